@@ -1,0 +1,53 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo up down status test check unit integration e2e bench rules lock clean
+
+BIN := .venv/bin
+DRIVE ?=
+TESTS ?=
+export PYTHONDONTWRITEBYTECODE = 1
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Try it
+demo: ## Set everything up, send three drives through the pipeline, leave a report (DRIVE=<folder> sends that drive)
+	@requirements/install.sh demo
+	@$(BIN)/scenelake demo $(if $(DRIVE),--drive "$(DRIVE)")
+up: ## Start the local stack
+	@requirements/install.sh demo
+	@$(BIN)/scenelake up
+status: ## Say what is healthy, and where
+	@$(BIN)/scenelake status
+down: ## Stop the local stack
+	@$(BIN)/scenelake down
+
+## Develop
+test: check unit integration e2e ## Set everything up and run all checks and tests
+check: ## Lint, types, import boundaries, template
+	@requirements/install.sh dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint localstack/template.yaml
+unit: ## Tests that touch nothing (no sockets, no Spark, no Airflow)
+	@requirements/install.sh dev
+	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket $(TESTS)
+integration: ## Tests that touch one real thing each
+	@requirements/install.sh dev
+	$(BIN)/python -m pytest tests/integration $(TESTS)
+e2e: ## Tests of the whole stack
+	@requirements/install.sh dev
+	$(BIN)/python -m pytest tests/e2e $(TESTS)
+bench: ## Measure; results in build/bench.json
+	@requirements/install.sh dev
+	$(BIN)/python bench/run.py
+
+## Maintain
+rules: ## Write quality/RULES.md from the rule catalogue
+	$(BIN)/python -m quality.rules_page
+lock: ## Resolve the locks anew from pyproject.toml
+	requirements/lock.sh
+clean: ## Remove the environment, the local stack's state and what was built
+	-@$(BIN)/scenelake down 2>/dev/null
+	rm -rf .venv .scenelake build

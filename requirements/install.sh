@@ -1,0 +1,45 @@
+#!/bin/sh
+# Makes .venv from a lock of names, versions and hashes. Needs Python 3.11 to 3.13 and a network; does nothing when done.
+#   requirements/install.sh demo|dev
+set -eu
+cd "$(dirname "$0")/.."
+lock="requirements/$1.lock"
+stamp=".venv/installed-$1"
+
+fail() { printf '%s\n' "scenelake: $1" >&2; exit 1; }
+
+interpreter() {
+    for candidate in ${PYTHON:-} python3.12 python3.11 python3.13 python3 python; do
+        if "$candidate" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+            "$candidate" -c 'import sys; print(sys.executable)'
+            return
+        fi
+    done
+    fail "needs Python 3.11, 3.12 or 3.13; none found on PATH. Install one, or name it: make PYTHON=/path/to/python3.12 ..."
+}
+
+# The path of the checkout is part of the stamp: a moved .venv holds the old one in every script.
+want="$(cat "$lock" requirements/java.lock requirements/bootstrap.lock pyproject.toml requirements/install.sh | cksum) $PWD"
+[ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && exit 0
+
+python="$(interpreter)"
+if [ ! -x .venv/bin/python ]; then
+    echo "Creating .venv with $("$python" --version)"
+    "$python" -m venv .venv || fail "could not create .venv; on Debian and Ubuntu: apt install python3-venv"
+fi
+if [ ! -x .venv/bin/uv ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+fi
+install=".venv/bin/uv pip install --quiet --python .venv/bin/python"
+echo "Installing $(grep -c '==' "$lock") locked packages (about 1.5 GB; a minute or two the first time)"
+$install --no-deps --require-hashes -r "$lock"
+$install --no-deps --no-build-isolation -e .
+
+java_major() { "$1" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1; }
+java="${JAVA_HOME:+$JAVA_HOME/bin/}java"
+major="$(command -v "$java" >/dev/null 2>&1 && java_major "$java" || true)"
+if [ "${major:-0}" -lt 17 ]; then
+    echo "No Java 17 or later found: installing a runtime for Spark into .venv"
+    $install --no-deps --require-hashes -r requirements/java.lock
+fi
+printf '%s' "$want" > "$stamp"

