@@ -1,0 +1,28 @@
+"""What can go wrong between us and the lake.
+
+LakeError
+├── LandingError      a key, manifest or calibration that breaks the landing contract
+├── PublishError      a batch that may not be committed
+│   └── SupersededError   a newer revision of the drive has been published already
+└── TableError        rows that do not have their table's schema
+"""
+
+
+class LakeError(Exception):
+    """Base of every error of this package."""
+
+
+class LandingError(LakeError):
+    """A key, manifest or calibration that breaks the landing contract."""
+
+
+class PublishError(LakeError):
+    """A batch that may not be committed."""
+
+
+class SupersededError(PublishError):
+    """A newer revision of the drive has been published already."""
+
+
+class TableError(LakeError):
+    """Rows that do not have their table's schema; names every difference."""

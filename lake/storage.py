@@ -1,0 +1,140 @@
+"""Bulk access to objects: ranged reads of pinned versions, and writes that are whole or absent.
+
+A file is put in one request from memory. Streaming writers publish a half-written object when an exception passes
+through them; a single PUT cannot.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+READ_AHEAD_BYTES = 16 * 1024 * 1024
+ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One immutable version of an object. `version_id` is None where the current version is meant."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+
+    @classmethod
+    def from_uri(cls, uri: str) -> ObjectVersion:
+        """Read `s3://bucket/key`.
+
+        Raises:
+            LakeError: Not an `s3://` URI with a bucket and a key.
+        """
+        bucket, slash, key = uri.removeprefix("s3://").partition("/")
+        if not uri.startswith("s3://") or not bucket or not slash or not key:
+            raise LakeError(f"{uri!r} is not s3://BUCKET/KEY")
+        return cls(bucket, key)
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    def request(self) -> dict[str, Any]:
+        """The parameters that name this version in an S3 request."""
+        named: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key}
+        return named if self.version_id is None else {**named, "VersionId": self.version_id}
+
+
+class ObjectStore:
+    """S3 objects as bytes. Clients are not shared between processes: build one where it is used."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls) -> ObjectStore:
+        """A store at the endpoint that the environment names."""
+        config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=16)
+        return cls(boto3.client("s3", config=config))
+
+    def read(self, source: ObjectVersion, start: int = 0, length: int | None = None) -> bytes:
+        """The bytes [start, start + length) of an object; to its end where `length` is None.
+
+        Raises:
+            LakeError: The object or version is absent, or shorter than the range.
+        """
+        if length == 0:
+            return b""
+        request = source.request()
+        if start or length is not None:
+            request["Range"] = f"bytes={start}-" + ("" if length is None else str(start + length - 1))
+        try:
+            body: bytes = self._client.get_object(**request)["Body"].read()
+        except ClientError as error:
+            raise LakeError(f"cannot read {source.uri} (version {source.version_id}): {error}") from error
+        if length is not None and len(body) != length:
+            raise LakeError(f"{source.uri} ends at byte {start + len(body)}, but bytes up to {start + length} are needed")
+        return body
+
+    def size(self, source: ObjectVersion) -> int | None:
+        """Size in bytes, or None where the object or version is absent."""
+        try:
+            return int(self._client.head_object(**source.request())["ContentLength"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                return None
+            raise LakeError(f"cannot read {source.uri}: {error}") from error
+
+    def open(self, source: ObjectVersion) -> io.BufferedReader:
+        """A sequential reader that holds one read-ahead block of 16 MiB, whatever the size of the object.
+
+        Raises:
+            LakeError: The object or version is absent.
+        """
+        size = self.size(source)
+        if size is None:
+            raise LakeError(f"{source.uri} (version {source.version_id}) is absent")
+        return io.BufferedReader(_RangedObject(self, source, size), READ_AHEAD_BYTES)
+
+    def put(self, target: ObjectVersion, body: bytes | memoryview) -> None:
+        """Write an object whole."""
+        self._client.put_object(Bucket=target.bucket, Key=target.key, Body=bytes(body))
+
+    def copy(self, source: ObjectVersion, target: ObjectVersion) -> None:
+        """Copy a version inside S3, in parts where it is larger than one copy request may be."""
+        origin: Any = source.request()
+        self._client.copy(origin, target.bucket, target.key)
+
+    def list(self, bucket: str, prefix: str) -> Iterator[str]:
+        """Keys of the current objects under a prefix, in key order."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                yield entry["Key"]
+
+
+class _RangedObject(io.RawIOBase):
+    def __init__(self, store: ObjectStore, source: ObjectVersion, size: int) -> None:
+        self._store, self._source, self._size = store, source, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        block = self._store.read(self._source, self._position, wanted)
+        buffer[: len(block)] = block
+        self._position += len(block)
+        return len(block)

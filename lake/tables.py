@@ -1,0 +1,173 @@
+"""The one definition of every table: published (Iceberg) and working (Parquet between two steps of a run).
+
+A field that is not nullable is `required` in Iceberg. Payload columns are `binary` leaves of their own, so that a reader
+of one modality touches none of the others' bytes.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from lake.errors import TableError
+
+NS = pa.int64()  # integer nanoseconds since the Unix epoch
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+def _many(*fields: pa.Field) -> pa.DataType:
+    return pa.list_(pa.field("element", pa.struct(list(fields)), nullable=False))
+
+
+_MATCH = (
+    _required("sensor", pa.string()),
+    _required("stamp_ns", NS),
+    _required("offset_ns", NS),  # stamp - anchor
+    _required("residual_ns", NS),  # offset - expected delay
+)
+
+POINT_FIELD = pa.struct(
+    [
+        _required("name", pa.string()),
+        _required("offset", pa.int32()),  # bytes from the start of a point
+        _required("datatype", pa.int32()),  # sensor_msgs/msg/PointField constants, 1 = INT8 … 8 = FLOAT64
+        _required("count", pa.int32()),
+    ]
+)
+
+_POINTS = (
+    pa.field("num_points", pa.int32()),  # null for a radar that delivers a polar image
+    pa.field("points", pa.binary()),  # the message's `data`, untouched: num_points x point_step bytes, sensor frame
+    pa.field("point_step", pa.int32()),
+    pa.field("point_fields", pa.list_(pa.field("element", POINT_FIELD, nullable=False))),
+    pa.field("is_bigendian", pa.bool_()),
+    pa.field("invalid_points", pa.int32()),  # NaN, infinite or (0, 0, 0): present in `points`, but no return
+)
+
+_IMAGE = (
+    pa.field("width_px", pa.int32()),
+    pa.field("height_px", pa.int32()),
+    pa.field("encoding", pa.string()),  # jpeg | png
+    pa.field("image", pa.binary()),  # the encoded file, untouched
+)
+
+POSE = pa.struct([_required(name, pa.float64()) for name in ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")])
+
+SOURCE = pa.struct([_required("key", pa.string()), _required("version_id", pa.string()), _required("sha256", pa.string())])
+
+POSITION = pa.struct([pa.field("key", pa.string()), pa.field("version_id", pa.string()), pa.field("offset", pa.int64())])
+
+SCENES = pa.schema(
+    [
+        _required("scene_id", pa.string()),
+        _required("vehicle_id", pa.string()),
+        _required("drive_id", pa.string()),
+        _required("revision", pa.string()),
+        _required("day", pa.date32()),  # UTC day of anchor_ns
+        _required("anchor_sensor", pa.string()),
+        _required("anchor_ns", NS),
+        pa.field("ego_pose", POSE),  # odom_SE3_ego at anchor_ns; null where no bracketing samples exist
+        _required("complete", pa.bool_()),
+        _required("missing", _many(_required("sensor", pa.string()), _required("reason", pa.string()))),
+        _required("quality_flags", pa.list_(pa.field("element", pa.string(), nullable=False))),
+        _required("lidars", _many(*_MATCH, *_POINTS)),
+        _required("cameras", _many(*_MATCH, *_IMAGE)),
+        _required("radars", _many(*_MATCH, *_POINTS, *_IMAGE)),
+        _required("sources", pa.list_(pa.field("element", SOURCE, nullable=False))),
+        _required("calibration", pa.string()),  # the drive's calibration.json, so that a scene can be used alone
+        _required("code_version", pa.string()),
+        _required("config_hash", pa.string()),
+    ]
+)
+
+FRAMES = pa.schema(
+    [
+        _required("vehicle_id", pa.string()),
+        _required("drive_id", pa.string()),
+        _required("revision", pa.string()),
+        _required("day", pa.date32()),  # UTC day of the drive's first frame: one drive, one partition
+        _required("sensor", pa.string()),
+        _required("modality", pa.string()),
+        _required("stamp_ns", NS),
+        _required("key", pa.string()),
+        _required("chunk_offset", pa.int64()),
+        _required("message_offset", pa.int64()),
+        _required("fate", pa.string()),  # gold | quarantined | unmatched
+        pa.field("reason", pa.string()),  # why it is not in gold; null in gold
+        _required("scenes", pa.int32()),  # how many gold scenes hold it (support sensors: 0)
+    ]
+)
+
+RECORDS = pa.schema(
+    [
+        _required("record_id", pa.string()),
+        _required("level", pa.string()),  # object | drive | scene
+        _required("vehicle_id", pa.string()),
+        _required("drive_id", pa.string()),
+        _required("revision", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("anchor_ns", NS),
+        pa.field("stamp_ns", NS),  # of the frame, where the record is about one
+        _required("rule_ids", pa.list_(pa.field("element", pa.string(), nullable=False))),
+        _required(
+            "findings",
+            _many(
+                _required("rule_id", pa.string()),
+                pa.field("measured", pa.float64()),  # null: could not be evaluated
+                pa.field("threshold", pa.float64()),
+                _required("message", pa.string()),
+            ),
+        ),
+        _required("source", POSITION),
+        pa.field("payload_uri", pa.string()),
+        _required("frames", pa.int64()),  # how many frames the record keeps out of gold
+        _required("status", pa.string()),  # quarantined | released | rejected
+        _required("code_version", pa.string()),
+        _required("config_hash", pa.string()),
+    ]
+)
+
+FRAME_INDEX = pa.schema(
+    [
+        _required("frame_id", pa.int64()),  # row number in (sensor, stamp_ns, key, chunk_offset, message_offset) order
+        _required("sensor", pa.string()),
+        _required("modality", pa.string()),
+        _required("stamp_ns", NS),  # header.stamp
+        _required("log_ns", NS),  # MCAP log_time
+        _required("message_type", pa.string()),
+        _required("key", pa.string()),
+        _required("chunk_offset", pa.int64()),  # of the stored bytes in the object
+        _required("chunk_bytes", pa.int64()),  # stored length, i.e. what a ranged GET must fetch
+        _required("compression", pa.string()),  # '' | lz4 | zstd
+        _required("chunk_raw_bytes", pa.int64()),  # length after decompression
+        _required("message_offset", pa.int64()),  # of the message's CDR bytes in the decompressed chunk
+        _required("message_bytes", pa.int64()),
+    ]
+)
+
+PUBLISHED = {"gold.scenes": SCENES, "gold.frames": FRAMES, "quarantine.records": RECORDS}
+PARTITIONS = {
+    "gold.scenes": ("day", "vehicle_id"),
+    "gold.frames": ("day", "vehicle_id"),
+    "quarantine.records": ("vehicle_id",),
+}
+
+
+def check_schema(found: pa.Schema, expected: pa.Schema, what: str) -> None:
+    """Refuse rows whose schema is not the table's.
+
+    Raises:
+        TableError: Names every missing, unknown and differing column of `what`.
+    """
+    names = {field.name for field in expected}
+    problems = [f"{name}: unknown column" for name in found.names if name not in names]
+    for field in expected:
+        position = found.get_field_index(field.name)
+        if position < 0:
+            problems.append(f"{field.name}: missing")
+        elif not found.field(position).equals(field):
+            problems.append(f"{field.name}: {found.field(position)} instead of {field}")
+    if problems:
+        raise TableError(f"{what} does not have its schema: " + "; ".join(problems))

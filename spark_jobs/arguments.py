@@ -1,0 +1,51 @@
+"""The command line that all jobs share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lake.landing import DriveId
+from lake.storage import ObjectVersion
+
+
+@dataclass(frozen=True, slots=True)
+class JobArguments:
+    """Which drive revision a job works on, where its work area is, and where its result goes (None: to stdout)."""
+
+    drive: DriveId
+    revision: str
+    generation: int
+    work: ObjectVersion
+    result: Path | None
+
+    def report(self, result: Mapping[str, Any]) -> None:
+        """Hand the job's small JSON result to whoever started it."""
+        text = json.dumps(result, sort_keys=True)
+        if self.result is None:
+            print(text)
+        else:
+            self.result.write_text(text)
+
+
+def parse(argv: Sequence[str], job: str, description: str) -> JobArguments:
+    """Read a job's arguments; argparse exits with status 2 and the usage where they are wrong."""
+    parser = argparse.ArgumentParser(prog=f"python -m spark_jobs.{job}", description=description)
+    parser.add_argument("--vehicle", required=True, help="vehicle id")
+    parser.add_argument("--drive", required=True, help="drive id")
+    parser.add_argument("--revision", required=True, help="revision to work on (64 hex digits)")
+    parser.add_argument("--generation", type=int, required=True, help="which revision of the drive this is, counted from 1")
+    parser.add_argument("--work", required=True, help="work area, s3://BUCKET/work/VEHICLE/DRIVE/REVISION/ATTEMPT")
+    parser.add_argument("--result", type=Path, help="file for the JSON result (default: stdout)")
+    known = parser.parse_args(argv)
+    return JobArguments(
+        drive=DriveId(known.vehicle, known.drive),
+        revision=known.revision,
+        generation=known.generation,
+        work=ObjectVersion.from_uri(known.work.rstrip("/")),
+        result=known.result,
+    )

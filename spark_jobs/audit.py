@@ -1,0 +1,196 @@
+"""Job `audit`: account for every frame of a drive, check its metrics, and write what `publish` will commit.
+
+Nothing is visible yet. A drive whose account does not balance, or whose metrics fail an expectation, goes to quarantine
+as a whole: better held back than wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from lake.drive_input import DriveInput
+from lake.errors import LandingError
+from lake.settings import Settings
+from lake.storage import ObjectStore, ObjectVersion
+from quality.accounting import SensorAccount, accounts, balance
+from quality.audit import Residuals, audit_table
+from quality.catalogue import Level, Severity, rule
+from quality.checkpoint import WHOLE_DRIVE, CheckpointResult, run_checkpoint
+from quality.findings import Finding, finding
+from quality.measures import Bounds
+from quality.metrics import read_metrics
+from quality.records import Origin, records_table
+from sensors.rig import Rig
+from spark_jobs.arguments import parse
+from spark_jobs.build_scenes import drive_context
+from spark_jobs.documents import read_input, read_manifest
+from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
+from spark_jobs.plan import plan_scenes
+from spark_jobs.provenance import code_version, configuration_hash, traced
+from spark_jobs.records import Record, built_records, object_records, whole_drive_record
+from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
+
+PUBLISH, QUARANTINE = "publish", "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A drive's account: `frames` (schema FRAMES), its records, and the Parquet files with its gold scenes."""
+
+    verdict: str
+    frames: pa.Table
+    records: list[Record]
+    gold_files: tuple[str, ...]
+    scenes: int
+    residuals: Mapping[str, Residuals | None]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the job; the result holds the verdict and the accounts."""
+    arguments = parse(argv, "audit", __doc__ or "")
+    settings = Settings.from_env(os.environ)
+    area = WorkArea(ObjectStore.connect(), arguments.work)
+    drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
+    with traced("audit", settings, drive_input, {}) as run:
+        document = audit_drive(settings, area, drive_input)
+        run.judged(document["findings"])
+        run.wrote("warehouse/gold/frames/data", document["frames"])
+    arguments.report({"verdict": document["verdict"], "accounts": document["accounts"], "scenes": document["scenes"]})
+    return 0
+
+
+def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> dict[str, Any]:
+    """Account for a drive and write its frames and records; leaves `audit.json` in the work area."""
+    index, inspection = area.read_table(INDEX), area.read_json(INSPECTION)
+    findings = [Finding.from_dict(document) for document in inspection["findings"]]
+    outcome = _outcome(settings, area, drive_input, index, inspection, findings)
+    entries, checkpoint, problems = _check(settings, area, drive_input, index, outcome)
+    if problems and outcome.verdict == PUBLISH:
+        findings = [*findings, *problems]
+        outcome = _quarantined(settings, area, drive_input, index, inspection, findings)
+        entries = accounts(outcome.frames, _read(index))
+    document = {
+        "verdict": outcome.verdict,
+        "accounts": [asdict(entry) | {"reasons": dict(entry.reasons)} for entry in entries],
+        "findings": [found.to_dict() for found in findings],
+        "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
+        "checkpoint": checkpoint.document,
+        "scenes": outcome.scenes,
+        "frames": len(outcome.frames),
+        "records": len(outcome.records),
+        "files": _write(settings, area, drive_input, outcome),
+    }
+    area.write_json(AUDIT, document)
+    return document
+
+
+def _outcome(
+    settings: Settings,
+    area: WorkArea,
+    drive_input: DriveInput,
+    index: pa.Table,
+    inspection: Mapping[str, Any],
+    findings: Sequence[Finding],
+) -> Outcome:
+    if inspection["verdict"] != "build":
+        return _quarantined(settings, area, drive_input, index, inspection, findings)
+    faulty = frozenset(inspection["faulty_keys"])
+    context = drive_context(settings, area, drive_input, inspection)
+    plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, faulty)
+    built = Built.of([area.read_json(name) for name in area.read_json(BUILT)["windows"]])
+    frames = frames_of_built_drive(index, plan, context, built, faulty)
+    origin = _origin(drive_input)
+    records = object_records(area.store, settings, origin, inspection, frames)
+    records += built_records(origin, inspection, built, context.rig.reference, frames)
+    gold_files = tuple(entry["uri"] for entry in built.gold_files)
+    scenes = sum(entry["scenes"] for entry in built.gold_files)
+    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig))
+
+
+def _residuals(built: Built, rig: Rig) -> dict[str, Residuals | None]:
+    """Of the matches that will be published, by sensor; the reference has none of its own."""
+    matched: dict[str, list[int]] = {}
+    for scene in built.scenes:
+        for sensor, residual_ns in scene["residuals_ns"].items() if not scene["quarantined"] else ():
+            matched.setdefault(sensor, []).append(residual_ns)
+    return {
+        sensor: Residuals.of(values, rig[sensor].sync.tolerance_ns)
+        for sensor, values in matched.items()
+        if sensor != rig.reference
+    }
+
+
+def _quarantined(
+    settings: Settings,
+    area: WorkArea,
+    drive_input: DriveInput,
+    index: pa.Table,
+    inspection: Mapping[str, Any],
+    findings: Sequence[Finding],
+) -> Outcome:
+    decisive = [found for found in findings if found.severity is Severity.ERROR and rule(found.rule_id).level is Level.DRIVE]
+    frames = frames_of_quarantined_drive(index, drive_input, frozenset(inspection["faulty_keys"]), decisive[0].rule_id)
+    origin = _origin(drive_input)
+    records = object_records(area.store, settings, origin, inspection, frames)
+    records.append(whole_drive_record(area.store, settings, origin, drive_input, findings, frames))
+    return Outcome(QUARANTINE, frames, records, (), 0, {})
+
+
+def _check(
+    settings: Settings, area: WorkArea, drive_input: DriveInput, index: pa.Table, outcome: Outcome
+) -> tuple[tuple[SensorAccount, ...], CheckpointResult, list[Finding]]:
+    """Accounts, checkpoint, and the errors among both that the gate could not see yet."""
+    entries = accounts(outcome.frames, _read(index))
+    problems = [imbalance.finding() for imbalance in balance(entries)]
+    held = sum(record["frames"] for record in outcome.records)
+    kept_out = sum(entry.quarantined for entry in entries)
+    if held != kept_out:
+        message = f"the records hold {held} frames, {kept_out} are quarantined: one is in no record or in two"
+        problems.append(finding("ACC001", message, measured=abs(held - kept_out)))
+    metrics = read_metrics(area.read_table(METRICS))
+    bounds = _bounds(settings, area, drive_input)
+    checkpoint = run_checkpoint(audit_table(metrics, entries, outcome.residuals, bounds))
+    for sensor, codes in checkpoint.failed.items():
+        named = None if sensor == WHOLE_DRIVE else sensor
+        problems += [finding(code, f"{sensor}: expectation not met in the audit", sensor=named) for code in codes]
+    return entries, checkpoint, problems
+
+
+def _bounds(settings: Settings, area: WorkArea, drive_input: DriveInput) -> Bounds | None:
+    try:
+        manifest = read_manifest(area.store, settings, drive_input)
+    except LandingError:
+        return None  # then the inspection has found CMP002, and the drive is quarantined
+    return Bounds(manifest.start_ns, manifest.end_ns)
+
+
+def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome: Outcome) -> dict[str, list[str]]:
+    files = {"gold.scenes": list(outcome.gold_files)}
+    for table, rows in (("gold.frames", outcome.frames), ("quarantine.records", records_table(outcome.records))):
+        files[table] = []
+        if len(rows):
+            name = f"{drive_input.drive}/{drive_input.revision[:16]}-{uuid.uuid4().hex}.parquet"
+            target = ObjectVersion(settings.lake_bucket, f"warehouse/{table.replace('.', '/')}/data/{name}")
+            area.store.put(target, parquet_bytes(rows))
+            files[table].append(target.uri)
+    return files
+
+
+def _origin(drive_input: DriveInput) -> Origin:
+    return Origin(drive_input.drive, drive_input.revision, code_version(), configuration_hash())
+
+
+def _read(index: pa.Table) -> dict[str, int]:
+    return dict(Counter(index["sensor"].to_pylist()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,107 @@
+"""Job `build_scenes`: match frames from metadata, then let workers read each payload once and write it as Parquet.
+
+The driver sees stamps and byte positions. Images and points go from S3 through a Python worker to Parquet; none of them
+crosses the JVM or a shuffle.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from lake.drive_input import DriveInput
+from lake.settings import Settings
+from lake.storage import ObjectStore
+from spark_jobs.arguments import parse
+from spark_jobs.documents import calibration_bytes, read_calibration, read_input
+from spark_jobs.plan import ScenePlan, plan_scenes
+from spark_jobs.provenance import code_version, configuration_hash, traced
+from spark_jobs.session import spark_properties, start_spark
+from spark_jobs.window_build import DriveContext, build_window
+from spark_jobs.window_plan import scene_bytes, window_rows
+from spark_jobs.windows import Window, cut
+from spark_jobs.work_area import BUILT, INDEX, INSPECTION, POSE_SAMPLES, WorkArea
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the job; the result counts scenes and windows."""
+    arguments = parse(argv, "build_scenes", __doc__ or "")
+    settings = Settings.from_env(os.environ)
+    properties = spark_properties("build_scenes", os.environ)
+    area = WorkArea(ObjectStore.connect(), arguments.work)
+    drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
+    with traced("build_scenes", settings, drive_input, properties) as run:
+        spark = start_spark(properties)
+        try:
+            result = build_drive(spark, settings, area, drive_input)
+        finally:
+            spark.stop()
+        run.reads_raw(result["bytes"])
+        run.wrote("warehouse/gold/scenes/data", result["gold"])
+    arguments.report(result)
+    return 0
+
+
+def build_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput) -> dict[str, int]:
+    """Build every scene of a drive that passed the gate; leaves `built.json`, the list of windows, in the work area."""
+    index, inspection = area.read_table(INDEX), area.read_json(INSPECTION)
+    context = drive_context(settings, area, drive_input, inspection)
+    plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection["faulty_keys"]))
+    windows = cut(plan.anchors_ns, scene_bytes(index, plan))
+    for window in windows:
+        area.write_table(f"plan/{window.number:05d}.parquet", window_rows(index, plan, window))
+    names = run_windows(spark, area, context, windows)
+    area.write_json(BUILT, {"windows": names})
+    scenes = [scene for name in names for scene in area.read_json(name)["scenes"]]
+    quarantined = sum(scene["quarantined"] for scene in scenes)
+    _check_complete(plan, scenes)
+    sizes = [report["size_bytes"] for report in inspection["objects"].values()]
+    return {"windows": len(windows), "gold": len(scenes) - quarantined, "quarantined": quarantined, "bytes": sum(sizes)}
+
+
+def drive_context(settings: Settings, area: WorkArea, drive_input: DriveInput, inspection: Mapping[str, Any]) -> DriveContext:
+    """What all scenes of the drive share, from its pinned input and its inspection."""
+    return DriveContext(
+        drive=drive_input.drive,
+        revision=drive_input.revision,
+        rig=read_calibration(area.store, settings, drive_input),
+        calibration=calibration_bytes(area.store, settings, drive_input).decode(),
+        sources={key: (report["version_id"], report["sha256"]) for key, report in inspection["objects"].items()},
+        raw_bucket=settings.raw_bucket,
+        lake_bucket=settings.lake_bucket,
+        quarantine_bucket=settings.quarantine_bucket,
+        code_version=code_version(),
+        config_hash=configuration_hash(),
+    )
+
+
+def run_windows(spark: SparkSession, area: WorkArea, context: DriveContext, windows: Sequence[Window]) -> list[str]:
+    """Build all windows on Spark, one task each; names of their reports, in window order."""
+    if not windows:
+        return []
+    root = area.root
+
+    def build_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = ObjectStore.connect()
+        for batch in batches:
+            names = [build_window(store, WorkArea(store, root), context, row["number"], row["day"]) for row in batch.to_pylist()]
+            yield pa.RecordBatch.from_pydict({"built": names})
+
+    rows = [(window.number, window.day) for window in windows]
+    tasks = spark.createDataFrame(rows, "number int, day int").repartition(len(rows))
+    return sorted(row["built"] for row in tasks.mapInArrow(build_partition, "built string").collect())
+
+
+def _check_complete(plan: ScenePlan, scenes: Sequence[dict[str, Any]]) -> None:
+    built = sorted(scene["scene"] for scene in scenes)
+    if built != list(range(plan.scenes)):
+        raise AssertionError(f"planned {plan.scenes} scenes, built {len(built)}: a window is lost or came twice")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

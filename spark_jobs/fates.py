@@ -1,0 +1,130 @@
+"""Where every frame of a drive went: gold, quarantined or unmatched, each of the latter two with its reason."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from lake.drive_input import DriveInput
+from lake.tables import FRAMES
+from quality.accounting import GOLD, QUARANTINED, UNMATCHED
+from spark_jobs.plan import ScenePlan, unmatched_reasons
+from spark_jobs.window_build import DAY_ZERO, DriveContext
+from spark_jobs.windows import NS_PER_DAY
+
+Report = Mapping[str, Any]
+FAULTY_OBJECT = "object_quarantined"
+IN_QUARANTINED_SCENE = "scene_quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What became of the windows of a drive: its scenes and bad frames, in plan order, and the files that hold them."""
+
+    scenes: Sequence[Report]
+    bad_frames: Sequence[Report]
+    gold_files: Sequence[Report]
+    quarantined_files: Sequence[Report]
+
+    @classmethod
+    def of(cls, windows: Sequence[Report]) -> Built:
+        """Put the reports of all windows together."""
+        return cls(
+            scenes=[scene for window in windows for scene in window["scenes"]],
+            bad_frames=[frame for window in windows for frame in window["bad_frames"]],
+            gold_files=[window["gold"] for window in windows if window["gold"]],
+            quarantined_files=[window["quarantined"] for window in windows if window["quarantined"]],
+        )
+
+
+def frames_of_built_drive(
+    index: pa.Table, plan: ScenePlan, context: DriveContext, built: Built, faulty_keys: frozenset[str]
+) -> pa.Table:
+    """Rows of `lake.tables.FRAMES` for a drive whose scenes were built.
+
+    Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene (or, a pose
+    sample, brackets the anchor of one); it does not decode; it is only in quarantined scenes; it is unmatched.
+    """
+    fates = np.full(len(index), UNMATCHED, dtype=object)
+    reasons = np.array(unmatched_reasons(index, plan, context.rig, faulty_keys), dtype=object)
+    in_scenes = np.zeros(len(index), dtype=np.int32)
+    _mark_scenes(fates, reasons, in_scenes, built)
+    for frame in built.bad_frames:
+        fates[frame["frame_id"]] = QUARANTINED
+        reasons[frame["frame_id"]] = frame["findings"][0]["rule_id"]
+    _mark_poses(fates, index, plan, built)
+    faulty = np.isin(index["key"].to_numpy(zero_copy_only=False), sorted(faulty_keys))
+    fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
+    reasons[fates == GOLD] = None
+    return _rows(index, context.drive.vehicle_id, context.drive.drive_id, context.revision, fates, reasons, in_scenes)
+
+
+def frames_of_quarantined_drive(index: pa.Table, drive_input: DriveInput, faulty_keys: frozenset[str], reason: str) -> pa.Table:
+    """Rows of `lake.tables.FRAMES` for a drive that is quarantined as a whole; `reason` is the rule that did it."""
+    reasons = np.full(len(index), reason, dtype=object)
+    keys = index["key"].to_numpy(zero_copy_only=False)
+    reasons[np.isin(keys, sorted(faulty_keys))] = FAULTY_OBJECT
+    fates = np.full(len(index), QUARANTINED, dtype=object)
+    drive = drive_input.drive
+    return _rows(
+        index, drive.vehicle_id, drive.drive_id, drive_input.revision, fates, reasons, np.zeros(len(index), dtype=np.int32)
+    )
+
+
+def _mark_scenes(
+    fates: npt.NDArray[np.object_], reasons: npt.NDArray[np.object_], in_scenes: npt.NDArray[np.int32], built: Built
+) -> None:
+    for scene in built.scenes:
+        if scene["quarantined"]:
+            for frame_id in scene["frame_ids"]:
+                if fates[frame_id] != GOLD:
+                    fates[frame_id], reasons[frame_id] = QUARANTINED, IN_QUARANTINED_SCENE
+    for scene in built.scenes:
+        if not scene["quarantined"]:
+            for frame_id in scene["frame_ids"]:
+                fates[frame_id] = GOLD
+                in_scenes[frame_id] += 1
+
+
+def _mark_poses(fates: npt.NDArray[np.object_], index: pa.Table, plan: ScenePlan, built: Built) -> None:
+    """A pose sample that brackets the anchor of a gold scene is in gold: the scene's pose is made of it."""
+    gold = [scene["scene"] for scene in built.scenes if not scene["quarantined"] and plan.pose_valid[scene["scene"]]]
+    used = set(plan.pose_stamps_ns[plan.pose_left[gold]].tolist()) | set(plan.pose_stamps_ns[plan.pose_right[gold]].tolist())
+    modalities = index["modality"].to_numpy(zero_copy_only=False)
+    stamps_ns = index["stamp_ns"].to_numpy()
+    bracketing = (modalities == "pose") & np.isin(stamps_ns, np.array(sorted(used), dtype=np.int64))
+    fates[bracketing] = GOLD
+
+
+def _rows(
+    index: pa.Table,
+    vehicle_id: str,
+    drive_id: str,
+    revision: str,
+    fates: npt.NDArray[np.object_],
+    reasons: npt.NDArray[np.object_],
+    in_scenes: npt.NDArray[np.int32],
+) -> pa.Table:
+    count = len(index)
+    first_ns = int(index["stamp_ns"].to_numpy().min()) if count else 0
+    day = DAY_ZERO + datetime.timedelta(days=first_ns // NS_PER_DAY)
+    columns: dict[str, Any] = {
+        "vehicle_id": [vehicle_id] * count,
+        "drive_id": [drive_id] * count,
+        "revision": [revision] * count,
+        "day": [day] * count,
+        "fate": fates.tolist(),
+        "reason": reasons.tolist(),
+        "scenes": in_scenes,
+    }
+    arrays = [
+        pa.array(columns[field.name], field.type) if field.name in columns else index[field.name].combine_chunks()
+        for field in FRAMES
+    ]
+    return pa.Table.from_arrays(arrays, schema=FRAMES)

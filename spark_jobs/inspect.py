@@ -1,0 +1,184 @@
+"""Job `inspect`: checksum, index and clock every object of a drive, and say whether it is worth building.
+
+Each object is read once, by one Spark task, which leaves the frame index as a file and reports a few numbers. No payload
+and no per-frame row passes through the JVM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from lake.documents import Manifest
+from lake.drive_input import DriveInput
+from lake.errors import LandingError
+from lake.landing import SensorKey, parse_raw_key
+from lake.settings import Settings
+from lake.storage import ObjectStore, ObjectVersion
+from lake.tables import FRAME_INDEX
+from quality.drive_rules import evaluate_drive, verdict
+from quality.findings import Finding, has_errors
+from quality.metrics import metrics_table
+from quality.object_rules import ObjectFacts, evaluate_object
+from sensors.errors import RigError
+from spark_jobs.arguments import parse
+from spark_jobs.documents import read_calibration, read_input, read_manifest
+from spark_jobs.metrics import sensor_metrics
+from spark_jobs.object_scan import OBJECT_INDEX, POSES, scan_object
+from spark_jobs.provenance import traced
+from spark_jobs.session import spark_properties, start_spark
+from spark_jobs.work_area import INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
+
+TASK_COLUMNS = "number int, key string, version_id string"
+REPORT_COLUMNS = "report string"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the job; the result says `verdict` and the ids of the failed rules."""
+    arguments = parse(argv, "inspect", __doc__ or "")
+    settings = Settings.from_env(os.environ)
+    properties = spark_properties("inspect", os.environ)
+    area = WorkArea(ObjectStore.connect(), arguments.work)
+    drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
+    with traced("inspect", settings, drive_input, properties) as run:
+        spark = start_spark(properties)
+        try:
+            result = inspect_drive(spark, settings, area, drive_input)
+        finally:
+            spark.stop()
+        run.reads_raw(sum(report["size_bytes"] for report in result["objects"].values()))
+        run.judged(result["findings"])
+    arguments.report({"verdict": result["verdict"], "rule_ids": result["rule_ids"], "frames": result["frames"]})
+    return 0
+
+
+def inspect_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput) -> dict[str, Any]:
+    """Inspect a drive and leave its index, metrics and findings in the work area."""
+    manifest, manifest_problem = _attempt(read_manifest, area.store, settings, drive_input)
+    rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
+    sizes = {entry.key: entry.size_bytes for entry in manifest.objects} if manifest else {}
+    reports = scan_all(spark, settings, area, drive_input, sizes)
+    tables = [area.read_table(f"index/{report['number']:05d}.parquet") for report in reports]
+    index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
+    area.write_table(INDEX, index)
+    object_findings = judge_objects(reports, manifest)
+    _write_poses(area, [report for report in reports if not has_errors(object_findings.get(report["key"], ()))])
+    metrics = sensor_metrics(index, rig, manifest)
+    drive_findings = evaluate_drive(rig, manifest, metrics, rig_problem=rig_problem, manifest_problem=manifest_problem)
+    area.write_table(METRICS, metrics_table(metrics))
+    inspection = {
+        "objects": {report["key"]: report for report in reports},
+        "object_findings": {key: [one.to_dict() for one in found] for key, found in object_findings.items()},
+        "faulty_keys": sorted(key for key, found in object_findings.items() if has_errors(found)),
+        "findings": [found.to_dict() for found in drive_findings],
+        "verdict": verdict(drive_findings),
+        "rule_ids": sorted({found.rule_id for found in drive_findings}),
+        "frames": len(index),
+    }
+    area.write_json(INSPECTION, inspection)
+    return inspection
+
+
+def scan_all(
+    spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, sizes: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Scan every sensor object, one Spark task each; reports in key order. `sizes`: bytes by key, where known."""
+    objects = sorted(drive_input.objects)
+    if not objects:
+        return []
+    rows = [(number, entry.key, entry.version_id) for number, entry in enumerate(objects)]
+    # The largest first: a long task that starts last would keep one core busy while the others idle.
+    rows.sort(key=lambda row: -sizes.get(row[1], 0))
+    raw_bucket, root = settings.raw_bucket, area.root
+
+    def scan_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = ObjectStore.connect()
+        for batch in batches:
+            reports = [_scan(store, raw_bucket, WorkArea(store, root), row) for row in batch.to_pylist()]
+            yield pa.RecordBatch.from_pydict({"report": [json.dumps(report) for report in reports]})
+
+    tasks = spark.createDataFrame(rows, TASK_COLUMNS).repartition(len(rows))
+    reports = [json.loads(row["report"]) for row in tasks.mapInArrow(scan_partition, REPORT_COLUMNS).collect()]
+    return sorted(reports, key=lambda report: str(report["key"]))
+
+
+def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, row: Mapping[str, Any]) -> dict[str, Any]:
+    key = parse_raw_key(row["key"])
+    if not isinstance(key, SensorKey):
+        raise LandingError(f"{row['key']} is no sensor object, but the drive's input lists it as one")
+    with store.open(ObjectVersion(raw_bucket, row["key"], row["version_id"])) as source:
+        scanned = scan_object(source, key)
+    area.write_table(f"index/{row['number']:05d}.parquet", scanned.index)
+    if len(scanned.poses):
+        area.write_table(f"poses/{row['number']:05d}.parquet", scanned.poses)
+    return {
+        "number": row["number"],
+        "key": row["key"],
+        "sensor": key.sensor,
+        "version_id": row["version_id"],
+        "sha256": scanned.sha256,
+        "size_bytes": scanned.size_bytes,
+        "frames": len(scanned.index),
+        "poses": len(scanned.poses),
+        "faults": scanned.faults,
+        "unknown_types": scanned.unknown_types,
+    }
+
+
+def _number(index: pa.Table) -> pa.Table:
+    order = [(name, "ascending") for name in ("sensor", "stamp_ns", "key", "chunk_offset", "message_offset")]
+    rows = index.sort_by(order)
+    return rows.add_column(0, FRAME_INDEX.field("frame_id"), pa.array(np.arange(len(rows), dtype=np.int64)))
+
+
+def _write_poses(area: WorkArea, reports: Sequence[Mapping[str, Any]]) -> None:
+    tables = [area.read_table(f"poses/{report['number']:05d}.parquet") for report in reports if report["poses"]]
+    area.write_table(POSE_SAMPLES, pa.concat_tables(tables or [POSES.empty_table()]))
+
+
+def judge_objects(reports: Sequence[Mapping[str, Any]], manifest: Manifest | None) -> dict[str, tuple[Finding, ...]]:
+    """Findings by key, of objects that were scanned and of those that the manifest names and S3 does not hold."""
+    named = {entry.key: entry for entry in manifest.objects} if manifest is not None else {}
+    facts = [
+        ObjectFacts(
+            key=report["key"],
+            sensor=report["sensor"],
+            expected=named.get(report["key"]),
+            size_bytes=report["size_bytes"],
+            sha256=report["sha256"],
+            faults=tuple(report["faults"]),
+            unknown_types=report["unknown_types"],
+            frames_read=report["frames"],
+        )
+        for report in reports
+    ]
+    scanned = {report["key"] for report in reports}
+    facts += [ObjectFacts(key, entry.sensor, entry, None) for key, entry in named.items() if key not in scanned]
+    judged = {fact.key: evaluate_object(fact) for fact in sorted(facts, key=lambda fact: fact.key)}
+    return {key: findings for key, findings in judged.items() if findings}
+
+
+Document = TypeVar("Document")
+
+
+def _attempt(
+    read: Callable[[ObjectStore, Settings, DriveInput], Document],
+    store: ObjectStore,
+    settings: Settings,
+    drive_input: DriveInput,
+) -> tuple[Document | None, str]:
+    try:
+        return read(store, settings, drive_input), ""
+    except (LandingError, RigError) as error:
+        return None, str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

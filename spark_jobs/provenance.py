@@ -1,0 +1,126 @@
+"""What a job says about itself: the code and configuration it ran with, and its OpenLineage run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyspark
+
+import lineage.code_version as versions
+from lake.drive_input import DriveInput
+from lake.settings import Settings
+from lake.tables import PUBLISHED
+from lineage.datasets import Assertion, Statistics, input_dataset, manifest_input, output_dataset
+from lineage.emitter import Emitter
+from lineage.events import Engine, SourceLocation
+from lineage.names import drive_manifest, iceberg_table, job, s3_object
+from lineage.parent import parent_run, root_run
+from lineage.run import JobRun, job_run
+from quality.catalogue import RULES
+from spark_jobs.plan import MATCHER_VERSION
+
+
+@cache
+def _version() -> versions.CodeVersion:
+    return versions.code_version(os.environ, Path(__file__))
+
+
+def code_version() -> str:
+    """The git commit this process runs, `+dirty` where the tree differs from it."""
+    return str(_version())
+
+
+@cache
+def configuration_hash() -> str:
+    """Hash of everything but code and rig that decides what is published: the matcher and every rule's threshold.
+
+    What changes only the layout of files (window size, parallelism) is not part of it (promise P7).
+    """
+    return versions.config_hash(
+        {
+            "matcher": MATCHER_VERSION,
+            "rules": {rule.code: [rule.severity.value, rule.threshold] for rule in RULES},
+        }
+    )
+
+
+class TracedRun:
+    """A job's run, in the job's own words."""
+
+    def __init__(self, run: JobRun, settings: Settings, drive_input: DriveInput) -> None:
+        self._run, self._settings, self._input = run, settings, drive_input
+
+    def reads_raw(self, size_bytes: int) -> None:
+        """The raw objects, as one manifest dataset: events must not grow with the number of objects."""
+        manifest = self._input.manifest
+        self._run.inputs.append(
+            manifest_input(
+                drive_manifest(self._settings.raw_bucket, self._input.drive),
+                version_id="absent" if manifest is None else manifest.version_id,
+                revision=self._input.revision,
+                objects=len(self._input.objects),
+                size_bytes=size_bytes,
+            )
+        )
+
+    def judged(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        """What the rules said of the drive, as assertions on its manifest."""
+        assertions = [
+            Assertion(
+                rule_id=found["rule_id"],
+                success=False,
+                severity=found["severity"],
+                column=found["sensor"],
+                expected=None if found["threshold"] is None else str(found["threshold"]),
+                actual=None if found["measured"] is None else str(found["measured"]),
+                message=found["message"],
+            )
+            for found in findings
+        ]
+        name = drive_manifest(self._settings.raw_bucket, self._input.drive)
+        self._run.inputs.append(input_dataset(name, version=self._input.revision, assertions=assertions))
+
+    def wrote(self, prefix: str, rows: int) -> None:
+        """Files that no reader sees yet, under the drive's prefix in the lake bucket."""
+        name = s3_object(self._settings.lake_bucket, f"{prefix}/{self._input.drive}")
+        self._run.outputs.append(output_dataset(name, version=self._input.revision, statistics=Statistics(rows)))
+
+    def published(self, snapshot_id: int | None, rows: Mapping[str, int]) -> None:
+        """The tables that a commit changed, at the snapshot of `gold.scenes` that names the batch."""
+        if snapshot_id is None:
+            return
+        for table, count in rows.items():
+            self._run.outputs.append(
+                output_dataset(
+                    iceberg_table(self._settings.warehouse, table),
+                    version=str(snapshot_id),
+                    schema=PUBLISHED[table],
+                    statistics=Statistics(count),
+                )
+            )
+
+
+@contextmanager
+def traced(name: str, settings: Settings, drive_input: DriveInput, properties: Mapping[str, str]) -> Iterator[TracedRun]:
+    """Tell lineage of this job's run: its start, and how it ended."""
+    emitter = Emitter.from_env(os.environ)
+    try:
+        with job_run(
+            emitter,
+            job(name),
+            parent=parent_run(os.environ),
+            root=root_run(os.environ),
+            source_location=SourceLocation(f"spark_jobs/{name}.py", _version()),
+            engine=Engine("spark", pyspark.__version__) if properties else None,
+            properties=properties or None,
+            config_hash=configuration_hash(),
+            integration="SPARK" if properties else "PYTHON",
+        ) as run:
+            yield TracedRun(run, settings, drive_input)
+    finally:
+        emitter.close()

@@ -1,0 +1,43 @@
+"""Spark as the jobs need it: no listening socket beyond loopback, no UI, metadata-sized Arrow batches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from pyspark.sql import SparkSession
+
+DEFAULT_MASTER = "local[2]"
+MASTER = "SCENELAKE_SPARK_MASTER"
+# What a remote worker must know to reach the same storage; credentials come to it from its own role.
+_FOR_WORKERS = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The Spark configuration of a job; also what its lineage events record."""
+    master = env.get(MASTER, DEFAULT_MASTER)
+    properties = {
+        "spark.master": master,
+        "spark.app.name": f"scenelake.{job}",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "1",  # one object or one window is one unit of work
+        "spark.task.maxFailures": "3",
+        "spark.driver.memory": "1g",
+        "spark.log.level": "ERROR" if master.startswith("local") else "WARN",
+    }
+    if master.startswith("local"):
+        properties |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    properties |= {f"spark.executorEnv.{name}": env[name] for name in _FOR_WORKERS if name in env}
+    return properties
+
+
+def start_spark(properties: Mapping[str, str]) -> SparkSession:
+    """A session with exactly these properties; the caller stops it."""
+    # Without it Spark takes whatever `python3` is first on PATH, which need not have our packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder
+    for name, value in properties.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()

@@ -1,0 +1,53 @@
+"""One window of a match plan as rows: what a worker needs to build its scenes, by reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.tables import FRAME_INDEX
+from spark_jobs.plan import ScenePlan
+from spark_jobs.windows import Window
+
+_MATCH_FIELDS = [
+    pa.field("scene", pa.int64(), nullable=False),  # row of the plan
+    pa.field("anchor_ns", pa.int64(), nullable=False),
+    pa.field("offset_ns", pa.int64()),
+    pa.field("residual_ns", pa.int64()),
+    pa.field("plan_sensor", pa.string(), nullable=False),
+    pa.field("missing", pa.string()),  # reason; null where the sensor has a frame
+    pa.field("pose", pa.list_(pa.float64(), 7)),  # null where not bracketed; the same in all rows of a scene
+]
+_FRAME_FIELDS = [field.with_nullable(True) for field in FRAME_INDEX]
+WINDOW_PLAN = pa.schema(_MATCH_FIELDS + _FRAME_FIELDS)
+
+
+def scene_bytes(index: pa.Table, plan: ScenePlan) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Payload bytes of each scene, (S,) int64."""
+    sizes = np.append(index["message_bytes"].to_numpy(), 0)  # the last entry serves frame id -1
+    return np.asarray(sizes[plan.frame_ids].sum(axis=1), dtype=np.int64)
+
+
+def window_rows(index: pa.Table, plan: ScenePlan, window: Window) -> pa.Table:
+    """The plan of one window: one row for each (scene, sensor), scenes in order, sensors as in the rig."""
+    scenes = np.repeat(np.arange(window.first, window.last), len(plan.sensors))
+    columns = np.tile(np.arange(len(plan.sensors)), window.last - window.first)
+    frame_ids = plan.frame_ids[scenes, columns]
+    matched = frame_ids >= 0
+    absent = pa.array(~matched)
+    frames = index.take(pa.array(np.where(matched, frame_ids, 0)))
+    missing = [None if found else plan.reason(int(column)) for found, column in zip(matched, columns, strict=True)]
+    poses = [plan.poses[scene].tolist() if plan.pose_valid[scene] else None for scene in scenes]
+    arrays = {
+        "scene": pa.array(scenes),
+        "anchor_ns": pa.array(plan.anchors_ns[scenes]),
+        "offset_ns": pa.array(plan.offsets_ns[scenes, columns], mask=~matched),
+        "residual_ns": pa.array(plan.residuals_ns[scenes, columns], mask=~matched),
+        "plan_sensor": pa.array([plan.sensors[column] for column in columns]),
+        "missing": pa.array(missing, pa.string()),
+        "pose": pa.array(poses, pa.list_(pa.float64(), 7)),
+    }
+    for field in _FRAME_FIELDS:
+        arrays[field.name] = pc.if_else(absent, pa.scalar(None, field.type), frames[field.name].combine_chunks())
+    return pa.Table.from_pydict(arrays, schema=WINDOW_PLAN)

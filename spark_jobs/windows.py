@@ -1,0 +1,41 @@
+"""Cut a drive's scenes into windows of bounded bytes: the unit of one Spark task and of one Parquet file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+NS_PER_DAY = 86_400 * 1_000_000_000
+WINDOW_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The scenes [first, last) of a plan, all of one UTC day (`day` counts from 1970-01-01)."""
+
+    number: int
+    first: int
+    last: int
+    day: int
+
+
+def cut(anchors_ns: npt.NDArray[np.int64], scene_bytes: npt.NDArray[np.int64], limit: int = WINDOW_BYTES) -> list[Window]:
+    """Consecutive scenes, as many as `limit` payload bytes allow, never across midnight UTC, at least one scene each.
+
+    `anchors_ns`, `scene_bytes` (S,): anchor time, ascending, and payload bytes of each scene. Every scene is in exactly
+    one window.
+    """
+    days = anchors_ns // NS_PER_DAY
+    windows: list[Window] = []
+    first, held = 0, 0
+    for scene in range(len(anchors_ns)):
+        full = held > 0 and held + int(scene_bytes[scene]) > limit
+        if scene > first and (full or days[scene] != days[first]):
+            windows.append(Window(len(windows), first, scene, int(days[first])))
+            first, held = scene, 0
+        held += int(scene_bytes[scene])
+    if len(anchors_ns) > first:
+        windows.append(Window(len(windows), first, len(anchors_ns), int(days[first])))
+    return windows

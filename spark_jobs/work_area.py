@@ -1,0 +1,89 @@
+"""The work area of one attempt at a drive: what a step leaves for the next one, as objects under one prefix.
+
+    index/NNNNN.parquet   frames of one object       (inspect, workers)
+    poses/NNNNN.parquet   pose samples of one object (inspect, workers)
+    index.parquet         all frames, numbered       (inspect)
+    poses.parquet         all pose samples of sound objects (inspect)
+    inspection.json       objects, findings, verdict (inspect)
+    metrics.parquet       one row per sensor         (inspect)
+    plan/NNNNN.parquet    scenes of one window       (build_scenes)
+    built/NNNNN-….json    what became of one window  (build_scenes, workers)
+    built.json            which of those count (build_scenes)
+    audit.json            accounting, checkpoint, files to commit (audit)
+
+An attempt never reads another attempt's area, so nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.errors import LakeError
+from lake.storage import ObjectStore, ObjectVersion
+from spark_jobs.errors import WorkAreaError
+
+INDEX, POSE_SAMPLES, INSPECTION, METRICS, BUILT, AUDIT = (
+    "index.parquet",
+    "poses.parquet",
+    "inspection.json",
+    "metrics.parquet",
+    "built.json",
+    "audit.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkArea:
+    """Objects under `root` (bucket and prefix, no trailing slash)."""
+
+    store: ObjectStore
+    root: ObjectVersion
+
+    def at(self, name: str) -> ObjectVersion:
+        """Where the object called `name` lies."""
+        return ObjectVersion(self.root.bucket, f"{self.root.key}/{name}")
+
+    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write a JSON document."""
+        self.store.put(self.at(name), json.dumps(document, sort_keys=True).encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON document.
+
+        Raises:
+            WorkAreaError: It is not there.
+        """
+        document: dict[str, Any] = json.loads(self._read(name))
+        return document
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write rows as Parquet."""
+        self.store.put(self.at(name), parquet_bytes(table))
+
+    def read_table(self, name: str) -> pa.Table:
+        """Read rows back.
+
+        Raises:
+            WorkAreaError: They are not there.
+        """
+        return pq.read_table(io.BytesIO(self._read(name)))
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self.store.read(self.at(name))
+        except LakeError as error:
+            raise WorkAreaError(f"{self.at(name).uri} is not there; run the step that writes it first") from error
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Rows as one Parquet file of fixed settings, so that equal rows give equal bytes."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=1)
+    return buffer.getvalue()
