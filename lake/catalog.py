@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from lake.settings import Settings
-from lake.tables import PARTITIONS, PUBLISHED
+from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
@@ -36,6 +36,7 @@ _PROPERTIES = {
     "write.metadata.metrics.column.drive_id": "full",
     "write.metadata.metrics.column.revision": "full",
 }
+_NO_METRICS = {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES}
 
 
 class LakeCatalog(SqlCatalog):
@@ -111,7 +112,8 @@ def ensure_tables(catalog: LakeCatalog) -> None:
         if not catalog.table_exists(name):
             try:
                 numbered = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
-                catalog.create_table(name, numbered, partition_spec=_partitioning(name, numbered), properties=_PROPERTIES)
+                properties = _PROPERTIES | (_NO_METRICS if schema is SCENES else {})
+                catalog.create_table(name, numbered, partition_spec=_partitioning(name, numbered), properties=properties)
             except TableAlreadyExistsError:
                 pass  # as above
 

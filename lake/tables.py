@@ -82,6 +82,15 @@ SCENES = pa.schema(
     ]
 )
 
+# Leaves of SCENES that are content, not facts: bounds of them serve no reader and would be copied into every manifest.
+OPAQUE_LEAVES = (
+    "lidars.element.points",
+    "cameras.element.image",
+    "radars.element.points",
+    "radars.element.image",
+    "calibration",
+)
+
 FRAMES = pa.schema(
     [
         _required("vehicle_id", pa.string()),

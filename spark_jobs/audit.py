@@ -79,7 +79,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         entries = accounts(outcome.frames, _read(index))
     document = {
         "verdict": outcome.verdict,
-        "accounts": [asdict(entry) | {"reasons": dict(entry.reasons)} for entry in entries],
+        "accounts": [_account(entry) for entry in entries],
         "findings": [found.to_dict() for found in findings],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
@@ -182,6 +182,17 @@ def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome:
             area.store.put(target, parquet_bytes(rows))
             files[table].append(target.uri)
     return files
+
+
+def _account(entry: SensorAccount) -> dict[str, Any]:
+    return {
+        "sensor": entry.sensor,
+        "read": entry.read,
+        "gold": entry.gold,
+        "quarantined": entry.quarantined,
+        "unmatched": entry.unmatched,
+        "reasons": dict(entry.reasons),
+    }
 
 
 def _origin(drive_input: DriveInput) -> Origin:

@@ -21,6 +21,7 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         "spark.master": master,
         "spark.app.name": f"scenelake.{job}",
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1",  # one object or one window is one unit of work
         "spark.task.maxFailures": "3",

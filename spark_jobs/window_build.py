@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables import SCENES
+from lake.tables import OPAQUE_LEAVES, SCENES
 from quality.catalogue import Severity
 from quality.findings import rule_ids
 from quality.scene_rules import SceneVerdict, evaluate_scene
@@ -226,5 +226,4 @@ def _leaves(kind: pa.DataType, path: str) -> Iterable[str]:
 _LEAVES = [leaf for field in SCENES for leaf in _leaves(field.type, field.name)]
 # JPEG does not shrink again; points do, and cheaply.
 _COMPRESSION = {leaf: "none" if leaf.endswith(".image") else "zstd" for leaf in _LEAVES}
-# Bounds of payload bytes serve no reader and would be copied into every manifest.
-_STATISTICS = [leaf for leaf in _LEAVES if leaf.rsplit(".", 1)[-1] not in (*_PAYLOADS, "calibration")]
+_STATISTICS = [leaf for leaf in _LEAVES if leaf.replace(".list.", ".") not in OPAQUE_LEAVES]

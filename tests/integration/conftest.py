@@ -16,26 +16,22 @@ BUCKETS = ("raw", "lake", "quarantine")
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    """Its address; the environment of the process, and of what it starts, names it too."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield f"http://{host}:{port}"
     server.stop()
 
 
 @pytest.fixture
-def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The environment of a process that talks to the endpoint."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return endpoint
-
-
-@pytest.fixture
-def settings(aws: str, tmp_path: Path) -> Settings:
+def settings(endpoint: str, tmp_path: Path) -> Settings:
     """Fresh buckets (named after the test's folder) and a fresh catalog."""
     client = boto3.client("s3")
     names = {kind: f"{kind}-{abs(hash(tmp_path)):x}" for kind in BUCKETS}

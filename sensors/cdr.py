@@ -1,0 +1,108 @@
+"""Reading OMG CDR, the serialisation of ROS 2, in place: nothing is copied or allocated for what a length claims.
+
+CDR 1.0 (OMG DDSI-RTPS 2.3, section 10): four bytes of encapsulation, then primitives aligned to their own size,
+counted from behind the encapsulation. Strings count their terminating zero.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from sensors.errors import DecodeError
+
+Bytes = bytes | memoryview
+
+ENCAPSULATION_BYTES = 4
+BIG_ENDIAN, LITTLE_ENDIAN = 0, 1  # CDR_BE and CDR_LE; the other encapsulations (PL_CDR, XCDR2) are not used by ROS 2
+LONGEST_STRING_BYTES = 4096
+MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
+
+
+class CdrReader:
+    """A position in a CDR message. Every method raises DecodeError if the message ends before what it reads."""
+
+    def __init__(self, cdr: Bytes) -> None:
+        data = memoryview(cdr)
+        if len(data) < ENCAPSULATION_BYTES:
+            raise DecodeError(f"a CDR message of {len(data)} bytes lacks its encapsulation of {ENCAPSULATION_BYTES}")
+        if data[0] != 0 or data[1] not in (BIG_ENDIAN, LITTLE_ENDIAN):
+            raise DecodeError(
+                f"CDR encapsulation {data[0]:#04x} {data[1]:#04x} is neither CDR_BE (0x00 0x00) nor CDR_LE (0x00 0x01)"
+            )
+        self._order = "<" if data[1] == LITTLE_ENDIAN else ">"
+        self._body = data[ENCAPSULATION_BYTES:]
+        self._at = 0
+
+    @property
+    def remaining(self) -> int:
+        """Bytes behind the position."""
+        return len(self._body) - self._at
+
+    def u8(self, what: str) -> int:
+        """An unsigned byte."""
+        return self._integer("B", 1, what)
+
+    def i8(self, what: str) -> int:
+        """A signed byte."""
+        return self._integer("b", 1, what)
+
+    def u16(self, what: str) -> int:
+        """An unsigned 16-bit integer."""
+        return self._integer("H", 2, what)
+
+    def u32(self, what: str) -> int:
+        """An unsigned 32-bit integer."""
+        return self._integer("I", 4, what)
+
+    def i32(self, what: str) -> int:
+        """A signed 32-bit integer."""
+        return self._integer("i", 4, what)
+
+    def boolean(self, what: str) -> bool:
+        """A boolean: one byte, 0 or 1."""
+        value = self.u8(what)
+        if value > 1:
+            raise DecodeError(f"{what} is {value}, neither 0 nor 1")
+        return value == 1
+
+    def doubles(self, count: int, what: str) -> tuple[float, ...]:
+        """`count` float64."""
+        return struct.unpack_from(f"{self._order}{count}d", self._body, self._advance(8 * count, 8, what))
+
+    def skip_doubles(self, count: int, what: str) -> None:
+        """Pass over float64 that nobody asks for, which must be there all the same."""
+        self._advance(8 * count, 8, what)
+
+    def string(self, what: str) -> str:
+        """A string of at most 4096 bytes."""
+        length = self.u32(f"length of {what}")
+        if length > LONGEST_STRING_BYTES:
+            raise DecodeError(f"{what} takes {length} bytes, the limit is {LONGEST_STRING_BYTES}")
+        start = self._advance(length, 1, what)
+        text = bytes(self._body[start : start + length])
+        try:
+            return text.removesuffix(b"\0").decode()
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"{what} is no UTF-8: {error}") from error
+
+    def byte_sequence(self, what: str) -> memoryview:
+        """A sequence of bytes, as a read-only view."""
+        length = self.u32(f"length of {what}")
+        start = self._advance(length, 1, what)
+        return self._body[start : start + length].toreadonly()
+
+    def finish(self) -> None:
+        """Check that nothing but padding follows."""
+        if self.remaining > MAX_PADDING_BYTES:
+            raise DecodeError(f"{self.remaining} bytes follow the message's last member: it is longer than its lengths say")
+
+    def _integer(self, code: str, size: int, what: str) -> int:
+        value: int = struct.unpack_from(self._order + code, self._body, self._advance(size, size, what))[0]
+        return value
+
+    def _advance(self, count: int, alignment: int, what: str) -> int:
+        start = -(-self._at // alignment) * alignment
+        if start + count > len(self._body):
+            raise DecodeError(f"{what} takes {count} bytes at byte {start} of a message of {len(self._body)}")
+        self._at = start + count
+        return start

@@ -1,0 +1,69 @@
+"""Decompression of MCAP chunks that never yields more than the chunk declared."""
+
+from __future__ import annotations
+
+import lz4.frame
+import zstandard
+
+from sensors.errors import ContainerError, LimitError
+
+Bytes = bytes | memoryview
+
+MAX_RAW_BYTES = 256 * 1024 * 1024
+MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024  # what the reference decoder accepts without being told otherwise
+
+
+def decompress(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: int = MAX_RAW_BYTES) -> bytes:
+    """The `records` of a chunk: exactly `raw_bytes` bytes, from what is stored under `compression` ('', lz4 or zstd).
+
+    The sizes that the compressed frames claim are ignored: only `raw_bytes` bounds the output.
+
+    Raises:
+        LimitError: `raw_bytes` is negative or above `max_raw_bytes`.
+        ContainerError: The data does not decompress, yields another size, or the compression is unknown.
+    """
+    if not 0 <= raw_bytes <= max_raw_bytes:
+        raise LimitError(f"a chunk declares {raw_bytes} bytes uncompressed, the limit is {max_raw_bytes}")
+    if compression == "":
+        raw = bytes(chunk) if len(chunk) == raw_bytes else b""
+        found = len(chunk)
+    elif compression == "zstd":
+        raw = _zstd(chunk, raw_bytes)
+        found = len(raw)
+    elif compression == "lz4":
+        raw = _lz4(chunk, raw_bytes)
+        found = len(raw)
+    else:
+        raise ContainerError(f"a chunk is compressed with {compression!r}; only '', 'lz4' and 'zstd' are MCAP compressions")
+    if found != raw_bytes:
+        more = " or more" if found > raw_bytes and compression else ""
+        raise ContainerError(
+            f"a chunk ({compression or 'stored'}) declares {raw_bytes} bytes uncompressed but holds {found}{more}"
+        )
+    return raw
+
+
+def _zstd(chunk: Bytes, raw_bytes: int) -> bytes:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES)
+    try:
+        # One byte more than declared tells a chunk that holds more from one that holds exactly this much.
+        with decompressor.stream_reader(chunk, read_across_frames=True) as reader:
+            return reader.read(raw_bytes + 1)
+    except zstandard.ZstdError as error:
+        raise ContainerError(f"a zstd chunk of {len(chunk)} bytes does not decompress: {error}") from error
+
+
+def _lz4(chunk: Bytes, raw_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    room = raw_bytes + 1
+    rest: Bytes | None = chunk
+    try:
+        while rest and room > 0:
+            decompressor = lz4.frame.LZ4FrameDecompressor()
+            part = decompressor.decompress(rest, max_length=room)
+            parts.append(part)
+            room -= len(part)
+            rest = decompressor.unused_data if decompressor.eof else None
+    except (RuntimeError, EOFError, ValueError) as error:
+        raise ContainerError(f"an lz4 chunk of {len(chunk)} bytes does not decompress: {error}") from error
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,250 @@
+"""Walking an MCAP file from its first to its last byte, keeping what is whole.
+
+The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at
+the first flaw. Here every record is framed by ourselves, so that each message is known by its place in the file, sizes
+are bounded before anything is allocated, and a flaw is a value among the messages.
+
+Format: https://mcap.dev/spec (version 0).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from mcap.opcode import Opcode
+
+from sensors.compression import decompress
+from sensors.errors import ContainerError, LimitError, TruncatedError
+from sensors.mcap_records import (
+    CRC_BYTES,
+    DATA_END,
+    FOOTER,
+    MAGIC,
+    MESSAGE_HEAD,
+    RECORD_HEAD,
+    STATISTICS,
+    Origin,
+    Registry,
+    read_chunk_head,
+    unpack,
+)
+from sensors.source import Source
+from sensors.stamps import MAX_STAMP_NS
+from sensors.stored import ContainerFault, FaultKind, Limits, StoredMessage
+
+__all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress", "scan"]
+
+
+Found = StoredMessage | ContainerFault
+
+
+def scan(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Found]:
+    """Every whole message of an MCAP file in file order, and every flaw where it was met.
+
+    Reads once, from the current position on (which must be the file's first byte), without seeking; short reads are
+    fine. Memory is bounded by one chunk, stored and uncompressed. Chunk, data and summary checksums are checked where
+    the file has them (0 means that it has none). A chunk is whole or dropped: one that is cut, or fails its checksum,
+    yields a fault and no message. The number of messages is compared with the file's statistics if nothing else was
+    wrong. Never raises for what the bytes are; errors of `stream.read` pass through.
+    """
+    return _Scan(stream, limits or Limits()).file()
+
+
+class _Place(NamedTuple):
+    """Where a chunk lies, and where in it the content of a message record begins."""
+
+    chunk_offset: int
+    chunk_bytes: int
+    compression: str
+    chunk_raw_bytes: int
+    record_at: int
+
+
+class _Scan:
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+        self._source = Source(stream)
+        self._limits = limits
+        self._registry = Registry(limits.definitions, limits.name_bytes)
+        self._undefined: set[int] = set()
+        self._messages = 0
+        self._faults = 0
+        self._in_summary = False
+
+    def file(self) -> Iterator[Found]:
+        magic = self._source.read_up_to(len(MAGIC))
+        if magic != MAGIC:
+            if MAGIC.startswith(magic):
+                problem = f"the file ends after {len(magic)} of the {len(MAGIC)} bytes that begin an MCAP file"
+                yield self._fault(0, FaultKind.TRUNCATED, problem)
+            else:
+                yield self._fault(0, FaultKind.NOT_MCAP, f"the file begins with {magic!r}, an MCAP file with {MAGIC!r}")
+            return
+        start = self._source.offset
+        try:
+            while True:
+                start, before = self._source.offset, self._source.crc
+                head = self._source.read(RECORD_HEAD.size)
+                opcode, length = RECORD_HEAD.unpack(head)
+                if start == len(MAGIC) and opcode != Opcode.HEADER:
+                    yield self._fault(start, FaultKind.CORRUPT, f"the first record has opcode {opcode:#04x} and is no header")
+                if opcode == 0:
+                    yield self._fault(start, FaultKind.CORRUPT, "a record has opcode 0, which no record has: the framing is lost")
+                    return
+                if opcode == Opcode.FOOTER:
+                    yield from self._end(start, head, length, before)
+                    return
+                yield from self._record(start, opcode, length, before)
+        except TruncatedError as error:
+            yield self._fault(start, FaultKind.TRUNCATED, f"the file is cut inside the record at offset {start}: {error}")
+
+    def _record(self, start: int, opcode: int, length: int, crc_before: int) -> Iterator[Found]:
+        limit = self._limit(opcode)
+        if limit is None:
+            self._source.skip(length)
+            return
+        if length > limit:
+            problem = f"a record of opcode {opcode:#04x} takes {length} bytes, the limit is {limit}"
+            yield self._fault(start, FaultKind.LIMIT, problem)
+            self._source.skip(length)
+            return
+        content = self._source.read(length)
+        try:
+            if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+                yield from self._definition(start, opcode, content)
+            elif opcode == Opcode.MESSAGE:
+                yield from self._message(start, content)
+            elif opcode == Opcode.CHUNK:
+                yield from self._chunk(start, content)
+            elif opcode == Opcode.DATA_END:
+                yield from self._data_end(start, content, crc_before)
+            elif opcode == Opcode.STATISTICS:
+                yield from self._statistics(start, content)
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            yield self._fault(start, FaultKind.CORRUPT, str(error))
+
+    def _limit(self, opcode: int) -> int | None:
+        """How large a record may be that is read; None if its content does not matter and any size is skipped."""
+        if opcode in (Opcode.MESSAGE, Opcode.CHUNK):
+            return self._limits.record_bytes
+        if opcode in (Opcode.DATA_END, Opcode.STATISTICS):
+            return self._limits.definition_bytes
+        if opcode in (Opcode.SCHEMA, Opcode.CHANNEL) and not self._in_summary:
+            return self._limits.definition_bytes
+        return None
+
+    def _message(self, start: int, content: bytes) -> Iterator[Found]:
+        if self._in_summary:
+            raise ContainerError("a message stands in the summary section")
+        at = start + RECORD_HEAD.size + MESSAGE_HEAD.size
+        size = len(content) - MESSAGE_HEAD.size
+        yield from self._stored(start, memoryview(content), _Place(at, size, "", size, -MESSAGE_HEAD.size))
+
+    def _chunk(self, start: int, content: bytes) -> Iterator[Found]:
+        if self._in_summary:
+            raise ContainerError("a chunk stands in the summary section")
+        head = read_chunk_head(content)
+        stored = memoryview(content)[head.records_at : head.records_at + head.records_bytes]
+        raw = decompress(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
+        if head.raw_crc and zlib.crc32(raw) != head.raw_crc:
+            problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {zlib.crc32(raw):#010x}"
+            yield self._fault(start, FaultKind.CRC, problem)
+            return
+        chunk_offset = start + RECORD_HEAD.size + head.records_at
+        yield from self._chunk_records(start, memoryview(raw), _Place(chunk_offset, len(stored), head.compression, len(raw), 0))
+
+    def _chunk_records(self, start: int, raw: memoryview, place: _Place) -> Iterator[Found]:
+        at = 0
+        while at < len(raw):
+            opcode, length = unpack("chunk's last", RECORD_HEAD, raw, at)
+            content_at = at + RECORD_HEAD.size
+            at = content_at + length
+            if opcode == 0 or at > len(raw):
+                raise ContainerError(f"a record (opcode {opcode:#04x}, {length} bytes) leaves its chunk of {len(raw)} bytes")
+            content = raw[content_at:at]
+            if opcode == Opcode.MESSAGE:
+                yield from self._stored(start, content, place._replace(record_at=content_at))
+            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+                yield from self._definition(start, opcode, content)
+
+    def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
+        add = self._registry.add_schema if opcode == Opcode.SCHEMA else self._registry.add_channel
+        try:
+            if len(content) > self._limits.definition_bytes:
+                raise LimitError(f"a definition takes {len(content)} bytes, the limit is {self._limits.definition_bytes}")
+            add(bytes(content))
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            yield self._fault(start, FaultKind.CORRUPT, str(error))
+
+    def _stored(self, start: int, content: memoryview, place: _Place) -> Iterator[Found]:
+        channel_id, _, log_ns, _ = unpack("message", MESSAGE_HEAD, content)
+        self._messages += 1
+        if log_ns > MAX_STAMP_NS:
+            problem = f"a message of channel {channel_id} was logged at {log_ns} ns, after the year 2096"
+            yield self._fault(start, FaultKind.CORRUPT, problem)
+            return
+        origin = Origin()
+        try:
+            origin = self._registry.origin(channel_id)
+        except ContainerError as error:
+            if channel_id not in self._undefined:
+                self._undefined.add(channel_id)
+                yield self._fault(start, FaultKind.CORRUPT, str(error))
+        data = content[MESSAGE_HEAD.size :]
+        yield StoredMessage(
+            topic=origin.topic,
+            message_type=origin.message_type,
+            message_encoding=origin.message_encoding,
+            log_ns=log_ns,
+            chunk_offset=place.chunk_offset,
+            chunk_bytes=place.chunk_bytes,
+            compression=place.compression,
+            chunk_raw_bytes=place.chunk_raw_bytes,
+            message_offset=place.record_at + MESSAGE_HEAD.size,
+            message_bytes=len(data),
+            data=data,
+        )
+
+    def _data_end(self, start: int, content: bytes, crc_before: int) -> Iterator[Found]:
+        (crc,) = unpack("data end", DATA_END, content)
+        if crc and crc != crc_before:
+            problem = f"the data section says CRC {crc:#010x} but has {crc_before:#010x}"
+            yield self._fault(start, FaultKind.CRC, problem)
+        self._in_summary = True
+        self._source.reset_crc()
+
+    def _statistics(self, start: int, content: bytes) -> Iterator[Found]:
+        (expected,) = unpack("statistics", STATISTICS, content)
+        if not self._faults and expected != self._messages:
+            problem = f"the statistics count {expected} messages, the file holds {self._messages}"
+            yield self._fault(start, FaultKind.CORRUPT, problem)
+
+    def _end(self, start: int, head: bytes, length: int, crc_before: int) -> Iterator[Found]:
+        if length != FOOTER.size:
+            yield self._fault(start, FaultKind.CORRUPT, f"the footer takes {length} bytes instead of {FOOTER.size}")
+            return
+        content = self._source.read(length)
+        crc = unpack("footer", FOOTER, content)[-1]
+        summary_crc = zlib.crc32(content[:-CRC_BYTES], zlib.crc32(head, crc_before))
+        if not self._in_summary:
+            yield self._fault(start, FaultKind.CORRUPT, "the file has no data end record before its footer")
+        elif crc and crc != summary_crc:
+            yield self._fault(start, FaultKind.CRC, f"the summary says CRC {crc:#010x} but has {summary_crc:#010x}")
+        end = self._source.offset
+        magic = self._source.read_up_to(len(MAGIC))
+        if magic != MAGIC and MAGIC.startswith(magic):
+            problem = f"the file ends after {len(magic)} of the {len(MAGIC)} bytes that end an MCAP file"
+            yield self._fault(end, FaultKind.TRUNCATED, problem)
+        elif magic != MAGIC:
+            yield self._fault(end, FaultKind.CORRUPT, f"the file ends with {magic!r}, an MCAP file with {MAGIC!r}")
+        elif self._source.read_up_to(1):
+            yield self._fault(end + len(MAGIC), FaultKind.CORRUPT, "the file goes on after the bytes that end it")
+
+    def _fault(self, offset: int, kind: FaultKind, message: str) -> ContainerFault:
+        self._faults += 1
+        return ContainerFault(offset, kind, message)

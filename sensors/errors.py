@@ -1,0 +1,40 @@
+"""What can be wrong with the bytes a sensor left behind.
+
+    SensorDataError
+    ├── RigError               the calibration file contradicts itself or its schema
+    ├── ContainerError         an MCAP container that cannot be walked
+    │   ├── TruncatedError     it ends in the middle of a record
+    │   └── LimitError         it claims a size beyond what we are willing to allocate
+    └── DecodeError            a message whose payload does not decode
+        └── UnknownTypeError   a message type that no decoder knows
+
+In the pipeline these become findings with a rule id; they never end a drive.
+"""
+
+
+class SensorDataError(Exception):
+    """Base of every error of this package."""
+
+
+class RigError(SensorDataError):
+    """The calibration file contradicts itself or its schema."""
+
+
+class ContainerError(SensorDataError):
+    """An MCAP container that cannot be walked from its first to its last byte."""
+
+
+class TruncatedError(ContainerError):
+    """The container ends in the middle of a record."""
+
+
+class LimitError(ContainerError):
+    """A declared size exceeds what we are willing to allocate for it."""
+
+
+class DecodeError(SensorDataError):
+    """A message whose payload does not decode."""
+
+
+class UnknownTypeError(DecodeError):
+    """A message of a type that no decoder knows."""

@@ -1,0 +1,48 @@
+"""Bounds and checks that every array of stamps passes before arithmetic is done on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Nanoseconds = npt.NDArray[np.int64]
+
+MAX_STAMP_NS = 4 * 10**18  # October 2096; two stamps within it, and a duration below, subtract without leaving int64
+MAX_DURATION_NS = 10**18  # 31 years
+
+
+def stamps_array(values: npt.ArrayLike, name: str, *, ascending: bool = False) -> Nanoseconds:
+    """Check stamps and return them as (N,) int64.
+
+    Raises:
+        ValueError: `values` is not one-dimensional, not of an integer type (a float second has lost its nanoseconds
+            already), outside +-`MAX_STAMP_NS`, or, if `ascending` is asked for, decreases somewhere.
+    """
+    array = np.asarray(values)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be one-dimensional integer nanoseconds, got shape {array.shape} of {array.dtype}")
+    if array.size and (int(array.max()) > MAX_STAMP_NS or int(array.min()) < -MAX_STAMP_NS):
+        raise ValueError(f"{name} spans {array.min()} to {array.max()} ns, beyond +-{MAX_STAMP_NS} ns")
+    stamps = array.astype(np.int64, copy=False)
+    if ascending and stamps.size > 1:
+        steps = np.diff(stamps)
+        if (steps < 0).any():
+            at = int(np.argmax(steps < 0))
+            raise ValueError(f"{name} must ascend, but element {at + 1} is {-int(steps[at])} ns before element {at}")
+    return stamps
+
+
+def check_duration_ns(value: int, name: str, *, negative: bool = False) -> int:
+    """Check a duration and return it as a plain int.
+
+    Raises:
+        ValueError: It is beyond `MAX_DURATION_NS`, or negative where that makes no sense.
+        TypeError: It is not an integer.
+    """
+    if not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be integer nanoseconds, got {value!r}")
+    if abs(int(value)) > MAX_DURATION_NS or (value < 0 and not negative):
+        raise ValueError(f"{name} is {value} ns, outside [{-MAX_DURATION_NS if negative else 0}, {MAX_DURATION_NS}] ns")
+    return int(value)
