@@ -1,0 +1,124 @@
+"""Which code is running, and under which configuration."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lake.documents import content_hash
+from lineage.errors import CodeVersionError
+
+VARIABLE = "SCENELAKE_CODE_VERSION"
+UNKNOWN = "unknown"
+DIRTY_SUFFIX = "+dirty"
+GIT_TIMEOUT_S = 20
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1 or SHA-256 repository
+_WITH_HOST = ("https", "http", "ssh", "git")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVersion:
+    """A commit, and whether the tree differed from it. `commit` is None where the version is not known; it is never guessed.
+
+    `repo_url` and `branch` are None where unknown; the URL never holds credentials.
+    """
+
+    commit: str | None
+    dirty: bool = False
+    repo_url: str | None = None
+    branch: str | None = None
+
+    def __str__(self) -> str:
+        """`<sha>`, `<sha>+dirty`, or `unknown`."""
+        if self.commit is None:
+            return UNKNOWN
+        return self.commit + (DIRTY_SUFFIX if self.dirty else "")
+
+    @classmethod
+    def parse(cls, text: str) -> CodeVersion:
+        """Read what `str` wrote.
+
+        Raises:
+            CodeVersionError: Neither `unknown` nor a commit in full, with or without `+dirty`.
+        """
+        if text == UNKNOWN:
+            return cls(None)
+        commit = text.removesuffix(DIRTY_SUFFIX)
+        if _COMMIT.fullmatch(commit) is None:
+            raise CodeVersionError(
+                f"{VARIABLE} is {text[:100]!r}; give the full commit id (git rev-parse HEAD), with {DIRTY_SUFFIX!r} if the tree "
+                f"differs from it, or {UNKNOWN!r}"
+            )
+        return cls(commit, dirty=text.endswith(DIRTY_SUFFIX))
+
+
+def code_version(env: Mapping[str, str], tree: Path | None = None) -> CodeVersion:
+    """The version from SCENELAKE_CODE_VERSION, else from the git checkout that tracks `tree` (default: this file).
+
+    Unknown if neither can tell: no git, no commit yet, or code installed outside a checkout (even if that happens to lie in
+    somebody else's).
+
+    Raises:
+        CodeVersionError: The variable is set, but is no commit.
+    """
+    if text := env.get(VARIABLE):
+        return CodeVersion.parse(text)
+    path = tree or Path(__file__)
+    folder = path if path.is_dir() else path.parent
+    try:
+        _git(folder, "ls-files", "--error-unmatch", "--", str(path.resolve()))
+        commit = _git(folder, "rev-parse", "--verify", "HEAD")
+        dirty = bool(_git(folder, "status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("the code version is unknown; set %s: %s", VARIABLE, _reason(error))
+        return CodeVersion(None)
+    return CodeVersion(commit, dirty, _repo_url(folder), _branch(folder))
+
+
+def config_hash(configuration: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the effective configuration's canonical JSON: the same for any order of its keys."""
+    return content_hash(configuration)
+
+
+def without_credentials(url: str) -> str:
+    """`url` without user name and password; other forms (`git@host:path`, a folder) as they are."""
+    parts = urlsplit(url)
+    if parts.scheme not in _WITH_HOST or "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _repo_url(folder: Path) -> str | None:
+    try:
+        return without_credentials(_git(folder, "remote", "get-url", "origin"))
+    except (OSError, subprocess.SubprocessError):
+        return None  # a checkout need not have a remote
+
+
+def _branch(folder: Path) -> str | None:
+    try:
+        return _git(folder, "symbolic-ref", "--short", "-q", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None  # a detached HEAD, as in CI, is on no branch
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=GIT_TIMEOUT_S
+    )
+    return done.stdout.strip()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return str(error.stderr).strip() or str(error)
+    return str(error)

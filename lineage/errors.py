@@ -1,0 +1,18 @@
+"""What can go wrong while describing lineage. Emitting never raises: it logs.
+
+LineageError
+├── NamingError         a job or dataset name outside the naming rules
+└── CodeVersionError    SCENELAKE_CODE_VERSION is set, but is no commit
+"""
+
+
+class LineageError(Exception):
+    """Base of every error of this package."""
+
+
+class NamingError(LineageError):
+    """A job or dataset name outside the naming rules."""
+
+
+class CodeVersionError(LineageError):
+    """SCENELAKE_CODE_VERSION is set, but is no commit."""

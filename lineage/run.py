@@ -1,0 +1,104 @@
+"""Tells the story of one job run: START, then COMPLETE, FAIL or ABORT."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from openlineage.client.event_v2 import InputDataset, OutputDataset, RunState
+from openlineage.client.uuid import generate_new_uuid
+
+from lineage.emitter import Emitter
+from lineage.events import Engine, Failure, RunContext, SourceLocation, run_event
+from lineage.names import JobName
+from lineage.parent import RunRef
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class JobRun:
+    """A run in progress. The job adds to `inputs` and `outputs` as it learns what they are."""
+
+    context: RunContext
+    inputs: list[InputDataset] = field(default_factory=list)
+    outputs: list[OutputDataset] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> str:
+        """The run's UUID."""
+        return self.context.run_id
+
+
+@contextmanager
+def job_run(
+    emitter: Emitter,
+    job: JobName,
+    *,
+    parent: RunRef | None = None,
+    root: RunRef | None = None,
+    source_location: SourceLocation | None = None,
+    engine: Engine | None = None,
+    properties: Mapping[str, str] | None = None,
+    config_hash: str | None = None,
+    integration: str = "SPARK",
+    now: Callable[[], int] = time.time_ns,
+    run_id: str | None = None,
+) -> Iterator[JobRun]:
+    """Emit START, run the block, emit its end, and pass on whatever it raised.
+
+    COMPLETE follows a block that ends, FAIL an exception (with its message and stack trace), ABORT an interrupt or exit.
+    Lineage that cannot be built or delivered is logged and harms nothing.
+
+    Args:
+        emitter: Takes the events; it is not closed.
+        job: Name of the job.
+        parent: The run that started this one.
+        root: The first run of that chain; the parent itself if not given.
+        source_location: Path and version of the job's code.
+        engine: What processes the data.
+        properties: The Spark configuration; secrets in it are redacted.
+        config_hash: Hash of the effective configuration.
+        integration: Kind of job, as in OpenLineage's `jobType`.
+        now: Clock, in ns since the Unix epoch.
+        run_id: UUID of the run; a new one if not given.
+    """
+    run = JobRun(
+        RunContext(
+            job=job,
+            run_id=run_id or str(generate_new_uuid()),
+            parent=parent,
+            root=root,
+            source_location=source_location,
+            engine=engine,
+            properties=properties,
+            config_hash=config_hash,
+            integration=integration,
+        )
+    )
+    _tell(emitter, RunState.START, run, now)
+    try:
+        yield run
+    except Exception as error:
+        _tell(emitter, RunState.FAIL, run, now, Failure(_message(error), traceback.format_exc()))
+        raise
+    except BaseException as error:
+        _tell(emitter, RunState.ABORT, run, now, Failure(_message(error)))
+        raise
+    _tell(emitter, RunState.COMPLETE, run, now)
+
+
+def _tell(emitter: Emitter, state: RunState, run: JobRun, now: Callable[[], int], failure: Failure | None = None) -> None:
+    try:
+        event = run_event(state, now(), run.context, inputs=run.inputs, outputs=run.outputs, failure=failure)
+        emitter.emit(event)
+    except Exception:
+        log.exception("the %s event of %s could not be built", state.value, run.context.job)
+
+
+def _message(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

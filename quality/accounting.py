@@ -1,0 +1,99 @@
+"""The identity of promise P1, for each sensor of a drive: read = gold + quarantined + unmatched, each with a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from lake.tables import FRAMES, check_schema
+from quality.findings import Finding, finding
+
+GOLD = "gold"
+QUARANTINED = "quarantined"
+UNMATCHED = "unmatched"
+FATES = (GOLD, QUARANTINED, UNMATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorAccount:
+    """Where one sensor's frames went. `read` is None if nobody counted; `reasons` counts the frames kept out of gold."""
+
+    sensor: str
+    read: int | None
+    gold: int
+    quarantined: int
+    unmatched: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """An account that does not add up. `frames` is by how many; None if that is not known."""
+
+    sensor: str
+    frames: int | None
+    message: str
+
+    def finding(self) -> Finding:
+        """As a finding of ACC001."""
+        return finding("ACC001", f"{self.sensor}: {self.message}", sensor=self.sensor, measured=self.frames)
+
+
+def accounts(frames: pa.Table, read: Mapping[str, int] | None = None) -> tuple[SensorAccount, ...]:
+    """One account for each sensor, sorted by sensor.
+
+    Args:
+        frames: Rows of `lake.tables.FRAMES` of one drive revision. A fate that is none of the three is in no column of the
+            account, and so shows as an imbalance.
+        read: Sensor to the frames that were read, counted independently of `frames` (the frame index). A sensor in only one
+            of the two is in the result: with nothing gone anywhere, or with `read` None. Without this argument the rows
+            themselves are counted, and only a wrong fate or an absent reason can be found.
+
+    Raises:
+        TableError: The rows do not have the schema `FRAMES`.
+    """
+    check_schema(frames.schema, FRAMES, "frames")
+    fates: Counter[tuple[str, str]] = Counter()
+    reasons: dict[str, Counter[str]] = {}
+    rows: Counter[str] = Counter()
+    columns = (frames[name].to_pylist() for name in ("sensor", "fate", "reason"))
+    for sensor, fate, reason in zip(*columns, strict=True):
+        rows[sensor] += 1
+        fates[sensor, fate] += 1
+        if fate != GOLD and reason:
+            reasons.setdefault(sensor, Counter())[reason] += 1
+    counted: Mapping[str, int] = rows if read is None else read
+    return tuple(
+        SensorAccount(
+            sensor=sensor,
+            read=counted.get(sensor),
+            gold=fates[sensor, GOLD],
+            quarantined=fates[sensor, QUARANTINED],
+            unmatched=fates[sensor, UNMATCHED],
+            reasons=MappingProxyType(dict(sorted(reasons.get(sensor, Counter()).items()))),
+        )
+        for sensor in sorted({*rows, *counted})
+    )
+
+
+def balance(entries: Iterable[SensorAccount]) -> tuple[Imbalance, ...]:
+    """Every account that does not add up, sorted by sensor; empty if nothing is lost."""
+    found = (_imbalance(entry) for entry in sorted(entries, key=lambda entry: entry.sensor))
+    return tuple(entry for entry in found if entry is not None)
+
+
+def _imbalance(account: SensorAccount) -> Imbalance | None:
+    gone = account.gold + account.quarantined + account.unmatched
+    where = f"{account.gold} gold + {account.quarantined} quarantined + {account.unmatched} unmatched = {gone}"
+    if account.read is None:
+        return Imbalance(account.sensor, None, f"{where}, but the frames read were not counted")
+    if account.read != gone:
+        return Imbalance(account.sensor, abs(account.read - gone), f"{account.read} frames read, but {where}")
+    unexplained = account.quarantined + account.unmatched - sum(account.reasons.values())
+    if unexplained:
+        return Imbalance(account.sensor, abs(unexplained), f"{unexplained} frames are kept out of gold without a reason")
+    return None

@@ -1,0 +1,28 @@
+"""What can go wrong while judging data; bad data itself is a `Finding`, never an exception.
+
+QualityError
+├── UnknownRuleError   a code that the catalogue does not hold
+├── FindingError       a finding or record that contradicts itself
+├── SplitError         rows that cannot be split, or a split that would lose some
+└── MetricsError       a metric that cannot be: a negative count, a share above 1, a sensor twice
+"""
+
+
+class QualityError(Exception):
+    """Base of every error of this package."""
+
+
+class UnknownRuleError(QualityError):
+    """A code that the catalogue does not hold."""
+
+
+class FindingError(QualityError):
+    """A finding or record that contradicts itself."""
+
+
+class SplitError(QualityError):
+    """Rows that cannot be split, or a split that would lose some."""
+
+
+class MetricsError(QualityError):
+    """A metric that cannot be: a negative count, a share above 1, a sensor twice."""

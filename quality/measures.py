@@ -1,0 +1,118 @@
+"""The numbers that the sensor-wise drive rules judge, each named once.
+
+`drive_rules` compares them before a drive is built, and the Great Expectations suite compares the same columns afterwards:
+one definition, two consumers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from quality.catalogue import Severity
+from quality.metrics import SensorMetrics
+
+NS_PER_S = 1_000_000_000
+PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: earlier stamps are a clock that was never set
+PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
+MIN_FRAMES_FOR_A_RATE = 2
+
+
+class Scope(StrEnum):
+    """For which sensors a rule is an error; for the others it is a warning."""
+
+    NOBODY = "nobody"
+    REFERENCE = "reference"
+    REQUIRED = "required"  # and the reference
+
+    def severity(self, metrics: SensorMetrics) -> Severity:
+        """Error inside the scope, warning outside."""
+        inside = metrics.reference if self is Scope.REFERENCE else metrics.reference or metrics.required
+        return Severity.ERROR if inside and self is not Scope.NOBODY else Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Start and end of a drive, as its manifest says."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The value that rule `code` judges, in the rule's unit; the value None is unknown.
+
+    `silent`: whether a sensor without frames is judged too. `only_scope`: whether sensors outside the scope are left alone
+    instead of warned about. `says` is the finding's message, with the fields `sensor`, `measured` and `threshold`.
+    """
+
+    code: str
+    column: str
+    scope: Scope
+    value: Callable[[SensorMetrics, Bounds | None], float | None]
+    says: str
+    silent: bool = False
+    only_scope: bool = False
+
+    def applies(self, metrics: SensorMetrics) -> bool:
+        """Whether the rule is judged for this sensor."""
+        in_scope = not self.only_scope or self.scope.severity(metrics) is Severity.ERROR
+        return in_scope and (self.silent or metrics.frames_read > 0)
+
+
+def _frames(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.frames_read)
+
+
+def _coverage(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    return metrics.coverage if metrics.frames_read else 0.0
+
+
+def _regressions(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.regressions)
+
+
+def _duplicates(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.duplicates)
+
+
+def _rate_deviation(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return abs(metrics.measured_rate_hz / metrics.nominal_rate_hz - 1)
+
+
+def _gap_periods(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.max_gap_ns is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return metrics.max_gap_ns * metrics.nominal_rate_hz / NS_PER_S
+
+
+def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
+    if metrics.first_ns is None or metrics.last_ns is None:
+        return None
+    start_ns, end_ns = PLAUSIBLE_START_NS, PLAUSIBLE_END_NS
+    if bounds is not None:
+        start_ns, end_ns = max(start_ns, bounds.start_ns), min(end_ns, bounds.end_ns)
+    outside_ns = max(start_ns - metrics.first_ns, metrics.last_ns - end_ns, 0)
+    return None if bounds is None and outside_ns == 0 else outside_ns / NS_PER_S
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure("CMP003", "frames_present", Scope.REQUIRED, _frames,
+            "{sensor} has no frames in this drive", silent=True, only_scope=True),
+    Measure("CMP005", "covered_share", Scope.NOBODY, _coverage,
+            "{sensor} covers {measured:.1%} of the drive, less than {threshold:.0%}", silent=True),
+    Measure("CLK001", "steps_back", Scope.REFERENCE, _regressions,
+            "{sensor}: {measured:.0f} stamps are earlier than the one before"),
+    Measure("CLK002", "repeated_stamps", Scope.NOBODY, _duplicates,
+            "{sensor}: {measured:.0f} stamps repeat an earlier one"),
+    Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
+            "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.0%}"),
+    Measure("CLK004", "gap_periods", Scope.NOBODY, _gap_periods,
+            "{sensor}: the longest gap is {measured:.1f} nominal periods, more than {threshold:.0f}"),
+    Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
+            "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:.0f} s"),
+)  # fmt: skip

@@ -1,0 +1,144 @@
+"""What inspection measures of one sensor over one drive, and its table.
+
+Every value that could not be measured is None, never 0 and never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import pyarrow as pa
+
+from lake.tables import NS, check_schema
+from quality.errors import MetricsError
+from sensors.rig import Modality, Rig, Sensor
+
+METRICS = pa.schema(
+    [
+        pa.field("sensor", pa.string(), nullable=False),
+        pa.field("modality", pa.string(), nullable=False),
+        pa.field("required", pa.bool_(), nullable=False),
+        pa.field("reference", pa.bool_(), nullable=False),
+        pa.field("frames_expected", pa.int64()),  # null: no valid manifest says
+        pa.field("frames_read", pa.int64(), nullable=False),
+        pa.field("nominal_rate_hz", pa.float64()),  # null: the rig does not know the sensor
+        pa.field("measured_rate_hz", pa.float64()),
+        pa.field("first_ns", NS),
+        pa.field("last_ns", NS),
+        pa.field("coverage", pa.float64()),  # share of the drive that the frames span, 0 to 1
+        pa.field("max_gap_ns", NS),
+        pa.field("gaps", pa.int64(), nullable=False),
+        pa.field("duplicates", pa.int64(), nullable=False),
+        pa.field("regressions", pa.int64(), nullable=False),
+        pa.field("jitter_p95_ns", NS),
+        pa.field("log_offset_p50_ns", NS),  # log time - stamp
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorMetrics:
+    """One sensor of one drive.
+
+    Raises:
+        MetricsError: A count is negative, a rate not positive and finite, a coverage outside 0 to 1, or the last stamp
+            before the first.
+    """
+
+    sensor: str
+    modality: str
+    required: bool
+    reference: bool
+    frames_expected: int | None
+    frames_read: int
+    nominal_rate_hz: float | None
+    measured_rate_hz: float | None
+    first_ns: int | None
+    last_ns: int | None
+    coverage: float | None
+    max_gap_ns: int | None
+    gaps: int
+    duplicates: int
+    regressions: int
+    jitter_p95_ns: int | None
+    log_offset_p50_ns: int | None
+
+    def __post_init__(self) -> None:
+        Modality(self.modality)
+        for name in ("frames_expected", "frames_read", "max_gap_ns", "gaps", "duplicates", "regressions", "jitter_p95_ns"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise MetricsError(f"sensor {self.sensor}: {name} is {value}, less than 0")
+        for name in ("nominal_rate_hz", "measured_rate_hz"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise MetricsError(f"sensor {self.sensor}: {name} is {value}; give None for a rate that is not known")
+        if self.coverage is not None and not 0 <= self.coverage <= 1:
+            raise MetricsError(f"sensor {self.sensor}: coverage is {self.coverage}, outside 0 to 1")
+        if self.first_ns is not None and self.last_ns is not None and self.last_ns < self.first_ns:
+            raise MetricsError(f"sensor {self.sensor}: last_ns {self.last_ns} is before first_ns {self.first_ns}")
+
+    @classmethod
+    def silent(cls, sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:
+        """The metrics of a sensor of the rig that left no frame."""
+        return cls(
+            sensor=sensor.name,
+            modality=sensor.modality.value,
+            required=sensor.sync.required,
+            reference=sensor.name == rig.reference,
+            frames_expected=frames_expected,
+            frames_read=0,
+            nominal_rate_hz=sensor.rate_hz,
+            measured_rate_hz=None,
+            first_ns=None,
+            last_ns=None,
+            coverage=0.0,
+            max_gap_ns=None,
+            gaps=0,
+            duplicates=0,
+            regressions=0,
+            jitter_p95_ns=None,
+            log_offset_p50_ns=None,
+        )
+
+
+def coverage(first_ns: int, last_ns: int, period_ns: int, start_ns: int, end_ns: int) -> float | None:
+    """The share of `[start_ns, end_ns]` that frames from `first_ns` to `last_ns` span, 0 to 1.
+
+    Each frame stands for one period, half before and half after its stamp, cut at the drive's ends. None if the drive has
+    no length.
+    """
+    if end_ns <= start_ns:
+        return None
+    from_ns = max(first_ns - period_ns // 2, start_ns)
+    to_ns = min(last_ns + period_ns - period_ns // 2, end_ns)
+    return max(to_ns - from_ns, 0) / (end_ns - start_ns)
+
+
+def metrics_table(metrics: Sequence[SensorMetrics]) -> pa.Table:
+    """The metrics as rows of `METRICS`, sorted by sensor.
+
+    Raises:
+        MetricsError: A sensor is there twice.
+    """
+    names = [entry.sensor for entry in metrics]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise MetricsError(f"sensor measured twice: {', '.join(doubled)}")
+    rows = [asdict(entry) for entry in sorted(metrics, key=lambda entry: entry.sensor)]
+    return pa.Table.from_pylist(rows, schema=METRICS)
+
+
+def read_metrics(table: pa.Table) -> tuple[SensorMetrics, ...]:
+    """Read what `metrics_table` wrote, sorted by sensor.
+
+    Raises:
+        TableError: The table does not have the schema `METRICS`.
+        MetricsError: A row holds a value that cannot be.
+    """
+    check_schema(table.schema, METRICS, "sensor metrics")
+    names = [field.name for field in fields(SensorMetrics)]
+    rows = table.select(names).to_pylist()
+    return tuple(sorted((SensorMetrics(**row) for row in rows), key=lambda entry: entry.sensor))

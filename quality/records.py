@@ -1,0 +1,196 @@
+"""Quarantine records: rows of `lake.tables.RECORDS`, each about one object, frame, scene or drive that is kept out of gold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from lake.documents import content_hash
+from lake.landing import DriveId
+from lake.tables import RECORDS
+from quality.catalogue import Level
+from quality.errors import FindingError
+from quality.findings import Finding, rule_ids
+
+QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which input of which drive, judged by which code under which configuration."""
+
+    drive: DriveId
+    revision: str
+    code_version: str
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where in the raw bucket the data lies; all None for a record about a drive or a scene.
+
+    `offset`: byte in the object (for a message in a chunk, the chunk's). `message_offset` tells messages of one chunk apart;
+    it is part of the record's identity and not a column.
+    """
+
+    key: str | None = None
+    version_id: str | None = None
+    offset: int | None = None
+    message_offset: int | None = None
+
+
+NOWHERE = Position()
+
+
+def record_id(
+    level: Level,
+    origin: Origin,
+    rules: Sequence[str],
+    *,
+    sensor: str | None = None,
+    anchor_ns: int | None = None,
+    stamp_ns: int | None = None,
+    position: Position = NOWHERE,
+) -> str:
+    """SHA-256 (hex) of what the record is about, as canonical JSON, so that no two field values can run together.
+
+    Neither code version nor configuration counts: the same fault found again in the same revision is the same record.
+    """
+    return content_hash(
+        {
+            "level": level.value,
+            "vehicle_id": origin.drive.vehicle_id,
+            "drive_id": origin.drive.drive_id,
+            "revision": origin.revision,
+            "sensor": sensor,
+            "anchor_ns": anchor_ns,
+            "stamp_ns": stamp_ns,
+            "key": position.key,
+            "offset": position.offset,
+            "message_offset": position.message_offset,
+            "rule_ids": sorted(set(rules)),
+        }
+    )
+
+
+def record(
+    level: Level,
+    origin: Origin,
+    findings: Iterable[Finding],
+    *,
+    frames: int,
+    sensor: str | None = None,
+    anchor_ns: int | None = None,
+    stamp_ns: int | None = None,
+    position: Position = NOWHERE,
+    payload_uri: str | None = None,
+) -> dict[str, Any]:
+    """One row of `lake.tables.RECORDS`, status `quarantined`, with all findings in their order.
+
+    Args:
+        level: What the record is about.
+        origin: Drive, revision, code and configuration.
+        findings: All rules that did not pass, warnings included.
+        frames: How many frames the record keeps out of gold.
+        sensor: Whose data it is; None if it is not one sensor's.
+        anchor_ns: Anchor of the scene, for a scene.
+        stamp_ns: Stamp of the frame, for a frame.
+        position: Where in the raw bucket the data lies.
+        payload_uri: The copy in the quarantine bucket.
+
+    Raises:
+        FindingError: No finding at all, or a negative number of frames.
+    """
+    ordered = sorted(findings)
+    if not ordered:
+        raise FindingError(f"a {level} record of {origin.drive} without any finding: nothing is quarantined without a reason")
+    if frames < 0:
+        raise FindingError(f"a {level} record of {origin.drive} that keeps {frames} frames out of gold")
+    rules = rule_ids(ordered)
+    identity = record_id(level, origin, rules, sensor=sensor, anchor_ns=anchor_ns, stamp_ns=stamp_ns, position=position)
+    return {
+        "record_id": identity,
+        "level": level.value,
+        "vehicle_id": origin.drive.vehicle_id,
+        "drive_id": origin.drive.drive_id,
+        "revision": origin.revision,
+        "sensor": sensor,
+        "anchor_ns": anchor_ns,
+        "stamp_ns": stamp_ns,
+        "rule_ids": list(rules),
+        "findings": [
+            {"rule_id": entry.rule_id, "measured": entry.measured, "threshold": entry.threshold, "message": entry.message}
+            for entry in ordered
+        ],
+        "source": {"key": position.key, "version_id": position.version_id, "offset": position.offset},
+        "payload_uri": payload_uri,
+        "frames": frames,
+        "status": QUARANTINED,
+        "code_version": origin.code_version,
+        "config_hash": origin.config_hash,
+    }
+
+
+def object_record(
+    origin: Origin,
+    findings: Iterable[Finding],
+    *,
+    sensor: str | None,
+    position: Position,
+    frames: int,
+    payload_uri: str | None = None,
+) -> dict[str, Any]:
+    """A record about a whole raw object."""
+    return record(Level.OBJECT, origin, findings, sensor=sensor, position=position, frames=frames, payload_uri=payload_uri)
+
+
+def frame_record(
+    origin: Origin,
+    findings: Iterable[Finding],
+    *,
+    sensor: str,
+    stamp_ns: int,
+    position: Position,
+    payload_uri: str | None = None,
+) -> dict[str, Any]:
+    """A record, at object level, about one frame in an object."""
+    return record(
+        Level.OBJECT, origin, findings, sensor=sensor, stamp_ns=stamp_ns, position=position, frames=1, payload_uri=payload_uri
+    )
+
+
+def drive_record(origin: Origin, findings: Iterable[Finding], *, frames: int, payload_uri: str | None = None) -> dict[str, Any]:
+    """A record about a whole drive; `frames` are those that no other record of the drive counts."""
+    return record(Level.DRIVE, origin, findings, frames=frames, payload_uri=payload_uri)
+
+
+def scene_record(
+    origin: Origin,
+    findings: Iterable[Finding],
+    *,
+    anchor_sensor: str,
+    anchor_ns: int,
+    frames: int,
+    payload_uri: str | None = None,
+) -> dict[str, Any]:
+    """A record about one scene; its `sensor` is the anchor's."""
+    return record(
+        Level.SCENE, origin, findings, sensor=anchor_sensor, anchor_ns=anchor_ns, frames=frames, payload_uri=payload_uri
+    )
+
+
+def records_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The records as rows of `lake.tables.RECORDS`, sorted by `record_id`.
+
+    Raises:
+        FindingError: Two records have the same id: the positions do not tell them apart.
+    """
+    rows = sorted(records, key=lambda row: str(row["record_id"]))
+    for before, after in itertools.pairwise(rows):
+        if before["record_id"] == after["record_id"]:
+            raise FindingError(f"two records have the id {after['record_id']}: {before['source']} and {after['source']}")
+    return pa.Table.from_pylist(rows, schema=RECORDS)

@@ -1,0 +1,74 @@
+"""What a rule is, and how one measured value is judged by it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """What a rule looks at; an object rule may also speak of a single frame in it."""
+
+    OBJECT = "object"
+    DRIVE = "drive"
+    SCENE = "scene"
+
+
+class Severity(StrEnum):
+    """An error quarantines what its rule looks at, a warning flags it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Outcome(StrEnum):
+    """Three-valued: a rule that cannot be evaluated has neither passed nor failed, and is treated as if it had failed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, value: bool | None) -> Outcome:
+        """The outcome of a predicate under SQL logic: None is unknown."""
+        if value is None:
+            return cls.UNKNOWN
+        return cls.PASSED if value else cls.FAILED
+
+
+class Bound(StrEnum):
+    """On which side of the threshold a value passes; the threshold itself passes."""
+
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that is checked.
+
+    `severity` holds unless `exception` says otherwise. `threshold` is None where the rig sets the limit. `unknown` says
+    when the rule cannot be evaluated; empty if it always can.
+    """
+
+    code: str
+    name: str
+    level: Level
+    severity: Severity
+    sentence: str
+    threshold: float | None
+    unit: str
+    unknown: str
+    bound: Bound = Bound.AT_MOST
+    exception: str = ""
+
+    def judge(self, measured: float | None, threshold: float | None = None) -> Outcome:
+        """Compare `measured` with `threshold`, or with the rule's own if that is None; equal passes.
+
+        A value that is None or NaN, or a rule left without any threshold, is unknown.
+        """
+        limit = self.threshold if threshold is None else threshold
+        if measured is None or limit is None or math.isnan(measured) or math.isnan(limit):
+            return Outcome.UNKNOWN
+        return Outcome.of(measured <= limit if self.bound is Bound.AT_MOST else measured >= limit)

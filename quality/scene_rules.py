@@ -1,0 +1,81 @@
+"""The rules that judge one scene, from its match plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quality.catalogue import Outcome, Severity, rule
+from quality.findings import Finding, finding, has_errors, rule_ids
+from sensors.rig import Modality, Rig
+
+
+@dataclass(frozen=True, slots=True)
+class SceneVerdict:
+    """Whether a scene is kept out of gold, all that was found, and the sorted rule ids of the warnings among it."""
+
+    quarantined: bool
+    findings: tuple[Finding, ...]
+    flags: tuple[str, ...]
+
+
+def evaluate_scene(
+    rig: Rig,
+    missing: Mapping[str, str],
+    residuals: Mapping[str, int],
+    has_pose: bool | None,
+    motion_compensated: bool | None,
+    payload_findings: tuple[Finding, ...] = (),
+) -> SceneVerdict:
+    """Judge one scene.
+
+    Args:
+        rig: Says which sensors are required, how far residuals may go, and the policy for incomplete scenes.
+        missing: Sensor to the reason why it has no frame in this scene.
+        residuals: Sensor to `residual_ns` of its match. A required sensor in neither mapping is unknown, and so not passed.
+        has_pose: Whether the ego pose could be interpolated; None if that was not tried.
+        motion_compensated: Whether the lidar points are; None if not known. Not judged in a scene without lidar.
+        payload_findings: What was found in the payload of the scene's frames; an error among them quarantines the scene.
+
+    Raises:
+        KeyError: `missing` or `residuals` names a sensor that the rig does not have.
+    """
+    found = [*payload_findings, *_completeness(rig, missing, residuals), *_residuals(rig, residuals)]
+    pose = rule("POS001").judge(None if has_pose is None else float(has_pose))
+    if pose is not Outcome.PASSED:
+        measured = 0.0 if pose is Outcome.FAILED else None
+        severity = Severity.ERROR if rig.pose_required else Severity.WARNING
+        bracket = f"no two pose samples within {rig.pose_bracket_ns} ns bracket the anchor"
+        found.append(finding("POS001", bracket if measured is not None else "the ego pose was not looked for",
+                             measured=measured, severity=severity))  # fmt: skip
+    lidars = [sensor.name for sensor in rig.sensors if sensor.modality is Modality.LIDAR and sensor.name not in missing]
+    if lidars and motion_compensated is not True:
+        measured = None if motion_compensated is None else 0.0
+        word = "not known to be" if measured is None else "not"
+        found.append(finding("SYN003", f"{', '.join(lidars)}: points are {word} motion-compensated", measured=measured))
+    ordered = tuple(sorted(found))
+    return SceneVerdict(has_errors(ordered), ordered, rule_ids(ordered, Severity.WARNING))
+
+
+def _completeness(rig: Rig, missing: Mapping[str, str], residuals: Mapping[str, int]) -> list[Finding]:
+    severity = Severity.WARNING if rig.publish_incomplete else Severity.ERROR
+    found = []
+    for name, reason in missing.items():
+        if rig[name].sync.required or name == rig.reference:
+            found.append(finding("SYN001", f"{name}: {reason}", sensor=name, measured=1, severity=severity))
+    for sensor in rig.sensors:
+        accounted = sensor.name in missing or sensor.name in residuals or sensor.name == rig.reference
+        if sensor.modality.in_scene and sensor.sync.required and not accounted:
+            message = f"{sensor.name}: neither matched nor said to be missing"
+            found.append(finding("SYN001", message, sensor=sensor.name, severity=severity))
+    return found
+
+
+def _residuals(rig: Rig, residuals: Mapping[str, int]) -> list[Finding]:
+    found = []
+    for name, residual_ns in residuals.items():
+        limit_ns = rig[name].sync.warn_residual_ns
+        if rule("SYN002").judge(abs(residual_ns), limit_ns) is not Outcome.PASSED:
+            message = f"{name}: residual {residual_ns} ns, more than {limit_ns} ns"
+            found.append(finding("SYN002", message, sensor=name, measured=abs(residual_ns), threshold=limit_ns))
+    return found

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lake.landing import DriveId
+from lake.tables import RECORDS
+from quality.catalogue import Level
+from quality.errors import FindingError
+from quality.findings import finding
+from quality.records import (
+    NOWHERE,
+    Origin,
+    Position,
+    drive_record,
+    frame_record,
+    object_record,
+    record_id,
+    records_table,
+    scene_record,
+)
+
+ORIGIN = Origin(DriveId("car-1", "drive-1"), "r1", "c" * 40, "h" * 64)
+POSITION = Position("car-1/drive-1/camera/cam/1700000000000000000.mcap", "v1", 4096, 12)
+BROKEN = finding("DEC005", "cut short", sensor="cam", measured=1)
+FLAG = finding("CLK002", "twice", sensor="cam", measured=2)
+
+parts = st.none() | st.integers(0, 5)
+identities = st.fixed_dictionaries(
+    {
+        "level": st.sampled_from(Level),
+        "revision": st.text(max_size=3),
+        "rules": st.frozensets(st.sampled_from(["DEC001", "DEC002", "DEC00", "1DEC002"]), max_size=3),
+        "sensor": st.none() | st.text(max_size=3),
+        "anchor_ns": parts,
+        "stamp_ns": parts,
+        "position": st.builds(Position, st.none() | st.text(max_size=4), st.none(), parts, parts),
+    }
+)
+
+
+def identify(identity: dict[str, Any]) -> str:
+    values = dict(identity)
+    origin = dataclasses.replace(ORIGIN, revision=values.pop("revision"))
+    return record_id(values.pop("level"), origin, sorted(values.pop("rules")), **values)
+
+
+@given(identities, identities)
+def test_ids_are_equal_exactly_when_what_they_are_about_is(left: dict[str, Any], right: dict[str, Any]) -> None:
+    assert (identify(left) == identify(right)) is (left == right)
+
+
+@given(st.permutations(["DEC001", "DEC002", "DEC003"]))
+def test_the_order_and_repetition_of_rules_does_not_matter(rules: list[str]) -> None:
+    reference = record_id(Level.OBJECT, ORIGIN, ["DEC001", "DEC002", "DEC003"])
+    assert record_id(Level.OBJECT, ORIGIN, [*rules, rules[0]]) == reference
+
+
+def test_id_is_stable_across_releases() -> None:
+    identity = record_id(Level.OBJECT, ORIGIN, ["DEC005"], sensor="cam", stamp_ns=7, position=POSITION)
+    assert identity == "80fec512fb28398271df53925dc3d7c3c210d5a35f314aaef3abe5e02b280839"
+
+
+def test_values_cannot_run_together() -> None:
+    joined = record_id(Level.OBJECT, ORIGIN, ["DEC001"], sensor="a", position=Position(key="bc"))
+    assert joined != record_id(Level.OBJECT, ORIGIN, ["DEC001"], sensor="ab", position=Position(key="c"))
+
+
+def test_code_and_configuration_are_no_part_of_the_id() -> None:
+    other = dataclasses.replace(ORIGIN, code_version="d" * 40, config_hash="x")
+    assert record_id(Level.DRIVE, ORIGIN, ["CMP003"]) == record_id(Level.DRIVE, other, ["CMP003"])
+
+
+def test_frame_record_holds_all_findings_and_fits_the_table() -> None:
+    row = frame_record(ORIGIN, [FLAG, BROKEN], sensor="cam", stamp_ns=7, position=POSITION, payload_uri="s3://q/x")
+    assert re.fullmatch(r"[0-9a-f]{64}", row["record_id"])
+    assert row["rule_ids"] == ["CLK002", "DEC005"]
+    assert row["findings"][1] == {"rule_id": "DEC005", "measured": 1, "threshold": 0, "message": "cut short"}
+    assert row["source"] == {"key": POSITION.key, "version_id": "v1", "offset": 4096}
+    assert (row["level"], row["frames"], row["status"], row["payload_uri"]) == ("object", 1, "quarantined", "s3://q/x")
+    table = records_table([row])
+    assert table.schema == RECORDS
+    assert table.to_pylist() == [row]
+
+
+def test_each_level() -> None:
+    whole_object = object_record(ORIGIN, [BROKEN], sensor="cam", position=POSITION, frames=10)
+    drive = drive_record(ORIGIN, [finding("CMP003", "dead", sensor="cam", measured=0)], frames=300)
+    scene = scene_record(ORIGIN, [finding("SYN001", "gone", measured=1)], anchor_sensor="lidar", anchor_ns=5, frames=3)
+    assert [row["level"] for row in (whole_object, drive, scene)] == ["object", "drive", "scene"]
+    assert (scene["sensor"], scene["anchor_ns"], scene["stamp_ns"]) == ("lidar", 5, None)
+    assert drive["source"] == {"key": None, "version_id": None, "offset": None}
+    ids = records_table([whole_object, drive, scene])["record_id"].to_pylist()
+    assert ids == sorted(ids)
+
+
+def test_two_messages_of_one_chunk_with_one_stamp_are_two_records() -> None:
+    second = dataclasses.replace(POSITION, message_offset=900)
+    rows = [frame_record(ORIGIN, [BROKEN], sensor="cam", stamp_ns=7, position=position) for position in (POSITION, second)]
+    assert records_table(rows).num_rows == 2
+
+
+def test_records_that_cannot_be_told_apart_are_refused() -> None:
+    row = frame_record(ORIGIN, [BROKEN], sensor="cam", stamp_ns=7, position=NOWHERE)
+    with pytest.raises(FindingError, match=row["record_id"]):
+        records_table([row, row])
+
+
+def test_a_record_without_reason_is_refused() -> None:
+    with pytest.raises(FindingError, match="without any finding"):
+        drive_record(ORIGIN, [], frames=0)
+
+
+def test_a_negative_number_of_frames_is_refused() -> None:
+    with pytest.raises(FindingError, match="-1 frames"):
+        drive_record(ORIGIN, [BROKEN], frames=-1)
