@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
     with traced("audit", settings, drive_input, {}) as run:
         document = audit_drive(settings, area, drive_input)
-        run.judged(document["findings"])
+        run.reads_raw(document["bytes"], document["findings"])
         run.wrote("warehouse/gold/frames/data", document["frames"])
     arguments.report({"verdict": document["verdict"], "accounts": document["accounts"], "scenes": document["scenes"]})
     return 0
@@ -85,6 +85,8 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "checkpoint": checkpoint.document,
         "scenes": outcome.scenes,
         "frames": len(outcome.frames),
+        "bytes": sum(report["size_bytes"] for report in inspection["objects"].values()),
+        "quarantined_objects": inspection["faulty_keys"],
         "records": len(outcome.records),
         "files": _write(settings, area, drive_input, outcome),
     }
@@ -160,7 +162,10 @@ def _check(
     checkpoint = run_checkpoint(audit_table(metrics, entries, outcome.residuals, bounds))
     for sensor, codes in checkpoint.failed.items():
         named = None if sensor == WHOLE_DRIVE else sensor
-        problems += [finding(code, f"{sensor}: expectation not met in the audit", sensor=named) for code in codes]
+        problems += [
+            finding(code, f"{sensor}: expectation not met in the audit", sensor=named, severity=Severity.ERROR)
+            for code in codes
+        ]
     return entries, checkpoint, problems
 
 

@@ -53,8 +53,7 @@ def main(argv: Sequence[str]) -> int:
             result = inspect_drive(spark, settings, area, drive_input)
         finally:
             spark.stop()
-        run.reads_raw(sum(report["size_bytes"] for report in result["objects"].values()))
-        run.judged(result["findings"])
+        run.reads_raw(sum(report["size_bytes"] for report in result["objects"].values()), result["findings"])
     arguments.report({"verdict": result["verdict"], "rule_ids": result["rule_ids"], "frames": result["frames"]})
     return 0
 

@@ -15,7 +15,7 @@ import lineage.code_version as versions
 from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.tables import PUBLISHED
-from lineage.datasets import Assertion, Statistics, input_dataset, manifest_input, output_dataset
+from lineage.datasets import Assertion, Statistics, manifest_input, output_dataset
 from lineage.emitter import Emitter
 from lineage.events import Engine, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
@@ -55,8 +55,8 @@ class TracedRun:
     def __init__(self, run: JobRun, settings: Settings, drive_input: DriveInput) -> None:
         self._run, self._settings, self._input = run, settings, drive_input
 
-    def reads_raw(self, size_bytes: int) -> None:
-        """The raw objects, as one manifest dataset: events must not grow with the number of objects."""
+    def reads_raw(self, size_bytes: int, findings: Sequence[Mapping[str, Any]] = ()) -> None:
+        """The raw objects, as one manifest dataset (events must not grow with their number), and what the rules said of them."""
         manifest = self._input.manifest
         self._run.inputs.append(
             manifest_input(
@@ -65,25 +65,9 @@ class TracedRun:
                 revision=self._input.revision,
                 objects=len(self._input.objects),
                 size_bytes=size_bytes,
+                assertions=[_assertion(found) for found in findings],
             )
         )
-
-    def judged(self, findings: Sequence[Mapping[str, Any]]) -> None:
-        """What the rules said of the drive, as assertions on its manifest."""
-        assertions = [
-            Assertion(
-                rule_id=found["rule_id"],
-                success=False,
-                severity=found["severity"],
-                column=found["sensor"],
-                expected=None if found["threshold"] is None else str(found["threshold"]),
-                actual=None if found["measured"] is None else str(found["measured"]),
-                message=found["message"],
-            )
-            for found in findings
-        ]
-        name = drive_manifest(self._settings.raw_bucket, self._input.drive)
-        self._run.inputs.append(input_dataset(name, version=self._input.revision, assertions=assertions))
 
     def wrote(self, prefix: str, rows: int) -> None:
         """Files that no reader sees yet, under the drive's prefix in the lake bucket."""
@@ -103,6 +87,18 @@ class TracedRun:
                     statistics=Statistics(count),
                 )
             )
+
+
+def _assertion(found: Mapping[str, Any]) -> Assertion:
+    return Assertion(
+        rule_id=found["rule_id"],
+        success=False,
+        severity=found["severity"],
+        column=found["sensor"],
+        expected=None if found["threshold"] is None else str(found["threshold"]),
+        actual=None if found["measured"] is None else str(found["measured"]),
+        message=found["message"],
+    )
 
 
 @contextmanager

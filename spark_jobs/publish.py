@@ -61,7 +61,12 @@ def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput,
         return result | {"outcome": SUPERSEDED, "scenes": 0, "records": 0}
     outcome = QUARANTINED if audit["verdict"] == QUARANTINE else "published"
     already = publication.outcome is Outcome.ALREADY
-    return result | {"outcome": outcome, "already": already, "snapshot_id": publication.snapshot_id}
+    return result | {
+        "outcome": outcome,
+        "already": already,
+        "snapshot_id": publication.snapshot_id,
+        "quarantined_objects": audit["quarantined_objects"],
+    }
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 
 from pyspark.sql import SparkSession
 
@@ -26,10 +27,12 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1",  # one object or one window is one unit of work
         "spark.task.maxFailures": "3",
         "spark.driver.memory": "1g",
-        "spark.log.level": "ERROR" if master.startswith("local") else "WARN",
     }
     if master.startswith("local"):
+        # Workers run in the driver's JVM: nothing needs to reach it from elsewhere.
         properties |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    logging = files("spark_jobs").joinpath("log4j2.properties")
+    properties["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{logging}"
     properties |= {f"spark.executorEnv.{name}": env[name] for name in _FOR_WORKERS if name in env}
     return properties
 
@@ -38,6 +41,8 @@ def start_spark(properties: Mapping[str, str]) -> SparkSession:
     """A session with exactly these properties; the caller stops it."""
     # Without it Spark takes whatever `python3` is first on PATH, which need not have our packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if properties["spark.master"].startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder
     for name, value in properties.items():
         builder = builder.config(name, value)

@@ -65,9 +65,9 @@ def test_a_clean_drive_is_published_with_the_bytes_that_were_recorded(
         if "camera_front" in images:
             assert images["camera_front"]["image"] == bytes(decode_image(front[images["camera_front"]["stamp_ns"]]).data)
             assert (images["camera_front"]["width_px"], images["camera_front"]["height_px"]) == (160, 90)
-        true_pose = poses[scene["anchor_ns"]] if scene["anchor_ns"] in poses else None
-        if true_pose is not None:
-            assert scene["ego_pose"]["x_m"] == pytest.approx(true_pose["x_m"], abs=1e-3)
+        true_pose = poses[scene["anchor_ns"]]
+        for axis in ("x_m", "y_m", "z_m"):
+            assert scene["ego_pose"][axis] == pytest.approx(true_pose[axis], abs=1e-3)
     check_matches_by_brute_force(folder, scenes)
 
 
