@@ -1,0 +1,110 @@
+"""The rig of a PandaSet sequence, from its poses, stamps and intrinsics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fleet.errors import SourceError
+from fleet.importers.pandaset_track import POSE_BRACKET_NS, PoseTrack
+from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json
+from sensors.geometry import SE3
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+
+NAME = "lidar"
+RATE_HZ = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera folder: its stamps, its pose at each, its lens."""
+
+    name: str
+    folder: Path
+    stamps_ns: tuple[int, ...]
+    world_SE3_camera: tuple[SE3, ...]
+    intrinsics: Intrinsics
+
+    def delay_ns(self, track: PoseTrack) -> int:
+        """Median of this camera's stamp minus that of the lidar frame with the same number."""
+        return median_ns([mine - lidar for mine, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
+
+
+def read_poses(path: Path) -> list[SE3]:
+    """A list of {position{x,y,z}, heading{w,x,y,z}} as transforms from the sensor to the world frame.
+
+    Raises:
+        SourceError: An entry lacks a number or is no pose.
+
+    """
+    poses = []
+    for index, entry in enumerate(read_json(path)):
+        try:
+            position = [float(entry["position"][axis]) for axis in "xyz"]
+            poses.append(SE3.from_wxyz(position, [float(entry["heading"][part]) for part in "wxyz"]))
+        except (LookupError, TypeError, ValueError) as error:
+            raise SourceError(f"{path}: entry {index} is no pose: {error}") from error
+    return poses
+
+
+def read_camera(folder: Path) -> Camera:
+    """Read a camera folder; images are looked at for their size only.
+
+    Raises:
+        SourceError: Stamps, poses and images do not agree in number, or a file is missing or not what it should be.
+
+    """
+    stamps_ns = [exact_ns(value) for value in read_json(folder / "timestamps.json")]
+    poses = read_poses(folder / "poses.json")
+    images = len(list(folder.glob("*.jpg")))
+    if not len(stamps_ns) == len(poses) == images or not 0 < images <= MAX_FRAMES:
+        raise SourceError(
+            f"{folder} has {images} images, {len(stamps_ns)} stamps and {len(poses)} poses; there must be one of each per frame"
+        )
+    lens = read_json(folder / "intrinsics.json")
+    try:
+        with Image.open(folder / "00.jpg", formats=("JPEG",)) as image:
+            width_px, height_px = image.size
+        fx_px, fy_px, cx_px, cy_px = (float(lens[name]) for name in ("fx", "fy", "cx", "cy"))
+        intrinsics = Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px)
+    except (LookupError, TypeError, ValueError, OSError) as error:
+        raise SourceError(f"{folder}: intrinsics.json or 00.jpg cannot be used: {error}") from error
+    name = f"camera_{folder.name.removesuffix('_camera')}"
+    return Camera(name, folder, tuple(stamps_ns), tuple(poses), intrinsics)
+
+
+def build_rig(track: PoseTrack, cameras: list[Camera], has_gnss: bool) -> Rig:
+    """The rig: the merged lidar as reference, cameras required, each with its measured delay."""
+    half_period_ns = round(NS_PER_S / RATE_HZ / 2)
+
+    def sync(stamp: Stamp, delay_ns: int, required: bool) -> Sync:
+        return Sync(stamp, delay_ns, half_period_ns, DEFAULT_WARN_RESIDUAL_NS, required)
+
+    sensors = [Sensor(NAME, Modality.LIDAR, RATE_HZ, sync(Stamp.END, 0, True), SE3.identity())]
+    for camera in cameras:
+        terms = sync(Stamp.MIDDLE, camera.delay_ns(track), True)
+        mounting = mountings(track, camera)[0]
+        sensors.append(Sensor(camera.name, Modality.CAMERA, RATE_HZ, terms, mounting, camera.intrinsics))
+    sensors.append(Sensor("pose", Modality.POSE, RATE_HZ, sync(Stamp.END, 0, False), SE3.identity()))
+    if has_gnss:
+        sensors.append(Sensor("gnss", Modality.GNSS, RATE_HZ, sync(Stamp.END, 0, False)))
+    return Rig("pandaset", NAME, tuple(sensors), pose_bracket_ns=POSE_BRACKET_NS)
+
+
+def mountings(track: PoseTrack, camera: Camera) -> list[SE3]:
+    """`ego_SE3_camera` from every image that lies between two ego poses; from the first image, uninterpolated, if none does."""
+    found = []
+    for stamp_ns, world_SE3_camera in zip(camera.stamps_ns, camera.world_SE3_camera, strict=True):
+        world_SE3_ego = track.at(stamp_ns)
+        if world_SE3_ego is not None:
+            found.append(world_SE3_ego.inverse() @ world_SE3_camera)
+    return found or [track.world_SE3_ego[0].inverse() @ camera.world_SE3_camera[0]]
+
+
+def mounting_spread_m(track: PoseTrack, camera: Camera) -> float | None:
+    """How far apart the camera's positions on the vehicle are, as seen by different frames; None if seen once."""
+    positions = np.array([mounting.translation_m for mounting in mountings(track, camera)])
+    return float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) > 1 else None

@@ -1,0 +1,55 @@
+"""What one sensor file on disk holds, found by walking it once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensors.container import ContainerFault, scan
+from sensors.errors import DecodeError
+from sensors.messages import peek_stamp_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSummary:
+    """Frames, the first frame's stamp, the latest stamp, message types, and the first flaw (None: the file is whole).
+
+    A file without frames has no stamps.
+    """
+
+    frame_count: int
+    start_ns: int | None
+    end_ns: int | None
+    message_types: tuple[str, ...]
+    flaw: str | None
+
+
+def summarize(path: Path) -> ObjectSummary:
+    """Walk an MCAP file; damage of any kind is a flaw of the summary, never an exception."""
+    count = 0
+    start_ns: int | None = None
+    end_ns: int | None = None
+    types: set[str] = set()
+    flaw: str | None = None
+    with path.open("rb") as stream:
+        for item in scan(stream):
+            if isinstance(item, ContainerFault):
+                flaw = flaw or f"{item.kind} at byte {item.offset}: {item.message}"
+                continue
+            count += 1
+            types.add(item.message_type)
+            try:
+                stamp_ns = peek_stamp_ns(item.data)
+            except DecodeError as error:
+                flaw = flaw or f"message {count - 1} has no readable stamp: {error}"
+                continue
+            start_ns = stamp_ns if start_ns is None else start_ns
+            end_ns = stamp_ns if end_ns is None else max(end_ns, stamp_ns)
+    return ObjectSummary(count, start_ns, end_ns, tuple(sorted(types)), flaw)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 (hex) of a file, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""Writing one sensor's frames to MCAP files in the landing layout.
+
+Chunks hold about 1 MiB, so that a byte-range read of a few frames fetches little else. Images are stored as they are
+(they are compressed already, and an uncompressed chunk lets a reader fetch a single frame); everything else is zstd.
+Equal frames give equal bytes: the library string is fixed and nothing of the clock or the host enters the file.
+
+Format: https://mcap.dev/spec, profile `ros2` (https://mcap.dev/spec/registry).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.writer import CompressionType, Writer
+
+from fleet.errors import FleetError
+from sensors.encode import MCAP_PROFILE, MESSAGE_ENCODING, SCHEMA_ENCODING, message_definition
+from sensors.rig import Modality
+
+LIBRARY = "scenelake-fleet"
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message as recorded: the stamp inside it, when it was recorded, and its CDR bytes."""
+
+    stamp_ns: int
+    log_ns: int
+    cdr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What all frames of one sensor share. `definition` is the message type's text; None looks it up in ROS 2 Humble."""
+
+    sensor: str
+    modality: Modality
+    message_type: str
+    definition: str | None = None
+
+
+def write_stream(folder: Path, stream: Stream, frames: Iterable[Frame], segment_ns: int | None = None) -> tuple[Path, ...]:
+    """Write the frames of one sensor under the drive folder and return the files, in order.
+
+    A file is named by the stamp of its first frame. A new one begins with the first frame that is `segment_ns` or more
+    after that; None keeps all in one. No frames make no file.
+
+    Raises:
+        FleetError: Two files of the sensor would have the same name.
+
+    """
+    paths: list[Path] = []
+    writer: _ObjectWriter | None = None
+    try:
+        for frame in frames:
+            if writer is None or (segment_ns is not None and frame.stamp_ns - writer.start_ns >= segment_ns):
+                if writer is not None:
+                    writer.finish()
+                writer = _ObjectWriter(folder, stream, frame.stamp_ns)
+                paths.append(writer.path)
+            writer.add(frame)
+        if writer is not None:
+            writer.finish()
+    finally:
+        if writer is not None:
+            writer.close()
+    return tuple(paths)
+
+
+class _ObjectWriter:
+    def __init__(self, folder: Path, stream: Stream, start_ns: int) -> None:
+        self.start_ns = start_ns
+        self.path = folder / stream.modality.value / stream.sensor / f"{start_ns:019d}.mcap"
+        self._sequence = 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._create()
+        compression = CompressionType.NONE if stream.modality is Modality.CAMERA else CompressionType.ZSTD
+        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=compression, enable_data_crcs=True)
+        self._writer.start(profile=MCAP_PROFILE, library=LIBRARY)
+        definition = message_definition(stream.message_type) if stream.definition is None else stream.definition
+        schema_id = self._writer.register_schema(stream.message_type, SCHEMA_ENCODING, definition.encode())
+        self._channel_id = self._writer.register_channel(f"/{stream.sensor}", MESSAGE_ENCODING, schema_id)
+
+    def _create(self) -> BinaryIO:
+        try:
+            return self.path.open("xb")
+        except FileExistsError as error:
+            raise FleetError(f"{self.path} exists already; write each drive into a new folder") from error
+
+    def add(self, frame: Frame) -> None:
+        self._writer.add_message(
+            self._channel_id, log_time=frame.log_ns, data=frame.cdr, publish_time=frame.stamp_ns, sequence=self._sequence
+        )
+        self._sequence += 1
+
+    def finish(self) -> None:
+        self._writer.finish()  # type: ignore[no-untyped-call]
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()

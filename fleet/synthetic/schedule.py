@@ -1,0 +1,125 @@
+"""When each sensor measures, what stamp that measurement carries, and which measurements are recorded."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fleet.errors import SpecError
+from fleet.faults import Fault, FaultKind, Frames
+from fleet.synthetic.spec import DriveSpec
+from fleet.synthetic.vehicle import FIRST_SWEEP_NS, RADAR_JITTER_NS, TAIL_NS
+from sensors.rig import NS_PER_S, Modality, Sensor
+
+CAMERA_JITTER_NS = 100_000
+MAX_STAMP_NS = (2**31 - 1) * NS_PER_S  # builtin_interfaces/msg/Time.sec is int32
+# From the stamp to the recorder: the rest of the measurement and its transport.
+LATENCY_NS = {
+    Modality.CAMERA: 18_000_000,
+    Modality.RADAR: 12_000_000,
+    Modality.POSE: 1_500_000,
+    Modality.IMU: 800_000,
+    Modality.GNSS: 40_000_000,
+}
+LIDAR_TRANSPORT_NS = 4_000_000
+LATENCY_JITTER_NS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One measurement: its number, when it really happened, the stamp it carries, and whether it was recorded.
+
+    `faults` are indices into the drive's faults that touch it.
+    """
+
+    index: int
+    true_ns: int
+    stamp_ns: int
+    log_ns: int
+    recorded: bool = True
+    faults: tuple[int, ...] = ()
+
+
+def seed_of(seed: int, sensor: str, *more: int) -> list[int]:
+    """Entropy for a random generator that depends on the drive's seed and the sensor's name only."""
+    return [seed, zlib.crc32(sensor.encode()), *more]
+
+
+def shots_of(sensor: Sensor, spec: DriveSpec) -> tuple[Shot, ...]:
+    """All measurements of a sensor, in order, with the drive's faults of time and of recording applied.
+
+    Raises:
+        SpecError: A fault names a frame that the sensor does not have.
+
+    """
+    shots = _clean(sensor, spec)
+    for index, fault in enumerate(spec.faults):
+        if fault.sensor == sensor.name and not fault.kind.on_files:
+            shots = _with_fault(shots, index, fault, spec)
+    return tuple(shots)
+
+
+def _clean(sensor: Sensor, spec: DriveSpec) -> list[Shot]:
+    rng = np.random.default_rng(seed_of(spec.seed, sensor.name, 0))
+    rate_hz = round(sensor.rate_hz)
+    if sensor.modality is Modality.LIDAR:
+        count, first_ns, jitter_ns = max(1, spec.duration_ns * rate_hz // NS_PER_S), FIRST_SWEEP_NS, 0
+    else:
+        first_ns = FIRST_SWEEP_NS + sensor.sync.expected_delay_ns if sensor.modality.in_scene else 0
+        count = (spec.duration_ns + TAIL_NS - first_ns) * rate_hz // NS_PER_S + 1
+        jitter_ns = {Modality.CAMERA: CAMERA_JITTER_NS, Modality.RADAR: RADAR_JITTER_NS}.get(sensor.modality, 0)
+    latency_ns = LATENCY_NS.get(sensor.modality, sensor.period_ns + LIDAR_TRANSPORT_NS)
+    jitters = rng.integers(-jitter_ns, jitter_ns, count, endpoint=True)
+    latencies = latency_ns + rng.integers(0, LATENCY_JITTER_NS, count, endpoint=True)
+    shots = []
+    for index in range(count):
+        true_ns = spec.start_ns + first_ns + index * NS_PER_S // rate_hz + int(jitters[index])
+        shots.append(Shot(index, true_ns, true_ns, true_ns + int(latencies[index])))
+    return shots
+
+
+def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) -> list[Shot]:
+    touched = _touched(shots, index, fault, spec)
+    changed = list(shots)
+    for number in touched:
+        shot = replace(shots[number], faults=(*shots[number].faults, index))
+        match fault.kind:
+            case FaultKind.DEAD_SENSOR | FaultKind.DROP_FRAMES:
+                shot = replace(shot, recorded=False)
+            case FaultKind.DUPLICATE_STAMPS:
+                shot = replace(shot, stamp_ns=changed[number - 1].stamp_ns)
+            case FaultKind.CLOCK_OFFSET:
+                shot = replace(shot, stamp_ns=_shifted(shot.stamp_ns, fault))
+        changed[number] = shot
+    return changed
+
+
+def _shifted(stamp_ns: int, fault: Fault) -> int:
+    shifted_ns = stamp_ns + (fault.offset_ns or 0)
+    if not 0 <= shifted_ns <= MAX_STAMP_NS:
+        raise SpecError(f"fault {fault}: makes the stamp {shifted_ns} ns, which a ROS time (0 to {MAX_STAMP_NS} ns) cannot hold")
+    return shifted_ns
+
+
+def _touched(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) -> list[int]:
+    if fault.kind is FaultKind.DEAD_SENSOR:
+        return [shot.index for shot in shots if shot.true_ns >= spec.start_ns + (fault.after_ns or 0)]
+    if fault.kind is FaultKind.BAD_CALIBRATION:
+        return []
+    first = 1 if fault.kind is FaultKind.DUPLICATE_STAMPS else 0
+    return _choose(fault, fault.frames, first, len(shots), np.random.default_rng(seed_of(spec.seed, "fault", index)))
+
+
+def _choose(fault: Fault, frames: Frames | None, first: int, count: int, rng: np.random.Generator) -> list[int]:
+    if frames is None:
+        return list(range(first, count))
+    if isinstance(frames, tuple):
+        outside = [index for index in frames if not first <= index < count]
+        if outside:
+            asked = ", ".join(map(str, outside))
+            raise SpecError(f"fault {fault}: {fault.sensor} has frames {first} to {count - 1}, not {asked}")
+        return sorted(set(frames))
+    size = min(max(1, round(frames * count)), count - first)
+    return sorted(int(index) for index in rng.choice(np.arange(first, count), size=size, replace=False))

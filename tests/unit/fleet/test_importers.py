@@ -1,0 +1,269 @@
+"""Imported drives hold what the source holds: exact stamps, unchanged payloads, points where they were measured."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fleet.errors import FleetError, SourceError
+from fleet.importers.registry import IMPORTERS
+from fleet.importers.source import ImportResult, exact_ns, median_ns
+from lake.errors import LandingError
+from sensors.deskew import compensate
+from sensors.geometry import SE3
+from sensors.messages import decode, decode_image, decode_points, decode_pose
+from sensors.rig import Modality, Rig, Stamp
+from tests.unit.fleet import public_datasets as made
+from tests.unit.fleet.recordings import messages
+
+
+@pytest.fixture
+def pandaset(tmp_path: Path) -> Path:
+    return made.write_pandaset(tmp_path / "002")
+
+
+@pytest.fixture
+def radiate(tmp_path: Path) -> Path:
+    return made.write_radiate(tmp_path / "tiny_foggy")
+
+
+def imported(form: str, src: Path, out: Path) -> tuple[ImportResult, Rig]:
+    result = IMPORTERS[form](src, out, "car-1", "drive-1")
+    return result, Rig.from_dict(json.loads((out / "calibration.json").read_bytes()))
+
+
+def test_pandaset_stamps_delays_and_counts(pandaset: Path, tmp_path: Path) -> None:
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    stamps = [decode_points(message.data).stamp_ns for message in messages(result.folder, "lidar")]
+    assert stamps == [made.stamp_ns(frame) for frame in range(made.FRAMES)]
+    assert rig.reference == "lidar" and rig["lidar"].sync.stamp is Stamp.END
+    assert rig["camera_front"].sync.expected_delay_ns == -49_860_000
+    assert rig["camera_back"].sync.expected_delay_ns == -99_920_000
+    assert {name: len(messages(result.folder, name)) for name in ("camera_front", "camera_back", "pose", "gnss")} == {
+        "camera_front": 5, "camera_back": 5, "pose": 5, "gnss": 5,
+    }  # fmt: skip
+
+
+def test_pandaset_point_times_are_signed_and_both_lidars_stay(pandaset: Path, tmp_path: Path) -> None:
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    for frame, message in enumerate(messages(result.folder, "lidar")):
+        cloud = decode_points(message.data)
+        _, times, ids = made.world_points(frame)
+        offsets = cloud.time_offset_ns()
+        assert offsets is not None
+        np.testing.assert_array_equal(offsets, times - made.stamp_ns(frame))
+        assert offsets.min() == -101_400_000 and offsets.max() == 38_000_000
+        np.testing.assert_array_equal(cloud.column("lidar_id"), ids)
+        np.testing.assert_array_equal(cloud.column("intensity"), np.arange(60))
+
+
+def test_pandaset_points_are_where_a_moving_lidar_saw_them(pandaset: Path, tmp_path: Path) -> None:
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    clouds = [decode_points(message.data) for message in messages(result.folder, "lidar")]
+    first, last = made.stamp_ns(0), made.stamp_ns(made.FRAMES - 1)
+    moved = 0
+    for frame, cloud in enumerate(clouds):
+        world, times, _ = made.world_points(frame)
+        for point, seen, at_ns in zip(world, cloud.xyz_m(), times, strict=True):
+            bracketed = first <= at_ns <= last
+            pose = made.ego_pose(int(at_ns) if bracketed else made.stamp_ns(frame))
+            np.testing.assert_allclose(seen, pose.inverse().apply(point[None])[0], atol=1e-4)
+            moved += bracketed
+    assert moved > 200
+
+
+def test_compensating_pandaset_to_the_stamp_gives_the_published_cloud(pandaset: Path, tmp_path: Path) -> None:
+    """Also where no poses bracket a point: it is published in its frame's pose already, and stays."""
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    samples = [decode_pose(message.data) for message in messages(result.folder, "pose")]
+    poses = np.array([[*sample.odom_SE3_ego.translation_m, *sample.odom_SE3_ego.wxyz] for sample in samples])
+    for frame, message in enumerate(messages(result.folder, "lidar")):
+        cloud = decode_points(message.data)
+        offsets = cloud.time_offset_ns()
+        assert offsets is not None
+        found = compensate(
+            cloud.xyz_m(), offsets, cloud.stamp_ns, cloud.stamp_ns,
+            [sample.stamp_ns for sample in samples], poses, SE3.identity(), 150_000_000,
+        )  # fmt: skip
+        world = made.ego_pose(cloud.stamp_ns).apply(found.xyz_m)
+        np.testing.assert_allclose(world, made.world_points(frame)[0], atol=2e-4)
+
+
+def test_pandaset_mounting_is_taken_at_the_cameras_own_time(pandaset: Path, tmp_path: Path) -> None:
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    for name in ("front", "back"):
+        mounting, expected = rig[f"camera_{name}"].ego_SE3_sensor, made.CAMERA_IN_EGO[f"{name}_camera"]
+        assert mounting is not None
+        # At 12 m/s the pose of the frame with the same number would be 0.6 or 1.2 m off.
+        np.testing.assert_allclose(mounting.translation_m, expected.translation_m, atol=1e-3)
+        np.testing.assert_allclose(mounting.rotation, expected.rotation, atol=1e-6)
+    lens = rig["camera_front"].intrinsics
+    assert lens is not None
+    assert (lens.width_px, lens.height_px, lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px) == (64, 48, 100.5, 100.25, 32.0, 24.0)
+    assert any("0.0 mm" in finding or "0.1 mm" in finding for finding in result.findings if finding.startswith("camera_front"))
+
+
+def test_pandaset_images_are_unchanged_bytes(pandaset: Path, tmp_path: Path) -> None:
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    for frame, message in enumerate(messages(result.folder, "camera_back")):
+        image = decode_image(message.data)
+        assert bytes(image.data) == (pandaset / "camera" / "back_camera" / f"{frame:02d}.jpg").read_bytes()
+        assert image.stamp_ns == made.stamp_ns(frame) - 99_920_000 and image.encoding == "jpeg"
+
+
+@pytest.mark.parametrize("name", ["00.pkl.gz", "00.pkl"])
+def test_published_pandaset_pickles_are_refused_unopened(pandaset: Path, tmp_path: Path, name: str) -> None:
+    class Trap:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return (Path.touch, (tmp_path / "owned",))
+
+    (pandaset / "lidar" / name).write_bytes(gzip.compress(pickle.dumps(Trap())))
+    with pytest.raises(SourceError) as caught:
+        IMPORTERS["pandaset"](pandaset, tmp_path / "out", "car-1", "drive-1")
+    said = str(caught.value)
+    assert f"lidar/{name}" in said and "runs code" in said and "never opened" in said and "to Parquet with the columns" in said
+    assert not (tmp_path / "owned").exists() and not (tmp_path / "out").exists()
+
+
+def test_pandaset_says_what_it_left_out(pandaset: Path, tmp_path: Path) -> None:
+    (pandaset / "annotations").mkdir()
+    (pandaset / "lidar_original").mkdir()
+    (pandaset / "lidar_original" / "00.pkl.gz").write_bytes(b"x")
+    (pandaset / "lidar" / "03.parquet").unlink()
+    (pandaset / "lidar" / "77.parquet").write_bytes(b"x")
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    said = "\n".join(result.findings)
+    assert "1 of 5 stamps have no frame and are left out: 03" in said
+    assert "1 files have no stamp and are left out: 77" in said
+    assert "annotations: not imported" in said
+    assert "lidar_original: 1 pickle(s), not opened" in said
+    assert len(messages(result.folder, "lidar")) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("lidar/poses.json", "[1, 2", "poses.json is not JSON"),
+        ("lidar/poses.json", "[]", "5 stamps and 0 poses"),
+        ("lidar/timestamps.json", "[2.5, 1.5, 3.5, 4.5, 5.5]", "does not ascend"),
+        ("lidar/00.parquet", "hello", "00.parquet is no Parquet file"),
+        ("camera/front_camera/timestamps.json", "[1.5]", "5 images, 1 stamps and 5 poses"),
+        ("camera/front_camera/00.jpg", "hello", "cannot be used"),
+        ("camera/front_camera/intrinsics.json", '{"fx": 1}', "cannot be used"),
+        ("camera/front_camera/poses.json", '[{"position": 1}]', "entry 0 is no pose"),
+        ("meta/timestamps.json", "[]", "5 positions and 0 stamps"),
+    ],
+)
+def test_damaged_pandaset_folders_are_explained(pandaset: Path, tmp_path: Path, file: str, content: str, said: str) -> None:
+    (pandaset / file).write_text(content)
+    with pytest.raises(SourceError, match=said):
+        IMPORTERS["pandaset"](pandaset, tmp_path / "out", "car-1", "drive-1")
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    for form in IMPORTERS:
+        with pytest.raises(SourceError, match="is missing"):
+            IMPORTERS[form](tmp_path / "src", tmp_path / "out", "car-1", "drive-1")
+        assert not (tmp_path / "out").exists()
+
+
+def test_ids_and_occupied_folders_are_checked_first(pandaset: Path, tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match="vehicle id"):
+        IMPORTERS["pandaset"](pandaset, tmp_path / "out", "Car 1", "drive-1")
+    with pytest.raises(FleetError, match="not an empty folder"):
+        IMPORTERS["pandaset"](pandaset, tmp_path, "car-1", "drive-1")
+
+
+def test_radiate_keeps_stamps_payloads_and_oddities(radiate: Path, tmp_path: Path) -> None:
+    result, rig = imported("radiate", radiate, tmp_path / "out")
+    radar = [decode_image(message.data) for message in messages(result.folder, "radar")]
+    assert [image.stamp_ns for image in radar] == [made.R0_NS + n * 243_700_000 for n in range(3)]
+    assert bytes(radar[1].data) == (radiate / "Navtech_Polar" / "000002.png").read_bytes()
+    assert radar[0].encoding == "png" and rig["radar"].modality is Modality.RADAR
+    lidar = [decode_points(message.data) for message in messages(result.folder, "lidar")]
+    assert [cloud.stamp_ns for cloud in lidar] == [made.R0_NS + n * 100_080_000 for n in (0, 1, 2, 4)]
+    assert lidar[1].xyz_m().tolist() == [[1.5, 1.25, -0.5], [-2.0, 3.0, 0.125]]
+    assert lidar[1].column("intensity").tolist() == [1, 255] and lidar[1].column("ring").tolist() == [17, 31]
+    assert lidar[0].time_offset_ns() is None
+    gnss = [message.data for message in messages(result.folder, "gnss")]
+    late = made.R0_NS + 64_000_000_000
+    assert [decode("sensor_msgs/msg/NavSatFix", data).stamp_ns for data in gnss] == [
+        late, late, late + 50_000_000, late - 310_000_000,
+    ]  # fmt: skip
+
+
+def test_radiate_poses_are_metres_from_the_first_fix_with_the_sources_quaternion(radiate: Path, tmp_path: Path) -> None:
+    result, _ = imported("radiate", radiate, tmp_path / "out")
+    poses = [decode_pose(message.data).odom_SE3_ego for message in messages(result.folder, "pose")]
+    np.testing.assert_allclose(poses[0].translation_m, np.zeros(3), atol=1e-9)
+    # The series for a degree of latitude (Snyder, "Map Projections", 1987, p. 25), not the radii that the importer uses.
+    latitude = np.radians(55.89)
+    degree_m = 111_132.954 - 559.822 * np.cos(2 * latitude) + 1.175 * np.cos(4 * latitude)
+    np.testing.assert_allclose(poses[1].translation_m, [0.0, degree_m / 1000, 0.0], atol=1e-3)
+    np.testing.assert_allclose(poses[2].wxyz, [0.8, 0.0, 0.0, -0.6], atol=1e-12)
+
+
+def test_radiate_reports_what_is_odd(radiate: Path, tmp_path: Path) -> None:
+    result, _ = imported("radiate", radiate, tmp_path / "out")
+    said = "\n".join(result.findings)
+    assert "velo_lidar: 1 files have no index row, so no stamp, and are left out: 000017" in said
+    assert "velo_lidar: 1 index rows have no file and are left out: 000021" in said
+    assert "velo_lidar: 200.2 ms pass before row 4, usually 100.1 ms" in said
+    assert "GPS_IMU_Twist: 1 of 4 frames repeat the stamp of another; kept" in said
+    assert "GPS_IMU_Twist: the clock steps back by 360.0 ms at row 4; kept" in said
+    assert "GPS_IMU_Twist: begins 63.5 s after the last frame of any other sensor: no frame has a pose" in said
+
+
+def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Path) -> None:
+    _, rig = imported("radiate", radiate, tmp_path / "out")
+    camera, lidar = rig["camera_left"], rig["lidar"]
+    assert camera.ego_SE3_sensor is not None and lidar.ego_SE3_sensor is not None and camera.intrinsics is not None
+    np.testing.assert_allclose(camera.ego_SE3_sensor.translation_m, [0.34, -0.07, 0.29])
+    # x right, y forward, z up: the lens looks forward, tilted about its own x axis by the 10 degrees of R
+    tilt = np.radians(10.0)
+    np.testing.assert_allclose(camera.ego_SE3_sensor.rotation[:, 0], [1.0, 0.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(np.abs(camera.ego_SE3_sensor.rotation[:, 2]), [0.0, np.cos(tilt), np.sin(tilt)], atol=1e-9)
+    assert camera.ego_SE3_sensor.rotation[1, 2] > 0
+    np.testing.assert_allclose(lidar.ego_SE3_sensor.apply(np.array([[0.0, 1.0, 0.0]])), [[1.6, -0.12, 0.25]], atol=1e-9)
+    assert camera.intrinsics.distortion == (-0.18, 0.03, 0.001, 0.002, 0.0)
+    assert rig.reference == "lidar" and rig.publish_incomplete and not rig["radar"].sync.required
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("velo_lidar.txt", "Frame: 1 Time: 1574859771,7\n", "velo_lidar.txt, line 1"),
+        ("velo_lidar.txt", "Frame: 000099 Time: 1574859771.7\n", "holds no frame that velo_lidar.txt names"),
+        ("velo_lidar/000018.csv", "1,2,3\n", "3 columns instead of"),
+        ("velo_lidar/000018.csv", "1,2,3,4,x\n", "is no table of numbers"),
+        ("velo_lidar/000018.csv", "1,2,3,400,1\n", "whole numbers from 0 to 255"),
+        ("velo_lidar/000018.csv", "1,2,3,nan,1\n", "whole numbers from 0 to 255"),
+        ("default-calib.yaml", "lidar_calib: [", "no RADIATE calibration"),
+        ("default-calib.yaml", "!!python/object/apply:os.system ['true']", "no RADIATE calibration"),
+        ("GPS_IMU_Twist/000001.txt", "55.8,-3.3\n", "holds '55.8,-3.3' instead of 3 numbers"),
+        ("GPS_IMU_Twist/000001.txt", "55.8,-3.3,1\n", "line 5: is not 4 numbers"),
+    ],
+)
+def test_damaged_radiate_folders_are_explained(radiate: Path, tmp_path: Path, file: str, content: str, said: str) -> None:
+    (radiate / file).write_text(content)
+    with pytest.raises(SourceError, match=said):
+        IMPORTERS["radiate"](radiate, tmp_path / "out", "car-1", "drive-1")
+
+
+def test_seconds_as_text_keep_every_digit() -> None:
+    assert exact_ns(Decimal("1574859771.700975001")) == 1_574_859_771_700_975_001
+    assert exact_ns(Decimal("1557539956.50018")) == 1_557_539_956_500_180_000
+    assert exact_ns(1557539956) == 1_557_539_956_000_000_000
+
+
+def test_the_median_of_integers_is_an_integer() -> None:
+    assert median_ns([3, 1, 2]) == 2
+    assert median_ns([4, 1, 2, 3]) == 2
+    assert median_ns([-5, -2]) == -4
