@@ -1,0 +1,131 @@
+"""The ledger's half that a run of a drive writes: begin, finish, fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger_items import DRIVE, drive_record, object_sort_key
+from ingest.ledger_table import LedgerTable, Value
+from ingest.records import DriveRecord, Json, ObjectOutcome
+from ingest.states import FINAL, DriveState, sources_of
+from lake.documents import canonical_json
+from lake.landing import DriveId
+
+MAX_DETAIL_BYTES = 64 * 1024  # an item holds 400 KB
+_WRITERS = 8
+
+
+class RunLedger:
+    """What runs do to drives. Every step names its revision and is refused once the drive has another one."""
+
+    def __init__(self, table: LedgerTable, clock: Callable[[], int]) -> None:
+        self._table = table
+        self._clock = clock
+
+    def begin(self, drive: DriveId, revision: str) -> DriveRecord:
+        """Take a queued revision into work, again if need be.
+
+        Returns:
+            The drive as `processing`; as `published` or `quarantined` if this revision is finished already, and then
+            nothing was written: only its message is left to delete.
+
+        Raises:
+            SupersededWorkError: The drive has another revision by now.
+            UnknownDriveError: The ledger has no such drive.
+        """
+        change = "SET #drive_state = :to, #updated_ns = :now ADD #attempts :one"
+        begun = self._step(drive, revision, DriveState.PROCESSING, change, {"one": 1})
+        if begun is not None:
+            return begun
+        record = self._current(drive, revision)
+        if record.state in FINAL:
+            return record
+        raise TransitionError(f"{drive} is {record.state}, which cannot be begun")
+
+    def finish(
+        self,
+        drive: DriveId,
+        revision: str,
+        state: DriveState,
+        outcomes: Iterable[ObjectOutcome],
+        detail: Mapping[str, Json],
+    ) -> DriveRecord:
+        """Record what a revision came to: its objects first, then the drive. Doing it twice changes nothing more.
+
+        An outcome is written only to the version it names: a newer version that has landed stays pending.
+
+        Raises:
+            SupersededWorkError: The drive has another revision by now.
+            UnknownDriveError: The ledger has no such drive.
+            TransitionError: `state` is not final, or this revision already came to the other end.
+            LedgerError: `detail` exceeds 64 KiB of JSON.
+        """
+        if state not in FINAL:
+            raise TransitionError(f"a run ends as {' or '.join(sorted(FINAL))}, not as {state}; use fail() for a failed one")
+        said = _bounded(detail)
+        self._current(drive, revision)
+        with ThreadPoolExecutor(max_workers=_WRITERS) as writers:
+            for _ in writers.map(lambda outcome: self._settle_object(drive, revision, outcome), outcomes):
+                pass
+        change = "SET #drive_state = :to, #updated_ns = :now, #detail = :detail"
+        ended = self._step(drive, revision, state, change, {"detail": said})
+        if ended is not None:
+            return ended
+        record = self._current(drive, revision)
+        if record.state is state:
+            return record
+        raise TransitionError(f"{drive} is {record.state} and cannot become {state}")
+
+    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Json]) -> DriveRecord:
+        """Record that a run failed; its message comes back and may begin it again.
+
+        A revision that is finished already stays finished.
+
+        Raises:
+            SupersededWorkError: The drive has another revision by now.
+            UnknownDriveError: The ledger has no such drive.
+            LedgerError: `detail` exceeds 64 KiB of JSON.
+        """
+        change = "SET #drive_state = :to, #updated_ns = :now, #detail = :detail"
+        failed = self._step(drive, revision, DriveState.FAILED, change, {"detail": _bounded(detail)})
+        return self._current(drive, revision) if failed is None else failed
+
+    def _step(
+        self, drive: DriveId, revision: str, state: DriveState, change: str, more: Mapping[str, Value]
+    ) -> DriveRecord | None:
+        allowed = {f"from{place}": source.value for place, source in enumerate(sources_of(state))}
+        values: dict[str, Value] = {"to": state.value, "now": self._clock(), "revision": revision, **more, **allowed}
+        condition = f"#revision = :revision AND #drive_state IN ({', '.join(':' + name for name in allowed)})"
+        item = self._table.update(str(drive), DRIVE, change, values, condition)
+        return None if item is None else drive_record(item)
+
+    def _current(self, drive: DriveId, revision: str) -> DriveRecord:
+        item = self._table.get(str(drive), DRIVE)
+        if item is None:
+            raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` shows what is known")
+        record = drive_record(item)
+        if record.revision != revision:
+            current = f"{record.revision} (generation {record.generation})"
+            raise SupersededWorkError(f"{drive} has the revision {current}, not {revision}")
+        return record
+
+    def _settle_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> bool:
+        return (
+            self._table.update(
+                str(drive),
+                object_sort_key(outcome.key),
+                "SET #object_state = :state, #revision = :revision",
+                {"state": outcome.state.value, "revision": revision, "version": outcome.version_id},
+                "#version_id = :version",
+            )
+            is not None
+        )
+
+
+def _bounded(detail: Mapping[str, Json]) -> str:
+    body = canonical_json(detail)
+    if len(body) > MAX_DETAIL_BYTES:
+        raise LedgerError(f"detail of {len(body)} bytes exceeds {MAX_DETAIL_BYTES}; keep long lists in the tables")
+    return body.decode()

@@ -1,0 +1,61 @@
+"""What registering and sweeping need of the world. `Ledger`, `S3Objects` and `WorkQueue` are the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from ingest.records import DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.work import DriveWork, Reason
+from lake.landing import DriveId
+
+Clock = Callable[[], int]  # wall time, nanoseconds since the epoch
+
+
+class ObjectStore(Protocol):
+    """The raw bucket, and the two places where copies go."""
+
+    def head(self, key: str) -> ObjectHead | None:
+        """The current version of a raw object; None if there is none."""
+
+    def read(self, head: ObjectHead, max_bytes: int) -> bytes:
+        """The bytes of exactly that version. Raises StoreError if it is gone or larger than `max_bytes`."""
+
+    def list_after(self, key: str, limit: int) -> Sequence[ObjectHead]:
+        """Up to `limit` current raw objects with keys greater than `key`, in key order; their version ids are unknown (`""`)."""
+
+    def keep_refused(self, head: ObjectHead) -> str:
+        """Copy a raw version to the quarantine bucket without opening it; returns the copy's URI. Repeatable."""
+
+    def keep_input(self, key: str, body: bytes) -> None:
+        """Write a revision's input document to the lake bucket. Repeatable: equal keys have equal bodies."""
+
+
+class WorkSender(Protocol):
+    """Where work messages go."""
+
+    def send(self, work: DriveWork) -> None:
+        """Send one message; returns when the queue has it."""
+
+
+class LandingStore(Protocol):
+    """The half of the ledger that registering and sweeping use; contracts at `ingest.ledger_landing`."""
+
+    def drive(self, drive: DriveId) -> DriveRecord | None: ...
+    def object_of(self, drive: DriveId, key: str) -> ObjectRecord | None: ...
+    def objects(self, drive: DriveId) -> Iterable[ObjectRecord]: ...
+    def objects_between(self, drive: DriveId, first: str, last: str) -> Iterable[ObjectRecord]: ...
+    def put_object(self, drive: DriveId, head: ObjectHead, previous: ObjectRecord | None) -> bool: ...
+    def touch(self, drive: DriveId, changed: bool) -> None: ...
+    def override(self, drive: DriveId, overrides: frozenset[str]) -> None: ...
+    def queue(
+        self, seen: DriveRecord, revision: str, reason: Reason, manifest_version: str | None, manifest_fault: str | None
+    ) -> DriveRecord | None: ...
+    def settle(self, seen: DriveRecord) -> bool: ...
+    def sent(self, queued: DriveRecord) -> None: ...
+    def unsent(self, before_ns: int, limit: int) -> Sequence[DriveId]: ...
+    def settling(self, before_ns: int, limit: int) -> Sequence[DriveId]: ...
+    def refuse(self, record: RefusedRecord) -> bool: ...
+    def refused_versions(self, key: str) -> Sequence[RefusedRecord]: ...
+    def cursor(self) -> str: ...
+    def move_cursor(self, key: str) -> None: ...

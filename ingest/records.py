@@ -1,0 +1,95 @@
+"""What the ledger says about objects and drives, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ingest.states import DriveState, ObjectState
+from ingest.work import Reason
+from lake.landing import DriveId
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    """What S3 says about the current version of an object. `version_id` is `"null"` in a bucket without versioning."""
+
+    key: str
+    version_id: str
+    size_bytes: int
+    etag: str
+    last_modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRecord:
+    """The newest observed version of a drive's object and what became of it.
+
+    `observed_ns` is when this version was first registered; `revision` is the drive revision that gave it its state,
+    None while it is pending.
+    """
+
+    head: ObjectHead
+    state: ObjectState
+    observed_ns: int
+    revision: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Key in the raw bucket."""
+        return self.head.key
+
+    @property
+    def version_id(self) -> str:
+        """S3 version id."""
+        return self.head.version_id
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectOutcome:
+    """What a finished revision made of one object version."""
+
+    key: str
+    version_id: str
+    state: ObjectState
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """An object that was never opened: its key is outside the landing layout."""
+
+    head: ObjectHead
+    rule_id: str
+    message: str
+    payload_uri: str
+    observed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriveRecord:
+    """A drive in the ledger.
+
+    `generation` grows by one with every new revision. `changes` counts registrations: a writer that saw `changes` and
+    `generation` may queue only while neither has moved. `settling`: there may be objects that no queued revision holds.
+    `unsent`: the revision's work message may not have been sent. `updated_ns` is the time of the last change of state,
+    `changed_ns` that of the last new object version. `detail` is what the last run left (findings, counts, error).
+    """
+
+    drive: DriveId
+    state: DriveState = DriveState.LANDING
+    revision: str | None = None
+    generation: int = 0
+    reason: Reason | None = None
+    changes: int = 0
+    created_ns: int = 0
+    updated_ns: int = 0
+    changed_ns: int = 0
+    settling: bool = False
+    unsent: bool = False
+    attempts: int = 0
+    overrides: frozenset[str] = frozenset()
+    manifest_version: str | None = None
+    manifest_fault: str | None = None
+    detail: Mapping[str, Json] = field(default_factory=dict)

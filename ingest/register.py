@@ -1,0 +1,157 @@
+"""The use case: an object may have landed; when its drive has all that it needs, exactly one message per revision follows.
+
+Level-triggered: an event only says where to look. What is written is what S3 answers now, so duplicates, reorderings and
+late events write the same. A killed handler leaves one of these, and something finds each:
+
+| killed after | found by |
+| --- | --- |
+| nothing, the object registered, or the drive touched | the event's redelivery; reconciliation and the sweep of settling drives if it never comes |
+| the revision queued, not sent (or sent, mark not cleared) | the outbox sweep, which may send a second, equal message |
+
+An event whose object S3 does not know is passed over: emulators tell of a multipart upload before there is an object, and
+the completing event, or reconciliation, follows. A deleted object keeps its registered version.
+"""  # noqa: E501 - a table row is one line
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from ingest.assess import Assessment, assess
+from ingest.errors import ContentionError, UnknownDriveError
+from ingest.journal import note
+from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
+from ingest.records import DriveRecord, ObjectRecord, RefusedRecord
+from ingest.work import DriveWork, Reason
+from lake.documents import MAX_DOCUMENT_BYTES, Manifest
+from lake.drive_input import input_key
+from lake.errors import LandingError
+from lake.landing import DriveId, parse_raw_key
+
+MAX_ATTEMPTS = 16
+MAX_MESSAGE_CHARACTERS = 500
+REFUSED_RULE = "KEY001"
+_MANIFESTS_KEPT = 4
+
+
+class Registrar:
+    """Registers objects and queues drives."""
+
+    def __init__(self, objects: ObjectStore, ledger: LandingStore, queue: WorkSender, clock: Clock = time.time_ns) -> None:
+        self._objects = objects
+        self._ledger = ledger
+        self._queue = queue
+        self._clock = clock
+        self._manifests: OrderedDict[tuple[str, str, str], Manifest | str] = OrderedDict()
+
+    def register(self, key: str) -> DriveId | None:
+        """Write the current version of `key` to the ledger and return its drive, which is then to be evaluated.
+
+        None if there is nothing to evaluate: no such object, or one that is refused.
+
+        Raises:
+            ContentionError: Others registered versions of the same object all the time.
+        """
+        try:
+            drive = parse_raw_key(key).drive
+        except LandingError as error:
+            self._refuse(key, str(error))
+            return None
+        for _ in range(MAX_ATTEMPTS):
+            previous = self._ledger.object_of(drive, key)
+            head = self._objects.head(key)
+            if head is None:
+                note("object_absent", key=key)
+                return None
+            known = previous is not None and (previous.version_id, previous.head.etag) == (head.version_id, head.etag)
+            if known or self._ledger.put_object(drive, head, previous):
+                self._ledger.touch(drive, changed=not known)
+                note("object_registered", key=key, version_id=head.version_id, known=known)
+                return drive
+        raise ContentionError(f"version of {key!r} changed {MAX_ATTEMPTS} times while it was being registered")
+
+    def evaluate(self, drive: DriveId, *, overdue: bool = False, released: bool = False) -> DriveRecord:
+        """Queue the drive if it is to be queued, and return it as it is then.
+
+        Whoever registered something evaluates afterwards; a snapshot that is out of date cannot be queued, so the last
+        one to register sees everything.
+
+        Raises:
+            UnknownDriveError: Nothing of the drive has landed.
+            ContentionError: Others changed the drive all the time.
+            StoreError: The manifest cannot be read.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            record = self._ledger.drive(drive)  # before its objects: see `queue`
+            if record is None:
+                raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
+            if not (overdue or released) and self._ledger.object_of(drive, drive.manifest_key) is None:
+                return record  # the common case, an object before its manifest, must not read all the others
+            found = self._assess(record, overdue, released)
+            if found.reason is None and found.input.revision != record.revision:
+                note("drive_waits", drive=drive, missing=len(found.missing), first=[lack.key for lack in found.missing[:1]])
+                return record
+            if found.reason is None or found.input.revision == record.revision:
+                if not record.settling or self._ledger.settle(record):
+                    return record
+                continue
+            queued = self._queue_revision(record, found, found.reason)
+            if queued is not None:
+                self.deliver(queued)
+                return queued
+        raise ContentionError(f"{drive} changed {MAX_ATTEMPTS} times while it was being evaluated")
+
+    def release(self, drive: DriveId, overrides: frozenset[str]) -> DriveRecord:
+        """Add a reviewer's overrides to a drive and queue the revision that they make, whether or not it is complete.
+
+        Raises:
+            UnknownDriveError: Nothing of the drive has landed.
+        """
+        self._ledger.override(drive, overrides)
+        return self.evaluate(drive, released=True)
+
+    def deliver(self, queued: DriveRecord) -> None:
+        """Send the work message of a queued revision, then clear its outbox mark."""
+        if queued.revision is None or queued.reason is None:
+            raise UnknownDriveError(f"{queued.drive} has no revision to send")
+        self._queue.send(DriveWork(queued.drive, queued.revision, queued.reason))
+        self._ledger.sent(queued)
+        note("work_sent", drive=queued.drive, revision=queued.revision, reason=queued.reason, generation=queued.generation)
+
+    def _queue_revision(self, seen: DriveRecord, found: Assessment, reason: Reason) -> DriveRecord | None:
+        revision = found.input.revision
+        self._objects.keep_input(input_key(seen.drive, revision), found.input.to_bytes())
+        manifest_version = None if found.input.manifest is None else found.input.manifest.version_id
+        return self._ledger.queue(seen, revision, reason, manifest_version, found.manifest_fault)
+
+    def _assess(self, record: DriveRecord, overdue: bool, released: bool) -> Assessment:
+        objects = {known.key: known for known in self._ledger.objects(record.drive)}
+        read = self._manifest(record.drive, objects.get(record.drive.manifest_key))
+        manifest = read if isinstance(read, Manifest) else None
+        fault = read if isinstance(read, str) else None
+        return assess(record, objects, manifest, fault, overdue=overdue, released=released)
+
+    def _manifest(self, drive: DriveId, known: ObjectRecord | None) -> Manifest | str | None:
+        """The parsed manifest, why it cannot be used, or None where there is none. Versions never change, so they are kept."""
+        if known is None:
+            return None
+        if known.head.size_bytes > MAX_DOCUMENT_BYTES:
+            return f"manifest of {known.head.size_bytes} bytes exceeds {MAX_DOCUMENT_BYTES}"
+        identity = (known.key, known.version_id, known.head.etag)
+        if identity not in self._manifests:
+            try:
+                self._manifests[identity] = Manifest.parse(self._objects.read(known.head, MAX_DOCUMENT_BYTES), drive)
+            except LandingError as error:
+                note("manifest_unusable", drive=drive, version_id=known.version_id, message=error)
+                self._manifests[identity] = str(error)
+            if len(self._manifests) > _MANIFESTS_KEPT:
+                self._manifests.popitem(last=False)
+        return self._manifests[identity]
+
+    def _refuse(self, key: str, message: str) -> None:
+        head = self._objects.head(key)
+        if head is None or any(seen.head.version_id == head.version_id for seen in self._ledger.refused_versions(key)):
+            return
+        uri = self._objects.keep_refused(head)
+        self._ledger.refuse(RefusedRecord(head, REFUSED_RULE, message[-MAX_MESSAGE_CHARACTERS:], uri, self._clock()))
+        note("object_refused", key=key, version_id=head.version_id, rule_id=REFUSED_RULE, payload_uri=uri)

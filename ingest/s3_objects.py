@@ -1,0 +1,123 @@
+"""The raw bucket and the two places where copies go, on S3."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ingest.errors import StoreError
+from ingest.records import ObjectHead
+from lake.landing import MAX_KEY_BYTES
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+NO_VERSION = "null"
+MAX_COPY_BYTES = 5 * 1024**3  # Amazon S3 API Reference, CopyObject
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class S3Objects:
+    """`ObjectStore` on S3."""
+
+    def __init__(self, client: S3Client, raw_bucket: str, lake_bucket: str, quarantine_bucket: str) -> None:
+        self._client = client
+        self._raw_bucket = raw_bucket
+        self._lake_bucket = lake_bucket
+        self._quarantine_bucket = quarantine_bucket
+
+    def head(self, key: str) -> ObjectHead | None:
+        """The current version of a raw object; None if there is none, or a delete marker in its place."""
+        try:
+            answer = self._client.head_object(Bucket=self._raw_bucket, Key=key)
+        except ClientError as error:
+            if _status(error) == 404:
+                return None
+            raise
+        return ObjectHead(
+            key=key,
+            version_id=answer.get("VersionId") or NO_VERSION,
+            size_bytes=answer["ContentLength"],
+            etag=answer["ETag"].strip('"'),
+            last_modified_ns=_ns(answer["LastModified"]),
+        )
+
+    def read(self, head: ObjectHead, max_bytes: int) -> bytes:
+        """The bytes of exactly that version.
+
+        Raises:
+            StoreError: The version is gone, or larger than `max_bytes`.
+        """
+        if head.size_bytes > max_bytes:
+            raise StoreError(f"{head.key!r} of {head.size_bytes} bytes exceeds {max_bytes}")
+        try:
+            answer = self._client.get_object(Bucket=self._raw_bucket, Key=head.key, **_pin(head))
+        except ClientError as error:
+            if _status(error) == 404:
+                raise StoreError(f"version {head.version_id} of {head.key!r} is gone from {self._raw_bucket}") from error
+            raise
+        with answer["Body"] as body:
+            content = body.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise StoreError(f"{head.key!r} has more than the {max_bytes} bytes that its entry tells")
+        return content
+
+    def list_after(self, key: str, limit: int) -> Sequence[ObjectHead]:
+        """Up to `limit` current raw objects with keys greater than `key`, in key order; version ids are unknown (`""`)."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._raw_bucket, StartAfter=key, PaginationConfig={"MaxItems": limit}
+        )
+        return [
+            ObjectHead(entry["Key"], "", entry["Size"], entry["ETag"].strip('"'), _ns(entry["LastModified"]))
+            for page in pages
+            for entry in page.get("Contents", [])
+        ]
+
+    def keep_refused(self, head: ObjectHead) -> str:
+        """Copy a raw version to `refused/…` of the quarantine bucket, on the server's side, unopened.
+
+        A version above 5 GiB, which one copy cannot take, is left where it is: raw versions are never removed. Returns
+        the URI of the copy or, then, of the version.
+        """
+        if head.size_bytes > MAX_COPY_BYTES:
+            return f"s3://{self._raw_bucket}/{head.key}?versionId={head.version_id}"
+        key = refused_key(head)
+        source: Any = {"Bucket": self._raw_bucket, "Key": head.key, **_pin(head)}
+        self._client.copy_object(
+            Bucket=self._quarantine_bucket,
+            Key=key,
+            CopySource=source,
+            MetadataDirective="REPLACE",
+            ContentType="application/octet-stream",  # nothing shall open it by itself
+            TaggingDirective="REPLACE",
+        )
+        return f"s3://{self._quarantine_bucket}/{key}"
+
+    def keep_input(self, key: str, body: bytes) -> None:
+        """Write a revision's input document to the lake bucket."""
+        self._client.put_object(Bucket=self._lake_bucket, Key=key, Body=body, ContentType="application/json")
+
+
+def refused_key(head: ObjectHead) -> str:
+    """Where a refused version is kept; a key too long to take the prefix is told by its SHA-256."""
+    plain = f"refused/{head.key}/{head.version_id}"
+    if len(plain.encode()) <= MAX_KEY_BYTES:
+        return plain
+    return f"refused/sha256/{hashlib.sha256(head.key.encode()).hexdigest()}/{head.version_id}"
+
+
+def _pin(head: ObjectHead) -> Any:
+    return {} if head.version_id == NO_VERSION else {"VersionId": head.version_id}
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _ns(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND * 1000

@@ -1,0 +1,190 @@
+"""Make all that Scenelake needs on an AWS endpoint, from the one template: `python localstack/provision.py --endpoint URL`.
+
+Waits until the endpoint answers, creates or updates the stack, then reads back what was made and sets what the endpoint
+left out of the template. Can be run again at any time. On success the SCENELAKE_* variables are printed (and written to
+--env-file); exit status 1 with the reason otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aspects import Aspect, aspects
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from template_values import Place, Template, TemplateError
+
+TEMPLATE = Path(__file__).with_name("template.yaml")
+TEMPLATE_TAG = "scenelake-template"
+POLL_S = 0.25
+NOT_OFFERED = (404, 405, 501)
+VARIABLES = {  # variable: logical id of the bucket, queue or table that it names
+    "SCENELAKE_RAW_BUCKET": "RawBucket",
+    "SCENELAKE_LAKE_BUCKET": "LakeBucket",
+    "SCENELAKE_QUARANTINE_BUCKET": "QuarantineBucket",
+    "SCENELAKE_LEDGER_TABLE": "Ledger",
+    "SCENELAKE_OBJECT_EVENTS_URL": "ObjectEvents",
+    "SCENELAKE_DRIVE_WORK_URL": "DriveWork",
+}
+URLS = {"SCENELAKE_OBJECT_EVENTS_URL", "SCENELAKE_DRIVE_WORK_URL"}
+
+
+class ProvisionError(Exception):
+    """The endpoint is not, or cannot be made, as the template says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """The variables to run with, what the endpoint had left out and was set, and what it does not offer at all."""
+
+    variables: Mapping[str, str]
+    applied: tuple[str, ...]
+    not_offered: tuple[str, ...]
+
+
+def provision(endpoint: str, stack: str, region: str, timeout_s: float = 120.0) -> Provisioned:
+    """Create or update `stack` at `endpoint` and verify it.
+
+    Raises:
+        ProvisionError: No answer in time, the stack failed, or a part is not as the template says and cannot be set.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    cloudformation = _client("cloudformation", endpoint, region)
+    existing = _await_endpoint(cloudformation, stack, deadline_s)
+    parameters = {"NamePrefix": stack}
+    stack_arn = _apply_stack(cloudformation, stack, parameters, existing, deadline_s)
+    template = Template(TEMPLATE, parameters, Place.of_stack(stack_arn))
+    s3, sqs, dynamodb = (_client(service, endpoint, region) for service in ("s3", "sqs", "dynamodb"))
+    plain_http = endpoint.startswith("http://")
+    applied: list[str] = []
+    not_offered = ["encrypted transport: statements that deny plain HTTP are left out"] if plain_http else []
+    for aspect in aspects(template, s3, sqs, dynamodb, plain_http):
+        outcome = _settle(aspect)
+        if outcome == "applied":
+            applied.append(aspect.what)
+        elif outcome == "not offered":
+            not_offered.append(aspect.what)
+    variables = {}
+    for variable, logical_id in VARIABLES.items():
+        name = template.name_of(logical_id)
+        variables[variable] = sqs.get_queue_url(QueueName=name)["QueueUrl"] if variable in URLS else name
+    return Provisioned(variables, tuple(applied), tuple(not_offered))
+
+
+def _await_endpoint(cloudformation: Any, stack: str, deadline_s: float) -> dict[str, Any] | None:
+    """The stack as it is, once the endpoint answers; None if there is none."""
+    while True:
+        try:
+            return _describe(cloudformation, stack)
+        except (BotoCoreError, ClientError) as error:
+            if time.monotonic() >= deadline_s:
+                raise ProvisionError(f"the endpoint does not answer: {error}; is the emulator started?") from error
+        time.sleep(POLL_S)
+
+
+def _apply_stack(
+    cloudformation: Any, stack: str, parameters: Mapping[str, str], existing: dict[str, Any] | None, deadline_s: float
+) -> str:
+    body = TEMPLATE.read_text()
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    arguments: dict[str, Any] = {
+        "StackName": stack,
+        "TemplateBody": body,
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Tags": [{"Key": TEMPLATE_TAG, "Value": digest}],
+    }
+    if existing is None:
+        cloudformation.create_stack(**arguments)
+    elif {tag["Key"]: tag["Value"] for tag in existing.get("Tags", [])}.get(TEMPLATE_TAG) != digest:
+        try:
+            cloudformation.update_stack(**arguments)
+        except ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise
+    while True:
+        found = _describe(cloudformation, stack)
+        status = "DELETED" if found is None else str(found["StackStatus"])
+        if found is not None and status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            return str(found["StackId"])
+        if not status.endswith("_IN_PROGRESS"):
+            why = "" if found is None else found.get("StackStatusReason", "")
+            raise ProvisionError(f"stack {stack} is {status}: {why or 'no reason given'}; delete it and try again")
+        if time.monotonic() >= deadline_s:
+            raise ProvisionError(f"stack {stack} is still {status}")
+        time.sleep(POLL_S)
+
+
+def _describe(cloudformation: Any, stack: str) -> dict[str, Any] | None:
+    try:
+        return dict(cloudformation.describe_stacks(StackName=stack)["Stacks"][0])
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "ValidationError":  # "Stack with id … does not exist"
+            return None
+        raise
+
+
+def _settle(aspect: Aspect) -> str:
+    """Make one aspect so: `as told`, `applied` or `not offered`."""
+    try:
+        found = aspect.read()
+        if found == aspect.wanted:
+            return "as told"
+        if aspect.write is None:
+            raise ProvisionError(f"{aspect.what}: {found}, the template says {aspect.wanted}")
+        aspect.write()
+        found = aspect.read()
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if not aspect.essential and status in NOT_OFFERED:
+            return "not offered"
+        raise ProvisionError(f"{aspect.what}: {error}") from error
+    if found != aspect.wanted:
+        raise ProvisionError(f"{aspect.what}: {found} after it was set to {aspect.wanted}")
+    return "applied"
+
+
+def _client(service: Any, endpoint: str, region: str) -> Any:
+    config = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=2, read_timeout=30)
+    return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        description="Provision Scenelake's AWS resources on an emulator.",
+        epilog="example: python localstack/provision.py --endpoint http://127.0.0.1:5000 --env-file .scenelake/aws.env",
+    )
+    parser.add_argument("--endpoint", required=True, help="URL of an AWS-compatible endpoint")
+    parser.add_argument("--stack", default="scenelake", help="name of the stack, and prefix of every name in it")
+    parser.add_argument("--region", default="us-east-1", help="region to provision in")
+    parser.add_argument("--env-file", type=Path, help="also write the variables here, one NAME=VALUE a line")
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="give up after this many seconds")
+    arguments = parser.parse_args(argv)
+    try:
+        made = provision(arguments.endpoint, arguments.stack, arguments.region, arguments.timeout)
+    except (ProvisionError, TemplateError, BotoCoreError, ClientError) as error:
+        print(f"cannot provision {arguments.endpoint}: {error}", file=sys.stderr)
+        return 1
+    for what in made.applied:
+        print(f"set, the endpoint had left it out: {what}", file=sys.stderr)
+    for what in made.not_offered:
+        print(f"not offered by the endpoint: {what}", file=sys.stderr)
+    lines = "".join(f"{name}={value}\n" for name, value in made.variables.items())
+    if arguments.env_file is not None:
+        arguments.env_file.parent.mkdir(parents=True, exist_ok=True)
+        arguments.env_file.write_text(lines)
+    print(lines, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

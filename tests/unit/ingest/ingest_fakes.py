@@ -1,0 +1,319 @@
+"""A world in memory for the registrar: raw bucket, ledger, queue and clock, and a way to be killed between two steps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote_plus
+
+from ingest.errors import StoreError, UnknownDriveError
+from ingest.records import DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.register import Registrar
+from ingest.states import TRANSITIONS, DriveState, ObjectState
+from ingest.sweep import Sweep, SweepLimits
+from ingest.work import DriveWork, Reason
+from lake.documents import Manifest, ManifestObject
+from lake.landing import DriveId
+
+RAW = "raw-bucket"
+START_NS = 1_700_000_000_000_000_000
+NS_PER_S = 1_000_000_000
+DRIVE = DriveId("car-1", "2023-11-14")
+
+
+class Killed(BaseException):
+    """The process is gone: nobody may catch this as an ordinary failure."""
+
+
+def drive_files(drive: DriveId = DRIVE, sensor_objects: int = 3) -> dict[str, bytes]:
+    """Key to content of a whole drive; the manifest last."""
+    calibration = b'{"rig": "any"}'
+    files = {}
+    entries = []
+    for number in range(sensor_objects):
+        start_ns = START_NS + number * NS_PER_S
+        key = f"{drive}/lidar/lidar_top/{start_ns:019d}.mcap"
+        body = f"sweep {number} of {drive}".encode()
+        files[key] = body
+        entries.append(
+            ManifestObject(key, len(body), hashlib.sha256(body).hexdigest(), "lidar", "lidar_top", start_ns, start_ns + 1, 1)
+        )
+    files[drive.calibration_key] = calibration
+    manifest = Manifest(
+        drive=drive,
+        rig_id="rig-1",
+        start_ns=START_NS,
+        end_ns=START_NS + sensor_objects * NS_PER_S,
+        recorder="test",
+        recorder_version="1",
+        calibration_sha256=hashlib.sha256(calibration).hexdigest(),
+        objects=tuple(entries),
+    )
+    files[drive.manifest_key] = manifest.to_bytes()
+    return files
+
+
+def s3_body(*keys: str, bucket: str = RAW, event_name: str = "ObjectCreated:Put") -> str:
+    """An S3 notification as it stands in a message."""
+    return json.dumps(
+        {
+            "Records": [
+                {
+                    "eventSource": "aws:s3",
+                    "eventName": event_name,
+                    "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key), "size": 1, "eTag": "e"}},
+                }
+                for key in keys
+            ]
+        }
+    )
+
+
+def sqs_event(bodies: Mapping[str, str]) -> dict[str, Any]:
+    """A batch as Lambda gets it; message id to body."""
+    return {"Records": [{"messageId": name, "body": body, "eventSource": "aws:sqs"} for name, body in bodies.items()]}
+
+
+@dataclass
+class FakeClock:
+    now_ns: int = START_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def advance(self, seconds: float) -> None:
+        self.now_ns += round(seconds * NS_PER_S)
+
+
+@dataclass
+class FakeObjects:
+    clock: FakeClock
+    versions: dict[str, list[tuple[ObjectHead, bytes]]] = field(default_factory=dict)
+    refused: dict[str, ObjectHead] = field(default_factory=dict)
+    inputs: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, body: bytes) -> ObjectHead:
+        past = self.versions.setdefault(key, [])
+        etag = hashlib.md5(body).hexdigest()
+        head = ObjectHead(key, f"v{len(past) + 1}-{etag[:4]}", len(body), etag, self.clock() // NS_PER_S * NS_PER_S)
+        past.append((head, body))
+        return head
+
+    def head(self, key: str) -> ObjectHead | None:
+        past = self.versions.get(key)
+        return past[-1][0] if past else None
+
+    def read(self, head: ObjectHead, max_bytes: int) -> bytes:
+        for found, body in self.versions.get(head.key, []):
+            if found.version_id == head.version_id:
+                return body[: max_bytes + 1]
+        raise StoreError(f"no version {head.version_id} of {head.key}")
+
+    def list_after(self, key: str, limit: int) -> list[ObjectHead]:
+        names = sorted(name for name, past in self.versions.items() if past and name > key)
+        return [replace(self.versions[name][-1][0], version_id="") for name in names[:limit]]
+
+    def keep_refused(self, head: ObjectHead) -> str:
+        uri = f"s3://quarantine/refused/{head.key}/{head.version_id}"
+        self.refused[uri] = head
+        return uri
+
+    def keep_input(self, key: str, body: bytes) -> None:
+        assert self.inputs.get(key, body) == body, "a revision's input document changed"
+        self.inputs[key] = body
+
+
+@dataclass
+class FakeQueue:
+    sent: list[DriveWork] = field(default_factory=list)
+
+    def send(self, work: DriveWork) -> None:
+        self.sent.append(work)
+
+
+class FakeLedger:
+    """The landing half of the ledger in a dictionary, with the same conditions."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self.drive_items: dict[DriveId, DriveRecord] = {}
+        self.object_items: dict[tuple[DriveId, str], ObjectRecord] = {}
+        self.refused_items: dict[tuple[str, str], RefusedRecord] = {}
+        self.outbox: dict[DriveId, int] = {}
+        self.place = ""
+
+    def drive(self, drive: DriveId) -> DriveRecord | None:
+        return self.drive_items.get(drive)
+
+    def object_of(self, drive: DriveId, key: str) -> ObjectRecord | None:
+        return self.object_items.get((drive, key))
+
+    def objects(self, drive: DriveId) -> list[ObjectRecord]:
+        return [found for (owner, _), found in sorted(self.object_items.items()) if owner == drive]
+
+    def objects_between(self, drive: DriveId, first: str, last: str) -> list[ObjectRecord]:
+        return [found for found in self.objects(drive) if first <= found.key <= last]
+
+    def put_object(self, drive: DriveId, head: ObjectHead, previous: ObjectRecord | None) -> bool:
+        known = self.object_items.get((drive, head.key))
+        if (known is None) != (previous is None):
+            return False
+        if known is not None and previous is not None and known.version_id != previous.version_id:
+            return False
+        self.object_items[drive, head.key] = ObjectRecord(head, ObjectState.LANDED, self._clock())
+        return True
+
+    def touch(self, drive: DriveId, changed: bool) -> None:
+        now_ns = self._clock()
+        known = self.drive_items.get(drive) or DriveRecord(drive, created_ns=now_ns, updated_ns=now_ns)
+        changed_ns = now_ns if changed or not known.changed_ns else known.changed_ns
+        self.drive_items[drive] = replace(known, changes=known.changes + 1, settling=True, changed_ns=changed_ns)
+
+    def override(self, drive: DriveId, overrides: frozenset[str]) -> None:
+        known = self.drive_items.get(drive)
+        if known is None:
+            raise UnknownDriveError(str(drive))
+        self.drive_items[drive] = replace(
+            known, overrides=known.overrides | overrides, changes=known.changes + 1, settling=True
+        )
+
+    def _unmoved(self, seen: DriveRecord) -> bool:
+        known = self.drive_items[seen.drive]
+        return (known.generation, known.changes) == (seen.generation, seen.changes)
+
+    def queue(
+        self, seen: DriveRecord, revision: str, reason: Reason, manifest_version: str | None, manifest_fault: str | None
+    ) -> DriveRecord | None:
+        known = self.drive_items[seen.drive]
+        if not self._unmoved(seen) or DriveState.QUEUED not in TRANSITIONS[known.state]:
+            return None
+        self.drive_items[seen.drive] = replace(
+            known,
+            state=DriveState.QUEUED,
+            revision=revision,
+            generation=known.generation + 1,
+            reason=reason,
+            updated_ns=self._clock(),
+            settling=False,
+            unsent=True,
+            attempts=0,
+            manifest_version=manifest_version,
+            manifest_fault=manifest_fault,
+            detail={},
+        )
+        self.outbox[seen.drive] = self._clock()
+        return self.drive_items[seen.drive]
+
+    def settle(self, seen: DriveRecord) -> bool:
+        if not self._unmoved(seen):
+            return False
+        self.drive_items[seen.drive] = replace(self.drive_items[seen.drive], settling=False)
+        return True
+
+    def sent(self, queued: DriveRecord) -> None:
+        known = self.drive_items[queued.drive]
+        if known.generation == queued.generation:
+            self.drive_items[queued.drive] = replace(known, unsent=False)
+            self.outbox.pop(queued.drive, None)
+
+    def unsent(self, before_ns: int, limit: int) -> list[DriveId]:
+        waiting = sorted((since_ns, drive) for drive, since_ns in self.outbox.items() if since_ns < before_ns)
+        return [drive for _, drive in waiting[:limit]]
+
+    def settling(self, before_ns: int, limit: int) -> list[DriveId]:
+        found = sorted((known.changed_ns, drive) for drive, known in self.drive_items.items() if known.settling)
+        return [drive for changed_ns, drive in found if changed_ns < before_ns][:limit]
+
+    def refuse(self, record: RefusedRecord) -> bool:
+        identity = (record.head.key, record.head.version_id)
+        if identity in self.refused_items:
+            return False
+        self.refused_items[identity] = record
+        return True
+
+    def refused_versions(self, key: str) -> list[RefusedRecord]:
+        return [found for (name, _), found in sorted(self.refused_items.items()) if name == key]
+
+    def cursor(self) -> str:
+        return self.place
+
+    def move_cursor(self, key: str) -> None:
+        self.place = key
+
+
+class Steps:
+    """Counts the calls that reach the outside, and kills before or after the one with the number `kill_at`."""
+
+    def __init__(self, kill_at: int | None = None, after: bool = False) -> None:
+        self.kill_at = kill_at
+        self.after = after
+        self.count = 0
+
+    def wrap(self, port: Any) -> Any:
+        return _Stepped(port, self)
+
+
+class _Stepped:
+    def __init__(self, port: Any, steps: Steps) -> None:
+        self._port = port
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            steps = self._steps
+            steps.count += 1
+            mine = steps.count
+            if mine == steps.kill_at and not steps.after:
+                raise Killed
+            answer = method(*args, **kwargs)
+            if isinstance(answer, Iterable) and not isinstance(answer, str | bytes | list | tuple):
+                answer = list(answer)
+            if mine == steps.kill_at:
+                raise Killed
+            return answer
+
+        return call
+
+
+class World:
+    """Everything that outlives a process. `registrar()` and `sweep()` are new processes."""
+
+    def __init__(self, limits: SweepLimits | None = None) -> None:
+        self.clock = FakeClock()
+        self.objects = FakeObjects(self.clock)
+        self.ledger = FakeLedger(self.clock)
+        self.queue = FakeQueue()
+        self.limits = limits or SweepLimits()
+
+    def registrar(self, steps: Steps | None = None) -> Registrar:
+        wrap = (steps or Steps()).wrap
+        return Registrar(wrap(self.objects), wrap(self.ledger), wrap(self.queue), self.clock)
+
+    def sweep(self, steps: Steps | None = None) -> Sweep:
+        wrap = (steps or Steps()).wrap
+        return Sweep(self.registrar(steps), wrap(self.objects), wrap(self.ledger), self.limits, self.clock)
+
+    def finish(self, drive: DriveId, state: DriveState = DriveState.PUBLISHED) -> None:
+        """What a run does to the drive, in short."""
+        self.ledger.drive_items[drive] = replace(self.ledger.drive_items[drive], state=state)
+
+    def outcome(self) -> dict[str, Any]:
+        """What must not depend on how events came: drives, objects, refusals, kept inputs; no times, no counters."""
+        return {
+            "drives": {
+                drive: (found.state, found.revision, found.generation, found.reason, found.settling, found.unsent)
+                for drive, found in self.ledger.drive_items.items()
+            },
+            "objects": {
+                identity: (found.version_id, found.head.size_bytes, found.head.etag, found.state)
+                for identity, found in self.ledger.object_items.items()
+            },
+            "refused": {identity: found.rule_id for identity, found in self.ledger.refused_items.items()},
+            "inputs": dict(self.objects.inputs),
+            "messages": {(work.drive, work.revision, work.reason) for work in self.queue.sent},
+        }

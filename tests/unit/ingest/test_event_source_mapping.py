@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from ingest.errors import SettingsError
+from ingest.event_source_mapping import EventSourceMapping, Mapped, connect, lambda_record
+from ingest.queues import depth
+
+
+@pytest.fixture
+def sqs(aws: None) -> Any:
+    return boto3.client("sqs")
+
+
+@pytest.fixture
+def mapped(sqs: Any) -> Mapped:
+    url = sqs.create_queue(QueueName="events")["QueueUrl"]
+    _, found = connect({"SCENELAKE_OBJECT_EVENTS_URL": url, "AWS_REGION": "us-east-1"})
+    return found
+
+
+def none_failed(event: object, context: object) -> dict[str, Any]:
+    return {"batchItemFailures": []}
+
+
+def test_the_queue_is_known_by_its_arn(mapped: Mapped) -> None:
+    assert (mapped.arn, mapped.region) == ("arn:aws:sqs:us-east-1:123456789012:events", "us-east-1")
+    assert (mapped.visibility_s, mapped.sweep_every_s) == (30, 15.0)
+
+
+def test_the_handler_gets_what_lambda_gives(sqs: Any, mapped: Mapped) -> None:
+    sqs.send_message(
+        QueueUrl=mapped.url, MessageBody="böd\ny", MessageAttributes={"A": {"StringValue": "1", "DataType": "Number"}}
+    )
+    events: list[Any] = []
+
+    def keep(event: object, context: object) -> dict[str, Any]:
+        events.append(event)
+        return none_failed(event, context)
+
+    assert EventSourceMapping(sqs, mapped, keep, none_failed).poll(0) == 1
+    [record] = events[0]["Records"]
+    said = "messageId receiptHandle body attributes messageAttributes md5OfBody eventSource eventSourceARN awsRegion"
+    assert set(record) == set(said.split())
+    assert (record["body"], record["eventSource"], record["eventSourceARN"]) == ("böd\ny", "aws:sqs", mapped.arn)
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert {"SenderId", "SentTimestamp", "ApproximateFirstReceiveTimestamp"} <= set(record["attributes"])
+    assert record["messageAttributes"]["A"]["stringValue"] == "1"
+    assert record["messageAttributes"]["A"]["dataType"] == "Number"
+
+
+def test_what_succeeded_is_deleted_what_failed_is_left(sqs: Any, mapped: Mapped) -> None:
+    for number in range(4):
+        sqs.send_message(QueueUrl=mapped.url, MessageBody=str(number))
+
+    def odd_ones_fail(event: Any, context: object) -> dict[str, Any]:
+        odd = [record["messageId"] for record in event["Records"] if int(record["body"]) % 2]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in odd]}
+
+    assert EventSourceMapping(sqs, mapped, odd_ones_fail, none_failed).poll(0) == 4
+    left = depth(sqs, mapped.url)
+    assert (left.visible, left.in_flight) == (0, 2)
+
+
+def test_a_handler_that_raises_gives_the_whole_batch_back(sqs: Any, mapped: Mapped) -> None:
+    for number in range(3):
+        sqs.send_message(QueueUrl=mapped.url, MessageBody=str(number))
+
+    def raises(event: object, context: object) -> dict[str, Any]:
+        raise RuntimeError("bug")
+
+    assert EventSourceMapping(sqs, mapped, raises, none_failed).poll(0) == 3
+    assert depth(sqs, mapped.url).in_flight == 3
+
+
+def test_poison_reaches_the_dead_letters_after_five_receives(sqs: Any) -> None:
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 5}}'
+    url = sqs.create_queue(QueueName="live", Attributes={"RedrivePolicy": redrive})["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="poison")
+    sqs.send_message(QueueUrl=url, MessageBody="good")
+
+    def handle(event: Any, context: object) -> dict[str, Any]:
+        bad = [record["messageId"] for record in event["Records"] if record["body"] == "poison"]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in bad]}
+
+    mapping = EventSourceMapping(sqs, Mapped(url, "arn:aws:sqs:us-east-1:1:live", "us-east-1", 0, 60), handle, none_failed)
+    assert [mapping.poll(0) for _ in range(7)] == [2, 1, 1, 1, 1, 0, 0]
+    [message] = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert message["Body"] == "poison"
+
+
+class FlakySqs:
+    """Fails `failures` times, then says `stop` with an empty queue."""
+
+    def __init__(self, failures: int, stop: threading.Event) -> None:
+        self.failures = failures
+        self.stop = stop
+        self.polls = 0
+
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        self.polls += 1
+        if self.polls <= self.failures:
+            raise EndpointConnectionError(endpoint_url="http://q")
+        self.stop.set()
+        return {}
+
+
+class Pauses(threading.Event):
+    """Records how long it was asked to wait, and does not wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+def test_an_endpoint_that_does_not_answer_is_tried_again_ever_more_slowly() -> None:
+    stop = Pauses()
+    flaky: Any = FlakySqs(7, stop)
+    EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 1e9), none_failed, none_failed).run(stop)
+    assert flaky.polls == 8
+    assert stop.waits == [0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 10.0]
+
+
+def test_sweeps_come_at_their_times_and_a_failing_one_ends_nothing() -> None:
+    stop = threading.Event()
+    flaky: Any = FlakySqs(0, threading.Event())
+    ticks = iter(range(1000))
+    swept: list[int] = []
+
+    def sweep(event: object, context: object) -> None:
+        swept.append(flaky.polls)
+        if len(swept) == 3:
+            stop.set()
+        raise RuntimeError("sweep fails")
+
+    EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 10), none_failed, sweep).run(stop, lambda: float(next(ticks)))
+    assert len(swept) == 3
+    assert swept[0] == 1
+    assert swept[1] - swept[0] >= 5
+
+
+def test_without_a_queue_the_mapping_says_what_is_absent() -> None:
+    with pytest.raises(SettingsError, match="SCENELAKE_OBJECT_EVENTS_URL"):
+        connect({})
+
+
+def test_a_message_without_attributes_is_a_record_too() -> None:
+    record = lambda_record({"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}, Mapped("u", "a", "eu", 1, 1))
+    assert (record["attributes"], record["messageAttributes"], record["awsRegion"]) == ({}, {}, "eu")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger import Ledger
+from ingest.records import DriveRecord, ObjectHead, ObjectOutcome
+from ingest.states import DriveState, ObjectState
+from ingest.work import Reason
+from lake.landing import DriveId
+from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
+
+KEYS = [f"{DRIVE}/lidar/lidar_top/{number:019d}.mcap" for number in range(3)]
+R1, R2 = "1" * 64, "2" * 64
+DONE = [ObjectOutcome(KEYS[0], "v1", ObjectState.PUBLISHED), ObjectOutcome(KEYS[1], "v1", ObjectState.QUARANTINED)]
+
+
+@pytest.fixture
+def queued(ledger: Ledger) -> DriveRecord:
+    for key in KEYS:
+        ledger.put_object(DRIVE, ObjectHead(key, "v1", 1, "e", 1), None)
+        ledger.touch(DRIVE, changed=True)
+    return queue(ledger, R1)
+
+
+def queue(ledger: Ledger, revision: str) -> DriveRecord:
+    seen = ledger.drive(DRIVE)
+    assert seen is not None
+    found = ledger.queue(seen, revision, Reason.COMPLETE, "m1", None)
+    assert found is not None
+    return found
+
+
+def states(ledger: Ledger) -> list[ObjectState]:
+    return [found.state for found in ledger.objects(DRIVE)]
+
+
+def test_begin_finish(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:
+    clock.advance(3)
+    begun = ledger.begin(DRIVE, R1)
+    assert (begun.state, begun.attempts, begun.updated_ns, begun.generation) == (DriveState.PROCESSING, 1, clock.now_ns, 1)
+    ended = ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {"scenes": 7, "rule_ids": ["DEC001"]})
+    assert (ended.state, ended.detail) == (DriveState.PUBLISHED, {"scenes": 7, "rule_ids": ["DEC001"]})
+    assert states(ledger) == [ObjectState.PUBLISHED, ObjectState.QUARANTINED, ObjectState.LANDED]
+    assert [found.revision for found in ledger.objects(DRIVE)] == [R1, R1, None]
+    assert [found.drive for found in ledger.drives(DriveState.PUBLISHED)] == [DRIVE]
+    assert list(ledger.drives(DriveState.PROCESSING)) == []
+
+
+def test_twice_is_once(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:
+    ledger.begin(DRIVE, R1)
+    first = ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {"scenes": 7})
+    clock.advance(3)
+    assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {"scenes": 7}) == first
+    assert ledger.begin(DRIVE, R1) == first
+    assert ledger.fail(DRIVE, R1, {"error": "late"}) == first
+    with pytest.raises(TransitionError, match="published and cannot become quarantined"):
+        ledger.finish(DRIVE, R1, DriveState.QUARANTINED, [], {})
+    assert ledger.drive(DRIVE) == first
+
+
+def test_begun_again_after_a_lost_lease_and_after_a_failure(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.begin(DRIVE, R1)
+    assert ledger.begin(DRIVE, R1).attempts == 2
+    failed = ledger.fail(DRIVE, R1, {"error": "boom"})
+    assert (failed.state, failed.detail) == (DriveState.FAILED, {"error": "boom"})
+    assert ledger.begin(DRIVE, R1).attempts == 3
+    ledger.fail(DRIVE, R1, {})
+    assert ledger.finish(DRIVE, R1, DriveState.QUARANTINED, [], {}).state is DriveState.QUARANTINED
+
+
+def test_a_newer_revision_stops_the_older_run(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.begin(DRIVE, R1)
+    newer = queue(ledger, R2)
+    assert (newer.generation, newer.attempts, newer.detail) == (2, 0, {})
+    for step in (
+        lambda: ledger.begin(DRIVE, R1),
+        lambda: ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}),
+        lambda: ledger.fail(DRIVE, R1, {}),
+    ):
+        with pytest.raises(SupersededWorkError, match="generation 2"):
+            step()
+    assert states(ledger) == [ObjectState.LANDED] * 3
+    assert ledger.drive(DRIVE) == newer
+
+
+def test_a_newer_version_of_an_object_stays_pending(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.begin(DRIVE, R1)
+    known = ledger.object_of(DRIVE, KEYS[0])
+    assert known is not None
+    assert ledger.put_object(DRIVE, replace(known.head, version_id="v2"), known)
+    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {})
+    assert states(ledger) == [ObjectState.LANDED, ObjectState.QUARANTINED, ObjectState.LANDED]
+
+
+def test_an_outcome_for_an_unregistered_object_makes_no_item(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.begin(DRIVE, R1)
+    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, [ObjectOutcome("car-1/x", "v1", ObjectState.PUBLISHED)], {})
+    assert len(states(ledger)) == 3
+
+
+def test_refusals(ledger: Ledger, queued: DriveRecord) -> None:
+    other = DriveId("car-9", "none")
+    for step in (lambda: ledger.begin(other, R1), lambda: ledger.fail(other, R1, {})):
+        with pytest.raises(UnknownDriveError, match="car-9/none"):
+            step()
+    with pytest.raises(TransitionError, match="queued and cannot become published"):
+        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, [], {})
+    with pytest.raises(TransitionError, match="use fail"):
+        ledger.finish(DRIVE, R1, DriveState.FAILED, [], {})
+    with pytest.raises(LedgerError, match="exceeds 65536"):
+        ledger.fail(DRIVE, R1, {"error": "x" * 70_000})
+    assert ledger.drive(DRIVE) == queued
+
+
+def test_all_drives_are_listed_by_state(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.touch(DriveId("car-2", "d"), changed=True)
+    assert {(found.drive, found.state) for found in ledger.drives()} == {
+        (DRIVE, DriveState.QUEUED),
+        (DriveId("car-2", "d"), DriveState.LANDING),
+    }

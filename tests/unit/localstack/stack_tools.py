@@ -1,0 +1,32 @@
+"""The provisioning scripts as modules (`localstack/` is no package), and the ledger's table as the template tells it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+LOCALSTACK = ROOT / "localstack"
+if str(LOCALSTACK) not in sys.path:
+    sys.path.insert(0, str(LOCALSTACK))
+
+import aspects  # noqa: E402
+import provision  # noqa: E402
+import template_values  # noqa: E402
+
+PLACE = template_values.Place("aws", "us-east-1", "123456789012")
+
+__all__ = ["LOCALSTACK", "PLACE", "ROOT", "aspects", "provision", "table_arguments", "template", "template_values"]
+
+
+def template(prefix: str = "scenelake") -> Any:
+    """The template with a prefix."""
+    return template_values.Template(provision.TEMPLATE, {"NamePrefix": prefix}, PLACE)
+
+
+def table_arguments() -> dict[str, Any]:
+    """What CreateTable needs for the ledger."""
+    properties = template().resources("AWS::DynamoDB::Table")["Ledger"]
+    wanted = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    return {name: properties[name] for name in wanted}
