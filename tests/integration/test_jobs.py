@@ -96,6 +96,7 @@ def test_sources_name_the_raw_versions_and_their_hashes(spark: SparkSession, set
     store = ObjectStore.connect()
     sources = {tuple(source.values()) for scene in done.rows("gold.scenes") for source in scene["sources"]}
     assert {key.split("/")[3] for key, _, _ in sources} == {
+        "pose",
         "lidar_top",
         "camera_front",
         "camera_front_left",

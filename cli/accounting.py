@@ -1,0 +1,160 @@
+"""The accounting of a drive (promise P1): what became of every frame, sensor by sensor."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+from rich.text import Text
+
+from cli import console
+
+Nanoseconds = npt.NDArray[np.int64]
+GOLD, QUARANTINED, UNMATCHED = "gold", "quarantined", "unmatched"
+FATES = (GOLD, QUARANTINED, UNMATCHED)
+SCENE_MODALITIES = ("lidar", "camera", "radar")
+_ORDER = (*SCENE_MODALITIES, "pose", "imu", "gnss")
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """How many frames of one sensor of one drive revision had one fate for one reason."""
+
+    drive: str
+    revision: str
+    sensor: str
+    modality: str
+    fate: str
+    reason: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Size of the residuals of a sensor's matches, |stamp - anchor - expected delay|, in ns; nearest-rank percentiles."""
+
+    matches: int
+    p50_ns: int
+    p95_ns: int
+    max_ns: int
+
+    @classmethod
+    def of(cls, residuals_ns: Nanoseconds) -> Residuals | None:
+        """Summarise signed residuals (N,) int64; None where there are none."""
+        if residuals_ns.size == 0:
+            return None
+        sizes = np.sort(np.abs(residuals_ns))
+        return cls(len(sizes), rank(sizes, 50), rank(sizes, 95), int(sizes[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sensor's line of the accounting; `lost` frames have no known fate or no reason for it."""
+
+    drive: str
+    revision: str
+    sensor: str
+    modality: str
+    read: int
+    gold: int
+    quarantined: int
+    unmatched: int
+    lost: int
+    reasons: tuple[tuple[str, int], ...]
+    residuals: Residuals | None
+
+    @property
+    def in_scene(self) -> bool:
+        """Whether the sensor's frames are stored in scenes; pose, IMU and GNSS only support them."""
+        return self.modality in SCENE_MODALITIES
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every frame that was read is accounted for."""
+        return self.lost == 0 and self.read == self.gold + self.quarantined + self.unmatched
+
+
+def account(frames: Iterable[Frames], residuals_ns: Mapping[tuple[str, str], Nanoseconds]) -> tuple[Line, ...]:
+    """One line for each drive revision and sensor, ordered by drive, then as a rig is read: lidar, camera, radar, others.
+
+    Args:
+        frames: Counts from `gold.frames`.
+        residuals_ns: Signed residuals of the matches in `gold.scenes`, by (drive, sensor).
+    """
+    groups: dict[tuple[str, str, str, str], list[Frames]] = defaultdict(list)
+    for entry in frames:
+        groups[entry.drive, entry.revision, entry.modality, entry.sensor].append(entry)
+    lines = [_line(entries, residuals_ns.get((key[0], key[3]))) for key, entries in groups.items()]
+    return tuple(sorted(lines, key=lambda line: (line.drive, line.revision, _rank(line.modality), line.sensor)))
+
+
+def accounting_table(lines: Iterable[Line], title: str = "Accounting: frames read = gold + quarantined + unmatched") -> Table:
+    """The accounting for a reader."""
+    columns = ("drive", "sensor", "read", "gold", "quarantined", "unmatched", "", "residual p50", "p95", "max ms", "why not gold")
+    numbers = ("read", "gold", "quarantined", "unmatched", "residual p50", "p95", "max ms")
+    return console.table(title, columns, [_row(line) for line in lines], numbers)
+
+
+def rank(ascending: Nanoseconds, percent: int) -> int:
+    """The nearest-rank percentile of ascending values (N,), N > 0: always one of the values."""
+    position = -(-percent * len(ascending) // 100) - 1
+    return int(ascending[max(position, 0)])
+
+
+def _line(entries: list[Frames], residuals_ns: Nanoseconds | None) -> Line:
+    first = entries[0]
+    by_fate: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    lost = 0
+    for entry in entries:
+        by_fate[entry.fate] += entry.count
+        if entry.fate not in FATES or (entry.fate != GOLD and not entry.reason):
+            lost += entry.count
+        elif entry.fate != GOLD:
+            reasons[str(entry.reason)] += entry.count
+    return Line(
+        drive=first.drive,
+        revision=first.revision,
+        sensor=first.sensor,
+        modality=first.modality,
+        read=by_fate.total(),
+        gold=by_fate[GOLD],
+        quarantined=by_fate[QUARANTINED],
+        unmatched=by_fate[UNMATCHED],
+        lost=lost,
+        reasons=tuple(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        residuals=None if residuals_ns is None else Residuals.of(residuals_ns),
+    )
+
+
+def _row(line: Line) -> tuple[object, ...]:
+    residuals = line.residuals
+    return (
+        line.drive,
+        line.sensor,
+        line.read,
+        line.gold,
+        line.quarantined or "·",
+        line.unmatched or "·",
+        Text("=", style="green") if line.balanced else Text("≠", style="bold red"),
+        console.ms(residuals.p50_ns) if residuals else "–",
+        console.ms(residuals.p95_ns) if residuals else "–",
+        console.ms(residuals.max_ns) if residuals else "–",
+        why(line),
+    )
+
+
+def why(line: Line) -> str:
+    """The reasons of a line with their counts, in words."""
+    words = [f"{reason} ×{count}" for reason, count in line.reasons]
+    if line.lost:
+        words.append(f"no reason given ×{line.lost}")
+    return ", ".join(words)
+
+
+def _rank(modality: str) -> int:
+    return _ORDER.index(modality) if modality in _ORDER else len(_ORDER)

@@ -1,0 +1,102 @@
+"""`demo`: everything at once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from cli import console, deployment
+from cli.deployment import DEFAULT_HOME, HomeOption
+
+if TYPE_CHECKING:
+    from cli.demo import DemoResult
+    from cli.report.facts import Figure
+
+DEFAULT_REPORT = Path("build/demo-report.html")
+KEPT = Path("build/demo-drives")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="Local stack", epilog="Example:  `scenelake demo`  ·  `scenelake demo --drive /tmp/pandaset`")(
+        demo
+    )
+
+
+def demo(
+    drives: Annotated[
+        list[Path] | None,
+        typer.Option("--drive", metavar="DIR", help="Send this drive folder instead of the demo's own drives; may be repeated."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help=f"Keep the generated drive folders, in {KEPT}.")] = False,
+    report: Annotated[Path, typer.Option("--report", metavar="FILE", help="Where the report is written.")] = DEFAULT_REPORT,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Send drives through the whole local stack, and show what became of every frame.
+
+    Starts the stack if need be, makes three drives (a clean one, one with damaged frames and a dead radar, one with a
+    cut file and a wrong checksum), uploads them, follows them live, prints accounting and audit, and writes one HTML
+    report with pictures. The stack stays up. Exits with 1 where the audit does not balance or a drive fails.
+    """
+    started_s = time.monotonic()
+    from cli.accounting import accounting_table
+    from cli.audit import audit
+    from cli.audit_reader import read
+    from cli.commands.checks import print_audit
+    from cli.demo import run_demo
+    from cli.demo_drives import given_drives, own_drives
+    from cli.demo_report import figures, report_facts
+    from cli.report import page
+
+    with ExitStack() as cleanup:
+        folder = KEPT if keep else Path(cleanup.enter_context(TemporaryDirectory(prefix="scenelake-demo-")))
+        run = datetime.now(UTC).strftime("%m%d-%H%M%S")
+        found = run_demo(given_drives(drives) if drives else own_drives(folder, run), home, started_s)
+    out = console.out()
+    out.print(accounting_table([line for result in found.results for line in result.lines]))
+    out.print()
+    catalog = deployment.catalog(found.settings)
+    audited = audit(read(found.settings, deployment.s3(), deployment.ledger(found.settings), catalog))
+    print_audit(audited)
+    facts = report_facts(found, audited, (), catalog)
+    measured = figures(found, time.monotonic() - started_s)
+    page.write(report, page.report_page(facts.with_figures(measured)))
+    out.print()
+    out.print(_figure_table(measured))
+    out.print()
+    _where_next(found, report)
+    failed = [result for result in found.results if result.failed]
+    for result in failed:
+        console.complain(
+            f"{result.drive} is {result.sighting.words}: {result.sighting.problem or 'it did not end in time'}",
+            "its task log is in Airflow",
+        )
+    if failed or not audited.balanced:
+        raise typer.Exit(1)
+
+
+def _figure_table(measured: tuple[Figure, ...]) -> object:
+    marks = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("")}
+    rows = [(marks[figure.ok], figure.name, figure.value, figure.limit) for figure in measured]
+    return console.table("Figures", ("", "figure", "measured", "limit"), rows, ("measured", "limit"))
+
+
+def _where_next(found: DemoResult, report: Path) -> None:
+    first = found.results[0].drive
+    stack = found.stack
+    lines = (
+        ("report", str(report)),
+        ("Airflow", f"{stack.airflow_url}  user {stack.airflow_user}  password {stack.airflow_password}"),
+        ("scenes", f"scenelake gold show --drive {first}"),
+        ("quarantine", "scenelake quarantine ls"),
+        ("shell", 'eval "$(scenelake status --env)"'),
+        ("end it", "scenelake down"),
+    )
+    console.out().print(console.table("Where to look next", ("", ""), lines))

@@ -1,0 +1,153 @@
+"""Where words go: results to stdout, everything about the work to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+PIPE_WIDTH = 220  # a table in a pipe or a log must not be folded at the 80 columns of a terminal that is not there
+
+
+def out() -> Console:
+    """The console of results."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """The console of progress, notes and errors."""
+    return _console(sys.stderr)
+
+
+def at_terminal() -> bool:
+    """Whether somebody watches stderr, and a progress bar makes sense."""
+    return sys.stderr.isatty()
+
+
+def say(message: str) -> None:
+    """One plain line about the work, on stderr; data in it is never read as markup."""
+    err().print(message, markup=False, highlight=False)
+
+
+def complain(cause: str, hint: str | None) -> None:
+    """An error, and what to do next, on stderr."""
+    console = err()
+    console.print(f"[bold red]error:[/] {escape(cause)}", highlight=False, soft_wrap=True)
+    if hint:
+        console.print(f"[bold]next:[/]  {escape(hint)}", highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """A result for a program: indented JSON on stdout; dataclasses as objects, paths and enums as strings."""
+    sys.stdout.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> Table:
+    """A table of plain cells; columns in `numbers` are set flush right. Cells that are rich values stay what they are."""
+    right = frozenset(numbers)
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if hasattr(cell, "__rich_console__") else escape(str(cell)) for cell in row))
+    return made
+
+
+class Bars:
+    """A progress bar for each step under way; called as `bars(step, done, total)`, from any thread."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        with self._lock:
+            if step not in self._tasks:
+                self._tasks[step] = self._bar.add_task(escape(step), total=total)
+        self._bar.update(self._tasks[step], completed=done, total=total, visible=done < total)
+
+    def say(self, words: str) -> None:
+        """What is going on, where nobody knows how much there is to do."""
+        self("work", 0, 1)
+        self._bar.update(self._tasks["work"], description=escape(words), total=None)
+
+
+@contextmanager
+def progress() -> Iterator[Bars]:
+    """Progress bars on stderr; silent when nobody watches."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=err(),
+        transient=True,
+        disable=not at_terminal(),
+    )
+    with bar:
+        yield Bars(bar)
+
+
+def ms(value_ns: int | None) -> str:
+    """Nanoseconds as milliseconds for a reader: 3 decimals below 1 ms, else 1; '–' for None."""
+    if value_ns is None:
+        return "–"
+    if abs(value_ns) < 500:
+        return "0.0"
+    value = value_ns / 1e6
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
+
+
+def utc(at_ns: int | None) -> str:
+    """Nanoseconds since the epoch as UTC to the millisecond; '–' for None."""
+    if at_ns is None:
+        return "–"
+    seconds, rest_ns = divmod(at_ns, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError):
+        return f"{at_ns} ns"
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+
+
+def size(value_bytes: float) -> str:
+    """Bytes in the largest unit that keeps at least one whole digit."""
+    value = float(value_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"
+
+
+def _console(stream: TextIO) -> Console:
+    watched = stream.isatty()
+    width = None if watched else int(os.environ.get("COLUMNS", PIPE_WIDTH))
+    return Console(file=stream, width=width, emoji=False)
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,64 @@
+"""The `scenelake` command. Its parts import what they need when they run, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli import console
+from cli.commands import checks, demo, drive, gold, local_stack, quarantine
+from cli.errors import explain
+
+
+class ErrorBoundary(TyperGroup):
+    """The one place where expected errors end: a cause and a next step on stderr, and exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            explanation = explain(error)
+            if explanation is None:
+                raise
+            console.complain(explanation.cause, explanation.hint)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=ErrorBoundary,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Raw lidar, camera and radar recordings in; synchronised, quality-checked, traceable scenes out.",
+    epilog="Start here:  `scenelake demo`  ·  then  `scenelake gold ls`,  `scenelake quarantine ls`,  `scenelake audit`",
+)
+app.add_typer(drive.app, name="drive", rich_help_panel="Data")
+app.add_typer(gold.app, name="gold", rich_help_panel="Data")
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Data")
+local_stack.register(app)
+checks.register(app)
+demo.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.out().print(f"scenelake {version('scenelake')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    wanted: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,85 @@
+"""The clouds of a scene row, as they are drawn: positions in the ego frame, and range rates where a radar gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sensors.geometry import SE3
+from sensors.points import Datatype, PointCloud, PointField
+from sensors.rig import Rig
+
+RANGE_RATE_FIELDS = ("range_rate", "range_rate_m_s", "radial_velocity", "velocity", "doppler", "v_r")
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cloud:
+    """Points with a position.
+
+    `ego_m` (N, 3): in the ego frame of the moment at which each point was measured, `times_ns` (N,).
+    `range_rate_m_s` (N,) or None: positive when receding. `origin_m` (3,): where the sensor sits in the ego frame.
+    """
+
+    sensor: str
+    ego_m: Floats
+    times_ns: npt.NDArray[np.int64]
+    range_rate_m_s: Floats | None
+    origin_m: Floats
+    calibrated: bool
+
+
+def point_cloud(entry: Mapping[str, Any]) -> PointCloud | None:
+    """The cloud of an element of `lidars` or `radars`; None for a radar that delivers an image.
+
+    Raises:
+        DecodeError, ValueError: The row contradicts itself.
+    """
+    if entry["points"] is None or entry["num_points"] is None:
+        return None
+    fields = tuple(
+        PointField(field["name"], field["offset"], Datatype(field["datatype"]), field["count"]) for field in entry["point_fields"]
+    )
+    return PointCloud(
+        stamp_ns=entry["stamp_ns"],
+        frame_id=entry["sensor"],
+        num_points=entry["num_points"],
+        fields=fields,
+        point_step=entry["point_step"],
+        is_bigendian=bool(entry["is_bigendian"]),
+        data=memoryview(entry["points"]),
+    )
+
+
+def in_ego_frame(entry: Mapping[str, Any], rig: Rig, compensated_to_ns: int | None = None) -> Cloud | None:
+    """The drawable points of an element; a sensor without extrinsics is drawn as if it sat at the ego origin.
+
+    `compensated_to_ns`: the moment to which the cloud has been motion-compensated; None where it lies as it was measured.
+    """
+    cloud = point_cloud(entry)
+    if cloud is None or not {"x", "y", "z"} <= set(cloud.names):
+        return None
+    valid = ~cloud.invalid()
+    name = str(entry["sensor"])
+    extrinsics = rig[name].ego_SE3_sensor if name in rig else None
+    ego_SE3_sensor = extrinsics or SE3.identity()
+    rate = next((field for field in RANGE_RATE_FIELDS if field in cloud.names), None)
+    return Cloud(
+        sensor=name,
+        ego_m=ego_SE3_sensor.apply(cloud.xyz_m()[valid]),
+        times_ns=_times_ns(cloud, compensated_to_ns)[valid],
+        range_rate_m_s=None if rate is None else np.asarray(cloud.column(rate)[valid], dtype=np.float64),
+        origin_m=ego_SE3_sensor.translation_m,
+        calibrated=extrinsics is not None,
+    )
+
+
+def _times_ns(cloud: PointCloud, compensated_to_ns: int | None) -> npt.NDArray[np.int64]:
+    if compensated_to_ns is not None:
+        return np.full(cloud.num_points, compensated_to_ns, dtype=np.int64)
+    offsets_ns = cloud.time_offset_ns()
+    return cloud.stamp_ns + (np.zeros(cloud.num_points, dtype=np.int64) if offsets_ns is None else offsets_ns)

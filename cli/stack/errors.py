@@ -1,0 +1,27 @@
+"""What can go wrong with the local stack.
+
+StackError
+├── StackConfigError     what is needed is not there: Java, the project's files, an answer of the given endpoint
+├── ComponentError       a process of the stack ended, or did not become healthy in time
+└── StackDownError       a question that only a running stack can answer
+"""
+
+
+class StackError(Exception):
+    """Base of every error of this package; `hint` is the next step for the person at the terminal."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class StackConfigError(StackError):
+    """What is needed is not there: Java, the project's files, an answer of the given endpoint."""
+
+
+class ComponentError(StackError):
+    """A process of the stack ended, or did not become healthy in time."""
+
+
+class StackDownError(StackError):
+    """A question that only a running stack can answer."""

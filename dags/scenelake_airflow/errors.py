@@ -1,0 +1,33 @@
+"""What can go wrong between Airflow and the work that it starts.
+
+OrchestrationError
+├── PolicyError      a tunable in the environment that is not a number in its bounds
+├── QueueError       the queue cannot be asked for its depth
+├── LeaseLostError   a drive's message belongs to somebody else by now
+├── PayloadError     a value that came from another task is not what it should be
+└── JobResultError   a job ended well but left no usable result
+"""
+
+
+class OrchestrationError(Exception):
+    """Base of every error of this package."""
+
+
+class PolicyError(OrchestrationError):
+    """A tunable in the environment that is not a number in its bounds."""
+
+
+class QueueError(OrchestrationError):
+    """The queue cannot be asked for its depth."""
+
+
+class LeaseLostError(OrchestrationError):
+    """A drive's message belongs to somebody else by now."""
+
+
+class PayloadError(OrchestrationError):
+    """A value that came from another task is not what it should be."""
+
+
+class JobResultError(OrchestrationError):
+    """A job ended well but left no usable result."""

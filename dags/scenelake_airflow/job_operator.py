@@ -1,0 +1,129 @@
+"""Runs one job of `spark_jobs` on one leased drive: logs, lease, kill, result, lineage."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from scenelake_airflow.errors import JobResultError, LeaseLostError
+from scenelake_airflow.job_process import JobProcess
+from scenelake_airflow.lease import Lease
+from scenelake_airflow.lease_hold import LEASE_LOST, hold
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+MAX_RESULT_BYTES = 1024 * 1024
+LOOK_AT_LEASE_S = 1.0
+FAILURE = "failure"  # XCom key: the last line that a failed job wrote
+PARENT = "SCENELAKE_OPENLINEAGE_PARENT"
+ROOT = "SCENELAKE_OPENLINEAGE_ROOT"
+
+
+class JobOperator(BaseOperator):
+    """`python -m spark_jobs.<job> --vehicle V --drive D --revision R --work URI --result FILE` in a guarded process.
+
+    Its lines go to the task log; its JSON result is the return value. While it works, the drive's message stays invisible.
+
+    Args:
+        job: Module of `spark_jobs`.
+        lease: The drive (see `scenelake_airflow.lease.Lease`), also as the output of another task.
+        lease_s: How long the message stays invisible after each sign of life.
+        kill_grace_s: Time between SIGTERM and SIGKILL when the job is made to end.
+
+    Raises:
+        AirflowException: The job's exit status is not 0; the message holds the last lines of its stderr.
+        JobResultError: It ended well but left no usable result.
+        AirflowFailException: The lease is lost: another run has the drive, so this one must not try again.
+    """
+
+    template_fields: Sequence[str] = ("lease",)
+    ui_color = "#dceaf7"
+
+    def __init__(self, *, job: str, lease: Any, lease_s: int, kill_grace_s: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job, self.lease, self.lease_s, self.kill_grace_s = job, lease, lease_s, kill_grace_s
+        self._process: JobProcess | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the job to its end and return its result."""
+        lease = Lease.parse(self.lease)
+        env = job_environment(os.environ, lineage_environment(context))
+        with tempfile.TemporaryDirectory(prefix=f"scenelake-{self.job}-") as folder:
+            result = Path(folder) / "result.json"
+            command = [sys.executable, "-m", f"spark_jobs.{self.job}", *lease.job_arguments(), "--result", str(result)]
+            try:
+                status = self._run(command, env, Path(folder), lease)
+            except LeaseLostError as error:
+                context["ti"].xcom_push(key=LEASE_LOST, value=True)
+                raise AirflowFailException(f"{self.job} of {lease.drive} stopped: {error}") from error
+            if status != 0:
+                tail = self._tail()
+                context["ti"].xcom_push(key=FAILURE, value=f"{self.job}: {tail[-1] if tail else 'nothing on stderr'}")
+                raise AirflowException(failure_text(self.job, str(lease.drive), status, tail))
+            return read_result(result, self.job)
+
+    def on_kill(self) -> None:
+        """Make the job end; the guard does it, also where this process is killed meanwhile."""
+        if self._process is not None:
+            self._process.ask_to_end()
+
+    def _run(self, command: Sequence[str], env: Mapping[str, str], folder: Path, lease: Lease) -> int:
+        with hold(lease, self.lease_s) as held, JobProcess(command, env, folder, self.kill_grace_s) as self._process:
+            for line in self._process.lines(LOOK_AT_LEASE_S):
+                if line is not None:
+                    self.log.info("%s", line)
+                held.check()
+            return self._process.wait()
+
+    def _tail(self) -> Sequence[str]:
+        return () if self._process is None else tuple(self._process.tail)
+
+
+def job_environment(env: Mapping[str, str], lineage: Mapping[str, str]) -> dict[str, str]:
+    """What a job sees: the environment without Airflow's own settings and secrets, and who started it."""
+    return {name: value for name, value in env.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))} | dict(lineage)
+
+
+def lineage_environment(context: Context) -> dict[str, str]:
+    """The task and its run as OpenLineage `namespace/job/run-id`, as the provider's own events name them."""
+    from airflow.providers.openlineage.plugins.macros import lineage_parent_id, lineage_root_parent_id
+
+    return {PARENT: lineage_parent_id(context["ti"]), ROOT: lineage_root_parent_id(context["ti"])}
+
+
+def failure_text(job: str, drive: str, status: int, tail: Sequence[str]) -> str:
+    """What the task's error says: how the job ended and the last lines of its stderr."""
+    ending = f"by signal {status - 128}" if status > 128 else f"with exit status {status}"
+    last = "\n".join(tail) or "(nothing on stderr)"
+    return f"job {job} of {drive} ended {ending}; the end of its stderr:\n{last}"
+
+
+def read_result(path: Path, job: str) -> dict[str, Any]:
+    """The JSON object that a job left.
+
+    Raises:
+        JobResultError: It is absent, larger than 1 MiB, or not a JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            body = file.read(MAX_RESULT_BYTES + 1)
+    except FileNotFoundError as error:
+        raise JobResultError(f"job {job} ended with exit status 0 but wrote no result to {path.name}") from error
+    if len(body) > MAX_RESULT_BYTES:
+        raise JobResultError(f"result of job {job} is larger than {MAX_RESULT_BYTES} bytes; it belongs in the work area")
+    try:
+        result = json.loads(body)
+    except ValueError as error:
+        raise JobResultError(f"result of job {job} is not JSON: {error}") from error
+    if not isinstance(result, dict):
+        raise JobResultError(f"result of job {job} is a JSON {type(result).__name__}, not an object")
+    return result

@@ -1,0 +1,159 @@
+"""The whole local stack, started once: AWS endpoint, event-source mapping, Airflow, and Spark as Airflow starts it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from cli import audit as audits
+from cli import audit_reader, deployment, stack
+from cli.following import Follower, NoSteps, Sighting
+from fleet.drive_folder import DriveFolder
+from fleet.faults import Fault
+from fleet.synthetic.generate import generate
+from fleet.synthetic.spec import DriveSpec, RigOptions
+from fleet.uploader import CLIENT_CONFIG, upload
+from ingest.ledger import Ledger
+from lake.landing import DriveId
+from lake.settings import Settings
+
+SMALL_RIG = RigOptions(width_px=320, height_px=180, lidar_columns=180, lidar_rings=16)
+WAIT_S = 300.0
+QUICK = {
+    "SCENELAKE_OVERDUE_AFTER_S": "20",
+    "SCENELAKE_SWEEP_EVERY_S": "5",
+    "SCENELAKE_DAG_RETRY_DELAY_S": "2",
+    "SCENELAKE_DAG_LEASE_S": "45",
+}
+
+
+def eventually(look: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
+    """The first thing that `look` finds (anything true), or a failure that says what never came."""
+    deadline_s = time.monotonic() + within_s
+    while not (found := look()):
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"{what}: not within {within_s:.0f} s")
+        time.sleep(0.1)
+    return found
+
+
+@dataclass
+class LocalStack:
+    """A stack that is up, as a user sees it."""
+
+    home: Path
+    settings: Settings
+
+    def up(self) -> None:
+        """`scenelake up`: starts again what is not running."""
+        stack.up(self.home)
+
+    @property
+    def s3(self) -> Any:
+        return deployment.s3(CLIENT_CONFIG)
+
+    @property
+    def ledger(self) -> Ledger:
+        return deployment.ledger(self.settings)
+
+    def send(self, folder: Path, *, check: bool = True) -> DriveId:
+        drive_folder = DriveFolder.load(folder, check=check)
+        upload(drive_folder, self.s3, self.settings.raw_bucket)
+        return drive_folder.drive
+
+    def wait(self, drive: DriveId) -> Sighting:
+        """Until the drive is published or quarantined."""
+        follower = Follower(self.ledger, deployment.manifest_versions(self.settings), NoSteps())
+        found = follower.follow(drive, WAIT_S, lambda _: None)
+        assert found.final, f"{drive} ended as {found.words}: {found.problem}"
+        return found
+
+    def table(self, name: str, drive: DriveId) -> list[dict[str, Any]]:
+        """A published table's rows of one drive."""
+        rows: pa.Table = (
+            deployment.catalog(self.settings)
+            .load_table(name)
+            .scan(row_filter=f"vehicle_id == '{drive.vehicle_id}' and drive_id == '{drive.drive_id}'")
+            .to_arrow()
+        )
+        return rows.to_pylist()
+
+    def check_audit(self) -> None:
+        """`scenelake audit` balances, and it compared something."""
+        inputs = audit_reader.read(self.settings, self.s3, self.ledger, deployment.catalog(self.settings))
+        report = audits.audit(inputs)
+        assert report.balanced, "\n".join(map(str, report.failures))
+        assert len(report.checks) > 10
+
+    def job(self, name: str, drive: DriveId) -> psutil.Process | None:
+        """The process of a running job of a drive: the Python that is the Spark driver."""
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if f"spark_jobs.{name}" in words and drive.drive_id in words and "-m" in words:
+                children = [child for child in process.children() if f"spark_jobs.{name}" in " ".join(child.cmdline())]
+                return children[0] if children else process
+        return None
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    home = tmp_path_factory.mktemp("stack") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT", "SCENELAKE_"))]:
+            if name != "SCENELAKE_TEST_DATA":
+                patch.delenv(name)
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
+        try:
+            stack.up(home)
+            for name, value in stack.environment(home).items():
+                patch.setenv(name, value)
+            yield LocalStack(home, Settings.from_env(os.environ))
+        finally:
+            stack.down(home)
+            left = [process for process in psutil.process_iter(["environ"]) if str(home) in str(process.info["environ"])]
+            left = [process for process in left if process.pid != os.getpid()]
+        assert left == [], "`scenelake down` left processes"
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes small drives: `make("id", "fault", …)`."""
+    folder = tmp_path_factory.mktemp("drives")
+
+    def made(drive_id: str, *faults: str, segment_s: float = 10.0) -> Path:
+        parsed = tuple(map(Fault.parse, faults))
+        spec = DriveSpec("e2e", drive_id, duration_s=2.0, segment_s=segment_s, rig=SMALL_RIG, faults=parsed)
+        generate(spec, folder / drive_id)
+        return folder / drive_id
+
+    return made
+
+
+@dataclass(frozen=True)
+class Trio:
+    """Three drives that were sent together, and the folder of the one with damaged frames."""
+
+    clean: DriveId
+    damaged: DriveId
+    broken: DriveId
+    damaged_folder: Path
+
+
+@pytest.fixture(scope="session")
+def trio(local: LocalStack, make: Callable[..., Path]) -> Trio:
+    """A clean drive, one with damaged frames and a radar that dies, one with damaged files: through the stack at once."""
+    damaged = make("damaged", "cut_jpeg:camera_front:2,9,16", "nan_points:lidar_top:0.9:4", "dead_sensor:radar_front:1")
+    broken = make("broken", "truncate_object:camera_front_left:0.5", "wrong_checksum:radar_rear", segment_s=0.7)
+    sent = [local.send(folder, check=False) for folder in (make("clean"), damaged, broken)]
+    for drive in sent:
+        local.wait(drive)
+    return Trio(*sent, damaged)

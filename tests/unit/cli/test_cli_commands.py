@@ -1,0 +1,231 @@
+"""The command line as its users meet it: help, exit status, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli import deployment, lake_reader
+from cli.commands import quarantine
+from cli.errors import PACKAGE_ERRORS, CliError, explain
+from cli.main import app
+from ingest.records import ObjectHead, RefusedRecord
+from lake.catalog import LakeCatalog
+from lake.errors import LakeError, LandingError
+from lake.settings import Settings
+from tests.unit.cli import lake_builders as rows
+from tests.unit.cli.report_builders import BAD, GOOD, SCENES, fill_two_drives
+
+COMMANDS = (
+    "up", "down", "status", "demo", "audit", "sync-report", "drive generate", "drive import", "drive upload", "drive wait",
+    "gold ls", "gold show", "quarantine ls", "quarantine show",
+)  # fmt: skip
+SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
+REFUSED = RefusedRecord(
+    ObjectHead("a/model.pkl", "v1", 3, "e", 0), "KEY001", "key 'a/model.pkl' is none of …", "s3://raw/a/model.pkl", 0
+)
+
+
+class FakeLedger:
+    def refused(self) -> Iterator[RefusedRecord]:
+        yield REFUSED
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": "300", "SCENELAKE_HOME": "/nonexistent/scenelake"})
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> LakeCatalog:
+    made = rows.catalog_of(tmp_path_factory.mktemp("lake"))
+    fill_two_drives(made)
+    return made
+
+
+@pytest.fixture
+def lake(catalog: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> LakeCatalog:
+    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
+    monkeypatch.setattr(deployment, "catalog", lambda settings: catalog)
+    monkeypatch.setattr(deployment, "ledger", lambda settings: FakeLedger())
+    return catalog
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_does_and_gives_an_example(command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    text = " ".join(result.output.split())
+    assert "Example: scenelake " + command in text
+    assert len(text) > 200
+
+
+def test_the_list_of_commands_is_complete() -> None:
+    found = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found |= {f"{group.name} {command.name}" for command in group.typer_instance.registered_commands}
+    assert found == set(COMMANDS)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("pyarrow", "pyiceberg", "boto3", "numpy", "matplotlib", "requests", "airflow", "pyspark")
+    code = f"import sys; import cli.main; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("drive", "wait", "veh-1"),
+        ("drive", "wait", "Veh 1", "drive-a"),
+        ("drive", "import", "kitti", "a", "b"),
+        ("drive", "generate", "/tmp/never-made", "--fault", "melted:lidar_top"),
+        ("gold", "show"),
+        ("gold", "show", "--drive", "no-slash"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_ends_with_2(words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("audit",),
+        ("gold", "ls"),
+        ("quarantine", "ls"),
+        ("drive", "wait", "veh-1", "drive-a"),
+        ("drive", "upload", "/nonexistent"),
+    ],
+)
+def test_without_a_deployment_the_next_step_is_told(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("SCENELAKE_RAW_BUCKET", raising=False)
+    result = run(*words)
+    assert result.exit_code == 1
+    assert "error: there is no deployment to talk to" in result.stderr
+    assert "`scenelake up`" in result.stderr
+    assert result.stdout == ""
+
+
+def test_status_of_a_stack_that_is_down_fails() -> None:
+    result = run("status")
+    assert result.exit_code == 1
+    assert "no local stack is up" in result.stderr
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(endpoint: str | None, home: Path) -> Settings:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(deployment, "enter", broken)
+    assert isinstance(run("audit").exception, ZeroDivisionError)
+
+
+def test_gold_ls_lists_versions(lake: LakeCatalog) -> None:
+    text = run("gold", "ls").stdout
+    assert str(GOOD) in text
+    assert "generation 1" in text
+    found = json.loads(run("gold", "ls", "--json").stdout)
+    assert [(entry["drive"], entry["added_scenes"]) for entry in found] == [(str(GOOD), SCENES), (str(BAD), SCENES)]
+
+
+def test_gold_show_tells_matches_and_what_is_missing(lake: LakeCatalog) -> None:
+    scenes = json.loads(run("gold", "show", "--drive", str(BAD), "--json").stdout)
+    lost = scenes[-1]["scene_id"]
+    assert "radar_front (no frame within tolerance)" in run("gold", "show", lost).stdout
+    shown = json.loads(run("gold", "show", lost, "--json").stdout)
+    assert shown["cameras"][0]["residual_ns"] == 13_000_000
+    assert shown["cameras"][0]["image_bytes"] == len(rows.jpeg(hue=4 * (SCENES - 1)))
+    assert "image" not in shown["cameras"][0]
+
+
+def test_gold_show_draws_a_page(lake: LakeCatalog, tmp_path: Path) -> None:
+    scene_id = lake_reader.scene_facts(lake, GOOD)[0]["scene_id"]
+    result = run("gold", "show", scene_id, "--html", str(tmp_path / "scene.html"))
+    assert result.exit_code == 0
+    assert (tmp_path / "scene.html").read_text().count("data:image/") == 3
+
+
+def test_what_is_not_there_is_said(lake: LakeCatalog) -> None:
+    for words in (("gold", "show", "nothing"), ("quarantine", "show", "nothing"), ("gold", "show", "--drive", "veh-9/none")):
+        result = run(*words)
+        assert result.exit_code == 1
+        assert "next:" in result.stderr
+
+
+def test_quarantine_ls_holds_records_and_refused_objects(lake: LakeCatalog) -> None:
+    found = json.loads(run("quarantine", "ls", "--json").stdout)
+    assert [(row["level"], row["rule_ids"]) for row in found] == [("object", ["DEC005"]), ("refused", ["KEY001"])]
+    assert [row["level"] for row in json.loads(run("quarantine", "ls", "--rule", "KEY001", "--json").stdout)] == ["refused"]
+    assert [row["level"] for row in json.loads(run("quarantine", "ls", "--level", "object", "--json").stdout)] == ["object"]
+    assert json.loads(run("quarantine", "ls", "--drive", str(GOOD), "--json").stdout) == []
+
+
+def test_quarantine_show_takes_the_beginning_of_an_id(lake: LakeCatalog) -> None:
+    text = run("quarantine", "show", "cccc").stdout
+    assert "image ends after 4000 bytes" in text
+    assert "s3://quarantine/c" in text
+    refused = quarantine.refused_row(REFUSED)["record_id"]
+    assert "a/model.pkl" in run("quarantine", "show", refused[:10]).stdout
+
+
+def test_sync_report_of_a_csv_as_json(tmp_path: Path) -> None:
+    lines = [
+        f"{name},{1_780_000_000_000_000_000 + k * 100_000_000 + late}"
+        for name, late in (("lidar", 0), ("cam", 7))
+        for k in range(5)
+    ]
+    (tmp_path / "t.csv").write_text("sensor,stamp_ns\n" + "\n".join(lines) + "\n")
+    result = run("sync-report", str(tmp_path / "t.csv"), "--json")
+    assert result.exit_code == 0
+    camera = next(entry for entry in json.loads(result.stdout)["sensors"] if entry["sensor"] == "cam")
+    assert camera["residuals"] == {"matches": 5, "p50_ns": 7, "p95_ns": 7, "max_ns": 7}
+    assert "5 of 5 anchors" in run("sync-report", str(tmp_path / "t.csv")).stdout
+
+
+def test_the_base_classes_of_all_packages_exist() -> None:
+    missing = [module for module in PACKAGE_ERRORS if find_spec(module) is None]
+    assert missing == []
+    for module, name in PACKAGE_ERRORS.items():
+        assert issubclass(getattr(import_module(module), name), Exception)
+
+
+def test_every_package_with_an_error_tree_is_caught() -> None:
+    root = Path(__file__).parents[3]
+    trees = {".".join(path.relative_to(root).with_suffix("").parts) for path in root.glob("[a-z]*/errors.py")}
+    assert trees <= set(PACKAGE_ERRORS)
+
+
+def test_explanations() -> None:
+    told = explain(CliError("cause", "step"))
+    assert told is not None
+    assert (told.cause, told.hint) == ("cause", "step")
+    assert explain(LandingError("bad key")) is not None
+    assert explain(LakeError("x")) is not None
+    assert explain(FileNotFoundError(2, "No such file or directory", "a.csv")) is not None
+    assert explain(ValueError("ours")) is None
+    assert explain(OSError("no file named")) is None
+
+
+def test_explanations_of_foreign_errors() -> None:
+    from botocore.exceptions import ClientError, EndpointConnectionError
+
+    unreachable = explain(EndpointConnectionError(endpoint_url="http://127.0.0.1:1"))
+    assert unreachable is not None
+    assert "http://127.0.0.1:1" in unreachable.cause
+    refused = explain(ClientError({"Error": {"Code": "NoSuchBucket", "Message": "none"}}, "ListObjectVersions"))
+    assert refused is not None
+    assert "ListObjectVersions was answered with NoSuchBucket" in refused.cause
