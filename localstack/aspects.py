@@ -35,9 +35,7 @@ class Aspect:
     essential: bool
 
 
-def aspects(
-    template: Template, s3: S3Client, sqs: SQSClient, dynamodb: DynamoDBClient, plain_http: bool
-) -> Iterator[Aspect]:
+def aspects(template: Template, s3: S3Client, sqs: SQSClient, dynamodb: DynamoDBClient, plain_http: bool) -> Iterator[Aspect]:
     """Every aspect of every bucket, queue, table and policy; notifications last, when what they need is there.
 
     At a `plain_http` endpoint the statements that deny plain HTTP are left out: they would lock everyone out.
@@ -192,9 +190,7 @@ def _notification(s3: S3Client, name: str, properties: Mapping[str, Any]) -> Asp
         f"bucket {name}: notifications",
         sorted((entry["QueueArn"], entry["Events"]) for entry in queues),
         read,
-        lambda: s3.put_bucket_notification_configuration(
-            Bucket=name, NotificationConfiguration={"QueueConfigurations": queues}
-        ),
+        lambda: s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": queues}),
         essential=True,
     )
 

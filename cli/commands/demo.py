@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -91,12 +93,14 @@ def _figure_table(measured: tuple[Figure, ...]) -> object:
 def _where_next(found: DemoResult, report: Path) -> None:
     first = found.results[0].drive
     stack = found.stack
+    # `make demo` runs us from the environment's folder, which need not be on the caller's PATH.
+    command = "scenelake" if shutil.which("scenelake") else sys.argv[0]
     lines = (
         ("report", str(report)),
         ("Airflow", f"{stack.airflow_url}  user {stack.airflow_user}  password {stack.airflow_password}"),
-        ("scenes", f"scenelake gold show --drive {first}"),
-        ("quarantine", "scenelake quarantine ls"),
-        ("shell", 'eval "$(scenelake status --env)"'),
-        ("end it", "scenelake down"),
+        ("scenes", f"{command} gold show --drive {first}"),
+        ("quarantine", f"{command} quarantine ls"),
+        ("shell", f'eval "$({command} status --env)"'),
+        ("end it", f"{command} down"),
     )
     console.out().print(console.table("Where to look next", ("", ""), lines))

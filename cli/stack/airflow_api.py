@@ -69,6 +69,10 @@ class AirflowApi:
                 raise ComponentError(f"Airflow cannot import {broken['filename']}:\n{broken['stack_trace']}")
         return found
 
+    def dag_runs(self, dag_id: str) -> int:
+        """How many runs of a DAG there have been."""
+        return int(_checked(self._get(f"/api/v2/dags/{dag_id}/dagRuns?limit=1"))["total_entries"])
+
     def unpause(self, dag_id: str) -> None:
         """Let the DAG's schedule run."""
         _checked(self._session.patch(f"{self._url}/api/v2/dags/{dag_id}", json={"is_paused": False}, timeout=TIMEOUT_S))

@@ -146,6 +146,8 @@ def test_the_spark_driver_is_killed_while_a_drive_is_in_work(local: LocalStack, 
     driver = eventually(lambda: local.job("build_scenes", drive), "build_scenes runs")
     driver.send_signal(signal.SIGKILL)
     assert local.wait(drive).state == DriveState.PUBLISHED
+    again = [path for path in (local.home / "logs" / "airflow").rglob("attempt=2.log") if "drive.build_scenes" in str(path)]
+    assert any(drive.drive_id in path.read_text() for path in again), "the step was tried again after its driver was killed"
     check_once(local, drive)
 
 

@@ -176,9 +176,7 @@ class FakeLedger:
         known = self.drive_items.get(drive)
         if known is None:
             raise UnknownDriveError(str(drive))
-        self.drive_items[drive] = replace(
-            known, overrides=known.overrides | overrides, changes=known.changes + 1, settling=True
-        )
+        self.drive_items[drive] = replace(known, overrides=known.overrides | overrides, changes=known.changes + 1, settling=True)
 
     def _unmoved(self, seen: DriveRecord) -> bool:
         known = self.drive_items[seen.drive]
