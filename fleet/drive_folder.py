@@ -68,9 +68,7 @@ class DriveFolder:
     def files(self) -> tuple[DriveFile, ...]:
         """Everything to upload, in order: objects (and strays) by key, then the calibration, the manifest last."""
         names = sorted(listed_files(self.path), key=lambda name: (_LAST.get(name, 0), name))
-        return tuple(
-            DriveFile(self.path / name, f"{self.drive}/{name}", (self.path / name).stat().st_size) for name in names
-        )
+        return tuple(DriveFile(self.path / name, f"{self.drive}/{name}", (self.path / name).stat().st_size) for name in names)
 
 
 def write_calibration(folder: Path, document: Mapping[str, Any]) -> None:

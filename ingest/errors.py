@@ -1,17 +1,17 @@
 """What can go wrong between an object event and a finished drive.
 
-    IngestError
-    ├── SettingsError            the environment does not say where things are
-    ├── EventError               a notification that cannot be understood
-    ├── WorkError                a drive-work message that cannot be understood
-    ├── StoreError               an object that should be there cannot be read
-    ├── DeliveryError            a direct event of which an object could not be registered
-    ├── SweepError               a sweep that could not do all of its work
-    └── LedgerError
-        ├── ContentionError      others kept changing the same item
-        ├── UnknownDriveError    the ledger has no such drive
-        ├── TransitionError      the drive is not in a state that allows the step
-        └── SupersededWorkError  the drive has another revision by now
+IngestError
+├── SettingsError            the environment does not say where things are
+├── EventError               a notification that cannot be understood
+├── WorkError                a drive-work message that cannot be understood
+├── StoreError               an object that should be there cannot be read
+├── DeliveryError            a direct event of which an object could not be registered
+├── SweepError               a sweep that could not do all of its work
+└── LedgerError
+    ├── ContentionError      others kept changing the same item
+    ├── UnknownDriveError    the ledger has no such drive
+    ├── TransitionError      the drive is not in a state that allows the step
+    └── SupersededWorkError  the drive has another revision by now
 """
 
 from __future__ import annotations

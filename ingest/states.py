@@ -1,16 +1,16 @@
 """States of drives and objects, and the steps between them.
 
-    (first object)                newer revision
-          │                  ┌──────────────────────┐
-          ▼      complete,   ▼       begin          │
-       landing ──────────▶ queued ──────────▶ processing ⟲ (taken again after a lost lease)
-                 overdue    ▲ ▲ │                │ │ │
-                            │ │ └──▶ failed ◀────┘ │ │     failed ──▶ processing (redelivered),
-                            │ │        │ newer     │ │                published, quarantined (a second run of the
-                            │ └────────┘ revision  │ │                same revision came through)
-                            │                      ▼ ▼
-                            └──────── published · quarantined
-                              newer revision
+(first object)                newer revision
+      │                  ┌──────────────────────┐
+      ▼      complete,   ▼       begin          │
+   landing ──────────▶ queued ──────────▶ processing ⟲ (taken again after a lost lease)
+             overdue    ▲ ▲ │                │ │ │
+                        │ │ └──▶ failed ◀────┘ │ │     failed ──▶ processing (redelivered),
+                        │ │        │ newer     │ │                published, quarantined (a second run of the
+                        │ └────────┘ revision  │ │                same revision came through)
+                        │                      ▼ ▼
+                        └──────── published · quarantined
+                          newer revision
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.table import StagedTable, Transaction
 from pyiceberg.transforms import IdentityTransform
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from lake.settings import Settings
@@ -97,7 +97,11 @@ def open_catalog(settings: Settings) -> LakeCatalog:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if region:
         properties["s3.region"] = region
-    return LakeCatalog(CATALOG_NAME, **properties)
+    try:
+        return LakeCatalog(CATALOG_NAME, **properties)
+    except (OperationalError, ProgrammingError):
+        # Another process may have made the catalog's own tables after we looked and before we did. A real fault comes again.
+        return LakeCatalog(CATALOG_NAME, **properties)
 
 
 def ensure_tables(catalog: LakeCatalog) -> None:
@@ -107,7 +111,7 @@ def ensure_tables(catalog: LakeCatalog) -> None:
         if not catalog.namespace_exists(namespace):
             try:
                 catalog.create_namespace(namespace)
-            except NamespaceAlreadyExistsError:
+            except (NamespaceAlreadyExistsError, IntegrityError):
                 pass  # another process was faster: what we wanted is there
         if not catalog.table_exists(name):
             try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any, Self
 
 import jsonschema
@@ -16,6 +19,8 @@ from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024  # 100,000 manifest entries need about 40 MB
+MAX_CALIBRATION_BYTES = 1024 * 1024  # every scene carries it; 256 sensors with all terms need about 0.3 MB
+MAX_DIGITS = 20  # of an integer, its sign included: int64
 MAX_PROBLEMS_NAMED = 5
 
 
@@ -52,7 +57,7 @@ class Manifest:
 
         Raises:
             LandingError: Not JSON, not the schema, another drive's manifest, an object twice or outside the drive, or
-                an entry that contradicts its own key.
+                an entry that contradicts its own key or ends before it starts.
         """
         document = parse_document(body, "manifest")
         named = DriveId(document["vehicle_id"], document["drive_id"])
@@ -103,27 +108,79 @@ def content_hash(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(document)).hexdigest()
 
 
+def max_bytes(kind: str) -> int:
+    """How large a `manifest` or `calibration` may be."""
+    return MAX_CALIBRATION_BYTES if kind == "calibration" else MAX_DOCUMENT_BYTES
+
+
 def parse_document(body: bytes, kind: str) -> dict[str, Any]:
     """Read a `manifest` or `calibration` document and check it against its JSON Schema.
 
+    Integers are integers (1.0 is none), every number is finite, and no name stands twice in an object.
+
     Raises:
-        LandingError: Larger than 64 MiB, not UTF-8 JSON, nested too deep, or not the schema; names up to five problems.
+        LandingError: Larger than 64 MiB (calibration: 1 MiB), not UTF-8 JSON, nested too deep, or not the schema; names
+            up to five problems.
     """
-    if len(body) > MAX_DOCUMENT_BYTES:
-        raise LandingError(f"{kind} of {len(body)} bytes exceeds {MAX_DOCUMENT_BYTES}")
+    if len(body) > max_bytes(kind):
+        raise LandingError(f"{kind} of {len(body)} bytes exceeds {max_bytes(kind)}")
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = json.loads(
+            body.decode(), parse_int=_integer, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object
+        )
+        canonical_json(document)  # refuses a lone surrogate, which JSON can escape and UTF-8 cannot hold
+        problems = list(islice(_problems(document, kind), MAX_PROBLEMS_NAMED))
+    except RecursionError:
+        raise LandingError(f"{kind} is nested too deep") from None
+    except ValueError as error:
         raise LandingError(f"{kind} is not JSON: {error}") from error
-    validator = jsonschema.Draft202012Validator(_schema(kind))
-    problems = []
-    for problem in validator.iter_errors(document):
-        problems.append(f"{problem.json_path}: {problem.message[:200]}")
-        if len(problems) == MAX_PROBLEMS_NAMED:
-            break
     if problems:
         raise LandingError(f"{kind} does not follow its schema: " + "; ".join(problems))
     return dict(document)
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:MAX_DIGITS]} is not finite")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in document:
+            raise ValueError(f"the name {name[:64]!r} stands twice in an object")
+        document[name] = value
+    return document
+
+
+def _problems(document: Any, kind: str) -> Iterator[str]:
+    for problem in _Validator(_schema(kind)).iter_errors(document):
+        yield f"{problem.json_path}: {problem.message[:200]}"
+
+
+def _is_integer(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _matches(_: object, pattern: str, value: object, __: object) -> Iterator[jsonschema.ValidationError]:
+    # Ours are anchored at both ends. Python's `$`, unlike that of JSON Schema, also matches before a final newline.
+    if isinstance(value, str) and re.fullmatch(pattern, value) is None:
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Validator: type[jsonschema.protocols.Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    {"pattern": _matches},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
 
 
 @cache
@@ -140,6 +197,8 @@ def _check_objects(objects: tuple[ManifestObject, ...], drive: DriveId) -> None:
             raise LandingError(f"manifest of {drive} names {entry.key!r}, which is no sensor object of that drive")
         if (key.modality, key.sensor, key.start_ns) != (entry.modality, entry.sensor, entry.start_ns):
             raise LandingError(f"manifest entry {entry.key!r} contradicts its own key")
+        if entry.end_ns < entry.start_ns:
+            raise LandingError(f"manifest entry {entry.key!r} ends ({entry.end_ns} ns) before it starts")
         if entry.key in seen:
             raise LandingError(f"manifest of {drive} names {entry.key!r} twice")
         seen.add(entry.key)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from lake.documents import canonical_json
 from lake.errors import LandingError
-from lake.landing import DriveId
+from lake.landing import DriveId, SensorKey, parse_raw_key
 
 SCHEMA_VERSION = 1
 
@@ -34,6 +34,9 @@ class DriveInput:
 
     `manifest` and `calibration` are None while they have not landed; `objects` holds the sensor objects only. `overrides`
     are what reviewers decided; empty for a drive as it came.
+
+    Raises:
+        LandingError: Two versions of one object.
     """
 
     drive: DriveId
@@ -41,6 +44,10 @@ class DriveInput:
     manifest: InputObject | None
     calibration: InputObject | None
     overrides: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if len({entry.key for entry in self.objects}) < len(self.objects):
+            raise LandingError(f"the input of {self.drive} holds two versions of one object")
 
     def to_bytes(self) -> bytes:
         """The input document as canonical JSON; its SHA-256 is `revision`."""
@@ -66,19 +73,29 @@ class DriveInput:
         """Read the input document of `revision`.
 
         Raises:
-            LandingError: The bytes are not those of `revision`.
+            LandingError: The bytes are not those of `revision`, or of another schema version, or name an object outside
+                the drive.
         """
         found = hashlib.sha256(body).hexdigest()
         if found != revision:
             raise LandingError(f"input document of revision {revision} has the hash {found}: it was altered or is another one")
         document: dict[str, Any] = json.loads(body)
-        return cls(
+        if document["schema_version"] != SCHEMA_VERSION:
+            raise LandingError(
+                f"input document has schema version {document['schema_version']!r}, this code reads {SCHEMA_VERSION}"
+            )
+        drive_input = cls(
             drive=DriveId(document["vehicle_id"], document["drive_id"]),
             objects=frozenset(InputObject(*entry) for entry in document["objects"]),
             manifest=None if document["manifest"] is None else InputObject(*document["manifest"]),
             calibration=None if document["calibration"] is None else InputObject(*document["calibration"]),
             overrides=frozenset(document["overrides"]),
         )
+        for entry in drive_input.objects:
+            key = parse_raw_key(entry.key)
+            if not isinstance(key, SensorKey) or key.drive != drive_input.drive:
+                raise LandingError(f"input of {drive_input.drive} names {entry.key!r}, which is no sensor object of that drive")
+        return drive_input
 
 
 def input_key(drive: DriveId, revision: str) -> str:

@@ -1,6 +1,8 @@
 """What can go wrong between us and the lake.
 
 LakeError
+├── AbsentError       an object or version that is not there
+├── OversizeError     an object larger than its reader is willing to hold
 ├── LandingError      a key, manifest or calibration that breaks the landing contract
 ├── PublishError      a batch that may not be committed
 │   └── SupersededError   a newer revision of the drive has been published already
@@ -10,6 +12,14 @@ LakeError
 
 class LakeError(Exception):
     """Base of every error of this package."""
+
+
+class AbsentError(LakeError):
+    """An object or version that is not there."""
+
+
+class OversizeError(LakeError):
+    """An object larger than its reader is willing to hold."""
 
 
 class LandingError(LakeError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lake.errors import LandingError
 
 MODALITIES = ("lidar", "camera", "radar", "pose", "imu", "gnss")
+MAX_START_NS = 2**63 - 1  # 19 digits reach further than int64
 MAX_KEY_BYTES = 1024  # Amazon S3 User Guide, "Object key naming guidelines"
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
@@ -91,8 +92,10 @@ def parse_raw_key(key: str) -> RawKey:
     if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
         raise LandingError(f"key of more than {MAX_KEY_BYTES} bytes")
     if match := _SENSOR_OBJECT.fullmatch(key):
-        drive = DriveId(match["vehicle"], match["drive"])
-        return SensorKey(drive, match["modality"], match["sensor"], int(match["start"]))
+        start_ns = int(match["start"])
+        if start_ns > MAX_START_NS:
+            raise LandingError(f"key {key!r} starts at {start_ns} ns, beyond {MAX_START_NS} ns (int64)")
+        return SensorKey(DriveId(match["vehicle"], match["drive"]), match["modality"], match["sensor"], start_ns)
     if match := _DOCUMENT.fullmatch(key):
         return DocumentKey(DriveId(match["vehicle"], match["drive"]), f"{match['name']}.json")
     raise LandingError(

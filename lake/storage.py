@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.errors import LakeError
+from lake.errors import AbsentError, LakeError, OversizeError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 READ_AHEAD_BYTES = 16 * 1024 * 1024
-ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket"})
+READ_ATTEMPTS = 3
+ABSENT_OBJECT = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+ABSENT = ABSENT_OBJECT | {"NoSuchBucket"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +69,49 @@ class ObjectStore:
         config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=16)
         return cls(boto3.client("s3", config=config))
 
-    def read(self, source: ObjectVersion, start: int = 0, length: int | None = None) -> bytes:
+    def read(self, source: ObjectVersion, start: int = 0, length: int | None = None, limit: int | None = None) -> bytes:
         """The bytes [start, start + length) of an object; to its end where `length` is None.
 
         Raises:
-            LakeError: The object or version is absent, or shorter than the range.
+            AbsentError: There is no such object or version (a bucket that is not there is a LakeError).
+            OversizeError: The answer would have more than `limit` bytes; none of them was read.
+            LakeError: The object is shorter than the range, or the endpoint does not deliver.
         """
         if length == 0:
             return b""
         request = source.request()
         if start or length is not None:
             request["Range"] = f"bytes={start}-" + ("" if length is None else str(start + length - 1))
-        try:
-            body: bytes = self._client.get_object(**request)["Body"].read()
-        except ClientError as error:
-            raise LakeError(f"cannot read {source.uri} (version {source.version_id}): {error}") from error
+        body = self._get(source, request, limit)
         if length is not None and len(body) != length:
             raise LakeError(f"{source.uri} ends at byte {start + len(body)}, but bytes up to {start + length} are needed")
         return body
+
+    def _get(self, source: ObjectVersion, request: dict[str, Any], limit: int | None) -> bytes:
+        named = f"{source.uri} (version {source.version_id})"
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                answer = self._client.get_object(**request)
+                if limit is not None and answer["ContentLength"] > limit:
+                    raise OversizeError(f"{named} has {answer['ContentLength']} bytes, at most {limit} are read")
+                body: bytes = answer["Body"].read()
+                return body
+            except ClientError as error:
+                kind = AbsentError if error.response["Error"]["Code"] in ABSENT_OBJECT else LakeError
+                raise kind(f"cannot read {named}: {error}") from error
+            except BotoCoreError as error:
+                # The client repeats requests by itself, but not one whose body broke off.
+                if attempt == READ_ATTEMPTS:
+                    raise LakeError(f"cannot read {named} in {READ_ATTEMPTS} attempts: {error}") from error
 
     def size(self, source: ObjectVersion) -> int | None:
         """Size in bytes, or None where the object or version is absent."""
         try:
             return int(self._client.head_object(**source.request())["ContentLength"])
         except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
+            if error.response["Error"]["Code"] in ABSENT_OBJECT:
                 return None
             raise LakeError(f"cannot read {source.uri}: {error}") from error
 
@@ -99,11 +119,11 @@ class ObjectStore:
         """A sequential reader that holds one read-ahead block of 16 MiB, whatever the size of the object.
 
         Raises:
-            LakeError: The object or version is absent.
+            AbsentError: There is no such object or version.
         """
         size = self.size(source)
         if size is None:
-            raise LakeError(f"{source.uri} (version {source.version_id}) is absent")
+            raise AbsentError(f"{source.uri} (version {source.version_id}) is absent")
         return io.BufferedReader(_RangedObject(self, source, size), READ_AHEAD_BYTES)
 
     def put(self, target: ObjectVersion, body: bytes | memoryview) -> None:

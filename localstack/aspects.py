@@ -150,8 +150,12 @@ def _bucket(s3: S3Client, name: str, properties: Mapping[str, Any]) -> Iterator[
         lambda: s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=ownership),
         essential=False,
     )
+    yield _lifecycle(s3, name, properties)
+
+
+def _lifecycle(s3: S3Client, name: str, properties: Mapping[str, Any]) -> Aspect:
     life: list[Any] = [_lifecycle_rule(rule) for rule in properties["LifecycleConfiguration"]["Rules"]]
-    yield Aspect(
+    return Aspect(
         f"bucket {name}: life-cycle",
         [(rule["ID"], rule["Status"], rule["AbortIncompleteMultipartUpload"]) for rule in life],
         _absent(

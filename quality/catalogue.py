@@ -77,7 +77,7 @@ RULES: tuple[Rule, ...] = (
          Bound.AT_LEAST, exception="An error if the rig's policy has `pose_required`."),
     Rule("SYN001", "required sensor missing", _SCENE, _ERROR,
          "Every required sensor has a frame within its tolerance.", 0, "sensors", "The sensor was not looked for.",
-         exception="A warning if the rig's policy has `publish_incomplete`."),
+         exception="A warning if the rig's policy has `publish_incomplete`, but for the anchor itself."),
     Rule("SYN002", "residual large", _SCENE, _WARNING,
          "The residual is within the sensor's `warn_residual_ns`.", None, "ns", ""),
     Rule("SYN003", "not motion-compensated", _SCENE, _WARNING,

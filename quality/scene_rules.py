@@ -61,7 +61,10 @@ def _completeness(rig: Rig, missing: Mapping[str, str], residuals: Mapping[str, 
     severity = Severity.WARNING if rig.publish_incomplete else Severity.ERROR
     found = []
     for name, reason in missing.items():
-        if rig[name].sync.required or name == rig.reference:
+        if name == rig.reference:
+            # A scene is built around its anchor: without it, policy has nothing to be lenient about.
+            found.append(finding("SYN001", f"{name}: {reason}", sensor=name, measured=1, severity=Severity.ERROR))
+        elif rig[name].sync.required:
             found.append(finding("SYN001", f"{name}: {reason}", sensor=name, measured=1, severity=severity))
     for sensor in rig.sensors:
         accounted = sensor.name in missing or sensor.name in residuals or sensor.name == rig.reference

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectVersion
+
+_REVISION = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,12 @@ def parse(argv: Sequence[str], job: str, description: str) -> JobArguments:
     parser.add_argument("--work", required=True, help="work area, s3://BUCKET/work/VEHICLE/DRIVE/REVISION/ATTEMPT")
     parser.add_argument("--result", type=Path, help="file for the JSON result (default: stdout)")
     known = parser.parse_args(argv)
-    return JobArguments(
-        drive=DriveId(known.vehicle, known.drive),
-        revision=known.revision,
-        generation=known.generation,
-        work=ObjectVersion.from_uri(known.work.rstrip("/")),
-        result=known.result,
-    )
+    if _REVISION.fullmatch(known.revision) is None:
+        parser.error(f"revision {known.revision!r} is not 64 lower-case hex digits")
+    if known.generation < 1:
+        parser.error(f"generation {known.generation} is less than 1")
+    try:
+        drive, work = DriveId(known.vehicle, known.drive), ObjectVersion.from_uri(known.work.rstrip("/"))
+    except LakeError as error:
+        parser.error(str(error))
+    return JobArguments(drive, known.revision, known.generation, work, known.result)

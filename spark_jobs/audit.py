@@ -32,6 +32,8 @@ from sensors.rig import Rig
 from spark_jobs.arguments import parse
 from spark_jobs.build_scenes import drive_context
 from spark_jobs.documents import read_input, read_manifest
+from spark_jobs.entry import run_job
+from spark_jobs.errors import AccountError
 from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
 from spark_jobs.plan import plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
@@ -72,11 +74,19 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     index, inspection = area.read_table(INDEX), area.read_json(INSPECTION)
     findings = [Finding.from_dict(document) for document in inspection["findings"]]
     outcome = _outcome(settings, area, drive_input, index, inspection, findings)
-    entries, checkpoint, problems = _check(settings, area, drive_input, index, outcome)
+    entries = accounts(outcome.frames, _read(inspection))
+    imbalances = _imbalances(entries, outcome)
+    checkpoint = run_checkpoint(
+        audit_table(read_metrics(area.read_table(METRICS)), entries, outcome.residuals, _bounds(settings, area, drive_input))
+    )
+    problems = [*imbalances, *_failed(checkpoint)]
     if problems and outcome.verdict == PUBLISH:
         findings = [*findings, *problems]
         outcome = _quarantined(settings, area, drive_input, index, inspection, findings)
-        entries = accounts(outcome.frames, _read(index))
+        entries = accounts(outcome.frames, _read(inspection))
+        imbalances = _imbalances(entries, outcome)
+    if imbalances and outcome.verdict == QUARANTINE:
+        raise AccountError("; ".join(found.message for found in imbalances))
     document = {
         "verdict": outcome.verdict,
         "accounts": [_account(entry) for entry in entries],
@@ -87,6 +97,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "frames": len(outcome.frames),
         "bytes": sum(report["size_bytes"] for report in inspection["objects"].values()),
         "quarantined_objects": inspection["faulty_keys"],
+        "warnings": _warnings(inspection),
         "records": len(outcome.records),
         "files": _write(settings, area, drive_input, outcome),
     }
@@ -146,27 +157,28 @@ def _quarantined(
     return Outcome(QUARANTINE, frames, records, (), 0, {})
 
 
-def _check(
-    settings: Settings, area: WorkArea, drive_input: DriveInput, index: pa.Table, outcome: Outcome
-) -> tuple[tuple[SensorAccount, ...], CheckpointResult, list[Finding]]:
-    """Accounts, checkpoint, and the errors among both that the gate could not see yet."""
-    entries = accounts(outcome.frames, _read(index))
+def _imbalances(entries: Sequence[SensorAccount], outcome: Outcome) -> list[Finding]:
     problems = [imbalance.finding() for imbalance in balance(entries)]
     held = sum(record["frames"] for record in outcome.records)
     kept_out = sum(entry.quarantined for entry in entries)
     if held != kept_out:
         message = f"the records hold {held} frames, {kept_out} are quarantined: one is in no record or in two"
         problems.append(finding("ACC001", message, measured=abs(held - kept_out)))
-    metrics = read_metrics(area.read_table(METRICS))
-    bounds = _bounds(settings, area, drive_input)
-    checkpoint = run_checkpoint(audit_table(metrics, entries, outcome.residuals, bounds))
-    for sensor, codes in checkpoint.failed.items():
-        named = None if sensor == WHOLE_DRIVE else sensor
-        problems += [
-            finding(code, f"{sensor}: expectation not met in the audit", sensor=named, severity=Severity.ERROR)
-            for code in codes
-        ]
-    return entries, checkpoint, problems
+    return problems
+
+
+def _failed(checkpoint: CheckpointResult) -> list[Finding]:
+    """The errors that the gate could not see yet; on a drive that it refused already they are its own."""
+    return [
+        finding(
+            code,
+            f"{sensor}: expectation not met in the audit",
+            sensor=None if sensor == WHOLE_DRIVE else sensor,
+            severity=Severity.ERROR,
+        )
+        for sensor, codes in checkpoint.failed.items()
+        for code in codes
+    ]
 
 
 def _bounds(settings: Settings, area: WorkArea, drive_input: DriveInput) -> Bounds | None:
@@ -189,6 +201,12 @@ def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome:
     return files
 
 
+def _warnings(inspection: Mapping[str, Any]) -> list[str]:
+    """Ids of the rules that flagged the drive or an object of it and quarantined nothing."""
+    found = [*inspection["findings"], *(one for many in inspection["object_findings"].values() for one in many)]
+    return sorted({one["rule_id"] for one in found if one["severity"] == Severity.WARNING.value})
+
+
 def _account(entry: SensorAccount) -> dict[str, Any]:
     return {
         "sensor": entry.sensor,
@@ -204,9 +222,13 @@ def _origin(drive_input: DriveInput) -> Origin:
     return Origin(drive_input.drive, drive_input.revision, code_version(), configuration_hash())
 
 
-def _read(index: pa.Table) -> dict[str, int]:
-    return dict(Counter(index["sensor"].to_pylist()))
+def _read(inspection: Mapping[str, Any]) -> dict[str, int]:
+    """Frames by sensor as the scan of each object counted them, independently of the index that the fates come from."""
+    read: Counter[str] = Counter()
+    for report in inspection["objects"].values():
+        read[report["sensor"]] += report["frames"]
+    return dict(read)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_job(main, sys.argv[1:]))

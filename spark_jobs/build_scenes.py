@@ -18,7 +18,9 @@ from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.storage import ObjectStore
 from spark_jobs.arguments import parse
-from spark_jobs.documents import calibration_bytes, read_calibration, read_input
+from spark_jobs.documents import calibration_bytes, parse_rig, read_input
+from spark_jobs.entry import run_job
+from spark_jobs.errors import IncompleteError
 from spark_jobs.plan import ScenePlan, plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.session import spark_properties, start_spark
@@ -66,11 +68,12 @@ def build_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive_i
 
 def drive_context(settings: Settings, area: WorkArea, drive_input: DriveInput, inspection: Mapping[str, Any]) -> DriveContext:
     """What all scenes of the drive share, from its pinned input and its inspection."""
+    calibration = calibration_bytes(area.store, settings, drive_input)
     return DriveContext(
         drive=drive_input.drive,
         revision=drive_input.revision,
-        rig=read_calibration(area.store, settings, drive_input),
-        calibration=calibration_bytes(area.store, settings, drive_input).decode(),
+        rig=parse_rig(calibration),
+        calibration=calibration.decode(),
         sources={key: (report["version_id"], report["sha256"]) for key, report in inspection["objects"].items()},
         raw_bucket=settings.raw_bucket,
         lake_bucket=settings.lake_bucket,
@@ -93,15 +96,15 @@ def run_windows(spark: SparkSession, area: WorkArea, context: DriveContext, wind
             yield pa.RecordBatch.from_pydict({"built": names})
 
     rows = [(window.number, window.day) for window in windows]
-    tasks = spark.createDataFrame(rows, "number int, day int").repartition(len(rows))
+    tasks = spark.createDataFrame(rows, "number int, day int").repartitionById(len(rows), "number")
     return sorted(row["built"] for row in tasks.mapInArrow(build_partition, "built string").collect())
 
 
 def _check_complete(plan: ScenePlan, scenes: Sequence[dict[str, Any]]) -> None:
     built = sorted(scene["scene"] for scene in scenes)
     if built != list(range(plan.scenes)):
-        raise AssertionError(f"planned {plan.scenes} scenes, built {len(built)}: a window is lost or came twice")
+        raise IncompleteError(f"planned {plan.scenes} scenes, built {len(built)}: a window is lost or came twice")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_job(main, sys.argv[1:]))

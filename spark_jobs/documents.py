@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from lake.documents import Manifest, parse_document
+from lake.documents import Manifest, max_bytes, parse_document
 from lake.drive_input import DriveInput, InputObject, input_key
-from lake.errors import LakeError, LandingError
+from lake.errors import AbsentError, LandingError, OversizeError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
@@ -17,9 +17,13 @@ def read_input(store: ObjectStore, settings: Settings, drive: DriveId, revision:
     """What `revision` of `drive` consists of.
 
     Raises:
-        LakeError: The lake holds no such revision, or its document was altered.
+        LakeError: The lake holds no such revision, or its document was altered or is another drive's.
     """
-    return DriveInput.parse(store.read(ObjectVersion(settings.lake_bucket, input_key(drive, revision))), revision)
+    body = store.read(ObjectVersion(settings.lake_bucket, input_key(drive, revision)))
+    drive_input = DriveInput.parse(body, revision)
+    if drive_input.drive != drive:
+        raise LandingError(f"revision {revision} is one of {drive_input.drive}, not of {drive}")
+    return drive_input
 
 
 def read_manifest(store: ObjectStore, settings: Settings, drive_input: DriveInput) -> Manifest:
@@ -27,8 +31,9 @@ def read_manifest(store: ObjectStore, settings: Settings, drive_input: DriveInpu
 
     Raises:
         LandingError: It has not landed, or breaks its contract.
+        LakeError: It could not be read; that says nothing about the drive.
     """
-    return Manifest.parse(_body(store, settings, drive_input, drive_input.manifest, "manifest.json"), drive_input.drive)
+    return Manifest.parse(_body(store, settings, drive_input, drive_input.manifest, "manifest"), drive_input.drive)
 
 
 def read_calibration(store: ObjectStore, settings: Settings, drive_input: DriveInput) -> Rig:
@@ -37,17 +42,29 @@ def read_calibration(store: ObjectStore, settings: Settings, drive_input: DriveI
     Raises:
         LandingError: The calibration has not landed, breaks its schema, or is not the one that the manifest declares.
         RigError: It contradicts itself.
+        LakeError: It could not be read; that says nothing about the drive.
     """
-    return Rig.from_dict(parse_document(calibration_bytes(store, settings, drive_input), "calibration"))
+    return parse_rig(calibration_bytes(store, settings, drive_input))
+
+
+def parse_rig(calibration: bytes) -> Rig:
+    """The rig that a `calibration.json` describes.
+
+    Raises:
+        LandingError: It breaks its schema.
+        RigError: It contradicts itself.
+    """
+    return Rig.from_dict(parse_document(calibration, "calibration"))
 
 
 def calibration_bytes(store: ObjectStore, settings: Settings, drive_input: DriveInput) -> bytes:
     """The pinned `calibration.json` as it landed.
 
     Raises:
-        LandingError: It has not landed, or is not the one that the manifest declares.
+        LandingError: It has not landed, is too large, or is not the one that the manifest declares.
+        LakeError: It could not be read; that says nothing about the drive.
     """
-    body = _body(store, settings, drive_input, drive_input.calibration, "calibration.json")
+    body = _body(store, settings, drive_input, drive_input.calibration, "calibration")
     declared = drive_input.calibration.sha256 if drive_input.calibration is not None else ""
     found = hashlib.sha256(body).hexdigest()
     if declared and declared != found:
@@ -55,10 +72,11 @@ def calibration_bytes(store: ObjectStore, settings: Settings, drive_input: Drive
     return body
 
 
-def _body(store: ObjectStore, settings: Settings, drive_input: DriveInput, entry: InputObject | None, name: str) -> bytes:
+def _body(store: ObjectStore, settings: Settings, drive_input: DriveInput, entry: InputObject | None, kind: str) -> bytes:
     if entry is None:
-        raise LandingError(f"{name} of {drive_input.drive} has not landed")
+        raise LandingError(f"{kind}.json of {drive_input.drive} has not landed")
     try:
-        return store.read(ObjectVersion(settings.raw_bucket, entry.key, entry.version_id))
-    except LakeError as error:
-        raise LandingError(f"{name} of {drive_input.drive}: {error}") from error
+        return store.read(ObjectVersion(settings.raw_bucket, entry.key, entry.version_id), limit=max_bytes(kind))
+    except (AbsentError, OversizeError) as error:
+        # Any other failure to read is ours: it must fail the job, not condemn the drive.
+        raise LandingError(f"{kind}.json of {drive_input.drive}: {error}") from error

@@ -1,7 +1,9 @@
 """What ends a job.
 
     JobError
-    └── WorkAreaError     what an earlier step should have left is not there
+    ├── WorkAreaError     what an earlier step should have left is not there, or contradicts itself
+    ├── IncompleteError   the windows that were built are not the scenes that were planned
+    └── AccountError      a drive's account does not balance even where all of it is quarantined
 
 Faults in a drive's data are findings and end nothing.
 """
@@ -12,4 +14,12 @@ class JobError(Exception):
 
 
 class WorkAreaError(JobError):
-    """What an earlier step should have left in the work area is not there."""
+    """What an earlier step should have left in the work area is not there, or contradicts itself."""
+
+
+class IncompleteError(JobError):
+    """The windows that were built are not the scenes that were planned: one is lost or came twice."""
+
+
+class AccountError(JobError):
+    """A drive's account does not balance even where all of it is quarantined: a defect of the pipeline."""

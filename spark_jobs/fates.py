@@ -14,7 +14,8 @@ import pyarrow as pa
 from lake.drive_input import DriveInput
 from lake.tables import FRAMES
 from quality.accounting import GOLD, QUARANTINED, UNMATCHED
-from spark_jobs.plan import ScenePlan, unmatched_reasons
+from quality.catalogue import Severity
+from spark_jobs.plan import ScenePlan, in_objects, unmatched_reasons
 from spark_jobs.window_build import DAY_ZERO, DriveContext
 from spark_jobs.windows import NS_PER_DAY
 
@@ -25,7 +26,7 @@ IN_QUARANTINED_SCENE = "scene_quarantined"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What became of the windows of a drive: its scenes and bad frames, in plan order, and the files that hold them."""
+    """What became of a drive's windows: its scenes in plan order, its bad frames by id, and the files that hold them."""
 
     scenes: Sequence[Report]
     bad_frames: Sequence[Report]
@@ -34,10 +35,11 @@ class Built:
 
     @classmethod
     def of(cls, windows: Sequence[Report]) -> Built:
-        """Put the reports of all windows together."""
+        """Put the reports of all windows together; a bad frame that scenes of two windows asked for is one bad frame."""
+        bad_frames = {frame["frame_id"]: frame for window in windows for frame in window["bad_frames"]}
         return cls(
             scenes=[scene for window in windows for scene in window["scenes"]],
-            bad_frames=[frame for window in windows for frame in window["bad_frames"]],
+            bad_frames=[bad_frames[frame_id] for frame_id in sorted(bad_frames)],
             gold_files=[window["gold"] for window in windows if window["gold"]],
             quarantined_files=[window["quarantined"] for window in windows if window["quarantined"]],
         )
@@ -52,14 +54,14 @@ def frames_of_built_drive(
     sample, brackets the anchor of one); it does not decode; it is only in quarantined scenes; it is unmatched.
     """
     fates = np.full(len(index), UNMATCHED, dtype=object)
-    reasons = np.array(unmatched_reasons(index, plan, context.rig, faulty_keys), dtype=object)
+    reasons = unmatched_reasons(index, plan, context.rig, faulty_keys)
     in_scenes = np.zeros(len(index), dtype=np.int32)
     _mark_scenes(fates, reasons, in_scenes, built)
     for frame in built.bad_frames:
         fates[frame["frame_id"]] = QUARANTINED
-        reasons[frame["frame_id"]] = frame["findings"][0]["rule_id"]
-    _mark_poses(fates, index, plan, built)
-    faulty = np.isin(index["key"].to_numpy(zero_copy_only=False), sorted(faulty_keys))
+        reasons[frame["frame_id"]] = _decisive(frame["findings"])
+    _mark_poses(fates, plan, built)
+    faulty = in_objects(index, faulty_keys)
     fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
     reasons[fates == GOLD] = None
     return _rows(index, context.drive.vehicle_id, context.drive.drive_id, context.revision, fates, reasons, in_scenes)
@@ -68,8 +70,7 @@ def frames_of_built_drive(
 def frames_of_quarantined_drive(index: pa.Table, drive_input: DriveInput, faulty_keys: frozenset[str], reason: str) -> pa.Table:
     """Rows of `lake.tables.FRAMES` for a drive that is quarantined as a whole; `reason` is the rule that did it."""
     reasons = np.full(len(index), reason, dtype=object)
-    keys = index["key"].to_numpy(zero_copy_only=False)
-    reasons[np.isin(keys, sorted(faulty_keys))] = FAULTY_OBJECT
+    reasons[in_objects(index, faulty_keys)] = FAULTY_OBJECT
     fates = np.full(len(index), QUARANTINED, dtype=object)
     drive = drive_input.drive
     return _rows(
@@ -82,24 +83,22 @@ def _mark_scenes(
 ) -> None:
     for scene in built.scenes:
         if scene["quarantined"]:
-            for frame_id in scene["frame_ids"]:
-                if fates[frame_id] != GOLD:
-                    fates[frame_id], reasons[frame_id] = QUARANTINED, IN_QUARANTINED_SCENE
+            fates[scene["frame_ids"]], reasons[scene["frame_ids"]] = QUARANTINED, IN_QUARANTINED_SCENE
     for scene in built.scenes:
         if not scene["quarantined"]:
-            for frame_id in scene["frame_ids"]:
-                fates[frame_id] = GOLD
-                in_scenes[frame_id] += 1
+            fates[scene["frame_ids"]] = GOLD
+            in_scenes[scene["frame_ids"]] += 1  # a scene holds a frame once
 
 
-def _mark_poses(fates: npt.NDArray[np.object_], index: pa.Table, plan: ScenePlan, built: Built) -> None:
+def _mark_poses(fates: npt.NDArray[np.object_], plan: ScenePlan, built: Built) -> None:
     """A pose sample that brackets the anchor of a gold scene is in gold: the scene's pose is made of it."""
     gold = [scene["scene"] for scene in built.scenes if not scene["quarantined"] and plan.pose_valid[scene["scene"]]]
-    used = set(plan.pose_stamps_ns[plan.pose_left[gold]].tolist()) | set(plan.pose_stamps_ns[plan.pose_right[gold]].tolist())
-    modalities = index["modality"].to_numpy(zero_copy_only=False)
-    stamps_ns = index["stamp_ns"].to_numpy()
-    bracketing = (modalities == "pose") & np.isin(stamps_ns, np.array(sorted(used), dtype=np.int64))
-    fates[bracketing] = GOLD
+    fates[plan.pose_frame_ids[gold]] = GOLD
+
+
+def _decisive(findings: Sequence[Report]) -> str:
+    errors: list[str] = [found["rule_id"] for found in findings if found["severity"] == Severity.ERROR.value]
+    return errors[0]
 
 
 def _rows(

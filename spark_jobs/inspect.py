@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,11 +18,12 @@ from pyspark.sql import SparkSession
 
 from lake.documents import Manifest
 from lake.drive_input import DriveInput
-from lake.errors import LandingError
+from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables import FRAME_INDEX
+from quality.catalogue import Outcome
 from quality.drive_rules import evaluate_drive, verdict
 from quality.findings import Finding, has_errors
 from quality.metrics import metrics_table
@@ -30,13 +31,15 @@ from quality.object_rules import ObjectFacts, evaluate_object
 from sensors.errors import RigError
 from spark_jobs.arguments import parse
 from spark_jobs.documents import read_calibration, read_input, read_manifest
+from spark_jobs.entry import run_job
 from spark_jobs.metrics import sensor_metrics
 from spark_jobs.object_scan import OBJECT_INDEX, POSES, scan_object
+from spark_jobs.plan import pose_sensor
 from spark_jobs.provenance import traced
 from spark_jobs.session import spark_properties, start_spark
 from spark_jobs.work_area import INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 
-TASK_COLUMNS = "number int, key string, version_id string"
+TASK_COLUMNS = "task int, number int, key string, version_id string"
 REPORT_COLUMNS = "report string"
 
 
@@ -63,12 +66,13 @@ def inspect_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive
     manifest, manifest_problem = _attempt(read_manifest, area.store, settings, drive_input)
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
     sizes = {entry.key: entry.size_bytes for entry in manifest.objects} if manifest else {}
-    reports = scan_all(spark, settings, area, drive_input, sizes)
+    reports, absent = scan_all(spark, settings, area, drive_input, sizes)
     tables = [area.read_table(f"index/{report['number']:05d}.parquet") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
-    object_findings = judge_objects(reports, manifest)
-    _write_poses(area, [report for report in reports if not has_errors(object_findings.get(report["key"], ()))])
+    object_findings = judge_objects(reports, manifest, absent)
+    sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
+    _write_poses(area, [report for report in sound if rig is not None and report["sensor"] == pose_sensor(rig)])
     metrics = sensor_metrics(index, rig, manifest)
     drive_findings = evaluate_drive(rig, manifest, metrics, rig_problem=rig_problem, manifest_problem=manifest_problem)
     area.write_table(METRICS, metrics_table(metrics))
@@ -87,14 +91,17 @@ def inspect_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive
 
 def scan_all(
     spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, sizes: Mapping[str, int]
-) -> list[dict[str, Any]]:
-    """Scan every sensor object, one Spark task each; reports in key order. `sizes`: bytes by key, where known."""
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Scan every sensor object, one Spark task each; reports in key order, and the keys whose version is gone.
+
+    `sizes`: bytes by key, where known.
+    """
     objects = sorted(drive_input.objects)
     if not objects:
-        return []
-    rows = [(number, entry.key, entry.version_id) for number, entry in enumerate(objects)]
+        return [], []
     # The largest first: a long task that starts last would keep one core busy while the others idle.
-    rows.sort(key=lambda row: -sizes.get(row[1], 0))
+    order = sorted(range(len(objects)), key=lambda number: -sizes.get(objects[number].key, 0))
+    rows = [(task, number, objects[number].key, objects[number].version_id) for task, number in enumerate(order)]
     raw_bucket, root = settings.raw_bucket, area.root
 
     def scan_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -103,21 +110,27 @@ def scan_all(
             reports = [_scan(store, raw_bucket, WorkArea(store, root), row) for row in batch.to_pylist()]
             yield pa.RecordBatch.from_pydict({"report": [json.dumps(report) for report in reports]})
 
-    tasks = spark.createDataFrame(rows, TASK_COLUMNS).repartition(len(rows))
+    tasks = spark.createDataFrame(rows, TASK_COLUMNS).repartitionById(len(rows), "task")
     reports = [json.loads(row["report"]) for row in tasks.mapInArrow(scan_partition, REPORT_COLUMNS).collect()]
-    return sorted(reports, key=lambda report: str(report["key"]))
+    reports.sort(key=lambda report: str(report["key"]))
+    present = [report for report in reports if not report["absent"]]
+    return present, [report["key"] for report in reports if report["absent"]]
 
 
 def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, row: Mapping[str, Any]) -> dict[str, Any]:
     key = parse_raw_key(row["key"])
     if not isinstance(key, SensorKey):
         raise LandingError(f"{row['key']} is no sensor object, but the drive's input lists it as one")
-    with store.open(ObjectVersion(raw_bucket, row["key"], row["version_id"])) as source:
-        scanned = scan_object(source, key)
+    try:
+        with store.open(ObjectVersion(raw_bucket, row["key"], row["version_id"])) as source:
+            scanned = scan_object(source, key)
+    except AbsentError:
+        return {"key": row["key"], "absent": True}  # it landed and is gone: a finding, and no reason to stop
     area.write_table(f"index/{row['number']:05d}.parquet", scanned.index)
     if len(scanned.poses):
         area.write_table(f"poses/{row['number']:05d}.parquet", scanned.poses)
     return {
+        "absent": False,
         "number": row["number"],
         "key": row["key"],
         "sensor": key.sensor,
@@ -142,8 +155,14 @@ def _write_poses(area: WorkArea, reports: Sequence[Mapping[str, Any]]) -> None:
     area.write_table(POSE_SAMPLES, pa.concat_tables(tables or [POSES.empty_table()]))
 
 
-def judge_objects(reports: Sequence[Mapping[str, Any]], manifest: Manifest | None) -> dict[str, tuple[Finding, ...]]:
-    """Findings by key, of objects that were scanned and of those that the manifest names and S3 does not hold."""
+def judge_objects(
+    reports: Sequence[Mapping[str, Any]], manifest: Manifest | None, absent: Collection[str] = ()
+) -> dict[str, tuple[Finding, ...]]:
+    """Findings by key, of objects that were scanned and of those that should be in S3 and are not.
+
+    Without a manifest no object can be compared with it. That is one finding on the drive (CMP002), not one on every
+    object, each of which would be copied to quarantine for it.
+    """
     named = {entry.key: entry for entry in manifest.objects} if manifest is not None else {}
     facts = [
         ObjectFacts(
@@ -159,9 +178,21 @@ def judge_objects(reports: Sequence[Mapping[str, Any]], manifest: Manifest | Non
         for report in reports
     ]
     scanned = {report["key"] for report in reports}
-    facts += [ObjectFacts(key, entry.sensor, entry, None) for key, entry in named.items() if key not in scanned]
+    missing = {*named, *absent} - scanned
+    facts += [ObjectFacts(key, _sensor(key), named.get(key), None) for key in missing]
     judged = {fact.key: evaluate_object(fact) for fact in sorted(facts, key=lambda fact: fact.key)}
+    if manifest is None:
+        judged = {key: tuple(found for found in findings if not _uncompared(found)) for key, findings in judged.items()}
     return {key: findings for key, findings in judged.items() if findings}
+
+
+def _sensor(key: str) -> str | None:
+    parsed = parse_raw_key(key)
+    return parsed.sensor if isinstance(parsed, SensorKey) else None
+
+
+def _uncompared(found: Finding) -> bool:
+    return found.rule_id == "DEC001" and found.outcome is Outcome.UNKNOWN
 
 
 Document = TypeVar("Document")
@@ -180,4 +211,4 @@ def _attempt(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_job(main, sys.argv[1:]))

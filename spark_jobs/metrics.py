@@ -12,20 +12,46 @@ from sensors.rig import Rig
 
 
 def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> tuple[SensorMetrics, ...]:
-    """One row for every sensor that the rig, the manifest or the data names, by name."""
-    owners = index["sensor"].to_numpy(zero_copy_only=False)
-    stamps_ns, log_ns = index["stamp_ns"].to_numpy(), index["log_ns"].to_numpy()
-    kinds = dict(zip(owners.tolist(), index["modality"].to_pylist(), strict=True))
+    """One row for every sensor that the rig, the manifest or the data names, by name.
+
+    A sensor's modality is the one that it was recorded as; where it was recorded as several, one that is not the rig's.
+    `index` is in (sensor, stamp) order.
+    """
+    kinds = _modalities(index, rig, manifest)
     expected: dict[str, int] = {}
     for entry in manifest.objects if manifest else ():
         expected[entry.sensor] = expected.get(entry.sensor, 0) + entry.frame_count
-        kinds[entry.sensor] = entry.modality
-    if rig is not None:
-        kinds |= {sensor.name: sensor.modality.value for sensor in rig.sensors}
+    owners = index["sensor"].to_numpy()
+    stamps_ns, log_ns = index["stamp_ns"].to_numpy(), index["log_ns"].to_numpy()
+    names, starts, counts = np.unique(owners, return_index=True, return_counts=True)
+    of_sensor = {name: slice(start, start + count) for name, start, count in zip(names, starts, counts, strict=True)}
+    nothing = slice(0, 0)
     return tuple(
-        _metrics(name, kinds[name], stamps_ns[owners == name], log_ns[owners == name], rig, manifest, expected.get(name))
+        _metrics(
+            name,
+            kinds[name],
+            stamps_ns[of_sensor.get(name, nothing)],
+            log_ns[of_sensor.get(name, nothing)],
+            rig,
+            manifest,
+            expected.get(name),
+        )
         for name in sorted(kinds)
     )
+
+
+def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> dict[str, str]:
+    """So that a recording that contradicts the rig is seen: were the rig's word taken, nothing could."""
+    declared = {} if rig is None else {sensor.name: sensor.modality.value for sensor in rig.sensors}
+    recorded: dict[str, set[str]] = {}
+    pairs = {(row["sensor"], row["modality"]) for row in index.group_by(["sensor", "modality"]).aggregate([]).to_pylist()}
+    pairs |= {(entry.sensor, entry.modality) for entry in (manifest.objects if manifest else ())}
+    for name, modality in pairs:
+        recorded.setdefault(name, set()).add(modality)
+    kinds = dict(declared)
+    for name, modalities in recorded.items():
+        kinds[name] = min(modalities - {declared.get(name)} or modalities)
+    return kinds
 
 
 def _metrics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,19 +20,27 @@ from sensors.errors import DecodeError
 from sensors.messages import MESSAGE_TYPES, decode_pose, peek_stamp_ns
 from sensors.rig import Modality
 
+MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
+MAX_FAULTS = 100  # told one by one; the rest is counted
+MAX_TYPES = 20
+
 # frame_id is given when all objects of the drive are known.
 OBJECT_INDEX = pa.schema([field for field in FRAME_INDEX if field.name != "frame_id"])
+_POSE_VALUES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 POSES = pa.schema(
-    [pa.field("stamp_ns", pa.int64(), nullable=False)]
-    + [pa.field(name, pa.float64(), nullable=False) for name in ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")]
+    [pa.field("stamp_ns", pa.int64(), nullable=False)] + [pa.field(name, pa.float64(), nullable=False) for name in _POSE_VALUES]
 )
+_NUMBERS = ("stamp_ns", "log_ns", "chunk_offset", "chunk_bytes", "chunk_raw_bytes", "message_offset", "message_bytes")
+_WORDS = ("message_type", "compression")
+OTHER_TYPES = "other types"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectScan:
     """What one object holds: its frames, also those that cannot be read as what they claim to be, and what is wrong.
 
-    `faults` are the container's, in words; `unknown_types` counts messages that the sensor's modality does not know.
+    `faults` are the container's and those of messages without a readable stamp or pose, in words; `unknown_types` counts
+    messages that the sensor's modality does not know. Both stay small whatever the object holds.
     """
 
     sha256: str
@@ -77,7 +86,7 @@ def scan_object(source: BinaryIO, key: SensorKey) -> ObjectScan:
         size_bytes=hashing.size_bytes,
         index=rows.index(),
         poses=rows.poses(),
-        faults=tuple(rows.faults),
+        faults=rows.faults(),
         unknown_types=dict(rows.unknown_types),
     )
 
@@ -86,74 +95,68 @@ class _Rows:
     def __init__(self, key: SensorKey) -> None:
         self._key = key
         self._types = MESSAGE_TYPES[Modality(key.modality)]
-        self._messages: list[tuple[Any, ...]] = []
-        self._poses: list[tuple[float, ...]] = []
-        self.faults: list[str] = []
+        self._numbers = {name: array("q") for name in _NUMBERS}
+        self._words: dict[str, list[str]] = {name: [] for name in _WORDS}
+        self._pose_stamps_ns, self._poses = array("q"), array("d")
+        self._faults: list[str] = []
+        self._faults_untold = 0
         self.unknown_types: Counter[str] = Counter()
+
+    @property
+    def count(self) -> int:
+        return len(self._words["message_type"])
 
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
         for item in items:
             if isinstance(item, ContainerFault):
-                self.faults.append(f"byte {item.offset}: {item.message}")
+                self._fault(f"byte {item.offset}: {item.message}")
+            elif self.count == MAX_FRAMES:
+                self._fault(f"byte {item.chunk_offset}: more than {MAX_FRAMES} messages; those from here on were not read")
+                return
             else:
                 self._take_message(item)
 
     def _take_message(self, message: StoredMessage) -> None:
         stamp_ns = message.log_ns  # of a message that we cannot read: it is still a frame that was read
         if message.message_type not in self._types or message.message_encoding != "cdr":
-            self.unknown_types[f"{message.message_type} ({message.message_encoding})"] += 1
+            self._count_unknown(f"{message.message_type} ({message.message_encoding})")
         else:
             try:
                 stamp_ns = peek_stamp_ns(message.data)
                 if self._key.modality == Modality.POSE:
-                    sample = decode_pose(message.data)
-                    pose = sample.odom_SE3_ego
-                    self._poses.append((sample.stamp_ns, *pose.translation_m.tolist(), *pose.wxyz.tolist()))
+                    pose = decode_pose(message.data).odom_SE3_ego
+                    self._pose_stamps_ns.append(stamp_ns)
+                    self._poses.extend((*pose.translation_m.tolist(), *pose.wxyz.tolist()))
             except DecodeError as error:
-                self.faults.append(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
-        self._messages.append(
-            (
-                stamp_ns,
-                message.log_ns,
-                message.message_type,
-                message.chunk_offset,
-                message.chunk_bytes,
-                message.compression,
-                message.chunk_raw_bytes,
-                message.message_offset,
-                message.message_bytes,
-            )
-        )
+                self._fault(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
+        for name, numbers in self._numbers.items():
+            numbers.append(stamp_ns if name == "stamp_ns" else getattr(message, name))
+        for name, words in self._words.items():
+            words.append(getattr(message, name))
+
+    def _count_unknown(self, kind: str) -> None:
+        known = kind in self.unknown_types or len(self.unknown_types) < MAX_TYPES
+        self.unknown_types[kind if known else OTHER_TYPES] += 1
+
+    def _fault(self, told: str) -> None:
+        if len(self._faults) < MAX_FAULTS:
+            self._faults.append(told)
+        else:
+            self._faults_untold += 1
+
+    def faults(self) -> tuple[str, ...]:
+        more = (f"and {self._faults_untold} more faults",) if self._faults_untold else ()
+        return (*self._faults, *more)
 
     def index(self) -> pa.Table:
-        count = len(self._messages)
-        columns = list(zip(*self._messages, strict=True)) if count else [()] * 9
-        named = dict(
-            zip(
-                (
-                    "stamp_ns",
-                    "log_ns",
-                    "message_type",
-                    "chunk_offset",
-                    "chunk_bytes",
-                    "compression",
-                    "chunk_raw_bytes",
-                    "message_offset",
-                    "message_bytes",
-                ),
-                columns,
-                strict=True,
-            )
-        )
         constant = {"sensor": self._key.sensor, "modality": self._key.modality, "key": str(self._key)}
-        arrays = [
-            pa.array([constant[field.name]] * count if field.name in constant else named[field.name], field.type)
-            for field in OBJECT_INDEX
-        ]
-        return pa.Table.from_arrays(arrays, schema=OBJECT_INDEX)
+        columns = {name: pa.repeat(pa.scalar(value, pa.string()), self.count) for name, value in constant.items()}
+        columns |= {name: pa.array(np.asarray(numbers, dtype=np.int64)) for name, numbers in self._numbers.items()}
+        columns |= {name: pa.array(words, pa.string()) for name, words in self._words.items()}
+        return pa.Table.from_pydict(columns, schema=OBJECT_INDEX)
 
     def poses(self) -> pa.Table:
-        samples = np.array(self._poses, dtype=object).reshape(-1, len(POSES))
-        return pa.Table.from_arrays(
-            [pa.array(samples[:, position].tolist(), field.type) for position, field in enumerate(POSES)], schema=POSES
-        )
+        samples = np.asarray(self._poses, dtype=np.float64).reshape(-1, len(_POSE_VALUES))
+        columns = {"stamp_ns": pa.array(np.asarray(self._pose_stamps_ns, dtype=np.int64))}
+        columns |= {name: pa.array(samples[:, position]) for position, name in enumerate(_POSE_VALUES)}
+        return pa.Table.from_pydict(columns, schema=POSES)

@@ -16,9 +16,11 @@ from sensors.container import decompress
 from sensors.errors import DecodeError, SensorDataError
 from sensors.images import inspect_image
 from sensors.messages import decode_image, decode_points
+from sensors.points import without_position
 from sensors.rig import Modality
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
+MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points may claim any size for one
 Row = Mapping[str, Any]
 
 
@@ -108,8 +110,10 @@ def _image(cdr: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
 
 def _points(sensor: str, modality: Modality, cdr: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     cloud = decode_points(cdr)
-    invalid = int(np.count_nonzero(cloud.invalid()))
-    not_finite = int(np.count_nonzero(~np.isfinite(cloud.xyz_m()).all(axis=1)))
+    if cloud.point_step > MAX_POINT_BYTES:
+        raise DecodeError(f"a point takes {cloud.point_step} bytes, the limit is {MAX_POINT_BYTES}")
+    xyz_m = cloud.xyz_m()
+    not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
     columns = {
         "num_points": cloud.num_points,
         "points": bytes(cloud.data),
@@ -119,6 +123,6 @@ def _points(sensor: str, modality: Modality, cdr: bytes) -> tuple[dict[str, Any]
             for field in cloud.fields
         ],
         "is_bigendian": cloud.is_bigendian,
-        "invalid_points": invalid,
+        "invalid_points": int(np.count_nonzero(without_position(xyz_m))),
     }
     return columns, evaluate_points(sensor, modality, cloud.num_points, not_finite)

@@ -16,6 +16,7 @@ from lake.storage import ObjectStore
 from spark_jobs.arguments import parse
 from spark_jobs.audit import QUARANTINE
 from spark_jobs.documents import read_input
+from spark_jobs.entry import run_job
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.work_area import AUDIT, WorkArea
 
@@ -66,8 +67,9 @@ def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput,
         "already": already,
         "snapshot_id": publication.snapshot_id,
         "quarantined_objects": audit["quarantined_objects"],
+        "warnings": audit["warnings"],
     }
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_job(main, sys.argv[1:]))

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from pyspark.sql import SparkSession
 
-DEFAULT_MASTER = "local[2]"
+DEFAULT_MASTER = "local[2,3]"  # two tasks at once, three tries each: local mode does not ask spark.task.maxFailures
 MASTER = "SCENELAKE_SPARK_MASTER"
 # What a remote worker must know to reach the same storage; credentials come to it from its own role.
 _FOR_WORKERS = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")

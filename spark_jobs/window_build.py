@@ -52,7 +52,7 @@ class DriveContext:
 
 
 def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, number: int, day: int) -> str:
-    """Build one window and leave `built/NNNNN.json` in the work area; returns its name.
+    """Build one window and leave `built/NNNNN-….json` in the work area; returns its name.
 
     Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
     that the driver reads back are ever published.
@@ -113,7 +113,7 @@ def _scene(
             "residual_ns": row["residual_ns"],
         }
         lists[_COLUMN[Modality(row["modality"])]].append(match | dict(frames[row["frame_id"]].columns))
-    keys = sorted({row["key"] for row in sound})
+    keys = sorted({*(row["key"] for row in sound), *(rows[0]["pose_keys"] or ())})
     scene = {
         "scene_id": f"{context.drive.vehicle_id}.{context.drive.drive_id}.{anchor_ns}",
         "vehicle_id": context.drive.vehicle_id,
@@ -193,7 +193,7 @@ def _write(store: ObjectStore, target: ObjectVersion, scenes: Sequence[Mapping[s
     ) as writer:
         for group in _row_groups(scenes):
             writer.write_table(pa.Table.from_pylist(group, schema=SCENES))
-    body = buffer.getbuffer()
+    body = buffer.getvalue()
     store.put(target, body)
     return {"uri": target.uri, "scenes": len(scenes), "bytes": len(body)}
 
@@ -203,7 +203,8 @@ def _row_groups(scenes: Sequence[Mapping[str, Any]]) -> Iterable[list[Mapping[st
     group: list[Mapping[str, Any]] = []
     held = 0
     for scene in scenes:
-        size = sum(len(entry.get(name) or b"") for column in _COLUMN.values() for entry in scene[column] for name in _PAYLOADS)
+        size = len(scene["calibration"])
+        size += sum(len(entry.get(name) or b"") for column in _COLUMN.values() for entry in scene[column] for name in _PAYLOADS)
         if group and held + size > ROW_GROUP_BYTES:
             yield group
             group, held = [], 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake.tables import FRAME_INDEX
 from spark_jobs.plan import ScenePlan
@@ -18,6 +17,7 @@ _MATCH_FIELDS = [
     pa.field("plan_sensor", pa.string(), nullable=False),
     pa.field("missing", pa.string()),  # reason; null where the sensor has a frame
     pa.field("pose", pa.list_(pa.float64(), 7)),  # null where not bracketed; the same in all rows of a scene
+    pa.field("pose_keys", pa.list_(pa.string(), 2)),  # objects of the two samples that the pose is made of
 ]
 _FRAME_FIELDS = [field.with_nullable(True) for field in FRAME_INDEX]
 WINDOW_PLAN = pa.schema(_MATCH_FIELDS + _FRAME_FIELDS)
@@ -35,19 +35,28 @@ def window_rows(index: pa.Table, plan: ScenePlan, window: Window) -> pa.Table:
     columns = np.tile(np.arange(len(plan.sensors)), window.last - window.first)
     frame_ids = plan.frame_ids[scenes, columns]
     matched = frame_ids >= 0
-    absent = pa.array(~matched)
-    frames = index.take(pa.array(np.where(matched, frame_ids, 0)))
-    missing = [None if found else plan.reason(int(column)) for found, column in zip(matched, columns, strict=True)]
-    poses = [plan.poses[scene].tolist() if plan.pose_valid[scene] else None for scene in scenes]
+    reasons = pa.array([plan.reason(column) for column in range(len(plan.sensors))], pa.string())
     arrays = {
         "scene": pa.array(scenes),
         "anchor_ns": pa.array(plan.anchors_ns[scenes]),
         "offset_ns": pa.array(plan.offsets_ns[scenes, columns], mask=~matched),
         "residual_ns": pa.array(plan.residuals_ns[scenes, columns], mask=~matched),
-        "plan_sensor": pa.array([plan.sensors[column] for column in columns]),
-        "missing": pa.array(missing, pa.string()),
-        "pose": pa.array(poses, pa.list_(pa.float64(), 7)),
+        "plan_sensor": pa.array(plan.sensors, pa.string()).take(pa.array(columns)),
+        "missing": reasons.take(pa.array(columns, mask=matched)),
+        **_poses(index, plan, scenes),
     }
+    frames = index.take(pa.array(frame_ids, mask=~matched))
     for field in _FRAME_FIELDS:
-        arrays[field.name] = pc.if_else(absent, pa.scalar(None, field.type), frames[field.name].combine_chunks())
+        arrays[field.name] = frames[field.name].combine_chunks()
     return pa.Table.from_pydict(arrays, schema=WINDOW_PLAN)
+
+
+def _poses(index: pa.Table, plan: ScenePlan, scenes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> dict[str, pa.Array]:
+    absent = ~plan.pose_valid[scenes]
+    poses = pa.array(plan.poses[scenes].ravel(), pa.float64())
+    keys = index["key"].take(pa.array(plan.pose_frame_ids[scenes].ravel(), mask=np.repeat(absent, 2))).combine_chunks()
+    null = pa.array(absent)
+    return {
+        "pose": pa.FixedSizeListArray.from_arrays(poses, 7, mask=null),
+        "pose_keys": pa.FixedSizeListArray.from_arrays(keys, 2, mask=null),
+    }

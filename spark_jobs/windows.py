@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 NS_PER_DAY = 86_400 * 1_000_000_000
 WINDOW_BYTES = 64 * 1024 * 1024
+WINDOW_SCENES = 1024  # a scene costs a worker memory beside its payload: a rig without cameras has small ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,26 @@ class Window:
     day: int
 
 
-def cut(anchors_ns: npt.NDArray[np.int64], scene_bytes: npt.NDArray[np.int64], limit: int = WINDOW_BYTES) -> list[Window]:
-    """Consecutive scenes, as many as `limit` payload bytes allow, never across midnight UTC, at least one scene each.
+def cut(
+    anchors_ns: npt.NDArray[np.int64],
+    scene_bytes: npt.NDArray[np.int64],
+    limit: int = WINDOW_BYTES,
+    most_scenes: int = WINDOW_SCENES,
+) -> list[Window]:
+    """Consecutive scenes, as many as `limit` payload bytes and `most_scenes` allow, never across midnight UTC.
 
     `anchors_ns`, `scene_bytes` (S,): anchor time, ascending, and payload bytes of each scene. Every scene is in exactly
-    one window.
+    one window; one that is larger than `limit` has a window of its own.
     """
     days = anchors_ns // NS_PER_DAY
     windows: list[Window] = []
     first, held = 0, 0
-    for scene in range(len(anchors_ns)):
-        full = held > 0 and held + int(scene_bytes[scene]) > limit
+    for scene, size in enumerate(scene_bytes.tolist()):
+        full = held + size > limit or scene - first >= most_scenes
         if scene > first and (full or days[scene] != days[first]):
             windows.append(Window(len(windows), first, scene, int(days[first])))
             first, held = scene, 0
-        held += int(scene_bytes[scene])
+        held += size
     if len(anchors_ns) > first:
         windows.append(Window(len(windows), first, len(anchors_ns), int(days[first])))
     return windows

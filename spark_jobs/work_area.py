@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.errors import LakeError
+from lake.errors import AbsentError
 from lake.storage import ObjectStore, ObjectVersion
 from spark_jobs.errors import WorkAreaError
 
@@ -68,17 +68,18 @@ class WorkArea:
         self.store.put(self.at(name), parquet_bytes(table))
 
     def read_table(self, name: str) -> pa.Table:
-        """Read rows back.
+        """Read rows back, each column in one piece.
 
         Raises:
             WorkAreaError: They are not there.
         """
-        return pq.read_table(io.BytesIO(self._read(name)))
+        # Taking rows from a column in several pieces would join the pieces every time.
+        return pq.read_table(io.BytesIO(self._read(name))).combine_chunks()
 
     def _read(self, name: str) -> bytes:
         try:
             return self.store.read(self.at(name))
-        except LakeError as error:
+        except AbsentError as error:
             raise WorkAreaError(f"{self.at(name).uri} is not there; run the step that writes it first") from error
 
 

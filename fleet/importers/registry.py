@@ -15,9 +15,7 @@ from fleet.progress import Progress
 class Importer(Protocol):
     """Reads a dataset folder and writes a drive folder."""
 
-    def __call__(
-        self, src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None
-    ) -> ImportResult:
+    def __call__(self, src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
         """Write `src` as a drive into the new folder `out`.
 
         Raises:
@@ -28,6 +26,4 @@ class Importer(Protocol):
         """
 
 
-IMPORTERS: Mapping[str, Importer] = MappingProxyType(
-    {"pandaset": pandaset.import_drive, "radiate": radiate.import_drive}
-)
+IMPORTERS: Mapping[str, Importer] = MappingProxyType({"pandaset": pandaset.import_drive, "radiate": radiate.import_drive})

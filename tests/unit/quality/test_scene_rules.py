@@ -26,6 +26,14 @@ def test_whole_scene(rig: Rig) -> None:
     assert judge(rig) == SceneVerdict(False, (), ())
 
 
+def test_a_scene_without_its_anchor_is_no_matter_of_policy(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(publish_incomplete=True)
+    residuals = {sensor.name: 0 for sensor in rig.sensors if sensor.modality.in_scene and sensor.name != rig.reference}
+    verdict = evaluate_scene(rig, {rig.reference: "LID001"}, residuals, has_pose=True, motion_compensated=True)
+    assert verdict.quarantined
+    assert [(found.rule_id, found.severity) for found in verdict.findings] == [("SYN001", Severity.ERROR)]
+
+
 @pytest.mark.parametrize(("publish_incomplete", "severity"), [(False, Severity.ERROR), (True, Severity.WARNING)])
 def test_missing_required_sensor_is_policy(make_rig: Callable[..., Rig], publish_incomplete: bool, severity: Severity) -> None:
     rig = make_rig(publish_incomplete=publish_incomplete)

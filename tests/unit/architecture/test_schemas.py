@@ -1,0 +1,53 @@
+"""The JSON Schemas in the tree are schemas, and the documents that we write follow them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from sensors.rig import Modality, Stamp
+from tests.unit.architecture.source_tree import ROOT
+
+SCHEMAS = sorted((ROOT / "lake" / "schemas").glob("*.json"))
+
+
+def nodes(schema: Any) -> list[dict[str, Any]]:
+    inside = list(schema.values()) if isinstance(schema, dict) else schema if isinstance(schema, list) else []
+    return [*([schema] if isinstance(schema, dict) else []), *(node for value in inside for node in nodes(value))]
+
+
+def test_both_documents_have_one() -> None:
+    assert [path.name for path in SCHEMAS] == ["calibration.json", "manifest.json"]
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_a_schema_is_valid_draft_2020_12_and_bounds_everything(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for node in nodes(schema):
+        if node.get("type") == "object":
+            assert node["additionalProperties"] is False, node
+        if node.get("type") == "array":
+            assert "maxItems" in node, node
+        if node.get("type") == "string":
+            assert {"maxLength", "pattern"} & set(node), node
+        if node.get("type") == "integer":
+            assert {"minimum", "maximum"} <= set(node), node
+        if "pattern" in node:
+            # `lake.documents` matches whole strings, which is the same only for a pattern anchored at both ends.
+            assert node["pattern"].startswith("^")
+            assert node["pattern"].endswith("$")
+            re.compile(node["pattern"])
+
+
+def test_the_words_of_the_schemas_are_those_of_the_code() -> None:
+    for path in SCHEMAS:
+        choices = [set(node["enum"]) for node in nodes(json.loads(path.read_text())) if "enum" in node]
+        assert {kind.value for kind in Modality} in choices
+        assert all(found in ({kind.value for kind in Modality}, {stamp.value for stamp in Stamp}) for found in choices)

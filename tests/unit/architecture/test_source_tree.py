@@ -1,0 +1,87 @@
+"""Size, names and layout of the source, so that the rules of the house are facts."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+
+import pytest
+
+from tests.unit.architecture.source_tree import FOLDERS, PACKAGES, ROOT, named, sources, tree
+
+LONGEST_MODULE, LONGEST_FUNCTION = 300, 50
+GRAB_BAGS = {"utils", "util", "utilities", "helpers", "helper", "common", "misc", "shared", "stuff", "base", "core", "tools"}
+PRESENT = tuple(package for package in PACKAGES if (ROOT / package).is_dir())
+
+
+def test_modules_are_short() -> None:
+    lengths = {named(path): len(path.read_text().splitlines()) for path in sources(*FOLDERS)}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = {
+        f"{named(path)}:{node.name}": _body_lines(node)
+        for path in sources(*FOLDERS)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def _body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of code: a docstring that answers every question makes no function long."""
+    first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
+    return (function.end_lineno or first.lineno) - first.lineno + 1
+
+
+def test_no_module_or_package_is_a_grab_bag() -> None:
+    names = [part.removesuffix(".py") for path in sources(*FOLDERS) for part in path.relative_to(ROOT).parts]
+    assert GRAB_BAGS & set(names) == set()
+
+
+def test_a_module_begins_with_what_it_is() -> None:
+    assert [named(path) for path in sources(*FOLDERS) if not ast.get_docstring(tree(path))] == []
+
+
+@pytest.mark.parametrize("package", PRESENT)
+def test_a_package_says_what_it_is_for_in_one_paragraph(package: str) -> None:
+    said = ast.get_docstring(tree(ROOT / package / "__init__.py"))
+    assert said
+    assert len(said) > 20
+
+
+@pytest.mark.parametrize("folder", ["dags", "localstack"])
+def test_a_folder_that_would_shadow_a_package_is_none(folder: str) -> None:
+    assert (ROOT / folder).is_dir()
+    assert not (ROOT / folder / "__init__.py").exists()
+
+
+def test_every_package_is_in_the_wheel_under_the_linter_and_under_mypy() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    inits = [path for path in sources(*PRESENT) if path.name == "__init__.py"]
+    assert sorted(project["tool"]["setuptools"]["packages"]) == sorted(
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in inits
+    )
+    assert set(PRESENT) == set(project["tool"]["importlinter"]["root_packages"])
+    assert set(PRESENT) <= set(project["tool"]["mypy"]["files"])
+
+
+def test_nothing_swallows_an_exception_and_nothing_evaluates_data() -> None:
+    found = []
+    for path in sources(*FOLDERS):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ExceptHandler) and _swallows(node):
+                found.append(f"{named(path)}:{node.lineno}: except …: pass")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"eval", "exec"}:
+                found.append(f"{named(path)}:{node.lineno}: {node.func.id}()")
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                if {"pickle", "marshal", "shelve", "dill"} & {module.split(".")[0] for module in modules}:
+                    found.append(f"{named(path)}:{node.lineno}: unpickles")
+    assert found == []
+
+
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    broad = handler.type is None or (isinstance(handler.type, ast.Name) and handler.type.id in {"Exception", "BaseException"})
+    return broad and all(isinstance(one, ast.Pass) for one in handler.body)

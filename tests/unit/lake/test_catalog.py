@@ -1,0 +1,44 @@
+"""The catalog's tables: as the contract says, and made once however many processes make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lake.catalog import LakeCatalog, ensure_tables
+from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED
+
+
+def open_local(folder: Path) -> LakeCatalog:
+    return LakeCatalog("scenelake", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
+
+
+def close(catalog: LakeCatalog) -> None:
+    catalog.engine.dispose()
+
+
+def test_tables_have_the_schemas_partitions_and_properties_of_the_contract(tmp_path: Path) -> None:
+    catalog = open_local(tmp_path)
+    ensure_tables(catalog)
+    for name, schema in PUBLISHED.items():
+        table = catalog.load_table(name)
+        assert [field.name for field in table.schema().fields] == schema.names
+        assert [field.required for field in table.schema().fields] == [not field.nullable for field in schema]
+        assert tuple(field.name for field in table.spec().fields) == PARTITIONS[name]
+        assert table.properties["commit.retry.num-retries"] == "0"
+        assert table.properties["write.metadata.metrics.column.drive_id"] == "full"
+        opaque = [f"write.metadata.metrics.column.{leaf}" in table.properties for leaf in OPAQUE_LEAVES]
+        assert opaque == [name == "gold.scenes"] * len(OPAQUE_LEAVES)
+    close(catalog)
+
+
+def test_two_processes_that_make_the_tables_at_once_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = open_local(tmp_path)
+    ensure_tables(catalog)
+    before = {name: catalog.load_table(name).metadata_location for name in PUBLISHED}
+    # What the slower process saw: no namespace yet, although the other has made it since.
+    monkeypatch.setattr(LakeCatalog, "namespace_exists", lambda *_: False)
+    ensure_tables(catalog)
+    assert {name: catalog.load_table(name).metadata_location for name in PUBLISHED} == before
+    close(catalog)

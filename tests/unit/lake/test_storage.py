@@ -1,0 +1,135 @@
+"""Reading pinned versions by range: exact bytes, named failures, and few requests."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lake.errors import AbsentError, LakeError, OversizeError
+from lake.storage import READ_AHEAD_BYTES, READ_ATTEMPTS, ObjectStore, ObjectVersion
+from tests.unit.lake.fake_s3 import FakeS3
+
+BODY = bytes(range(256)) * 4
+
+
+def stored(body: bytes = BODY) -> tuple[FakeS3, ObjectStore, ObjectVersion]:
+    s3 = FakeS3()
+    version = s3.put_object(Bucket="raw", Key="a/b", Body=body)["VersionId"]
+    return s3, ObjectStore(s3), ObjectVersion("raw", "a/b", version)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("uri", ["", "a/b", "s3:/b/k", "s3://", "s3://b", "s3://b/", "s3:///k", "http://b/k", "S3://b/k"])
+def test_a_uri_needs_bucket_and_key(uri: str) -> None:
+    with pytest.raises(LakeError, match="is not s3://BUCKET/KEY"):
+        ObjectVersion.from_uri(uri)
+
+
+def test_a_uri_is_read_back() -> None:
+    found = ObjectVersion.from_uri("s3://b/k/with//slashes s3://")
+    assert (found.bucket, found.key, found.version_id) == ("b", "k/with//slashes s3://", None)
+    assert ObjectVersion.from_uri(found.uri) == found
+
+
+@given(st.integers(0, len(BODY)), st.integers(0, len(BODY)))
+def test_a_range_is_exactly_its_bytes(start: int, length: int) -> None:
+    _, store, source = stored()
+    if start + length <= len(BODY):
+        assert store.read(source, start, length) == BODY[start : start + length]
+    else:
+        with pytest.raises(LakeError, match=r"are needed|InvalidRange"):
+            store.read(source, start, length)
+
+
+def test_an_old_version_is_read_while_it_is_named() -> None:
+    s3, store, source = stored()
+    s3.put_object(Bucket="raw", Key="a/b", Body=b"new")
+    assert store.read(source) == BODY
+    assert store.read(ObjectVersion("raw", "a/b")) == b"new"
+    assert (store.size(source), store.size(ObjectVersion("raw", "a/b"))) == (len(BODY), 3)
+
+
+def test_nothing_is_asked_for_nothing() -> None:
+    s3, store, _ = stored()
+    assert store.read(ObjectVersion("raw", "not there"), 5, 0) == b""
+    assert s3.gets == []
+
+
+def test_what_is_not_there_is_told_from_what_cannot_be_read() -> None:
+    s3, store, source = stored()
+    for gone in (ObjectVersion("raw", "other"), ObjectVersion("raw", "a/b", "v9")):
+        with pytest.raises(AbsentError, match="cannot read s3://raw"):
+            store.read(gone)
+        with pytest.raises(AbsentError, match="is absent"):
+            store.open(gone)
+        assert store.size(gone) is None
+    with pytest.raises(LakeError, match="NoSuchBucket") as caught:
+        store.read(ObjectVersion("nowhere", "a/b"))
+    assert not isinstance(caught.value, AbsentError), "a bucket that is not there says nothing about an object"
+    s3.denied = True
+    with pytest.raises(LakeError, match="AccessDenied") as caught:
+        store.read(source)
+    assert not isinstance(caught.value, AbsentError)
+    with pytest.raises(LakeError, match="403"):
+        store.size(source)
+
+
+def test_a_limit_holds_before_the_body_is_read() -> None:
+    s3, store, source = stored()
+    assert store.read(source, limit=len(BODY)) == BODY
+    s3.broken_bodies = 1
+    with pytest.raises(OversizeError, match=f"has {len(BODY)} bytes, at most {len(BODY) - 1}"):
+        store.read(source, limit=len(BODY) - 1)
+
+
+def test_a_body_that_breaks_off_is_asked_for_again_and_not_for_ever() -> None:
+    s3, store, source = stored()
+    s3.broken_bodies = READ_ATTEMPTS - 1
+    assert store.read(source, 3, 4) == BODY[3:7]
+    assert s3.gets == [("a/b", 3, 4)] * READ_ATTEMPTS
+    s3.broken_bodies = READ_ATTEMPTS
+    with pytest.raises(LakeError, match=f"in {READ_ATTEMPTS} attempts"):
+        store.read(source)
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 70), max_size=20))
+def test_a_sequential_reader_gives_the_object(body: bytes, sizes: list[int]) -> None:
+    _, store, source = stored(body)
+    with store.open(source) as reader:
+        pieces = [reader.read(size) for size in sizes]
+        rest = reader.read(1000)
+    assert b"".join(pieces) + rest == body
+    position = 0
+    for piece, size in zip(pieces, sizes, strict=True):
+        assert piece == body[position : position + size]
+        position += len(piece)
+
+
+def test_a_large_object_takes_one_request_a_block() -> None:
+    body = bytes(1024) * (2 * READ_AHEAD_BYTES // 1024 + 1)
+    s3, store, source = stored(body)
+    with store.open(source) as reader:
+        while reader.read(1 << 20):
+            pass
+    assert s3.gets == [
+        ("a/b", 0, READ_AHEAD_BYTES),
+        ("a/b", READ_AHEAD_BYTES, READ_AHEAD_BYTES),
+        ("a/b", 2 * READ_AHEAD_BYTES, 1024),
+    ]
+
+
+def test_an_object_is_put_whole_and_copied_by_version() -> None:
+    s3, store, source = stored()
+    s3.put_object(Bucket="raw", Key="a/b", Body=b"new")
+    store.put(ObjectVersion("lake", "x"), memoryview(b"abc")[1:])
+    assert s3.body("s3://lake/x") == b"bc"
+    store.copy(source, ObjectVersion("quarantine", "y"))
+    assert s3.body("s3://quarantine/y") == BODY
+
+
+def test_keys_are_listed_over_all_pages() -> None:
+    s3, store, _ = stored()
+    for name in ("p/3", "p/1", "p/2", "q/1"):
+        s3.put_object(Bucket="lake", Key=name, Body=b"")
+    assert list(store.list("lake", "p/")) == ["p/1", "p/2", "p/3"]
+    assert list(store.list("lake", "nothing")) == []

@@ -1,0 +1,90 @@
+"""The jobs on a drive in memory, one task after the other in this process instead of on Spark."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import spark_jobs.audit
+import spark_jobs.build_scenes
+import spark_jobs.inspect
+from lake.drive_input import DriveInput
+from lake.settings import Settings
+from quality.accounting import accounts
+from quality.findings import Finding
+from spark_jobs.audit import Outcome
+from spark_jobs.window_build import DriveContext, build_window
+from spark_jobs.windows import WINDOW_BYTES, Window, cut
+from spark_jobs.work_area import BUILT, INDEX, INSPECTION, WorkArea
+from tests.unit.spark_jobs.job_builders import SETTINGS, Landed
+
+
+def scan_serially(
+    _: object, settings: Settings, area: WorkArea, drive_input: DriveInput, __: object
+) -> tuple[list[dict[str, Any]], list[str]]:
+    rows = [
+        {"number": number, "key": entry.key, "version_id": entry.version_id}
+        for number, entry in enumerate(sorted(drive_input.objects))
+    ]
+    reports = [json.loads(json.dumps(spark_jobs.inspect._scan(area.store, settings.raw_bucket, area, row))) for row in rows]
+    return [one for one in reports if not one["absent"]], [one["key"] for one in reports if one["absent"]]
+
+
+def build_serially(_: object, area: WorkArea, context: DriveContext, windows: Sequence[Window]) -> list[str]:
+    return [build_window(area.store, area, context, window.number, window.day) for window in windows]
+
+
+@contextmanager
+def without_spark(window_bytes: int = WINDOW_BYTES) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_jobs.inspect, "scan_all", scan_serially)
+        patch.setattr(spark_jobs.build_scenes, "run_windows", build_serially)
+        patch.setattr(spark_jobs.build_scenes, "cut", lambda anchors, sizes: cut(anchors, sizes, window_bytes))
+        yield
+
+
+def inspect(landed: Landed, drive_input: DriveInput) -> dict[str, Any]:
+    with without_spark():
+        return spark_jobs.inspect.inspect_drive(None, SETTINGS, landed.area, drive_input)  # type: ignore[arg-type]
+
+
+def build(landed: Landed, drive_input: DriveInput, window_bytes: int = WINDOW_BYTES) -> dict[str, int]:
+    with without_spark(window_bytes):
+        return spark_jobs.build_scenes.build_drive(None, SETTINGS, landed.area, drive_input)  # type: ignore[arg-type]
+
+
+def outcome(landed: Landed, drive_input: DriveInput) -> Outcome:
+    """The drive's account, before Great Expectations sees it."""
+    inspection = landed.area.read_json(INSPECTION)
+    findings = [Finding.from_dict(document) for document in inspection["findings"]]
+    return spark_jobs.audit._outcome(SETTINGS, landed.area, drive_input, landed.area.read_table(INDEX), inspection, findings)
+
+
+def check_identity(landed: Landed, found: Outcome) -> None:
+    """Promise P1 on an outcome: counted by the scans, by fate, by record."""
+    entries = accounts(found.frames, spark_jobs.audit._read(landed.area.read_json(INSPECTION)))
+    assert spark_jobs.audit._imbalances(entries, found) == []
+    rows = found.frames.to_pylist()
+    assert {row["fate"] for row in rows} <= {"gold", "quarantined", "unmatched"}
+    assert all((row["reason"] is None) == (row["fate"] == "gold") for row in rows)
+    assert sum(row["fate"] == "quarantined" for row in rows) == sum(record["frames"] for record in found.records)
+    ids = [record["record_id"] for record in found.records]
+    assert len(ids) == len(set(ids))
+
+
+def window_reports(landed: Landed) -> list[Mapping[str, Any]]:
+    return [landed.area.read_json(name) for name in landed.area.read_json(BUILT)["windows"]]
+
+
+def scenes(landed: Landed, half: str = "gold") -> list[dict[str, Any]]:
+    """All scenes that were written as gold (or quarantined), in order."""
+    files = [report[half] for report in window_reports(landed) if report[half]]
+    tables = [pq.read_table(io.BytesIO(landed.s3.body(entry["uri"]))) for entry in files]
+    return pa.concat_tables(tables).to_pylist() if tables else []

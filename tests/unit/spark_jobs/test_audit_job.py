@@ -1,0 +1,123 @@
+"""The audit holds back what does not add up, and refuses to call a defect of ours a fault of the drive's."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import spark_jobs.audit
+import spark_jobs.publish
+from lake.drive_input import DriveInput
+from lake.errors import SupersededError
+from lake.publish import Batch, Outcome, Publication
+from spark_jobs.audit import audit_drive
+from spark_jobs.errors import AccountError, IncompleteError
+from spark_jobs.publish import publish_drive
+from spark_jobs.work_area import AUDIT
+from tests.unit.spark_jobs import serial_jobs
+from tests.unit.spark_jobs.job_builders import DRIVE, MS, SETTINGS, T0, Landed, cloud, image, rig_document, sensor
+
+STAMPS = [T0 + n * 100 * MS for n in range(4)]
+RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))
+
+
+@pytest.fixture
+def landed() -> Landed:
+    landed = Landed()
+    landed.land("top", "lidar", [(ns, cloud(ns)) for ns in STAMPS])
+    landed.land("cam", "camera", [(ns, image(ns, cut=ns == STAMPS[2])) for ns in STAMPS])
+    return landed
+
+
+@pytest.fixture
+def built(landed: Landed) -> DriveInput:
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    assert serial_jobs.inspect(landed, drive_input)["verdict"] == "build"
+    assert serial_jobs.build(landed, drive_input) == {"windows": 1, "gold": 4, "quarantined": 0, "bytes": size(landed)}
+    return drive_input
+
+
+def size(landed: Landed) -> int:
+    return sum(entry.size_bytes for entry in landed.entries)
+
+
+def rows(landed: Landed, audit: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    (uri,) = audit["files"][table]
+    return list(pq.read_table(io.BytesIO(landed.s3.body(uri))).to_pylist())
+
+
+def test_a_balanced_drive_is_to_be_published(landed: Landed, built: DriveInput) -> None:
+    audit = audit_drive(SETTINGS, landed.area, built)
+    assert audit == landed.area.read_json(AUDIT)
+    assert (audit["verdict"], audit["scenes"], audit["frames"], audit["records"]) == ("publish", 4, 8, 1)
+    assert {entry["sensor"]: (entry["read"], entry["gold"], entry["quarantined"]) for entry in audit["accounts"]} == {
+        "cam": (4, 3, 1),
+        "top": (4, 4, 0),
+    }
+    assert audit["residuals"]["cam"]["max_ns"] == 0
+    (record,) = rows(landed, audit, "quarantine.records")
+    assert (record["rule_ids"], record["frames"], record["stamp_ns"]) == (["DEC005"], 1, STAMPS[2])
+    assert len(rows(landed, audit, "gold.frames")) == 8
+    assert len(audit["files"]["gold.scenes"]) == 1
+
+
+def test_what_does_not_balance_is_held_back_whole(landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark_jobs.audit, "built_records", lambda *_: [])
+    audit = audit_drive(SETTINGS, landed.area, built)
+    assert (audit["verdict"], audit["scenes"], audit["files"]["gold.scenes"]) == ("quarantine", 0, [])
+    (record,) = rows(landed, audit, "quarantine.records")
+    assert (record["level"], record["frames"]) == ("drive", 8)
+    assert "ACC001" in record["rule_ids"]
+    assert {row["reason"] for row in rows(landed, audit, "gold.frames")} == {"ACC001"}
+
+
+def test_what_was_read_is_counted_by_the_scans_and_not_by_the_index(landed: Landed, built: DriveInput) -> None:
+    inspection = landed.area.read_json("inspection.json")
+    next(iter(inspection["objects"].values()))["frames"] += 1  # a frame that was read and is in no row of the index
+    landed.area.write_json("inspection.json", inspection)
+    with pytest.raises(AccountError, match=r"5 frames read, but .* = 4"):
+        audit_drive(SETTINGS, landed.area, built)
+
+
+def test_a_drive_that_the_gate_refused_is_quarantined_with_all_its_frames(landed: Landed) -> None:
+    drive_input = landed.finish(RIG | {"rig_id": "rig-2"}, STAMPS[-1])
+    assert serial_jobs.inspect(landed, drive_input)["verdict"] == "quarantine"
+    audit = audit_drive(SETTINGS, landed.area, drive_input)
+    assert (audit["verdict"], audit["records"], audit["files"]["gold.scenes"]) == ("quarantine", 1, [])
+    assert {row["reason"] for row in rows(landed, audit, "gold.frames")} == {"CAL001"}
+
+
+def test_a_window_that_is_lost_ends_the_build(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    serial_jobs.inspect(landed, drive_input)
+    whole = serial_jobs.build_serially
+    for lose in (lambda names: names[1:], lambda names: [*names, names[0]]):
+        monkeypatch.setattr(serial_jobs, "build_serially", lambda *call, lose=lose: lose(whole(*call)))
+        with pytest.raises(IncompleteError, match="planned 4 scenes"):
+            serial_jobs.build(landed, drive_input, window_bytes=1)
+
+
+def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit = audit_drive(SETTINGS, landed.area, built)
+    batches: list[Batch] = []
+
+    def publish(_: object, batch: Batch) -> Publication:
+        batches.append(batch)
+        return Publication(Outcome.ALREADY if len(batches) > 1 else Outcome.PUBLISHED, 77)
+
+    monkeypatch.setattr(spark_jobs.publish, "publish", publish)
+    first, second = (publish_drive(None, landed.area, built, 3) for _ in range(2))  # type: ignore[arg-type]
+    assert (first["outcome"], first["already"], first["snapshot_id"], first["scenes"]) == ("published", False, 77, 4)
+    assert second == first | {"already": True}
+    batch = batches[0]
+    assert (batch.drive, batch.revision, batch.generation, batch.files) == (DRIVE, built.revision, 3, audit["files"])
+
+    def superseded(*_: object) -> Publication:
+        raise SupersededError("generation 4 has been published")
+
+    monkeypatch.setattr(spark_jobs.publish, "publish", superseded)
+    late = publish_drive(None, landed.area, built, 3)  # type: ignore[arg-type]
+    assert (late["outcome"], late["snapshot_id"], late["scenes"], late["records"]) == ("superseded", None, 0, 0)

@@ -1,0 +1,179 @@
+"""The inspection of a drive in memory: what it finds, what it leaves, and what it must not mistake for the drive's fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lake.documents import canonical_json
+from lake.drive_input import DriveInput, InputObject, input_key
+from lake.errors import LakeError, LandingError
+from lake.tables import FRAME_INDEX, check_schema
+from quality.metrics import read_metrics
+from spark_jobs.documents import read_input
+from spark_jobs.metrics import sensor_metrics
+from spark_jobs.work_area import INDEX, METRICS, POSE_SAMPLES
+from tests.unit.spark_jobs import serial_jobs
+from tests.unit.spark_jobs.job_builders import (
+    DRIVE,
+    MS,
+    SETTINGS,
+    T0,
+    F,
+    Landed,
+    cloud,
+    frame_index,
+    image,
+    make_rig,
+    pose,
+    rig_document,
+    sensor,
+)
+
+STAMPS = [T0 + n * 100 * MS for n in range(5)]
+RIG = rig_document(
+    sensor("top", "lidar", required=True), sensor("cam", "camera"), sensor("odo", "pose", 25), sensor("odo2", "pose", 25)
+)
+
+
+def whole(landed: Landed) -> None:
+    landed.land("top", "lidar", [(ns, cloud(ns)) for ns in STAMPS])
+    landed.land("cam", "camera", [(ns, image(ns)) for ns in reversed(STAMPS)])
+    landed.land("odo2", "pose", [(ns + MS, pose(ns + MS)) for ns in STAMPS])
+    landed.land("odo", "pose", [(ns, pose(ns)) for ns in STAMPS])
+
+
+def rules(result: dict[str, Any], key: str) -> list[str]:
+    return [found["rule_id"] for found in result["object_findings"].get(key, [])]
+
+
+def test_a_whole_drive_leaves_an_index_in_order_and_the_samples_of_one_pose_source() -> None:
+    landed = Landed()
+    whole(landed)
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
+    assert (result["verdict"], result["faulty_keys"], result["frames"]) == ("build", [], 20)
+    index = landed.area.read_table(INDEX)
+    check_schema(index.schema, FRAME_INDEX, "index")
+    order = list(zip(*(index[name].to_pylist() for name in ("sensor", "stamp_ns", "key", "chunk_offset")), strict=True))
+    assert order == sorted(order)
+    assert index["frame_id"].to_pylist() == list(range(20))
+    assert landed.area.read_table(POSE_SAMPLES)["stamp_ns"].to_pylist() == STAMPS
+    assert [entry.frames_read for entry in read_metrics(landed.area.read_table(METRICS))] == [5, 5, 5, 5]
+
+
+def test_an_object_whose_version_is_gone_is_a_finding_and_the_rest_goes_on() -> None:
+    landed = Landed()
+    whole(landed)
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    (gone,) = [key for key in landed.objects if "/cam/" in key]
+    landed.s3.delete_version("raw", gone, "v1")
+    result = serial_jobs.inspect(landed, drive_input)
+    assert rules(result, gone) == ["CMP001"]
+    assert result["faulty_keys"] == [gone]
+    assert gone not in result["objects"]
+    assert (result["verdict"], result["frames"]) == ("build", 15)
+
+
+def test_without_a_manifest_the_drive_is_refused_once_and_not_object_by_object() -> None:
+    landed = Landed()
+    whole(landed)
+    body = landed.s3.versions["raw", next(key for key in landed.objects if "/cam/" in key)][0][1]
+    cut = str(next(key for key in landed.objects if "/cam/" in key)).replace("/cam/", "/cam2/")
+    landed.land_bytes(cut, body[:-30])
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1], with_manifest=False))
+    assert result["verdict"] == "quarantine"
+    assert "CMP002" in result["rule_ids"]
+    assert result["faulty_keys"] == [cut], "what is wrong with an object in itself is still found"
+    assert rules(result, cut) == ["DEC002"]
+
+
+def test_an_object_that_the_manifest_does_not_name_is_quarantined() -> None:
+    landed = Landed()
+    whole(landed)
+    unnamed = next(key for key in landed.objects if "/cam/" in key)
+    landed.entries = [entry for entry in landed.entries if entry.key != unnamed]
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
+    assert (rules(result, unnamed), result["faulty_keys"]) == (["DEC001"], [unnamed])
+
+
+@pytest.mark.parametrize("also_as_lidar", [False, True])
+def test_a_sensor_recorded_as_another_kind_than_the_rigs_is_seen(also_as_lidar: bool) -> None:
+    landed = Landed()
+    whole(landed)
+    if not also_as_lidar:
+        for key in [key for key in landed.objects if "/top/" in key]:
+            del landed.objects[key]
+            landed.entries = [entry for entry in landed.entries if entry.key != key]
+    landed.land("top", "camera", [(ns + MS, image(ns + MS)) for ns in STAMPS])
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
+    assert result["verdict"] == "quarantine"
+    assert "top is a lidar in the calibration, but recorded as camera" in " ".join(one["message"] for one in result["findings"])
+
+
+@pytest.mark.parametrize(
+    ("calibration", "said"),
+    [
+        (b"\xff\xfe", "not JSON"),
+        (canonical_json(RIG).decode().encode("utf-16"), "not JSON"),
+        (canonical_json(RIG | {"reference": "nobody"}), "reference 'nobody'"),
+        (b" " * (1024 * 1024 + 1), "at most 1048576 are read"),
+    ],
+)
+def test_a_calibration_that_cannot_be_used_is_a_finding(calibration: bytes, said: str) -> None:
+    landed = Landed()
+    whole(landed)
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    version_id = landed.s3.put_object(Bucket="raw", Key=DRIVE.calibration_key, Body=calibration)["VersionId"]
+    pinned = InputObject(DRIVE.calibration_key, version_id, "")
+    result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, pinned))
+    assert result["verdict"] == "quarantine"
+    (told,) = [one["message"] for one in result["findings"] if one["rule_id"] == "CAL001"]
+    assert said in told
+
+
+def test_a_calibration_other_than_the_declared_one_is_a_finding() -> None:
+    landed = Landed()
+    whole(landed)
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    other = InputObject(DRIVE.calibration_key, "v1", "0" * 64)
+    result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, other))
+    assert any("the manifest says " + "0" * 64 in one["message"] for one in result["findings"])
+
+
+def test_a_store_that_does_not_answer_fails_the_job_and_does_not_condemn_the_drive() -> None:
+    landed = Landed()
+    whole(landed)
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    landed.s3.denied = True
+    with pytest.raises(LakeError, match="AccessDenied") as caught:
+        serial_jobs.inspect(landed, drive_input)
+    assert not isinstance(caught.value, LandingError)
+
+
+def test_a_revision_is_read_only_as_the_drives_own() -> None:
+    landed = Landed()
+    whole(landed)
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    for vehicle in ("car-1", "car-2"):
+        key = input_key(type(DRIVE)(vehicle, "d-1"), drive_input.revision)
+        landed.s3.put_object(Bucket="lake", Key=key, Body=drive_input.to_bytes())
+    assert read_input(landed.store, SETTINGS, DRIVE, drive_input.revision) == drive_input
+    with pytest.raises(LandingError, match="is one of car-1/d-1, not of car-2/d-1"):
+        read_input(landed.store, SETTINGS, type(DRIVE)("car-2", "d-1"), drive_input.revision)
+    with pytest.raises(LakeError, match="NoSuchKey"):
+        read_input(landed.store, SETTINGS, DRIVE, "0" * 64)
+
+
+def test_metrics_are_those_of_each_sensor_in_the_order_of_recording() -> None:
+    rig = make_rig(sensor("top", "lidar", 10, required=True), sensor("cam", "camera", 5))
+    frames = [F("top", T0 + step * 100 * MS, "lidar", log_ns=T0 + number) for number, step in enumerate((0, 1, 3, 2, 4, 4))]
+    index = frame_index([*frames, F("other", T0, "radar")])
+    found = {entry.sensor: entry for entry in sensor_metrics(index, rig, None)}
+    assert list(found) == ["cam", "other", "top"]
+    top = found["top"]
+    assert (top.frames_read, top.regressions, top.duplicates, top.reference, top.required) == (6, 1, 1, True, True)
+    assert (top.first_ns, top.last_ns, top.measured_rate_hz) == (T0, T0 + 400 * MS, 10.0)
+    assert (found["cam"].frames_read, found["cam"].coverage, found["cam"].nominal_rate_hz) == (0, 0.0, 5.0)
+    assert (found["other"].modality, found["other"].nominal_rate_hz, found["other"].frames_expected) == ("radar", None, None)
+    assert sensor_metrics(frame_index([]), None, None) == ()

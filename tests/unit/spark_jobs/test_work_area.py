@@ -1,0 +1,47 @@
+"""What one step leaves is what the next one reads."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from lake.errors import LakeError
+from lake.storage import ObjectStore, ObjectVersion
+from spark_jobs.errors import WorkAreaError
+from spark_jobs.work_area import WorkArea, parquet_bytes
+from tests.unit.lake.fake_s3 import FakeS3
+from tests.unit.spark_jobs.job_builders import T0, F, frame_index
+
+
+@pytest.fixture
+def area() -> WorkArea:
+    return WorkArea(ObjectStore(FakeS3()), ObjectVersion("lake", "work/a"))  # type: ignore[arg-type]
+
+
+def test_documents_and_rows_are_read_back(area: WorkArea) -> None:
+    index = frame_index([F("cam", T0 + n) for n in range(3)])
+    area.write_table("index.parquet", index)
+    area.write_json("audit.json", {"b": [1, None], "a": "ü"})
+    assert area.read_table("index.parquet").equals(index)
+    assert area.read_table("index.parquet").schema.equals(index.schema)
+    assert area.read_json("audit.json") == {"a": "ü", "b": [1, None]}
+    assert list(area.store.list("lake", "work/a/")) == ["work/a/audit.json", "work/a/index.parquet"]
+
+
+def test_a_step_that_did_not_run_is_named_by_what_it_left_out(area: WorkArea) -> None:
+    with pytest.raises(WorkAreaError, match=r"s3://lake/work/a/built.json is not there; run the step"):
+        area.read_json("built.json")
+    with pytest.raises(WorkAreaError, match=r"index.parquet is not there"):
+        area.read_table("index.parquet")
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_a_step_that_did_not_run() -> None:
+    area = WorkArea(ObjectStore(FakeS3(denied=True)), ObjectVersion("lake", "work/a"))  # type: ignore[arg-type]
+    with pytest.raises(LakeError, match="AccessDenied"):
+        area.read_json("built.json")
+
+
+def test_equal_rows_have_equal_bytes() -> None:
+    rows = frame_index([F("cam", T0 + n) for n in range(100)])
+    pieces = pa.concat_tables([rows.slice(0, 40), rows.slice(40)]).combine_chunks()
+    assert parquet_bytes(rows) == parquet_bytes(pieces)
