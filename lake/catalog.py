@@ -16,13 +16,14 @@ from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsEr
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.table import StagedTable, Transaction
+from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from lake.settings import Settings
-from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES
+from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
@@ -117,7 +118,13 @@ def ensure_tables(catalog: LakeCatalog) -> None:
             try:
                 numbered = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
                 properties = _PROPERTIES | (_NO_METRICS if schema is SCENES else {})
-                catalog.create_table(name, numbered, partition_spec=_partitioning(name, numbered), properties=properties)
+                catalog.create_table(
+                    name,
+                    numbered,
+                    partition_spec=_partitioning(name, numbered),
+                    sort_order=_sorting(name, numbered),
+                    properties=properties,
+                )
             except TableAlreadyExistsError:
                 pass  # as above
 
@@ -133,4 +140,11 @@ def _partitioning(name: str, schema: Schema) -> PartitionSpec:
             )
             for position, column in enumerate(PARTITIONS[name])
         )
+    )
+
+
+def _sorting(name: str, schema: Schema) -> SortOrder:
+    """How the writers order rows within a file; Iceberg only records it."""
+    return SortOrder(
+        *(SortField(source_id=schema.find_field(column).field_id, transform=IdentityTransform()) for column in SORTING[name])
     )

@@ -157,6 +157,11 @@ FRAME_INDEX = pa.schema(
 )
 
 PUBLISHED = {"gold.scenes": SCENES, "gold.frames": FRAMES, "quarantine.records": RECORDS}
+SORTING = {
+    "gold.scenes": ("drive_id", "anchor_ns"),
+    "gold.frames": ("drive_id", "sensor", "stamp_ns"),
+    "quarantine.records": ("drive_id", "record_id"),
+}
 PARTITIONS = {
     "gold.scenes": ("day", "vehicle_id"),
     "gold.frames": ("day", "vehicle_id"),

@@ -16,7 +16,7 @@ from lake.landing import DriveId
 from lake.publish import Batch, Outcome, batch_identities, publish
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables import FRAMES, RECORDS, SCENES
+from lake.tables import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
 from spark_jobs.work_area import parquet_bytes
 
 DAY = datetime.date(2024, 5, 1)
@@ -191,3 +191,6 @@ def test_schemas_of_the_tables_are_those_of_the_contract(lake: Lake) -> None:
         table = lake.catalog().load_table(name)
         assert [field.name for field in table.schema().fields] == schema.names
         assert [field.required for field in table.schema().fields] == [not field.nullable for field in schema]
+        spec, order = table.spec().fields, table.sort_order().fields
+        assert tuple(field.name for field in spec) == PARTITIONS[name]
+        assert tuple(table.schema().find_column_name(field.source_id) for field in order) == SORTING[name]
