@@ -30,7 +30,7 @@ check: ## Lint, types, import boundaries, template
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint localstack/template.yaml
-unit: ## Tests that touch nothing (no sockets, no Spark, no Airflow)
+unit: ## Tests that touch nothing (HYPOTHESIS_PROFILE=explore looks for new examples)
 	@requirements/install.sh dev
 	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket $(TESTS)
 integration: ## Tests that touch one real thing each

@@ -18,9 +18,10 @@ from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.table import StagedTable, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
-from sqlalchemy import update
+from sqlalchemy import create_engine, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from lake.settings import Settings
 from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
@@ -42,6 +43,13 @@ _NO_METRICS = {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQU
 
 class LakeCatalog(SqlCatalog):
     """An SQL catalog that can commit several tables at once."""
+
+    def __init__(self, name: str, **properties: str) -> None:
+        super().__init__(name, **properties)
+        if properties["uri"].startswith("sqlite:///"):
+            # A file needs no pool of connections, and one that is left to the garbage collector holds its lock until then.
+            self.engine.dispose()
+            self.engine = create_engine(properties["uri"], poolclass=NullPool)
 
     def commit_together(self, transactions: Sequence[Transaction]) -> None:
         """Make the staged changes of all transactions visible, or of none.

@@ -6,6 +6,7 @@ cancelling neighbours: `world_SE3_ego @ ego_SE3_lidar = world_SE3_lidar`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -39,7 +40,7 @@ class SE3:
             raise ValueError(f"needs 4 rotation and 3 translation values, got {rotation.shape} and {translation.shape}")
         if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
             raise ValueError("holds a value that is not finite")
-        length = float(np.linalg.norm(rotation))
+        length = math.hypot(*rotation)  # unlike a sum of squares, it does not overflow on what a damaged message holds
         if abs(length - 1.0) > UNIT_TOLERANCE:
             raise ValueError(f"rotation is no unit quaternion: its length is {length:.6f}")
         rotation /= length

@@ -7,15 +7,11 @@ from typing import Any
 
 import boto3
 import pytest
-from hypothesis import settings
 from moto import mock_aws
 
 from ingest.ledger import Ledger
 from tests.unit.ingest.ingest_fakes import FakeClock, FakeLedger
 from tests.unit.localstack.stack_tools import table_arguments
-
-settings.register_profile("ingest", deadline=None)  # a busy machine is no failure
-settings.load_profile("ingest")
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -100,3 +100,9 @@ def test_values_are_read_only_and_compare_by_content() -> None:
     assert one != SE3.from_wxyz((1, 0, 0), (1, 0, 0, 0))
     with pytest.raises(ValueError, match="read-only"):
         one.translation_m[0] = 1.0
+
+
+@pytest.mark.parametrize("huge", [1e200, 1.7e308, -1e160])
+def test_a_quaternion_whose_square_overflows_is_refused_like_any_other(huge: float) -> None:
+    with pytest.raises(ValueError, match="no unit quaternion"):
+        SE3.from_wxyz((0.0, 0.0, 0.0), (huge, huge, 0.0, 1.0))

@@ -1,0 +1,14 @@
+"""How hypothesis runs: the same examples every time by default, so that a change is judged by what it changed.
+
+`HYPOTHESIS_PROFILE=explore make unit` looks for new examples; what it finds becomes a test of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
