@@ -19,7 +19,7 @@ _REVISION = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class JobArguments:
-    """Which drive revision a job works on, where its work area is, and where its result goes (None: to stdout)."""
+    """Which drive revision a job works on, where its work area is, and where its result goes (None: to stdout only)."""
 
     drive: DriveId
     revision: str
@@ -28,11 +28,10 @@ class JobArguments:
     result: Path | None
 
     def report(self, result: Mapping[str, Any]) -> None:
-        """Hand the job's small JSON result to whoever started it."""
+        """Hand the job's small JSON result to whoever started it; it is also the last line of the job's log."""
         text = json.dumps(result, sort_keys=True)
-        if self.result is None:
-            print(text)
-        else:
+        print(text)
+        if self.result is not None:
             self.result.write_text(text)
 
 
@@ -44,7 +43,7 @@ def parse(argv: Sequence[str], job: str, description: str) -> JobArguments:
     parser.add_argument("--revision", required=True, help="revision to work on (64 hex digits)")
     parser.add_argument("--generation", type=int, required=True, help="which revision of the drive this is, counted from 1")
     parser.add_argument("--work", required=True, help="work area, s3://BUCKET/work/VEHICLE/DRIVE/REVISION/ATTEMPT")
-    parser.add_argument("--result", type=Path, help="file for the JSON result (default: stdout)")
+    parser.add_argument("--result", type=Path, help="file for the JSON result (it is printed, too)")
     known = parser.parse_args(argv)
     if _REVISION.fullmatch(known.revision) is None:
         parser.error(f"revision {known.revision!r} is not 64 lower-case hex digits")

@@ -31,12 +31,13 @@ def argv(**changed: str | None) -> list[str]:
     return [word for name, value in values.items() if value is not None for word in (name, value)]
 
 
-def test_arguments_are_read_as_values(tmp_path: Path) -> None:
+def test_arguments_are_read_as_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = parse(argv(result=str(tmp_path / "r.json")), "inspect", "")
     assert (found.drive, found.revision, found.generation) == (DriveId("car-1", "d-1"), "0a" * 32, 3)
     assert (found.work.bucket, found.work.key) == ("lake", "work/car-1/d-1/x/1")
     found.report({"b": 1, "a": [2]})
     assert (tmp_path / "r.json").read_text() == '{"a": [2], "b": 1}'
+    assert capsys.readouterr().out == '{"a": [2], "b": 1}\n', "the job's log ends with what it found"
 
 
 def test_without_a_file_the_result_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
