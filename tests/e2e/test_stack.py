@@ -21,6 +21,9 @@ from lake.publish import batch_identities
 
 from .conftest import LocalStack, Trio, eventually
 
+# The first test also starts the stack and waits for three drives; a busy machine needs minutes for that.
+pytestmark = pytest.mark.timeout(900)
+
 Make = Callable[..., Path]
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
