@@ -3,7 +3,6 @@
 QualityError
 ├── UnknownRuleError   a code that the catalogue does not hold
 ├── FindingError       a finding or record that contradicts itself
-├── SplitError         rows that cannot be split, or a split that would lose some
 └── MetricsError       a metric that cannot be: a negative count, a share above 1, a sensor twice
 """
 
@@ -18,10 +17,6 @@ class UnknownRuleError(QualityError):
 
 class FindingError(QualityError):
     """A finding or record that contradicts itself."""
-
-
-class SplitError(QualityError):
-    """Rows that cannot be split, or a split that would lose some."""
 
 
 class MetricsError(QualityError):

@@ -10,7 +10,7 @@ from quality.catalogue import RULES, Bound, Level, Outcome, Rule, Severity, rule
 from quality.errors import UnknownRuleError
 
 PACKAGE = Path(rules_page.__file__).parent
-ISSUE_2 = (
+FIRST_CODES = (
     "KEY001 CMP001 CMP002 CMP003 CMP004 CMP005 DEC001 DEC002 DEC003 DEC004 DEC005 DEC006 LID001 LID002 CLK001 CLK002 CLK003 "
     "CLK004 CLK005 CAL001 CAL002 POS001 SYN001 SYN002 SYN003 ACC001"
 )
@@ -24,7 +24,7 @@ def test_codes_are_unique_and_well_formed() -> None:
 
 
 def test_published_codes_are_never_dropped() -> None:
-    assert set(ISSUE_2.split()) <= {entry.code for entry in RULES}
+    assert set(FIRST_CODES.split()) <= {entry.code for entry in RULES}
 
 
 def test_levels_and_severities_that_others_rely_on() -> None:
