@@ -21,11 +21,15 @@ def _many(*fields: pa.Field) -> pa.DataType:
     return pa.list_(pa.field("element", pa.struct(list(fields)), nullable=False))
 
 
+POSE = pa.struct([_required(name, pa.float64()) for name in ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")])
+
 _MATCH = (
     _required("sensor", pa.string()),
     _required("stamp_ns", NS),
     _required("offset_ns", NS),  # stamp - anchor
-    _required("residual_ns", NS),  # offset - expected delay
+    _required("residual_ns", NS),  # offset - expected delay, of the matched frame
+    _required("sweep", pa.int32()),  # 0: the matched frame; k: the k-th frame of the sensor before it
+    pa.field("ego_pose", POSE),  # odom_SE3_ego at stamp_ns; null where no bracketing samples exist
 )
 
 POINT_FIELD = pa.struct(
@@ -39,7 +43,9 @@ POINT_FIELD = pa.struct(
 
 _POINTS = (
     pa.field("num_points", pa.int32()),  # null for a radar that delivers a polar image
-    pa.field("points", pa.binary()),  # the message's `data`, untouched: num_points x point_step bytes, sensor frame
+    pa.field("points", pa.binary()),  # num_points x point_step bytes in `point_layout`, sensor frame
+    pa.field("point_layout", pa.string()),  # rows: as in the message; planes: byte k of every point, for each k (sensors.planes)
+    pa.field("reference_ns", NS),  # x, y, z are as seen at this time (motion compensation); null: at each point's own time
     pa.field("point_step", pa.int32()),
     pa.field("point_fields", pa.list_(pa.field("element", POINT_FIELD, nullable=False))),
     pa.field("is_bigendian", pa.bool_()),
@@ -52,8 +58,6 @@ _IMAGE = (
     pa.field("encoding", pa.string()),  # jpeg | png
     pa.field("image", pa.binary()),  # the encoded file, untouched
 )
-
-POSE = pa.struct([_required(name, pa.float64()) for name in ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")])
 
 SOURCE = pa.struct([_required("key", pa.string()), _required("version_id", pa.string()), _required("sha256", pa.string())])
 

@@ -44,8 +44,8 @@ def evaluate_scene(
     pose = rule("POS001").judge(None if has_pose is None else float(has_pose))
     if pose is not Outcome.PASSED:
         measured = 0.0 if pose is Outcome.FAILED else None
-        severity = Severity.ERROR if rig.pose_required else Severity.WARNING
-        bracket = f"no two pose samples within {rig.pose_bracket_ns} ns bracket the anchor"
+        severity = Severity.ERROR if rig.policy.pose_required else Severity.WARNING
+        bracket = f"no two pose samples within {rig.policy.pose_bracket_ns} ns bracket the anchor"
         found.append(finding("POS001", bracket if measured is not None else "the ego pose was not looked for",
                              measured=measured, severity=severity))  # fmt: skip
     lidars = [sensor.name for sensor in rig.sensors if sensor.modality is Modality.LIDAR and sensor.name not in missing]
@@ -58,7 +58,7 @@ def evaluate_scene(
 
 
 def _completeness(rig: Rig, missing: Mapping[str, str], residuals: Mapping[str, int]) -> list[Finding]:
-    severity = Severity.WARNING if rig.publish_incomplete else Severity.ERROR
+    severity = Severity.WARNING if rig.policy.publish_incomplete else Severity.ERROR
     found = []
     for name, reason in missing.items():
         if name == rig.reference:

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 from sensors.errors import RigError
 from sensors.geometry import SE3
+from sensors.policy import DEFAULT_POLICY, Policy
 
 NS_PER_S = 1_000_000_000
 DEFAULT_WARN_RESIDUAL_NS = 25_000_000
-DEFAULT_POSE_BRACKET_NS = 50_000_000
 
 
 class Modality(StrEnum):
@@ -45,13 +45,19 @@ class Stamp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """How a sensor's stamps relate to the anchor's (P4). `required`: a scene without this sensor is incomplete."""
+    """How a sensor's stamps relate to the anchor's (P4). `required`: a scene without this sensor is incomplete.
+
+    `sweeps`: how many consecutive frames a scene holds, the matched one being the last. `compensated`: whether the source
+    has moved the points of a frame to its stamp already.
+    """
 
     stamp: Stamp
     expected_delay_ns: int
     tolerance_ns: int
     warn_residual_ns: int
     required: bool
+    sweeps: int = 1
+    compensated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,10 @@ class Intrinsics:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One device. `ego_SE3_sensor` maps sensor to ego coordinates; None where the source has no calibration."""
+    """One device. `ego_SE3_sensor` maps sensor to ego coordinates; None where the source has no calibration.
+
+    `topic`: where its messages stand in a recording that holds several sensors; None where each has files of its own.
+    """
 
     name: str
     modality: Modality
@@ -77,6 +86,7 @@ class Sensor:
     sync: Sync
     ego_SE3_sensor: SE3 | None = None
     intrinsics: Intrinsics | None = None
+    topic: str | None = None
 
     @property
     def period_ns(self) -> int:
@@ -86,19 +96,12 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """All sensors of a vehicle, the one that scenes are anchored to, and the policy for incomplete scenes.
-
-    `publish_incomplete`: whether a scene that lacks a required sensor is gold (flagged) or quarantined.
-    `pose_bracket_ns`: the widest gap between two pose samples that is still interpolated.
-    `pose_required`: whether a scene without an interpolated ego pose is quarantined.
-    """
+    """All sensors of a vehicle, the one that scenes are anchored to, and the policy for its scenes."""
 
     rig_id: str
     reference: str
     sensors: tuple[Sensor, ...]
-    publish_incomplete: bool = False
-    pose_required: bool = False
-    pose_bracket_ns: int = DEFAULT_POSE_BRACKET_NS
+    policy: Policy = DEFAULT_POLICY
 
     def __post_init__(self) -> None:
         names = [sensor.name for sensor in self.sensors]
@@ -132,14 +135,11 @@ class Rig:
             RigError: The document satisfies the schema but contradicts itself: a sensor named twice, a reference that
                 is no sensor, a rotation that is no unit quaternion, a principal point outside the image.
         """
-        policy = document.get("policy", {})
         return cls(
             rig_id=document["rig_id"],
             reference=document["reference"],
             sensors=tuple(_sensor(entry) for entry in document["sensors"]),
-            publish_incomplete=policy.get("publish_incomplete", False),
-            pose_required=policy.get("pose_required", False),
-            pose_bracket_ns=policy.get("pose_bracket_ns", DEFAULT_POSE_BRACKET_NS),
+            policy=Policy.from_dict(document.get("policy", {})),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,11 +149,7 @@ class Rig:
             "rig_id": self.rig_id,
             "reference": self.reference,
             "sensors": [_sensor_document(sensor) for sensor in self.sensors],
-            "policy": {
-                "publish_incomplete": self.publish_incomplete,
-                "pose_required": self.pose_required,
-                "pose_bracket_ns": self.pose_bracket_ns,
-            },
+            "policy": self.policy.to_dict(),
         }
 
 
@@ -171,9 +167,12 @@ def _sensor(entry: Mapping[str, Any]) -> Sensor:
             tolerance_ns=round(NS_PER_S / rate_hz / 2) if tolerance_ns is None else tolerance_ns,
             warn_residual_ns=sync.get("warn_residual_ns", DEFAULT_WARN_RESIDUAL_NS),
             required=sync["required"],
+            sweeps=sync.get("sweeps", 1),
+            compensated=sync.get("compensated", False),
         ),
         ego_SE3_sensor=_pose(name, entry.get("ego_SE3_sensor")),
         intrinsics=_intrinsics(name, entry.get("intrinsics")),
+        topic=entry.get("topic"),
     )
 
 
@@ -220,9 +219,13 @@ def _sensor_document(sensor: Sensor) -> dict[str, Any]:
             "tolerance_ns": sensor.sync.tolerance_ns,
             "warn_residual_ns": sensor.sync.warn_residual_ns,
             "required": sensor.sync.required,
+            "sweeps": sensor.sync.sweeps,
+            "compensated": sensor.sync.compensated,
         },
         "ego_SE3_sensor": None,
     }
+    if sensor.topic is not None:
+        document["topic"] = sensor.topic
     if sensor.ego_SE3_sensor is not None:
         document["ego_SE3_sensor"] = {
             "translation_m": [float(value) for value in sensor.ego_SE3_sensor.translation_m],

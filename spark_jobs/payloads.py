@@ -91,7 +91,9 @@ def decode(row: Row, cdr: bytes) -> Frame:
     return Frame(columns, findings, cdr if has_errors(findings) else b"")
 
 
-_NO_POINTS = dict.fromkeys(("num_points", "points", "point_step", "point_fields", "is_bigendian", "invalid_points"))
+_NO_POINTS = dict.fromkeys(
+    ("num_points", "points", "point_layout", "reference_ns", "point_step", "point_fields", "is_bigendian", "invalid_points")
+)
 _NO_IMAGE = dict.fromkeys(("width_px", "height_px", "encoding", "image"))
 
 
@@ -117,6 +119,8 @@ def _points(sensor: str, modality: Modality, cdr: bytes) -> tuple[dict[str, Any]
     columns = {
         "num_points": cloud.num_points,
         "points": bytes(cloud.data),
+        "point_layout": "rows",
+        "reference_ns": None,
         "point_step": cloud.point_step,
         "point_fields": [
             {"name": field.name, "offset": field.offset, "datatype": int(field.datatype), "count": field.count}

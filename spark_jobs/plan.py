@@ -123,7 +123,9 @@ def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str
         frame_ids[matched, column] = frames.frame_ids[matches.index[matched]]
         offsets_ns[:, column], residuals_ns[:, column] = matches.offset_ns, matches.residual_ns
     pose_frames = _pose_frames(index, rig, faulty_keys)
-    bracketed = interpolate(anchors.stamps_ns, pose_frames.stamps_ns, _pose_samples(poses, pose_frames), rig.pose_bracket_ns)
+    bracketed = interpolate(
+        anchors.stamps_ns, pose_frames.stamps_ns, _pose_samples(poses, pose_frames), rig.policy.pose_bracket_ns
+    )
     return ScenePlan(
         anchor_sensor=rig.reference,
         sensors=tuple(sensor.name for sensor in sensors),

@@ -111,6 +111,8 @@ def _scene(
             "stamp_ns": row["stamp_ns"],
             "offset_ns": row["offset_ns"],
             "residual_ns": row["residual_ns"],
+            "sweep": row["sweep"],
+            "ego_pose": None if row["frame_pose"] is None else dict(zip(POSE_FIELDS, row["frame_pose"], strict=True)),
         }
         lists[_COLUMN[Modality(row["modality"])]].append(match | dict(frames[row["frame_id"]].columns))
     keys = sorted({*(row["key"] for row in sound), *(rows[0]["pose_keys"] or ())})

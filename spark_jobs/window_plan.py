@@ -15,6 +15,8 @@ _MATCH_FIELDS = [
     pa.field("offset_ns", pa.int64()),
     pa.field("residual_ns", pa.int64()),
     pa.field("plan_sensor", pa.string(), nullable=False),
+    pa.field("sweep", pa.int32(), nullable=False),  # 0: the matched frame; k: the k-th frame of the sensor before it
+    pa.field("frame_pose", pa.list_(pa.float64(), 7)),  # odom_SE3_ego at the frame's stamp; null where not bracketed
     pa.field("missing", pa.string()),  # reason; null where the sensor has a frame
     pa.field("pose", pa.list_(pa.float64(), 7)),  # null where not bracketed; the same in all rows of a scene
     pa.field("pose_keys", pa.list_(pa.string(), 2)),  # objects of the two samples that the pose is made of
@@ -42,6 +44,8 @@ def window_rows(index: pa.Table, plan: ScenePlan, window: Window) -> pa.Table:
         "offset_ns": pa.array(plan.offsets_ns[scenes, columns], mask=~matched),
         "residual_ns": pa.array(plan.residuals_ns[scenes, columns], mask=~matched),
         "plan_sensor": pa.array(plan.sensors, pa.string()).take(pa.array(columns)),
+        "sweep": pa.array(np.zeros(len(scenes), dtype=np.int32)),
+        "frame_pose": pa.nulls(len(scenes), pa.list_(pa.float64(), 7)),
         "missing": reasons.take(pa.array(columns, mask=matched)),
         **_poses(index, plan, scenes),
     }

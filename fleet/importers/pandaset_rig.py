@@ -12,6 +12,7 @@ from fleet.errors import SourceError
 from fleet.importers.pandaset_track import POSE_BRACKET_NS, PoseTrack
 from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json
 from sensors.geometry import SE3
+from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 
 NAME = "lidar"
@@ -91,7 +92,7 @@ def build_rig(track: PoseTrack, cameras: list[Camera], has_gnss: bool) -> Rig:
     sensors.append(Sensor("pose", Modality.POSE, RATE_HZ, sync(Stamp.END, 0, False), SE3.identity()))
     if has_gnss:
         sensors.append(Sensor("gnss", Modality.GNSS, RATE_HZ, sync(Stamp.END, 0, False)))
-    return Rig("pandaset", NAME, tuple(sensors), pose_bracket_ns=POSE_BRACKET_NS)
+    return Rig("pandaset", NAME, tuple(sensors), Policy(pose_bracket_ns=POSE_BRACKET_NS))
 
 
 def mountings(track: PoseTrack, camera: Camera) -> list[SE3]:

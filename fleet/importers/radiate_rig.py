@@ -12,6 +12,7 @@ import yaml
 from fleet.errors import SourceError
 from fleet.importers.source import read_bounded
 from sensors.geometry import SE3
+from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 
 RADAR = "radar"
@@ -47,7 +48,7 @@ def build_rig(path: Path) -> Rig:
         Sensor("imu", Modality.IMU, MOTION_HZ, _sync(MOTION_HZ)),
         Sensor("gnss", Modality.GNSS, MOTION_HZ, _sync(MOTION_HZ)),
     ]
-    return Rig("radiate", LIDAR, tuple(sensors), publish_incomplete=True)
+    return Rig("radiate", LIDAR, tuple(sensors), Policy(publish_incomplete=True))
 
 
 def _camera(name: str, entry: dict[str, Any]) -> Sensor:

@@ -15,6 +15,7 @@ import numpy as np
 from fleet.errors import SpecError
 from fleet.synthetic.spec import RigOptions
 from sensors.geometry import SE3
+from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 
 RIG_ID = "synthetic-v1"
@@ -59,7 +60,7 @@ def build_rig(options: RigOptions) -> Rig:
     sensors += [_support("pose", Modality.POSE, POSE_RATE_HZ), _support("imu", Modality.IMU, IMU_RATE_HZ)]
     if options.gnss:
         sensors.append(_support("gnss", Modality.GNSS, GNSS_RATE_HZ))
-    return Rig(RIG_ID, REFERENCE, tuple(sensors), pose_required=True)
+    return Rig(RIG_ID, REFERENCE, tuple(sensors), Policy(pose_required=True))
 
 
 def shutter_delay_ns(yaw_deg: float, lidar_rate_hz: int) -> int:

@@ -36,7 +36,9 @@ def scene(drive: DriveId, revision: str, anchor_ns: int) -> dict[str, Any]:
         "complete": True,
         "missing": [],
         "quality_flags": [],
-        "lidars": [{"sensor": "lidar", "stamp_ns": anchor_ns, "offset_ns": 0, "residual_ns": 0, "points": b"\x01\x02"}],
+        "lidars": [
+            {"sensor": "lidar", "stamp_ns": anchor_ns, "offset_ns": 0, "residual_ns": 0, "sweep": 0, "points": b"\x01\x02"}
+        ],
         "cameras": [],
         "radars": [],
         "sources": [{"key": "k", "version_id": "v", "sha256": "s"}],

@@ -112,7 +112,8 @@ def points_entry(sensor: str, stamp_ns: int, anchor_ns: int, fields: list[dict[s
 
 def match(sensor: str, stamp_ns: int, anchor_ns: int) -> dict[str, Any]:
     """The match columns, for an expected delay of zero."""
-    return {"sensor": sensor, "stamp_ns": stamp_ns, "offset_ns": stamp_ns - anchor_ns, "residual_ns": stamp_ns - anchor_ns}
+    offset_ns = stamp_ns - anchor_ns
+    return {"sensor": sensor, "stamp_ns": stamp_ns, "offset_ns": offset_ns, "residual_ns": offset_ns, "sweep": 0}
 
 
 def scene(

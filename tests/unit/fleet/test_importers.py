@@ -233,7 +233,7 @@ def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Pa
     assert camera.ego_SE3_sensor.rotation[1, 2] > 0
     np.testing.assert_allclose(lidar.ego_SE3_sensor.apply(np.array([[0.0, 1.0, 0.0]])), [[1.6, -0.12, 0.25]], atol=1e-9)
     assert camera.intrinsics.distortion == (-0.18, 0.03, 0.001, 0.002, 0.0)
-    assert rig.reference == "lidar" and rig.publish_incomplete and not rig["radar"].sync.required
+    assert rig.reference == "lidar" and rig.policy.publish_incomplete and not rig["radar"].sync.required
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def edited(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 def test_a_document_is_read_with_its_defaults() -> None:
     rig = Rig.from_dict(DOCUMENT)
     lidar, camera = rig["lidar_top"], rig["cam_front"]
-    assert (rig.publish_incomplete, rig.pose_required, rig.pose_bracket_ns) == (True, False, 50_000_000)
+    assert (rig.policy.publish_incomplete, rig.policy.pose_required, rig.policy.pose_bracket_ns) == (True, False, 50_000_000)
     assert (lidar.modality, lidar.period_ns, lidar.sync.stamp) == (Modality.LIDAR, 100_000_000, Stamp.END)
     assert lidar.ego_SE3_sensor == SE3.from_wxyz((1.0, 0.0, 1.8), (1.0, 0.0, 0.0, 0.0))
     assert (lidar.sync.tolerance_ns, lidar.sync.warn_residual_ns) == (0, 0)  # a stated 0 is not a missing value

@@ -124,7 +124,8 @@ def test_points_keep_their_bytes_and_are_counted() -> None:
     assert columns.pop("points") in cdr
     names = [entry["name"] for entry in columns.pop("point_fields")]
     assert names == ["x", "y", "z", "intensity"]
-    assert columns == {"num_points": 4, "point_step": 13, "is_bigendian": False, "invalid_points": 1}
+    layout = {"point_layout": "rows", "reference_ns": None}
+    assert columns == {"num_points": 4, "point_step": 13, "is_bigendian": False, "invalid_points": 1} | layout
     assert frame.raw == b"", "a good frame is not held twice"
 
 

@@ -103,7 +103,7 @@ def test_a_pose_comes_from_the_two_samples_around_the_anchor_of_one_source(timel
     for scene, anchor_ns in enumerate(plan.anchors_ns.tolist()):
         before = max((sample for sample in samples if sample[0] <= anchor_ns), default=None)
         after = min((sample for sample in samples if sample[0] >= anchor_ns), default=None)
-        bracketed = before is not None and after is not None and after[0] - before[0] <= timeline.rig.pose_bracket_ns
+        bracketed = before is not None and after is not None and after[0] - before[0] <= timeline.rig.policy.pose_bracket_ns
         assert plan.pose_valid[scene] == bracketed
         if before is not None and after is not None and bracketed:
             assert plan.pose_frame_ids[scene].tolist() == [before[1], after[1]]

@@ -1,0 +1,77 @@
+"""What a rig asks of its scenes: which anchors, which frames, and which scenes are good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+DEFAULT_POSE_BRACKET_NS = 50_000_000
+
+
+class Matcher(StrEnum):
+    """How frames are chosen for an anchor.
+
+    `nearest`: promise P4. `approximate_time`: the sets that ROS `message_filters` would form, for comparison with it.
+    """
+
+    NEAREST = "nearest"
+    APPROXIMATE_TIME = "approximate_time"
+
+
+class FrameUse(StrEnum):
+    """Whether a frame may serve several anchors (`shared`) or the nearest of them alone (`exclusive`)."""
+
+    SHARED = "shared"
+    EXCLUSIVE = "exclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The `policy` of a `calibration.json`.
+
+    `publish_incomplete`: whether a scene that lacks a required sensor is gold (flagged) or quarantined.
+    `pose_required`: whether a scene without an interpolated ego pose is quarantined.
+    `pose_bracket_ns`: the widest gap between two pose samples that is still interpolated.
+    `keyframe_hz`: how many scenes a second at most, one in each cell of a half-open grid that begins at 1970-01-01; None
+    for a scene at every frame of the reference sensor.
+    `motion_compensation`: whether points are moved to the anchor's time, where they have times of their own.
+    """
+
+    publish_incomplete: bool = False
+    pose_required: bool = False
+    pose_bracket_ns: int = DEFAULT_POSE_BRACKET_NS
+    keyframe_hz: float | None = None
+    matcher: Matcher = Matcher.NEAREST
+    frame_use: FrameUse = FrameUse.SHARED
+    motion_compensation: bool = True
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read the `policy` object of a document that satisfies its JSON Schema; what it leaves out has its default."""
+        default = cls()
+        return cls(
+            publish_incomplete=document.get("publish_incomplete", default.publish_incomplete),
+            pose_required=document.get("pose_required", default.pose_required),
+            pose_bracket_ns=document.get("pose_bracket_ns", default.pose_bracket_ns),
+            keyframe_hz=document.get("keyframe_hz", default.keyframe_hz),
+            matcher=Matcher(document.get("matcher", default.matcher)),
+            frame_use=FrameUse(document.get("frame_use", default.frame_use)),
+            motion_compensation=document.get("motion_compensation", default.motion_compensation),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The `policy` object; `Policy.from_dict` reads it back to an equal policy."""
+        return {
+            "publish_incomplete": self.publish_incomplete,
+            "pose_required": self.pose_required,
+            "pose_bracket_ns": self.pose_bracket_ns,
+            "keyframe_hz": self.keyframe_hz,
+            "matcher": self.matcher.value,
+            "frame_use": self.frame_use.value,
+            "motion_compensation": self.motion_compensation,
+        }
+
+
+DEFAULT_POLICY = Policy()
