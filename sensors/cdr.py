@@ -14,6 +14,7 @@ Bytes = bytes | memoryview
 
 ENCAPSULATION_BYTES = 4
 BIG_ENDIAN, LITTLE_ENDIAN = 0, 1  # CDR_BE and CDR_LE; the other encapsulations (PL_CDR, XCDR2) are not used by ROS 2
+LARGEST_ALIGNMENT = 8
 LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
 
@@ -37,6 +38,28 @@ class CdrReader:
     def remaining(self) -> int:
         """Bytes behind the position."""
         return len(self._body) - self._at
+
+    @property
+    def position(self) -> int:
+        """Bytes before the position, the encapsulation not counted."""
+        return self._at
+
+    @property
+    def form(self) -> tuple[str, int]:
+        """Byte order, and how the position is aligned: equal values have equal bytes in equal forms."""
+        return self._order, self._at % LARGEST_ALIGNMENT
+
+    def since(self, position: int) -> bytes:
+        """The bytes from an earlier position to this one."""
+        return bytes(self._body[position : self._at])
+
+    def skip_if(self, expected: bytes) -> bool:
+        """Pass over the next bytes if they are these."""
+        end = self._at + len(expected)
+        if self._body[self._at : end] != expected:
+            return False
+        self._at = end
+        return True
 
     def u8(self, what: str) -> int:
         """An unsigned byte."""

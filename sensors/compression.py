@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import lz4.frame
 import zstandard
 
@@ -10,13 +12,20 @@ from sensors.errors import ContainerError, LimitError
 Bytes = bytes | memoryview
 
 MAX_RAW_BYTES = 256 * 1024 * 1024
+PIECE_BYTES = 128 * 1024
 MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024  # what the reference decoder accepts without being told otherwise
 
 
 def decompress(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: int = MAX_RAW_BYTES) -> bytes:
+    """As `uncompressed`, always as bytes: a copy of what is stored uncompressed in anything else."""
+    return bytes(uncompressed(chunk, compression, raw_bytes, max_raw_bytes))
+
+
+def uncompressed(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: int = MAX_RAW_BYTES) -> Bytes:
     """The `records` of a chunk: exactly `raw_bytes` bytes, from what is stored under `compression` ('', lz4 or zstd).
 
-    The sizes that the compressed frames claim are ignored: only `raw_bytes` bounds the output.
+    What is stored uncompressed is returned as it is, without a copy. The sizes that the compressed frames claim are
+    ignored: only `raw_bytes` bounds the output.
 
     Raises:
         LimitError: `raw_bytes` is negative or above `max_raw_bytes`.
@@ -25,8 +34,8 @@ def decompress(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: in
     if not 0 <= raw_bytes <= max_raw_bytes:
         raise LimitError(f"a chunk declares {raw_bytes} bytes uncompressed, the limit is {max_raw_bytes}")
     if compression == "":
-        raw = bytes(chunk) if len(chunk) == raw_bytes else b""
-        found = len(chunk)
+        raw: Bytes = chunk
+        found = len(raw)
     elif compression == "zstd":
         raw = _zstd(chunk, raw_bytes)
         found = len(raw)
@@ -41,6 +50,40 @@ def decompress(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: in
             f"a chunk ({compression or 'stored'}) declares {raw_bytes} bytes uncompressed but holds {found}{more}"
         )
     return raw
+
+
+def decompressed_prefix(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: int = MAX_RAW_BYTES) -> Bytes:
+    """What can be told of the first `raw_bytes` bytes of a chunk whose end is missing; nothing if that is nothing.
+
+    zstd and lz4 yield whole blocks of theirs (128 KiB and 64 KiB to 4 MiB), so up to one block more than the end is lost.
+    """
+    room = min(raw_bytes, max_raw_bytes)
+    if room <= 0:
+        return b""
+    if compression == "":
+        return chunk[:room]
+    if compression == "zstd":
+        return b"".join(_zstd_pieces(chunk, room))
+    if compression == "lz4":
+        try:
+            return _lz4(chunk, room - 1)
+        except ContainerError:
+            return b""  # the caller knows already that the chunk is damaged
+    return b""
+
+
+def _zstd_pieces(chunk: Bytes, room: int) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES)
+    with decompressor.stream_reader(chunk, read_across_frames=True) as reader:
+        while room > 0:
+            try:
+                piece = reader.read(min(room, PIECE_BYTES))
+            except zstandard.ZstdError:
+                return  # the end of what can be read: the caller knows already that the chunk is damaged
+            if not piece:
+                return
+            room -= len(piece)
+            yield piece
 
 
 def _zstd(chunk: Bytes, raw_bytes: int) -> bytes:

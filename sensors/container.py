@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from mcap.opcode import Opcode
 
-from sensors.compression import decompress
+from sensors.compression import Bytes, decompress, decompressed_prefix, uncompressed
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.mcap_records import (
     CRC_BYTES,
@@ -28,6 +28,7 @@ from sensors.mcap_records import (
     Origin,
     Registry,
     read_chunk_head,
+    records,
     unpack,
 )
 from sensors.source import Source
@@ -40,33 +41,37 @@ __all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress
 Found = StoredMessage | ContainerFault
 
 
-def scan(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Found]:
+def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
     """Every whole message of an MCAP file in file order, and every flaw where it was met.
 
     Reads once, from the current position on (which must be the file's first byte), without seeking; short reads are
-    fine. Memory is bounded by one chunk, stored and uncompressed. Chunk, data and summary checksums are checked where
-    the file has them (0 means that it has none). A chunk is whole or dropped: one that is cut, or fails its checksum,
-    yields a fault and no message. The number of messages is compared with the file's statistics if nothing else was
-    wrong. Never raises for what the bytes are; errors of `stream.read` pass through.
+    fine. Memory is bounded by two chunks as stored and one uncompressed, and by what the caller keeps: a message's `data`
+    is a view of its chunk. Chunk, data and summary checksums are checked where the file has them (0 means that it has none).
+    A chunk is whole or dropped: one that fails its checksum yields a fault and no message, and so does one that is cut,
+    unless `salvage` asks for the whole messages in it, marked as such and not covered by a checksum. The number of messages
+    is compared with the file's statistics if nothing else was wrong. Never raises for what the bytes are; errors of
+    `stream.read` pass through.
     """
-    return _Scan(stream, limits or Limits()).file()
+    return _Scan(stream, limits or Limits(), salvage).file()
 
 
 class _Place(NamedTuple):
-    """Where a chunk lies, and where in it the content of a message record begins."""
+    """Where a chunk lies."""
 
     chunk_offset: int
     chunk_bytes: int
     compression: str
     chunk_raw_bytes: int
-    record_at: int
+    salvaged: bool = False
 
 
 class _Scan:
-    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+    def __init__(self, stream: BinaryIO, limits: Limits, salvage: bool) -> None:
+        self._salvage = salvage
         self._source = Source(stream)
         self._limits = limits
         self._registry = Registry(limits.definitions, limits.name_bytes)
+        self._origins: dict[int, Origin] = {}
         self._undefined: set[int] = set()
         self._messages = 0
         self._faults = 0
@@ -109,14 +114,15 @@ class _Scan:
             yield self._fault(start, FaultKind.LIMIT, problem)
             self._source.skip(length)
             return
+        if opcode == Opcode.CHUNK:
+            yield from self._chunk_record(start, length)
+            return
         content = self._source.read(length)
         try:
             if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                 yield from self._definition(start, opcode, content)
             elif opcode == Opcode.MESSAGE:
                 yield from self._message(start, content)
-            elif opcode == Opcode.CHUNK:
-                yield from self._chunk(start, content)
             elif opcode == Opcode.DATA_END:
                 yield from self._data_end(start, content, crc_before)
             elif opcode == Opcode.STATISTICS:
@@ -139,36 +145,57 @@ class _Scan:
     def _message(self, start: int, content: bytes) -> Iterator[Found]:
         if self._in_summary:
             raise ContainerError("a message stands in the summary section")
-        at = start + RECORD_HEAD.size + MESSAGE_HEAD.size
         size = len(content) - MESSAGE_HEAD.size
-        yield from self._stored(start, memoryview(content), _Place(at, size, "", size, -MESSAGE_HEAD.size))
+        place = _Place(start + RECORD_HEAD.size + MESSAGE_HEAD.size, size, "", size)
+        yield from self._stored(start, memoryview(content), -MESSAGE_HEAD.size, place)
 
-    def _chunk(self, start: int, content: bytes) -> Iterator[Found]:
-        if self._in_summary:
-            raise ContainerError("a chunk stands in the summary section")
+    def _chunk_record(self, start: int, length: int) -> Iterator[Found]:
+        content_at = self._source.offset
+        content = self._source.view_up_to(length)
+        cut = len(content) < length
+        try:
+            if self._in_summary:
+                raise ContainerError("a chunk stands in the summary section")
+            if not cut:
+                yield from self._chunk(start, content)
+            elif self._salvage:
+                yield from self._cut_chunk(start, content)
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            if not cut:  # else the end of the file explains it
+                yield self._fault(start, FaultKind.CORRUPT, str(error))
+        if cut:
+            raise self._source.ended(length, content_at)
+
+    def _chunk(self, start: int, content: memoryview) -> Iterator[Found]:
         head = read_chunk_head(content)
-        stored = memoryview(content)[head.records_at : head.records_at + head.records_bytes]
-        raw = decompress(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
-        if head.raw_crc and zlib.crc32(raw) != head.raw_crc:
-            problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {zlib.crc32(raw):#010x}"
-            yield self._fault(start, FaultKind.CRC, problem)
-            return
+        stored = content[head.records_at : head.records_at + head.records_bytes]
+        raw = uncompressed(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
+        if head.raw_crc:
+            crc = zlib.crc32(raw)
+            if crc != head.raw_crc:
+                problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {crc:#010x}"
+                yield self._fault(start, FaultKind.CRC, problem)
+                return
         chunk_offset = start + RECORD_HEAD.size + head.records_at
-        yield from self._chunk_records(start, memoryview(raw), _Place(chunk_offset, len(stored), head.compression, len(raw), 0))
+        yield from self._chunk_records(start, raw, _Place(chunk_offset, len(stored), head.compression, len(raw)))
 
-    def _chunk_records(self, start: int, raw: memoryview, place: _Place) -> Iterator[Found]:
-        at = 0
-        while at < len(raw):
-            opcode, length = unpack("chunk's last", RECORD_HEAD, raw, at)
-            content_at = at + RECORD_HEAD.size
-            at = content_at + length
-            if opcode == 0 or at > len(raw):
-                raise ContainerError(f"a record (opcode {opcode:#04x}, {length} bytes) leaves its chunk of {len(raw)} bytes")
-            content = raw[content_at:at]
+    def _cut_chunk(self, start: int, content: memoryview) -> Iterator[Found]:
+        head = read_chunk_head(content, cut=True)
+        stored = content[head.records_at : head.records_at + head.records_bytes]
+        raw = decompressed_prefix(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
+        chunk_offset = start + RECORD_HEAD.size + head.records_at
+        place = _Place(chunk_offset, len(stored), head.compression, len(raw), salvaged=True)
+        yield from self._chunk_records(start, raw, place)
+
+    def _chunk_records(self, start: int, raw: Bytes, place: _Place) -> Iterator[Found]:
+        view = memoryview(raw)
+        for opcode, content_at, end in records(view, cut=place.salvaged):
             if opcode == Opcode.MESSAGE:
-                yield from self._stored(start, content, place._replace(record_at=content_at))
+                yield from self._stored(start, view[content_at:end], content_at, place)
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                yield from self._definition(start, opcode, content)
+                yield from self._definition(start, opcode, view[content_at:end])
 
     def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
         add = self._registry.add_schema if opcode == Opcode.SCHEMA else self._registry.add_channel
@@ -181,33 +208,36 @@ class _Scan:
         except ContainerError as error:
             yield self._fault(start, FaultKind.CORRUPT, str(error))
 
-    def _stored(self, start: int, content: memoryview, place: _Place) -> Iterator[Found]:
+    def _stored(self, start: int, content: memoryview, content_at: int, place: _Place) -> Iterator[Found]:
         channel_id, _, log_ns, _ = unpack("message", MESSAGE_HEAD, content)
         self._messages += 1
         if log_ns > MAX_STAMP_NS:
             problem = f"a message of channel {channel_id} was logged at {log_ns} ns, after the year 2096"
             yield self._fault(start, FaultKind.CORRUPT, problem)
             return
-        origin = Origin()
-        try:
-            origin = self._registry.origin(channel_id)
-        except ContainerError as error:
-            if channel_id not in self._undefined:
-                self._undefined.add(channel_id)
-                yield self._fault(start, FaultKind.CORRUPT, str(error))
+        origin = self._origins.get(channel_id)
+        if origin is None:
+            try:
+                origin = self._origins[channel_id] = self._registry.origin(channel_id)
+            except ContainerError as error:
+                origin = Origin()
+                if channel_id not in self._undefined:
+                    self._undefined.add(channel_id)
+                    yield self._fault(start, FaultKind.CORRUPT, str(error))
         data = content[MESSAGE_HEAD.size :]
         yield StoredMessage(
-            topic=origin.topic,
-            message_type=origin.message_type,
-            message_encoding=origin.message_encoding,
-            log_ns=log_ns,
-            chunk_offset=place.chunk_offset,
-            chunk_bytes=place.chunk_bytes,
-            compression=place.compression,
-            chunk_raw_bytes=place.chunk_raw_bytes,
-            message_offset=place.record_at + MESSAGE_HEAD.size,
-            message_bytes=len(data),
-            data=data,
+            origin.topic,
+            origin.message_type,
+            origin.message_encoding,
+            log_ns,
+            place.chunk_offset,
+            place.chunk_bytes,
+            place.compression,
+            place.chunk_raw_bytes,
+            content_at + MESSAGE_HEAD.size,
+            len(data),
+            data,
+            place.salvaged,
         )
 
     def _data_end(self, start: int, content: bytes, crc_before: int) -> Iterator[Found]:

@@ -2,7 +2,8 @@
 
     SensorDataError
     ├── RigError               the calibration file contradicts itself or its schema
-    ├── ContainerError         an MCAP container that cannot be walked
+    ├── ContainerError         a container (MCAP, bag) that cannot be walked
+    │   ├── UnknownKindError   it is no container that is read here
     │   ├── TruncatedError     it ends in the middle of a record
     │   └── LimitError         it claims a size beyond what we are willing to allocate
     └── DecodeError            a message whose payload does not decode
@@ -21,7 +22,11 @@ class RigError(SensorDataError):
 
 
 class ContainerError(SensorDataError):
-    """An MCAP container that cannot be walked from its first to its last byte."""
+    """A container (MCAP, bag) that cannot be walked from its first to its last byte."""
+
+
+class UnknownKindError(ContainerError):
+    """A file that is no container which is read here."""
 
 
 class TruncatedError(ContainerError):

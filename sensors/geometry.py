@@ -61,7 +61,12 @@ class SE3:
             ValueError: The rotation part is not orthonormal within 1e-3, or mirrors.
         """
         rotation = np.asarray(matrix, dtype=np.float64)[:3, :3]
-        if np.abs(rotation @ rotation.T - np.eye(3)).max() > UNIT_TOLERANCE or np.linalg.det(rotation) < 0:
+        # Of a larger part the products could overflow; NaN compares as False.
+        if (
+            not np.abs(rotation).max() <= 1 + UNIT_TOLERANCE
+            or np.abs(rotation @ rotation.T - np.eye(3)).max() > UNIT_TOLERANCE
+            or np.linalg.det(rotation) < 0
+        ):
             raise ValueError("the 3x3 part is no rotation")
         return cls.from_wxyz(np.asarray(matrix, dtype=np.float64)[:3, 3], _wxyz_of_matrix(rotation))
 

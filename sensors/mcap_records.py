@@ -6,7 +6,7 @@ Records may have grown new fields at their end (https://mcap.dev/spec): what fol
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TypeVar
@@ -15,6 +15,7 @@ from mcap.data_stream import ReadDataStream
 from mcap.exceptions import EndOfFile
 from mcap.records import Channel, Schema
 
+from sensors.compression import Bytes
 from sensors.errors import ContainerError, LimitError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -108,8 +109,8 @@ class Registry:
             raise LimitError(f"more than {self._max_entries} {what}s")
 
 
-def read_chunk_head(content: bytes) -> ChunkHead:
-    """The head of a Chunk record.
+def read_chunk_head(content: Bytes, *, cut: bool = False) -> ChunkHead:
+    """The head of a Chunk record; `cut`: the end of the file has taken some of the records, which is no error then.
 
     Raises:
         ContainerError: The content is shorter than its own lengths say, or the compression's name is no text.
@@ -120,16 +121,36 @@ def read_chunk_head(content: bytes) -> ChunkHead:
         raise ContainerError(f"a chunk's compression name takes {name_bytes} bytes, the limit is {LONGEST_COMPRESSION_NAME}")
     (records_bytes,) = unpack("chunk", _U64, content, name_end)
     records_at = name_end + _U64.size
-    if records_bytes > len(content) - records_at:
+    if records_bytes > len(content) - records_at and not cut:
         raise ContainerError(f"a chunk announces {records_bytes} bytes of records but has {len(content) - records_at}")
     try:
-        compression = content[_CHUNK_HEAD.size : name_end].decode()
+        compression = bytes(content[_CHUNK_HEAD.size : name_end]).decode()
     except UnicodeDecodeError as error:
         raise ContainerError(f"a chunk's compression name is no UTF-8: {error}") from error
-    return ChunkHead(raw_bytes, raw_crc, compression, records_at, records_bytes)
+    return ChunkHead(raw_bytes, raw_crc, compression, records_at, min(records_bytes, len(content) - records_at))
 
 
-def unpack(what: str, layout: struct.Struct, content: bytes | memoryview, at: int = 0) -> tuple[int, ...]:
+def records(raw: memoryview, *, cut: bool = False) -> Iterator[tuple[int, int, int]]:
+    """Opcode, start and end of the content of each record in a chunk; `cut`: the last one may lack its end, and is left out.
+
+    Raises:
+        ContainerError: A record has opcode 0, or leaves the chunk.
+    """
+    at, size = 0, len(raw)
+    while at < size:
+        if cut and at + RECORD_HEAD.size > size:
+            return
+        opcode, length = unpack("chunk's last", RECORD_HEAD, raw, at)
+        start = at + RECORD_HEAD.size
+        at = start + length
+        if cut and at > size:
+            return
+        if opcode == 0 or at > size:
+            raise ContainerError(f"a record (opcode {opcode:#04x}, {length} bytes) leaves its chunk of {size} bytes")
+        yield opcode, start, at
+
+
+def unpack(what: str, layout: struct.Struct, content: Bytes, at: int = 0) -> tuple[int, ...]:
     """The integers of `layout` at byte `at` of a record's content.
 
     Raises:

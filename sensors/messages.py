@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -94,6 +95,15 @@ def decode(message_type: str, cdr: Bytes) -> Decoded:
     return _DECODERS[message_type](cdr)
 
 
+def message_header(reader: CdrReader) -> tuple[int, str]:
+    """Stamp (ns) and frame of the `std_msgs/msg/Header` at the reader's position.
+
+    Raises:
+        DecodeError: The message ends before, or the stamp's nanoseconds exceed 999,999,999.
+    """
+    return _stamp_ns(reader), reader.string("frame_id")
+
+
 def decode_points(cdr: Bytes) -> PointCloud:
     """Decode a `sensor_msgs/msg/PointCloud2`, whose fields may lie in any order and byte order.
 
@@ -103,7 +113,7 @@ def decode_points(cdr: Bytes) -> PointCloud:
         DecodeError: The message is cut short, or its sizes contradict each other.
     """
     reader = CdrReader(cdr)
-    stamp_ns, frame_id = _header(reader)
+    stamp_ns, frame_id = message_header(reader)
     height, width = reader.u32("height"), reader.u32("width")
     fields = _fields(reader)
     is_bigendian = reader.boolean("is_bigendian")
@@ -138,7 +148,7 @@ def decode_image(cdr: Bytes) -> EncodedImage:
         DecodeError: The message is cut short, or the image is neither JPEG nor PNG.
     """
     reader = CdrReader(cdr)
-    stamp_ns, frame_id = _header(reader)
+    stamp_ns, frame_id = message_header(reader)
     name = reader.string("format")
     data = reader.byte_sequence("data")
     reader.finish()
@@ -152,7 +162,7 @@ def decode_pose(cdr: Bytes) -> PoseSample:
         DecodeError: The message is cut short, or the pose is not finite or its quaternion no unit quaternion.
     """
     reader = CdrReader(cdr)
-    stamp_ns, _ = _header(reader)
+    stamp_ns, _ = message_header(reader)
     reader.string("child_frame_id")
     x_m, y_m, z_m, qx, qy, qz, qw = reader.doubles(7, "pose")
     reader.skip_doubles(COVARIANCE_6X6 + 6 + COVARIANCE_6X6, "covariances and twist")
@@ -170,7 +180,7 @@ def decode_imu(cdr: Bytes) -> ImuSample:
         DecodeError: The message is cut short.
     """
     reader = CdrReader(cdr)
-    stamp_ns, _ = _header(reader)
+    stamp_ns, _ = message_header(reader)
     reader.skip_doubles(4 + COVARIANCE_3X3, "orientation")
     wx, wy, wz = reader.doubles(3, "angular velocity")
     reader.skip_doubles(COVARIANCE_3X3, "angular velocity covariance")
@@ -187,7 +197,7 @@ def decode_fix(cdr: Bytes) -> FixSample:
         DecodeError: The message is cut short.
     """
     reader = CdrReader(cdr)
-    stamp_ns, _ = _header(reader)
+    stamp_ns, _ = message_header(reader)
     status = reader.i8("status")
     reader.u16("service")
     latitude_deg, longitude_deg, altitude_m = reader.doubles(3, "position")
@@ -217,16 +227,29 @@ def _fields(reader: CdrReader) -> tuple[PointField, ...]:
     count = reader.u32("number of fields")
     if count > MAX_FIELDS:
         raise DecodeError(f"the cloud has {count} fields, the limit is {MAX_FIELDS}")
+    form = (count, *reader.form)
+    if form in _TABLES and reader.skip_if(_TABLES[form][0]):
+        return _TABLES[form][1]
+    start = reader.position
     fields = tuple(_field(reader) for _ in range(count))
     names = [field.name for field in fields]
     if len(set(names)) != len(names):
         raise DecodeError(f"the cloud has a field twice: {', '.join(names)}")
+    _TABLES[form] = (reader.since(start), fields)
     return fields
+
+
+# The table of fields that was read last, of each length and form: a sensor repeats it in every cloud.
+_TABLES: dict[tuple[int, str, int], tuple[bytes, tuple[PointField, ...]]] = {}
 
 
 def _field(reader: CdrReader) -> PointField:
     name = reader.string("field name")
-    offset, datatype, count = reader.u32("field offset"), reader.u8("field datatype"), reader.u32("field count")
+    return _point_field(name, reader.u32("field offset"), reader.u8("field datatype"), reader.u32("field count"))
+
+
+@lru_cache(maxsize=4096)  # the fields of one sensor's clouds are the same in each
+def _point_field(name: str, offset: int, datatype: int, count: int) -> PointField:
     if datatype not in Datatype.__members__.values():
         raise DecodeError(f"field {name!r} has datatype {datatype}; PointField knows 1 to 8")
     if count == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -11,13 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.errors import DecodeError
-from sensors.rig import NS_PER_S
+from sensors.point_times import float_times_ns, time_column
 from sensors.stamps import Nanoseconds
-
-TIME_FIELDS_NS = ("t", "time_stamp", "offset_time")  # integers: Ouster, Velodyne (nebula), Livox drivers
-TIME_FIELDS_S = ("t", "time", "timestamp")  # floats: Velodyne (velodyne_pointcloud), Hesai, Robosense drivers
-LONGEST_SWEEP_S = 10  # a larger time is not relative to the stamp but counted from the epoch
-MAX_TIME_S = 2.0**32  # nanoseconds of it, less any ROS stamp, stay in int64
 
 
 class Datatype(IntEnum):
@@ -124,43 +118,26 @@ class PointCloud:
     def time_offset_ns(self) -> Nanoseconds | None:
         """When each point was measured (N,), relative to `stamp_ns`; None if the cloud does not say.
 
-        Read from the first of: an integer field `t`, `time_stamp` or `offset_time` (nanoseconds), a float field `t`,
-        `time` or `timestamp` (seconds). Float seconds that are mostly above 10 s are taken as counted from the epoch,
-        and `stamp_ns` is subtracted. Points that have neither a position nor a usable time get 0.
+        Read from the first field that `sensors.point_times` knows. Points that have neither a position nor a usable time
+        get 0.
 
         Raises:
             DecodeError: A point with a position has a time that is not finite, or more than 10 s from the stamp (as
-                when it was taken from another clock).
+                when it was taken from another clock), or the field cannot hold such a time.
         """
-        for field in self._time_fields():
-            values = self._values(field)
-            if values.dtype.kind in "iu":
-                return values.astype(np.int64)
-            return self._from_seconds(field.name, values.astype(np.float64))
-        return None
+        field = self.time_field()
+        if field is None:
+            return None
+        values = self._values(field)
+        if values.dtype.kind in "iu":
+            return values.astype(np.int64)
+        return float_times_ns(field.name, values, ~self.invalid(), self.stamp_ns)
 
-    def _time_fields(self) -> Iterator[PointField]:
-        for names, kinds in ((TIME_FIELDS_NS, "iu"), (TIME_FIELDS_S, "f")):
-            for name in names:
-                yield from (f for f in self.fields if f.name == name and f.count == 1 and f.datatype.dtype.kind in kinds)
-
-    def _from_seconds(self, name: str, seconds: npt.NDArray[np.float64]) -> Nanoseconds:
-        placed = ~self.invalid()
-        finite = np.where(np.abs(seconds) <= MAX_TIME_S, seconds, 0.0)  # NaN compares as False
-        whole = np.floor(finite)
-        # The whole seconds are split off first: at epoch scale a product in float64 would be wrong by up to 128 ns.
-        offset_ns = whole.astype(np.int64) * NS_PER_S + np.rint((finite - whole) * NS_PER_S).astype(np.int64)
-        if placed.any() and np.median(np.abs(finite[placed])) > LONGEST_SWEEP_S:
-            offset_ns -= self.stamp_ns
-        usable = (np.abs(seconds) <= MAX_TIME_S) & (np.abs(offset_ns) <= LONGEST_SWEEP_S * NS_PER_S)
-        lost = placed & ~usable
-        if lost.any():
-            at, count = int(np.argmax(lost)), int(lost.sum())
-            raise DecodeError(
-                f"{count} of {self.num_points} points have a {name} more than {LONGEST_SWEEP_S} s from the stamp "
-                f"{self.stamp_ns} ns: point {at} says {seconds[at]} s"
-            )
-        return np.where(usable, offset_ns, 0)
+    def time_field(self) -> PointField | None:
+        """The column that says when each point was measured; None if there is none."""
+        single = [field for field in self.fields if field.count == 1]
+        position = time_column([field.name for field in single], [field.datatype.dtype.kind for field in single])
+        return None if position is None else single[position]
 
     def _values(self, field: PointField) -> npt.NDArray[Any]:
         native = field.datatype.dtype

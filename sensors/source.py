@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from typing import BinaryIO
 
 from sensors.errors import TruncatedError
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
+KEPT_BUFFERS = 2  # a consumer still holds the last message of a chunk when it asks for the next chunk
+
+
+class Buffers:
+    """Large buffers that are used again once nobody looks at them.
+
+    What a fresh buffer costs is the first touch of each of its pages, which is more than a checksum over it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[bytearray] = []
+
+    def take(self, size: int) -> bytearray:
+        """At least `size` bytes of any content, of which no view exists."""
+        for position, buffer in enumerate(self._kept):
+            if size <= len(buffer) <= 2 * size and _unseen(buffer):
+                return self._kept.pop(position)
+        return bytearray(size + size // 8)
+
+    def give(self, buffer: bytearray) -> None:
+        """Offer a buffer for later use; views of it may exist still."""
+        self._kept = [*self._kept[-(KEPT_BUFFERS - 1) :], buffer]
 
 
 class Source:
@@ -18,6 +41,9 @@ class Source:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        # RawIOBase has a readinto even where a subclass implements nothing but read.
+        self._reads_into = getattr(type(stream), "readinto", io.RawIOBase.readinto) is not io.RawIOBase.readinto
+        self._buffers = Buffers()
         self.offset = 0
         self.crc = 0
 
@@ -43,8 +69,26 @@ class Source:
         start = self.offset
         data = self.read_up_to(count)
         if len(data) != count:
-            raise TruncatedError(f"{count} bytes were announced at offset {start}, but the file ends at {self.offset}")
+            raise self.ended(count, start)
         return data
+
+    def view_up_to(self, count: int) -> memoryview:
+        """As `read_up_to`, a read-only view of memory that is used again when no view of it is left."""
+        buffer = self._buffers.take(min(count, BLOCK_BYTES))
+        size = 0
+        while size < count:
+            if size == len(buffer):
+                buffer.extend(bytes(min(count - size, size)))
+            with memoryview(buffer) as whole, whole[size:count] as room:
+                arrived = self._fill(room)
+                self.crc = zlib.crc32(room[:arrived], self.crc)
+            if not arrived:
+                break
+            size += arrived
+            self.offset += arrived
+        view = memoryview(buffer).toreadonly()[:size]
+        self._buffers.give(buffer)
+        return view
 
     def skip(self, count: int) -> None:
         """Read `count` bytes and forget them.
@@ -55,14 +99,36 @@ class Source:
         start, end = self.offset, self.offset + count
         while self.offset < end:
             if not self._next(end - self.offset):
-                raise TruncatedError(f"{count} bytes were announced at offset {start}, but the file ends at {self.offset}")
+                raise self.ended(count, start)
 
     def reset_crc(self) -> None:
         """Begin a new checksum with the next byte."""
         self.crc = 0
+
+    def ended(self, count: int, start: int) -> TruncatedError:
+        """The error of a stream that has ended before `count` bytes from `start` on."""
+        return TruncatedError(f"{count} bytes were announced at offset {start}, but the file ends at {self.offset}")
+
+    def _fill(self, room: memoryview) -> int:
+        if not self._reads_into:
+            block = self._stream.read(len(room))
+            room[: len(block)] = block
+            return len(block)
+        arrived: int | None = self._stream.readinto(room)  # type: ignore[attr-defined]
+        return arrived or 0
 
     def _next(self, count: int) -> bytes:
         block = self._stream.read(min(count, BLOCK_BYTES)) if count else b""
         self.offset += len(block)
         self.crc = zlib.crc32(block, self.crc)
         return block
+
+
+def _unseen(buffer: bytearray) -> bool:
+    """Whether no memoryview of the buffer exists: one that does forbids to change its size."""
+    try:
+        buffer.append(0)
+    except BufferError:
+        return False
+    buffer.pop()
+    return True

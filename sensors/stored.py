@@ -46,7 +46,8 @@ class StoredMessage:
     The bytes [chunk_offset, chunk_offset + chunk_bytes) of the file, decompressed to `chunk_raw_bytes` bytes, hold the
     message at [message_offset, message_offset + message_bytes). A message outside of any chunk is its own chunk, with
     compression '' and message_offset 0. `log_ns` is the recorder's time. `data` (read-only) keeps the whole chunk alive.
-    `topic`, `message_type` and `message_encoding` are '' where the file does not define the channel.
+    `topic`, `message_type` and `message_encoding` are '' where the file does not define the channel. `salvaged`: the message
+    comes from a chunk that the file's end has cut; its place leads to nothing that can be fetched and checked.
     """
 
     topic: str
@@ -60,3 +61,4 @@ class StoredMessage:
     message_offset: int
     message_bytes: int
     data: memoryview
+    salvaged: bool = False

@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
-from mcap.writer import CompressionType, Writer
+from mcap.writer import CompressionType, IndexType, Writer
 
 from sensors.container import ContainerFault, FaultKind, Limits, StoredMessage, decompress, scan
 
@@ -116,6 +116,38 @@ def test_reads_what_the_writer_wrote(chunked: bool, compression: CompressionType
     assert [found.topic for found in messages] == ["/one", "/two", "/one", "/two", "/one"]
     assert {(found.message_type, found.message_encoding) for found in messages} == {("sensor_msgs/msg/Imu", "cdr")}
     assert all(found.data.readonly for found in messages)
+
+
+@pytest.mark.parametrize(("chunked", "compression"), VARIANTS)
+@pytest.mark.parametrize("summary", [True, False])
+@pytest.mark.parametrize("crcs", [True, False])
+def test_neither_index_nor_summary_nor_checksums_are_needed(
+    chunked: bool, compression: CompressionType, summary: bool, crcs: bool
+) -> None:
+    stream = io.BytesIO()
+    writer = Writer(
+        stream,
+        chunk_size=60,
+        compression=compression,
+        use_chunking=chunked,
+        index_types=IndexType.ALL if summary else IndexType.NONE,
+        repeat_channels=summary,
+        repeat_schemas=summary,
+        use_statistics=summary,
+        use_summary_offsets=summary,
+        enable_crcs=crcs,
+        enable_data_crcs=crcs,
+    )
+    writer.start(profile="ros2", library="test")
+    topic = writer.register_channel("/t", "cdr", writer.register_schema("a/msg/B", "ros2msg", b""))
+    for number, payload in enumerate(PAYLOADS):
+        writer.add_message(topic, EPOCH_NS + number, payload, EPOCH_NS)
+    writer.finish()  # type: ignore[no-untyped-call]
+    messages, faults = split(stream.getvalue())
+    assert faults == []
+    assert [(bytes(found.data), found.topic, found.message_type) for found in messages] == [
+        (p, "/t", "a/msg/B") for p in PAYLOADS
+    ]
 
 
 @pytest.mark.parametrize(("chunked", "compression"), VARIANTS)

@@ -381,3 +381,19 @@ def test_message_definitions_describe_the_bytes(message_type: str) -> None:
 def test_encoders_refuse_what_would_not_decode(call: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         call()
+
+
+TABLES = st.lists(
+    st.tuples(st.sampled_from(("x", "y", "ring", "intensity")), st.integers(0, 3), st.sampled_from(list(Datatype))),
+    max_size=3,
+    unique_by=lambda field: field[0],
+)
+
+
+@given(st.lists(st.tuples(TABLES, st.sampled_from(("", "a", "lidar"))), min_size=2, max_size=8))
+def test_a_remembered_table_of_fields_is_that_of_the_message(clouds: list[tuple[list[tuple[str, int, Datatype]], str]]) -> None:
+    for table, frame_id in clouds:
+        fields = tuple(PointField(name, offset, datatype) for name, offset, datatype in table)
+        step = max((field.offset + field.size for field in fields), default=1)
+        found = decode_points(encode_points(1, frame_id, fields, bytes(2 * step), point_step=step))
+        assert (found.fields, found.num_points, found.frame_id) == (fields, 2, frame_id)
