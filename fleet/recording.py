@@ -10,6 +10,7 @@ Format: https://mcap.dev/spec, profile `ros2` (https://mcap.dev/spec/registry).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -43,42 +44,75 @@ class Stream:
     definition: str | None = None
 
 
-def write_stream(folder: Path, stream: Stream, frames: Iterable[Frame], segment_ns: int | None = None) -> tuple[Path, ...]:
+def write_stream(
+    folder: Path,
+    stream: Stream,
+    frames: Iterable[Frame],
+    segment_ns: int | None = None,
+    compression: CompressionType | None = None,
+) -> tuple[Path, ...]:
     """Write the frames of one sensor under the drive folder and return the files, in order.
 
     A file is named by the stamp of its first frame. A new one begins with the first frame that is `segment_ns` or more
-    after that; None keeps all in one. No frames make no file.
+    after that; None keeps all in one. No frames make no file. `compression` of chunks; None is what suits the modality.
 
     Raises:
         FleetError: Two files of the sensor would have the same name.
 
     """
-    paths: list[Path] = []
-    writer: _ObjectWriter | None = None
-    try:
+    with closing(StreamWriter(folder, stream, segment_ns, compression)) as writer:
         for frame in frames:
-            if writer is None or (segment_ns is not None and frame.stamp_ns - writer.start_ns >= segment_ns):
-                if writer is not None:
-                    writer.finish()
-                writer = _ObjectWriter(folder, stream, frame.stamp_ns)
-                paths.append(writer.path)
             writer.add(frame)
-        if writer is not None:
+        return writer.finish()
+
+
+class StreamWriter:
+    """As `write_stream`, for frames of several sensors that come mixed: one writer a sensor, each holding one open chunk."""
+
+    def __init__(
+        self, folder: Path, stream: Stream, segment_ns: int | None = None, compression: CompressionType | None = None
+    ) -> None:
+        self._folder, self._stream, self._segment_ns, self._compression = folder, stream, segment_ns, compression
+        self._paths: list[Path] = []
+        self._writer: _ObjectWriter | None = None
+
+    def add(self, frame: Frame) -> None:
+        """Write one frame.
+
+        Raises:
+            FleetError: Its file exists already.
+
+        """
+        writer = self._writer
+        if writer is not None and self._segment_ns is not None and frame.stamp_ns - writer.start_ns >= self._segment_ns:
             writer.finish()
-    finally:
-        if writer is not None:
-            writer.close()
-    return tuple(paths)
+            writer = None
+        if writer is None:
+            writer = self._writer = _ObjectWriter(self._folder, self._stream, frame.stamp_ns, self._compression)
+            self._paths.append(writer.path)
+        writer.add(frame)
+
+    def finish(self) -> tuple[Path, ...]:
+        """Complete the last file and return all, in order."""
+        if self._writer is not None:
+            self._writer.finish()
+        return tuple(self._paths)
+
+    def close(self) -> None:
+        """Let go of the open file, complete or not."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 class _ObjectWriter:
-    def __init__(self, folder: Path, stream: Stream, start_ns: int) -> None:
+    def __init__(self, folder: Path, stream: Stream, start_ns: int, compression: CompressionType | None) -> None:
         self.start_ns = start_ns
         self.path = folder / stream.modality.value / stream.sensor / f"{start_ns:019d}.mcap"
         self._sequence = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._create()
-        compression = CompressionType.NONE if stream.modality is Modality.CAMERA else CompressionType.ZSTD
+        if compression is None:
+            compression = CompressionType.NONE if stream.modality is Modality.CAMERA else CompressionType.ZSTD
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=compression, enable_data_crcs=True)
         self._writer.start(profile=MCAP_PROFILE, library=LIBRARY)
         definition = message_definition(stream.message_type) if stream.definition is None else stream.definition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,26 +58,49 @@ def generate(
     epilog="Example:  `scenelake drive import pandaset data/pandaset_002 /tmp/pandaset --vehicle pandar --drive city-002`",
 )
 def import_(
-    format_name: Annotated[str, typer.Argument(metavar="FORMAT", help="`pandaset` or `radiate`.")],
-    src: Annotated[Path, typer.Argument(metavar="SRC", help="Folder of the dataset.")],
+    format_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT", help="`argoverse2`, `dgp`, `nuscenes`, `pandaset`, `radiate`, or `recording` (MCAP, bag)."
+        ),
+    ],
+    src: Annotated[Path, typer.Argument(metavar="SRC", help="Folder of the dataset, or a recording.")],
     out: NewFolder,
     vehicle: VehicleOption = "imported",
     drive: Annotated[
         str | None, typer.Option("--drive", metavar="ID", help="Id of the drive; the format's name by default.")
     ] = None,
+    scene: Annotated[
+        str | None,
+        typer.Option("--scene", metavar="NAME", help="`nuscenes`: name or token of the scene; the first by default."),
+    ] = None,
+    rig: Annotated[
+        Path | None,
+        typer.Option("--rig", metavar="FILE", help="`recording`: a calibration.json that gives each sensor its `topic`."),
+    ] = None,
 ) -> None:
-    """Write a public dataset as a drive folder in the landing layout. Payloads stay as they are, stamps stay exact.
+    """Write a public dataset or a recording as a drive folder in the landing layout. Payloads and stamps stay exact.
 
     What the source lacks (a calibration, a radar) is said and not invented; what is odd in it is reported and not
     repaired.
     """
-    from fleet.importers.registry import IMPORTERS
+    from cli.timeline import read_rig
+    from fleet.importers.registry import IMPORTERS, RIG_IMPORTERS, SCENE_IMPORTERS
 
     if format_name not in IMPORTERS:
         raise typer.BadParameter(f"{format_name!r} is none of {', '.join(IMPORTERS)}", param_hint="FORMAT")
+    importer = IMPORTERS[format_name]
+    if scene is not None:
+        if format_name not in SCENE_IMPORTERS:
+            raise typer.BadParameter(f"{format_name} has no scenes to choose from", param_hint="--scene")
+        importer = partial(SCENE_IMPORTERS[format_name], scene=scene)
+    if rig is not None:
+        if format_name not in RIG_IMPORTERS:
+            raise typer.BadParameter(f"{format_name} brings its own rig", param_hint="--rig")
+        importer = partial(RIG_IMPORTERS[format_name], rig=read_rig(rig))
     identity = drive_id(vehicle, drive or format_name)
     with console.progress() as bars:
-        result = IMPORTERS[format_name](src, out, identity.vehicle_id, identity.drive_id, bars)
+        result = importer(src, out, identity.vehicle_id, identity.drive_id, bars)
     _tell_folder(result.folder)
     for note in result.findings:
         console.say(f"note: {note}")

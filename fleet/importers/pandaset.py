@@ -25,6 +25,7 @@ What is stated here, because the source leaves it to the reader:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ import pyarrow.parquet as pq
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
+from fleet.importers.clock_findings import clock_findings
 from fleet.importers.pandaset_rig import NAME, Camera, build_rig, mounting_spread_m, mountings, read_camera, read_poses
 from fleet.importers.pandaset_track import PoseTrack
 from fleet.importers.source import (
@@ -47,7 +49,7 @@ from fleet.importers.source import (
     counted,
     exact_ns,
     read_bounded,
-    read_json,
+    read_list,
     refuse_pickles,
 )
 from fleet.progress import Progress, silent
@@ -71,12 +73,16 @@ POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("t", "<i4"), ("inte
 
 @dataclass(slots=True)
 class _Spans:
-    """Earliest and latest `t` of each lidar in the first sweep and over all; points in all, and those without bracket."""
+    """Earliest and latest `t` of each lidar in the first sweep and over all; points in all, and those without bracket.
+
+    `step_ns`: what all times within a sweep differ by multiples of.
+    """
 
     first_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
     widest_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
     points: int = 0
     unbracketed: int = 0
+    step_ns: int = 0
 
     def see(self, lidar_id: int, low_ns: int, high_ns: int) -> None:
         self.first_ns.setdefault(lidar_id, (low_ns, high_ns))
@@ -91,7 +97,7 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     refuse_pickles(src / "lidar", HOW_TO_CONVERT)
     findings: list[str] = []
     track = _track(src / "lidar", findings)
-    cameras = [read_camera(folder) for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
+    cameras = [read_camera(folder, findings) for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
     if not cameras:
         raise SourceError(f"{src / 'camera'} holds no *_camera folder; is this the folder of one PandaSet sequence?")
     claim(out)
@@ -110,7 +116,7 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
 
 
 def _track(folder: Path, findings: list[str]) -> PoseTrack:
-    stamps_ns = [exact_ns(value) for value in read_json(folder / "timestamps.json")]
+    stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
     poses = read_poses(folder / "poses.json")
     files = {path.stem: path for path in folder.glob("*.parquet")}
     if len(stamps_ns) != len(poses) or len(stamps_ns) > MAX_FRAMES:
@@ -125,6 +131,7 @@ def _track(folder: Path, findings: list[str]) -> PoseTrack:
     extra = sorted(set(files) - {f"{index:02d}" for index in range(len(stamps_ns))})
     if extra:
         findings.append(f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
+    findings += clock_findings(NAME, stamps_ns)
     return PoseTrack(tuple(stamps_ns), tuple(poses))
 
 
@@ -135,6 +142,7 @@ def _sweeps(folder: Path, track: PoseTrack, spans: _Spans) -> Iterator[Frame]:
             points, unbracketed = _ego_points(path, track, index)
             spans.points += len(points)
             spans.unbracketed += unbracketed
+            spans.step_ns = math.gcd(spans.step_ns, int(np.gcd.reduce(np.diff(np.unique(points["t"])), initial=0)))
             for lidar_id in np.unique(points["lidar_id"]):
                 t_ns = points["t"][points["lidar_id"] == lidar_id]
                 spans.see(int(lidar_id), int(t_ns.min()), int(t_ns.max()))
@@ -172,8 +180,10 @@ def _columns(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
 
 def _images(camera: Camera) -> Iterator[Frame]:
     for index, stamp_ns in enumerate(camera.stamps_ns):
-        data = read_bounded(camera.folder / f"{index:02d}.jpg", MAX_IMAGE_BYTES)
-        yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
+        path = camera.folder / f"{index:02d}.jpg"
+        if path.is_file():
+            data = read_bounded(path, MAX_IMAGE_BYTES)
+            yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
 
 
 def _poses(track: PoseTrack) -> Iterator[Frame]:
@@ -185,7 +195,7 @@ def _fixes(folder: Path, findings: list[str]) -> Iterator[Frame]:
     if not (folder / "gps.json").is_file():
         findings.append("gnss: the source has no meta/gps.json")
         return
-    rows, stamps = read_json(folder / "gps.json"), read_json(folder / "timestamps.json")
+    rows, stamps = read_list(folder / "gps.json"), read_list(folder / "timestamps.json")
     if len(rows) != len(stamps):
         raise SourceError(f"{folder} has {len(rows)} positions and {len(stamps)} stamps; there must be one of each per frame")
     findings.append("gnss: xvel and yvel of meta/gps.json have no place in NavSatFix and are left out")
@@ -202,7 +212,9 @@ def _stated(track: PoseTrack, cameras: list[Camera], spans: _Spans) -> list[str]
         "ground; the lidars' own place is not in the source, ego_SE3_lidar is the identity",
         "lidar: points moved from the world frame into the ego frame at their own time; "
         f"{spans.unbracketed} of {spans.points} lie outside of the poses and took their frame's pose",
-        "lidar: the stamp is the end of lidar 0's sweep; point times `t` are int32 ns relative to it",
+        "lidar: so the points are where they were measured, not motion-compensated (declared as not compensated)",
+        "lidar: the stamp is the end of lidar 0's sweep; point times `t` are int32 ns relative to it, "
+        f"in steps of {spans.step_ns} ns: the source has them as float seconds",
     ]
     for lidar_id, (low, high) in sorted(spans.first_ns.items()):
         wide_low, wide_high = spans.widest_ns[lidar_id]
@@ -213,7 +225,12 @@ def _stated(track: PoseTrack, cameras: list[Camera], spans: _Spans) -> list[str]
     for camera in cameras:
         delay_ns, spread_m = camera.delay_ns(track), mounting_spread_m(track, camera)
         mounting = "mounting seen once" if spread_m is None else f"mounting from poses varies by {spread_m * 1e3:.1f} mm"
-        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms after the lidar stamp (median, declared as its delay); {mounting}")
+        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp (median, declared as its delay); {mounting}")
+        if wrong := camera.mispaired(track):
+            found.append(
+                f"{camera.name}: the nearest stamp alone would give {wrong} of {len(track.stamps_ns)} sweeps another one's "
+                "image; with its delay declared, equal numbers match"
+            )
     found.append("cameras: which instant of the exposure a stamp means is not stated by the source; taken as its middle")
     found.append("log time: the source has no record times; they equal the stamps")
     return found

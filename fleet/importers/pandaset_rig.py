@@ -9,11 +9,14 @@ import numpy as np
 from PIL import Image
 
 from fleet.errors import SourceError
+from fleet.importers.clock_findings import clock_findings, named
 from fleet.importers.pandaset_track import POSE_BRACKET_NS, PoseTrack
-from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json
+from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json, read_list
 from sensors.geometry import SE3
+from sensors.match import match_nearest
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.stamps import MAX_DURATION_NS
 
 NAME = "lidar"
 RATE_HZ = 10.0
@@ -33,6 +36,11 @@ class Camera:
         """Median of this camera's stamp minus that of the lidar frame with the same number."""
         return median_ns([mine - lidar for mine, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
 
+    def mispaired(self, track: PoseTrack) -> int:
+        """How many sweeps would get an image with another number if the nearest stamp alone decided."""
+        nearest = match_nearest(track.stamps_ns, sorted(self.stamps_ns), 0, MAX_DURATION_NS).index
+        return sum(int(image) != sweep for sweep, image in enumerate(nearest))
+
 
 def read_poses(path: Path) -> list[SE3]:
     """A list of {position{x,y,z}, heading{w,x,y,z}} as transforms from the sensor to the world frame.
@@ -42,7 +50,7 @@ def read_poses(path: Path) -> list[SE3]:
 
     """
     poses = []
-    for index, entry in enumerate(read_json(path)):
+    for index, entry in enumerate(read_list(path)):
         try:
             position = [float(entry["position"][axis]) for axis in "xyz"]
             poses.append(SE3.from_wxyz(position, [float(entry["heading"][part]) for part in "wxyz"]))
@@ -51,29 +59,39 @@ def read_poses(path: Path) -> list[SE3]:
     return poses
 
 
-def read_camera(folder: Path) -> Camera:
-    """Read a camera folder; images are looked at for their size only.
+def read_camera(folder: Path, findings: list[str]) -> Camera:
+    """Read a camera folder; images are looked at for their size only. An image that is not there is a finding.
 
     Raises:
-        SourceError: Stamps, poses and images do not agree in number, or a file is missing or not what it should be.
+        SourceError: Stamps and poses do not agree in number, there is no image, or a file is not what it should be.
 
     """
-    stamps_ns = [exact_ns(value) for value in read_json(folder / "timestamps.json")]
+    stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
     poses = read_poses(folder / "poses.json")
-    images = len(list(folder.glob("*.jpg")))
-    if not len(stamps_ns) == len(poses) == images or not 0 < images <= MAX_FRAMES:
+    images = {path.stem for path in folder.glob("*.jpg")}
+    if len(stamps_ns) != len(poses) or not images or not 0 < len(stamps_ns) <= MAX_FRAMES:
         raise SourceError(
-            f"{folder} has {images} images, {len(stamps_ns)} stamps and {len(poses)} poses; there must be one of each per frame"
+            f"{folder} has {len(images)} images, {len(stamps_ns)} stamps and {len(poses)} poses; "
+            "there must be one of each per frame"
         )
+    name = f"camera_{folder.name.removesuffix('_camera')}"
+    expected = [f"{index:02d}" for index in range(len(stamps_ns))]
+    present = [stem for stem in expected if stem in images]
+    if not present:
+        raise SourceError(f"{folder} holds no image such as 00.jpg")
+    if missing := [stem for stem in expected if stem not in images]:
+        findings.append(f"{name}: {len(missing)} of {len(expected)} stamps have no image and are left out: {named(missing)}")
+    if extra := sorted(images - set(expected)):
+        findings.append(f"{name}: {len(extra)} images have no stamp and are left out: {named(extra)}")
     lens = read_json(folder / "intrinsics.json")
     try:
-        with Image.open(folder / "00.jpg", formats=("JPEG",)) as image:
+        with Image.open(folder / f"{present[0]}.jpg", formats=("JPEG",)) as image:
             width_px, height_px = image.size
         fx_px, fy_px, cx_px, cy_px = (float(lens[name]) for name in ("fx", "fy", "cx", "cy"))
         intrinsics = Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px)
     except (LookupError, TypeError, ValueError, OSError) as error:
-        raise SourceError(f"{folder}: intrinsics.json or 00.jpg cannot be used: {error}") from error
-    name = f"camera_{folder.name.removesuffix('_camera')}"
+        raise SourceError(f"{folder}: intrinsics.json or {present[0]}.jpg cannot be used: {error}") from error
+    findings += clock_findings(name, stamps_ns)
     return Camera(name, folder, tuple(stamps_ns), tuple(poses), intrinsics)
 
 

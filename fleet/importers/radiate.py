@@ -19,7 +19,7 @@ What is stated here, because the source leaves it to the reader:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ import numpy as np
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
+from fleet.importers.clock_findings import mean_hz, overlap_findings
 from fleet.importers.radiate_index import Index, read_index
-from fleet.importers.radiate_motion import read_motion, write_motion
+from fleet.importers.radiate_motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate_rig import CAMERAS, LIDAR, RADAR, build_rig
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded, read_text_lines
 from fleet.progress import Progress, silent
@@ -38,18 +39,22 @@ from lake.landing import DriveId
 from sensors.encode import encode_image, encode_points
 from sensors.messages import IMAGE, POINT_CLOUD
 from sensors.points import point_fields
-from sensors.rig import Modality
+from sensors.rig import Modality, Rig
 
 RECORDER = "scenelake-import-radiate"
 RECORDER_VERSION = "1"
 MAX_POINTS = 1_000_000
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1"), ("ring", "u1")])
 
+SOURCES = {RADAR: "Navtech_Polar", LIDAR: "velo_lidar"} | {name: folder for name, (folder, _) in CAMERAS.items()}
+
 STATED = (
     "ego: the radar's frame (x right, y forward, z up); calibration angles read as degrees, its translations as metres in "
     "that frame, which the source does not state",
     "stamps: which instant they mean is not stated by the source; taken as the end of each measurement",
-    "lidar: no per-point time, so motion within the sweep cannot be compensated",
+    "lidar: no per-point time, so motion within the sweep cannot be compensated, and the source does not say that it is "
+    "(declared as not compensated)",
+    "radar: the polar image has no time of its own for each azimuth; a turn takes a quarter of a second",
     "delays: the sensors run free of each other; expected delays are declared as 0",
     "log time: the source has no record times; they equal the stamps",
     "Navtech_Cartesian: drawn from the polar image, not imported",
@@ -74,11 +79,26 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     write_motion(out, motion)
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
-    others_end_ns = max(index.frames[-1].stamp_ns for index in (radar, lidar, *cameras.values()) if index.frames)
-    if motion and motion[0].stamp_ns > others_end_ns:
-        late_s = (motion[0].stamp_ns - others_end_ns) / 1e9
-        findings.append(f"GPS_IMU_Twist: begins {late_s:.1f} s after the last frame of any other sensor: no frame has a pose")
+    streams = {RADAR: radar, LIDAR: lidar, **cameras}
+    findings += _timing(rig, {name: [frame.stamp_ns for frame in index.frames] for name, index in streams.items()})
+    findings += _pose_apart(motion, max(index.frames[-1].stamp_ns for index in streams.values()))
     return ImportResult(DriveFolder.load(out), (*findings, *STATED))
+
+
+def _timing(rig: Rig, streams: Mapping[str, list[int]]) -> list[str]:
+    found = overlap_findings({SOURCES[name]: stamps_ns for name, stamps_ns in streams.items()})
+    for name, stamps_ns in streams.items():
+        measured_hz = mean_hz(stamps_ns)
+        if measured_hz is not None:
+            found.append(f"{SOURCES[name]}: declared {rig[name].rate_hz:g} Hz, measured {measured_hz:.2f} Hz")
+    return found
+
+
+def _pose_apart(motion: list[MotionSample], others_end_ns: int) -> list[str]:
+    if not motion or motion[0].stamp_ns <= others_end_ns:
+        return []
+    late_s = (motion[0].stamp_ns - others_end_ns) / 1e9
+    return [f"GPS_IMU_Twist: begins {late_s:.1f} s after the last frame of any other sensor: no frame has a pose"]
 
 
 def _write(out: Path, stream: Stream, frames: Iterator[Frame], total: int, progress: Progress) -> None:
@@ -102,11 +122,17 @@ def _points(path: Path) -> np.ndarray[Any, np.dtype[np.void]]:
     if len(lines) > MAX_POINTS:
         raise SourceError(f"{path} has {len(lines)} points, the limit is {MAX_POINTS}")
     try:
-        table = np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64) if lines else np.empty((0, 5))
+        table = (
+            np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64, comments=None)
+            if any(map(str.strip, lines))
+            else np.empty((0, 5))
+        )
     except ValueError as error:
         raise SourceError(f"{path} is no table of numbers: {error}") from error
     if table.shape[1] != 5:
         raise SourceError(f"{path} has {table.shape[1]} columns instead of x, y, z, intensity, ring")
+    if np.abs(table[:, :3]).max(initial=0.0) > np.finfo(np.float32).max:
+        raise SourceError(f"{path} has a coordinate beyond float32, which the points are stored as")
     whole = table[:, 3:]
     if ((whole < 0) | (whole > 255) | (whole != np.floor(whole))).any():
         raise SourceError(f"{path}: intensity and ring must be whole numbers from 0 to 255")

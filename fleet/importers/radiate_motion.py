@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def read_motion(src: Path, findings: list[str]) -> list[MotionSample]:
                 _numbers(row.path, lines, ACCELERATION_LINE, 3),
             )
         )
+    if repeated := _repeated(samples):
+        findings.append(f"{NAME}: {repeated} of {len(samples)} samples repeat stamp and position of the one before; kept")
     findings.append(f"{NAME}: units of gyroscope and accelerometer are not stated; taken as rad/s and m/s² without gravity")
     findings.append(f"{NAME}: the pose is the position in metres from the first one, and the quaternion as it is")
     return samples
@@ -80,6 +83,13 @@ def write_motion(out: Path, samples: list[MotionSample]) -> None:
     write_stream(out, Stream("gnss", Modality.GNSS, FIX), fixes)
     write_stream(out, Stream("imu", Modality.IMU, IMU), inertial)
     write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), poses)
+
+
+def _repeated(samples: list[MotionSample]) -> int:
+    return sum(
+        before.stamp_ns == after.stamp_ns and np.array_equal(before.position, after.position)
+        for before, after in itertools.pairwise(samples)
+    )
 
 
 def _numbers(path: Path, lines: list[str], line: int, count: int) -> Floats:

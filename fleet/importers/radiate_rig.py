@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ def build_rig(path: Path) -> Rig:
         document = yaml.safe_load(read_bounded(path, MAX_YAML_BYTES))
         lidar = _rigid(document["lidar_calib"], np.eye(3))
         cameras = [_camera(name, document[entry]) for name, (_, entry) in CAMERAS.items()]
-    except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, ArithmeticError, RecursionError, LookupError, TypeError, ValueError) as error:
         raise SourceError(f"{path} is no RADIATE calibration: {error!r}") from error
     sensors = [
         Sensor(LIDAR, Modality.LIDAR, LIDAR_HZ, _sync(LIDAR_HZ, required=True), lidar),
@@ -53,8 +55,8 @@ def build_rig(path: Path) -> Rig:
 
 def _camera(name: str, entry: dict[str, Any]) -> Sensor:
     width_px, height_px = (int(value) for value in entry["res"])
-    fx_px, fy_px, cx_px, cy_px = (float(entry[key]) for key in ("fx", "fy", "cx", "cy"))
-    distortion = tuple(float(entry[key]) for key in ("k1", "k2", "p1", "p2", "k3"))
+    fx_px, fy_px, cx_px, cy_px = _finite(entry[key] for key in ("fx", "fy", "cx", "cy"))
+    distortion = tuple(_finite(entry[key] for key in ("k1", "k2", "p1", "p2", "k3")))
     intrinsics = Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px, distortion)
     return Sensor(name, Modality.CAMERA, CAMERA_HZ, _sync(CAMERA_HZ, required=True), _rigid(entry, LENS_AXES), intrinsics)
 
@@ -62,9 +64,16 @@ def _camera(name: str, entry: dict[str, Any]) -> Sensor:
 def _rigid(entry: dict[str, Any], axes: Floats) -> SE3:
     """`ego_SE3_sensor`: the dataset maps ego coordinates to the sensor by `Rz Ry Rx axes`; T is the sensor's place."""
     matrix = np.eye(4)
-    matrix[:3, :3] = (_euler(np.radians([float(value) for value in entry["R"]])) @ axes).T
-    matrix[:3, 3] = [float(value) for value in entry["T"]]
+    matrix[:3, :3] = (_euler(np.radians(_finite(entry["R"]))) @ axes).T
+    matrix[:3, 3] = _finite(entry["T"])
     return SE3.from_matrix(matrix)
+
+
+def _finite(values: Iterable[Any]) -> list[float]:
+    numbers = [float(value) for value in values]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{numbers} are not all finite")
+    return numbers
 
 
 def _euler(angles_rad: Floats) -> Floats:

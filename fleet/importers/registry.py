@@ -7,9 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from fleet.importers import pandaset, radiate
+from fleet.importers import argoverse2, dgp, nuscenes, pandaset, radiate, recording
 from fleet.importers.source import ImportResult
 from fleet.progress import Progress
+from sensors.rig import Rig
 
 
 class Importer(Protocol):
@@ -26,4 +27,53 @@ class Importer(Protocol):
         """
 
 
-IMPORTERS: Mapping[str, Importer] = MappingProxyType({"pandaset": pandaset.import_drive, "radiate": radiate.import_drive})
+class SceneImporter(Importer, Protocol):
+    """Reads one scene of a dataset that holds several."""
+
+    def __call__(
+        self,
+        src: Path,
+        out: Path,
+        vehicle_id: str,
+        drive_id: str,
+        progress: Progress | None = None,
+        scene: str | None = None,
+    ) -> ImportResult:
+        """Write the scene with this name or token, the first if None; otherwise as `Importer`.
+
+        Raises:
+            SourceError: Also if there is no such scene.
+            FleetError: `out` holds something already.
+            LandingError: An id is not allowed.
+
+        """
+
+
+class RigImporter(Importer, Protocol):
+    """Reads a recording that does not say by itself which topic is which sensor."""
+
+    def __call__(
+        self, src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, rig: Rig | None = None
+    ) -> ImportResult:
+        """Write the sensors that `rig` gives a topic, or without one all that can be told; otherwise as `Importer`.
+
+        Raises:
+            SourceError: Also if no topic of the recording is of use.
+            FleetError: `out` holds something already.
+            LandingError: An id is not allowed.
+
+        """
+
+
+IMPORTERS: Mapping[str, Importer] = MappingProxyType(
+    {
+        "argoverse2": argoverse2.import_drive,
+        "dgp": dgp.import_drive,
+        "nuscenes": nuscenes.import_drive,
+        "pandaset": pandaset.import_drive,
+        "radiate": radiate.import_drive,
+        "recording": recording.import_drive,
+    }
+)
+SCENE_IMPORTERS: Mapping[str, SceneImporter] = MappingProxyType({"nuscenes": nuscenes.import_drive})
+RIG_IMPORTERS: Mapping[str, RigImporter] = MappingProxyType({"recording": recording.import_drive})

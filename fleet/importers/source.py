@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from fleet.drive_folder import DriveFolder
 from fleet.errors import SourceError
 from fleet.progress import Progress
 from fleet.recording import Frame
+from sensors.stamps import MAX_STAMP_NS
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 100_000
+SECONDS, MICROSECONDS = 9, 3
+MAX_DIGITS = 100
 PICKLES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz")
 
 
@@ -52,8 +55,21 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(read_bounded(path, MAX_TEXT_BYTES), parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # an exponent beyond Decimal's is an ArithmeticError
         raise SourceError(f"{path} is not JSON: {error}") from error
+
+
+def read_list(path: Path) -> list[Any]:
+    """A JSON document that is an array.
+
+    Raises:
+        SourceError: It is missing, too large, no JSON, or something else than an array.
+
+    """
+    document = read_json(path)
+    if not isinstance(document, list):
+        raise SourceError(f"{path} holds {str(document)[:40]!r} instead of a list")
+    return document
 
 
 def read_text_lines(path: Path) -> list[str]:
@@ -69,9 +85,20 @@ def read_text_lines(path: Path) -> list[str]:
         raise SourceError(f"{path} is not UTF-8 text: {error}") from error
 
 
-def exact_ns(seconds: Decimal | int) -> int:
-    """Seconds as written, in nanoseconds; digits beyond the ninth decimal are cut off."""
-    return int(Decimal(seconds).scaleb(9))
+def exact_ns(time: object, decimals: int = SECONDS) -> int:
+    """A time as written, in nanoseconds; digits beyond a nanosecond are cut off.
+
+    `decimals`: how many digits a nanosecond is behind the point: `SECONDS` or `MICROSECONDS`.
+
+    Raises:
+        SourceError: It is no number, or not between 1970 and October 2096.
+
+    """
+    if isinstance(time, bool) or not isinstance(time, int | Decimal) or not Decimal(time).is_finite():
+        raise SourceError(f"{time!r} stands where a time must be, as a number")
+    if not 0 <= time <= Decimal(MAX_STAMP_NS).scaleb(-decimals):
+        raise SourceError(f"the time {str(time)[:40]} is not between 1970 and 2096 if read with 10^{decimals} ns a unit")
+    return int(Decimal(time).scaleb(decimals, Context(prec=MAX_DIGITS)))
 
 
 def refuse_pickles(folder: Path, how_to_convert: str) -> None:

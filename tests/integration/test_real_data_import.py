@@ -21,7 +21,7 @@ from sensors.geometry import SE3
 from sensors.images import inspect_image
 from sensors.match import match_nearest
 from sensors.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
-from sensors.rig import Rig
+from sensors.rig import Rig, Stamp
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 pytestmark = pytest.mark.skipif(
@@ -166,6 +166,24 @@ def test_pandaset_findings_name_the_pickle_beside_it(pandaset: ImportResult) -> 
     assert any(finding.startswith("lidar 1: point times -13.6 to +85.0 ms in the first frame") for finding in pandaset.findings)
 
 
+def test_pandaset_findings_say_where_nearest_alone_would_pair_wrongly(pandaset: ImportResult) -> None:
+    """Beyond half a period of delay the next image is nearer to the stamp: back, left and front_left."""
+    wrong = {
+        finding.split(":")[0] for finding in pandaset.findings if "the nearest stamp alone would give 9 of 10 sweeps" in finding
+    }
+    assert wrong == {"camera_back", "camera_left", "camera_front_left"}
+    anchors = stamps(pandaset.folder, "lidar")
+    assert match_nearest(anchors, stamps(pandaset.folder, "camera_back"), 0, 50_000_000).index.tolist()[:9] == list(range(1, 10))
+
+
+def test_pandaset_states_what_its_points_are(pandaset: ImportResult) -> None:
+    said = "\n".join(pandaset.findings)
+    assert not rig_of(pandaset.folder)["lidar"].sync.compensated and "(declared as not compensated)" in said
+    assert "in steps of 256 ns: the source has them as float seconds" in said
+    assert "127466 of 1658818 lie outside of the poses and took their frame's pose" in said
+    assert not any("repeat" in finding or "steps back" in finding or "pass before" in finding for finding in pandaset.findings)
+
+
 def test_the_published_pickle_is_refused(pandaset: ImportResult, tmp_path: Path) -> None:
     source = tmp_path / "002"
     source.mkdir()
@@ -240,6 +258,20 @@ def test_radiate_findings_name_every_oddity(radiate: ImportResult) -> None:
         "zed_left: 133.6 ms pass before row 2",
         "GPS_IMU_Twist: 60 of 120 frames repeat the stamp of another; kept",
         "GPS_IMU_Twist: the clock steps back by 360.2 ms at row 29; kept",
+        "GPS_IMU_Twist: 460.6 ms pass before row 51, usually 50.0 ms; as the clock also steps back",
+        "GPS_IMU_Twist: 60 of 120 samples repeat stamp and position of the one before; kept",
+        "zed_left: begins 726.8 ms after the first frame of all (velo_lidar)",
+        "Navtech_Polar: declared 4 Hz, measured 4.11 Hz",
+        "velo_lidar: declared 10 Hz, measured 9.99 Hz",
+        "stamps: which instant they mean is not stated by the source; taken as the end of each measurement",
+        "ego: the radar's frame (x right, y forward, z up)",
         "GPS_IMU_Twist: begins 61.8 s after the last frame of any other sensor: no frame has a pose",
     ):
         assert expected in said
+
+
+def test_radiate_declares_no_compensation_and_no_delay(radiate: ImportResult) -> None:
+    rig = rig_of(radiate.folder)
+    assert not any(sensor.sync.compensated for sensor in rig.sensors)
+    assert {sensor.sync.stamp for sensor in rig.sensors} == {Stamp.END}
+    assert {sensor.sync.expected_delay_ns for sensor in rig.sensors} == {0}

@@ -146,12 +146,43 @@ def test_pandaset_says_what_it_left_out(pandaset: Path, tmp_path: Path) -> None:
     assert len(messages(result.folder, "lidar")) == 4
 
 
+def test_pandaset_images_that_are_missing_are_said_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
+    (pandaset / "camera" / "front_camera" / "00.jpg").unlink()
+    (pandaset / "camera" / "front_camera" / "09.jpg").write_bytes(b"x")
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    assert "camera_front: 1 of 5 stamps have no image and are left out: 00" in result.findings
+    assert "camera_front: 1 images have no stamp and are left out: 09" in result.findings
+    stamps = [decode_image(message.data).stamp_ns for message in messages(result.folder, "camera_front")]
+    assert stamps == [made.stamp_ns(frame) - 49_860_000 for frame in range(1, 5)]
+    assert rig["camera_front"].sync.expected_delay_ns == -49_860_000
+
+
+def test_pandaset_says_where_nearest_alone_would_pair_wrongly(pandaset: Path, tmp_path: Path) -> None:
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    said = "\n".join(result.findings)
+    assert "camera_back: the nearest stamp alone would give 4 of 5 sweeps another one's image" in said
+    assert "camera_front: the nearest stamp alone" not in said
+    assert not rig["lidar"].sync.compensated and "(declared as not compensated)" in said
+
+
+def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
+    path = pandaset / "camera" / "back_camera" / "timestamps.json"
+    stamps = json.loads(path.read_text(), parse_float=Decimal)
+    path.write_text(f"[{stamps[0]}, {stamps[2]}, {stamps[1]}, {stamps[1]}, {stamps[4]}]")
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    assert "camera_back: 1 of 5 frames repeat the stamp of another; kept" in result.findings
+    assert "camera_back: the clock steps back by 100.0 ms at row 3; kept" in result.findings
+
+
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
         ("lidar/poses.json", "[1, 2", "poses.json is not JSON"),
         ("lidar/poses.json", "[]", "5 stamps and 0 poses"),
         ("lidar/timestamps.json", "[2.5, 1.5, 3.5, 4.5, 5.5]", "does not ascend"),
+        ("lidar/timestamps.json", '["soon"]', "'soon' stands where a time must be"),
+        ("lidar/timestamps.json", "[1e999999999]", "is not between 1970 and 2096"),
+        ("lidar/timestamps.json", "[NaN]", "nan stands where a time must be"),
         ("lidar/00.parquet", "hello", "00.parquet is no Parquet file"),
         ("camera/front_camera/timestamps.json", "[1.5]", "5 images, 1 stamps and 5 poses"),
         ("camera/front_camera/00.jpg", "hello", "cannot be used"),
@@ -169,7 +200,7 @@ def test_damaged_pandaset_folders_are_explained(pandaset: Path, tmp_path: Path, 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     for form in IMPORTERS:
-        with pytest.raises(SourceError, match="is missing"):
+        with pytest.raises(SourceError, match=r"is missing|holds neither|holds no|lacks"):
             IMPORTERS[form](tmp_path / "src", tmp_path / "out", "car-1", "drive-1")
         assert not (tmp_path / "out").exists()
 
@@ -221,6 +252,18 @@ def test_radiate_reports_what_is_odd(radiate: Path, tmp_path: Path) -> None:
     assert "GPS_IMU_Twist: begins 63.5 s after the last frame of any other sensor: no frame has a pose" in said
 
 
+def test_radiate_says_who_begins_late_and_which_rates_were_measured(radiate: Path, tmp_path: Path) -> None:
+    late = [made.index_row(n + 1, made.R0_NS + 683_100_000 + n * 66_750_000) for n in range(6)]
+    (radiate / "zed_left.txt").write_text("\n".join(late) + "\n")
+    result, rig = imported("radiate", radiate, tmp_path / "out")
+    said = "\n".join(result.findings)
+    assert "zed_left: begins 683.1 ms after the first frame of all (Navtech_Polar)" in said
+    assert "zed_right: begins" not in said and "velo_lidar: begins" not in said
+    assert "Navtech_Polar: declared 4 Hz, measured 4.10 Hz" in said and "zed_right: declared 15 Hz, measured 14.98 Hz" in said
+    assert "GPS_IMU_Twist: 0 of" not in said
+    assert "(declared as not compensated)" in said and not rig["lidar"].sync.compensated
+
+
 def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Path) -> None:
     _, rig = imported("radiate", radiate, tmp_path / "out")
     camera, lidar = rig["camera_left"], rig["lidar"]
@@ -261,6 +304,19 @@ def test_seconds_as_text_keep_every_digit() -> None:
     assert exact_ns(Decimal("1574859771.700975001")) == 1_574_859_771_700_975_001
     assert exact_ns(Decimal("1557539956.50018")) == 1_557_539_956_500_180_000
     assert exact_ns(1557539956) == 1_557_539_956_000_000_000
+
+
+def test_microseconds_keep_their_fraction() -> None:
+    assert exact_ns(1_532_402_927_647_951, 3) == 1_532_402_927_647_951_000
+    assert exact_ns(Decimal("1556675185903083.2"), 3) == 1_556_675_185_903_083_200
+    assert exact_ns(Decimal("1.0009"), 3) == 1_000
+    assert exact_ns(Decimal("1." + "9" * 40)) == 1_999_999_999
+
+
+@pytest.mark.parametrize("time", [True, None, "1.5", 1.5, Decimal("NaN"), Decimal("-1"), Decimal("1e30"), 10**12, [1]])
+def test_what_is_no_time_is_refused(time: object) -> None:
+    with pytest.raises(SourceError, match="time"):
+        exact_ns(time)
 
 
 def test_the_median_of_integers_is_an_integer() -> None:

@@ -1,0 +1,138 @@
+"""What is seen of one sensor while its messages pass: stamps, and how its payload is."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fleet.recording import Frame
+from fleet.recording_topics import Source
+from sensors.errors import DecodeError
+from sensors.images import read_header
+from sensors.messages import decode, decode_image
+from sensors.points import PointCloud
+from sensors.rig import NS_PER_S, Modality, Stamp
+from sensors.stamps import Nanoseconds
+
+SPAN_SLACK = 0.05  # of a period, that point times may lie on the other side of a stamp at an end of the sweep
+
+
+@dataclass(slots=True)
+class Census:
+    """One sensor's frames: stamps and log times in file order, points and what they lack, and the first trouble of a kind."""
+
+    source: Source
+    stamps: array[int] = field(default_factory=lambda: array("q"))
+    logs: array[int] = field(default_factory=lambda: array("q"))
+    unset: int = 0
+    lost: int = 0
+    first_lost: str = ""
+    undecoded: int = 0
+    first_undecoded: str = ""
+    points: int = 0
+    without_position: int = 0
+    time_field: str | None = None
+    time_span_ns: tuple[int, int] | None = None
+    image_size: tuple[str, int, int] | None = None
+
+    def lose(self, error: DecodeError) -> None:
+        """Count a message that cannot be written."""
+        self.first_lost = self.first_lost or str(error)
+        self.lost += 1
+
+    def see(self, frame: Frame, landing_type: str) -> None:
+        """Look into a frame that is written. One that does not decode is written all the same, for the pipeline to judge."""
+        self.stamps.append(frame.stamp_ns)
+        self.logs.append(frame.log_ns)
+        try:
+            decoded = decode(landing_type, frame.cdr)
+            if isinstance(decoded, PointCloud):
+                self._cloud(decoded)
+            elif self.source.modality in (Modality.CAMERA, Modality.RADAR):
+                info = read_header(decode_image(frame.cdr).data)
+                self.image_size = self.image_size or (info.encoding, info.width_px, info.height_px)
+        except DecodeError as error:
+            self.first_undecoded = self.first_undecoded or str(error)
+            self.undecoded += 1
+
+    @property
+    def stamps_ns(self) -> Nanoseconds:
+        """Stamps (N,), in file order."""
+        return np.array(self.stamps, dtype=np.int64)
+
+    @property
+    def log_lag_ns(self) -> int:
+        """Median of log time less stamp."""
+        lags = np.sort(np.array(self.logs, dtype=np.int64) - self.stamps_ns)
+        return int(lags[lags.size // 2])
+
+    @property
+    def period_ns(self) -> int | None:
+        """Median step between different stamps; None if there is but one."""
+        steps = np.sort(np.diff(np.unique(self.stamps_ns)))
+        return int(steps[steps.size // 2]) if steps.size else None
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """What the stamp denotes, by the point times of the first cloud that has some; None where nothing tells."""
+        if self.time_span_ns is None or self.time_span_ns[0] == self.time_span_ns[1]:
+            return None
+        low_ns, high_ns = self.time_span_ns
+        slack_ns = SPAN_SLACK * (self.period_ns or high_ns - low_ns)
+        if low_ns >= -slack_ns:
+            return Stamp.START
+        return Stamp.END if high_ns <= slack_ns else Stamp.MIDDLE
+
+    def words(self) -> list[str]:
+        """All of it as findings."""
+        source, count = self.source, len(self.stamps)
+        name = source.sensor
+        rate = f", {NS_PER_S / self.period_ns:.2f} Hz" if self.period_ns else ""
+        said = [f"{name}: {count} frames{rate} from {source.topic} ({source.message_type}, {source.encoding})"]
+        if self.points:
+            share = self.without_position / self.points
+            lacking = f"{self.without_position} of {self.points} points ({share:.0%})"
+            said.append(f"{name}: {lacking} have no position ((0,0,0) or not finite); kept")
+        if source.modality is Modality.LIDAR and count > self.undecoded:
+            said.append(f"{name}: {self._times()}")
+        if self.image_size is not None:
+            said.append(f"{name}: {self.image_size[0]}, {self.image_size[1]} x {self.image_size[2]} px")
+        if self.unset:
+            said.append(f"{name}: {self.unset} of {count} stamps were never set (0); the log time stands in their place")
+        if self.undecoded:
+            said.append(
+                f"{name}: {self.undecoded} of {count} frames do not decode and are kept as they are: {self.first_undecoded}"
+            )
+        if self.lost:
+            said.append(f"{name}: {self.lost} messages cannot be converted and are left out: {self.first_lost}")
+        return said + self._clock()
+
+    def _times(self) -> str:
+        if self.time_field is None or self.time_span_ns is None:
+            return "points have no time of their own, so they cannot be motion-compensated"
+        low_ms, high_ms = (value / 1e6 for value in self.time_span_ns)
+        return f"point times in {self.time_field!r}, {low_ms:+.2f} to {high_ms:+.2f} ms from the stamp in the first cloud"
+
+    def _clock(self) -> list[str]:
+        name, said = self.source.sensor, []
+        steps = np.diff(self.stamps_ns)
+        doubled = len(self.stamps) - np.unique(self.stamps_ns).size
+        if doubled:
+            said.append(f"{name}: {doubled} of {len(self.stamps)} frames repeat the stamp of another; kept")
+        if (steps < 0).any():
+            said.append(
+                f"{name}: stamps step back {int((steps < 0).sum())} times, by {-int(steps.min()) / 1e6:.1f} ms at most; kept"
+            )
+        return said
+
+    def _cloud(self, cloud: PointCloud) -> None:
+        placed = ~cloud.invalid()
+        self.points += cloud.num_points
+        self.without_position += int(np.count_nonzero(~placed))
+        if self.time_span_ns is None and placed.any():
+            times, column = cloud.time_offset_ns(), cloud.time_field()
+            if times is not None and column is not None:
+                self.time_field = column.name
+                self.time_span_ns = int(times[placed].min()), int(times[placed].max())

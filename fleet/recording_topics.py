@@ -1,0 +1,140 @@
+"""Which topic of a recording is which sensor: as a rig says, or by name and message type where there is no rig."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fleet.errors import SourceError
+from sensors.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
+from sensors.raw_image import RAW_IMAGE
+from sensors.recorded import CDR, ROS1, Recorded
+from sensors.rig import Modality, Rig, Sensor
+from sensors.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED
+
+READ_TYPES: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
+    {
+        POINT_CLOUD: (Modality.LIDAR, Modality.RADAR),
+        IMAGE: (Modality.CAMERA, Modality.RADAR),
+        RAW_IMAGE: (Modality.CAMERA, Modality.RADAR),
+        ODOMETRY: (Modality.POSE,),
+        POSE_STAMPED: (Modality.POSE,),
+        POSE_WITH_COVARIANCE: (Modality.POSE,),
+        TRANSFORM_STAMPED: (Modality.POSE,),
+        IMU: (Modality.IMU,),
+        FIX: (Modality.GNSS,),
+    }
+)
+"""What a message of a type may come from; the first where nothing says more."""
+
+MAX_SENSORS = 256  # as in the calibration's schema
+MAX_TOPICS = 4096
+LONGEST_NAME = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A sensor, and the topic and message type that its frames come from."""
+
+    sensor: str
+    modality: Modality
+    topic: str
+    message_type: str
+    encoding: str
+
+
+class TopicMap:
+    """Takes the messages of a recording one by one and says which sensor each comes from; what comes from none is counted."""
+
+    def __init__(self, rig: Rig | None) -> None:
+        """Take the topics from a rig; a sensor without one has the topic `/` and its name, as in a drive folder's files.
+
+        Raises:
+            SourceError: Two sensors of the rig have the same topic.
+        """
+        self._rig: dict[str, Sensor] | None = None if rig is None else _by_topic(rig)
+        self._sources: dict[tuple[str, str, str], Source | None] = {}
+        self._why: dict[tuple[str, str, str], str] = {}
+        self._left_out: Counter[tuple[str, str, str]] = Counter()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sensors met so far, in the order of their first messages."""
+        return tuple(source for source in self._sources.values() if source is not None)
+
+    def source(self, message: Recorded) -> Source | None:
+        """The sensor of a message; None if it is left out."""
+        key = message.topic, message.message_type, message.encoding
+        if key not in self._sources:
+            if len(self._sources) >= MAX_TOPICS:
+                key = ("other topics", "", "")
+                self._sources.setdefault(key, None)
+                self._why[key] = f"more than {MAX_TOPICS} topics"
+            else:
+                self._sources[key] = self._assign(key)
+        found = self._sources[key]
+        if found is None:
+            self._left_out[key] += 1
+        return found
+
+    def left_out(self) -> tuple[str, ...]:
+        """What was left out, in words: each topic with its type, its count and the reason; most messages first."""
+        return tuple(
+            f"{topic or 'a topic without name'} ({message_type or 'of no stated type'}, {encoding or 'of no stated encoding'}): "
+            f"{count} messages left out, {self._why[topic, message_type, encoding]}"
+            for (topic, message_type, encoding), count in self._left_out.most_common()
+        )
+
+    def absent(self) -> tuple[str, ...]:
+        """Sensors of the rig that no message came from."""
+        met = {source.sensor for source in self.sources}
+        return tuple(sensor.name for sensor in (self._rig or {}).values() if sensor.name not in met)
+
+    def _assign(self, key: tuple[str, str, str]) -> Source | None:
+        topic, message_type, encoding = key
+        possible = READ_TYPES.get(message_type)
+        if self._rig is not None and topic not in self._rig:
+            self._why[key] = "the rig names no sensor with this topic"
+        elif possible is None:
+            self._why[key] = "there is no decoder for this type"
+        elif encoding not in (CDR, ROS1):
+            self._why[key] = "only cdr and ros1 are decoded"
+        elif any(source.topic == topic for source in self.sources):
+            self._why[key] = "the topic has another type or encoding already"
+        elif self._rig is None:
+            if len(self.sources) < MAX_SENSORS:
+                return Source(self._name(topic), _inferred(topic, possible), topic, message_type, encoding)
+            self._why[key] = f"more than {MAX_SENSORS} sensors; name those that matter in a rig"
+        elif self._rig[topic].modality in possible:
+            return Source(self._rig[topic].name, self._rig[topic].modality, topic, message_type, encoding)
+        else:
+            self._why[key] = f"the rig says that it is a {self._rig[topic].modality}"
+        return None
+
+    def _name(self, topic: str) -> str:
+        """An id made of the topic, that no other sensor has."""
+        base = re.sub(r"[^a-z0-9_-]+", "_", topic.lower()).strip("_-")[:LONGEST_NAME] or "sensor"
+        taken = {source.sensor for source in self.sources}
+        name, number = base, 2
+        while name in taken:
+            suffix = f"_{number}"
+            name, number = base[: LONGEST_NAME - len(suffix)] + suffix, number + 1
+        return name
+
+
+def _by_topic(rig: Rig) -> dict[str, Sensor]:
+    sensors: dict[str, Sensor] = {}
+    for sensor in rig.sensors:
+        other = sensors.setdefault(sensor.topic or f"/{sensor.name}", sensor)
+        if other is not sensor:
+            raise SourceError(
+                f"rig {rig.rig_id}: {other.name} and {sensor.name} have the same topic {sensor.topic!r}; give each its own"
+            )
+    return sensors
+
+
+def _inferred(topic: str, possible: tuple[Modality, ...]) -> Modality:
+    return Modality.RADAR if Modality.RADAR in possible and "radar" in topic.lower() else possible[0]

@@ -1,0 +1,64 @@
+"""What an importer says about stamps: every doubled one, step back and gap counted, the first few named."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.importers.clock_findings import clock_findings, mean_hz, named, overlap_findings
+
+MS = 1_000_000
+
+
+def test_an_even_clock_has_nothing_to_say() -> None:
+    assert clock_findings("a", [n * 50 * MS for n in range(20)]) == []
+    assert clock_findings("a", []) == [] and clock_findings("a", [5]) == []
+
+
+def test_doubled_stamps_steps_back_and_gaps_are_told_with_their_sizes() -> None:
+    stamps = [n * MS for n in (0, 50, 50, 100, 30, 80, 130, 180, 300)]
+    assert clock_findings("a", stamps) == [
+        "a: 1 of 9 frames repeat the stamp of another; kept",
+        "a: the clock steps back by 70.0 ms at row 5; kept",
+        "a: 120.0 ms pass before row 9, usually 50.0 ms; as the clock also steps back, it may have stepped forward here",
+    ]
+
+
+def test_the_first_five_gaps_are_named_the_others_counted() -> None:
+    steps = [50] * 9 + [100, 110, 120, 130, 140, 150, 160]
+    stamps = [sum(steps[:n]) * MS for n in range(len(steps) + 1)]
+    found = clock_findings("a", stamps)
+    assert len(found) == 6 and found[0] == "a: 100.0 ms pass before row 11, usually 50.0 ms"
+    assert found[-1] == "a: 2 more gaps, the widest of 160.0 ms"
+
+
+@given(st.lists(st.integers(0, 10**12), max_size=40))
+def test_every_repetition_is_counted(stamps: list[int]) -> None:
+    said = [line for line in clock_findings("a", stamps) if "repeat" in line]
+    repeated = len(stamps) - len(set(stamps))
+    assert said == ([f"a: {repeated} of {len(stamps)} frames repeat the stamp of another; kept"] if repeated else [])
+
+
+def test_late_starts_and_early_ends_are_more_than_a_period() -> None:
+    streams = {
+        "lidar": [n * 50 * MS for n in range(21)],
+        "late": [n * 50 * MS for n in range(2, 21)],
+        "slow": [n * 500 * MS for n in range(1, 3)],
+        "short": [n * 50 * MS for n in range(19)],
+        "empty": [],
+    }
+    assert overlap_findings(streams) == [
+        "late: begins 100.0 ms after the first frame of all (lidar)",
+        "short: ends 100.0 ms before the last frame of all (lidar)",
+    ]
+    assert overlap_findings({"lidar": [1, 2]}) == []
+
+
+def test_the_mean_rate_counts_distinct_stamps() -> None:
+    assert mean_hz([0, 100 * MS, 100 * MS, 200 * MS]) == 10.0
+    assert mean_hz([7]) is None and mean_hz([7, 7]) is None
+
+
+def test_many_names_are_cut_short() -> None:
+    assert named(["a", "b"]) == "a, b"
+    assert named([str(n) for n in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"

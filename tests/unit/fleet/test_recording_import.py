@@ -1,0 +1,296 @@
+"""The importer `recording`: equal drives from every container, values unchanged, and nothing left out in silence."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mcap.writer import CompressionType, Writer
+from PIL import Image
+
+from fleet.errors import FleetError, SourceError
+from fleet.importers.registry import IMPORTERS, RIG_IMPORTERS
+from fleet.importers.source import ImportResult
+from sensors.encode import encode_image, encode_imu, encode_points, encode_pose
+from sensors.geometry import SE3
+from sensors.messages import decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
+from sensors.points import point_fields
+from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
+from sensors.ros1 import ros1_to_cdr
+from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.whole_recordings import (
+    LOG_NS,
+    PIXELS,
+    STAMPS_NS,
+    expected_log_ns,
+    expected_stamps_ns,
+    message,
+    write_mcap,
+    write_ros1_bag,
+    write_sqlite,
+)
+from tests.unit.sensors import ros1_messages as made
+from tests.unit.sensors.sqlite_bags import write_db3
+
+TOPICS = {"lidar_top": "/lidar/top", "camera_front": "/camera/front", "imu": "/imu", "odom": "/odom"}
+SYNC = Sync(Stamp.END, 1_000_000, 40_000_000, 25_000_000, required=True)
+TIMED = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("t", "<i4")])
+JPEG = b"\xff\xd8\xff\xe0 no picture"
+
+
+def imported(src: Path, out: Path, rig: Rig | None = None) -> tuple[ImportResult, Rig]:
+    result = RIG_IMPORTERS["recording"](src, out, "car-1", "drive-1", rig=rig)
+    return result, Rig.from_dict(json.loads((out / "calibration.json").read_text()))
+
+
+def written(folder: Path, rows: list[tuple[str, str, int, bytes]]) -> Path:
+    """A database of (topic, type, log time, CDR)."""
+    topics = list(dict.fromkeys((topic, kind) for topic, kind, _, _ in rows))
+    return write_db3(
+        folder / "a.db3",
+        [(n, topics.index((topic, kind)) + 1, log_ns, cdr) for n, (topic, kind, log_ns, cdr) in enumerate(rows, start=1)],
+        [(n, topic, kind, "cdr", "") for n, (topic, kind) in enumerate(topics, start=1)],
+    )
+
+
+def cloud(stamp_ns: int, times: tuple[int, ...] = (0, 50_000_000, 99_000_000)) -> bytes:
+    points = np.array([(1, 2, 3, times[0]), (0, 0, 0, times[1]), (4, 5, 6, times[2])], TIMED)
+    return encode_points(stamp_ns, "lidar", point_fields(TIMED), points)
+
+
+@pytest.mark.parametrize("write", [write_mcap, write_ros1_bag, write_sqlite])
+def test_every_container_gives_the_same_drive(write: Any, tmp_path: Path) -> None:
+    result, rig = imported(write(tmp_path), tmp_path / "out")
+    assert {sensor.name: sensor.topic for sensor in rig.sensors} == TOPICS
+    assert rig.reference == "lidar_top"
+    for sensor, topic in TOPICS.items():
+        found = messages(result.folder, sensor)
+        assert [peek_stamp_ns(m.data) for m in found] == expected_stamps_ns(topic)
+        assert [m.log_ns for m in found] == expected_log_ns(topic)
+    for sensor in ("lidar_top", "imu", "odom"):
+        first = message(TOPICS[sensor], expected_stamps_ns(TOPICS[sensor])[0])
+        assert bytes(messages(result.folder, sensor)[0].data) == made.as_cdr(first)
+    image = decode_image(messages(result.folder, "camera_front")[2].data)
+    with Image.open(BytesIO(image.data)) as opened:
+        np.testing.assert_array_equal(np.asarray(opened), PIXELS)
+
+
+def test_two_imports_of_one_recording_are_equal(tmp_path: Path) -> None:
+    src = write_ros1_bag(tmp_path)
+    for out in ("a", "b"):
+        imported(src, tmp_path / out)
+    names = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
+    assert len(names) == 6
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_inferred_rig_says_what_it_is(tmp_path: Path) -> None:
+    result, rig = imported(write_ros1_bag(tmp_path), tmp_path / "out")
+    assert rig.rig_id == "inferred"
+    assert {sensor.name: (sensor.modality, sensor.rate_hz, sensor.sync.stamp) for sensor in rig.sensors} == {
+        "camera_front": (Modality.CAMERA, 10.0, Stamp.MIDDLE),
+        "imu": (Modality.IMU, 20.0, Stamp.MIDDLE),
+        "lidar_top": (Modality.LIDAR, 10.0, Stamp.START),
+        "odom": (Modality.POSE, 10.0, Stamp.MIDDLE),
+    }
+    assert all(s.ego_SE3_sensor is None and s.intrinsics is None and not s.sync.required for s in rig.sensors)
+    assert rig["lidar_top"].sync.tolerance_ns == 50_000_000
+    said = "\n".join(result.findings)
+    for expected in (
+        "no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference lidar_top",
+        "calibration: the recording has none that is read",
+        "camera_front: what its stamp denotes is not in the recording; taken as the middle of the measurement",
+        "lidar_top: by its point times, its stamp is the start of the sweep",
+        "lidar_top: 4 frames, 10.00 Hz from /lidar/top (sensor_msgs/msg/PointCloud2, ros1)",
+        "lidar_top: 4 of 12 points (33%) have no position ((0,0,0) or not finite); kept",
+        "lidar_top: point times in 't', +0.00 to +90.00 ms from the stamp in the first cloud",
+        "camera_front: png, 8 x 6 px",
+        "ROS 1 messages were written as ROS 2 CDR: values are unchanged, Header.seq is dropped",
+        "raw images were written as PNG with the same pixels: camera_front",
+        "/chatter (std_msgs/msg/String, ros1): 2 messages left out, there is no decoder for this type",
+    ):
+        assert expected in said
+    assert "another clock" not in said
+
+
+def test_a_given_rig_is_written_as_it_is(tmp_path: Path) -> None:
+    given = Rig(
+        "car-7",
+        "top",
+        (
+            Sensor("top", Modality.LIDAR, 10.0, SYNC, SE3.identity(), topic="/lidar/top"),
+            Sensor("rear", Modality.CAMERA, 10.0, SYNC, topic="/camera/rear"),
+        ),
+    )
+    result, rig = imported(write_sqlite(tmp_path), tmp_path / "out", given)
+    assert rig.to_dict() == given.to_dict()
+    assert [path.name for path in (tmp_path / "out" / "lidar").iterdir()] == ["top"]
+    assert not (tmp_path / "out" / "camera").exists()
+    said = "\n".join(result.findings)
+    assert "rear: the recording has no message of it" in said
+    assert "/camera/front (sensor_msgs/msg/Image, cdr): 4 messages left out, the rig names no sensor with this topic" in said
+    assert "inferred" not in said
+
+
+@pytest.mark.parametrize(
+    ("times", "stamp"),
+    [((0, 1, 99_000_000), Stamp.START), ((-99_000_000, 1, 1_000), Stamp.END), ((-50_000_000, 1, 50_000_000), Stamp.MIDDLE)],
+)
+def test_what_the_stamp_of_a_lidar_denotes_is_told_by_its_point_times(times: Any, stamp: Stamp, tmp_path: Path) -> None:
+    rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + n * 100_000_000, times)) for n in range(3)]
+    _, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert rig["l"].sync.stamp is stamp
+
+
+def test_another_clock_and_late_log_times_are_said_and_kept(tmp_path: Path) -> None:
+    boot_ns, late_ns = 1_622_000_000_000, STAMPS_NS + 55 * 86400 * 10**9
+    rows = [("/l", made.POINT_CLOUD, late_ns + n * 10**8, cloud(STAMPS_NS + n * 10**8)) for n in range(3)]
+    rows += [("/i", made.IMU, late_ns + n * 10**8, encode_imu(boot_ns + n * 10**8, (0, 0, 0), (0, 0, 0))) for n in range(3)]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert [peek_stamp_ns(m.data) for m in messages(result.folder, "i")] == [boot_ns + n * 10**8 for n in range(3)]
+    said = "\n".join(result.findings)
+    assert "log times lie 4,752,000.0 s (55.0 days) after the stamps of l: played back and recorded again" in said
+    assert (
+        "i: stamps are 1,699,998,378.0 s (19675.9 days) behind those of l (they begin at 1622000000000 ns): another clock" in said
+    )
+
+
+def test_a_stamp_that_was_never_set_becomes_the_log_time(tmp_path: Path) -> None:
+    rows = [("/l", made.POINT_CLOUD, LOG_NS, cloud(0)), ("/l", made.POINT_CLOUD, LOG_NS + 10**8, cloud(STAMPS_NS + 10**8))]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    first, second = messages(result.folder, "l")
+    assert peek_stamp_ns(first.data) == LOG_NS
+    assert bytes(first.data) == cloud(LOG_NS)
+    assert bytes(second.data) == cloud(STAMPS_NS + 10**8)
+    assert "l: 1 of 2 stamps were never set (0); the log time stands in their place" in result.findings
+
+
+def test_poses_without_velocity_become_odometry(tmp_path: Path) -> None:
+    rows = [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS))]
+    for topic, pose in (("/a", made.pose_stamped()), ("/b", made.pose_with_covariance()), ("/c", made.transform_stamped())):
+        rows.append((topic, pose.__msgtype__, LOG_NS, ros1_to_cdr(pose.__msgtype__, made.serialized(pose))))
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    at = SE3.from_wxyz((1.5, -2.5, 3.5), (0.8, 0.0, 0.0, 0.6))
+    for sensor, child in (("a", "base_link"), ("b", "base_link"), ("c", "car")):
+        (found,) = messages(result.folder, sensor)
+        assert bytes(found.data) == encode_pose(made.STAMP_NS, at, "map", child)
+        assert decode_pose(found.data).stamp_ns == made.STAMP_NS
+    assert "poses were written as Odometry with zero twist, without their covariance: a, b, c" in result.findings
+
+
+def test_what_does_not_decode_is_kept_and_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    float_image = made.raw_image(STAMPS_NS, "32FC1", np.zeros((2, 2), np.float32))
+    rows = [
+        ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)),
+        ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS + 10**8)[:-7]),
+        ("/c", made.IMAGE, LOG_NS, encode_image(STAMPS_NS, "c", "jpeg", JPEG)),
+        ("/d", made.RAW_IMAGE, LOG_NS, ros1_to_cdr(made.RAW_IMAGE, made.serialized(float_image))),
+        ("/l", made.POINT_CLOUD, LOG_NS, b"\0\1\0\0\1"),
+    ]
+    result, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert [bytes(m.data) for m in messages(result.folder, "l")] == [rows[0][3], rows[1][3]]
+    assert [bytes(m.data) for m in messages(result.folder, "c")] == [rows[2][3]]
+    assert sorted(sensor.name for sensor in rig.sensors) == ["c", "l"]
+    said = "\n".join(result.findings)
+    assert "l: 1 of 2 frames do not decode and are kept as they are: " in said
+    assert "l: 1 messages cannot be converted and are left out: stamp seconds takes 4 bytes" in said
+    assert "c: 1 of 1 frames do not decode and are kept as they are: " in said
+    assert "d: 1 messages cannot be converted and are left out: image encoding '32FC1' is not read" in said
+    assert "c: one frame tells no rate; 1.0 Hz is written" in said
+
+
+def test_doubled_and_backward_stamps_are_said(tmp_path: Path) -> None:
+    steps = [0, 100, 100, 50, 200]
+    rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + step * 10**6)) for n, step in enumerate(steps)]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert "l: 1 of 5 frames repeat the stamp of another; kept" in result.findings
+    assert "l: stamps step back 1 times, by 50.0 ms at most; kept" in result.findings
+
+
+def test_a_long_recording_is_cut_into_objects(tmp_path: Path) -> None:
+    rows = [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS + n * 25 * 10**9)) for n in range(7)]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert result.folder.manifest is not None
+    objects = [(entry.start_ns, entry.frame_count) for entry in result.folder.manifest.objects]
+    assert objects == [(STAMPS_NS, 3), (STAMPS_NS + 75 * 10**9, 3), (STAMPS_NS + 150 * 10**9, 1)]
+    assert len(messages(result.folder, "l")) == 7
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    path, size = tmp_path / "long.mcap", 250_000
+    with path.open("wb") as stream:
+        writer = Writer(stream, chunk_size=1 << 20, compression=CompressionType.NONE)
+        writer.start(profile="ros2", library="test")
+        schema = writer.register_schema(made.IMAGE, "ros2msg", b"")
+        channels = [writer.register_channel(f"/camera{n}", "cdr", schema) for n in range(3)]
+        for number in range(200):
+            stamp_ns = STAMPS_NS + number * 10**8
+            writer.add_message(channels[number % 3], stamp_ns, encode_image(stamp_ns, "c", "jpeg", JPEG + bytes(size)), stamp_ns)
+        writer.finish()  # type: ignore[no-untyped-call]
+    tracemalloc.start()
+    try:
+        result, _ = imported(path, tmp_path / "out")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size > 200 * size
+    assert peak < 20 * 2**20  # of 50 MB: two chunks of the source, and one open chunk (some copies of it) of three writers
+    assert result.folder.manifest is not None
+    assert sum(entry.frame_count for entry in result.folder.manifest.objects) == 200
+
+
+def test_a_cut_recording_gives_what_is_whole_and_says_so(tmp_path: Path) -> None:
+    path = write_mcap(tmp_path)
+    path.write_bytes(path.read_bytes()[:4000])
+    result, _ = imported(path, tmp_path / "out")
+    assert result.findings[0].startswith("all.mcap: truncated at ")
+    assert "messages were salvaged from a chunk that is cut; no checksum covers them" in result.findings[1]
+    assert 0 < len(messages(result.folder, "imu")) < 8
+
+
+def test_a_recording_to_build_no_scene_of_is_refused(tmp_path: Path) -> None:
+    rows = [("/i", made.IMU, LOG_NS, encode_imu(STAMPS_NS, (0, 0, 0), (0, 0, 0)))]
+    with pytest.raises(SourceError, match=r"neither lidar nor camera nor radar, only /i \(sensor_msgs/msg/Imu\)"):
+        imported(written(tmp_path, rows), tmp_path / "out")
+
+
+def test_a_recording_of_which_nothing_can_be_written_says_why(tmp_path: Path) -> None:
+    rows = [("/l", made.POINT_CLOUD, LOG_NS, b"\0\1\0\0\1")] * 3
+    with pytest.raises(
+        SourceError, match="holds no topic of use: l: 3 messages cannot be converted: stamp seconds takes 4 bytes"
+    ):
+        imported(written(tmp_path, rows), tmp_path / "out")
+
+
+def test_refusals_come_before_anything_is_written(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SourceError, match="is missing"):
+        IMPORTERS["recording"](tmp_path / "absent.mcap", out, "car-1", "drive-1")
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(FleetError, match="not an empty folder"):
+        IMPORTERS["recording"](write_ros1_bag(tmp_path), out, "car-1", "drive-1")
+
+
+def test_progress_ends_at_the_size_of_the_file(tmp_path: Path) -> None:
+    src = write_ros1_bag(tmp_path)
+    told: list[tuple[str, int, int]] = []
+    IMPORTERS["recording"](src, tmp_path / "out", "car-1", "drive-1", lambda *step: told.append(step))
+    size = src.stat().st_size
+    assert told[-1] == ("all.bag", size, size)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+
+def test_values_survive_from_ros1_to_the_drive(tmp_path: Path) -> None:
+    result, _ = imported(write_ros1_bag(tmp_path, "bz2"), tmp_path / "out")
+    points = decode_points(messages(result.folder, "lidar_top")[1].data)
+    assert points.xyz_m().tolist() == [[1, 2, 3], [0, 0, 0], [4, 5, 6]]
+    assert points.invalid().tolist() == [False, True, False]
+    assert decode_imu(messages(result.folder, "imu")[0].data).linear_acceleration_m_s2 == (1.1, 2.2, 9.8)
