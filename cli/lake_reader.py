@@ -11,8 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cli.accounting import Frames, Line, Nanoseconds, account
+from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE
+from lake.scene_key import SceneKey
+from lake.scene_reader import SceneReader
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -125,10 +128,11 @@ def accounting(catalog: Catalog, drive: DriveId | None = None) -> tuple[Line, ..
 
 def scene(catalog: Catalog, scene_id: str) -> dict[str, Any] | None:
     """One scene with its payload; None where gold has no such scene."""
-    rows: list[dict[str, Any]] = (
-        catalog.load_table(SCENES_TABLE).scan(row_filter=_equals("scene_id", scene_id)).to_arrow().to_pylist()
-    )
-    return rows[0] if rows else None
+    try:
+        key = SceneKey.parse(scene_id)
+    except LandingError:
+        return None
+    return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
 
 
 def records(catalog: Catalog, drive: DriveId | None = None) -> list[dict[str, Any]]:

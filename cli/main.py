@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli import console
-from cli.commands import checks, demo, drive, gold, local_stack, quarantine
+from cli.commands import checks, demo, drive, gold, local_stack, quarantine, sync
 from cli.errors import explain
 
 
@@ -42,6 +42,7 @@ app.add_typer(gold.app, name="gold", rich_help_panel="Data")
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Data")
 local_stack.register(app)
 checks.register(app)
+sync.register(app)
 demo.register(app)
 
 

@@ -1,7 +1,8 @@
 """Every rule there is. Codes are never renumbered and never re-used; `quality/RULES.md` is generated from this table.
 
 The limits on rate (25 %) and gap (two periods) are those of public log checkers (rosbag-doctor, TIER IV's converter); the
-others are our own judgement.
+others are our own judgement. That on drift is what a bad quartz does; a clock kept by PTP or GNSS is far below. That on
+the delay is 15 cm at 30 m/s.
 """
 
 from __future__ import annotations
@@ -67,6 +68,21 @@ RULES: tuple[Rule, ...] = (
     Rule("CLK005", "stamps outside the drive", _DRIVE, _WARNING,
          "All stamps lie between the manifest's start and end, and between the years 2000 and 2100.", 1, "s",
          "The drive's start and end are not known.", exception="An error for a required sensor and for the reference."),
+    Rule("CLK006", "stamps in another unit", _DRIVE, _WARNING,
+         "Neither log times nor the nominal rate and the date show that stamps are counted in another unit than nanoseconds.",
+         0, "powers of ten", "", exception="An error for a required sensor and for the reference: no match of it is one."),
+    Rule("CLK007", "clock domain differs", _DRIVE, _WARNING,
+         "The sensor's clock is no further from the log time (or, without one, from the drive) than the reference's is.",
+         1, "s", "", exception="Passes where CLK006 does not."),
+    Rule("CLK008", "clock set", _DRIVE, _WARNING,
+         "The sensor's clock was not set to another time during the drive: its stamps have no step that log time lacks.",
+         0, "steps", "", exception="Without log times only steps back count, and those that undo them."),
+    Rule("CLK009", "clock drifts", _DRIVE, _WARNING,
+         "The sensor's clock is not proven (95 %) to run faster or slower than the reference's by more than this.",
+         100, "ppm", "", exception="Passes where the drift is not known: no log times, or less than 10 s of them."),
+    Rule("CLK010", "delay contradicts the rig", _DRIVE, _WARNING,
+         "The sensor's delay is not proven (95 %) to differ from the rig's `expected_delay_ns` by more than this.",
+         5, "ms", "", exception="Passes for a sensor that runs free of the reference, or has fewer than six frames near its."),
     Rule("CAL001", "calibration invalid", _DRIVE, _ERROR,
          "The drive has one calibration; it is valid and agrees with the manifest.", 0, "contradictions",
          "There is no manifest to agree with."),

@@ -14,6 +14,7 @@ from quality.catalogue import Severity
 from quality.metrics import SensorMetrics
 
 NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
 PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: earlier stamps are a clock that was never set
 PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
 MIN_FRAMES_FOR_A_RATE = 2
@@ -100,6 +101,29 @@ def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
     return None if bounds is None and outside_ns == 0 else outside_ns / NS_PER_S
 
 
+def _unit_powers(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(abs(metrics.unit_exponent))
+
+
+def _domain_s(metrics: SensorMetrics, _: Bounds | None) -> float:
+    # A wrong unit makes another date too; one fault is one finding.
+    return 0.0 if metrics.unit_exponent else abs(metrics.domain_offset_ns) / NS_PER_S
+
+
+def _times_set(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.clock_steps)
+
+
+def _proven_drift_ppm(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return 0.0 if metrics.drift_ppm is None else max(abs(metrics.drift_ppm) - (metrics.drift_uncertainty_ppm or 0.0), 0.0)
+
+
+def _proven_delay_error_ms(metrics: SensorMetrics, _: Bounds | None) -> float:
+    if metrics.delay_error_ns is None:
+        return 0.0
+    return max(abs(metrics.delay_error_ns) - (metrics.delay_uncertainty_ns or 0), 0) / NS_PER_MS
+
+
 MEASURES: tuple[Measure, ...] = (
     Measure("CMP003", "frames_present", Scope.REQUIRED, _frames,
             "{sensor} has no frames in this drive", silent=True, only_scope=True),
@@ -112,7 +136,17 @@ MEASURES: tuple[Measure, ...] = (
     Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
             "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.0%}"),
     Measure("CLK004", "gap_periods", Scope.NOBODY, _gap_periods,
-            "{sensor}: the longest gap is {measured:.1f} nominal periods, more than {threshold:.0f}"),
+            "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:.0f}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
             "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:.0f} s"),
+    Measure("CLK006", "unit_powers", Scope.REQUIRED, _unit_powers,
+            "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
+    Measure("CLK007", "domain_s", Scope.NOBODY, _domain_s,
+            "{sensor}: its clock is {measured:.0f} s from the reference's"),
+    Measure("CLK008", "times_set", Scope.NOBODY, _times_set,
+            "{sensor}: its clock was set {measured:.0f} times during the drive"),
+    Measure("CLK009", "proven_drift_ppm", Scope.NOBODY, _proven_drift_ppm,
+            "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:.0f}"),
+    Measure("CLK010", "proven_delay_error_ms", Scope.NOBODY, _proven_delay_error_ms,
+            "{sensor}: its delay is at least {measured:.1f} ms from the declared one, more than {threshold:.0f} ms"),
 )  # fmt: skip

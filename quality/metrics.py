@@ -34,13 +34,26 @@ METRICS = pa.schema(
         pa.field("regressions", pa.int64(), nullable=False),
         pa.field("jitter_p95_ns", NS),
         pa.field("log_offset_p50_ns", NS),  # log time - stamp
+        pa.field("unit_exponent", pa.int64(), nullable=False),  # stamps are 10**this times nanoseconds; 0 as far as is known
+        pa.field("clock_steps", pa.int64(), nullable=False),
+        pa.field("domain_offset_ns", NS, nullable=False),  # from the reference's clock domain; 0 inside it
+        pa.field("drift_ppm", pa.float64()),  # against the reference's clock; null without log times or in short drives
+        pa.field("drift_uncertainty_ppm", pa.float64()),
+        pa.field("delay_ns", NS),  # null unless the sensor's frames keep one delay after the reference's
+        pa.field("delay_uncertainty_ns", NS),
+        pa.field("delay_error_ns", NS),  # delay_ns less what the rig declares
     ]
 )
+
+_NOT_NEGATIVE = (
+    "frames_expected", "frames_read", "max_gap_ns", "gaps", "duplicates", "regressions", "jitter_p95_ns", "clock_steps",
+    "drift_uncertainty_ppm", "delay_uncertainty_ns",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class SensorMetrics:
-    """One sensor of one drive.
+    """One sensor of one drive. What has a default was added later: it is what a clock without a flaw has.
 
     Raises:
         MetricsError: A count is negative, a rate not positive and finite, a coverage outside 0 to 1, or the last stamp
@@ -64,10 +77,18 @@ class SensorMetrics:
     regressions: int
     jitter_p95_ns: int | None
     log_offset_p50_ns: int | None
+    unit_exponent: int = 0
+    clock_steps: int = 0
+    domain_offset_ns: int = 0
+    drift_ppm: float | None = None
+    drift_uncertainty_ppm: float | None = None
+    delay_ns: int | None = None
+    delay_uncertainty_ns: int | None = None
+    delay_error_ns: int | None = None
 
     def __post_init__(self) -> None:
         Modality(self.modality)
-        for name in ("frames_expected", "frames_read", "max_gap_ns", "gaps", "duplicates", "regressions", "jitter_p95_ns"):
+        for name in _NOT_NEGATIVE:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise MetricsError(f"sensor {self.sensor}: {name} is {value}, less than 0")
@@ -75,6 +96,10 @@ class SensorMetrics:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise MetricsError(f"sensor {self.sensor}: {name} is {value}; give None for a rate that is not known")
+        for name in ("drift_ppm", "drift_uncertainty_ppm"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise MetricsError(f"sensor {self.sensor}: {name} is {value}; give None for a drift that is not known")
         if self.coverage is not None and not 0 <= self.coverage <= 1:
             raise MetricsError(f"sensor {self.sensor}: coverage is {self.coverage}, outside 0 to 1")
         if self.first_ns is not None and self.last_ns is not None and self.last_ns < self.first_ns:

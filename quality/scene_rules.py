@@ -24,7 +24,7 @@ def evaluate_scene(
     missing: Mapping[str, str],
     residuals: Mapping[str, int],
     has_pose: bool | None,
-    motion_compensated: bool | None,
+    uncompensated: Mapping[str, str] | None,
     payload_findings: tuple[Finding, ...] = (),
 ) -> SceneVerdict:
     """Judge one scene.
@@ -34,7 +34,8 @@ def evaluate_scene(
         missing: Sensor to the reason why it has no frame in this scene.
         residuals: Sensor to `residual_ns` of its match. A required sensor in neither mapping is unknown, and so not passed.
         has_pose: Whether the ego pose could be interpolated; None if that was not tried.
-        motion_compensated: Whether the lidar points are; None if not known. Not judged in a scene without lidar.
+        uncompensated: Lidar to the reason why its points are not as seen at the anchor's time; None if that is not known.
+            Not judged in a scene without lidar.
         payload_findings: What was found in the payload of the scene's frames; an error among them quarantines the scene.
 
     Raises:
@@ -48,13 +49,19 @@ def evaluate_scene(
         bracket = f"no two pose samples within {rig.policy.pose_bracket_ns} ns bracket the anchor"
         found.append(finding("POS001", bracket if measured is not None else "the ego pose was not looked for",
                              measured=measured, severity=severity))  # fmt: skip
-    lidars = [sensor.name for sensor in rig.sensors if sensor.modality is Modality.LIDAR and sensor.name not in missing]
-    if lidars and motion_compensated is not True:
-        measured = None if motion_compensated is None else 0.0
-        word = "not known to be" if measured is None else "not"
-        found.append(finding("SYN003", f"{', '.join(lidars)}: points are {word} motion-compensated", measured=measured))
+    found += _compensation(rig, missing, uncompensated)
     ordered = tuple(sorted(found))
     return SceneVerdict(has_errors(ordered), ordered, rule_ids(ordered, Severity.WARNING))
+
+
+def _compensation(rig: Rig, missing: Mapping[str, str], uncompensated: Mapping[str, str] | None) -> list[Finding]:
+    if uncompensated is not None:
+        return [
+            finding("SYN003", f"{name}: points are not motion-compensated: {reason}", sensor=name, measured=0.0)
+            for name, reason in uncompensated.items()
+        ]
+    lidars = [sensor.name for sensor in rig.sensors if sensor.modality is Modality.LIDAR and sensor.name not in missing]
+    return [finding("SYN003", f"{name}: points are not known to be motion-compensated", sensor=name) for name in lidars]
 
 
 def _completeness(rig: Rig, missing: Mapping[str, str], residuals: Mapping[str, int]) -> list[Finding]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.rig import NS_PER_S
-from sensors.stamps import Nanoseconds, stamps_array
+from sensors.stamps import Nanoseconds, distinct, stamps_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float
     periods = steps[steps > 0]
     period_p50_ns = _percentile(periods, 50)
     nominal_ns = round(NS_PER_S / rate_hz) if rate_hz is not None else period_p50_ns
-    distinct = np.unique(stamps)
-    span_ns = int(distinct[-1] - distinct[0]) if distinct.size else 0
+    once = distinct(stamps)
+    span_ns = int(once[-1] - once[0]) if once.size else 0
     return ClockReport(
         frames=stamps.size,
-        first_ns=int(distinct[0]) if distinct.size else None,
-        last_ns=int(distinct[-1]) if distinct.size else None,
-        measured_rate_hz=(distinct.size - 1) * NS_PER_S / span_ns if span_ns else None,
+        first_ns=int(once[0]) if once.size else None,
+        last_ns=int(once[-1]) if once.size else None,
+        measured_rate_hz=(once.size - 1) * NS_PER_S / span_ns if span_ns else None,
         period_p50_ns=period_p50_ns,
         jitter_p95_ns=_percentile(np.abs(periods - period_p50_ns), 95) if period_p50_ns is not None else None,
         max_gap_ns=int(periods.max()) if periods.size else None,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
 from lake.documents import Manifest
-from quality.metrics import SensorMetrics, coverage
-from sensors.clock import clock_report
-from sensors.rig import Rig
+from quality.measured import measured
+from quality.metrics import SensorMetrics
+from sensors.clock_survey import ClockStream, survey
+from sensors.rig import Modality, Rig
 
 
 def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> tuple[SensorMetrics, ...]:
@@ -21,22 +24,36 @@ def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) 
     expected: dict[str, int] = {}
     for entry in manifest.objects if manifest else ():
         expected[entry.sensor] = expected.get(entry.sensor, 0) + entry.frame_count
-    owners = index["sensor"].to_numpy()
-    stamps_ns, log_ns = index["stamp_ns"].to_numpy(), index["log_ns"].to_numpy()
-    names, starts, counts = np.unique(owners, return_index=True, return_counts=True)
-    of_sensor = {name: slice(start, start + count) for name, start, count in zip(names, starts, counts, strict=True)}
-    nothing = slice(0, 0)
+    streams = {name: _stream(name, kinds[name], rows, rig) for name, rows in _rows(index, kinds).items()}
+    clocks = survey([stream for stream in streams.values() if stream.stamps_ns.size], None if rig is None else rig.reference)
     return tuple(
-        _metrics(
-            name,
-            kinds[name],
-            stamps_ns[of_sensor.get(name, nothing)],
-            log_ns[of_sensor.get(name, nothing)],
-            rig,
-            manifest,
-            expected.get(name),
-        )
-        for name in sorted(kinds)
+        measured(name, kinds[name], clocks.sensors.get(name), rig, manifest, expected.get(name)) for name in sorted(kinds)
+    )
+
+
+def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
+    owners = index["sensor"].to_numpy()
+    found, starts, counts = np.unique(owners, return_index=True, return_counts=True)
+    places = {name: (int(start), int(count)) for name, start, count in zip(found, starts, counts, strict=True)}
+    return {name: index.slice(*places.get(name, (0, 0))) for name in sorted(names)}
+
+
+def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockStream:
+    """As recorded: the index is in stamp order, which hides regressions. A drive without log times still has an order."""
+    stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
+    if np.array_equal(stamps_ns, log_ns):
+        _, files = np.unique(rows["key"].to_numpy(), return_inverse=True)
+        order = np.lexsort((rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files))
+    else:
+        order = np.argsort(log_ns, kind="stable")
+    sensor = rig[name] if rig is not None and name in rig else None
+    return ClockStream(
+        sensor=name,
+        stamps_ns=stamps_ns[order],
+        log_ns=log_ns[order],
+        rate_hz=sensor.rate_hz if sensor else None,
+        expected_delay_ns=sensor.sync.expected_delay_ns if sensor else None,
+        delayed=Modality(modality).in_scene,
     )
 
 
@@ -52,41 +69,3 @@ def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> 
     for name, modalities in recorded.items():
         kinds[name] = min(modalities - {declared.get(name)} or modalities)
     return kinds
-
-
-def _metrics(
-    name: str,
-    modality: str,
-    stamps_ns: np.ndarray[tuple[int], np.dtype[np.int64]],
-    log_ns: np.ndarray[tuple[int], np.dtype[np.int64]],
-    rig: Rig | None,
-    manifest: Manifest | None,
-    expected: int | None,
-) -> SensorMetrics:
-    sensor = rig[name] if rig is not None and name in rig else None
-    order = np.argsort(log_ns, kind="stable")  # as recorded: the index is in stamp order, which hides regressions
-    clock = clock_report(stamps_ns[order], log_ns[order], sensor.rate_hz if sensor else None)
-    covered = None
-    if manifest is not None and sensor is not None and clock.first_ns is not None and clock.last_ns is not None:
-        covered = coverage(clock.first_ns, clock.last_ns, sensor.period_ns, manifest.start_ns, manifest.end_ns)
-    elif clock.frames == 0:
-        covered = 0.0
-    return SensorMetrics(
-        sensor=name,
-        modality=modality,
-        required=sensor is not None and sensor.sync.required,
-        reference=rig is not None and name == rig.reference,
-        frames_expected=expected,
-        frames_read=clock.frames,
-        nominal_rate_hz=sensor.rate_hz if sensor else None,
-        measured_rate_hz=clock.measured_rate_hz,
-        first_ns=clock.first_ns,
-        last_ns=clock.last_ns,
-        coverage=covered,
-        max_gap_ns=clock.max_gap_ns,
-        gaps=clock.gaps,
-        duplicates=clock.duplicates,
-        regressions=clock.regressions,
-        jitter_p95_ns=clock.jitter_p95_ns,
-        log_offset_p50_ns=clock.log_offset_p50_ns,
-    )

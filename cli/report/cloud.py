@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lake.scene_points import scene_cloud
 from sensors.geometry import SE3
-from sensors.points import Datatype, PointCloud, PointField
+from sensors.points import PointCloud
 from sensors.rig import Rig
 
 RANGE_RATE_FIELDS = ("range_rate", "range_rate_m_s", "radial_velocity", "velocity", "doppler", "v_r")
@@ -33,34 +34,12 @@ class Cloud:
     calibrated: bool
 
 
-def point_cloud(entry: Mapping[str, Any]) -> PointCloud | None:
-    """The cloud of an element of `lidars` or `radars`; None for a radar that delivers an image.
-
-    Raises:
-        DecodeError, ValueError: The row contradicts itself.
-    """
-    if entry["points"] is None or entry["num_points"] is None:
-        return None
-    fields = tuple(
-        PointField(field["name"], field["offset"], Datatype(field["datatype"]), field["count"]) for field in entry["point_fields"]
-    )
-    return PointCloud(
-        stamp_ns=entry["stamp_ns"],
-        frame_id=entry["sensor"],
-        num_points=entry["num_points"],
-        fields=fields,
-        point_step=entry["point_step"],
-        is_bigendian=bool(entry["is_bigendian"]),
-        data=memoryview(entry["points"]),
-    )
-
-
 def in_ego_frame(entry: Mapping[str, Any], rig: Rig, compensated_to_ns: int | None = None) -> Cloud | None:
     """The drawable points of an element; a sensor without extrinsics is drawn as if it sat at the ego origin.
 
     `compensated_to_ns`: the moment to which the cloud has been motion-compensated; None where it lies as it was measured.
     """
-    cloud = point_cloud(entry)
+    cloud = scene_cloud(entry)
     if cloud is None or not {"x", "y", "z"} <= set(cloud.names):
         return None
     valid = ~cloud.invalid()

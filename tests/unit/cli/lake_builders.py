@@ -18,6 +18,7 @@ from pyiceberg.catalog import Catalog
 from lake.catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.publish import DRIVE, GENERATION, REVISION
+from lake.scene_key import SceneKey
 from lake.tables import FRAMES, PUBLISHED, RECORDS, SCENES
 
 EPOCH_NS = 1_780_000_000_000_000_000
@@ -124,7 +125,7 @@ def scene(
     detections = np.array([[12.0, 1.0, 0.4, -4.0], [22.0, -6.0, 0.4, 3.0], [30.0, 4.0, 0.4, 0.0]], dtype=np.float32)
     image = jpeg(hue=4 * index)
     return {
-        "scene_id": f"{drive.drive_id}-{revision[:4]}-{index:04d}",
+        "scene_id": str(SceneKey(drive, anchor_ns)),
         "vehicle_id": drive.vehicle_id,
         "drive_id": drive.drive_id,
         "revision": revision,

@@ -39,6 +39,12 @@ def test_clean_drive_has_no_finding(rig: Rig, manifest: Manifest, clean: tuple[S
         ({"max_gap_ns": 350_000_000}, "CLK004", 3.5, "warning", "warning", "warning"),
         ({"first_ns": 1_699_999_990 * NS_PER_S}, "CLK005", 10, "error", "error", "warning"),
         ({"last_ns": 1_700_000_012 * NS_PER_S}, "CLK005", 2, "error", "error", "warning"),
+        ({"unit_exponent": -3, "domain_offset_ns": -(10**18)}, "CLK006", 3, "error", "error", "warning"),
+        ({"unit_exponent": 1}, "CLK006", 1, "error", "error", "warning"),
+        ({"domain_offset_ns": -1_500_000_000}, "CLK007", 1.5, "warning", "warning", "warning"),
+        ({"clock_steps": 2}, "CLK008", 2, "warning", "warning", "warning"),
+        ({"drift_ppm": -180.0, "drift_uncertainty_ppm": 30.0}, "CLK009", 150, "warning", "warning", "warning"),
+        ({"delay_error_ns": -9_000_000, "delay_uncertainty_ns": 1_000_000}, "CLK010", 8, "warning", "warning", "warning"),
         ({"measured_rate_hz": None}, "CLK003", None, "error", "warning", "warning"),
         ({"max_gap_ns": None}, "CLK004", None, "warning", "warning", "warning"),
         ({"coverage": None}, "CMP005", None, "warning", "warning", "warning"),
@@ -73,6 +79,10 @@ def test_one_fault_of_one_sensor(
 @pytest.mark.parametrize(
     "changed",
     [
+        {"domain_offset_ns": 1_000_000_000},
+        {"drift_ppm": 150.0, "drift_uncertainty_ppm": 50.0},
+        {"drift_ppm": None, "drift_uncertainty_ppm": None},
+        {"delay_ns": 8_000_000, "delay_error_ns": 8_000_000, "delay_uncertainty_ns": 3_000_000},
         {"coverage": 0.9},
         {"measured_rate_hz": 7.5},
         {"measured_rate_hz": 12.5},

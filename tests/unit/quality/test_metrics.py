@@ -46,6 +46,9 @@ def test_another_schema_is_refused(make_metrics: Make) -> None:
         {"measured_rate_hz": 0.0},
         {"nominal_rate_hz": float("inf")},
         {"last_ns": 5},
+        {"clock_steps": -1},
+        {"drift_ppm": float("inf")},
+        {"delay_uncertainty_ns": -1},
     ],
 )
 def test_values_that_cannot_be_are_refused(make_metrics: Make, changed: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ WHOLE: dict[str, Any] = {
     "missing": {},
     "residuals": {"lidar_top": 0, "cam_front": -1_000_000, "radar_front": 2_000_000},
     "has_pose": True,
-    "motion_compensated": True,
+    "uncompensated": {},
 }
 
 
@@ -29,7 +29,7 @@ def test_whole_scene(rig: Rig) -> None:
 def test_a_scene_without_its_anchor_is_no_matter_of_policy(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(publish_incomplete=True)
     residuals = {sensor.name: 0 for sensor in rig.sensors if sensor.modality.in_scene and sensor.name != rig.reference}
-    verdict = evaluate_scene(rig, {rig.reference: "LID001"}, residuals, has_pose=True, motion_compensated=True)
+    verdict = evaluate_scene(rig, {rig.reference: "LID001"}, residuals, has_pose=True, uncompensated={})
     assert verdict.quarantined
     assert [(found.rule_id, found.severity) for found in verdict.findings] == [("SYN001", Severity.ERROR)]
 
@@ -76,10 +76,11 @@ def test_pose(make_rig: Callable[..., Rig], has_pose: bool | None, required: boo
     assert verdict.flags == (() if required else ("POS001",))
 
 
-@pytest.mark.parametrize(("compensated", "outcome"), [(False, Outcome.FAILED), (None, Outcome.UNKNOWN)])
-def test_motion_compensation(rig: Rig, compensated: bool | None, outcome: Outcome) -> None:
-    verdict = judge(rig, motion_compensated=compensated)
-    assert [(entry.rule_id, entry.outcome) for entry in verdict.findings] == [("SYN003", outcome)]
+@pytest.mark.parametrize(("reasons", "outcome"), [({"lidar_top": "no times"}, Outcome.FAILED), (None, Outcome.UNKNOWN)])
+def test_motion_compensation(rig: Rig, reasons: dict[str, str] | None, outcome: Outcome) -> None:
+    verdict = judge(rig, uncompensated=reasons)
+    assert [(entry.rule_id, entry.sensor, entry.outcome) for entry in verdict.findings] == [("SYN003", "lidar_top", outcome)]
+    assert ("no times" in verdict.findings[0].message) is (reasons is not None)
     assert verdict.flags == ("SYN003",)
 
 

@@ -1,0 +1,221 @@
+"""`sync-report`: are my sensors in sync?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from cli import console
+from cli.deployment import JsonOption
+
+if TYPE_CHECKING:
+    from cli.sync_report import SensorSync, SyncReport
+    from cli.timeline_table import TableLayout
+
+PANEL = "Questions"
+FAILED = 3
+_STEPS = 10  # listed of each sensor
+_CLOCK_COLUMNS = (
+    "sensor", "frames", "rate Hz", "period ms", "jitter p95", "gaps", "longest ms", "repeated", "backwards", "set", "drift ppm",
+    "clock",
+)  # fmt: skip
+_MATCH_COLUMNS = (
+    "", "sensor", "matched", "too far", "none", "phase", "declared ms", "estimated ms", "or", "tolerance", "residual p50", "p95",
+    "max ms",
+)  # fmt: skip
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
+
+
+class FailOn(StrEnum):
+    """From which answer on the exit status is 3."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Unit(StrEnum):
+    """What the stamps of a table count."""
+
+    NS = "ns"
+    TICKS = "100ns"
+    US = "us"
+    MS = "ms"
+    S = "s"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(
+        "sync-report",
+        rich_help_panel=PANEL,
+        epilog="Example:  `scenelake sync-report my-drive --plot sync.html`  ·  `scenelake sync-report run.mcap --rig "
+        "calibration.json`  ·  `scenelake sync-report stamps.csv --sensor-column channel --stamp-column timestamp_us "
+        "--stamp-unit us --any-order`",
+    )(sync_report)
+
+
+def sync_report(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A drive folder, a recording (.mcap, .bag, .db3), or a .csv or .parquet.")
+    ],
+    rig: Annotated[
+        Path | None, typer.Option("--rig", metavar="FILE", help="A calibration.json: delays, tolerances, topics.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="SENSOR", help="Match against this sensor's frames.")
+    ] = None,
+    tolerance_ms: Annotated[
+        float | None, typer.Option("--tolerance-ms", min=0, max=10_000, help="Match within this, whatever the rig says.")
+    ] = None,
+    estimated_delays: Annotated[
+        bool, typer.Option("--estimated-delays", help="Without a rig: expect each sensor at its estimated delay, not at 0.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw residuals, gaps and delays: .html or .svg.")
+    ] = None,
+    fail_on: Annotated[FailOn | None, typer.Option("--fail-on", help="Exit with 3 if there are such findings.")] = None,
+    sensor_column: Annotated[str, typer.Option("--sensor-column", metavar="NAME", help="Of a table.")] = "sensor",
+    stamp_column: Annotated[str, typer.Option("--stamp-column", metavar="NAME", help="Of a table.")] = "stamp_ns",
+    log_column: Annotated[
+        str | None, typer.Option("--log-column", metavar="NAME", help="Of a table: when a frame was recorded [log_ns, if there].")
+    ] = None,
+    stamp_unit: Annotated[Unit, typer.Option("--stamp-unit", help="Of a table's stamps.")] = Unit.NS,
+    any_order: Annotated[
+        bool, typer.Option("--any-order", help="A table's rows are not in the order of recording: sort them.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Are my sensors in sync? One answer first, then each sensor's clock, and how its frames lie to the reference's.
+
+    A match is the frame nearest to the reference's stamp plus the sensor's expected delay, within its tolerance. Without
+    a rig the expected delay is zero and the tolerance half the sensor's median period.
+
+    The estimated delay needs no rig. Frames that keep a delay d after the reference could as well keep d minus a period
+    before the next one: both readings are told. A free-running sensor has no delay to estimate.
+
+    With log times (recordings have them; tables in the column log_ns) clocks are held against the recorder's: drift,
+    clocks that were set, several clock domains. Codes such as CLK008 are those of the pipeline's rules.
+    """
+    from cli.sync_plot import check_plot, write_plot
+    from cli.sync_report import Options
+    from cli.sync_report import sync_report as make
+    from cli.sync_verdict import InSync
+    from cli.timeline import read_rig, read_timeline
+
+    if plot is not None:
+        check_plot(plot)
+    layout = _layout(sensor_column, stamp_column, log_column, stamp_unit, any_order)
+    with console.progress() as bars:
+        found = read_timeline(path, bars, None if rig is None else read_rig(rig), layout)
+    tolerance_ns = None if tolerance_ms is None else round(tolerance_ms * 1_000_000)
+    report, matched = make(found.streams, found.rig, Options(reference, tolerance_ns, estimated_delays), found.notes)
+    if plot is not None:
+        write_plot(plot, path.name, report, matched)
+    if as_json:
+        console.print_json(report)
+    else:
+        _print(report)
+    bad = {FailOn.WARNING: (InSync.NO, InSync.WITH_WARNINGS), FailOn.ERROR: (InSync.NO,)}
+    if fail_on is not None and report.answer.in_sync in bad[fail_on]:
+        raise typer.Exit(FAILED)
+
+
+def _layout(sensor: str, stamp: str, log: str | None, unit: Unit, any_order: bool) -> TableLayout:
+    from cli.timeline_table import TableLayout
+
+    return TableLayout(sensor, stamp, log, unit.value, any_order)
+
+
+def _print(report: SyncReport) -> None:
+    out = console.out()
+    style = {"yes": "bold green", "with warnings": "bold yellow", "no": "bold red"}[report.answer.in_sync]
+    out.print(Text(report.answer.sentence, style=style), soft_wrap=True)
+    out.print()
+    clocks = [_clock_row(one) for one in report.sensors]
+    held = "held against log times" if report.logged else "no log times to hold them against"
+    out.print(console.table(f"Clocks, {held}", _CLOCK_COLUMNS, clocks, _CLOCK_COLUMNS[1:-1]))
+    out.print()
+    rows = [_match_row(one, report) for one in report.sensors if one.matched is not None]
+    source = f"rig {report.rig_id}" if report.rig_id else "no rig"
+    title = f"Frames near each of the {report.anchors} of {report.reference}, {source}"
+    out.print(console.table(title, _MATCH_COLUMNS, rows, (*_MATCH_COLUMNS[2:5], *_MATCH_COLUMNS[6:])))
+    share = 100 * report.complete / report.anchors if report.anchors else 0.0
+    out.print(f"{report.complete} of {report.anchors} ({share:.1f} %) have a frame of every sensor.", highlight=False)
+    _print_rest(report)
+
+
+def _print_rest(report: SyncReport) -> None:
+    from cli.sync_verdict import grouped
+
+    out = console.out()
+    if any(one.delay is not None and one.delay.delay_ns is not None for one in report.sensors):
+        against = f"read against neighbouring frames of {report.reference}"
+        out.print(f"An estimate and the one under `or` are the same frames, {against}.", markup=False, highlight=False)
+        if report.rig_id is None and not report.estimated_delays:
+            out.print("Nobody declared these delays, so they count as residuals; --estimated-delays takes them out.")
+    if report.pauses:
+        out.print(f"All sensors pause together {report.pauses} times; these pauses are no gaps.", highlight=False)
+    if len(report.domains) > 1:
+        rows = [
+            (_letter(number), ", ".join(one.sensors), f"{one.offset_ns / 1e9:+.3f}", one.epoch, one.reason or "–")
+            for number, one in enumerate(report.domains)
+        ]
+        columns = ("clock", "sensors", "offset s", "counts from", "looks like")
+        out.print()
+        out.print(console.table("Clock domains", columns, rows, ("offset s",)))
+    if report.findings:
+        findings = [(Text(*_MARKS[one.severity.value]), one.rule_id, one.words) for one in grouped(report.findings)]
+        out.print()
+        out.print(console.table("Findings", ("", "rule", ""), findings))
+    set_clocks = [
+        (one.sensor, step.frame, console.ms(step.shift_ns), console.ms(step.step_ns))
+        for one in report.sensors
+        for step in one.clock_steps.first[:_STEPS]
+    ]
+    if set_clocks:
+        fields = ("sensor", "before frame", "set by ms", "stamps step by ms")
+        out.print()
+        out.print(console.table("Clocks that were set", fields, set_clocks, fields[1:]))
+    for note in report.notes:
+        console.say(f"note: {note}")
+
+
+def _clock_row(one: SensorSync) -> tuple[object, ...]:
+    clock = one.clock
+    rate = "–" if clock.measured_rate_hz is None else f"{clock.measured_rate_hz:.2f}"
+    drift = "–" if one.drift_ppm is None else f"{one.drift_ppm:+.1f} ± {one.drift_uncertainty_ppm or 0:.1f}"
+    domain = _letter(one.domain) + (f": {one.unit}" if one.unit else "")
+    times = (console.ms(clock.period_p50_ns), console.ms(clock.jitter_p95_ns), clock.gaps, console.ms(clock.max_gap_ns))
+    counts = (clock.duplicates, clock.regressions, one.clock_steps.count)
+    return (one.sensor, clock.frames, rate, *times, *counts, drift, domain)
+
+
+def _match_row(one: SensorSync, report: SyncReport) -> tuple[object, ...]:
+    figures = (one.residuals.p50_ns, one.residuals.p95_ns, one.residuals.max_ns) if one.residuals else (None, None, None)
+    delay = one.delay
+    estimated, other = "–", "–"
+    if delay is not None and delay.delay_ns is not None:
+        estimated = f"{delay.delay_ns / 1e6:.2f} ± {(delay.uncertainty_ns or 0) / 1e6:.2f}"
+        other = f"{(delay.other_ns or 0) / 1e6:.2f}"
+    share = f"{one.matched} ({100 * (one.matched or 0) / report.anchors:.0f} %)" if report.anchors else "0"
+    return (
+        Text(*_MARKS[one.verdict]),
+        one.sensor,
+        share,
+        one.outside_tolerance,
+        one.no_frame,
+        "reference" if one.sensor == report.reference else delay.phase.value if delay else "–",
+        "–" if one.declared_delay_ns is None else f"{one.declared_delay_ns / 1e6:.2f}",
+        estimated,
+        other,
+        console.ms(one.tolerance_ns),
+        *(console.ms(value) for value in figures),
+    )
+
+
+def _letter(domain: int) -> str:
+    return chr(ord("A") + domain) if domain < 26 else f"Z{domain}"

@@ -1,0 +1,76 @@
+"""How a sensor's clock runs against the recorder's: offset and drift, by a line that outliers do not bend.
+
+Theil-Sen: the slope is the median of the slopes between all pairs of points (P. K. Sen, Estimates of the Regression
+Coefficient Based on Kendall's Tau, J. Am. Stat. Assoc. 63, 1968), here of at most 256 medians of consecutive frames. Its
+interval is Sen's too; it takes the errors as independent, which latency that grows with load is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from sensors.rig import NS_PER_S
+from sensors.stamps import MAX_STAMP_NS, stamps_array
+
+BINS = 256
+MIN_POINTS = 8
+MIN_SPAN_NS = 10 * NS_PER_S  # 100 ppm are 1 ms in 10 s: less than transport varies by
+_Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFit:
+    """Stamp less log time along log time.
+
+    `offset_ns` at the middle of the log times; `drift_ppm`: how much faster than the recorder's clock this one runs, in
+    millionths, with the half width of its 95 % interval. Both None for recordings of less than 10 s or 8 frames.
+    """
+
+    offset_ns: int
+    drift_ppm: float | None
+    drift_uncertainty_ppm: float | None
+
+
+def fit_clock(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> ClockFit | None:
+    """Fit the stamps (N,) of a clock that was not set meanwhile, to their log times (N,); None for no frames.
+
+    In integers until the offsets are relative to one of them, so epoch-sized stamps lose nothing. Equal shifts of stamps
+    and log times change nothing.
+
+    Raises:
+        ValueError: The arrays are not integer nanoseconds of equal length.
+    """
+    stamps, logged = stamps_array(stamps_ns, "stamps_ns"), stamps_array(log_ns, "log_ns")
+    if stamps.shape != logged.shape:
+        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    if stamps.size == 0:
+        return None
+    order = np.argsort(logged, kind="stable")
+    at, offsets = logged[order], (stamps - logged)[order]
+    middle_ns, base_ns = (int(at[0]) + int(at[-1])) // 2, int(np.partition(offsets, offsets.size // 2)[offsets.size // 2])
+    if at.size < MIN_POINTS or int(at[-1]) - int(at[0]) < MIN_SPAN_NS:
+        return ClockFit(base_ns, None, None)
+    # Relative to one of them, and no further than 127 years: what is left fits a float, and differences an int64.
+    offsets = np.clip(offsets, base_ns - MAX_STAMP_NS, base_ns + MAX_STAMP_NS) - base_ns
+    edges = np.linspace(0, at.size, min(BINS, at.size) + 1).astype(np.int64).tolist()
+    x = np.array([np.median(at[a:b] - middle_ns) for a, b in pairwise(edges)])
+    y = np.array([np.median(offsets[a:b]) for a, b in pairwise(edges)])
+    slope, half_width = _theil_sen(x, y)
+    offset_ns = base_ns + round(float(np.median(y - slope * x)))
+    return ClockFit(offset_ns, slope * 1e6, half_width * 1e6)
+
+
+def _theil_sen(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Median slope of (n,) points and the half width of its interval; points of one x make no slope."""
+    left, right = np.triu_indices(x.size, 1)
+    run = x[right] - x[left]
+    slopes = np.sort((y[right] - y[left])[run > 0] / run[run > 0])
+    spread = _Z95 * math.sqrt(x.size * (x.size - 1) * (2 * x.size + 5) / 18)
+    low = max(math.floor((slopes.size - spread) / 2), 0)
+    high = min(math.ceil((slopes.size + spread) / 2), slopes.size - 1)
+    return float(np.median(slopes)), float(slopes[high] - slopes[low]) / 2

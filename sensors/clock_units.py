@@ -1,0 +1,110 @@
+"""Stamps that are counted in another unit than nanoseconds: seconds, milliseconds, microseconds or ticks taken for them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from sensors.rig import NS_PER_S
+from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, stamps_array
+
+PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01
+PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
+FAST_HZ = 1_000  # hardly a sensor has frames faster than this; a wrong unit makes 10 Hz at least that
+_BLOCKS = 8
+_CLOSE = 0.05  # in powers of ten: 12 %
+_LOOSE = 0.3  # a factor of two: log times come in batches, and the mean step also counts missing frames
+_NAMES = {-9: "seconds", -6: "milliseconds", -3: "microseconds", -2: "ticks of 100 ns"}
+
+
+class Evidence(StrEnum):
+    """What gives a wrong unit away, the strongest first."""
+
+    LOG_TIME = "log time"
+    NOMINAL_RATE = "nominal rate"
+    EPOCH = "epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitError:
+    """Stamps are 10**`exponent` times the nanoseconds that they should be: -3 for microseconds."""
+
+    exponent: int
+    evidence: Evidence
+
+    @property
+    def words(self) -> str:
+        """`microseconds taken for ns`, or `10**1 times what they should be`."""
+        name = _NAMES.get(self.exponent)
+        return f"{name} taken for ns" if name else f"10**{self.exponent} times what they should be"
+
+
+def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: float | None) -> UnitError | None:
+    """Whether the stamps (N,), in the order of logging, are off by a power of ten; None where nothing says so.
+
+    With log times: stamps pass 10**k times as fast as log time, in the median of up to eight stretches. Else with a nominal
+    rate: median and mean step are 10**k nominal periods, and either the unit is one that people use or the date becomes
+    plausible by it. Else: frames would come at 1 kHz or more, and in another unit rate and date would both be plausible.
+    Log times that equal the stamps count as none.
+
+    Raises:
+        ValueError: The arrays are not integer nanoseconds of equal length.
+    """
+    stamps = stamps_array(stamps_ns, "stamps_ns")
+    logged = None if log_ns is None else stamps_array(log_ns, "log_ns")
+    if logged is not None and logged.shape != stamps.shape:
+        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    once = distinct(stamps)
+    if once.size < 3:
+        return None
+    if logged is not None and not np.array_equal(logged, stamps):
+        exponent = _power_of_ten(_pace(stamps, logged), _LOOSE)
+        return UnitError(exponent, Evidence.LOG_TIME) if exponent else None
+    steps = np.diff(once)
+    median_ns = int(np.partition(steps, steps.size // 2)[steps.size // 2])
+    mean_ns = float(once[-1] - once[0]) / steps.size
+    if rate_hz is not None:
+        return _against_rate(int(once[0]), median_ns, mean_ns, NS_PER_S / rate_hz)
+    return _against_epoch(int(once[0]), median_ns)
+
+
+def plausible(stamp_ns: float) -> bool:
+    """Whether this reads as a date between the years 2000 and 2100."""
+    return PLAUSIBLE_START_NS <= stamp_ns <= PLAUSIBLE_END_NS
+
+
+def _against_rate(first_ns: int, median_ns: int, mean_ns: float, period_ns: float) -> UnitError | None:
+    exponent = _power_of_ten(median_ns / period_ns, _CLOSE)
+    if not exponent or abs(math.log10(mean_ns / period_ns) - exponent) > _LOOSE:
+        return None
+    dated = not plausible(first_ns) and plausible(first_ns / 10.0**exponent)
+    return UnitError(exponent, Evidence.NOMINAL_RATE) if dated or exponent in _NAMES else None
+
+
+def _against_epoch(first_ns: int, median_ns: int) -> UnitError | None:
+    if median_ns * FAST_HZ > NS_PER_S or plausible(first_ns):
+        return None
+    for exponent in _NAMES:
+        factor = 10**-exponent
+        if first_ns * factor <= MAX_STAMP_NS and plausible(first_ns * factor) and 10**4 < median_ns * factor < 100 * NS_PER_S:
+            return UnitError(exponent, Evidence.EPOCH)
+    return None
+
+
+def _pace(stamps: Nanoseconds, logged: Nanoseconds) -> float:
+    """Stamp time over log time, the median of stretches in which log time passes; 1 where none does."""
+    edges = np.linspace(0, stamps.size - 1, min(_BLOCKS, stamps.size - 1) + 1).astype(np.int64)
+    passed, ran = np.diff(logged[edges]), np.diff(stamps[edges])
+    sound = (passed > 0) & (ran > 0)
+    return float(np.median(ran[sound] / passed[sound])) if sound.any() else 1.0
+
+
+def _power_of_ten(ratio: float, close: float) -> int:
+    """The exponent that `ratio` is near to; 0 if it is near to none, or to 1."""
+    logarithm = math.log10(ratio)
+    nearest = round(logarithm)
+    return nearest if abs(logarithm - nearest) <= close else 0
