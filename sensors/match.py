@@ -14,11 +14,16 @@ NO_MATCH = -1
 
 
 class Reason(IntEnum):
-    """Why an anchor has no frame; MATCHED if it has one."""
+    """Why an anchor has no frame; MATCHED if it has one.
+
+    FRAME_OF_NEARER_ANCHOR: where frames are used exclusively, the nearest frame is within tolerance but nearer to another
+    anchor.
+    """
 
     MATCHED = 0
     NO_FRAME = 1
     OUTSIDE_TOLERANCE = 2
+    FRAME_OF_NEARER_ANCHOR = 3
 
     @property
     def label(self) -> str:
@@ -31,8 +36,8 @@ class Matches:
     """One entry for each anchor (N,).
 
     `index`: the frame's position among the stamps, -1 for none. `offset_ns`: frame less anchor. `residual_ns`: offset
-    less expected delay. `reason`: int8, a `Reason`. For OUTSIDE_TOLERANCE offset and residual are those of the nearest
-    frame, which was too far away; for NO_FRAME they are 0.
+    less expected delay. `reason`: int8, a `Reason`. Without a match, offset and residual are those of the nearest frame,
+    and 0 for NO_FRAME.
     """
 
     index: Nanoseconds
@@ -44,6 +49,16 @@ class Matches:
     def matched(self) -> npt.NDArray[np.bool_]:
         """Which anchors (N,) have a frame."""
         return np.asarray(self.index != NO_MATCH)
+
+    @classmethod
+    def none(cls, anchors: int) -> Matches:
+        """Of a sensor without any frame."""
+        return cls(
+            index=np.full(anchors, NO_MATCH, dtype=np.int64),
+            offset_ns=np.zeros(anchors, dtype=np.int64),
+            residual_ns=np.zeros(anchors, dtype=np.int64),
+            reason=np.full(anchors, Reason.NO_FRAME, dtype=np.int8),
+        )
 
 
 def match_nearest(anchors_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, expected_delay_ns: int, tolerance_ns: int) -> Matches:
@@ -61,23 +76,25 @@ def match_nearest(anchors_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, expected_
     delay_ns = check_duration_ns(expected_delay_ns, "expected_delay_ns", negative=True)
     tolerance_ns = check_duration_ns(tolerance_ns, "tolerance_ns")
     if stamps.size == 0:
-        return Matches(
-            index=np.full(anchors.size, NO_MATCH, dtype=np.int64),
-            offset_ns=np.zeros(anchors.size, dtype=np.int64),
-            residual_ns=np.zeros(anchors.size, dtype=np.int64),
-            reason=np.full(anchors.size, Reason.NO_FRAME, dtype=np.int8),
-        )
+        return Matches.none(anchors.size)
     targets = anchors + delay_ns
-    at_or_after = np.searchsorted(stamps, targets, side="left")
-    after = np.minimum(at_or_after, stamps.size - 1)
-    before = np.maximum(at_or_after - 1, 0)
-    nearest = np.where(np.abs(stamps[before] - targets) <= np.abs(stamps[after] - targets), before, after)
+    nearest = nearest_positions(targets, stamps)
     residual_ns = stamps[nearest] - targets
     accepted = np.abs(residual_ns) <= tolerance_ns
-    first_of_stamp = np.searchsorted(stamps, stamps[nearest], side="left")
     return Matches(
-        index=np.where(accepted, first_of_stamp, NO_MATCH).astype(np.int64),
+        index=np.where(accepted, nearest, NO_MATCH),
         offset_ns=residual_ns + delay_ns,
         residual_ns=residual_ns,
         reason=np.where(accepted, Reason.MATCHED, Reason.OUTSIDE_TOLERANCE).astype(np.int8),
     )
+
+
+def nearest_positions(targets_ns: Nanoseconds, stamps_ns: Nanoseconds) -> Nanoseconds:
+    """For each target (N,) the position of the nearest stamp (M,), ascending and at least one; ties to the earlier, and of
+    several equal stamps the first.
+    """
+    at_or_after = np.searchsorted(stamps_ns, targets_ns, side="left")
+    after = np.minimum(at_or_after, stamps_ns.size - 1)
+    before = np.maximum(at_or_after - 1, 0)
+    nearest = np.where(np.abs(stamps_ns[before] - targets_ns) <= np.abs(stamps_ns[after] - targets_ns), before, after)
+    return np.searchsorted(stamps_ns, stamps_ns[nearest], side="left").astype(np.int64, copy=False)

@@ -15,7 +15,9 @@ from lake.drive_input import DriveInput
 from lake.tables import FRAMES
 from quality.accounting import GOLD, QUARANTINED, UNMATCHED
 from quality.catalogue import Severity
-from spark_jobs.plan import ScenePlan, in_objects, unmatched_reasons
+from spark_jobs.drive_frames import in_objects
+from spark_jobs.plan import ScenePlan
+from spark_jobs.unmatched import unmatched_reasons
 from spark_jobs.window_build import DAY_ZERO, DriveContext
 from spark_jobs.windows import NS_PER_DAY
 
@@ -50,8 +52,9 @@ def frames_of_built_drive(
 ) -> pa.Table:
     """Rows of `lake.tables.FRAMES` for a drive whose scenes were built.
 
-    Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene (or, a pose
-    sample, brackets the anchor of one); it does not decode; it is only in quarantined scenes; it is unmatched.
+    Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene, as the matched
+    frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one); it does not decode; it is only in
+    quarantined scenes; it is unmatched.
     """
     fates = np.full(len(index), UNMATCHED, dtype=object)
     reasons = unmatched_reasons(index, plan, context.rig, faulty_keys)
@@ -60,7 +63,7 @@ def frames_of_built_drive(
     for frame in built.bad_frames:
         fates[frame["frame_id"]] = QUARANTINED
         reasons[frame["frame_id"]] = _decisive(frame["findings"])
-    _mark_poses(fates, plan, built)
+    _mark_poses(fates, index["stamp_ns"].to_numpy()[in_scenes > 0], plan, built)
     faulty = in_objects(index, faulty_keys)
     fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
     reasons[fates == GOLD] = None
@@ -90,10 +93,14 @@ def _mark_scenes(
             in_scenes[scene["frame_ids"]] += 1  # a scene holds a frame once
 
 
-def _mark_poses(fates: npt.NDArray[np.object_], plan: ScenePlan, built: Built) -> None:
-    """A pose sample that brackets the anchor of a gold scene is in gold: the scene's pose is made of it."""
-    gold = [scene["scene"] for scene in built.scenes if not scene["quarantined"] and plan.pose_valid[scene["scene"]]]
-    fates[plan.pose_frame_ids[gold]] = GOLD
+def _mark_poses(fates: npt.NDArray[np.object_], stamps_ns: npt.NDArray[np.int64], plan: ScenePlan, built: Built) -> None:
+    """A pose sample that brackets the anchor or a frame of a gold scene is in gold: a pose in the scene is made of it.
+
+    `stamps_ns`: of the frames in gold scenes. An anchor whose own frame did not decode is none of them.
+    """
+    gold = [scene["scene"] for scene in built.scenes if not scene["quarantined"]]
+    for brackets in (plan.pose_frame_ids[gold], plan.track.at(stamps_ns).frame_ids):
+        fates[brackets[brackets >= 0]] = GOLD
 
 
 def _decisive(findings: Sequence[Report]) -> str:

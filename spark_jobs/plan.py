@@ -2,198 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from sensors.match import match_nearest
-from sensors.poses import interpolate
-from sensors.rig import Modality, Rig
-from spark_jobs.errors import WorkAreaError
+from sensors.match import Matches, Reason
+from sensors.rig import Rig, Sensor
+from sensors.scene_match import match_rig
+from sensors.sweeps import history_horizon_ns, history_lengths
+from spark_jobs.drive_frames import Bools, DriveFrames, Ints, UsableFrames
+from spark_jobs.pose_track import Floats, PoseTrack
 
-MATCHER_VERSION = "nearest-1"  # part of the configuration hash: a changed matcher is a changed dataset
+MATCHER_VERSION = "match-2"  # part of the configuration hash: a changed matcher is a changed dataset
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-NO_FRAMES = "no_frames"
-OUTSIDE_TOLERANCE = "outside_tolerance"
-DUPLICATE_STAMP = "duplicate_stamp"
-NOT_NEAREST = "not_nearest"
-NOT_IN_RIG = "not_in_rig"
-NO_ANCHOR = "no_anchor"
-SUPPORT = "support_not_needed"
+MISSING = {
+    Reason.NO_FRAME: "no_frames",
+    Reason.OUTSIDE_TOLERANCE: "outside_tolerance",
+    Reason.FRAME_OF_NEARER_ANCHOR: "frame_of_nearer_anchor",
+}
 NO_FRAME = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ScenePlan:
-    """S scenes of K sensors, both in a fixed order (anchors by time, sensors as in the rig).
+class Slot(NamedTuple):
+    """A place for a frame in every scene. `column`: of its sensor in the plan; `sweep`: 0 for the matched frame, k for the
+    k-th frame before it."""
 
-    `frame_ids` (S, K) int64: rows of the frame index, -1 where a sensor has no match. `offsets_ns`, `residuals_ns` (S, K):
-    meaningless where there is no match. `poses` (S, 7): x y z m, qw qx qy qz, odom_SE3_ego at the anchor, meaningless
-    where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64: the pose samples before and after the anchor, as rows of the
-    frame index; the same one twice where the anchor hits it, -1 where there is no pose. `has_frames` (K,): whether the
-    sensor has any usable frame at all.
+    column: int
+    sweep: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenePlan:
+    """S scenes of K sensors with L slots, all in a fixed order: anchors by time, sensors as in the rig, sweeps from the latest.
+
+    `frame_ids` (S, L) int64: rows of the frame index, -1 where a slot is empty. `offsets_ns`, `residuals_ns` (S, K): of the
+    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.Reason`. `poses` (S, 7): x y z m,
+    qw qx qy qz, odom_SE3_ego at the anchor, meaningless where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64: the pose
+    samples before and after the anchor, as rows of the frame index; the same one twice where the anchor hits it, -1 where
+    there is no pose. `track`: the poses at every other time.
     """
 
     anchor_sensor: str
     sensors: tuple[str, ...]
+    slots: tuple[Slot, ...]
     anchors_ns: Ints
     frame_ids: Ints
     offsets_ns: Ints
     residuals_ns: Ints
-    has_frames: Bools
+    reasons: npt.NDArray[np.int8]
     poses: Floats
     pose_valid: Bools
     pose_frame_ids: Ints
+    track: PoseTrack
 
     @property
     def scenes(self) -> int:
         """How many scenes there are."""
         return len(self.anchors_ns)
 
-    def reason(self, column: int) -> str:
-        """Why an unmatched cell of this sensor has no frame."""
-        return OUTSIDE_TOLERANCE if self.has_frames[column] else NO_FRAMES
-
-
-@dataclass(frozen=True, slots=True)
-class UsableFrames:
-    """Frames of one sensor that may be matched: from sound objects, by stamp, the first of each stamp. (N,) each."""
-
-    frame_ids: Ints
-    stamps_ns: Ints
-
-
-def in_objects(index: pa.Table, keys: Set[str]) -> Bools:
-    """Which rows of a frame index lie in one of these objects, (N,)."""
-    return np.asarray(pc.is_in(index["key"], value_set=pa.array(sorted(keys), pa.string())).to_numpy(), dtype=np.bool_)
-
-
-def of_sensor(index: pa.Table, sensor: str) -> Bools:
-    """Which rows of a frame index are frames of this sensor, (N,)."""
-    return np.asarray(pc.equal(index["sensor"], sensor).to_numpy(), dtype=np.bool_)
-
-
-def usable_frames(index: pa.Table, sensor: str, faulty_keys: Set[str]) -> UsableFrames:
-    """The frames of `sensor` that may be matched, from a frame index in (sensor, stamp) order."""
-    chosen = of_sensor(index, sensor) & ~in_objects(index, faulty_keys)
-    stamps_ns, frame_ids = index["stamp_ns"].to_numpy()[chosen], index["frame_id"].to_numpy()[chosen]
-    first = _first_of_each(stamps_ns)
-    return UsableFrames(frame_ids[first], stamps_ns[first])
-
-
-def pose_sensor(rig: Rig) -> str | None:
-    """The sensor whose samples give the ego pose: the first pose sensor of the rig, None if it has none.
-
-    Samples of two sources are never mixed: each has an odometry frame of its own.
-    """
-    return next((sensor.name for sensor in rig.sensors if sensor.modality is Modality.POSE), None)
+    def matched_frame_ids(self, column: int) -> Ints:
+        """The matched frame of each scene (S,) for one sensor, -1 for none."""
+        return np.asarray(self.frame_ids[:, self.slots.index(Slot(column, 0))])
 
 
 def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str]) -> ScenePlan:
-    """Match every usable sweep of the reference sensor with the nearest frame of each other sensor (promise P4).
+    """Choose anchors and match the frames of every sensor with them, as the rig's policy says (`sensors.scene_match`).
 
     `index` has schema `lake.tables.FRAME_INDEX`; `poses` are the samples (`stamp_ns`, x_m … qz) of the rig's pose sensor
     in sound objects, in the order of key and position.
 
     Raises:
-        WorkAreaError: The pose samples are not those of the index.
+        WorkAreaError: The index is not sorted, or the pose samples are not those of the index.
     """
-    anchors = usable_frames(index, rig.reference, faulty_keys)
+    frames = DriveFrames.of(index, faulty_keys)
     sensors = [sensor for sensor in rig.sensors if sensor.modality.in_scene]
-    shape = (len(anchors.stamps_ns), len(sensors))
-    frame_ids, offsets_ns, residuals_ns = (np.full(shape, NO_FRAME, dtype=np.int64) for _ in range(3))
-    has_frames = np.zeros(len(sensors), dtype=bool)
+    usable = {sensor.name: frames.usable(sensor.name) for sensor in sensors}
+    matched = match_rig(rig, {name: one.stamps_ns for name, one in usable.items()})
+    anchors_ns = usable[rig.reference].stamps_ns[matched.anchors]
+    shape = (len(anchors_ns), len(sensors))
+    offsets_ns, residuals_ns = (np.empty(shape, dtype=np.int64) for _ in range(2))
+    reasons = np.empty(shape, dtype=np.int8)
     for column, sensor in enumerate(sensors):
-        frames = usable_frames(index, sensor.name, faulty_keys)
-        has_frames[column] = len(frames.stamps_ns) > 0
-        if sensor.name == rig.reference:
-            # The anchor is its own frame, whatever the rig declares about it.
-            frame_ids[:, column], offsets_ns[:, column], residuals_ns[:, column] = anchors.frame_ids, 0, 0
-            continue
-        matches = match_nearest(anchors.stamps_ns, frames.stamps_ns, sensor.sync.expected_delay_ns, sensor.sync.tolerance_ns)
-        matched = matches.index >= 0
-        frame_ids[matched, column] = frames.frame_ids[matches.index[matched]]
+        matches = matched.sensors[sensor.name]
         offsets_ns[:, column], residuals_ns[:, column] = matches.offset_ns, matches.residual_ns
-    pose_frames = _pose_frames(index, rig, faulty_keys)
-    bracketed = interpolate(
-        anchors.stamps_ns, pose_frames.stamps_ns, _pose_samples(poses, pose_frames), rig.policy.pose_bracket_ns
-    )
+        reasons[:, column] = matches.reason
+    track = PoseTrack.of(poses, frames, rig)
+    at_anchors = track.at(anchors_ns)
     return ScenePlan(
         anchor_sensor=rig.reference,
         sensors=tuple(sensor.name for sensor in sensors),
-        anchors_ns=anchors.stamps_ns,
-        frame_ids=frame_ids,
+        slots=tuple(Slot(column, sweep) for column, sensor in enumerate(sensors) for sweep in range(sensor.sync.sweeps)),
+        anchors_ns=anchors_ns,
+        frame_ids=_frame_ids(sensors, usable, matched.sensors, len(anchors_ns)),
         offsets_ns=offsets_ns,
         residuals_ns=residuals_ns,
-        has_frames=has_frames,
-        poses=bracketed.poses,
-        pose_valid=bracketed.valid,
-        pose_frame_ids=_bracketing(anchors.stamps_ns, pose_frames, bracketed.valid),
+        reasons=reasons,
+        poses=at_anchors.poses,
+        pose_valid=at_anchors.valid,
+        pose_frame_ids=at_anchors.frame_ids,
+        track=track,
     )
 
 
-def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: Set[str]) -> npt.NDArray[np.object_]:
-    """For every row of the index (N,), why it would not be in a scene; means nothing for a row that is in one.
-
-    `support_not_needed`: its sensor's frames are in no scene by their kind. `not_in_rig`: the rig does not know the sensor.
-    `duplicate_stamp`: an earlier frame of the sensor has the stamp. `not_nearest`: an anchor would accept it, but has a
-    nearer frame. `no_anchor`: no anchor would accept it. Frames of faulty objects are told by their object, not here.
-    """
-    reasons = np.full(len(index), NOT_IN_RIG, dtype=object)
-    for sensor in rig.sensors:
-        if not sensor.modality.in_scene:
-            reasons[of_sensor(index, sensor.name)] = SUPPORT
-            continue
-        usable = usable_frames(index, sensor.name, faulty_keys)
-        near = _within_tolerance(usable.stamps_ns, plan.anchors_ns, sensor.sync.expected_delay_ns, sensor.sync.tolerance_ns)
-        reasons[of_sensor(index, sensor.name)] = DUPLICATE_STAMP
-        reasons[usable.frame_ids] = np.where(near, NOT_NEAREST, NO_ANCHOR)  # a frame's id is its row
-    return reasons
-
-
-def _within_tolerance(stamps_ns: Ints, anchors_ns: Ints, expected_delay_ns: int, tolerance_ns: int) -> Bools:
-    """Whether any anchor would accept the frame if it had no nearer one."""
-    targets = anchors_ns + expected_delay_ns
-    after = np.searchsorted(targets, stamps_ns - tolerance_ns, side="left")
-    before = np.searchsorted(targets, stamps_ns + tolerance_ns, side="right")
-    return np.asarray(before > after)
-
-
-def _first_of_each(stamps_ns: Ints) -> Bools:
-    first = np.ones(len(stamps_ns), dtype=np.bool_)
-    first[1:] = stamps_ns[1:] != stamps_ns[:-1]
-    return first
-
-
-def _pose_frames(index: pa.Table, rig: Rig, faulty_keys: Set[str]) -> UsableFrames:
-    name = pose_sensor(rig)
-    if name is None:
-        return UsableFrames(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-    return usable_frames(index, name, faulty_keys)
-
-
-def _pose_samples(poses: pa.Table, frames: UsableFrames) -> Floats:
-    stamps_ns = poses["stamp_ns"].to_numpy()
-    order = np.argsort(stamps_ns, kind="stable")
-    order = order[_first_of_each(stamps_ns[order])]
-    if not np.array_equal(stamps_ns[order], frames.stamps_ns):
-        raise WorkAreaError(
-            f"{len(order)} pose samples do not have the stamps of the {len(frames.stamps_ns)} pose frames indexed"
-        )
-    return np.stack([poses[name].to_numpy()[order] for name in ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")], axis=1)
-
-
-def _bracketing(anchors_ns: Ints, frames: UsableFrames, valid: Bools) -> Ints:
-    brackets = np.full((len(anchors_ns), 2), NO_FRAME, dtype=np.int64)
-    before = np.searchsorted(frames.stamps_ns, anchors_ns[valid], side="right") - 1
-    after = np.searchsorted(frames.stamps_ns, anchors_ns[valid], side="left")
-    brackets[valid] = np.stack([frames.frame_ids[before], frames.frame_ids[after]], axis=1)
-    return brackets
+def _frame_ids(sensors: list[Sensor], usable: Mapping[str, UsableFrames], matches: Mapping[str, Matches], scenes: int) -> Ints:
+    """The frame of every slot, (S, L)."""
+    slots = sum(sensor.sync.sweeps for sensor in sensors)
+    # Slot after slot in memory: a slot's frames ascend, and what comes later works on whole slots.
+    frame_ids = np.full((scenes, slots), NO_FRAME, dtype=np.int64, order="F")
+    slot = 0
+    for sensor in sensors:
+        sync, frames, index = sensor.sync, usable[sensor.name], matches[sensor.name].index
+        lengths = history_lengths(frames.stamps_ns, index, sync.sweeps, history_horizon_ns(sync.sweeps, sensor.period_ns))
+        for sweep in range(sync.sweeps):
+            there = (index >= 0) & (lengths >= sweep)
+            frame_ids[there, slot] = frames.frame_ids[index[there] - sweep]
+            slot += 1
+    return frame_ids

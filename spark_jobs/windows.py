@@ -14,12 +14,13 @@ WINDOW_SCENES = 1024  # a scene costs a worker memory beside its payload: a rig 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The scenes [first, last) of a plan, all of one UTC day (`day` counts from 1970-01-01)."""
+    """The scenes [first, last) of a plan, all of one UTC day (`day` counts from 1970-01-01), and their payload's bytes."""
 
     number: int
     first: int
     last: int
     day: int
+    size_bytes: int
 
 
 def cut(
@@ -39,9 +40,9 @@ def cut(
     for scene, size in enumerate(scene_bytes.tolist()):
         full = held + size > limit or scene - first >= most_scenes
         if scene > first and (full or days[scene] != days[first]):
-            windows.append(Window(len(windows), first, scene, int(days[first])))
+            windows.append(Window(len(windows), first, scene, int(days[first]), held))
             first, held = scene, 0
         held += size
     if len(anchors_ns) > first:
-        windows.append(Window(len(windows), first, len(anchors_ns), int(days[first])))
+        windows.append(Window(len(windows), first, len(anchors_ns), int(days[first]), held))
     return windows

@@ -131,7 +131,12 @@ def test_the_far_ends_of_the_range_do_not_overflow() -> None:
 
 
 def test_labels_are_the_spelling_of_tables() -> None:
-    assert [reason.label for reason in Reason] == ["matched", "no_frame", "outside_tolerance"]
+    assert [reason.label for reason in Reason] == [
+        "matched",
+        "no_frame",
+        "outside_tolerance",
+        "frame_of_nearer_anchor",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -15,8 +17,10 @@ from lake.drive_input import DriveInput
 from lake.tables import FRAMES
 from quality.findings import Finding, finding
 from quality.records import Origin
+from sensors.rig import Rig
 from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
-from spark_jobs.plan import plan_scenes
+from spark_jobs.options import BuildOptions
+from spark_jobs.plan import ScenePlan, plan_scenes
 from spark_jobs.records import built_records, object_records, whole_drive_record
 from spark_jobs.window_build import DriveContext
 from tests.unit.lake.fake_s3 import FakeS3
@@ -35,8 +39,34 @@ from tests.unit.spark_jobs.job_builders import (
 )
 
 RIG = make_rig(sensor("top", "lidar"), sensor("cam", "camera", tolerance_ns=200 * MS), sensor("odo", "pose"))
+RIGS = [
+    make_rig(
+        sensor("top", "lidar", sweeps=sweeps),
+        sensor("cam", "camera", rate_hz=20, tolerance_ns=200 * MS, sweeps=sweeps),
+        sensor("odo", "pose"),
+        pose_bracket_ns=bracket_ns,
+        **policy,
+    )
+    for sweeps, bracket_ns, policy in (
+        (1, 50 * MS, {}),
+        (1, 20 * MS, {"frame_use": "exclusive"}),
+        (3, 50 * MS, {"keyframe_hz": 5}),
+        (2, 30 * MS, {"keyframe_hz": 5, "frame_use": "exclusive"}),
+        (2, 50 * MS, {"matcher": "approximate_time"}),
+    )
+]
+REASONS = {
+    "support_not_needed",
+    "not_in_rig",
+    "duplicate_stamp",
+    "not_nearest",
+    "no_anchor",
+    "not_keyframe",
+    "not_in_set",
+    "kept_by_nearer_anchor",
+}
 ORIGIN = Origin(DRIVE, REVISION, "code", "config")
-CONTEXT = DriveContext(DRIVE, REVISION, RIG, "{}", {}, "raw", "lake", "quarantine", "code", "config")
+CONTEXT = DriveContext(DRIVE, REVISION, RIG, "{}", {}, "raw", "lake", "quarantine", "code", "config", BuildOptions())
 FAULTY = "bad.mcap"
 
 
@@ -69,8 +99,16 @@ def window(scenes: list[dict[str, Any]], bad: list[dict[str, Any]]) -> dict[str,
     return {"scenes": scenes, "bad_frames": bad, "gold": file if gold else None, "quarantined": None}
 
 
+class Drive(NamedTuple):
+    index: pa.Table
+    rig: Rig
+    plan: ScenePlan
+    built: Built
+    faulty: frozenset[str]
+
+
 @st.composite
-def built_drives(draw: st.DrawFn) -> tuple[pa.Table, Any, Built, frozenset[str]]:
+def built_drives(draw: st.DrawFn) -> Drive:
     """A real plan, and any outcome that the build could have: each frame good or bad, each scene gold or quarantined."""
     frames = [F("top", T0 + n * 100 * MS, "lidar", f"top-{n % 2}.mcap", n) for n in range(draw(st.integers(0, 5)))]
     frames += [
@@ -80,7 +118,8 @@ def built_drives(draw: st.DrawFn) -> tuple[pa.Table, Any, Built, frozenset[str]]
     frames += [F("odo", T0 + step * 25 * MS, "pose", "odo.mcap", step) for step in range(draw(st.integers(0, 9)))]
     frames += [F("stranger", T0, "camera")]
     index, faulty = frame_index(frames), draw(st.sampled_from((frozenset({FAULTY}), frozenset[str]())))
-    plan = plan_scenes(index, pose_table([frame.stamp_ns for frame in frames if frame.sensor == "odo"]), RIG, faulty)
+    rig = draw(st.sampled_from(RIGS))
+    plan = plan_scenes(index, pose_table([frame.stamp_ns for frame in frames if frame.sensor == "odo"]), rig, faulty)
     planned = sorted({frame for frame in plan.frame_ids.ravel().tolist() if frame >= 0})
     bad = draw(st.frozensets(st.sampled_from(planned))) if planned else frozenset[int]()
     windows = []
@@ -88,20 +127,20 @@ def built_drives(draw: st.DrawFn) -> tuple[pa.Table, Any, Built, frozenset[str]]
         sound = [frame for frame in ids if frame >= 0 and frame not in bad]
         bad_here = [bad_frame(index, frame) for frame in sorted(bad & set(ids))]
         windows.append(window([scene(number, anchor_ns, sound, draw(st.booleans()))], bad_here))
-    return index, plan, Built.of(windows), faulty
+    return Drive(index, rig, plan, Built.of(windows), faulty)
 
 
 @given(built_drives())
-def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: tuple[pa.Table, Any, Built, frozenset[str]]) -> None:
-    index, plan, built, faulty = drive
-    frames = frames_of_built_drive(index, plan, CONTEXT, built, faulty)
+def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: Drive) -> None:
+    index, rig, plan, built, faulty = drive
+    frames = frames_of_built_drive(index, plan, replace(CONTEXT, rig=rig), built, faulty)
     assert frames.schema.equals(FRAMES)
     rows, sources = frames.to_pylist(), index.to_pylist()
     assert len(rows) == len(sources)
     gold = [entry for entry in built.scenes if not entry["quarantined"]]
     quarantined = {frame for entry in built.scenes if entry["quarantined"] for frame in entry["frame_ids"]}
     bad = {entry["frame_id"] for entry in built.bad_frames}
-    poses = {frame for entry in gold if plan.pose_valid[entry["scene"]] for frame in plan.pose_frame_ids[entry["scene"]].tolist()}
+    poses = samples_of(sources, gold, rig)
     for row, source in zip(rows, sources, strict=True):
         frame_id = source["frame_id"]
         scenes = sum(frame_id in entry["frame_ids"] for entry in gold)
@@ -115,7 +154,7 @@ def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: tuple
         elif frame_id in quarantined:
             expected = ("quarantined", "scene_quarantined")
         else:
-            assert row["reason"] in ("support_not_needed", "not_in_rig", "duplicate_stamp", "not_nearest", "no_anchor")
+            assert row["reason"] in REASONS
             expected = ("unmatched", row["reason"])
         assert (row["fate"], row["reason"]) == expected
     inspection = {
@@ -129,6 +168,21 @@ def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: tuple
     assert sum(record["frames"] for record in records) == sum(row["fate"] == "quarantined" for row in rows)
     assert len({record["record_id"] for record in records}) == len(records)
     assert len(records) == len(faulty) + len(bad) + (len(built.scenes) - len(gold))
+
+
+def samples_of(sources: list[dict[str, Any]], gold: list[Mapping[str, Any]], rig: Rig) -> set[int]:
+    """By definition: the samples right around an anchor or a frame of a gold scene, if they are near enough to each other."""
+    instants = {entry["anchor_ns"] for entry in gold} | {
+        sources[frame]["stamp_ns"] for entry in gold for frame in entry["frame_ids"]
+    }
+    samples = sorted((row["stamp_ns"], row["frame_id"]) for row in sources if row["sensor"] == "odo")
+    found = set()
+    for at_ns in instants:
+        before = max((sample for sample in samples if sample[0] <= at_ns), default=None)
+        after = min((sample for sample in samples if sample[0] >= at_ns), default=None)
+        if before and after and after[0] - before[0] <= rig.policy.pose_bracket_ns:
+            found |= {before[1], after[1]}
+    return found
 
 
 def test_a_bad_frame_that_two_windows_asked_for_is_one_bad_frame() -> None:

@@ -1,126 +1,89 @@
-"""The match plan against a matcher that tries every pair, on timelines with every kind of trouble."""
+"""The match plan under every policy, against a matcher that tries every pair, on timelines with every kind of trouble."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import io
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.rig import Rig
+from sensors.match import Reason
+from spark_jobs.drive_frames import DriveFrames
 from spark_jobs.errors import WorkAreaError
-from spark_jobs.plan import ScenePlan, plan_scenes, pose_sensor, unmatched_reasons, usable_frames
-from spark_jobs.window_plan import WINDOW_PLAN, scene_bytes, window_rows
+from spark_jobs.plan import MISSING, plan_scenes
+from spark_jobs.pose_track import pose_sensor
+from spark_jobs.unmatched import unmatched_reasons
+from spark_jobs.window_plan import WINDOW_PLAN, scene_bytes, window_rows, window_tables
 from spark_jobs.windows import Window
+from tests.unit.spark_jobs import timelines as oracle
 from tests.unit.spark_jobs.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
+from tests.unit.spark_jobs.timelines import SENSORS, Timeline, slots_of
 
-SENSORS = ("cam", "odo", "odo2", "radar", "stranger", "top")
-KINDS = {"cam": "camera", "odo": "pose", "odo2": "pose", "radar": "radar", "stranger": "camera", "top": "lidar"}
-
-
-@dataclass(frozen=True)
-class Timeline:
-    index: pa.Table
-    poses: pa.Table
-    rig: Rig
-    faulty: frozenset[str]
-
-    def plan(self) -> ScenePlan:
-        return plan_scenes(self.index, self.poses, self.rig, self.faulty)
-
-    def rows(self) -> list[dict[str, Any]]:
-        return list(self.index.to_pylist())
-
-    def usable(self, name: str) -> list[dict[str, Any]]:
-        """By definition: of sound objects, one for each stamp, the first by key and position."""
-        found: dict[int, dict[str, Any]] = {}
-        for row in self.rows():
-            if row["sensor"] == name and row["key"] not in self.faulty:
-                found.setdefault(row["stamp_ns"], row)
-        return list(found.values())
+TIMELINES = oracle.timelines()
 
 
-@st.composite
-def timelines(draw: st.DrawFn) -> Timeline:
-    # Steps of 1 ms around stamps of epoch size: ties and duplicates are common, and a float would already be wrong.
-    frames = []
-    for name in SENSORS:
-        for number, step in enumerate(draw(st.lists(st.integers(-12, 12), max_size=9))):
-            key = f"{name}-{draw(st.integers(0, 2))}"
-            frames.append(F(name, T0 + step * MS, KINDS[name], key, chunk_offset=number, message_bytes=1 + number))
-    faulty = frozenset(draw(st.sets(st.sampled_from([f"{name}-{part}" for name in SENSORS for part in range(3)]), max_size=4)))
-    reference = draw(st.sampled_from(("top", "cam")))
-    delays = st.integers(-4, 4).map(lambda step: step * MS)
-    tolerances = st.sampled_from((0, MS - 1, MS, 3 * MS, 20 * MS))
-    rig = make_rig(
-        sensor("odo", "pose"),
-        *(sensor(name, KINDS[name], delay_ns=draw(delays), tolerance_ns=draw(tolerances)) for name in ("cam", "radar", "top")),
-        sensor("odo2", "pose"),
-        reference=reference,
-        pose_bracket_ns=draw(st.sampled_from((1, 5 * MS, 50 * MS))),
-    )
-    index = frame_index(frames)
-    stamps = [row["stamp_ns"] for row in index.to_pylist() if row["sensor"] == "odo" and row["key"] not in faulty]
-    return Timeline(index, pose_table(stamps), rig, faulty)
+@given(TIMELINES)
+def test_every_scene_holds_the_frames_that_its_definition_gives_it(timeline: Timeline) -> None:
+    plan, expected = timeline.plan(), timeline.scenes()
+    assert plan.sensors == oracle.PLANNED
+    assert plan.anchors_ns.tolist() == [cells[timeline.rig.reference].frames[0]["stamp_ns"] for cells in expected]
+    for scene, cells in enumerate(expected):
+        for column, name in enumerate(plan.sensors):
+            cell = cells[name]
+            assert slots_of(plan, scene, column) == [row["frame_id"] for row in cell.frames]
+            assert MISSING.get(Reason(plan.reasons[scene, column])) == cell.missing
+            if cell.frames:
+                offset_ns = cell.frames[0]["stamp_ns"] - plan.anchors_ns[scene]
+                delay_ns = 0 if name == timeline.rig.reference else timeline.rig[name].sync.expected_delay_ns
+                assert (plan.offsets_ns[scene, column], plan.residuals_ns[scene, column]) == (offset_ns, offset_ns - delay_ns)
+                assert plan.matched_frame_ids(column)[scene] == cell.frames[0]["frame_id"]
 
 
-@given(timelines())
-def test_every_match_is_the_nearest_within_tolerance_ties_to_the_earlier(timeline: Timeline) -> None:
+@given(oracle.timelines(every_policy=False))
+def test_the_default_policy_is_promise_p4(timeline: Timeline) -> None:
+    """Nearest to anchor + expected delay, within the tolerance, ties to the earlier; every usable sweep an anchor."""
     plan = timeline.plan()
     anchors = timeline.usable(timeline.rig.reference)
     assert plan.anchors_ns.tolist() == [row["stamp_ns"] for row in anchors]
-    assert plan.sensors == ("cam", "radar", "top")
     for column, name in enumerate(plan.sensors):
         frames, sync = timeline.usable(name), timeline.rig[name].sync
-        assert plan.has_frames[column] == bool(frames)
         for scene, anchor in enumerate(anchors):
-            anchor_ns = anchor["stamp_ns"]
-            target_ns = anchor_ns + sync.expected_delay_ns
+            target_ns = anchor["stamp_ns"] + sync.expected_delay_ns
             ranked = sorted((abs(row["stamp_ns"] - target_ns), row["stamp_ns"], row["frame_id"]) for row in frames)
-            cell = (
-                int(plan.frame_ids[scene, column]),
-                int(plan.offsets_ns[scene, column]),
-                int(plan.residuals_ns[scene, column]),
-            )
             if name == timeline.rig.reference:
-                assert cell == (anchor["frame_id"], 0, 0)
-            elif ranked and ranked[0][0] <= sync.tolerance_ns:
-                _, stamp_ns, frame_id = ranked[0]
-                assert cell == (frame_id, stamp_ns - anchor_ns, stamp_ns - target_ns)
+                assert slots_of(plan, scene, column) == [anchor["frame_id"]]
             else:
-                assert cell[0] == -1
-                assert plan.reason(column) == ("outside_tolerance" if frames else "no_frames")
+                near = [ranked[0][2]] if ranked and ranked[0][0] <= sync.tolerance_ns else []
+                assert slots_of(plan, scene, column) == near
 
 
-@given(timelines())
+@given(TIMELINES)
 def test_a_pose_comes_from_the_two_samples_around_the_anchor_of_one_source(timeline: Timeline) -> None:
     plan = timeline.plan()
-    samples = [(row["stamp_ns"], row["frame_id"]) for row in timeline.usable("odo")]
     for scene, anchor_ns in enumerate(plan.anchors_ns.tolist()):
-        before = max((sample for sample in samples if sample[0] <= anchor_ns), default=None)
-        after = min((sample for sample in samples if sample[0] >= anchor_ns), default=None)
-        bracketed = before is not None and after is not None and after[0] - before[0] <= timeline.rig.policy.pose_bracket_ns
-        assert plan.pose_valid[scene] == bracketed
-        if before is not None and after is not None and bracketed:
-            assert plan.pose_frame_ids[scene].tolist() == [before[1], after[1]]
+        around = oracle.brackets(timeline, anchor_ns)
+        assert plan.pose_valid[scene] == (around is not None)
+        if around is not None:
+            assert plan.pose_frame_ids[scene].tolist() == [row["frame_id"] for row in around]
             assert plan.poses[scene, 0] == pytest.approx((anchor_ns - T0) / 1e9, abs=1e-12)
         else:
             assert plan.pose_frame_ids[scene].tolist() == [-1, -1]
 
 
-@given(timelines())
+@given(TIMELINES)
 def test_every_unmatched_frame_has_the_reason_that_is_true_of_it(timeline: Timeline) -> None:
     plan = timeline.plan()
     reasons = unmatched_reasons(timeline.index, plan, timeline.rig, timeline.faulty).tolist()
-    matched = set(plan.frame_ids.ravel().tolist())
+    held = set(plan.frame_ids.ravel().tolist())
     usable = {row["frame_id"] for name in SENSORS for row in timeline.usable(name)}
     for row, reason in zip(timeline.rows(), reasons, strict=True):
         name = str(row["sensor"])
-        if row["frame_id"] in matched or row["key"] in timeline.faulty:
+        if row["frame_id"] in held or row["key"] in timeline.faulty:
             continue
         if name == "stranger":
             assert reason == "not_in_rig"
@@ -128,40 +91,55 @@ def test_every_unmatched_frame_has_the_reason_that_is_true_of_it(timeline: Timel
             assert reason == "support_not_needed"
         elif row["frame_id"] not in usable:
             assert reason == "duplicate_stamp"
+        elif name == timeline.rig.reference:
+            assert reason == reason_of_reference(timeline, row, plan.anchors_ns.tolist())
         else:
-            sync = timeline.rig[name].sync
-            accepted = any(
-                abs(row["stamp_ns"] - anchor_ns - sync.expected_delay_ns) <= sync.tolerance_ns
-                for anchor_ns in plan.anchors_ns.tolist()
-            )
-            assert reason == ("not_nearest" if accepted else "no_anchor")
+            assert reason == reason_of_matched(timeline, name, row, plan.anchors_ns.tolist())
 
 
-@given(timelines(), st.data())
+def reason_of_reference(timeline: Timeline, row: oracle.Row, anchors_ns: list[int]) -> str:
+    policy = timeline.rig.policy
+    if policy.keyframe_hz is None:
+        assert policy.matcher == "approximate_time"
+        return "not_in_set"
+    cells = timeline.in_cells([{"stamp_ns": anchor_ns} for anchor_ns in anchors_ns])
+    assert policy.matcher == "approximate_time" or timeline.in_cells([row])[0] in cells
+    return "not_keyframe" if timeline.in_cells([row])[0] in cells else "not_in_set"
+
+
+def reason_of_matched(timeline: Timeline, name: str, row: oracle.Row, anchors_ns: list[int]) -> str:
+    sync, policy = timeline.rig[name].sync, timeline.rig.policy
+    targets = [anchor_ns + sync.expected_delay_ns for anchor_ns in anchors_ns]
+    accepting = [target for target in targets if abs(row["stamp_ns"] - target) <= sync.tolerance_ns]
+    if not accepting:
+        return "no_anchor"
+    if policy.matcher == "approximate_time":
+        return "not_in_set"
+    stamps = [frame["stamp_ns"] for frame in timeline.usable(name)]
+    wanted = any(min((abs(stamp - target), stamp) for stamp in stamps)[1] == row["stamp_ns"] for target in accepting)
+    assert not wanted or policy.frame_use == "exclusive"
+    return "kept_by_nearer_anchor" if wanted else "not_nearest"
+
+
+@given(TIMELINES, st.data())
 def test_a_window_holds_its_scenes_by_reference_and_nothing_else(timeline: Timeline, data: st.DataObject) -> None:
-    plan = timeline.plan()
+    plan, expected, frames = timeline.plan(), timeline.scenes(), timeline.rows()
     first = data.draw(st.integers(0, plan.scenes))
-    window = Window(0, first, data.draw(st.integers(first, plan.scenes)), 0)
+    window = Window(0, first, data.draw(st.integers(first, plan.scenes)), 0, 0)
     table = window_rows(timeline.index, plan, window)
     assert table.schema.equals(WINDOW_PLAN)
-    rows, frames = table.to_pylist(), {row["frame_id"]: row for row in timeline.rows()}
-    assert [(row["scene"], row["plan_sensor"]) for row in rows] == [
-        (scene, name) for scene in range(window.first, window.last) for name in plan.sensors
+    rows = table.to_pylist()
+    assert [(row["scene"], row["plan_sensor"], row["sweep"]) for row in rows] == [
+        (scene, name, sweep)
+        for scene in range(window.first, window.last)
+        for name in plan.sensors
+        for sweep in range(max(1, len(expected[scene][name].frames)))
     ]
     for row in rows:
-        scene, column = row["scene"], plan.sensors.index(row["plan_sensor"])
-        frame_id = int(plan.frame_ids[scene, column])
+        scene, cell = row["scene"], expected[row["scene"]][row["plan_sensor"]]
         assert row["anchor_ns"] == plan.anchors_ns[scene]
-        if frame_id < 0:
-            assert row["missing"] == plan.reason(column)
-            assert {row[name] for name in (*frames.get(0, {}), "offset_ns", "residual_ns")} <= {None}
-        else:
-            assert row["missing"] is None
-            assert {name: row[name] for name in frames[frame_id]} == frames[frame_id]
-            assert (row["offset_ns"], row["residual_ns"]) == (
-                plan.offsets_ns[scene, column],
-                plan.residuals_ns[scene, column],
-            )
+        assert row["missing"] == cell.missing
+        check_frame(row, cell, plan.residuals_ns[scene, plan.sensors.index(row["plan_sensor"])], timeline)
         if plan.pose_valid[scene]:
             assert row["pose"] == plan.poses[scene].tolist()
             assert row["pose_keys"] == [frames[pose]["key"] for pose in plan.pose_frame_ids[scene].tolist()]
@@ -169,7 +147,51 @@ def test_a_window_holds_its_scenes_by_reference_and_nothing_else(timeline: Timel
             assert (row["pose"], row["pose_keys"]) == (None, None)
 
 
-@given(timelines())
+def check_frame(row: oracle.Row, cell: oracle.Cell, residual_ns: int, timeline: Timeline) -> None:
+    if not cell.frames:
+        names = (*timeline.index.column_names, "offset_ns", "residual_ns", "frame_pose", "frame_pose_keys")
+        assert {row[name] for name in names} == {None}
+        return
+    frame = cell.frames[row["sweep"]]
+    assert {name: row[name] for name in frame} == frame
+    assert (row["offset_ns"], row["residual_ns"]) == (frame["stamp_ns"] - row["anchor_ns"], residual_ns)
+    around = oracle.brackets(timeline, frame["stamp_ns"])
+    assert row["frame_pose_keys"] == (None if around is None else [sample["key"] for sample in around])
+    if around is None:
+        assert row["frame_pose"] is None
+    else:
+        assert row["frame_pose"][0] == pytest.approx((frame["stamp_ns"] - T0) / 1e9, abs=1e-12)
+        assert row["frame_pose"][1:] == [0, 0, 1, 0, 0, 0]
+
+
+@given(TIMELINES, st.lists(st.integers(0, 9), max_size=3), st.sampled_from((1, 2, 1024)))
+def test_windows_cut_anywhere_are_the_rows_of_the_whole(timeline: Timeline, cuts: list[int], block: int) -> None:
+    plan = timeline.plan()
+    borders = sorted({0, plan.scenes, *(cut for cut in cuts if cut < plan.scenes)})
+    windows = [Window(number, first, last, 0, 0) for number, (first, last) in enumerate(pairwise(borders))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spark_jobs.window_plan.BLOCK_SCENES", block)
+        tables = list(window_tables(timeline.index, plan, windows))
+    assert [window for window, _ in tables] == windows
+    for window, table in tables:
+        assert table.equals(window_rows(timeline.index, plan, window))
+        stored = io.BytesIO()
+        pq.write_table(table, stored)
+        assert pq.read_table(stored).equals(table), "a slice is stored as what it shows"
+
+
+@given(TIMELINES, st.randoms(use_true_random=False))
+def test_the_order_in_which_objects_were_indexed_changes_nothing(timeline: Timeline, random: object) -> None:
+    """The index is sorted before it is numbered, whichever object came first."""
+    rows = [F(**{name: value for name, value in row.items() if name in F._fields}) for row in timeline.rows()]
+    random.shuffle(rows)  # type: ignore[attr-defined]
+    index = frame_index(rows)
+    assert index.equals(timeline.index)
+    again = plan_scenes(index, timeline.poses, timeline.rig, timeline.faulty)
+    np.testing.assert_array_equal(again.frame_ids, timeline.plan().frame_ids)
+
+
+@given(TIMELINES)
 def test_the_size_of_a_scene_is_that_of_its_frames(timeline: Timeline) -> None:
     plan = timeline.plan()
     sizes = [row["message_bytes"] for row in timeline.rows()]
@@ -178,12 +200,14 @@ def test_the_size_of_a_scene_is_that_of_its_frames(timeline: Timeline) -> None:
 
 
 def test_an_empty_drive_has_an_empty_plan() -> None:
-    rig = make_rig(sensor("top", "lidar"), sensor("cam", "camera"), sensor("odo", "pose"))
-    index = frame_index([])
-    plan = plan_scenes(index, pose_table([]), rig, frozenset())
-    assert (plan.scenes, plan.frame_ids.shape, plan.pose_frame_ids.shape) == (0, (0, 2), (0, 2))
-    assert unmatched_reasons(index, plan, rig, frozenset()).tolist() == []
-    assert scene_bytes(index, plan).tolist() == []
+    for matcher in ("nearest", "approximate_time"):
+        rig = make_rig(sensor("top", "lidar"), sensor("cam", "camera", sweeps=3), sensor("odo", "pose"), matcher=matcher)
+        index = frame_index([])
+        plan = plan_scenes(index, pose_table([]), rig, frozenset())
+        assert (plan.scenes, plan.frame_ids.shape, plan.pose_frame_ids.shape) == (0, (0, 4), (0, 2))
+        assert unmatched_reasons(index, plan, rig, frozenset()).tolist() == []
+        assert scene_bytes(index, plan).tolist() == []
+        assert list(window_tables(index, plan, [])) == []
 
 
 def test_a_drive_without_anchors_has_no_scene_and_says_so_of_each_frame() -> None:
@@ -192,6 +216,30 @@ def test_a_drive_without_anchors_has_no_scene_and_says_so_of_each_frame() -> Non
     plan = plan_scenes(index, pose_table([]), rig, frozenset())
     assert plan.scenes == 0
     assert unmatched_reasons(index, plan, rig, frozenset()).tolist() == ["no_anchor", "no_anchor", "duplicate_stamp"]
+
+
+def test_a_frame_that_an_exclusive_anchor_kept_and_did_not_use_says_so() -> None:
+    """Anchors at 0 and 10: the frame at 6 is the nearest to 0 but nearer to 10, which has one at 9."""
+    rig = make_rig(sensor("top", "lidar"), sensor("cam", "camera", tolerance_ns=20 * MS), frame_use="exclusive")
+    frames = [F("top", T0 + step * MS, "lidar") for step in (0, 10)] + [F("cam", T0 + step * MS) for step in (6, 9, 14)]
+    index = frame_index(frames)
+    plan = plan_scenes(index, pose_table([]), rig, frozenset())
+    assert plan.matched_frame_ids(plan.sensors.index("cam")).tolist() == [-1, 1]
+    assert MISSING[Reason(plan.reasons[0, 1])] == "frame_of_nearer_anchor"
+    reasons = unmatched_reasons(index, plan, rig, frozenset()).tolist()
+    assert (reasons[0], reasons[2]) == ("kept_by_nearer_anchor", "not_nearest")
+
+
+def test_ros_sets_end_where_a_sensor_dies_and_nearest_goes_on() -> None:
+    frames = [F("top", T0 + n * 100 * MS, "lidar") for n in range(9)] + [F("cam", T0 + n * 100 * MS) for n in range(4)]
+    index = frame_index(frames)
+    scenes = {}
+    for matcher in ("nearest", "approximate_time"):
+        rig = make_rig(sensor("top", "lidar"), sensor("cam", "camera"), sensor("radar", "radar"), matcher=matcher)
+        plan = plan_scenes(index, pose_table([]), rig, frozenset())
+        scenes[matcher] = plan.scenes
+        assert {MISSING[Reason(code)] for code in plan.reasons[:, 2]} == {"no_frames"}, "a sensor without frames is no topic"
+    assert scenes == {"nearest": 9, "approximate_time": 4}
 
 
 def test_a_rig_without_a_pose_sensor_takes_no_pose_from_a_stranger() -> None:
@@ -208,14 +256,22 @@ def test_pose_samples_of_another_index_are_refused() -> None:
         plan_scenes(index, pose_table([T0, T0 + MS]), rig, frozenset())
 
 
+def test_an_index_that_is_not_sorted_by_sensor_is_refused() -> None:
+    index = frame_index([F("cam", T0), F("top", T0, "lidar"), F("cam", T0 + MS)])
+    torn = pa.concat_tables([index.slice(0, 1), index.slice(2, 1), index.slice(1, 1)])
+    with pytest.raises(WorkAreaError, match="2 sensors in 3 pieces"):
+        DriveFrames.of(torn, frozenset())
+
+
 def test_of_equal_stamps_the_first_sound_frame_counts() -> None:
     frames = [F("cam", T0, key=key, chunk_offset=offset) for key, offset in (("b", 9), ("a", 7), ("a", 3), ("0", 1))]
     index = frame_index(frames)
-    usable = usable_frames(index, "cam", {"0"})
+    usable = DriveFrames.of(index, {"0"}).usable("cam")
     assert index["key"].to_pylist()[int(usable.frame_ids[0])] == "a"
     assert index["chunk_offset"].to_pylist()[int(usable.frame_ids[0])] == 3
     assert usable.stamps_ns.tolist() == [T0]
-    assert usable_frames(index, "cam", {"0", "a", "b"}).frame_ids.tolist() == []
+    assert DriveFrames.of(index, {"0", "a", "b"}).usable("cam").frame_ids.tolist() == []
+    assert DriveFrames.of(index, {"0"}).usable("top").frame_ids.tolist() == []
 
 
 def test_stamps_keep_their_nanoseconds() -> None:

@@ -25,7 +25,8 @@ def test_windows_partition_the_scenes_within_their_limits(anchors: list[int], da
         inside = slice(window.first, window.last)
         assert {anchor // NS_PER_DAY for anchor in anchors[inside]} == {window.day}
         assert window.last - window.first <= most
-        assert sum(sizes[inside]) <= limit or window.last - window.first == 1
+        assert sum(sizes[inside]) == window.size_bytes
+        assert window.size_bytes <= limit or window.last - window.first == 1
     for one, other in pairwise(windows):
         joined = sum(sizes[one.first : one.last]) + sizes[other.first]
         full = joined > limit or one.last - one.first == most
@@ -39,7 +40,7 @@ def test_no_scene_makes_no_window() -> None:
 def test_the_last_nanosecond_of_a_day_is_of_that_day() -> None:
     midnight = (DAY + 1) * NS_PER_DAY
     anchors = np.array([midnight - 1, midnight, midnight + 1], dtype=np.int64)
-    assert cut(anchors, np.ones(3, dtype=np.int64)) == [Window(0, 0, 1, DAY), Window(1, 1, 3, DAY + 1)]
+    assert cut(anchors, np.ones(3, dtype=np.int64)) == [Window(0, 0, 1, DAY, 1), Window(1, 1, 3, DAY + 1, 2)]
 
 
 def test_a_scene_larger_than_the_limit_is_alone() -> None:
