@@ -1,0 +1,39 @@
+"""A published scene comes back alone, through a real S3 endpoint and the real catalog."""
+
+from __future__ import annotations
+
+import pytest
+
+from lake.catalog import ensure_tables, open_catalog
+from lake.landing import DriveId
+from lake.publish import SCENES_TABLE, Batch, publish
+from lake.scene_key import SceneKey
+from lake.scene_reader import SceneReader, ranges_of
+from lake.settings import Settings
+from lake.storage import ObjectStore, ObjectVersion
+from tests.unit.lake.scenes_files import LIDAR_BYTES, RADAR_BYTES, noise, parquet
+
+DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")
+KEYS = [SceneKey(DRIVE, 1_714_521_600 * 10**9 + number * 10**8) for number in range(8)]
+
+
+@pytest.mark.parametrize("through_store", [True, False])
+def test_a_published_scene_is_read_alone(settings: Settings, through_store: bool) -> None:
+    store, catalog = ObjectStore.connect(), open_catalog(settings)
+    ensure_tables(catalog)
+    files = []
+    for number in range(0, len(KEYS), 4):
+        target = ObjectVersion(settings.lake_bucket, f"warehouse/gold/scenes/data/{number}.parquet")
+        store.put(target, parquet(KEYS[number : number + 4], 2))
+        files.append(target.uri)
+    publish(catalog, Batch(DRIVE, "r1", 1, {SCENES_TABLE: files}, {}))
+    table = catalog.load_table(SCENES_TABLE)
+    reader = SceneReader(table, ranges_of(store) if through_store else None)
+    for key in KEYS:
+        whole, radars = reader.scene(key), reader.scene(key, ("radars",))
+        assert whole is not None
+        assert radars is not None
+        assert whole["lidars"][0]["points"] == noise(key.anchor_ns % 2**32, LIDAR_BYTES)
+        assert radars["radars"][0]["points"] == noise(key.anchor_ns % 2**32 + 3, RADAR_BYTES)
+        assert radars == {name: value for name, value in whole.items() if name not in ("lidars", "cameras")}
+    assert reader.scene(SceneKey(DRIVE, KEYS[-1].anchor_ns + 1)) is None

@@ -1,0 +1,77 @@
+"""A cloud comes back from a row of gold whatever the layout of its bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lake.scene_points import scene_cloud
+from sensors.errors import DecodeError
+from sensors.planes import to_planes
+
+POINTS = np.array([(1.5, -2.0, 3.25, 7), (4.0, 5.5, -6.0, 9)], dtype=[("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("ring", "<u2")])
+
+
+def entry(layout: str | None = "rows", **more: Any) -> dict[str, Any]:
+    data = POINTS.tobytes()
+    fields = [{"name": name, "offset": 4 * at, "datatype": 7, "count": 1} for at, name in enumerate("xyz")]
+    return {
+        "sensor": "lidar_top",
+        "stamp_ns": 17,
+        "num_points": 2,
+        "points": to_planes(data, 14).tobytes() if layout == "planes" else data,
+        "point_layout": layout,
+        "point_step": 14,
+        "point_fields": [*fields, {"name": "ring", "offset": 12, "datatype": 4, "count": 1}],
+        "is_bigendian": False,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("layout", ["rows", "planes", None])
+def test_both_layouts_give_the_same_cloud(layout: str | None) -> None:
+    cloud = scene_cloud(entry(layout))
+    assert cloud is not None
+    assert (cloud.stamp_ns, cloud.frame_id, cloud.num_points, cloud.names) == (17, "lidar_top", 2, ("x", "y", "z", "ring"))
+    assert cloud.xyz_m().tolist() == [[1.5, -2.0, 3.25], [4.0, 5.5, -6.0]]
+    assert cloud.column("ring").tolist() == [7, 9]
+    assert bytes(cloud.data) == POINTS.tobytes()
+    assert cloud.data.readonly
+
+
+def test_a_row_without_the_layout_column_is_rows() -> None:
+    old = entry()
+    del old["point_layout"]
+    cloud = scene_cloud(old)
+    assert cloud is not None
+    assert cloud.column("ring").tolist() == [7, 9]
+
+
+@pytest.mark.parametrize("layout", ["rows", "planes"])
+def test_an_empty_cloud_is_a_cloud(layout: str) -> None:
+    cloud = scene_cloud(entry(layout, num_points=0, points=b""))
+    assert cloud is not None
+    assert cloud.xyz_m().shape == (0, 3)
+
+
+@pytest.mark.parametrize("without", [{"points": None}, {"num_points": None}])
+def test_a_radar_image_is_no_cloud(without: dict[str, None]) -> None:
+    assert scene_cloud(entry(**without)) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"layout": "columns"}, "point layout 'columns' is unknown, only rows and planes are read"),
+        ({"num_points": 3}, "3 points of 14 bytes are said, 28 bytes are there"),
+        ({"point_fields": [{"name": "x", "offset": 0, "datatype": 9, "count": 1}]}, "field 'x': 9 is not a valid Datatype"),
+        ({"point_fields": [{"name": "x", "offset": 11, "datatype": 7, "count": 1}]}, "'x' lies beyond a point of 14 bytes"),
+        ({"point_fields": [{"name": "x", "offset": -1, "datatype": 7, "count": 1}]}, "'x' lies beyond a point of 14 bytes"),
+        ({"point_fields": [{"name": "x", "offset": 0, "datatype": 7, "count": 2**31 - 1}]}, "'x' lies beyond a point"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(DecodeError, match=f"lidar_top: .*{said}"):
+        scene_cloud(entry(**wrong))
