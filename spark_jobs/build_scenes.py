@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from lake.drive_input import DriveInput
 from lake.settings import Settings
-from lake.storage import ObjectStore
+from lake.storage import Connect, ObjectStore
 from spark_jobs.arguments import parse
 from spark_jobs.documents import calibration_bytes, parse_rig, read_input
 from spark_jobs.entry import run_job
 from spark_jobs.errors import IncompleteError
+from spark_jobs.motion import poses_around
+from spark_jobs.options import BuildOptions
 from spark_jobs.plan import ScenePlan, plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.session import spark_properties, start_spark
+from spark_jobs.tasks import run_tasks
 from spark_jobs.window_build import DriveContext, build_window
-from spark_jobs.window_plan import scene_bytes, window_rows
+from spark_jobs.window_plan import scene_bytes, window_tables
 from spark_jobs.windows import Window, cut
 from spark_jobs.work_area import BUILT, INDEX, INSPECTION, POSE_SAMPLES, WorkArea
 
@@ -49,15 +51,21 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def build_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput) -> dict[str, int]:
-    """Build every scene of a drive that passed the gate; leaves `built.json`, the list of windows, in the work area."""
+def build_drive(
+    spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, connect: Connect = ObjectStore.connect
+) -> dict[str, int]:
+    """Build every scene of a drive that passed the gate; leaves `built.json`, the list of windows, in the work area.
+
+    `connect` gives a worker its access to the same objects as `area.store`.
+    """
     index, inspection = area.read_table(INDEX), area.read_json(INSPECTION)
     context = drive_context(settings, area, drive_input, inspection)
     plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection["faulty_keys"]))
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
-    for window in windows:
-        area.write_table(f"plan/{window.number:05d}.parquet", window_rows(index, plan, window))
-    names = run_windows(spark, area, context, windows)
+    for window, rows in window_tables(index, plan, windows):
+        area.write_table(f"plan/{window.number:05d}.parquet", rows)
+        area.write_table(f"plan/{window.number:05d}-poses.parquet", poses_around(index, plan.track, rows))
+    names = run_windows(spark, area, context, windows, connect)
     area.write_json(BUILT, {"windows": names})
     scenes = [scene for name in names for scene in area.read_json(name)["scenes"]]
     quarantined = sum(scene["quarantined"] for scene in scenes)
@@ -80,24 +88,21 @@ def drive_context(settings: Settings, area: WorkArea, drive_input: DriveInput, i
         quarantine_bucket=settings.quarantine_bucket,
         code_version=code_version(),
         config_hash=configuration_hash(),
+        options=BuildOptions.from_env(os.environ),
     )
 
 
-def run_windows(spark: SparkSession, area: WorkArea, context: DriveContext, windows: Sequence[Window]) -> list[str]:
-    """Build all windows on Spark, one task each; names of their reports, in window order."""
-    if not windows:
-        return []
+def run_windows(
+    spark: SparkSession, area: WorkArea, context: DriveContext, windows: Sequence[Window], connect: Connect
+) -> list[str]:
+    """Build all windows on Spark; names of their reports, in window order."""
     root = area.root
 
-    def build_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        store = ObjectStore.connect()
-        for batch in batches:
-            names = [build_window(store, WorkArea(store, root), context, row["number"], row["day"]) for row in batch.to_pylist()]
-            yield pa.RecordBatch.from_pydict({"built": names})
+    def build(share: Sequence[Window]) -> list[str]:
+        store = connect()
+        return [build_window(store, WorkArea(store, root), context, window.number, window.day) for window in share]
 
-    rows = [(window.number, window.day) for window in windows]
-    tasks = spark.createDataFrame(rows, "number int, day int").repartitionById(len(rows), "number")
-    return sorted(row["built"] for row in tasks.mapInArrow(build_partition, "built string").collect())
+    return run_tasks(spark, build, windows, [window.size_bytes for window in windows])
 
 
 def _check_complete(plan: ScenePlan, scenes: Sequence[dict[str, Any]]) -> None:

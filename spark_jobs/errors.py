@@ -3,7 +3,8 @@
     JobError
     ├── WorkAreaError     what an earlier step should have left is not there, or contradicts itself
     ├── IncompleteError   the windows that were built are not the scenes that were planned
-    └── AccountError      a drive's account does not balance even where all of it is quarantined
+    ├── AccountError      a drive's account does not balance even where all of it is quarantined
+    └── OptionError       an option of the build is none of its choices
 
 Faults in a drive's data are findings and end nothing.
 """
@@ -23,3 +24,7 @@ class IncompleteError(JobError):
 
 class AccountError(JobError):
     """A drive's account does not balance even where all of it is quarantined: a defect of the pipeline."""
+
+
+class OptionError(JobError):
+    """An option of the build is none of its choices."""

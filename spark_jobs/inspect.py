@@ -1,16 +1,15 @@
 """Job `inspect`: checksum, index and clock every object of a drive, and say whether it is worth building.
 
-Each object is read once, by one Spark task, which leaves the frame index as a file and reports a few numbers. No payload
+Each object is read once, in one Spark task, which leaves the frame index as a file and reports a few numbers. No payload
 and no per-frame row passes through the JVM.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +20,7 @@ from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key
 from lake.settings import Settings
-from lake.storage import ObjectStore, ObjectVersion
+from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables import FRAME_INDEX
 from quality.catalogue import Outcome
 from quality.drive_rules import evaluate_drive, verdict
@@ -34,13 +33,13 @@ from spark_jobs.documents import read_calibration, read_input, read_manifest
 from spark_jobs.entry import run_job
 from spark_jobs.metrics import sensor_metrics
 from spark_jobs.object_scan import OBJECT_INDEX, POSES, scan_object
-from spark_jobs.plan import pose_sensor
+from spark_jobs.pose_track import pose_sensor
 from spark_jobs.provenance import traced
 from spark_jobs.session import spark_properties, start_spark
+from spark_jobs.tasks import run_tasks
 from spark_jobs.work_area import INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 
-TASK_COLUMNS = "task int, number int, key string, version_id string"
-REPORT_COLUMNS = "report string"
+UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,12 +60,14 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def inspect_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput) -> dict[str, Any]:
-    """Inspect a drive and leave its index, metrics and findings in the work area."""
+def inspect_drive(
+    spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, connect: Connect = ObjectStore.connect
+) -> dict[str, Any]:
+    """Inspect a drive and leave its index, metrics and findings in the work area; `connect` as in `build_drive`."""
     manifest, manifest_problem = _attempt(read_manifest, area.store, settings, drive_input)
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
     sizes = {entry.key: entry.size_bytes for entry in manifest.objects} if manifest else {}
-    reports, absent = scan_all(spark, settings, area, drive_input, sizes)
+    reports, absent = scan_all(spark, settings, area, drive_input, sizes, connect)
     tables = [area.read_table(f"index/{report['number']:05d}.parquet") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
@@ -90,51 +91,53 @@ def inspect_drive(spark: SparkSession, settings: Settings, area: WorkArea, drive
 
 
 def scan_all(
-    spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, sizes: Mapping[str, int]
+    spark: SparkSession,
+    settings: Settings,
+    area: WorkArea,
+    drive_input: DriveInput,
+    sizes: Mapping[str, int],
+    connect: Connect,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Scan every sensor object, one Spark task each; reports in key order, and the keys whose version is gone.
+    """Scan every sensor object on Spark; reports in key order, and the keys whose version is gone.
 
     `sizes`: bytes by key, where known.
     """
-    objects = sorted(drive_input.objects)
-    if not objects:
-        return [], []
-    # The largest first: a long task that starts last would keep one core busy while the others idle.
-    order = sorted(range(len(objects)), key=lambda number: -sizes.get(objects[number].key, 0))
-    rows = [(task, number, objects[number].key, objects[number].version_id) for task, number in enumerate(order)]
+    objects = [_Object(number, entry.key, entry.version_id) for number, entry in enumerate(sorted(drive_input.objects))]
     raw_bucket, root = settings.raw_bucket, area.root
 
-    def scan_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        store = ObjectStore.connect()
-        for batch in batches:
-            reports = [_scan(store, raw_bucket, WorkArea(store, root), row) for row in batch.to_pylist()]
-            yield pa.RecordBatch.from_pydict({"report": [json.dumps(report) for report in reports]})
+    def scan(share: Sequence[_Object]) -> list[dict[str, Any]]:
+        store = connect()
+        return [_scan(store, raw_bucket, WorkArea(store, root), entry) for entry in share]
 
-    tasks = spark.createDataFrame(rows, TASK_COLUMNS).repartitionById(len(rows), "task")
-    reports = [json.loads(row["report"]) for row in tasks.mapInArrow(scan_partition, REPORT_COLUMNS).collect()]
-    reports.sort(key=lambda report: str(report["key"]))
+    expected = [sizes.get(entry.key, UNKNOWN_BYTES) for entry in objects]
+    reports = sorted(run_tasks(spark, scan, objects, expected), key=lambda report: str(report["key"]))
     present = [report for report in reports if not report["absent"]]
     return present, [report["key"] for report in reports if report["absent"]]
 
 
-def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, row: Mapping[str, Any]) -> dict[str, Any]:
-    key = parse_raw_key(row["key"])
+class _Object(NamedTuple):
+    number: int
+    key: str
+    version_id: str
+
+
+def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object) -> dict[str, Any]:
+    key = parse_raw_key(entry.key)
     if not isinstance(key, SensorKey):
-        raise LandingError(f"{row['key']} is no sensor object, but the drive's input lists it as one")
+        raise LandingError(f"{entry.key} is no sensor object, but the drive's input lists it as one")
     try:
-        with store.open(ObjectVersion(raw_bucket, row["key"], row["version_id"])) as source:
-            scanned = scan_object(source, key)
+        scanned = scan_object(store.blocks(ObjectVersion(raw_bucket, entry.key, entry.version_id)), key)
     except AbsentError:
-        return {"key": row["key"], "absent": True}  # it landed and is gone: a finding, and no reason to stop
-    area.write_table(f"index/{row['number']:05d}.parquet", scanned.index)
+        return {"key": entry.key, "absent": True}  # it landed and is gone: a finding, and no reason to stop
+    area.write_table(f"index/{entry.number:05d}.parquet", scanned.index)
     if len(scanned.poses):
-        area.write_table(f"poses/{row['number']:05d}.parquet", scanned.poses)
+        area.write_table(f"poses/{entry.number:05d}.parquet", scanned.poses)
     return {
         "absent": False,
-        "number": row["number"],
-        "key": row["key"],
+        "number": entry.number,
+        "key": entry.key,
         "sensor": key.sensor,
-        "version_id": row["version_id"],
+        "version_id": entry.version_id,
         "sha256": scanned.sha256,
         "size_bytes": scanned.size_bytes,
         "frames": len(scanned.index),

@@ -8,7 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,9 @@ from sensors.rig import Modality
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
 MAX_FAULTS = 100  # told one by one; the rest is counted
 MAX_TYPES = 20
+BUFFER_BYTES = 64 * 1024
+
+Block: TypeAlias = bytes | memoryview
 
 # frame_id is given when all objects of the drive are known.
 OBJECT_INDEX = pa.schema([field for field in FRAME_INDEX if field.name != "frame_id"])
@@ -52,8 +55,11 @@ class ObjectScan:
 
 
 class _Hashing(io.RawIOBase):
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
+    """Blocks of bytes as a stream that hashes each block as it comes."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks = iter(blocks)
+        self._rest = memoryview(b"")
         self.sha256 = hashlib.sha256()
         self.size_bytes = 0
 
@@ -61,25 +67,33 @@ class _Hashing(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = self._source.read(len(buffer))
-        self.sha256.update(block)
-        self.size_bytes += len(block)
-        buffer[: len(block)] = block
-        return len(block)
+        if not self._rest:
+            self._rest = self._next()
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
     def drain(self) -> None:
         """Hash what the container scan did not need to read."""
-        while block := self._source.read(1 << 20):
-            self.sha256.update(block)
-            self.size_bytes += len(block)
+        while self._next():
+            pass
+
+    def _next(self) -> memoryview:
+        for block in self._blocks:
+            if block:
+                self.sha256.update(block)
+                self.size_bytes += len(block)
+                return memoryview(block)
+        return memoryview(b"")
 
 
-def scan_object(source: BinaryIO, key: SensorKey) -> ObjectScan:
-    """Scan one object; whatever is wrong with its bytes is part of the result."""
-    hashing = _Hashing(source)
+def scan_object(blocks: Iterable[Block], key: SensorKey) -> ObjectScan:
+    """Scan one object, given block by block; whatever is wrong with its bytes is part of the result."""
+    hashing = _Hashing(blocks)
     rows = _Rows(key)
-    # The buffer spares the scanner's small reads a Python call each.
-    rows.take(scan(io.BufferedReader(hashing, 1 << 20)))
+    # The buffer spares the scanner's small reads a Python call each; large ones pass it by.
+    rows.take(scan(io.BufferedReader(hashing, BUFFER_BYTES)))
     hashing.drain()
     return ObjectScan(
         sha256=hashing.sha256.hexdigest(),

@@ -22,6 +22,8 @@ from lineage.names import drive_manifest, iceberg_table, job, s3_object
 from lineage.parent import parent_run, root_run
 from lineage.run import JobRun, job_run
 from quality.catalogue import RULES
+from spark_jobs.motion import MOTION_VERSION
+from spark_jobs.options import BuildOptions
 from spark_jobs.plan import MATCHER_VERSION
 
 
@@ -37,13 +39,15 @@ def code_version() -> str:
 
 @cache
 def configuration_hash() -> str:
-    """Hash of everything but code and rig that decides what is published: the matcher and every rule's threshold.
+    """Hash of everything but code and rig that decides what is published: the algorithms, the build's options, every threshold.
 
     What changes only the layout of files (window size, parallelism) is not part of it (promise P7).
     """
     return versions.config_hash(
         {
             "matcher": MATCHER_VERSION,
+            "motion": MOTION_VERSION,
+            "options": BuildOptions.from_env(os.environ).to_dict(),
             "rules": {rule.code: [rule.severity.value, rule.threshold] for rule in RULES},
         }
     )

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import datetime
-import io
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from lake.landing import DriveId
+from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables import OPAQUE_LEAVES, SCENES
 from quality.catalogue import Severity
 from quality.findings import rule_ids
 from quality.scene_rules import SceneVerdict, evaluate_scene
+from sensors.planes import to_planes
+from sensors.points import PointCloud
 from sensors.rig import Modality, Rig
-from spark_jobs.payloads import Frame, Row, decode, fetch
+from spark_jobs.frames import Frame, look_into
+from spark_jobs.motion import Placed, Track, place
+from spark_jobs.options import BuildOptions, PointLayout
+from spark_jobs.payloads import fetch
+from spark_jobs.plan_rows import FrameRef, PlanRow, plan_rows
+from spark_jobs.scene_file import most_bytes, write_scenes
 from spark_jobs.work_area import WorkArea
 
-ROW_GROUP_BYTES = 8 * 1024 * 1024
 DAY_ZERO = datetime.date(1970, 1, 1)
-POSE_FIELDS = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 _COLUMN = {Modality.LIDAR: "lidars", Modality.CAMERA: "cameras", Modality.RADAR: "radars"}
-_PAYLOADS = ("points", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class DriveContext:
     quarantine_bucket: str
     code_version: str
     config_hash: str
+    options: BuildOptions
 
     @property
     def versions(self) -> dict[str, str]:
@@ -57,15 +59,19 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
     that the driver reads back are ever published.
     """
-    rows = area.read_table(f"plan/{number:05d}.parquet").to_pylist()
-    matched = [row for row in rows if row["frame_id"] is not None]
-    frames = {row["frame_id"]: decode(row, cdr) for row, cdr in fetch(store, context.raw_bucket, context.versions, matched)}
+    rows = plan_rows(area.read_table(f"plan/{number:05d}.parquet"))
+    wanted = [row.frame for row in rows if row.frame is not None]
+    checks = context.options.payload_checks
+    frames = {
+        frame.frame_id: look_into(frame, cdr, checks) for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
+    }
+    builder = _SceneBuilder(context, day, frames, _track(area, context, number))
     gold: list[dict[str, Any]] = []
     quarantined: list[dict[str, Any]] = []
     scenes: list[dict[str, Any]] = []
-    for _, of_scene in groupby(rows, key=lambda row: row["scene"]):
+    for _, of_scene in groupby(rows, key=lambda row: row.scene):
         scene_rows = list(of_scene)
-        scene, verdict = _scene(context, day, scene_rows, frames)
+        scene, verdict = builder.scene(scene_rows)
         (quarantined if verdict.quarantined else gold).append(scene)
         scenes.append(_account(scene, verdict, scene_rows, frames))
     name = f"{context.drive}/{context.revision[:16]}-{number:05d}-{uuid.uuid4().hex}.parquet"
@@ -76,157 +82,168 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     report = {
         "number": number,
         "scenes": scenes,
-        "gold": _write(store, gold_target, gold),
-        "quarantined": _write(store, payload_target, quarantined),
-        "bad_frames": _keep_bad(store, context, matched, frames),
+        "gold": _write(store, gold_target, gold, context.options),
+        "quarantined": _write(store, payload_target, quarantined, context.options),
+        "bad_frames": _keep_bad(store, context, wanted, frames),
     }
     built = f"built/{number:05d}-{uuid.uuid4().hex}.json"
     area.write_json(built, report)
     return built
 
 
-def _scene(
-    context: DriveContext, day: int, rows: Sequence[Row], frames: Mapping[int, Frame]
-) -> tuple[dict[str, Any], SceneVerdict]:
-    sound = _sound(rows, frames)
-    missing = {row["plan_sensor"]: row["missing"] for row in rows if row["missing"] is not None}
-    missing |= {
-        row["plan_sensor"]: rule_ids(frames[row["frame_id"]].findings, Severity.ERROR)[0]
-        for row in rows
-        if row["frame_id"] is not None and frames[row["frame_id"]].bad
-    }
-    pose, anchor_ns = rows[0]["pose"], rows[0]["anchor_ns"]
-    verdict = evaluate_scene(
-        context.rig,
-        missing=missing,
-        residuals={row["plan_sensor"]: row["residual_ns"] for row in sound},
-        has_pose=pose is not None,
-        motion_compensated=False,
-        payload_findings=tuple(found for row in sound for found in frames[row["frame_id"]].findings),
-    )
-    lists: dict[str, list[dict[str, Any]]] = {column: [] for column in _COLUMN.values()}
-    for row in sound:
-        match = {
-            "sensor": row["plan_sensor"],
-            "stamp_ns": row["stamp_ns"],
-            "offset_ns": row["offset_ns"],
-            "residual_ns": row["residual_ns"],
-            "sweep": row["sweep"],
-            "ego_pose": None if row["frame_pose"] is None else dict(zip(POSE_FIELDS, row["frame_pose"], strict=True)),
+def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:
+    policy = context.rig.policy
+    if not policy.motion_compensation:
+        return None
+    return Track.of(area.read_table(f"plan/{number:05d}-poses.parquet"), policy.pose_bracket_ns)
+
+
+class _SceneBuilder:
+    """Scenes of one window, from the plan's rows and the frames that were fetched for them."""
+
+    def __init__(self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None) -> None:
+        self._context, self._frames, self._track = context, frames, track
+        self._placed: dict[tuple[int, int], Placed] = {}
+        self._day = DAY_ZERO + datetime.timedelta(days=day)
+
+    def scene(self, rows: Sequence[PlanRow]) -> tuple[dict[str, Any], SceneVerdict]:
+        """The row of `lake.tables.SCENES` and what the scene rules say of it."""
+        context, anchor = self._context, rows[0]
+        used = _sound(rows, self._frames)
+        missing = self._missing(rows)
+        lists: dict[str, list[dict[str, Any]]] = {column: [] for column in _COLUMN.values()}
+        uncompensated: dict[str, str] = {}
+        keys = set(anchor.pose_keys or ())
+        for row, ref in used:
+            element, placed = self._element(row, ref)
+            lists[_COLUMN[context.rig[row.sensor].modality]].append(element)
+            keys |= {ref.key, *(row.frame_pose_keys or ())}
+            if placed is not None:
+                keys |= placed.pose_keys
+                if placed.reason is not None:
+                    uncompensated[row.sensor] = placed.reason
+        verdict = evaluate_scene(
+            context.rig,
+            missing=missing,
+            residuals={row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
+            has_pose=anchor.pose is not None,
+            uncompensated=uncompensated,
+            payload_findings=tuple(found for _, ref in used for found in self._frames[ref.frame_id].findings),
+        )
+        scene = {
+            "scene_id": str(SceneKey(context.drive, anchor.anchor_ns)),
+            "vehicle_id": context.drive.vehicle_id,
+            "drive_id": context.drive.drive_id,
+            "revision": context.revision,
+            "day": self._day,
+            "anchor_sensor": context.rig.reference,
+            "anchor_ns": anchor.anchor_ns,
+            "ego_pose": anchor.pose,
+            "complete": not missing,
+            "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
+            "quality_flags": list(verdict.flags),
+            **lists,
+            "sources": [
+                {"key": key, "version_id": context.sources[key][0], "sha256": context.sources[key][1]} for key in sorted(keys)
+            ],
+            "calibration": context.calibration,
+            "code_version": context.code_version,
+            "config_hash": context.config_hash,
         }
-        lists[_COLUMN[Modality(row["modality"])]].append(match | dict(frames[row["frame_id"]].columns))
-    keys = sorted({*(row["key"] for row in sound), *(rows[0]["pose_keys"] or ())})
-    scene = {
-        "scene_id": f"{context.drive.vehicle_id}.{context.drive.drive_id}.{anchor_ns}",
-        "vehicle_id": context.drive.vehicle_id,
-        "drive_id": context.drive.drive_id,
-        "revision": context.revision,
-        "day": DAY_ZERO + datetime.timedelta(days=day),
-        "anchor_sensor": context.rig.reference,
-        "anchor_ns": anchor_ns,
-        "ego_pose": None if pose is None else dict(zip(POSE_FIELDS, pose, strict=True)),
-        "complete": not missing,
-        "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
-        "quality_flags": list(verdict.flags),
-        **lists,
-        "sources": [{"key": key, "version_id": context.sources[key][0], "sha256": context.sources[key][1]} for key in keys],
-        "calibration": context.calibration,
-        "code_version": context.code_version,
-        "config_hash": context.config_hash,
-    }
-    return scene, verdict
+        return scene, verdict
+
+    def _missing(self, rows: Sequence[PlanRow]) -> dict[str, str]:
+        """Sensor to the reason why the frame that was matched, or should have been, is not in the scene."""
+        missing = {row.sensor: row.missing for row in rows if row.missing is not None}
+        for row in rows:
+            if row.sweep == 0 and row.frame is not None and self._frames[row.frame.frame_id].bad:
+                missing[row.sensor] = rule_ids(self._frames[row.frame.frame_id].findings, Severity.ERROR)[0]
+        return missing
+
+    def _element(self, row: PlanRow, ref: FrameRef) -> tuple[dict[str, Any], Placed | None]:
+        """The frame as an element of its list, and, where it is one of points, how they were placed."""
+        frame = self._frames[ref.frame_id]
+        element = {
+            "sensor": row.sensor,
+            "stamp_ns": ref.stamp_ns,
+            "offset_ns": row.offset_ns,
+            "residual_ns": row.residual_ns,
+            "sweep": row.sweep,
+            "ego_pose": row.frame_pose,
+            **frame.columns,
+        }
+        if frame.cloud is None:
+            return element, None
+        # An earlier sweep stays a measurement of its own time; `ego_pose` says how to move it as a whole.
+        reference_ns = row.anchor_ns if row.sweep == 0 else ref.stamp_ns
+        placed = self._place(row.sensor, ref.frame_id, frame.cloud, reference_ns)
+        layout = self._context.options.point_layout.value
+        return element | {"points": placed.points, "point_layout": layout, "reference_ns": placed.reference_ns}, placed
+
+    def _place(self, name: str, frame_id: int, cloud: PointCloud, reference_ns: int) -> Placed:
+        """The frame's points as they are stored; scenes that share a frame at one time share its points."""
+        sensor = self._context.rig[name]
+        moves = sensor.modality is Modality.LIDAR
+        asked = (frame_id, reference_ns if moves else 0)
+        if asked not in self._placed:
+            placed = place(cloud, sensor, reference_ns, self._track) if moves else Placed(cloud.data, None, None)
+            if self._context.options.point_layout is PointLayout.PLANES:
+                placed = replace(placed, points=to_planes(placed.points, cloud.point_step).data)
+            self._placed[asked] = placed
+        return self._placed[asked]
 
 
-def _account(scene: Mapping[str, Any], verdict: SceneVerdict, rows: Sequence[Row], frames: Mapping[int, Frame]) -> dict[str, Any]:
+def _account(
+    scene: Mapping[str, Any], verdict: SceneVerdict, rows: Sequence[PlanRow], frames: Mapping[int, Frame]
+) -> dict[str, Any]:
     used = _sound(rows, frames)
     return {
         "scene_id": scene["scene_id"],
-        "scene": rows[0]["scene"],
+        "scene": rows[0].scene,
         "anchor_ns": scene["anchor_ns"],
         "quarantined": verdict.quarantined,
         "complete": scene["complete"],
         "findings": [found.to_dict() for found in verdict.findings],
-        "frame_ids": [row["frame_id"] for row in used],
-        "residuals_ns": {row["plan_sensor"]: row["residual_ns"] for row in used},
+        "frame_ids": [ref.frame_id for _, ref in used],
+        "residuals_ns": {row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
     }
 
 
-def _sound(rows: Sequence[Row], frames: Mapping[int, Frame]) -> list[Row]:
-    return [row for row in rows if row["frame_id"] is not None and not frames[row["frame_id"]].bad]
+def _sound(rows: Sequence[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
+    return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
 
 
 def _keep_bad(
-    store: ObjectStore, context: DriveContext, rows: Iterable[Row], frames: Mapping[int, Frame]
+    store: ObjectStore, context: DriveContext, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]
 ) -> list[dict[str, Any]]:
     """Copy what did not decode to the quarantine bucket, byte for byte, under a name that a repetition writes again."""
     kept = []
-    for row in sorted({row["frame_id"]: row for row in rows}.values(), key=lambda row: int(row["frame_id"])):
-        frame = frames[row["frame_id"]]
-        if not frame.bad:
+    for frame in sorted(set(wanted)):
+        found = frames[frame.frame_id]
+        if found.raw is None:
             continue
-        name = f"{row['sensor']}/{row['stamp_ns']:019d}-{row['chunk_offset']}-{row['message_offset']}.cdr"
+        name = f"{frame.sensor}/{frame.stamp_ns:019d}-{frame.chunk_offset}-{frame.message_offset}.cdr"
         target = ObjectVersion(context.quarantine_bucket, f"frames/{context.drive}/{context.revision}/{name}")
-        store.put(target, frame.raw)
+        store.put(target, found.raw)
         kept.append(
             {
-                "frame_id": row["frame_id"],
-                "sensor": row["sensor"],
-                "stamp_ns": row["stamp_ns"],
-                "key": row["key"],
-                "offset": row["chunk_offset"],
-                "message_offset": row["message_offset"],
+                "frame_id": frame.frame_id,
+                "sensor": frame.sensor,
+                "stamp_ns": frame.stamp_ns,
+                "key": frame.key,
+                "offset": frame.chunk_offset,
+                "message_offset": frame.message_offset,
                 "payload_uri": target.uri,
-                "findings": [found.to_dict() for found in frame.findings],
+                "findings": [problem.to_dict() for problem in found.findings],
             }
         )
     return kept
 
 
-def _write(store: ObjectStore, target: ObjectVersion, scenes: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _write(
+    store: ObjectStore, target: ObjectVersion, scenes: Sequence[Mapping[str, Any]], options: BuildOptions
+) -> dict[str, Any] | None:
     if not scenes:
         return None
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(
-        buffer,
-        SCENES,
-        compression=_COMPRESSION,
-        use_dictionary=False,
-        write_statistics=_STATISTICS,
-    ) as writer:
-        for group in _row_groups(scenes):
-            writer.write_table(pa.Table.from_pylist(group, schema=SCENES))
-    body = buffer.getvalue()
-    store.put(target, body)
-    return {"uri": target.uri, "scenes": len(scenes), "bytes": len(body)}
-
-
-def _row_groups(scenes: Sequence[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
-    """Few enough scenes a group that one can be fetched alone."""
-    group: list[Mapping[str, Any]] = []
-    held = 0
-    for scene in scenes:
-        size = len(scene["calibration"])
-        size += sum(len(entry.get(name) or b"") for column in _COLUMN.values() for entry in scene[column] for name in _PAYLOADS)
-        if group and held + size > ROW_GROUP_BYTES:
-            yield group
-            group, held = [], 0
-        group.append(scene)
-        held += size
-    if group:
-        yield group
-
-
-def _leaves(kind: pa.DataType, path: str) -> Iterable[str]:
-    if pa.types.is_list(kind):
-        yield from _leaves(kind.value_type, f"{path}.list.element")
-    elif pa.types.is_struct(kind):
-        for field in kind:
-            yield from _leaves(field.type, f"{path}.{field.name}")
-    else:
-        yield path
-
-
-_LEAVES = [leaf for field in SCENES for leaf in _leaves(field.type, field.name)]
-# JPEG does not shrink again; points do, and cheaply.
-_COMPRESSION = {leaf: "none" if leaf.endswith(".image") else "zstd" for leaf in _LEAVES}
-_STATISTICS = [leaf for leaf in _LEAVES if leaf.replace(".list.", ".") not in OPAQUE_LEAVES]
+    fill = partial(write_scenes, scenes=scenes, compress_points=options.point_layout is PointLayout.PLANES)
+    return {"uri": target.uri, "scenes": len(scenes), "bytes": store.write(target, fill, most_bytes(scenes))}

@@ -33,6 +33,11 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture
 def settings(endpoint: str, tmp_path: Path) -> Settings:
     """Fresh buckets (named after the test's folder) and a fresh catalog."""
+    return new_settings(tmp_path)
+
+
+def new_settings(tmp_path: Path) -> Settings:
+    """As the fixture, for whoever lives longer than a test."""
     client = boto3.client("s3")
     names = {kind: f"{kind}-{abs(hash(tmp_path)):x}" for kind in BUCKETS}
     for name in names.values():

@@ -21,7 +21,7 @@ from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.settings import Settings
-from lake.storage import ObjectStore, ObjectVersion
+from lake.storage import Connect, ObjectStore, ObjectVersion
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
@@ -118,14 +118,20 @@ def land(settings: Settings, folder: Path, drive: DriveId) -> DriveInput:
 
 
 def process(
-    spark: SparkSession, settings: Settings, folder: Path, drive: DriveId, attempt: str = "1", generation: int = 1
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    drive: DriveId,
+    attempt: str = "1",
+    generation: int = 1,
+    connect: Connect = ObjectStore.connect,
 ) -> Processed:
-    """Land a drive and run the four jobs on it."""
+    """Land a drive and run the four jobs on it; `connect` is what the workers that build scenes call first."""
     drive_input = land(settings, folder, drive)
     area = WorkArea(ObjectStore.connect(), ObjectVersion(settings.lake_bucket, f"work/{drive}/{attempt}"))
     inspection = json.loads(json.dumps(inspect_drive(spark, settings, area, drive_input)))
     if inspection["verdict"] == "build":
-        build_drive(spark, settings, area, drive_input)
+        build_drive(spark, settings, area, drive_input, connect)
     audit = audit_drive(settings, area, drive_input)
     catalog: LakeCatalog = open_catalog(settings)
     ensure_tables(catalog)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,48 +16,36 @@ import spark_jobs.audit
 import spark_jobs.build_scenes
 import spark_jobs.inspect
 from lake.drive_input import DriveInput
-from lake.settings import Settings
 from quality.accounting import accounts
 from quality.findings import Finding
 from spark_jobs.audit import Outcome
-from spark_jobs.window_build import DriveContext, build_window
-from spark_jobs.windows import WINDOW_BYTES, Window, cut
-from spark_jobs.work_area import BUILT, INDEX, INSPECTION, WorkArea
+from spark_jobs.windows import WINDOW_BYTES, cut
+from spark_jobs.work_area import BUILT, INDEX, INSPECTION
 from tests.unit.spark_jobs.job_builders import SETTINGS, Landed
 
 
-def scan_serially(
-    _: object, settings: Settings, area: WorkArea, drive_input: DriveInput, __: object
-) -> tuple[list[dict[str, Any]], list[str]]:
-    rows = [
-        {"number": number, "key": entry.key, "version_id": entry.version_id}
-        for number, entry in enumerate(sorted(drive_input.objects))
-    ]
-    reports = [json.loads(json.dumps(spark_jobs.inspect._scan(area.store, settings.raw_bucket, area, row))) for row in rows]
-    return [one for one in reports if not one["absent"]], [one["key"] for one in reports if one["absent"]]
-
-
-def build_serially(_: object, area: WorkArea, context: DriveContext, windows: Sequence[Window]) -> list[str]:
-    return [build_window(area.store, area, context, window.number, window.day) for window in windows]
+def run_serially(_: object, work: Callable[[Any], Any], items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
+    assert len(sizes) == len(items)
+    return [json.loads(json.dumps(answer)) for answer in work(items)]
 
 
 @contextmanager
 def without_spark(window_bytes: int = WINDOW_BYTES) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spark_jobs.inspect, "scan_all", scan_serially)
-        patch.setattr(spark_jobs.build_scenes, "run_windows", build_serially)
+        for job in (spark_jobs.inspect, spark_jobs.build_scenes):
+            patch.setattr(job, "run_tasks", run_serially)
         patch.setattr(spark_jobs.build_scenes, "cut", lambda anchors, sizes: cut(anchors, sizes, window_bytes))
         yield
 
 
 def inspect(landed: Landed, drive_input: DriveInput) -> dict[str, Any]:
     with without_spark():
-        return spark_jobs.inspect.inspect_drive(None, SETTINGS, landed.area, drive_input)  # type: ignore[arg-type]
+        return spark_jobs.inspect.inspect_drive(None, SETTINGS, landed.area, drive_input, lambda: landed.store)  # type: ignore[arg-type]
 
 
 def build(landed: Landed, drive_input: DriveInput, window_bytes: int = WINDOW_BYTES) -> dict[str, int]:
     with without_spark(window_bytes):
-        return spark_jobs.build_scenes.build_drive(None, SETTINGS, landed.area, drive_input)  # type: ignore[arg-type]
+        return spark_jobs.build_scenes.build_drive(None, SETTINGS, landed.area, drive_input, lambda: landed.store)  # type: ignore[arg-type]
 
 
 def outcome(landed: Landed, drive_input: DriveInput) -> Outcome:

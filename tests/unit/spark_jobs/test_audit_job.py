@@ -93,9 +93,9 @@ def test_a_drive_that_the_gate_refused_is_quarantined_with_all_its_frames(landed
 def test_a_window_that_is_lost_ends_the_build(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
     drive_input = landed.finish(RIG, STAMPS[-1])
     serial_jobs.inspect(landed, drive_input)
-    whole = serial_jobs.build_serially
+    whole = serial_jobs.run_serially
     for lose in (lambda names: names[1:], lambda names: [*names, names[0]]):
-        monkeypatch.setattr(serial_jobs, "build_serially", lambda *call, lose=lose: lose(whole(*call)))
+        monkeypatch.setattr(serial_jobs, "run_serially", lambda *call, lose=lose: lose(whole(*call)))
         with pytest.raises(IncompleteError, match="planned 4 scenes"):
             serial_jobs.build(landed, drive_input, window_bytes=1)
 

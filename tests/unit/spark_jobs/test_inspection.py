@@ -177,3 +177,27 @@ def test_metrics_are_those_of_each_sensor_in_the_order_of_recording() -> None:
     assert (found["cam"].frames_read, found["cam"].coverage, found["cam"].nominal_rate_hz) == (0, 0.0, 5.0)
     assert (found["other"].modality, found["other"].nominal_rate_hz, found["other"].frames_expected) == ("radar", None, None)
     assert sensor_metrics(frame_index([]), None, None) == ()
+
+
+def test_without_log_times_the_order_of_the_file_is_that_of_recording() -> None:
+    """Sorted by log times that equal the stamps, no clock would ever step back."""
+    rig = make_rig(sensor("top", "lidar", 10, required=True))
+    stamps = [T0 + (100 * step - (450 if 10 <= step < 20 else 0)) * MS for step in range(30)]
+    frames = [F("top", stamp, "lidar", chunk_offset=number // 4, message_offset=number) for number, stamp in enumerate(stamps)]
+    (top,) = sensor_metrics(frame_index(frames), rig, None)
+    assert (top.regressions, top.clock_steps) == (1, 2)
+
+
+def test_clocks_are_held_against_the_references() -> None:
+    rig = make_rig(
+        sensor("top", "lidar", 10, required=True), sensor("cam", "camera", 10, delay_ns=-30 * MS), sensor("imu", "imu", 100)
+    )
+    late = 1500 * MS
+    lidar = [F("top", T0 + n * 100 * MS, "lidar", log_ns=T0 + n * 100 * MS + 4 * MS) for n in range(150)]
+    camera = [F("cam", T0 + n * 100 * MS - 41 * MS, log_ns=T0 + n * 100 * MS + n * 50_000) for n in range(150)]
+    imu = [F("imu", n * 10 * MS + 1, "imu", log_ns=T0 + n * 10 * MS + late) for n in range(1500)]
+    found = {entry.sensor: entry for entry in sensor_metrics(frame_index([*lidar, *camera, *imu]), rig, None)}
+    assert (found["cam"].delay_ns, found["cam"].delay_error_ns, found["cam"].domain_offset_ns) == (-41 * MS, -11 * MS, 0)
+    assert found["cam"].drift_ppm == pytest.approx(-500, abs=1)
+    assert found["imu"].domain_offset_ns == 1 - late - T0 + 4 * MS
+    assert (found["imu"].delay_ns, found["top"].delay_ns, found["top"].drift_ppm) == (None, None, 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import spark_jobs.window_build
+import spark_jobs.scene_file
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables import OPAQUE_LEAVES, SCENES
@@ -104,7 +104,7 @@ def test_payload_is_read_once_however_many_scenes_share_it(landed: Landed, conte
 def test_row_groups_are_small_enough_to_fetch_one_scene(
     landed: Landed, context: DriveContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spark_jobs.window_build, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(spark_jobs.scene_file, "ROW_GROUP_BYTES", 1)
     report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675))
     file = gold(landed, report)
     assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [1, 1, 1, 1]

@@ -1,0 +1,93 @@
+"""Look into one frame far enough to trust it; its payload stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from quality.catalogue import Severity
+from quality.findings import Finding, finding, has_errors
+from quality.frame_rules import evaluate_points, undecodable
+from sensors.errors import DecodeError, SensorDataError
+from sensors.images import inspect_image, read_header
+from sensors.messages import IMAGE, decode_image, decode_points
+from sensors.points import PointCloud, without_position
+from sensors.rig import Modality
+from spark_jobs.options import PayloadChecks
+from spark_jobs.plan_rows import FrameRef
+
+MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points may claim any size for one
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame's columns as in `lake.tables` and what was found in it; payload columns are views of the fetched bytes.
+
+    `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad.
+    """
+
+    columns: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    cloud: PointCloud | None = None
+    raw: memoryview | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether the frame is kept out of every scene."""
+        return self.raw is not None
+
+
+def look_into(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
+    """Decode one frame."""
+    is_image = frame.message_type == IMAGE
+    try:
+        found = _image(frame, cdr, checks) if is_image else _points(frame, cdr, checks)
+    except SensorDataError as error:
+        problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
+        return Frame({}, (problem,), raw=cdr)
+    return Frame(found.columns, found.findings, found.cloud, raw=cdr) if has_errors(found.findings) else found
+
+
+def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
+    image = decode_image(cdr)
+    thorough = checks is PayloadChecks.FULL
+    info = inspect_image(image.data) if thorough else read_header(image.data)
+    if info.encoding != image.encoding:
+        raise DecodeError(f"message says {image.encoding}, the bytes are {info.encoding}")
+    columns = {"width_px": info.width_px, "height_px": info.height_px, "encoding": info.encoding, "image": image.data}
+    return Frame(columns, () if thorough else _not_evaluated(frame.sensor, ("DEC005",)))
+
+
+def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
+    cloud = decode_points(cdr)
+    if cloud.point_step > MAX_POINT_BYTES:
+        raise DecodeError(f"a point takes {cloud.point_step} bytes, the limit is {MAX_POINT_BYTES}")
+    columns = {
+        "num_points": cloud.num_points,
+        "points": cloud.data,
+        "point_layout": "rows",
+        "point_step": cloud.point_step,
+        "point_fields": [
+            {"name": field.name, "offset": field.offset, "datatype": int(field.datatype), "count": field.count}
+            for field in cloud.fields
+        ],
+        "is_bigendian": cloud.is_bigendian,
+    }
+    modality = Modality(frame.modality)
+    if checks is PayloadChecks.STRUCTURE:
+        rules = ("LID001", "LID002") if modality is Modality.LIDAR else ()
+        return Frame(columns, _not_evaluated(frame.sensor, rules), cloud)
+    xyz_m = cloud.xyz_m()
+    not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
+    columns["invalid_points"] = int(np.count_nonzero(without_position(xyz_m)))
+    return Frame(columns, evaluate_points(frame.sensor, modality, cloud.num_points, not_finite), cloud)
+
+
+@cache
+def _not_evaluated(sensor: str, rules: tuple[str, ...]) -> tuple[Finding, ...]:
+    reason = f"{sensor}: not evaluated, the payload checks are {PayloadChecks.STRUCTURE}"
+    return tuple(finding(code, reason, sensor=sensor, severity=Severity.WARNING) for code in rules)

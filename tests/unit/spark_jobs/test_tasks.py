@@ -1,0 +1,33 @@
+"""Items of many sizes in few tasks of one size."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spark_jobs.tasks
+from spark_jobs.tasks import TASKS_PER_SLOT, pack
+
+LIMIT = 1000
+
+
+@given(st.lists(st.integers(0, 3 * LIMIT), max_size=40), st.integers(1, 5))
+def test_every_item_is_in_one_task_and_no_task_is_much_larger_than_it_must_be(sizes: list[int], slots: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_jobs.tasks, "MOST_BYTES", LIMIT)
+        tasks = pack(sizes, slots)
+    assert sorted(item for task in tasks for item in task) == list(range(len(sizes)))
+    assert all(task and task == sorted(task) for task in tasks)
+    held = [sum(max(sizes[item], 1) for item in task) for task in tasks]
+    assert held == sorted(held, reverse=True)
+    assert len(tasks) == min(len(sizes), max(TASKS_PER_SLOT * slots, -(-sum(sizes) // LIMIT)))
+    if tasks:
+        largest = max(max(size, 1) for size in sizes)
+        assert max(held) - min(held) <= largest, "an item was put where more was to do than elsewhere"
+
+
+def test_one_large_item_does_not_wait_behind_others() -> None:
+    assert pack([1, 1, 100, 1, 1], 1) == [[2], [0, 3], [1, 4]]
+    assert pack([], 4) == []
+    assert pack([0, 0], 4) == [[0], [1]]
