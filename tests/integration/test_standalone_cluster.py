@@ -1,0 +1,167 @@
+"""The jobs on a real standalone cluster: the same content as in local mode, also when a worker dies while scenes are built."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pyspark.sql import SparkSession
+
+import spark_jobs.build_scenes
+from lake.landing import DriveId
+from lake.storage import Connect, ObjectStore
+from spark_jobs.session import MASTER, spark_properties, start_spark
+from spark_jobs.tasks import TASKS_PER_SLOT
+from spark_jobs.windows import Window, cut
+
+from .conftest import new_settings
+from .drives import Processed, process, small_drive
+from .standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
+
+DRIVE = DriveId("car-1", "d-1")
+WINDOW_BYTES = 40_000  # one scene a window: enough tasks for two executors
+TASKS_BEFORE_THE_LOSS = 4
+LONGEST_HOLD_S = 120.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _narrow_windows() -> Iterator[None]:
+    def narrow(anchors_ns: Any, scene_bytes: Any) -> list[Window]:
+        return cut(anchors_ns, scene_bytes, limit=WINDOW_BYTES)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_jobs.build_scenes, "cut", narrow)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    faults = ("cut_jpeg:camera_front:4,5", "nan_points:lidar_top:1.0:5", "dead_sensor:radar_front:0.9")
+    return small_drive(tmp_path_factory.mktemp("recording") / "drive", *faults)
+
+
+@pytest.fixture(scope="module")
+def local(endpoint: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Processed:
+    """The drive, published by local mode."""
+    spark = start_spark(spark_properties("tests", os.environ))
+    try:
+        return process(spark, new_settings(tmp_path_factory.mktemp("local")), folder, DRIVE)
+    finally:
+        spark.stop()
+
+
+@pytest.fixture
+def cluster(endpoint: str, tmp_path: Path) -> Iterator[Cluster]:
+    with standalone_cluster(tmp_path) as running:
+        yield running
+        everything = running.processes()
+    assert [one for one in everything if one.is_running()] == [], "nothing of the cluster is left"
+
+
+@pytest.fixture
+def spark(local: Processed, cluster: Cluster) -> Iterator[SparkSession]:
+    """A driver on the cluster; local mode has ended before, as a process can have one."""
+    session = start_spark(spark_properties("tests", {**os.environ, MASTER: cluster.url, "SCENELAKE_SPARK_EXECUTOR_MEMORY": "1g"}))
+    yield session
+    session.stop()
+
+
+def content(done: Processed) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table without what S3 gave it: version ids, the revision that hashes over them, places in buckets."""
+    given = {"revision", "version_id", "payload_uri", "record_id"}
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: kept(one) for name, one in value.items() if name not in given}
+        return [kept(one) for one in value] if isinstance(value, list) else value
+
+    return {name: sorted((kept(row) for row in done.rows(name)), key=repr) for name in done.tables}
+
+
+def check_same(done: Processed, local: Processed) -> None:
+    assert done.published["outcome"] == local.published["outcome"] == "published"
+    assert content(done) == content(local)
+    done.check_identity()
+    scene_ids = [row["scene_id"] for row in done.rows("gold.scenes")]
+    assert len(set(scene_ids)) == len(scene_ids) > 5, "nothing is published twice"
+    record_ids = [row["record_id"] for row in done.rows("quarantine.records")]
+    assert len(set(record_ids)) == len(record_ids) > 0
+    files = done.audit["files"]["gold.scenes"]
+    assert len(set(files)) == len(files) == len(local.audit["files"]["gold.scenes"]) > TASKS_BEFORE_THE_LOSS
+
+
+def test_two_executors_publish_what_local_mode_publishes(
+    spark: SparkSession, cluster: Cluster, local: Processed, folder: Path, tmp_path: Path
+) -> None:
+    done = process(spark, new_settings(tmp_path), folder, DRIVE)
+    check_same(done, local)
+    for number in range(2):
+        until(f"the log of worker {number}", lambda number=number: cluster.tasks_finished(number) > 0)  # type: ignore[misc]
+    driver = psutil.Process(spark.sparkContext._gateway.proc.pid)  # type: ignore[union-attr]
+    found = listeners([*cluster.processes(), driver])
+    assert found, "master, workers and executors listen"
+    assert found <= LOOPBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets the first tasks through and holds those after them until it opens; every task leaves its process id."""
+
+    folder: Path
+
+    @property
+    def opened(self) -> Path:
+        return self.folder / "open"
+
+    def connect(self) -> Connect:
+        """What a worker calls before it builds its windows. Nested, so that it travels by value: workers have no tests."""
+        folder, opened = str(self.folder), str(self.opened)
+        free, longest_s = TASKS_BEFORE_THE_LOSS, LONGEST_HOLD_S
+
+        def pass_gate() -> ObjectStore:
+            came = len(list(Path(folder).glob("came-*")))
+            (Path(folder) / f"came-{uuid.uuid4()}").touch()
+            if came >= free:
+                (Path(folder) / f"held-{os.getpid()}").touch()
+                deadline = time.monotonic() + longest_s
+                while not Path(opened).exists():
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"{opened} did not open within {longest_s:g} s")
+                    time.sleep(0.01)
+            return ObjectStore.connect()
+
+        return pass_gate
+
+    def held(self) -> list[int]:
+        return [int(path.name.removeprefix("held-")) for path in self.folder.glob("held-*")]
+
+
+def test_a_worker_that_dies_while_scenes_are_built_changes_nothing(
+    spark: SparkSession, cluster: Cluster, local: Processed, folder: Path, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path / "gate")
+    gate.folder.mkdir()
+    settings = new_settings(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(process, spark, settings, folder, DRIVE, connect=gate.connect())
+        try:
+            until("a task held on each worker", lambda: job.done() or len({cluster.worker_of(pid) for pid in gate.held()}) == 2)
+            assert not job.done(), "the worker dies in the middle"
+            cluster.kill_worker(0)
+            until("the master to miss it", lambda: cluster.workers_alive() == 1)
+            before = cluster.tasks_finished(1)
+        finally:
+            gate.opened.touch()
+        done = job.result(timeout=180)
+    check_same(done, local)
+    assert len(list(gate.folder.glob("came-*"))) > TASKS_PER_SLOT * 2, "the lost task came again"
+    assert cluster.tasks_finished(1) > before
+    assert cluster.workers_alive() == 1
