@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check unit integration e2e bench rules lock clean
+.PHONY: help demo up down status test check unit integration e2e fuzz bench rules lock clean
 
 BIN := .venv/bin
 DRIVE ?=
 TESTS ?=
+ONLY ?=
 export PYTHONDONTWRITEBYTECODE = 1
 
 help: ## Show this help
@@ -39,9 +40,13 @@ integration: ## Tests that touch one real thing each
 e2e: ## Tests of the whole stack
 	@requirements/install.sh dev
 	$(BIN)/python -m pytest tests/e2e $(TESTS)
-bench: ## Measure; results in build/bench.json
+fuzz: ## Feed every decoder with damaged bytes (TESTS="--seconds 60 --target images")
 	@requirements/install.sh dev
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m tests.fuzz.run $(or $(TESTS),--seconds 30)
+bench: ## Measure; results in build/bench.json and docs/performance.md (ONLY=<group>,... measures those)
+	@requirements/install.sh dev
+	@requirements/install.sh bench
+	$(BIN)/python bench/run.py $(if $(ONLY),--only "$(ONLY)")
 
 ## Maintain
 rules: ## Write quality/RULES.md from the rule catalogue
@@ -50,4 +55,4 @@ lock: ## Resolve the locks anew from pyproject.toml
 	requirements/lock.sh
 clean: ## Remove the environment, the local stack's state and what was built
 	-@$(BIN)/scenelake down 2>/dev/null
-	rm -rf .venv .scenelake build
+	rm -rf .venv .venv-bench .scenelake build

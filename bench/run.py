@@ -1,118 +1,110 @@
-"""The figures that the project promises, measured on this machine: a table on stdout, and `build/bench.json`.
+"""The figures that the project promises, measured on this machine.
 
-    python bench/run.py [--home DIR]
+    python bench/run.py [--only build_scenes,match]
 
-Starts a stack of its own and ends it. Nothing else should be running: all figures share the machine's cores.
+Prints them, writes `build/bench.json` and the tables of `docs/performance.md`. Nothing else should be running: all figures
+share the machine's cores. With `--only`, the figures of the other groups stay as they were.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import importlib
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file is not part of a package
+
 from rich.console import Console
-from rich.table import Table
 
-from cli import stack
-from cli.demo import run_demo
-from cli.demo_drives import given_drives, own_drives
-from cli.stack.airflow_api import AirflowApi
-from fleet.importers.registry import IMPORTERS
+from bench.figures import (
+    DOCUMENT,
+    PROJECT,
+    RESULTS,
+    FiguresError,
+    Measurement,
+    Report,
+    console_table,
+    measurement_table,
+    write_results,
+    write_sections,
+)
 
-PROJECT = Path(__file__).resolve().parents[1]
-RESULTS = PROJECT / "build" / "bench.json"
-DATA = "SCENELAKE_TEST_DATA"
-IDLE_S = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One figure; `limit` is what the project promises of it on two cores."""
-
-    name: str
-    value: float
-    unit: str
-    higher_is_better: bool
-    limit: float | None = None
-
-
-def measure(home: Path, scratch: Path) -> Iterator[Measurement]:
-    """All figures, in the order in which a stack lives."""
-    yield Measurement("stack.first_start_s", _start(home), "s", False, 40)
-    yield from _idle(home)
-    yield from _demo(home, scratch)
-    yield from _pandaset(home, scratch)
-    stack.down(home)
-    yield Measurement("stack.next_start_s", _start(home), "s", False, 40)
+# A group's module is imported when it is measured: a figure that cannot be taken here keeps none of the others back.
+GROUPS = {
+    "build_scenes": "bench.build_scenes.run",
+    "growth": "bench.build_scenes.scaling",
+    "match": "bench.match_planning",
+    "lidar-encoding": "bench.lidar_encoding",
+    "gold": "bench.gold_reading",
+    "storage": "bench.storage_client",
+    "stack": "bench.stack",
+}
+CAPACITY = "capacity"
+SCRATCH = PROJECT / "build" / "bench"
 
 
-def _start(home: Path) -> float:
-    began_s = time.monotonic()
-    stack.up(home)
-    return time.monotonic() - began_s
+def measure(group: str) -> Report:
+    """One group, in a folder that is gone afterwards."""
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{group}-", dir=SCRATCH) as folder:
+        report: Report = importlib.import_module(GROUPS[group]).measure(Path(folder))
+    return report
 
 
-def _idle(home: Path) -> Iterator[Measurement]:
-    highest = 0
-    end_s = time.monotonic() + IDLE_S
-    while time.monotonic() < end_s:
-        highest = max(highest, stack.memory(home))
-        time.sleep(1)  # a sampling interval
-    status = stack.status(home)
-    assert status.airflow_url is not None
-    assert status.airflow_password is not None
-    api = AirflowApi(status.airflow_url, status.airflow_password)
-    yield Measurement("stack.idle_memory_gb", highest / 1e9, "GB", False, 1.2)
-    yield Measurement("stack.idle_dag_runs", api.dag_runs("process_drive"), "runs", False, 0)
-    api.close()
-
-
-def _demo(home: Path, scratch: Path) -> Iterator[Measurement]:
-    began_s = time.monotonic()
-    found = run_demo(own_drives(scratch / "demo", "bench"), home, began_s)
-    assert not any(result.failed for result in found.results)
-    yield Measurement("demo.three_drives_s", time.monotonic() - began_s, "s", False, 300)
-    yield Measurement("demo.peak_memory_gb", found.peak_memory_bytes / 1e9, "GB", False, 6)
-
-
-def _pandaset(home: Path, scratch: Path) -> Iterator[Measurement]:
-    source = Path(os.environ.get(DATA, PROJECT.parent / "shared" / "data")) / "pandaset_002"
-    if not source.is_dir():
-        print(f"pandaset: left out, {source} is not there (set {DATA})", file=sys.stderr)
-        return
-    IMPORTERS["pandaset"](source, scratch / "pandaset", "pandaset", "pandaset-002")
-    (result,) = run_demo(given_drives([scratch / "pandaset"]), home, time.monotonic()).results
-    assert result.put_to_final_s is not None
-    yield Measurement("pandaset.last_put_to_published_s", result.put_to_final_s, "s", False, 90)
+def sections_of(group: str, report: Report) -> Mapping[str, str]:
+    """The report's sections; the table of its figures where it has none of the group's name."""
+    return {group: measurement_table(report.measurements)} | dict(report.sections)
 
 
 def main() -> int:
-    """Measure, print, write."""
+    """Measure, print, write; 1 if a group failed (the others are written) or a promise is not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, help="state folder of the stack (default: a temporary one)")
+    parser.add_argument("--only", help=f"groups, with commas: {', '.join([*GROUPS, CAPACITY])}")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="scenelake-bench-") as folder:
-        home = arguments.home or Path(folder) / "home"
+    chosen = arguments.only.split(",") if arguments.only else [*GROUPS, CAPACITY]
+    unknown = sorted(set(chosen) - {*GROUPS, CAPACITY})
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join([*GROUPS, CAPACITY])}")
+    if not arguments.only:
+        RESULTS.unlink(missing_ok=True)
+    console = Console()
+    found: list[Measurement] = []
+    failed: list[str] = []
+    for group in chosen:
+        if group == CAPACITY:
+            continue
         try:
-            found = list(measure(home, Path(folder)))
-        finally:
-            stack.down(home)
-    table = Table("figure", "measured", "promised", title=f"{psutil.cpu_count()} cores")
-    for entry in found:
-        promised = "" if entry.limit is None else f"{entry.limit:g} {entry.unit}"
-        table.add_row(entry.name, f"{entry.value:.2f} {entry.unit}", promised)
-    Console().print(table)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([asdict(entry) for entry in found], indent=1) + "\n")
-    return 0
+            report = measure(group)
+        except Exception:  # noqa: BLE001 - hours of other figures outlive it; it is shown, and the exit status tells
+            console.print_exception()
+            failed.append(group)
+            continue
+        found += report.measurements
+        write_results(report.measurements, keep_others=True)
+        for name in write_sections(sections_of(group, report)):
+            console.print(f"{DOCUMENT.name} has no marker bench:{name}", style="yellow")
+    if CAPACITY in chosen:
+        failed += _capacity(console)
+    console.print(console_table(found))
+    console.print(f"written: {RESULTS}, {DOCUMENT}")
+    for group in failed:
+        console.print(f"failed: {group}", style="red")
+    return 1 if failed or any(entry.kept is False for entry in found) else 0
+
+
+def _capacity(console: Console) -> list[str]:
+    """Write the model anew from all figures; the group's name where that failed."""
+    from bench.capacity import read_results, section
+
+    try:
+        write_sections({CAPACITY: section(read_results(RESULTS))})
+    except FiguresError as error:
+        console.print(str(error), style="red")
+        return [CAPACITY]
+    return []
 
 
 if __name__ == "__main__":

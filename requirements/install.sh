@@ -1,10 +1,12 @@
 #!/bin/sh
 # Makes .venv from a lock of names, versions and hashes. Needs Python 3.11 to 3.13 and a network; does nothing when done.
 #   requirements/install.sh demo|dev
+#   requirements/install.sh bench      makes .venv-bench of the tools that the benchmark compares with; after dev
 set -eu
 cd "$(dirname "$0")/.."
 lock="requirements/$1.lock"
 stamp=".venv/installed-$1"
+[ "$1" != bench ] || stamp=".venv-bench/installed"
 
 fail() { printf '%s\n' "scenelake: $1" >&2; exit 1; }
 
@@ -21,6 +23,15 @@ interpreter() {
 # The path of the checkout is part of the stamp: a moved .venv holds the old one in every script.
 want="$(cat "$lock" requirements/java.lock requirements/bootstrap.lock pyproject.toml requirements/install.sh | cksum) $PWD"
 [ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && exit 0
+
+if [ "$1" = bench ]; then
+    [ -x .venv/bin/uv ] || fail "needs .venv first: requirements/install.sh dev"
+    echo "Installing $(grep -c '==' "$lock") locked packages into .venv-bench (about 0.9 GB)"
+    .venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-bench
+    .venv/bin/uv pip install --quiet --python .venv-bench/bin/python --no-deps --require-hashes -r "$lock"
+    printf '%s' "$want" > "$stamp"
+    exit 0
+fi
 
 python="$(interpreter)"
 if [ ! -x .venv/bin/python ]; then

@@ -1,0 +1,45 @@
+"""Measuring several things against each other on a machine that is not always equally fast.
+
+Each round measures all of them once, and begins with another one: what drifts hits all alike. Medians are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import TypeVar
+
+Outcome = TypeVar("Outcome")
+
+
+def order(names: Sequence[str], rounds: int) -> Iterator[tuple[str, ...]]:
+    """The order of each round: that of `names`, moved on by one from round to round."""
+    for number in range(rounds):
+        first = number % len(names)
+        yield (*names[first:], *names[:first])
+
+
+def alternate(names: Sequence[str], rounds: int, measure: Callable[[str], Outcome]) -> dict[str, list[Outcome]]:
+    """Measure each of `names` once a round; the outcomes of each, in the order of rounds."""
+    found: dict[str, list[Outcome]] = {name: [] for name in names}
+    for names_of_round in order(names, rounds):
+        for name in names_of_round:
+            found[name].append(measure(name))
+    return found
+
+
+def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
+    """Median over median.
+
+    Raises:
+        ValueError: One of them is empty.
+    """
+    if not numerator or not denominator:
+        raise ValueError("a ratio of medians needs at least one value on each side")
+    return median(numerator) / median(denominator)
+
+
+def spread(values: Mapping[str, float] | Sequence[float]) -> float:
+    """By what part the largest exceeds the smallest: 0 if all are equal."""
+    numbers = list(values.values()) if isinstance(values, Mapping) else list(values)
+    return max(numbers) / min(numbers) - 1.0

@@ -1,0 +1,178 @@
+"""The same frame around every contender: arguments, clocks, memory, and the check of what it wrote.
+
+    python -m bench.build_scenes.NAME --drive DIR --out DIR --mode sweep|keyframe --processes 2 --result FILE.json
+
+A contender is a context manager: entering it starts its engine, the function that it yields does the work and returns
+the SHA-256 of each raw object by path, leaving it stops the engine. It writes Parquet files under `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.build_scenes.digest import digest
+from bench.build_scenes.raw import RawRig, read_rig
+
+MODES = ("sweep", "keyframe")
+SAMPLE_S = 0.1
+TOUCHED_BYTES = 6 << 30
+TREE_EVERY = 5  # samples between two looks at which processes there are
+
+Work = Callable[[], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked of a contender."""
+
+    drive: Path
+    out: Path
+    mode: str
+    processes: int
+
+    @property
+    def rig(self) -> RawRig:
+        """The sync terms of the drive."""
+        return read_rig(self.drive)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a contender did. `start_s`: from the start of its process to the start of the work.
+
+    `cpu_s`: what all its processes computed during the work; half of it, on two cores, is what a busy machine hides.
+    """
+
+    start_s: float
+    work_s: float
+    cpu_s: float
+    scenes: int
+    peak_rss_bytes: int
+    files: int
+    bytes: int
+    matches_digest: str
+    payload_digest: str
+
+
+class HashError(Exception):
+    """A contender did not hash every raw object, or hashed it wrongly."""
+
+
+def run(contender: Callable[[Task], AbstractContextManager[Work]]) -> None:
+    """Run a contender as its arguments say, and write its outcome."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--drive", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--mode", choices=MODES, default="sweep")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--result", type=Path, required=True)
+    arguments = parser.parse_args()
+    task = Task(arguments.drive.resolve(), arguments.out.resolve(), arguments.mode, arguments.processes)
+    task.out.mkdir(parents=True, exist_ok=True)
+    memory = PeakMemory()
+    with contender(task) as work:
+        start_s = time.time() - psutil.Process().create_time()
+        touch_memory()
+        with memory:
+            began_cpu_s = tree_cpu_s()
+            began_s = time.perf_counter()
+            hashes = work()
+            work_s = time.perf_counter() - began_s
+            cpu_s = tree_cpu_s() - began_cpu_s
+    check_hashes(task.drive, hashes)
+    found = digest(task.out)
+    outcome = Outcome(
+        start_s, work_s, cpu_s, found.scenes, memory.peak_bytes, found.files, found.bytes, found.matches, found.payloads
+    )
+    arguments.result.write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+
+
+def touch_memory() -> None:
+    """Use free memory once, so that none is used for the first time on the clock.
+
+    A virtual machine gives free memory back to its host within seconds, and what comes back costs half a second a gigabyte.
+    """
+    touched = min(TOUCHED_BYTES, psutil.virtual_memory().available // 2)
+    subprocess.run([sys.executable, "-c", f"bytearray({touched})"], check=True)  # zeros are written, page by page
+
+
+def tree_cpu_s() -> float:
+    """Processor time of this process, its descendants, and those of them that have ended and were waited for."""
+    total = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def check_hashes(drive: Path, hashes: Mapping[str, str]) -> None:
+    """Compare with the manifest, which the drive's writer made.
+
+    Raises:
+        HashError: Names the first object that differs.
+    """
+    entries = json.loads((drive / "manifest.json").read_bytes())["objects"]
+    given = {"/".join(Path(path).parts[-3:]): value for path, value in hashes.items()}
+    for entry in entries:
+        name = "/".join(entry["key"].split("/")[-3:])
+        if given.get(name) != entry["sha256"]:
+            raise HashError(f"{name}: SHA-256 {given.get(name)} instead of {entry['sha256']}")
+    if len(given) != len(entries):
+        raise HashError(f"{len(given)} objects hashed, the drive has {len(entries)}")
+
+
+class PeakMemory:
+    """The most resident memory that this process and its descendants held at once, sampled.
+
+    Memory that processes share (an object store, the pages of libraries) is counted once: the largest share of any.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        own = psutil.Process()
+        tree: list[psutil.Process] = [own]
+        count = 0
+        while not self._stop.wait(SAMPLE_S):
+            if count % TREE_EVERY == 0:
+                tree = [own, *own.children(recursive=True)]
+            count += 1
+            private, shared = 0, 0
+            for process in tree:
+                try:
+                    memory = process.memory_info()
+                except psutil.NoSuchProcess:
+                    continue
+                private += memory.rss - memory.shared
+                shared = max(shared, memory.shared)
+            self.peak_bytes = max(self.peak_bytes, private + shared)
+
+
+def refuse_import(name: str) -> None:
+    """Say what is wrong where a contender's package is absent."""
+    sys.exit(f"{name} is not installed; it belongs to the benchmark's own environment: requirements/install.sh bench")

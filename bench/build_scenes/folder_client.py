@@ -1,0 +1,107 @@
+"""A folder that answers like an S3 client, as far as `lake.storage` asks: the store under the pipeline when storage itself
+is not what is measured. Buckets are folders, every object has one version."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from botocore.exceptions import ClientError
+
+from lake.storage import ObjectStore, ObjectVersion
+
+VERSION = "1"
+MAP_BYTES = 64 * 1024  # smaller answers are cheaper to copy than to map
+
+
+class FolderClient:
+    """The calls of `boto3.client("s3")` that `ObjectStore` uses, on files below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._maps: dict[Path, mmap.mmap] = {}
+
+    def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, Range: str | None = None) -> dict[str, Any]:
+        """The object, or the bytes of it that `Range` asks for; a large range is a view of the mapped file."""
+        del VersionId  # there is one
+        path = self._path(Bucket, Key, "NoSuchKey")
+        size = path.stat().st_size
+        start, end = 0, size
+        if Range is not None:
+            first, _, last = Range.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(size, int(last) + 1) if last else size
+        if Range is None or end - start < MAP_BYTES:
+            with path.open("rb") as file:
+                file.seek(start)
+                body: bytes | memoryview = file.read(end - start)
+        else:
+            body = memoryview(self._map(path))[start:end]
+        return {"ContentLength": end - start, "Body": _Body(body)}
+
+    def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
+        """The object's size."""
+        del VersionId
+        return {"ContentLength": self._path(Bucket, Key, "404").stat().st_size}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes | memoryview) -> dict[str, Any]:
+        """Write the object whole."""
+        self.place(Bucket, Key).write_bytes(Body)
+        return {"VersionId": VERSION}
+
+    def place(self, bucket: str, key: str) -> Path:
+        """Where an object is to be written."""
+        path = self._root / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def get_paginator(self, operation: str) -> FolderClient:
+        """Of `list_objects_v2`, in one page."""
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+        """Keys under a prefix, in key order."""
+        bucket = self._root / Bucket
+        keys = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file())
+        yield {"Contents": [{"Key": key} for key in keys if key.startswith(Prefix)]}
+
+    def _path(self, bucket: str, key: str, refusal: str) -> Path:
+        path = self._root / bucket / key
+        if not path.is_file():
+            raise ClientError({"Error": {"Code": refusal, "Message": str(path)}}, "GetObject")
+        return path
+
+    def _map(self, path: Path) -> mmap.mmap:
+        if path not in self._maps:
+            with path.open("rb") as file:
+                self._maps[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._maps[path]
+
+
+class _Body:
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._data = data
+
+    def read(self) -> bytes | memoryview:
+        return self._data
+
+
+class FolderStore(ObjectStore):
+    """An `ObjectStore` over the folders below `root`. A file can grow where it lies; what S3 gets is made in memory first."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = FolderClient(root)
+        super().__init__(self._folder)  # type: ignore[arg-type]
+
+    def write(self, target: ObjectVersion, fill: Callable[[Any], None], most_bytes: int) -> int:
+        """Write an object that `fill` makes; if it fails, there is none."""
+        del most_bytes
+        path = self._folder.place(target.bucket, target.key)
+        partial = path.with_name(f"{path.name}.partial")
+        with pa.OSFile(str(partial), "wb") as sink:
+            fill(sink)
+        partial.rename(path)
+        return path.stat().st_size

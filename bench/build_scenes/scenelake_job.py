@@ -1,0 +1,102 @@
+"""Ours: the jobs `inspect` and `build_scenes` as they are, on Spark, over a folder in place of S3.
+
+The work is everything from the raw files to the gold files: checksums, containers, frame index, clocks and drive rules,
+match plan, payload. The start is Spark's, and the same job on a drive of one second. Payload is left untouched,
+as everywhere in this comparison: checks of structure only, points as recorded, no motion compensation.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from bench.build_scenes.contest import Task, Work, run
+from bench.build_scenes.drive import DriveSpec, drive_folder
+from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.build_scenes.raw import KEYFRAME_CELL_NS, NS_PER_S
+from lake.documents import Manifest, canonical_json
+from lake.drive_input import DriveInput, InputObject
+from lake.landing import CALIBRATION, MANIFEST, DriveId
+from lake.settings import Settings
+from lake.storage import ObjectVersion
+from spark_jobs.build_scenes import build_drive
+from spark_jobs.inspect import inspect_drive
+from spark_jobs.options import CHECKS, LAYOUT, PayloadChecks, PointLayout
+from spark_jobs.session import MASTER, spark_properties, start_spark
+from spark_jobs.work_area import INSPECTION, WorkArea
+
+SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+WARM_UP_SIZE = 1 / 60  # of the benchmark's drive
+GOLD = "warehouse/gold/scenes/data"
+
+
+@contextmanager
+def scenelake_job(task: Task) -> Iterator[Work]:
+    """Spark, warm."""
+    os.environ |= {CHECKS: PayloadChecks.STRUCTURE, LAYOUT: PointLayout.ROWS, MASTER: f"local[{task.processes},3]"}
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=task.out.parent) as folder:
+        root = Path(folder)
+        spark = start_spark(spark_properties("bench", os.environ))
+        try:
+            _warm(task, spark, root)
+            drive_input = register(task, root)
+            yield lambda: _build(spark, root, drive_input)
+            gold = root / SETTINGS.lake_bucket / GOLD
+            for path in gold.rglob("*.parquet"):
+                shutil.move(path, task.out / path.name)
+        finally:
+            spark.stop()
+
+
+def register(task: Task, root: Path) -> DriveInput:
+    """The drive as if it had landed in the raw bucket, with the policy that `task.mode` asks for."""
+    body = (task.drive / MANIFEST).read_bytes()
+    named = json.loads(body)
+    drive = DriveId(named["vehicle_id"], named["drive_id"])
+    landed = root / SETTINGS.raw_bucket / str(drive)
+    landed.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(task.drive, landed, copy_function=os.symlink)
+    calibration = json.loads((task.drive / CALIBRATION).read_bytes())
+    keyframe_hz = NS_PER_S / KEYFRAME_CELL_NS if task.mode == "keyframe" else None
+    calibration["policy"] = calibration.get("policy", {}) | {"keyframe_hz": keyframe_hz, "motion_compensation": False}
+    changed = canonical_json(calibration)
+    (landed / CALIBRATION).unlink()
+    (landed / CALIBRATION).write_bytes(changed)
+    return DriveInput(
+        drive,
+        frozenset(InputObject(entry.key, VERSION, entry.sha256) for entry in Manifest.parse(body, drive).objects),
+        InputObject(drive.manifest_key, VERSION, ""),
+        InputObject(drive.calibration_key, VERSION, hashlib.sha256(changed).hexdigest()),
+    )
+
+
+def _warm(task: Task, spark: SparkSession, root: Path) -> None:
+    """Do the whole job on a drive of a second: after it, everything is loaded and the JVM has compiled what it uses."""
+    small = Task(drive_folder(DriveSpec(WARM_UP_SIZE), task.drive.parent), task.out, task.mode, task.processes)
+    _build(spark, root, register(small, root))
+    shutil.rmtree(root / SETTINGS.lake_bucket)
+
+
+def _build(spark: SparkSession, root: Path, drive_input: DriveInput) -> Mapping[str, str]:
+    connect = functools.partial(FolderStore, root)
+    area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/bench"))
+    found = inspect_drive(spark, SETTINGS, area, drive_input, connect)
+    if found["verdict"] != "build":
+        raise RuntimeError(f"the drive did not pass the gate: {found['rule_ids']}")
+    built = build_drive(spark, SETTINGS, area, drive_input, connect)
+    if built["quarantined"]:
+        raise RuntimeError(f"{built['quarantined']} scenes were quarantined")
+    return {key: str(report["sha256"]) for key, report in area.read_json(INSPECTION)["objects"].items()}
+
+
+if __name__ == "__main__":
+    run(scenelake_job)

@@ -1,0 +1,96 @@
+"""Ratios, refusals and the table of the build-scenes comparison; how failures are told."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.build_scenes.contenders import CONTENDERS, Attempt, Contender, attempt, problem_of
+from bench.build_scenes.contest import HashError, Outcome, check_hashes
+from bench.build_scenes.run import check_equal, figures, table
+from bench.figures import PROJECT, FiguresError
+from lake.documents import canonical_json
+
+OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p")
+
+
+def took(*seconds: float) -> list[Attempt]:
+    return [Attempt(replace(OUTCOME, work_s=value)) for value in seconds]
+
+
+def test_ratios_are_theirs_over_ours_and_the_speed_is_that_of_the_raw_bytes() -> None:
+    found = {"scenelake": took(2.0, 2.5, 9.0), "limit": took(2.0, 2.0, 2.0), "polars": took(5.0), "ray": [Attempt(None, "x")]}
+    values = {entry.name: (entry.value, entry.limit) for entry in figures(found, 1_000_000_000, "_keyframe")}
+    assert values == {
+        "build_scenes.vs_limit_keyframe": (0.8, 0.7),
+        "build_scenes.vs_polars_keyframe": (2.0, 1.0),
+        "build_scenes.mb_per_s_per_core_keyframe": (200.0, None),
+        "build_scenes.spark_start_s_keyframe": (2.0, None),
+    }
+
+
+def test_without_ours_there_are_no_ratios() -> None:
+    assert list(figures({"limit": took(1.0)}, 1_000, "")) == []
+
+
+def test_other_matches_or_other_payload_are_no_comparison() -> None:
+    check_equal({"a": took(1.0), "b": [Attempt(None, "out of memory")]}, "m")
+    with pytest.raises(FiguresError, match=r"^b: the matches"):
+        check_equal({"a": took(1.0), "b": [Attempt(replace(OUTCOME, matches_digest="n"))]}, "m")
+    with pytest.raises(FiguresError, match=r"a \| b$"):
+        check_equal({"a": took(1.0), "b": [Attempt(replace(OUTCOME, payload_digest="q"))]}, "m")
+
+
+def test_a_failure_has_its_row_and_its_reason() -> None:
+    found = {
+        "ray": [Attempt(None, "out of memory")],
+        "pandas": [*took(4.0, 2.0), Attempt(None, "exit 1")],
+        "scenelake": took(1.0),
+    }
+    rows = table(found, 100_000_000).splitlines()[2:]
+    assert rows == [
+        "| scenelake | 1.00 (1.00–1.00) | 1.00 | 50 | 1.50 | 2.0 | 500 | 90 |  |",
+        "| pandas | 3.00 (2.00–4.00) | 3.00 | 17 | 1.50 | 2.0 | 500 | 90 | 1 of 3 failed: exit 1 |",
+        "| ray |  |  |  |  |  |  |  | 1 of 1 failed: out of memory |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "problem"),
+    [
+        (-signal.SIGKILL, "", "out of memory"),
+        (1, "x\njava.lang.OutOfMemoryError: Java heap space\n", "out of memory"),
+        (1, "Traceback\n  File\nKeyError: 'x'\n\n", "exit status 1: KeyError: 'x'"),
+        (3, "", "exit status 3: no output"),
+    ],
+)
+def test_why_a_contender_failed(code: int, log: str, problem: str) -> None:
+    assert problem_of(code, log) == problem
+    assert "not done after" in problem_of(None, log)
+
+
+def test_a_contender_that_fails_leaves_a_reason_and_no_files(tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir()
+    absent = Contender("absent_module", Path(sys.executable))
+    result = attempt(absent, tmp_path / "drive", "sweep", tmp_path / "scratch")
+    assert result.outcome is None
+    assert "absent_module" in result.problem
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_every_contender_has_its_module() -> None:
+    missing = [name for name, it in CONTENDERS.items() if not (PROJECT / "bench" / "build_scenes" / f"{it.module}.py").is_file()]
+    assert missing == []
+
+
+def test_each_raw_object_must_be_hashed_and_rightly(tmp_path: Path) -> None:
+    entry = {"key": "v/d/lidar/lidar_top/1.mcap", "sha256": "aa"}
+    (tmp_path / "manifest.json").write_bytes(canonical_json({"objects": [entry]}))
+    check_hashes(tmp_path, {"/somewhere/lidar/lidar_top/1.mcap": "aa"})
+    for wrong in ({}, {"lidar/lidar_top/1.mcap": "bb"}, {"lidar/lidar_top/1.mcap": "aa", "lidar/lidar_top/2.mcap": "aa"}):
+        with pytest.raises(HashError):
+            check_hashes(tmp_path, wrong)
