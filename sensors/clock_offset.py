@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -57,12 +56,21 @@ def fit_clock(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> ClockFit | Non
         return ClockFit(base_ns, None, None)
     # Relative to one of them, and no further than 127 years: what is left fits a float, and differences an int64.
     offsets = np.clip(offsets, base_ns - MAX_STAMP_NS, base_ns + MAX_STAMP_NS) - base_ns
-    edges = np.linspace(0, at.size, min(BINS, at.size) + 1).astype(np.int64).tolist()
-    x = np.array([np.median(at[a:b] - middle_ns) for a, b in pairwise(edges)])
-    y = np.array([np.median(offsets[a:b]) for a, b in pairwise(edges)])
+    x, y = _bin_medians(at - middle_ns), _bin_medians(offsets)
     slope, half_width = _theil_sen(x, y)
     offset_ns = base_ns + round(float(np.median(y - slope * x)))
     return ClockFit(offset_ns, slope * 1e6, half_width * 1e6)
+
+
+def _bin_medians(values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Medians of at most `BINS` runs of (N,) values; the runs' lengths differ by one at most, so two calls do for all."""
+    edges = np.linspace(0, values.size, min(BINS, values.size) + 1).astype(np.int64)
+    starts, lengths = edges[:-1], np.diff(edges)
+    medians = np.empty(starts.size)
+    for length in np.unique(lengths).tolist():
+        chosen = lengths == length
+        medians[chosen] = np.median(values[starts[chosen, None] + np.arange(length)], axis=1)
+    return medians
 
 
 def _theil_sen(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -6,13 +6,14 @@ Message definitions: ROS 2 Humble, `common_interfaces`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
-from sensors.cdr import Bytes, CdrReader
+from sensors.cdr import LITTLE_ENDIAN, Bytes, CdrReader
 from sensors.errors import DecodeError, UnknownTypeError
 from sensors.geometry import SE3
 from sensors.images import EncodedImage, image_encoding
@@ -37,6 +38,7 @@ MESSAGE_TYPES: Mapping[Modality, tuple[str, ...]] = MappingProxyType(
 )
 
 MAX_FIELDS = 128
+LITTLE_HEAD = struct.Struct("<4xiI")  # encapsulation, seconds and nanoseconds of the stamp
 COVARIANCE_6X6 = 36
 COVARIANCE_3X3 = 9
 
@@ -80,7 +82,12 @@ def peek_stamp_ns(cdr: Bytes) -> int:
     Raises:
         DecodeError: The encapsulation is no CDR, the message is shorter, or its nanoseconds exceed 999,999,999.
     """
-    return _stamp_ns(CdrReader(cdr[:12]))
+    if len(cdr) >= LITTLE_HEAD.size and cdr[0] == 0 and cdr[1] == LITTLE_ENDIAN:
+        # What every recorder writes, without a reader's checks of what is checked already.
+        sec, nanosec = LITTLE_HEAD.unpack_from(cdr)
+        if nanosec < NS_PER_S:
+            return int(sec * NS_PER_S + nanosec)
+    return _stamp_ns(CdrReader(cdr[: LITTLE_HEAD.size]))
 
 
 def decode(message_type: str, cdr: Bytes) -> Decoded:

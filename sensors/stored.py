@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from sensors.compression import MAX_RAW_BYTES
 
@@ -39,8 +40,7 @@ class ContainerFault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
+class StoredMessage(NamedTuple):
     """A message, and where its bytes are.
 
     The bytes [chunk_offset, chunk_offset + chunk_bytes) of the file, decompressed to `chunk_raw_bytes` bytes, hold the

@@ -25,12 +25,11 @@ def most_bytes(scenes: Sequence[Mapping[str, Any]]) -> int:
 
 def write_scenes(sink: Any, scenes: Sequence[Mapping[str, Any]], *, compress_points: bool = True) -> None:
     """Write scenes, at least one, in their order. Images are stored as they are: JPEG does not shrink again."""
-    groups = (scene_table(group) for group in row_groups(scenes))
-    first = next(groups)
-    with scene_writer(sink, first.schema, shared_leaves(scenes), compress_points=compress_points) as writer:
-        writer.write_table(first)
-        for group in groups:
-            writer.write_table(group)
+    table, first = scene_table(scenes), 0
+    with scene_writer(sink, table.schema, shared_leaves(scenes), compress_points=compress_points) as writer:
+        for group in row_groups(scenes):
+            writer.write_table(table.slice(first, len(group)))
+            first += len(group)
 
 
 def scene_writer(sink: Any, schema: pa.Schema, shared: Sequence[str], *, compress_points: bool = True) -> pq.ParquetWriter:

@@ -103,6 +103,7 @@ class _SceneBuilder:
 
     def __init__(self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None) -> None:
         self._context, self._frames, self._track = context, frames, track
+        self._sensors = {sensor.name: sensor for sensor in context.rig.sensors}
         self._placed: dict[tuple[int, int], Placed] = {}
         self._day = DAY_ZERO + datetime.timedelta(days=day)
 
@@ -116,7 +117,7 @@ class _SceneBuilder:
         keys = set(anchor.pose_keys or ())
         for row, ref in used:
             element, placed = self._element(row, ref)
-            lists[_COLUMN[context.rig[row.sensor].modality]].append(element)
+            lists[_COLUMN[self._sensors[row.sensor].modality]].append(element)
             keys |= {ref.key, *(row.frame_pose_keys or ())}
             if placed is not None:
                 keys |= placed.pose_keys
@@ -182,7 +183,7 @@ class _SceneBuilder:
 
     def _place(self, name: str, frame_id: int, cloud: PointCloud, reference_ns: int) -> Placed:
         """The frame's points as they are stored; scenes that share a frame at one time share its points."""
-        sensor = self._context.rig[name]
+        sensor = self._sensors[name]
         moves = sensor.modality is Modality.LIDAR
         asked = (frame_id, reference_ns if moves else 0)
         if asked not in self._placed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ class FolderClient:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._maps: dict[Path, mmap.mmap] = {}
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, Range: str | None = None) -> dict[str, Any]:
         """The object, or the bytes of it that `Range` asks for; a large range is a view of the mapped file."""
@@ -38,7 +38,7 @@ class FolderClient:
                 file.seek(start)
                 body: bytes | memoryview = file.read(end - start)
         else:
-            body = memoryview(self._map(path))[start:end]
+            body = _mapped(path)[start:end]
         return {"ContentLength": end - start, "Body": _Body(body)}
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
@@ -74,11 +74,13 @@ class FolderClient:
             raise ClientError({"Error": {"Code": refusal, "Message": str(path)}}, "GetObject")
         return path
 
-    def _map(self, path: Path) -> mmap.mmap:
-        if path not in self._maps:
-            with path.open("rb") as file:
-                self._maps[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return self._maps[path]
+
+@cache
+def _mapped(path: Path) -> memoryview:
+    """A file's bytes in the page cache, their pages entered into the process's table at once; raw objects do not change."""
+    with path.open("rb") as file:
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+        return memoryview(mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ))
 
 
 class _Body:
