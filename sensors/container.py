@@ -153,11 +153,12 @@ class _Scan:
         content_at = self._source.offset
         content = self._source.view_up_to(length)
         cut = len(content) < length
+        records_crc = self._enter(content)
         try:
             if self._in_summary:
                 raise ContainerError("a chunk stands in the summary section")
             if not cut:
-                yield from self._chunk(start, content)
+                yield from self._chunk(start, content, records_crc)
             elif self._salvage:
                 yield from self._cut_chunk(start, content)
         except LimitError as error:
@@ -168,12 +169,26 @@ class _Scan:
         if cut:
             raise self._source.ended(length, content_at)
 
-    def _chunk(self, start: int, content: memoryview) -> Iterator[Found]:
+    def _enter(self, content: memoryview) -> int | None:
+        """Enter a chunk into the running checksum; the CRC of its records where they are not compressed, gone through once."""
+        try:
+            head = read_chunk_head(content)
+        except ContainerError:
+            head = None
+        if head is None or head.compression or not head.raw_crc or head.records_at + head.records_bytes != len(content):
+            self._source.enter(content)
+            return None
+        crc = zlib.crc32(content[head.records_at :])
+        self._source.enter(content[: head.records_at])
+        self._source.enter_known(crc, head.records_bytes)
+        return crc
+
+    def _chunk(self, start: int, content: memoryview, records_crc: int | None) -> Iterator[Found]:
         head = read_chunk_head(content)
         stored = content[head.records_at : head.records_at + head.records_bytes]
         raw = uncompressed(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
         if head.raw_crc:
-            crc = zlib.crc32(raw)
+            crc = zlib.crc32(raw) if records_crc is None else records_crc
             if crc != head.raw_crc:
                 problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {crc:#010x}"
                 yield self._fault(start, FaultKind.CRC, problem)

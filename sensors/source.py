@@ -6,6 +6,7 @@ import io
 import zlib
 from typing import BinaryIO
 
+from sensors.crc32 import joined
 from sensors.errors import TruncatedError
 
 BLOCK_BYTES = 2 * 1024 * 1024
@@ -73,7 +74,10 @@ class Source:
         return data
 
     def view_up_to(self, count: int) -> memoryview:
-        """As `read_up_to`, a read-only view of memory that is used again when no view of it is left."""
+        """As `read_up_to`, a read-only view of memory that is used again when no view of it is left.
+
+        It is not in `crc` until it is given to `enter` or `enter_known`, so that who checks it anyway need not do so twice.
+        """
         buffer = self._buffers.take(min(count, BLOCK_BYTES))
         size = 0
         while size < count:
@@ -81,7 +85,6 @@ class Source:
                 buffer.extend(bytes(min(count - size, size)))
             with memoryview(buffer) as whole, whole[size:count] as room:
                 arrived = self._fill(room)
-                self.crc = zlib.crc32(room[:arrived], self.crc)
             if not arrived:
                 break
             size += arrived
@@ -89,6 +92,14 @@ class Source:
         view = memoryview(buffer).toreadonly()[:size]
         self._buffers.give(buffer)
         return view
+
+    def enter(self, data: memoryview) -> None:
+        """Let `crc` go on over what `view_up_to` gave."""
+        self.crc = zlib.crc32(data, self.crc)
+
+    def enter_known(self, crc: int, count: int) -> None:
+        """The same for `count` bytes of which the CRC-32 is known."""
+        self.crc = joined(self.crc, crc, count)
 
     def skip(self, count: int) -> None:
         """Read `count` bytes and forget them.
