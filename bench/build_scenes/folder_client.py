@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ class FolderClient:
                 file.seek(start)
                 body: bytes | memoryview = file.read(end - start)
         else:
-            body = _mapped(path)[start:end]
+            body = _mapped(path, start, end)
         return {"ContentLength": end - start, "Body": _Body(body)}
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
@@ -75,12 +74,12 @@ class FolderClient:
         return path
 
 
-@cache
-def _mapped(path: Path) -> memoryview:
-    """A file's bytes in the page cache, their pages entered into the process's table at once; raw objects do not change."""
+def _mapped(path: Path, start: int, end: int) -> memoryview:
+    """Bytes of a file as they lie in the page cache, their pages entered at once; unmapped when nobody looks any more."""
+    first = start - start % mmap.ALLOCATIONGRANULARITY
     with path.open("rb") as file:
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        return memoryview(mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ))
+        return memoryview(mmap.mmap(file.fileno(), end - first, offset=first, flags=flags, prot=mmap.PROT_READ))[start - first :]
 
 
 class _Body:
