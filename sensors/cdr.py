@@ -17,6 +17,7 @@ BIG_ENDIAN, LITTLE_ENDIAN = 0, 1  # CDR_BE and CDR_LE; the other encapsulations 
 LARGEST_ALIGNMENT = 8
 LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
+_INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for order in "<>"}
 
 
 class CdrReader:
@@ -31,13 +32,15 @@ class CdrReader:
                 f"CDR encapsulation {data[0]:#04x} {data[1]:#04x} is neither CDR_BE (0x00 0x00) nor CDR_LE (0x00 0x01)"
             )
         self._order = "<" if data[1] == LITTLE_ENDIAN else ">"
+        self._integers = _INTEGERS[self._order]
         self._body = data[ENCAPSULATION_BYTES:]
+        self._size = len(self._body)
         self._at = 0
 
     @property
     def remaining(self) -> int:
         """Bytes behind the position."""
-        return len(self._body) - self._at
+        return self._size - self._at
 
     @property
     def position(self) -> int:
@@ -120,12 +123,21 @@ class CdrReader:
             raise DecodeError(f"{self.remaining} bytes follow the message's last member: it is longer than its lengths say")
 
     def _integer(self, code: str, size: int, what: str) -> int:
-        value: int = struct.unpack_from(self._order + code, self._body, self._advance(size, size, what))[0]
+        start = -(-self._at // size) * size
+        self._at = start + size
+        try:
+            value: int = self._integers[code].unpack_from(self._body, start)[0]
+        except struct.error:
+            self._at = start
+            raise self._ends(size, start, what) from None
         return value
 
     def _advance(self, count: int, alignment: int, what: str) -> int:
         start = -(-self._at // alignment) * alignment
-        if start + count > len(self._body):
-            raise DecodeError(f"{what} takes {count} bytes at byte {start} of a message of {len(self._body)}")
+        if start + count > self._size:
+            raise self._ends(count, start, what)
         self._at = start + count
         return start
+
+    def _ends(self, count: int, start: int, what: str) -> DecodeError:
+        return DecodeError(f"{what} takes {count} bytes at byte {start} of a message of {self._size}")

@@ -9,11 +9,11 @@ Format: https://mcap.dev/spec (version 0).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from mcap.opcode import Opcode
+from zlib_ng import zlib_ng
 
 from sensors.compression import Bytes, decompress, decompressed_prefix, uncompressed
 from sensors.errors import ContainerError, LimitError, TruncatedError
@@ -31,14 +31,16 @@ from sensors.mcap_records import (
     records,
     unpack,
 )
-from sensors.source import Source
+from sensors.source import Source, blocks_of
 from sensors.stamps import MAX_STAMP_NS
 from sensors.stored import ContainerFault, FaultKind, Limits, StoredMessage
 
-__all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress", "scan"]
-
+__all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress", "scan", "scan_source"]
 
 Found = StoredMessage | ContainerFault
+
+MESSAGE = int(Opcode.MESSAGE)  # an enumeration's member costs more to compare than the rest of a record's frame
+DEFINITIONS = (int(Opcode.SCHEMA), int(Opcode.CHANNEL))
 
 
 def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
@@ -52,7 +54,12 @@ def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = Fals
     is compared with the file's statistics if nothing else was wrong. Never raises for what the bytes are; errors of
     `stream.read` pass through.
     """
-    return _Scan(stream, limits or Limits(), salvage).file()
+    return scan_source(Source(blocks_of(stream)), limits, salvage=salvage)
+
+
+def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
+    """As `scan`; a message's `data` is a view of the block that holds it, where its chunk lies in one."""
+    return _Scan(source, limits or Limits(), salvage).file()
 
 
 class _Place(NamedTuple):
@@ -66,9 +73,9 @@ class _Place(NamedTuple):
 
 
 class _Scan:
-    def __init__(self, stream: BinaryIO, limits: Limits, salvage: bool) -> None:
+    def __init__(self, source: Source, limits: Limits, salvage: bool) -> None:
         self._salvage = salvage
-        self._source = Source(stream)
+        self._source = source
         self._limits = limits
         self._registry = Registry(limits.definitions, limits.name_bytes)
         self._origins: dict[int, Origin] = {}
@@ -153,12 +160,12 @@ class _Scan:
         content_at = self._source.offset
         content = self._source.view_up_to(length)
         cut = len(content) < length
-        records_crc = self._enter(content)
+        self._source.enter(content)
         try:
             if self._in_summary:
                 raise ContainerError("a chunk stands in the summary section")
             if not cut:
-                yield from self._chunk(start, content, records_crc)
+                yield from self._chunk(start, content)
             elif self._salvage:
                 yield from self._cut_chunk(start, content)
         except LimitError as error:
@@ -169,26 +176,12 @@ class _Scan:
         if cut:
             raise self._source.ended(length, content_at)
 
-    def _enter(self, content: memoryview) -> int | None:
-        """Enter a chunk into the running checksum; the CRC of its records where they are not compressed, gone through once."""
-        try:
-            head = read_chunk_head(content)
-        except ContainerError:
-            head = None
-        if head is None or head.compression or not head.raw_crc or head.records_at + head.records_bytes != len(content):
-            self._source.enter(content)
-            return None
-        crc = zlib.crc32(content[head.records_at :])
-        self._source.enter(content[: head.records_at])
-        self._source.enter_known(crc, head.records_bytes)
-        return crc
-
-    def _chunk(self, start: int, content: memoryview, records_crc: int | None) -> Iterator[Found]:
+    def _chunk(self, start: int, content: memoryview) -> Iterator[Found]:
         head = read_chunk_head(content)
         stored = content[head.records_at : head.records_at + head.records_bytes]
         raw = uncompressed(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
         if head.raw_crc:
-            crc = zlib.crc32(raw) if records_crc is None else records_crc
+            crc = zlib_ng.crc32(raw)
             if crc != head.raw_crc:
                 problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {crc:#010x}"
                 yield self._fault(start, FaultKind.CRC, problem)
@@ -207,9 +200,9 @@ class _Scan:
     def _chunk_records(self, start: int, raw: Bytes, place: _Place) -> Iterator[Found]:
         view = memoryview(raw)
         for opcode, content_at, end in records(view, cut=place.salvaged):
-            if opcode == Opcode.MESSAGE:
+            if opcode == MESSAGE:
                 yield from self._stored(start, view[content_at:end], content_at, place)
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+            elif opcode in DEFINITIONS:
                 yield from self._definition(start, opcode, view[content_at:end])
 
     def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
@@ -275,7 +268,7 @@ class _Scan:
             return
         content = self._source.read(length)
         crc = unpack("footer", FOOTER, content)[-1]
-        summary_crc = zlib.crc32(content[:-CRC_BYTES], zlib.crc32(head, crc_before))
+        summary_crc = zlib_ng.crc32(content[:-CRC_BYTES], zlib_ng.crc32(head, crc_before))
         if not self._in_summary:
             yield self._fault(start, FaultKind.CORRUPT, "the file has no data end record before its footer")
         elif crc and crc != summary_crc:

@@ -38,12 +38,8 @@ class SE3:
         translation = np.array(translation_m, dtype=np.float64)
         if rotation.shape != (4,) or translation.shape != (3,):
             raise ValueError(f"needs 4 rotation and 3 translation values, got {rotation.shape} and {translation.shape}")
-        if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
-            raise ValueError("holds a value that is not finite")
-        length = math.hypot(*rotation)  # unlike a sum of squares, it does not overflow on what a damaged message holds
-        if abs(length - 1.0) > UNIT_TOLERANCE:
-            raise ValueError(f"rotation is no unit quaternion: its length is {length:.6f}")
-        rotation /= length
+        finite(translation.tolist())
+        rotation[:] = unit_quaternion(rotation.tolist())
         rotation.setflags(write=False)
         translation.setflags(write=False)
         return cls(rotation, translation)
@@ -109,6 +105,30 @@ class SE3:
 
     def __hash__(self) -> int:
         return hash((self.wxyz.tobytes(), self.translation_m.tobytes()))
+
+
+def finite(values: Sequence[float]) -> Sequence[float]:
+    """The values, if they are finite numbers.
+
+    Raises:
+        ValueError: One is NaN or infinite.
+    """
+    if not all(map(math.isfinite, values)):
+        raise ValueError("holds a value that is not finite")
+    return values
+
+
+def unit_quaternion(wxyz: Sequence[float]) -> tuple[float, float, float, float]:
+    """A quaternion whose length is nearly 1, made exactly so.
+
+    Raises:
+        ValueError: A value is not finite, or the length is not 1 within 1e-3.
+    """
+    w, x, y, z = finite(wxyz)
+    length = math.hypot(w, x, y, z)  # unlike a sum of squares, it does not overflow on what a damaged message holds
+    if abs(length - 1.0) > UNIT_TOLERANCE:
+        raise ValueError(f"rotation is no unit quaternion: its length is {length:.6f}")
+    return w / length, x / length, y / length, z / length
 
 
 def multiply(left: Floats, right: Floats) -> Floats:

@@ -136,12 +136,14 @@ def records(raw: memoryview, *, cut: bool = False) -> Iterator[tuple[int, int, i
     Raises:
         ContainerError: A record has opcode 0, or leaves the chunk.
     """
-    at, size = 0, len(raw)
+    at, size, head_bytes = 0, len(raw), RECORD_HEAD.size
     while at < size:
-        if cut and at + RECORD_HEAD.size > size:
-            return
-        opcode, length = unpack("chunk's last", RECORD_HEAD, raw, at)
-        start = at + RECORD_HEAD.size
+        start = at + head_bytes
+        if start > size:
+            if cut:
+                return
+            raise ContainerError(f"a chunk's last record of {size - at} bytes is shorter than its fields")
+        opcode, length = RECORD_HEAD.unpack_from(raw, at)
         at = start + length
         if cut and at > size:
             return

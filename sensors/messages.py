@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from sensors.cdr import LITTLE_ENDIAN, Bytes, CdrReader
 from sensors.errors import DecodeError, UnknownTypeError
-from sensors.geometry import SE3
+from sensors.geometry import SE3, finite, unit_quaternion
 from sensors.images import EncodedImage, image_encoding
 from sensors.points import Datatype, PointCloud, PointField
 from sensors.rig import NS_PER_S, Modality
@@ -168,14 +168,22 @@ def decode_pose(cdr: Bytes) -> PoseSample:
     Raises:
         DecodeError: The message is cut short, or the pose is not finite or its quaternion no unit quaternion.
     """
-    reader = CdrReader(cdr)
-    stamp_ns, _ = message_header(reader)
-    reader.string("child_frame_id")
-    x_m, y_m, z_m, qx, qy, qz, qw = reader.doubles(7, "pose")
-    reader.skip_doubles(COVARIANCE_6X6 + 6 + COVARIANCE_6X6, "covariances and twist")
-    reader.finish()
+    stamp_ns, translation_m, wxyz = _pose(cdr)
     try:
-        return PoseSample(stamp_ns, SE3.from_wxyz((x_m, y_m, z_m), (qw, qx, qy, qz)))
+        return PoseSample(stamp_ns, SE3.from_wxyz(translation_m, wxyz))
+    except ValueError as error:
+        raise DecodeError(f"the pose at {stamp_ns} ns {error}") from error
+
+
+def pose_values(cdr: Bytes) -> tuple[int, tuple[float, ...]]:
+    """What `decode_pose` decodes, as numbers: the stamp (ns), and x y z in metres, qw qx qy qz.
+
+    Raises:
+        DecodeError: As `decode_pose`.
+    """
+    stamp_ns, translation_m, wxyz = _pose(cdr)
+    try:
+        return stamp_ns, (*finite(translation_m), *unit_quaternion(wxyz))
     except ValueError as error:
         raise DecodeError(f"the pose at {stamp_ns} ns {error}") from error
 
@@ -226,8 +234,14 @@ def _stamp_ns(reader: CdrReader) -> int:
     return sec * NS_PER_S + nanosec
 
 
-def _header(reader: CdrReader) -> tuple[int, str]:
-    return _stamp_ns(reader), reader.string("frame_id")
+def _pose(cdr: Bytes) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    reader = CdrReader(cdr)
+    stamp_ns, _ = message_header(reader)
+    reader.string("child_frame_id")
+    x_m, y_m, z_m, qx, qy, qz, qw = reader.doubles(7, "pose")
+    reader.skip_doubles(COVARIANCE_6X6 + 6 + COVARIANCE_6X6, "covariances and twist")
+    reader.finish()
+    return stamp_ns, (x_m, y_m, z_m), (qw, qx, qy, qz)
 
 
 def _fields(reader: CdrReader) -> tuple[PointField, ...]:

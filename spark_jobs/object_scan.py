@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,15 +14,15 @@ import pyarrow as pa
 
 from lake.landing import SensorKey
 from lake.tables import FRAME_INDEX
-from sensors.container import ContainerFault, StoredMessage, scan
+from sensors.container import ContainerFault, StoredMessage, scan_source
 from sensors.errors import DecodeError
-from sensors.messages import MESSAGE_TYPES, decode_pose, peek_stamp_ns
+from sensors.messages import MESSAGE_TYPES, peek_stamp_ns, pose_values
 from sensors.rig import Modality
+from sensors.source import Source
 
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
 MAX_FAULTS = 100  # told one by one; the rest is counted
 MAX_TYPES = 20
-BUFFER_BYTES = 64 * 1024
 
 Block: TypeAlias = bytes | memoryview
 
@@ -33,8 +32,8 @@ _POSE_VALUES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 POSES = pa.schema(
     [pa.field("stamp_ns", pa.int64(), nullable=False)] + [pa.field(name, pa.float64(), nullable=False) for name in _POSE_VALUES]
 )
-_NUMBERS = ("stamp_ns", "log_ns", "chunk_offset", "chunk_bytes", "chunk_raw_bytes", "message_offset", "message_bytes")
-_WORDS = ("message_type", "compression")
+_FIRST, _LAST = StoredMessage._fields.index("log_ns"), StoredMessage._fields.index("data")
+_COLUMNS = ("stamp_ns", *StoredMessage._fields[_FIRST:_LAST], "message_type")
 OTHER_TYPES = "other types"
 
 
@@ -54,50 +53,16 @@ class ObjectScan:
     unknown_types: Mapping[str, int]
 
 
-class _Hashing(io.RawIOBase):
-    """Blocks of bytes as a stream that hashes each block as it comes."""
-
-    def __init__(self, blocks: Iterable[Block]) -> None:
-        self._blocks = iter(blocks)
-        self._rest = memoryview(b"")
-        self.sha256 = hashlib.sha256()
-        self.size_bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = self._next()
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def drain(self) -> None:
-        """Hash what the container scan did not need to read."""
-        while self._next():
-            pass
-
-    def _next(self) -> memoryview:
-        for block in self._blocks:
-            if block:
-                self.sha256.update(block)
-                self.size_bytes += len(block)
-                return memoryview(block)
-        return memoryview(b"")
-
-
 def scan_object(blocks: Iterable[Block], key: SensorKey) -> ObjectScan:
     """Scan one object, given block by block; whatever is wrong with its bytes is part of the result."""
-    hashing = _Hashing(blocks)
+    digest = hashlib.sha256()
+    source = Source(blocks, digest.update)
     rows = _Rows(key)
-    # The buffer spares the scanner's small reads a Python call each; large ones pass it by.
-    rows.take(scan(io.BufferedReader(hashing, BUFFER_BYTES)))
-    hashing.drain()
+    rows.take(scan_source(source))
+    source.drain()  # the checksum is of the whole object, whatever the scan made of it
     return ObjectScan(
-        sha256=hashing.sha256.hexdigest(),
-        size_bytes=hashing.size_bytes,
+        sha256=digest.hexdigest(),
+        size_bytes=source.offset,
         index=rows.index(),
         poses=rows.poses(),
         faults=rows.faults(),
@@ -109,44 +74,47 @@ class _Rows:
     def __init__(self, key: SensorKey) -> None:
         self._key = key
         self._types = MESSAGE_TYPES[Modality(key.modality)]
-        self._numbers = {name: array("q") for name in _NUMBERS}
-        self._words: dict[str, list[str]] = {name: [] for name in _WORDS}
-        self._pose_stamps_ns, self._poses = array("q"), array("d")
+        self._is_pose = Modality(key.modality) is Modality.POSE
+        self._rows: list[tuple[Any, ...]] = []  # in the order of _COLUMNS
+        self._poses: list[tuple[float, ...]] = []
+        self._pose_stamps_ns = array("q")
         self._faults: list[str] = []
         self._faults_untold = 0
         self.unknown_types: Counter[str] = Counter()
 
-    @property
-    def count(self) -> int:
-        return len(self._words["message_type"])
-
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
+        rows = self._rows
         for item in items:
             if isinstance(item, ContainerFault):
                 self._fault(f"byte {item.offset}: {item.message}")
-            elif self.count == MAX_FRAMES:
+            elif len(rows) == MAX_FRAMES:
                 self._fault(f"byte {item.chunk_offset}: more than {MAX_FRAMES} messages; those from here on were not read")
                 return
             else:
-                self._take_message(item)
+                rows.append((self._stamp_ns(item), *item[_FIRST:_LAST], item.message_type))
 
-    def _take_message(self, message: StoredMessage) -> None:
-        stamp_ns = message.log_ns  # of a message that we cannot read: it is still a frame that was read
+    def _stamp_ns(self, message: StoredMessage) -> int:
+        """The message's own stamp; of one that cannot be read the log time: it is still a frame that was read."""
         if message.message_type not in self._types or message.message_encoding != "cdr":
             self._count_unknown(f"{message.message_type} ({message.message_encoding})")
-        else:
+            return message.log_ns
+        try:
+            stamp_ns = peek_stamp_ns(message.data)
+        except DecodeError as error:
+            self._undecodable(message, error)
+            return message.log_ns
+        if self._is_pose:
             try:
-                stamp_ns = peek_stamp_ns(message.data)
-                if self._key.modality == Modality.POSE:
-                    pose = decode_pose(message.data).odom_SE3_ego
-                    self._pose_stamps_ns.append(stamp_ns)
-                    self._poses.extend((*pose.translation_m.tolist(), *pose.wxyz.tolist()))
+                _, pose = pose_values(message.data)
             except DecodeError as error:
-                self._fault(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
-        for name, numbers in self._numbers.items():
-            numbers.append(stamp_ns if name == "stamp_ns" else getattr(message, name))
-        for name, words in self._words.items():
-            words.append(getattr(message, name))
+                self._undecodable(message, error)
+            else:
+                self._pose_stamps_ns.append(stamp_ns)
+                self._poses.append(pose)
+        return stamp_ns
+
+    def _undecodable(self, message: StoredMessage, error: DecodeError) -> None:
+        self._fault(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
 
     def _count_unknown(self, kind: str) -> None:
         known = kind in self.unknown_types or len(self.unknown_types) < MAX_TYPES
@@ -163,14 +131,15 @@ class _Rows:
         return (*self._faults, *more)
 
     def index(self) -> pa.Table:
+        count = len(self._rows)
         constant = {"sensor": self._key.sensor, "modality": self._key.modality, "key": str(self._key)}
-        columns = {name: pa.repeat(pa.scalar(value, pa.string()), self.count) for name, value in constant.items()}
-        columns |= {name: pa.array(np.asarray(numbers, dtype=np.int64)) for name, numbers in self._numbers.items()}
-        columns |= {name: pa.array(words, pa.string()) for name, words in self._words.items()}
+        columns = {name: pa.repeat(pa.scalar(value, pa.string()), count) for name, value in constant.items()}
+        values = zip(*self._rows, strict=True) if count else ((),) * len(_COLUMNS)
+        columns |= {name: pa.array(column, OBJECT_INDEX.field(name).type) for name, column in zip(_COLUMNS, values, strict=True)}
         return pa.Table.from_pydict(columns, schema=OBJECT_INDEX)
 
     def poses(self) -> pa.Table:
-        samples = np.asarray(self._poses, dtype=np.float64).reshape(-1, len(_POSE_VALUES))
+        samples = np.array(self._poses, dtype=np.float64).reshape(-1, len(_POSE_VALUES))
         columns = {"stamp_ns": pa.array(np.asarray(self._pose_stamps_ns, dtype=np.int64))}
         columns |= {name: pa.array(samples[:, position]) for position, name in enumerate(_POSE_VALUES)}
         return pa.Table.from_pydict(columns, schema=POSES)
