@@ -6,6 +6,7 @@ through them; a single PUT cannot.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,12 +18,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.errors import AbsentError, LakeError, OversizeError
+from lake.object_stream import READ_ATTEMPTS, Body, ObjectStream
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-READ_AHEAD_BYTES = 16 * 1024 * 1024
-READ_ATTEMPTS = 3
+STREAM_BUFFER_BYTES = 64 * 1024  # spares small reads a call each; large ones pass it by
 ABSENT_OBJECT = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 ABSENT = ABSENT_OBJECT | {"NoSuchBucket"}
 
@@ -90,23 +91,45 @@ class ObjectStore:
         return body
 
     def _get(self, source: ObjectVersion, request: dict[str, Any], limit: int | None) -> bytes:
-        named = f"{source.uri} (version {source.version_id})"
+        named = _named(source)
         attempt = 0
         while True:
             attempt += 1
             try:
-                answer = self._client.get_object(**request)
+                answer = self._answer(source, request)
                 if limit is not None and answer["ContentLength"] > limit:
                     raise OversizeError(f"{named} has {answer['ContentLength']} bytes, at most {limit} are read")
                 body: bytes = answer["Body"].read()
                 return body
-            except ClientError as error:
-                kind = AbsentError if error.response["Error"]["Code"] in ABSENT_OBJECT else LakeError
-                raise kind(f"cannot read {named}: {error}") from error
             except BotoCoreError as error:
                 # The client repeats requests by itself, but not one whose body broke off.
                 if attempt == READ_ATTEMPTS:
                     raise LakeError(f"cannot read {named} in {READ_ATTEMPTS} attempts: {error}") from error
+
+    def _answer(self, source: ObjectVersion, request: dict[str, Any]) -> Any:
+        try:
+            return self._client.get_object(**request)
+        except ClientError as error:
+            kind = AbsentError if error.response["Error"]["Code"] in ABSENT_OBJECT else LakeError
+            raise kind(f"cannot read {_named(source)}: {error}") from error
+
+    def stream(self, source: ObjectVersion) -> io.BufferedReader:
+        """The whole object from its first byte on, in one request; no more is held than the reader takes.
+
+        Its reads raise LakeError where the endpoint does not deliver.
+
+        Raises:
+            AbsentError: There is no such object or version.
+        """
+
+        def open_at(start: int) -> tuple[Body, int]:
+            request = source.request()
+            if start:
+                request["Range"] = f"bytes={start}-"
+            answer = self._answer(source, request)
+            return answer["Body"], answer["ContentLength"]
+
+        return io.BufferedReader(ObjectStream(_named(source), open_at), STREAM_BUFFER_BYTES)
 
     def size(self, source: ObjectVersion) -> int | None:
         """Size in bytes, or None where the object or version is absent."""
@@ -116,18 +139,6 @@ class ObjectStore:
             if error.response["Error"]["Code"] in ABSENT_OBJECT:
                 return None
             raise LakeError(f"cannot read {source.uri}: {error}") from error
-
-    def blocks(self, source: ObjectVersion) -> Iterator[bytes]:
-        """The whole object in blocks of 16 MiB, one request each: no more is held, whatever its size.
-
-        Raises:
-            AbsentError: There is no such object or version.
-        """
-        size = self.size(source)
-        if size is None:
-            raise AbsentError(f"{source.uri} (version {source.version_id}) is absent")
-        for start in range(0, size, READ_AHEAD_BYTES):
-            yield self.read(source, start, min(READ_AHEAD_BYTES, size - start))
 
     def put(self, target: ObjectVersion, body: bytes | memoryview) -> None:
         """Write an object whole. A view is copied first: the client takes none."""
@@ -157,6 +168,10 @@ class ObjectStore:
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
                 yield entry["Key"]
+
+
+def _named(source: ObjectVersion) -> str:
+    return f"{source.uri} (version {source.version_id})"
 
 
 Connect: TypeAlias = Callable[[], ObjectStore]

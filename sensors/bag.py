@@ -14,7 +14,7 @@ from typing import BinaryIO
 from sensors.bag_records import U32, Connections, Header, Op, chunk_records, integer
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.recorded import BAG_MAGIC, ROS1, Recorded, ros2_type
-from sensors.source import Source, blocks_of
+from sensors.source import Source
 from sensors.stamps import MAX_STAMP_NS
 from sensors.stored import ContainerFault, FaultKind, Limits
 
@@ -34,7 +34,7 @@ def scan_bag(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Found]:
 
 class _Scan:
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
-        self._source = Source(blocks_of(stream))
+        self._source = Source(stream)
         self._limits = limits
         self._connections = Connections(limits.definitions, limits.name_bytes)
         self._undefined: set[int] = set()

@@ -7,6 +7,8 @@ counted from behind the encapsulation. Strings count their terminating zero.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from sensors.errors import DecodeError
 
@@ -17,6 +19,7 @@ BIG_ENDIAN, LITTLE_ENDIAN = 0, 1  # CDR_BE and CDR_LE; the other encapsulations 
 LARGEST_ALIGNMENT = 8
 LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
+MAX_FORMS = 256  # of one repeated stretch, remembered at a time
 _INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for order in "<>"}
 
 
@@ -41,28 +44,6 @@ class CdrReader:
     def remaining(self) -> int:
         """Bytes behind the position."""
         return self._size - self._at
-
-    @property
-    def position(self) -> int:
-        """Bytes before the position, the encapsulation not counted."""
-        return self._at
-
-    @property
-    def form(self) -> tuple[str, int]:
-        """Byte order, and how the position is aligned: equal values have equal bytes in equal forms."""
-        return self._order, self._at % LARGEST_ALIGNMENT
-
-    def since(self, position: int) -> bytes:
-        """The bytes from an earlier position to this one."""
-        return bytes(self._body[position : self._at])
-
-    def skip_if(self, expected: bytes) -> bool:
-        """Pass over the next bytes if they are these."""
-        end = self._at + len(expected)
-        if self._body[self._at : end] != expected:
-            return False
-        self._at = end
-        return True
 
     def u8(self, what: str) -> int:
         """An unsigned byte."""
@@ -141,3 +122,38 @@ class CdrReader:
 
     def _ends(self, count: int, start: int, what: str) -> DecodeError:
         return DecodeError(f"{what} takes {count} bytes at byte {start} of a message of {self._size}")
+
+
+Parsed = TypeVar("Parsed")
+
+
+class Repeated(Generic[Parsed]):
+    """A stretch of a message that a sensor sends again and again: it is parsed anew only where its bytes are new.
+
+    `parse` reads the stretch and nothing else; what it returns depends on the stretch alone and is never changed.
+    """
+
+    def __init__(self, parse: Callable[[CdrReader], Parsed]) -> None:
+        self._parse = parse
+        self._known: dict[tuple[str, int, bytes], tuple[bytes, Parsed]] = {}
+
+    def read(self, reader: CdrReader) -> Parsed:
+        """What stands at the reader's position, which is moved behind it.
+
+        Raises:
+            DecodeError: `parse` does.
+        """
+        start, body = reader._at, reader._body
+        # Byte order and alignment decide how bytes are read; the first sixteen tell most sensors from each other.
+        form = (reader._order, start % LARGEST_ALIGNMENT, bytes(body[start : start + 16]))
+        known = self._known.get(form)
+        if known is not None:
+            end = start + len(known[0])
+            if bytes(body[start:end]) == known[0]:
+                reader._at = end
+                return known[1]
+        parsed = self._parse(reader)
+        if len(self._known) >= MAX_FORMS:
+            self._known.clear()
+        self._known[form] = (bytes(body[start : reader._at]), parsed)
+        return parsed

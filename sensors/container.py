@@ -31,7 +31,7 @@ from sensors.mcap_records import (
     records,
     unpack,
 )
-from sensors.source import Source, blocks_of
+from sensors.source import Source
 from sensors.stamps import MAX_STAMP_NS
 from sensors.stored import ContainerFault, FaultKind, Limits, StoredMessage
 
@@ -54,11 +54,11 @@ def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = Fals
     is compared with the file's statistics if nothing else was wrong. Never raises for what the bytes are; errors of
     `stream.read` pass through.
     """
-    return scan_source(Source(blocks_of(stream)), limits, salvage=salvage)
+    return scan_source(Source(stream), limits, salvage=salvage)
 
 
 def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
-    """As `scan`; a message's `data` is a view of the block that holds it, where its chunk lies in one."""
+    """As `scan`, of a source whose owner observes its bytes, or reads on where the scan has ended."""
     return _Scan(source, limits or Limits(), salvage).file()
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from sensors.cdr import LITTLE_ENDIAN, Bytes, CdrReader
+from sensors.cdr import LITTLE_ENDIAN, Bytes, CdrReader, Repeated
 from sensors.errors import DecodeError, UnknownTypeError
 from sensors.geometry import SE3, finite, unit_quaternion
 from sensors.images import EncodedImage, image_encoding
@@ -108,7 +107,7 @@ def message_header(reader: CdrReader) -> tuple[int, str]:
     Raises:
         DecodeError: The message ends before, or the stamp's nanoseconds exceed 999,999,999.
     """
-    return _stamp_ns(reader), reader.string("frame_id")
+    return _stamp_ns(reader), _FRAME_ID.read(reader)
 
 
 def decode_points(cdr: Bytes) -> PointCloud:
@@ -122,27 +121,24 @@ def decode_points(cdr: Bytes) -> PointCloud:
     reader = CdrReader(cdr)
     stamp_ns, frame_id = message_header(reader)
     height, width = reader.u32("height"), reader.u32("width")
-    fields = _fields(reader)
-    is_bigendian = reader.boolean("is_bigendian")
-    point_step, row_step = reader.u32("point_step"), reader.u32("row_step")
+    form = _FORM.read(reader)
+    row_step = reader.u32("row_step")
     data = reader.byte_sequence("data")
     reader.boolean("is_dense")
     reader.finish()
-    for field in fields:
-        if field.offset + field.size > point_step:
-            raise DecodeError(f"field {field.name!r} ends at byte {field.offset + field.size} of a point of {point_step} bytes")
     if row_step * height != len(data):
         raise DecodeError(
             f"{height} rows of {row_step} bytes make {row_step * height}, but there are {len(data)} bytes of points"
         )
-    if width * point_step > row_step and height:
-        raise DecodeError(f"{width} points of {point_step} bytes make {width * point_step}, but a row has {row_step} bytes")
+    if width * form.point_step > row_step and height:
+        size = width * form.point_step
+        raise DecodeError(f"{width} points of {form.point_step} bytes make {size}, but a row has {row_step} bytes")
     num_points = height * width
-    if num_points and point_step == 0:
+    if num_points and form.point_step == 0:
         raise DecodeError(f"{num_points} points of 0 bytes")
-    if num_points * point_step != len(data):
-        data = _without_padding(data, height, row_step, width * point_step)
-    return PointCloud(stamp_ns, frame_id, num_points, fields, point_step, is_bigendian, data)
+    if num_points * form.point_step != len(data):
+        data = _without_padding(data, height, row_step, width * form.point_step)
+    return PointCloud(stamp_ns, frame_id, num_points, form.fields, form.point_step, form.is_bigendian, data)
 
 
 def decode_image(cdr: Bytes) -> EncodedImage:
@@ -155,8 +151,8 @@ def decode_image(cdr: Bytes) -> EncodedImage:
         DecodeError: The message is cut short, or the image is neither JPEG nor PNG.
     """
     reader = CdrReader(cdr)
-    stamp_ns, frame_id = message_header(reader)
-    name = reader.string("format")
+    stamp_ns = _stamp_ns(reader)
+    frame_id, name = _IMAGE_HEAD.read(reader)
     data = reader.byte_sequence("data")
     reader.finish()
     return EncodedImage(stamp_ns, frame_id, image_encoding(name, data), data)
@@ -244,38 +240,45 @@ def _pose(cdr: Bytes) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     return stamp_ns, (x_m, y_m, z_m), (qw, qx, qy, qz)
 
 
-def _fields(reader: CdrReader) -> tuple[PointField, ...]:
+class _PointForm(NamedTuple):
+    """How the points of a cloud are laid out."""
+
+    fields: tuple[PointField, ...]
+    is_bigendian: bool
+    point_step: int
+
+
+def _point_form(reader: CdrReader) -> _PointForm:
     count = reader.u32("number of fields")
     if count > MAX_FIELDS:
         raise DecodeError(f"the cloud has {count} fields, the limit is {MAX_FIELDS}")
-    form = (count, *reader.form)
-    if form in _TABLES and reader.skip_if(_TABLES[form][0]):
-        return _TABLES[form][1]
-    start = reader.position
     fields = tuple(_field(reader) for _ in range(count))
     names = [field.name for field in fields]
     if len(set(names)) != len(names):
         raise DecodeError(f"the cloud has a field twice: {', '.join(names)}")
-    _TABLES[form] = (reader.since(start), fields)
-    return fields
-
-
-# The table of fields that was read last, of each length and form: a sensor repeats it in every cloud.
-_TABLES: dict[tuple[int, str, int], tuple[bytes, tuple[PointField, ...]]] = {}
+    form = _PointForm(fields, reader.boolean("is_bigendian"), reader.u32("point_step"))
+    for field in fields:
+        if field.offset + field.size > form.point_step:
+            raise DecodeError(
+                f"field {field.name!r} ends at byte {field.offset + field.size} of a point of {form.point_step} bytes"
+            )
+    return form
 
 
 def _field(reader: CdrReader) -> PointField:
     name = reader.string("field name")
-    return _point_field(name, reader.u32("field offset"), reader.u8("field datatype"), reader.u32("field count"))
-
-
-@lru_cache(maxsize=4096)  # the fields of one sensor's clouds are the same in each
-def _point_field(name: str, offset: int, datatype: int, count: int) -> PointField:
+    offset, datatype, count = reader.u32("field offset"), reader.u8("field datatype"), reader.u32("field count")
     if datatype not in Datatype.__members__.values():
         raise DecodeError(f"field {name!r} has datatype {datatype}; PointField knows 1 to 8")
     if count == 0:
         raise DecodeError(f"field {name!r} has 0 values")
     return PointField(name, offset, Datatype(datatype), count)
+
+
+# What every message of a sensor says again.
+_FRAME_ID = Repeated(lambda reader: reader.string("frame_id"))
+_IMAGE_HEAD = Repeated(lambda reader: (reader.string("frame_id"), reader.string("format")))
+_FORM = Repeated(_point_form)
 
 
 def _without_padding(data: memoryview, height: int, row_step: int, row_bytes: int) -> memoryview:

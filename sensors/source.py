@@ -1,51 +1,74 @@
-"""Exact reading from blocks of bytes, as a file or an object store hands them out."""
+"""Exact reading from a stream that may hand out less than it was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import io
+from collections.abc import Callable
 from typing import BinaryIO
 
 from zlib_ng import zlib_ng
 
-from sensors.compression import Bytes
 from sensors.errors import TruncatedError
 
-BLOCK_BYTES = 512 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
+KEPT_BUFFERS = 2  # a consumer still holds the last message of a chunk when it asks for the next chunk
 
 
-def blocks_of(stream: BinaryIO) -> Iterator[bytes]:
-    """What a stream holds from its position on; it may hand out less than it is asked for."""
-    while block := stream.read(BLOCK_BYTES):
-        yield block
+class Buffers:
+    """Large buffers that are used again once nobody looks at them.
+
+    What a fresh buffer costs is the first touch of each of its pages, which is more than a checksum over it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[bytearray] = []
+
+    def take(self, size: int) -> bytearray:
+        """At least `size` bytes of any content, of which no view exists."""
+        for position, buffer in enumerate(self._kept):
+            if size <= len(buffer) <= 2 * size and _unseen(buffer):
+                return self._kept.pop(position)
+        return bytearray(size + size // 8)
+
+    def give(self, buffer: bytearray) -> None:
+        """Offer a buffer for later use; views of it may exist still."""
+        self._kept = [*self._kept[-(KEPT_BUFFERS - 1) :], buffer]
 
 
 class Source:
-    """Blocks of bytes one after the other, how far they were read (`offset`), and the CRC-32 of what was read since the last
-    `reset_crc`.
+    """A stream, how far it was read (`offset`), and the CRC-32 of what was read since the last `reset_crc`.
 
-    What lies in one block is read as a view of it, which keeps the block alive; only what crosses blocks is copied. Memory
-    grows with the bytes that arrive, never with the number asked for. `observe` is given every byte once, in order, just
-    before it is handed out: a second checksum then finds it in the processor's cache.
+    Memory grows with the bytes that arrive, never with the number asked for. `observe` is given every byte once, in order,
+    as it arrives: what else is made of it then finds it in the processor's cache.
     """
 
-    def __init__(self, blocks: Iterable[Bytes], observe: Callable[[memoryview], object] | None = None) -> None:
-        self._blocks = iter(blocks)
+    def __init__(self, stream: BinaryIO, observe: Callable[[bytes | memoryview], object] | None = None) -> None:
+        self._stream = stream
         self._observe = observe
-        self._block = memoryview(b"")  # what is left of the last one
+        # RawIOBase has a readinto even where a subclass implements nothing but read.
+        self._reads_into = getattr(type(stream), "readinto", io.RawIOBase.readinto) is not io.RawIOBase.readinto
+        self._buffers = Buffers()
         self.offset = 0
         self.crc = 0
 
     def read_up_to(self, count: int) -> bytes:
-        """The next `count` bytes, or fewer at the end only."""
-        data = self.view_up_to(count)
-        self.enter(data)
-        return bytes(data)
+        """The next `count` bytes, or fewer at the end of the stream only."""
+        block = self._next(count)
+        if len(block) == count or not block:
+            return block
+        parts = bytearray(block)
+        while len(parts) < count:
+            block = self._next(count - len(parts))
+            if not block:
+                break
+            parts += block
+        return bytes(parts)
 
     def read(self, count: int) -> bytes:
         """The next `count` bytes.
 
         Raises:
-            TruncatedError: There are fewer.
+            TruncatedError: The stream ends before.
         """
         start = self.offset
         data = self.read_up_to(count)
@@ -54,16 +77,28 @@ class Source:
         return data
 
     def view_up_to(self, count: int) -> memoryview:
-        """As `read_up_to`, a read-only view; it is not in `crc` until it is given to `enter`."""
-        piece = self._piece(count)
-        if len(piece) == count or not piece:
-            return piece
-        parts = bytearray(piece)
-        while len(parts) < count and (piece := self._piece(count - len(parts))):
-            parts += piece
-        return memoryview(parts).toreadonly()
+        """As `read_up_to`, a read-only view of memory that is used again when no view of it is left.
 
-    def enter(self, data: Bytes) -> None:
+        It is not in `crc` until it is given to `enter`.
+        """
+        buffer = self._buffers.take(min(count, BLOCK_BYTES))
+        size = 0
+        while size < count:
+            if size == len(buffer):
+                buffer.extend(bytes(min(count - size, size)))
+            with memoryview(buffer) as whole, whole[size:count] as room:
+                arrived = self._fill(room)
+                if self._observe is not None and arrived:
+                    self._observe(room[:arrived])
+            if not arrived:
+                break
+            size += arrived
+            self.offset += arrived
+        view = memoryview(buffer).toreadonly()[:size]
+        self._buffers.give(buffer)
+        return view
+
+    def enter(self, data: memoryview) -> None:
         """Let `crc` go on over what `view_up_to` gave."""
         self.crc = zlib_ng.crc32(data, self.crc)
 
@@ -71,18 +106,16 @@ class Source:
         """Read `count` bytes and forget them.
 
         Raises:
-            TruncatedError: There are fewer.
+            TruncatedError: The stream ends before.
         """
         start, end = self.offset, self.offset + count
         while self.offset < end:
-            piece = self._piece(end - self.offset)
-            if not piece:
+            if not self._next(end - self.offset):
                 raise self.ended(count, start)
-            self.enter(piece)
 
     def drain(self) -> None:
         """Read to the end."""
-        while self._piece(BLOCK_BYTES):
+        while self._next(BLOCK_BYTES):
             pass
 
     def reset_crc(self) -> None:
@@ -90,18 +123,31 @@ class Source:
         self.crc = 0
 
     def ended(self, count: int, start: int) -> TruncatedError:
-        """The error of a source that has ended before `count` bytes from `start` on."""
+        """The error of a stream that has ended before `count` bytes from `start` on."""
         return TruncatedError(f"{count} bytes were announced at offset {start}, but the file ends at {self.offset}")
 
-    def _piece(self, count: int) -> memoryview:
-        """At most `count` bytes of one block; none at the end, or if none is asked for."""
-        while not self._block and count:
-            block = next(self._blocks, None)
-            if block is None:
-                return self._block
-            self._block = memoryview(block).toreadonly()
-        piece, self._block = self._block[:count], self._block[count:]
-        self.offset += len(piece)
-        if self._observe is not None:
-            self._observe(piece)
-        return piece
+    def _fill(self, room: memoryview) -> int:
+        if not self._reads_into:
+            block = self._stream.read(len(room))
+            room[: len(block)] = block
+            return len(block)
+        arrived: int | None = self._stream.readinto(room)  # type: ignore[attr-defined]
+        return arrived or 0
+
+    def _next(self, count: int) -> bytes:
+        block = self._stream.read(min(count, BLOCK_BYTES)) if count else b""
+        self.offset += len(block)
+        if self._observe is not None and block:
+            self._observe(block)
+        self.crc = zlib_ng.crc32(block, self.crc)
+        return block
+
+
+def _unseen(buffer: bytearray) -> bool:
+    """Whether no memoryview of the buffer exists: one that does forbids to change its size."""
+    try:
+        buffer.append(0)
+    except BufferError:
+        return False
+    buffer.pop()
+    return True

@@ -68,7 +68,7 @@ def inspect_drive(
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
     sizes = {entry.key: entry.size_bytes for entry in manifest.objects} if manifest else {}
     reports, absent = scan_all(spark, settings, area, drive_input, sizes, connect)
-    tables = [area.read_table(f"index/{report['number']:05d}.parquet") for report in reports]
+    tables = [area.read_table(f"index/{report['number']:05d}.arrow") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
     object_findings = judge_objects(reports, manifest, absent)
@@ -126,12 +126,13 @@ def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object) -
     if not isinstance(key, SensorKey):
         raise LandingError(f"{entry.key} is no sensor object, but the drive's input lists it as one")
     try:
-        scanned = scan_object(store.blocks(ObjectVersion(raw_bucket, entry.key, entry.version_id)), key)
+        with store.stream(ObjectVersion(raw_bucket, entry.key, entry.version_id)) as stream:
+            scanned = scan_object(stream, key)
     except AbsentError:
         return {"key": entry.key, "absent": True}  # it landed and is gone: a finding, and no reason to stop
-    area.write_table(f"index/{entry.number:05d}.parquet", scanned.index)
+    area.write_table(f"index/{entry.number:05d}.arrow", scanned.index)
     if len(scanned.poses):
-        area.write_table(f"poses/{entry.number:05d}.parquet", scanned.poses)
+        area.write_table(f"poses/{entry.number:05d}.arrow", scanned.poses)
     return {
         "absent": False,
         "number": entry.number,
@@ -154,7 +155,7 @@ def _number(index: pa.Table) -> pa.Table:
 
 
 def _write_poses(area: WorkArea, reports: Sequence[Mapping[str, Any]]) -> None:
-    tables = [area.read_table(f"poses/{report['number']:05d}.parquet") for report in reports if report["poses"]]
+    tables = [area.read_table(f"poses/{report['number']:05d}.arrow") for report in reports if report["poses"]]
     area.write_table(POSE_SAMPLES, pa.concat_tables(tables or [POSES.empty_table()]))
 
 

@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,6 @@ from sensors.source import Source
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
 MAX_FAULTS = 100  # told one by one; the rest is counted
 MAX_TYPES = 20
-
-Block: TypeAlias = bytes | memoryview
 
 # frame_id is given when all objects of the drive are known.
 OBJECT_INDEX = pa.schema([field for field in FRAME_INDEX if field.name != "frame_id"])
@@ -53,10 +51,10 @@ class ObjectScan:
     unknown_types: Mapping[str, int]
 
 
-def scan_object(blocks: Iterable[Block], key: SensorKey) -> ObjectScan:
-    """Scan one object, given block by block; whatever is wrong with its bytes is part of the result."""
+def scan_object(stream: BinaryIO, key: SensorKey) -> ObjectScan:
+    """Scan one object from its first byte on; whatever is wrong with its bytes is part of the result."""
     digest = hashlib.sha256()
-    source = Source(blocks, digest.update)
+    source = Source(stream, digest.update)
     rows = _Rows(key)
     rows.take(scan_source(source))
     source.drain()  # the checksum is of the whole object, whatever the scan made of it

@@ -14,13 +14,15 @@ from spark_jobs.scene_table import scene_table
 ROW_GROUP_BYTES = 8 * 1024 * 1024
 DICTIONARY_BYTES = 2**31 - 1  # no limit of its own: a row group is one already
 FILE_ROOM_BYTES, SCENE_ROOM_BYTES, ENTRY_ROOM_BYTES, FIELD_ROOM_BYTES = 1 << 20, 128 << 10, 32 << 10, 128
+PAYLOAD_GROWTH = 128  # compression adds less than one byte to so many
 _LISTS = ("lidars", "cameras", "radars")
 _PAYLOADS = ("points", "image")
 
 
 def most_bytes(scenes: Sequence[Mapping[str, Any]]) -> int:
     """More than the file of these scenes can take."""
-    return sum(payload_bytes(scene) + _room(scene) for scene in scenes) + FILE_ROOM_BYTES
+    forms: dict[int, int] = {}  # frames of one sensor share the list of their fields
+    return sum(payload_bytes(scene) + _room(scene, forms) for scene in scenes) + FILE_ROOM_BYTES
 
 
 def write_scenes(sink: Any, scenes: Sequence[Mapping[str, Any]], *, compress_points: bool = True) -> None:
@@ -34,11 +36,12 @@ def write_scenes(sink: Any, scenes: Sequence[Mapping[str, Any]], *, compress_poi
 
 def scene_writer(sink: Any, schema: pa.Schema, shared: Sequence[str], *, compress_points: bool = True) -> pq.ParquetWriter:
     """A writer of scene tables; each table becomes a row group. `shared`: leaves whose values come again."""
-    plain = _IMAGES if compress_points else _IMAGES + _POINTS
+    payload = dict.fromkeys(_IMAGES, "none") | dict.fromkeys(_POINTS, "zstd" if compress_points else "none")
     return pq.ParquetWriter(
         sink,
         schema,
-        compression={leaf: "none" if leaf in plain else "zstd" for leaf in _LEAVES},
+        # Of the other columns a row group holds a few hundred bytes each: setting up Zstandard would cost more than they do.
+        compression=dict.fromkeys(_LEAVES, "snappy") | payload,
         # A payload that comes again in a row group is an index into its dictionary; one that never does would only be copied.
         use_dictionary=list(shared),
         dictionary_pagesize_limit=DICTIONARY_BYTES,
@@ -53,7 +56,7 @@ def shared_leaves(scenes: Sequence[Mapping[str, Any]]) -> list[str]:
     shared = []
     for leaf in _IMAGES + _POINTS:
         column, name = leaf.split(".")[0], leaf.rpartition(".")[2]
-        values = [id(entry[name]) for scene in scenes for entry in scene[column] if entry.get(name) is not None]
+        values = [id(value) for scene in scenes for entry in scene[column] if (value := entry.get(name)) is not None]
         if len(set(values)) < len(values):
             shared.append(leaf)
     return shared
@@ -61,22 +64,28 @@ def shared_leaves(scenes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def payload_bytes(scene: Mapping[str, Any]) -> int:
     """Bytes of all payload of a scene."""
-    return sum(len(payload) for payload in _payloads(scene))
+    return sum(map(len, _payloads(scene)))
 
 
-def _payloads(scene: Mapping[str, Any]) -> Iterator[Any]:
+def _payloads(scene: Mapping[str, Any]) -> list[Any]:
+    return [
+        value for column in _LISTS for entry in scene[column] for name in _PAYLOADS if (value := entry.get(name)) is not None
+    ]
+
+
+def _room(scene: Mapping[str, Any], forms: dict[int, int]) -> int:
+    """More bytes than all but payload takes in a file, and what compression adds to payload that does not shrink.
+
+    `forms` remembers, by identity, what a list of point fields takes.
+    """
+    own = SCENE_ROOM_BYTES + len(scene["calibration"]) * 4 + payload_bytes(scene) // PAYLOAD_GROWTH
     for column in _LISTS:
         for entry in scene[column]:
-            yield from (entry[name] for name in _PAYLOADS if entry.get(name) is not None)
-
-
-def _room(scene: Mapping[str, Any]) -> int:
-    """More bytes than all but payload takes in a file, and what compression adds to payload that does not shrink."""
-    entries = [entry for column in _LISTS for entry in scene[column]]
-    fields = sum(FIELD_ROOM_BYTES + len(field["name"]) * 4 for entry in entries for field in entry.get("point_fields") or ())
-    sources = sum(len(source["key"]) * 4 for source in scene["sources"])
-    own = SCENE_ROOM_BYTES + ENTRY_ROOM_BYTES * len(entries) + fields + sources
-    return own + len(scene["calibration"]) * 4 + payload_bytes(scene) // 128
+            fields = entry.get("point_fields") or ()
+            if id(fields) not in forms:
+                forms[id(fields)] = sum(FIELD_ROOM_BYTES + len(field["name"]) * 4 for field in fields)
+            own += ENTRY_ROOM_BYTES + forms[id(fields)]
+    return own + sum(len(source["key"]) * 4 for source in scene["sources"])
 
 
 def row_groups(scenes: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from lake.tables import OPAQUE_LEAVES, POSE, SCENES
 
+MAX_VALUE_BYTES = 2**31 - 1
 INLINE_BYTES = 12  # Arrow columnar format, "Variable-size Binary View Layout": shorter values stand in the view itself
 _VIEW = np.dtype([("length", "<i4"), ("prefix", "S4"), ("buffer", "<i4"), ("offset", "<i4")])
+_NOTHING = (0, b"", 0, 0)
 _PAYLOADS = frozenset(leaf.rpartition(".")[2] for leaf in OPAQUE_LEAVES if "." in leaf)
 
 
@@ -40,23 +42,31 @@ def payload_array(payloads: Sequence[Any]) -> pa.Array:
         pa.ArrowInvalid: A payload of 2 GiB or more.
     """
     views = np.zeros(len(payloads), dtype=_VIEW)
-    short = views.view(np.uint8).reshape(-1, _VIEW.itemsize)
+    inline = views.view(np.uint8).reshape(-1, _VIEW.itemsize)
     present = np.ones(len(payloads), dtype=np.bool_)
+    entries: list[tuple[int, bytes, int, int]] = []
     buffers: list[pa.Buffer] = []
+    short: list[int] = []
     for row, payload in enumerate(payloads):
         if payload is None:
             present[row] = False
+            entries.append(_NOTHING)
             continue
         data = memoryview(payload)
-        if data.nbytes > np.iinfo(np.int32).max:
+        if data.nbytes > MAX_VALUE_BYTES:
             raise pa.ArrowInvalid(f"a payload of {data.nbytes} bytes; a value has at most 2 GiB")
         if data.nbytes <= INLINE_BYTES:
-            views[row]["length"] = data.nbytes
-            short[row, 4 : 4 + data.nbytes] = np.frombuffer(data, dtype=np.uint8)
+            short.append(row)
+            entries.append(_NOTHING)
         else:
-            views[row] = (data.nbytes, bytes(data[:4]), len(buffers), 0)
+            entries.append((data.nbytes, bytes(data[:4]), len(buffers), 0))
             buffers.append(pa.py_buffer(data))
-    # S4 drops trailing zero bytes when it is read, never when it is stored.
+    if entries:
+        views[:] = entries  # S4 drops trailing zero bytes when it is read, never when it is stored
+    for row in short:
+        data = memoryview(payloads[row])
+        views[row]["length"] = data.nbytes
+        inline[row, 4 : 4 + data.nbytes] = np.frombuffer(data, dtype=np.uint8)
     validity = None if present.all() else pa.array(present).buffers()[1]
     return pa.Array.from_buffers(pa.binary_view(), len(payloads), [validity, pa.py_buffer(views), *buffers])
 

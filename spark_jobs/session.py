@@ -16,6 +16,9 @@ _EXECUTORS = {
     "SCENELAKE_SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
     "SCENELAKE_SPARK_EXECUTOR_CORES": "spark.executor.cores",
 }
+# The JVM hands out tasks and collects answers, the work is done in Python: code that is optimised for hours of computing, and
+# threads that collect garbage, would only take processor time from it.
+_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 # What a remote worker must know to reach the same storage; credentials come to it from its own role.
 _FOR_WORKERS = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
@@ -39,7 +42,8 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         properties |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     properties |= {name: env[variable] for variable, name in _EXECUTORS.items() if env.get(variable)}
     logging = files("spark_jobs").joinpath("log4j2.properties")
-    properties["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{logging}"
+    properties["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{logging} {_JVM}"
+    properties["spark.executor.extraJavaOptions"] = _JVM
     properties |= {f"spark.executorEnv.{name}": env[name] for name in _FOR_WORKERS if name in env}
     return properties
 

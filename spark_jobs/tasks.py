@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -30,6 +31,8 @@ def run_tasks(
     shares = pack(sizes, context.defaultParallelism)
 
     def do(share: Sequence[int]) -> list[tuple[int, Answer]]:
+        # Spark has a worker collect garbage after every task, which would walk through every module that is loaded.
+        gc.freeze()
         return list(zip(share, work([items[number] for number in share]), strict=True))
 
     answers = context.parallelize(shares, len(shares)).map(do).collect()

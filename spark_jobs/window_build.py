@@ -59,7 +59,7 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
     that the driver reads back are ever published.
     """
-    rows = plan_rows(area.read_table(f"plan/{number:05d}.parquet"))
+    rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
     wanted = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
     frames = {
@@ -95,7 +95,7 @@ def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:
     policy = context.rig.policy
     if not policy.motion_compensation:
         return None
-    return Track.of(area.read_table(f"plan/{number:05d}-poses.parquet"), policy.pose_bracket_ns)
+    return Track.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
 
 
 class _SceneBuilder:

@@ -3,6 +3,7 @@ is not what is measured. Buckets are folders, every object has one version."""
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ class FolderClient:
         self._root = root
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, Range: str | None = None) -> dict[str, Any]:
-        """The object, or the bytes of it that `Range` asks for; a large range is a view of the mapped file."""
+        """The object, or the bytes of it that `Range` asks for."""
         del VersionId  # there is one
         path = self._path(Bucket, Key, "NoSuchKey")
         size = path.stat().st_size
@@ -32,13 +33,7 @@ class FolderClient:
         if Range is not None:
             first, _, last = Range.removeprefix("bytes=").partition("-")
             start, end = int(first), min(size, int(last) + 1) if last else size
-        if Range is None or end - start < MAP_BYTES:
-            with path.open("rb") as file:
-                file.seek(start)
-                body: bytes | memoryview = file.read(end - start)
-        else:
-            body = _mapped(path, start, end)
-        return {"ContentLength": end - start, "Body": _Body(body)}
+        return {"ContentLength": end - start, "Body": _Body(path, start, end, mapped=Range is not None)}
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         """The object's size."""
@@ -83,11 +78,30 @@ def _mapped(path: Path, start: int, end: int) -> memoryview:
 
 
 class _Body:
-    def __init__(self, data: bytes | memoryview) -> None:
-        self._data = data
+    """Read at once, a large range (`mapped`) is a view of the mapped file; read piece by piece, it is copied into the reader's buffer."""
+
+    def __init__(self, path: Path, start: int, end: int, *, mapped: bool) -> None:
+        self._path, self._start, self._end = path, start, end
+        self._mapped = mapped and end - start >= MAP_BYTES
+        self._file: io.FileIO | None = None
 
     def read(self) -> bytes | memoryview:
-        return self._data
+        if self._mapped:
+            return _mapped(self._path, self._start, self._end)
+        with self._path.open("rb") as file:
+            file.seek(self._start)
+            return file.read(self._end - self._start)
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._file is None:
+            self._file = io.FileIO(self._path)
+            self._file.seek(self._start)
+        with memoryview(buffer) as room:
+            return self._file.readinto(room[: self._end - self._file.tell()])
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 class FolderStore(ObjectStore):

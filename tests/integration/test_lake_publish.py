@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lake.catalog import LakeCatalog, ensure_tables, open_catalog
@@ -17,7 +18,6 @@ from lake.publish import Batch, Outcome, batch_identities, publish
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
-from spark_jobs.work_area import parquet_bytes
 
 DAY = datetime.date(2024, 5, 1)
 DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")
@@ -78,7 +78,9 @@ class Lake:
     def put(self, table: str, rows: list[dict[str, Any]], schema: pa.Schema) -> str:
         self.files += 1
         target = ObjectVersion(self.settings.lake_bucket, f"warehouse/{table}/data/{self.files}.parquet")
-        self.store.put(target, parquet_bytes(pa.Table.from_pylist(rows, schema=schema)))
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
+        self.store.put(target, memoryview(sink.getvalue()))
         return target.uri
 
     def batch(self, revision: str, generation: int, anchors: tuple[int, ...], drive: DriveId = DRIVE) -> Batch:

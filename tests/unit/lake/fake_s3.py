@@ -44,7 +44,7 @@ class FakeS3:
         piece = body[start:] if length is None else body[start : start + length]
         if self.broken_bodies:
             self.broken_bodies -= 1
-            return {"Body": _Broken(), "ContentLength": len(piece)}
+            return {"Body": _Broken(piece[: len(piece) // 2]), "ContentLength": len(piece)}
         return {"Body": io.BytesIO(piece), "ContentLength": len(piece)}
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
@@ -91,6 +91,14 @@ class FakeS3:
         raise refusal("NoSuchVersion")
 
 
-class _Broken:
-    def read(self) -> bytes:
+class _Broken(io.BytesIO):
+    """Half of the bytes, then nothing more comes."""
+
+    def read(self, _size: int | None = -1, /) -> bytes:
         raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer)
+        if not count:
+            raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+        return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from functools import partial
 from typing import Any
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import AbsentError, LakeError, OversizeError
-from lake.storage import READ_AHEAD_BYTES, READ_ATTEMPTS, ObjectStore, ObjectVersion
+from lake.object_stream import READ_ATTEMPTS, ObjectStream
+from lake.storage import STREAM_BUFFER_BYTES, ObjectStore, ObjectVersion
 from tests.unit.lake.fake_s3 import FakeS3
 
 BODY = bytes(range(256)) * 4
@@ -64,8 +66,8 @@ def test_what_is_not_there_is_told_from_what_cannot_be_read() -> None:
     for gone in (ObjectVersion("raw", "other"), ObjectVersion("raw", "a/b", "v9")):
         with pytest.raises(AbsentError, match="cannot read s3://raw"):
             store.read(gone)
-        with pytest.raises(AbsentError, match="is absent"):
-            next(store.blocks(gone))
+        with pytest.raises(AbsentError, match="cannot read s3://raw"):
+            store.stream(gone)
         assert store.size(gone) is None
     with pytest.raises(LakeError, match="NoSuchBucket") as caught:
         store.read(ObjectVersion("nowhere", "a/b"))
@@ -96,13 +98,39 @@ def test_a_body_that_breaks_off_is_asked_for_again_and_not_for_ever() -> None:
         store.read(source)
 
 
-@pytest.mark.parametrize("size", [0, 1, READ_AHEAD_BYTES, 2 * READ_AHEAD_BYTES + 1024])
-def test_a_large_object_takes_one_request_a_block(size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, STREAM_BUFFER_BYTES, 3 * STREAM_BUFFER_BYTES + 1024])
+def test_a_stream_takes_one_request_whatever_is_read(size: int) -> None:
     body = random.Random(size).randbytes(size)
     s3, store, source = stored(body)
-    assert b"".join(store.blocks(source)) == body
-    starts = range(0, size, READ_AHEAD_BYTES)
-    assert s3.gets == [("a/b", start, min(READ_AHEAD_BYTES, size - start)) for start in starts]
+    with store.stream(source) as stream:
+        assert stream.read(5) + stream.read() == body
+        assert stream.read(1) == b""
+    assert s3.gets == [("a/b", 0, None)]
+
+
+def test_a_stream_that_breaks_off_goes_on_where_it_was() -> None:
+    s3, store, source = stored()
+    s3.broken_bodies = READ_ATTEMPTS + 2  # more than may fail in a row: each of these brings the stream further
+    with store.stream(source) as stream:
+        assert stream.read() == BODY
+    starts = [start for _, start, _ in s3.gets]
+    assert starts == [0, 512, 768, 896, 960, 992]
+    assert starts == sorted({len(BODY) - (len(BODY) >> halves) for halves in range(READ_ATTEMPTS + 3)})
+
+
+def test_a_stream_that_brings_nothing_is_given_up() -> None:
+    s3, store, source = stored(b"x")  # half of it is nothing
+    s3.broken_bodies = READ_ATTEMPTS
+    with store.stream(source) as stream, pytest.raises(LakeError, match=f"in {READ_ATTEMPTS} attempts"):
+        stream.read()
+
+
+def test_a_stream_that_ends_too_early_is_no_short_object() -> None:
+    def open_at(start: int) -> tuple[io.BytesIO, int]:
+        return io.BytesIO(BODY[start:-1]), len(BODY) - start
+
+    with pytest.raises(LakeError, match=f"ends at byte {len(BODY) - 1}, but was said to have {len(BODY)}"):
+        io.BufferedReader(ObjectStream("a/b", open_at)).read()
 
 
 def test_an_object_is_put_whole_and_copied_by_version() -> None:

@@ -20,6 +20,7 @@ from mcap.reader import make_reader
 from mcap.writer import CompressionType, IndexType, Writer
 
 from sensors.container import ContainerFault, FaultKind, Limits, StoredMessage, decompress, scan
+from tests.unit.sensors.short_reads import ShortFills, ShortReads
 
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, STATISTICS, DATA_END = 1, 2, 3, 4, 5, 6, 11, 15
@@ -91,20 +92,6 @@ def container(*records: bytes, tail: bytes = b"") -> bytes:
     body = b"".join(records)
     end = record(DATA_END, struct.pack("<I", 0)) + tail + record(FOOTER, struct.pack("<QQI", 0, 0, 0))
     return MAGIC + record(HEADER, text("ros2") + text("by hand")) + body + end + MAGIC
-
-
-class ShortReads(io.RawIOBase):
-    """Hands out at most `most` bytes a call, and cannot seek."""
-
-    def __init__(self, data: bytes, most: int) -> None:
-        self._inner = io.BytesIO(data)
-        self._most = most
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self._inner.read(self._most if size < 0 else min(size, self._most))
 
 
 @pytest.mark.parametrize(("chunked", "compression"), VARIANTS)
@@ -207,7 +194,7 @@ def test_random_damage_yields_no_message_that_was_not_there(data: st.DataObject)
 @pytest.mark.parametrize("most", [1, 7, 1000])
 def test_short_reads_change_nothing(most: int) -> None:
     data = write(PAYLOADS)
-    assert split(ShortReads(data, most)) == split(data)  # type: ignore[arg-type]
+    assert split(ShortReads(data, most)) == split(ShortFills(data, most)) == split(data)  # type: ignore[arg-type]
 
 
 def test_errors_of_the_stream_pass_through() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def happened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     for file in folder.files():
         key = parse_raw_key(file.key)
         if isinstance(key, SensorKey):
-            found.append((file.key, scan_object([Path(file.path).read_bytes()], key)))
+            found.append((file.key, scan_object(io.BytesIO(Path(file.path).read_bytes()), key)))
     assert folder.manifest is not None
     truth = pq.read_table(folder.path / GROUND_TRUTH / "frames.parquet").to_pylist()
     true_ns: dict[str, dict[int, int]] = {}

@@ -73,7 +73,7 @@ def test_wrong_usage_exits_with_2_and_says_why(
 @pytest.mark.parametrize(
     "error",
     [
-        WorkAreaError("index.parquet is not there"),
+        WorkAreaError("index.arrow is not there"),
         IncompleteError("planned 3 scenes"),
         AbsentError("no such\n  version"),
         RigError("sensor named twice"),

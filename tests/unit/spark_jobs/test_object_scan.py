@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sensors.container import decompress
 from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
 from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OBJECT_INDEX, OTHER_TYPES, POSES, ObjectScan, scan_object
+from tests.unit.sensors.short_reads import ShortFills
 from tests.unit.spark_jobs.job_builders import DRIVE, MS, T0, cloud, image, pose, recording
 
 
@@ -25,7 +27,7 @@ def key(modality: str) -> SensorKey:
 
 
 def scan(body: bytes, modality: str) -> ObjectScan:
-    found = scan_object([body[at : at + 700] for at in range(0, len(body), 700)], key(modality))
+    found = scan_object(ShortFills(body, 700), key(modality))
     assert found.sha256 == hashlib.sha256(body).hexdigest(), "the checksum is of the whole object, whatever it holds"
     assert found.size_bytes == len(body)
     assert found.index.schema.equals(OBJECT_INDEX)
@@ -54,7 +56,7 @@ def test_every_frame_can_be_fetched_by_its_row(compression: CompressionType) -> 
 def test_what_the_fleet_records_is_read(tmp_path: Path) -> None:
     stream = Stream("cam", Modality.CAMERA, IMAGE)
     (path,) = write_stream(tmp_path, stream, [Frame(T0 + n, T0 + n + MS, image(T0 + n)) for n in range(5)])
-    found = scan_object([path.read_bytes()], SensorKey(DRIVE, "camera", "cam", T0))
+    found = scan_object(io.BytesIO(path.read_bytes()), SensorKey(DRIVE, "camera", "cam", T0))
     assert found.faults == ()
     assert found.index["stamp_ns"].to_pylist() == [T0 + n for n in range(5)]
     assert set(found.index["compression"].to_pylist()) == {""}

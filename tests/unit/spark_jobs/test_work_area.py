@@ -8,7 +8,7 @@ import pytest
 from lake.errors import LakeError
 from lake.storage import ObjectStore, ObjectVersion
 from spark_jobs.errors import WorkAreaError
-from spark_jobs.work_area import WorkArea, parquet_bytes
+from spark_jobs.work_area import WorkArea, arrow_bytes
 from tests.unit.lake.fake_s3 import FakeS3
 from tests.unit.spark_jobs.job_builders import T0, F, frame_index
 
@@ -20,19 +20,19 @@ def area() -> WorkArea:
 
 def test_documents_and_rows_are_read_back(area: WorkArea) -> None:
     index = frame_index([F("cam", T0 + n) for n in range(3)])
-    area.write_table("index.parquet", index)
+    area.write_table("index.arrow", index)
     area.write_json("audit.json", {"b": [1, None], "a": "ü"})
-    assert area.read_table("index.parquet").equals(index)
-    assert area.read_table("index.parquet").schema.equals(index.schema)
+    assert area.read_table("index.arrow").equals(index)
+    assert area.read_table("index.arrow").schema.equals(index.schema)
     assert area.read_json("audit.json") == {"a": "ü", "b": [1, None]}
-    assert list(area.store.list("lake", "work/a/")) == ["work/a/audit.json", "work/a/index.parquet"]
+    assert list(area.store.list("lake", "work/a/")) == ["work/a/audit.json", "work/a/index.arrow"]
 
 
 def test_a_step_that_did_not_run_is_named_by_what_it_left_out(area: WorkArea) -> None:
     with pytest.raises(WorkAreaError, match=r"s3://lake/work/a/built.json is not there; run the step"):
         area.read_json("built.json")
-    with pytest.raises(WorkAreaError, match=r"index.parquet is not there"):
-        area.read_table("index.parquet")
+    with pytest.raises(WorkAreaError, match=r"index.arrow is not there"):
+        area.read_table("index.arrow")
 
 
 def test_a_store_that_does_not_answer_is_not_taken_for_a_step_that_did_not_run() -> None:
@@ -44,4 +44,4 @@ def test_a_store_that_does_not_answer_is_not_taken_for_a_step_that_did_not_run()
 def test_equal_rows_have_equal_bytes() -> None:
     rows = frame_index([F("cam", T0 + n) for n in range(100)])
     pieces = pa.concat_tables([rows.slice(0, 40), rows.slice(40)]).combine_chunks()
-    assert parquet_bytes(rows) == parquet_bytes(pieces)
+    assert arrow_bytes(rows) == arrow_bytes(pieces)
