@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from bench.capacity_assumptions import Assumptions, Prices
 from bench.figures import FiguresError
 from fleet.uploader import PART_BYTES, SINGLE_PUT_BYTES
-from lake.storage import READ_AHEAD_BYTES
 from spark_jobs.payloads import MAX_GAP_BYTES, MAX_REQUEST_BYTES
 from spark_jobs.scene_file import ROW_GROUP_BYTES
 from spark_jobs.windows import WINDOW_BYTES
@@ -187,17 +186,16 @@ class Day:
     def requests(self) -> dict[str, Requests]:
         """S3 requests by stage."""
         assumed = self.assumed
-        puts = gets = 0.0
+        puts = 0.0
         for kind in assumed.vehicle:
             objects = self.recorded_s / assumed.object_s * kind.count
             size = kind.bytes_per_s * assumed.object_s
             puts += objects * (1 if size <= SINGLE_PUT_BYTES else math.ceil(size / PART_BYTES) + 2)
-            gets += objects * (1 + math.ceil(size / READ_AHEAD_BYTES))
         files = self.windows
         return {
             "land": Requests(puts + 2 * self.drives, 0.0),
             "register": Requests(self.drives, self.objects + 2 * self.drives, self.objects / LIST_KEYS),
-            "inspect": Requests(self.objects, gets + self.objects),
+            "inspect": Requests(self.objects, 2 * self.objects),  # each object, and its part of the index back
             "build": Requests(4 * files, files * (2 + self._gets_a_window()) + files),
             "publish": Requests(self.drives * assumed.drive_puts, 2 * files + self.drives * assumed.drive_gets),
         }

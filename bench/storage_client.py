@@ -22,12 +22,13 @@ from botocore.config import Config
 from rich.console import Console
 
 from bench.figures import Measurement, Report, console_table, measurement_table
-from lake.storage import READ_AHEAD_BYTES, ObjectStore, ObjectVersion
+from lake.storage import ObjectStore, ObjectVersion
+from spark_jobs.payloads import MAX_REQUEST_BYTES
 
 NAME = "storage"
 READS = 32
 ROUNDS = 5
-_BODY = bytes(READ_AHEAD_BYTES)
+_BODY = bytes(MAX_REQUEST_BYTES)
 
 
 class _Sender(BaseHTTPRequestHandler):
@@ -73,8 +74,8 @@ def measure(scratch: Path) -> Report:
         for _ in range(ROUNDS):
             began_s = time.process_time()
             for number in range(READS):
-                store.read(ObjectVersion("bench", "object"), number * READ_AHEAD_BYTES, READ_AHEAD_BYTES)
-            rates.append(READS * READ_AHEAD_BYTES / 1e6 / (time.process_time() - began_s))
+                store.read(ObjectVersion("bench", "object"), number * MAX_REQUEST_BYTES, MAX_REQUEST_BYTES)
+            rates.append(READS * MAX_REQUEST_BYTES / 1e6 / (time.process_time() - began_s))
     found = (Measurement("storage.read_mb_per_s_per_core", statistics.median(rates), "MB/s", True),)
     return Report(found, {NAME: measurement_table(found)})
 

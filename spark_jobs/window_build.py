@@ -6,7 +6,6 @@ import datetime
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -24,7 +23,7 @@ from spark_jobs.motion import Placed, Track, place
 from spark_jobs.options import BuildOptions, PointLayout
 from spark_jobs.payloads import fetch
 from spark_jobs.plan_rows import FrameRef, PlanRow, plan_rows
-from spark_jobs.scene_file import most_bytes, write_scenes
+from spark_jobs.scene_file import scene_pieces
 from spark_jobs.work_area import WorkArea
 
 DAY_ZERO = datetime.date(1970, 1, 1)
@@ -246,5 +245,5 @@ def _write(
 ) -> dict[str, Any] | None:
     if not scenes:
         return None
-    fill = partial(write_scenes, scenes=scenes, compress_points=options.point_layout is PointLayout.PLANES)
-    return {"uri": target.uri, "scenes": len(scenes), "bytes": store.write(target, fill, most_bytes(scenes))}
+    pieces = scene_pieces(scenes, compress_points=options.point_layout is PointLayout.PLANES)
+    return {"uri": target.uri, "scenes": len(scenes), "bytes": store.write(target, pieces)}

@@ -16,12 +16,14 @@ An attempt never reads another attempt's area, so nothing here needs a lock.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lake.errors import AbsentError
 from lake.storage import ObjectStore, ObjectVersion
@@ -88,3 +90,10 @@ def arrow_bytes(table: pa.Table) -> memoryview:
     with pa.ipc.new_file(sink, table.schema, options=_LZ4) as writer:
         writer.write_table(table.combine_chunks())
     return memoryview(sink.getvalue())
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Rows as one Parquet file of fixed settings, so that equal rows give equal bytes."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=1)
+    return buffer.getvalue()

@@ -26,7 +26,7 @@ from bench.build_scenes.raw import RawRig, read_rig
 
 MODES = ("sweep", "keyframe")
 SAMPLE_S = 0.1
-TOUCHED_BYTES = 6 << 30
+TOUCHED_BYTES = 16 << 30
 TREE_EVERY = 5  # samples between two looks at which processes there are
 
 Work = Callable[[], Mapping[str, str]]
@@ -103,7 +103,7 @@ def touch_memory() -> None:
 
     A virtual machine gives free memory back to its host within seconds, and what comes back costs half a second a gigabyte.
     """
-    touched = min(TOUCHED_BYTES, psutil.virtual_memory().available // 2)
+    touched = min(TOUCHED_BYTES, psutil.virtual_memory().available * 8 // 10)
     subprocess.run([sys.executable, "-c", f"bytearray({touched})"], check=True)  # zeros are written, page by page
 
 

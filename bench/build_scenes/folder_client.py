@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import io
 import mmap
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from botocore.exceptions import ClientError
 
 from lake.storage import ObjectStore, ObjectVersion
 
 VERSION = "1"
+MOST_PIECES = 1024  # of one writev: IOV_MAX
 MAP_BYTES = 64 * 1024  # smaller answers are cheaper to copy than to map
 
 
@@ -78,7 +79,7 @@ def _mapped(path: Path, start: int, end: int) -> memoryview:
 
 
 class _Body:
-    """Read at once, a large range (`mapped`) is a view of the mapped file; read piece by piece, it is copied into the reader's buffer."""
+    """Read at once, a large range (`mapped`) is a view of the file; read piece by piece, it is copied to the reader's buffer."""
 
     def __init__(self, path: Path, start: int, end: int, *, mapped: bool) -> None:
         self._path, self._start, self._end = path, start, end
@@ -111,12 +112,23 @@ class FolderStore(ObjectStore):
         self._folder = FolderClient(root)
         super().__init__(self._folder)  # type: ignore[arg-type]
 
-    def write(self, target: ObjectVersion, fill: Callable[[Any], None], most_bytes: int) -> int:
-        """Write an object that `fill` makes; if it fails, there is none."""
-        del most_bytes
+    def write(self, target: ObjectVersion, pieces: Sequence[bytes | memoryview]) -> int:
+        """Write an object that lies in pieces; if it fails, there is none."""
         path = self._folder.place(target.bucket, target.key)
         partial = path.with_name(f"{path.name}.partial")
-        with pa.OSFile(str(partial), "wb") as sink:
-            fill(sink)
+        with partial.open("wb", buffering=0) as file:
+            for first in range(0, len(pieces), MOST_PIECES):
+                _write_all(file.fileno(), pieces[first : first + MOST_PIECES])
         partial.rename(path)
         return path.stat().st_size
+
+
+def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
+    """Write all of them, however much the system takes at once."""
+    rest = list(pieces)
+    while rest:
+        written = os.writev(descriptor, rest)
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if rest and written:
+            rest[0] = memoryview(rest[0])[written:]

@@ -2,8 +2,8 @@
 
 Each process hashes its share of the objects and then writes its half of the scenes. Nothing is parsed, matched or copied
 on the clock: the Arrow tables, one for each row group, are made before it starts, from payload that is already in memory.
-Layout and writer are those of `spark_jobs.scene_file`, payload uncompressed. Objects are dealt by size, so that the
-processes end together; none waits for another.
+The layout is that of `spark_jobs.scene_file`, payload uncompressed, and the writer is pyarrow's. Objects are dealt by size,
+so that the processes end together; none waits for another.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import numpy as np
 import pyarrow as pa
 
 from bench.build_scenes.contest import Task, Work, run
+from bench.build_scenes.library_file import payload_array, shared_leaves
 from bench.build_scenes.raw import Ints, ObjectIndex, RawRig, anchors_of, index_object, raw_objects
 from bench.build_scenes.workers import START_TIMEOUT_S, started
 from sensors.match import match_nearest
-from spark_jobs.scene_file import row_groups, scene_writer, shared_leaves
+from spark_jobs.scene_file import row_groups, scene_writer
 from spark_jobs.scene_table import scene_table
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
@@ -129,7 +130,10 @@ def _go(barrier: Barrier, ends: list[Connection]) -> Mapping[str, str]:
 
 def _write_share(share: Share, barrier: Barrier, end: Connection) -> None:
     rows = _rows(share)
-    tables, shared = [scene_table(group) for group in row_groups(rows)], shared_leaves(rows)
+    tables, shared = (
+        [scene_table(group, lambda _, values: payload_array(values)) for group in row_groups(rows)],
+        shared_leaves(rows),
+    )
     barrier.wait(START_TIMEOUT_S)
     barrier.wait()
     hashes = {}

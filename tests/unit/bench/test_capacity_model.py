@@ -69,10 +69,10 @@ def test_requests_follow_the_sizes_in_the_code() -> None:
     one = (Sensors("lidar", 1, 10.0, 1_000_000.0),)
     made = Day(replace(BASE, vehicle=one, bytes_a_day=25e6 * 3600, drive_s=3600.0, object_s=10.0, scene_hz=10.0), MEASURED)
     stages = made.requests()
-    # 360 objects of 100 MB: in parts of 16 MiB with a start and an end; read by blocks of 16 MiB after one HEAD.
+    # 360 objects of 100 MB: in parts of 16 MiB with a start and an end; each read in one request.
     assert stages["land"] == Requests(360 * (6 + 2) + 2, 0.0)
     assert stages["register"] == Requests(1, 360 + 2, 0.36)
-    assert stages["inspect"] == Requests(360, 360 * (1 + 6) + 360)
+    assert stages["inspect"] == Requests(360, 2 * 360)
     # A window of 64 MiB is four requests of 16 MiB, and now and then the next object.
     window_s = WINDOW_BYTES / 10e6
     assert made.windows == pytest.approx(36e9 / WINDOW_BYTES)

@@ -1,9 +1,10 @@
-"""Scenes as Arrow and as a file: views of payload become ordinary values, whatever their length."""
+"""Scenes as Arrow and as a file: payload becomes ordinary values, whatever its length."""
 
 from __future__ import annotations
 
 import datetime
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 import spark_jobs.scene_file
 from lake.tables import SCENES
-from spark_jobs.scene_file import most_bytes, payload_bytes, write_scenes
-from spark_jobs.scene_table import payload_array, scene_table
+from spark_jobs.scene_file import scene_pieces
+from spark_jobs.scene_table import scene_table
 
 POSE = (1.0, 2.0, 3.0, 1.0, 0.0, 0.0, 0.0)
 MATCH = {"stamp_ns": 7, "offset_ns": -1, "residual_ns": 2, "sweep": 0, "ego_pose": None}
@@ -30,30 +31,11 @@ def scene(number: int, **lists: Any) -> dict[str, Any]:
 
 
 def made(scenes: list[dict[str, Any]], *, compress_points: bool = True) -> bytes:
-    """The file, in no more room than it may ask for."""
-    room = bytearray(most_bytes(scenes))
-    with pa.FixedSizeBufferWriter(pa.py_buffer(room)) as sink:
-        write_scenes(sink, scenes, compress_points=compress_points)
-        size = sink.tell()
-    return bytes(room[:size])
+    return b"".join(scene_pieces(scenes, compress_points=compress_points))
 
 
-@given(st.lists(st.none() | st.binary(max_size=40)), st.data())
-def test_views_hold_the_bytes_they_were_made_of(payloads: list[bytes | None], data: st.DataObject) -> None:
-    wholes = [None if payload is None else b"<" + payload + b">" for payload in payloads]
-    views = [None if whole is None else memoryview(whole)[1:-1] for whole in wholes]
-    array = payload_array(views)
-    array.validate(full=True)
-    assert array.cast(pa.binary()).to_pylist() == payloads
-    start = data.draw(st.integers(0, len(payloads)))
-    assert array.slice(start).cast(pa.binary()).to_pylist() == payloads[start:]
-
-
-def test_payload_is_not_copied() -> None:
-    whole = bytearray(b"before" + b"x" * 100)
-    array = payload_array([memoryview(whole)[6:]])
-    whole[6:10] = b"seen"
-    assert array.buffers()[2].to_pybytes().startswith(b"seen")
+def as_given(_leaf: str, values: Sequence[bytes | None]) -> pa.Array:
+    return pa.array(values, pa.binary())
 
 
 def test_a_table_has_the_columns_of_gold_and_what_an_element_leaves_out_is_null() -> None:
@@ -62,7 +44,7 @@ def test_a_table_has_the_columns_of_gold_and_what_an_element_leaves_out_is_null(
     points = {"num_points": 2, "points": b"12345678", "point_layout": "rows", "point_step": 4, "point_fields": [field]}
     lidar = {"sensor": "top", **MATCH, "ego_pose": POSE, **points, "is_bigendian": False, "reference_ns": 9}
     radars = [{"sensor": "radar", **MATCH, **points}, {"sensor": "imaging", **MATCH, "encoding": "png", "image": b""}]
-    table = scene_table([scene(1, cameras=[image, image]), scene(2, lidars=[lidar], radars=radars, ego_pose=None)])
+    table = scene_table([scene(1, cameras=[image, image]), scene(2, lidars=[lidar], radars=radars, ego_pose=None)], as_given)
     assert table.column_names == SCENES.names
     first, second = pq.read_table(
         io.BytesIO(made([scene(1, cameras=[image]), scene(2, lidars=[lidar], radars=radars)]))
@@ -99,12 +81,3 @@ def test_a_file_reads_back_as_gold_in_small_groups(sizes: list[int], compress: b
         at += rows_in_group
     assert at == len(scenes)
     assert body == made(scenes, compress_points=compress) or len(groups) > 1, "equal scenes, equal bytes"
-
-
-def test_the_room_for_a_file_suffices_where_nothing_shrinks_and_names_are_long() -> None:
-    noise = bytes(range(256)) * 4
-    name = {"name": "f" * 4000, "offset": 0, "datatype": 2, "count": 1}
-    entry = {"sensor": "s", **MATCH, "points": noise, "point_fields": [name] * 128}
-    scenes = [scene(number, radars=[entry] * 5) for number in range(3)]
-    assert payload_bytes(scenes[0]) == 5 * len(noise)
-    assert pq.read_table(io.BytesIO(made(scenes))).num_rows == 3

@@ -1,0 +1,267 @@
+"""Telling the footer of a Parquet file that some of its column chunks lie elsewhere and are longer.
+
+A footer is Thrift in the compact protocol (Apache Thrift, doc/specs/thrift-compact-protocol.md); field numbers are those of
+parquet-format 2.11, src/main/thrift/parquet.thrift. Only what has to change is parsed, and what comes out is read back by
+the library before anyone gets it: a search that hit the wrong place is an error and never a wrong file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.errors import LakeError
+
+MAGIC = b"PAR1"
+LENGTH_BYTES = 4  # of the footer, before the magic that ends the file
+
+Amounts: TypeAlias = Mapping[int, Any]
+"""By the number of a struct's field: what to add to an integer, or the amounts of a struct."""
+
+# Types of the compact protocol.
+_TRUE, _FALSE, _BYTE, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 5, 6, 7, 8, 9, 10, 12
+_STOP = b"\0"
+# FileMetaData, ColumnMetaData, SizeStatistics, RowGroup.
+_ROW_GROUPS = 4
+_PATH, _UNCOMPRESSED, _COMPRESSED, _DATA_AT, _DICTIONARY_AT, _SIZES = 3, 6, 7, 9, 11, 16
+_VALUE_BYTES = 1
+_COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_COMPRESSED = 1, 2, 3, 6
+# PageHeader, DictionaryPageHeader; PageType, Encoding.
+_DICTIONARY_HEADER, _DICTIONARY_PAGE, _PLAIN = 7, 2, 0
+
+
+class FooterError(LakeError):
+    """A footer does not read back as it was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Where a column chunk lies, and how long it is."""
+
+    dictionary_at: int
+    data_at: int
+    uncompressed_bytes: int
+    compressed_bytes: int
+
+    @classmethod
+    def of(cls, column: pq.ColumnChunkMetaData) -> Chunk:
+        """As a footer says."""
+        return cls(
+            column.dictionary_page_offset,
+            column.data_page_offset,
+            column.total_uncompressed_size,
+            column.total_compressed_size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A column chunk before and after; `value_bytes`: by how much all its values, repeated ones included, have grown."""
+
+    path: str
+    before: Chunk
+    after: Chunk
+    value_bytes: int
+
+    def amounts(self) -> Amounts:
+        """Of the column's metadata."""
+        return {
+            _UNCOMPRESSED: self.after.uncompressed_bytes - self.before.uncompressed_bytes,
+            _COMPRESSED: self.after.compressed_bytes - self.before.compressed_bytes,
+            _DATA_AT: self.after.data_at - self.before.data_at,
+            _DICTIONARY_AT: self.after.dictionary_at - self.before.dictionary_at,
+            _SIZES: {_VALUE_BYTES: self.value_bytes},
+        }
+
+
+def column_positions(metadata: pq.FileMetaData) -> dict[str, int]:
+    """The number of each column, by its path."""
+    return {metadata.schema.column(position).path: position for position in range(metadata.num_columns)}
+
+
+def dictionary_page_header(values: int, uncompressed_bytes: int, compressed_bytes: int) -> bytes:
+    """The header of a dictionary page of PLAIN values; sizes are those of the page without it."""
+    own = _integer(1, 0, values) + _integer(2, 1, _PLAIN) + bytes([1 << 4 | _FALSE]) + _STOP  # the last: not sorted
+    sizes = _integer(2, 1, uncompressed_bytes) + _integer(3, 2, compressed_bytes)
+    return _integer(1, 0, _DICTIONARY_PAGE) + sizes + bytes([(_DICTIONARY_HEADER - 3) << 4 | _STRUCT]) + own + _STOP
+
+
+def page_header_end(file: memoryview, at: int) -> int:
+    """Where the page header that begins at a byte of a file ends."""
+    return _skip(file, at, _STRUCT)
+
+
+def move_chunks(footer: bytes, metadata: pq.FileMetaData, moves: Sequence[Sequence[Move]]) -> bytes:
+    """The footer (without its length and the magic) after `moves`, of each row group in the order of its columns.
+
+    `metadata` is what the library reads from `footer`.
+
+    Raises:
+        FooterError: The result does not read back as intended.
+    """
+    try:
+        moved = _moved(footer, metadata, moves)
+    except IndexError as error:
+        raise FooterError("the footer ends in the middle of a value") from error
+    _check(moved, metadata, moves)
+    return moved
+
+
+def _moved(footer: bytes, metadata: pq.FileMetaData, moves: Sequence[Sequence[Move]]) -> bytes:
+    at = _value_of(footer, _ROW_GROUPS)  # the schema before them names the columns, too
+    parts = [footer[:at]]
+    for number, of_group in enumerate(moves):
+        for move in of_group:
+            path = _path(move.path)
+            found = _find(footer, path, at, f"column {move.path} of row group {number}") + len(path)
+            parts.append(footer[at:found])
+            at = _add(footer, found, _PATH, move.amounts(), parts)
+        group = metadata.row_group(number)
+        sizes = _integer(_GROUP_BYTES, _COLUMNS, group.total_byte_size, _I64)
+        sizes += _integer(_GROUP_ROWS, _GROUP_BYTES, group.num_rows, _I64)
+        found = _find(footer, sizes, at, f"the sizes of row group {number}")
+        parts.append(footer[at:found])
+        grown = {_GROUP_BYTES: _grown(of_group, "uncompressed_bytes"), _GROUP_COMPRESSED: _grown(of_group, "compressed_bytes")}
+        at = _add(footer, found, _COLUMNS, grown, parts)
+    return b"".join([*parts, footer[at:]])
+
+
+def _grown(moves: Sequence[Move], what: str) -> int:
+    return sum(getattr(move.after, what) - getattr(move.before, what) for move in moves)
+
+
+def _find(footer: bytes, pattern: bytes, at: int, what: str) -> int:
+    found = footer.find(pattern, at)
+    if found < 0:
+        raise FooterError(f"the footer does not hold {what} where it should be")
+    return found
+
+
+def _check(footer: bytes, before: pq.FileMetaData, moves: Sequence[Sequence[Move]]) -> None:
+    try:
+        found = pq.read_metadata(pa.BufferReader(footer + len(footer).to_bytes(LENGTH_BYTES, "little") + MAGIC))
+    except (pa.ArrowException, OSError) as error:
+        raise FooterError(f"the footer cannot be read after its chunks were moved: {error}") from error
+    columns = column_positions(found)
+    if (found.num_rows, found.num_row_groups, found.num_columns) != (before.num_rows, len(moves), before.num_columns):
+        raise FooterError("the footer has other rows, row groups or columns after its chunks were moved")
+    for number, of_group in enumerate(moves):
+        group, was = found.row_group(number), before.row_group(number)
+        if group.total_byte_size != was.total_byte_size + _grown(of_group, "uncompressed_bytes"):
+            raise FooterError(f"row group {number} has another size than intended")
+        for move in of_group:
+            if Chunk.of(group.column(columns[move.path])) != move.after:
+                raise FooterError(f"column {move.path} of row group {number} lies elsewhere than intended")
+
+
+def _path(path: str) -> bytes:
+    """The value of `path_in_schema`."""
+    names = [name.encode() for name in path.split(".")]
+    return bytes([len(names) << 4 | _BINARY]) + b"".join(_varint(len(name)) + name for name in names)
+
+
+def _value_of(data: bytes, wanted: int) -> int:
+    """Where the value of a field of the outermost struct begins."""
+    at, last = 0, 0
+    while data[at]:
+        last, kind, at = _field(data, at, last)
+        if last == wanted:
+            return at
+        at = _skip(data, at, kind)
+    raise FooterError(f"the footer has no field {wanted}")
+
+
+def _add(data: bytes, at: int, last: int, amounts: Amounts, parts: list[bytes]) -> int:
+    """Copy the fields behind `last` of a struct, `at` being behind that one, with `amounts` added; where the struct ends."""
+    while data[at]:
+        start = at
+        last, kind, at = _field(data, at, last)
+        amount = amounts.get(last)
+        if amount is None:
+            at = _skip(data, at, kind)
+            parts.append(data[start:at])
+            continue
+        parts.append(data[start:at])
+        if kind == _STRUCT:
+            at = _add(data, at, 0, amount, parts)
+        else:
+            number, at = _read(data, at)
+            parts.append(_zigzag(_signed(number) + amount))
+    parts.append(_STOP)
+    return at + 1
+
+
+def _field(data: bytes | memoryview, at: int, last: int) -> tuple[int, int, int]:
+    """Number and type of the field that begins at a byte, and where its value begins; `last`: the number of the one before."""
+    head = data[at]
+    if head >> 4:
+        return last + (head >> 4), head & 0x0F, at + 1
+    number, at = _read(data, at + 1)
+    return _signed(number), head & 0x0F, at
+
+
+def _skip(data: bytes | memoryview, at: int, kind: int) -> int:
+    """Where a value ends."""
+    if kind in (_TRUE, _FALSE):
+        return at
+    if kind == _BYTE:
+        return at + 1
+    if kind <= _I64:
+        return _read(data, at)[1]
+    if kind == _DOUBLE:
+        return at + 8
+    if kind == _BINARY:
+        size, at = _read(data, at)
+        return at + size
+    if kind in (_LIST, _SET):
+        head = data[at]
+        at += 1
+        size, element = head >> 4, head & 0x0F
+        if size == 15:
+            size, at = _read(data, at)
+        for _ in range(size):
+            at = at + 1 if element in (_TRUE, _FALSE) else _skip(data, at, element)
+        return at
+    if kind == _STRUCT:
+        while data[at]:
+            _, kind, at = _field(data, at, 0)
+            at = _skip(data, at, kind)
+        return at + 1
+    raise FooterError(f"the footer holds a value of type {kind} at byte {at}, which no footer has")
+
+
+def _integer(number: int, last: int, value: int, kind: int = _I32) -> bytes:
+    return bytes([(number - last) << 4 | kind]) + _zigzag(value)
+
+
+def _zigzag(value: int) -> bytes:
+    return _varint(value << 1 if value >= 0 else (-value << 1) - 1)
+
+
+def _signed(number: int) -> int:
+    return (number >> 1) ^ -(number & 1)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """An unsigned varint, and where it ends."""
+    number, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
