@@ -14,6 +14,7 @@ from quality.audit import AUDIT
 from quality.catalogue import Outcome, Severity
 from quality.expectations import SUITE_NAME, Kind, build_suite
 from quality.gx import load
+from quality.rulebook import DEFAULT_RULES, RuleBook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,10 @@ class CheckpointResult:
     document: dict[str, Any]
 
 
-def run_checkpoint(table: pa.Table) -> CheckpointResult:
-    """Validate rows of `quality.audit.AUDIT`. The first call in a process takes seconds: it imports Great Expectations.
+def run_checkpoint(table: pa.Table, rules: RuleBook = DEFAULT_RULES) -> CheckpointResult:
+    """Validate rows of `quality.audit.AUDIT` by the drive's `rules`.
+
+    The first call in a process takes seconds: it imports Great Expectations.
 
     Raises:
         TableError: The table does not have the schema `AUDIT`.
@@ -50,7 +53,7 @@ def run_checkpoint(table: pa.Table) -> CheckpointResult:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas("drive_metrics").add_dataframe_asset("sensors")
-    suite = context.suites.add(build_suite())
+    suite = context.suites.add(build_suite(rules))
     definition = context.validation_definitions.add(
         gx.ValidationDefinition(name=SUITE_NAME, data=asset.add_batch_definition_whole_dataframe("drive"), suite=suite)
     )

@@ -15,9 +15,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from quality.audit import CRITICAL, MATCHED, TOLERANCES, UNACCOUNTED
-from quality.catalogue import Bound, Severity, rule
+from quality.catalogue import Bound, Severity
 from quality.gx import load
 from quality.measures import MEASURES, Measure, Scope
+from quality.rulebook import DEFAULT_RULES, RuleBook
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -46,17 +47,17 @@ class Check:
     with_frames_only: bool
 
 
-def checks() -> tuple[Check, ...]:
-    """Every check of the suite, in the catalogue's order of measures, then the accounting and the residuals."""
+def checks(rules: RuleBook = DEFAULT_RULES) -> tuple[Check, ...]:
+    """Every check of the suite, with the severities of `rules`: the measures in their order, then accounting and residuals."""
     return (
-        *(check for measure in MEASURES for check in _of_measure(measure)),
+        *(check for measure in MEASURES for check in _of_measure(measure, rules)),
         Check("ACC001", UNACCOUNTED, Severity.ERROR, (), False),
         Check("SYN004", TOLERANCES, Severity.ERROR, ((MATCHED, True),), False),
     )
 
 
-def build_suite() -> ExpectationSuite:
-    """The suite; each expectation's `meta` names `rule_id`, `severity` and `kind`.
+def build_suite(rules: RuleBook = DEFAULT_RULES) -> ExpectationSuite:
+    """The suite under a drive's `rules`; each expectation's `meta` names `rule_id`, `severity` and `kind`.
 
     Its first expectation, of CMP003, is that the table has a row: a drive without sensors passes nothing.
     """
@@ -66,26 +67,28 @@ def build_suite() -> ExpectationSuite:
 
     meta = _meta("CMP003", Severity.ERROR, Kind.BOUND)
     has_rows = ExpectTableRowCountToBeBetween(min_value=1, severity=_gx_severity(Severity.ERROR), meta=meta)
-    return ExpectationSuite(name=SUITE_NAME, expectations=[has_rows, *_expectations()])
+    return ExpectationSuite(name=SUITE_NAME, expectations=[has_rows, *_expectations(rules)])
 
 
-def _of_measure(measure: Measure) -> Iterator[Check]:
+def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[Check]:
     with_frames_only = not measure.silent
     if measure.scope is Scope.NOBODY:
-        yield Check(measure.code, measure.column, Severity.WARNING, (), with_frames_only)
+        yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), with_frames_only)
         return
     column = _SCOPE_COLUMN[measure.scope]
-    yield Check(measure.code, measure.column, Severity.ERROR, ((column, True),), with_frames_only)
+    inside = rules.severity(measure.code, Severity.ERROR)
+    yield Check(measure.code, measure.column, inside, ((column, True),), with_frames_only)
     if not measure.only_scope:
-        yield Check(measure.code, measure.column, Severity.WARNING, ((column, False),), with_frames_only)
+        outside = rules.severity(measure.code, Severity.WARNING)
+        yield Check(measure.code, measure.column, outside, ((column, False),), with_frames_only)
 
 
-def _expectations() -> Iterator[Any]:
+def _expectations(rules: RuleBook) -> Iterator[Any]:
     from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
     from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
 
-    for check in checks():
-        entry, condition, severity = rule(check.code), _condition(check), _gx_severity(check.severity)
+    for check in checks(rules):
+        entry, condition, severity = rules[check.code], _condition(check), _gx_severity(check.severity)
         yield ExpectColumnValuesToBeBetween(
             column=check.column,
             min_value=entry.threshold if entry.bound is Bound.AT_LEAST else None,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lake.documents import ManifestObject
+from quality.catalogue import Outcome
 from quality.findings import Finding, finding
+from quality.rulebook import DEFAULT_RULES, RuleBook
 
 MAX_FAULTS_NAMED = 3
 
@@ -37,17 +39,19 @@ def misplaced(key: str, problem: str) -> Finding:
     return finding("KEY001", f"{key}: {problem}", measured=1)
 
 
-def evaluate_object(facts: ObjectFacts) -> tuple[Finding, ...]:
-    """Judge one object; sorted. An absent or empty object has that finding alone: there is nothing else to judge."""
+def evaluate_object(facts: ObjectFacts, rules: RuleBook = DEFAULT_RULES) -> tuple[Finding, ...]:
+    """Judge one object by the drive's `rules`; sorted. An absent or empty object has that finding alone: there is nothing
+    else to judge."""
     if facts.size_bytes is None:
         return (finding("CMP001", f"{facts.key}: named by the manifest, but not in the bucket", sensor=facts.sensor, measured=1),)
     if facts.size_bytes == 0:
         return (finding("DEC003", f"{facts.key}: the object is empty", sensor=facts.sensor, measured=0),)
     found = [*_identity(facts), *_contents(facts)]
-    if not found and facts.expected is not None and facts.frames_read < facts.expected.frame_count:
-        message = f"{facts.key}: {facts.frames_read} frames, the manifest says {facts.expected.frame_count}"
-        absent = facts.expected.frame_count - facts.frames_read
-        found.append(finding("CMP004", message, sensor=facts.sensor, measured=absent))
+    if not found and facts.expected is not None:
+        absent = max(facts.expected.frame_count - facts.frames_read, 0)
+        if rules.judge("CMP004", absent) is not Outcome.PASSED:
+            message = f"{facts.key}: {facts.frames_read} frames, the manifest says {facts.expected.frame_count}"
+            found.append(rules.finding("CMP004", message, sensor=facts.sensor, measured=absent))
     return tuple(sorted(found))
 
 

@@ -28,10 +28,12 @@ from quality.findings import Finding, finding
 from quality.measures import Bounds
 from quality.metrics import read_metrics
 from quality.records import Origin, records_table
+from quality.rulebook import DEFAULT_RULES, RuleBook
+from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.arguments import parse
 from spark_jobs.build_scenes import drive_context
-from spark_jobs.documents import read_input, read_manifest
+from spark_jobs.documents import read_calibration, read_input, read_manifest
 from spark_jobs.entry import run_job
 from spark_jobs.errors import AccountError
 from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
@@ -76,10 +78,12 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     outcome = _outcome(settings, area, drive_input, index, inspection, findings)
     entries = accounts(outcome.frames, _read(inspection))
     imbalances = _imbalances(entries, outcome)
+    rules = _rules(settings, area, drive_input)
     checkpoint = run_checkpoint(
-        audit_table(read_metrics(area.read_table(METRICS)), entries, outcome.residuals, _bounds(settings, area, drive_input))
+        audit_table(read_metrics(area.read_table(METRICS)), entries, outcome.residuals, _bounds(settings, area, drive_input)),
+        rules,
     )
-    problems = [*imbalances, *_failed(checkpoint)]
+    problems = [*imbalances, *_failed(checkpoint, rules)]
     if problems and outcome.verdict == PUBLISH:
         findings = [*findings, *problems]
         outcome = _quarantined(settings, area, drive_input, index, inspection, findings)
@@ -167,13 +171,14 @@ def _imbalances(entries: Sequence[SensorAccount], outcome: Outcome) -> list[Find
     return problems
 
 
-def _failed(checkpoint: CheckpointResult) -> list[Finding]:
+def _failed(checkpoint: CheckpointResult, rules: RuleBook) -> list[Finding]:
     """The errors that the gate could not see yet; on a drive that it refused already they are its own."""
     return [
         finding(
             code,
             f"{sensor}: expectation not met in the audit",
             sensor=None if sensor == WHOLE_DRIVE else sensor,
+            threshold=rules[code].threshold,
             severity=Severity.ERROR,
         )
         for sensor, codes in checkpoint.failed.items()
@@ -187,6 +192,13 @@ def _bounds(settings: Settings, area: WorkArea, drive_input: DriveInput) -> Boun
     except LandingError:
         return None  # then the inspection has found CMP002, and the drive is quarantined
     return Bounds(manifest.start_ns, manifest.end_ns)
+
+
+def _rules(settings: Settings, area: WorkArea, drive_input: DriveInput) -> RuleBook:
+    try:
+        return RuleBook.of(read_calibration(area.store, settings, drive_input).policy)
+    except (LandingError, RigError):
+        return DEFAULT_RULES  # then the inspection has found CAL001, and the drive is quarantined
 
 
 def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome: Outcome) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ from quality.drive_rules import evaluate_drive, verdict
 from quality.findings import Finding, has_errors
 from quality.metrics import metrics_table
 from quality.object_rules import ObjectFacts, evaluate_object
+from quality.rulebook import DEFAULT_RULES, RuleBook
 from sensors.errors import RigError
 from spark_jobs.arguments import parse
 from spark_jobs.documents import read_calibration, read_input, read_manifest
@@ -71,7 +72,7 @@ def inspect_drive(
     tables = [area.read_table(f"index/{report['number']:05d}.parquet") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
-    object_findings = judge_objects(reports, manifest, absent)
+    object_findings = judge_objects(reports, manifest, absent, DEFAULT_RULES if rig is None else RuleBook.of(rig.policy))
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
     _write_poses(area, [report for report in sound if rig is not None and report["sensor"] == pose_sensor(rig)])
     metrics = sensor_metrics(index, rig, manifest)
@@ -159,7 +160,10 @@ def _write_poses(area: WorkArea, reports: Sequence[Mapping[str, Any]]) -> None:
 
 
 def judge_objects(
-    reports: Sequence[Mapping[str, Any]], manifest: Manifest | None, absent: Collection[str] = ()
+    reports: Sequence[Mapping[str, Any]],
+    manifest: Manifest | None,
+    absent: Collection[str] = (),
+    rules: RuleBook = DEFAULT_RULES,
 ) -> dict[str, tuple[Finding, ...]]:
     """Findings by key, of objects that were scanned and of those that should be in S3 and are not.
 
@@ -183,7 +187,7 @@ def judge_objects(
     scanned = {report["key"] for report in reports}
     missing = {*named, *absent} - scanned
     facts += [ObjectFacts(key, _sensor(key), named.get(key), None) for key in missing]
-    judged = {fact.key: evaluate_object(fact) for fact in sorted(facts, key=lambda fact: fact.key)}
+    judged = {fact.key: evaluate_object(fact, rules) for fact in sorted(facts, key=lambda fact: fact.key)}
     if manifest is None:
         judged = {key: tuple(found for found in findings if not _uncompared(found)) for key, findings in judged.items()}
     return {key: findings for key, findings in judged.items() if findings}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def configuration_hash() -> str:
             "matcher": MATCHER_VERSION,
             "motion": MOTION_VERSION,
             "options": BuildOptions.from_env(os.environ).to_dict(),
-            "rules": {rule.code: [rule.severity.value, rule.threshold] for rule in RULES},
+            "rules": {rule.code: [rule.severity.value, rule.threshold, asdict(rule.leeway)] for rule in RULES},
         }
     )
 

@@ -21,6 +21,7 @@ from quality.errors import MetricsError
 from quality.expectations import checks
 from quality.measures import Bounds
 from quality.metrics import SensorMetrics
+from quality.rulebook import RuleBook
 from sensors.rig import Rig
 
 BOUNDS = Bounds(1_700_000_000_000_000_000, 1_700_000_010_000_000_000)
@@ -80,6 +81,26 @@ def test_great_expectations_agrees_with_the_rules(
     assert dict(result.failed) == by_findings(rig, manifest, faulty, Severity.ERROR)
     assert dict(result.flagged) == by_findings(rig, manifest, faulty, Severity.WARNING)
     assert result.success is not bool(result.failed)
+
+
+def test_great_expectations_agrees_under_a_rigs_overrides(
+    make_rig: Callable[..., Rig], manifest: Any, clean: tuple[SensorMetrics, ...]
+) -> None:
+    rig = make_rig(
+        rules={
+            "CLK001": {"severity": "warning"},
+            "CLK002": {"severity": "error", "threshold": 1},
+            "CLK004": {"threshold": 1.5},
+            "CMP005": {"threshold": 0.5},
+        }
+    )
+    odd = {"regressions": 1, "duplicates": 2, "coverage": 0.6}
+    gappy = dataclasses.replace(clean[1], max_gap_ns=180_000_000, duplicates=1, coverage=0.4)
+    faulty = (dataclasses.replace(clean[0], **odd), gappy, *clean[2:])
+    result = run_checkpoint(build(faulty), RuleBook.of(rig.policy))
+    assert dict(result.failed) == by_findings(rig, manifest, faulty, Severity.ERROR) == {"lidar_top": ("CLK002",)}
+    flagged = {"cam_front": ("CLK004", "CMP005"), "lidar_top": ("CLK001",)}
+    assert dict(result.flagged) == by_findings(rig, manifest, faulty, Severity.WARNING) == flagged
 
 
 def test_warnings_alone_do_not_fail(clean: tuple[SensorMetrics, ...]) -> None:

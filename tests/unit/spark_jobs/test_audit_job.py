@@ -90,6 +90,32 @@ def test_a_drive_that_the_gate_refused_is_quarantined_with_all_its_frames(landed
     assert {row["reason"] for row in rows(landed, audit, "gold.frames")} == {"CAL001"}
 
 
+def test_an_override_of_the_rig_reaches_inspection_scenes_and_audit(landed: Landed) -> None:
+    late = [T0 + n * 100 * MS for n in (0, 1, 2, 6)]
+    landed.land("cam2", "camera", [(ns, image(ns)) for ns in late])
+    sensors = (sensor("top", "lidar", required=True), sensor("cam", "camera"), sensor("cam2", "camera"))
+    rules = {"CLK004": {"threshold": 1.5, "severity": "error"}}
+    plain = serial_jobs.inspect(landed, landed.finish(rig_document(*sensors), late[-1]))
+    assert [(one["rule_id"], one["sensor"], one["threshold"]) for one in plain["findings"] if one["rule_id"] == "CLK004"] == [
+        ("CLK004", "cam2", 2)
+    ]
+    assert plain["verdict"] == "build"
+    drive_input = landed.finish(rig_document(*sensors, rules=rules), late[-1])
+    strict = serial_jobs.inspect(landed, drive_input)
+    assert [(one["severity"], one["threshold"]) for one in strict["findings"] if one["rule_id"] == "CLK004"] == [("error", 1.5)]
+    audit = audit_drive(SETTINGS, landed.area, drive_input)
+    assert audit["verdict"] == "quarantine"
+    assert audit["checkpoint"]["failed"] == {"cam2": ["CLK004"]}
+
+
+def test_an_override_that_is_not_allowed_quarantines_the_drive_with_the_key_and_the_range(landed: Landed) -> None:
+    drive_input = landed.finish(RIG | {"policy": {"rules": {"CLK009": {"threshold": 0}}}}, STAMPS[-1])
+    found = serial_jobs.inspect(landed, drive_input)
+    said = next(one["message"] for one in found["findings"] if one["rule_id"] == "CAL001")
+    assert "$.policy.rules.CLK009.threshold: 0 is less than the minimum of 1 (allowed: 1 to 10000 ppm)" in said
+    assert audit_drive(SETTINGS, landed.area, drive_input)["verdict"] == "quarantine"
+
+
 def test_a_window_that_is_lost_ends_the_build(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
     drive_input = landed.finish(RIG, STAMPS[-1])
     serial_jobs.inspect(landed, drive_input)
