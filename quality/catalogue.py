@@ -40,6 +40,14 @@ RULES: tuple[Rule, ...] = (
          "The sensor's frames span the drive from start to end.", 0.9, "share of the drive",
          "The drive's start and end are not known.", Bound.AT_LEAST,
          leeway=Leeway(0.1, 1, _EITHER)),
+    Rule("CMP006", "scenes incomplete", _DRIVE, _WARNING,
+         "At least this share of the drive's scenes has a frame of every required sensor.", 0.9, "share of the scenes",
+         "The drive has no scene.", Bound.AT_LEAST, exception="Not evaluated for a drive that was refused before it was built.",
+         leeway=Leeway(0.1, 1, _EITHER)),
+    Rule("CMP007", "frames lost", _DRIVE, _WARNING,
+         "At most this share of the frames that the nominal rate promises between first and last is lost in gaps.", 0.05,
+         "share of the frames", _FEW_FRAMES, exception="Passes for a sensor without a gap: a slow one is CLK003's.",
+         leeway=Leeway(0, 0.9, _EITHER)),
     Rule("DEC001", "checksum or size differs", _OBJECT, _ERROR,
          "The object's size and SHA-256 are those of the manifest.", 0, "differences",
          "The manifest does not name the object, or its bytes could not be read."),
@@ -129,6 +137,8 @@ RULES: tuple[Rule, ...] = (
     Rule("ACC001", "accounting does not balance", _DRIVE, _ERROR,
          "Frames read = gold + quarantined + unmatched, and every frame kept out of gold has a reason.", 0, "frames",
          "The frames read were not counted."),
+    Rule("ACC002", "error in gold", _DRIVE, _ERROR,
+         "No object, frame or scene that is to be published fails a rule that is an error for it.", 0, "failures", ""),
 )  # fmt: skip
 
 _BY_CODE = MappingProxyType({entry.code: entry for entry in RULES})

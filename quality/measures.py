@@ -91,6 +91,12 @@ def _gap_periods(metrics: SensorMetrics, _: Bounds | None) -> float | None:
     return metrics.max_gap_ns * metrics.nominal_rate_hz / NS_PER_S
 
 
+def _lost_share(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return max(1 - metrics.measured_rate_hz / metrics.nominal_rate_hz, 0.0) if metrics.gaps else 0.0
+
+
 def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
     if metrics.first_ns is None or metrics.last_ns is None:
         return None
@@ -129,6 +135,8 @@ MEASURES: tuple[Measure, ...] = (
             "{sensor} has no frames in this drive", silent=True, only_scope=True),
     Measure("CMP005", "covered_share", Scope.NOBODY, _coverage,
             "{sensor} covers {measured:.1%} of the drive, less than {threshold:.1%}", silent=True),
+    Measure("CMP007", "lost_share", Scope.NOBODY, _lost_share,
+            "{sensor}: {measured:.1%} of its frames are lost in gaps, more than {threshold:.1%}"),
     Measure("CLK001", "steps_back", Scope.REFERENCE, _regressions,
             "{sensor}: {measured:.0f} stamps are earlier than the one before"),
     Measure("CLK002", "repeated_stamps", Scope.NOBODY, _duplicates,

@@ -55,18 +55,27 @@ def evaluate_object(facts: ObjectFacts, rules: RuleBook = DEFAULT_RULES) -> tupl
     return tuple(sorted(found))
 
 
-def _identity(facts: ObjectFacts) -> list[Finding]:
+def differences(facts: ObjectFacts) -> tuple[str, ...] | None:
+    """How size and checksum differ from the manifest's; None where they cannot be compared."""
     if facts.expected is None or facts.sha256 is None:
+        return None
+    found = []
+    if facts.size_bytes != facts.expected.size_bytes:
+        found.append(f"{facts.size_bytes} bytes, the manifest says {facts.expected.size_bytes}")
+    if facts.sha256 != facts.expected.sha256:
+        found.append(f"SHA-256 {facts.sha256}, the manifest says {facts.expected.sha256}")
+    return tuple(found)
+
+
+def _identity(facts: ObjectFacts) -> list[Finding]:
+    found = differences(facts)
+    found = differences(facts)
+    if found is None:
         problem = "the manifest does not name it" if facts.expected is None else "its bytes could not be read"
         return [finding("DEC001", f"{facts.key}: cannot be compared with the manifest: {problem}", sensor=facts.sensor)]
-    differences = []
-    if facts.size_bytes != facts.expected.size_bytes:
-        differences.append(f"{facts.size_bytes} bytes, the manifest says {facts.expected.size_bytes}")
-    if facts.sha256 != facts.expected.sha256:
-        differences.append(f"SHA-256 {facts.sha256}, the manifest says {facts.expected.sha256}")
-    if not differences:
+    if not found:
         return []
-    return [finding("DEC001", f"{facts.key}: {'; '.join(differences)}", sensor=facts.sensor, measured=len(differences))]
+    return [finding("DEC001", f"{facts.key}: {'; '.join(found)}", sensor=facts.sensor, measured=len(found))]
 
 
 def _contents(facts: ObjectFacts) -> list[Finding]:

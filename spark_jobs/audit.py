@@ -11,24 +11,24 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from lake.documents import Manifest
 from lake.drive_input import DriveInput
 from lake.errors import LandingError
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount, accounts, balance
-from quality.audit import Residuals, audit_table
+from quality.audit import Residuals
 from quality.catalogue import Level, Severity, rule
-from quality.checkpoint import WHOLE_DRIVE, CheckpointResult, run_checkpoint
-from quality.findings import Finding, finding
-from quality.measures import Bounds
+from quality.checkpoint import run_checkpoint
+from quality.findings import Finding, finding, rule_ids
 from quality.metrics import read_metrics
 from quality.records import Origin, records_table
-from quality.rulebook import DEFAULT_RULES, RuleBook
 from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.arguments import parse
@@ -40,6 +40,7 @@ from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined
 from spark_jobs.plan import plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.records import Record, built_records, object_records, whole_drive_record
+from spark_jobs.validation import keep_validations, metric_tables, problems_of, rules_of
 from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 
 PUBLISH, QUARANTINE = "publish", "quarantine"
@@ -47,7 +48,8 @@ PUBLISH, QUARANTINE = "publish", "quarantine"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A drive's account: `frames` (schema FRAMES), its records, and the Parquet files with its gold scenes."""
+    """A drive's account: `frames` (schema FRAMES), its records, the Parquet files with its gold
+    scenes, and the reports of all scenes that were built (None: the drive was refused before)."""
 
     verdict: str
     frames: pa.Table
@@ -55,6 +57,7 @@ class Outcome:
     gold_files: tuple[str, ...]
     scenes: int
     residuals: Mapping[str, Residuals | None]
+    reports: Sequence[Mapping[str, Any]] | None = None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,12 +81,15 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     outcome = _outcome(settings, area, drive_input, index, inspection, findings)
     entries = accounts(outcome.frames, _read(inspection))
     imbalances = _imbalances(entries, outcome)
-    rules = _rules(settings, area, drive_input)
-    checkpoint = run_checkpoint(
-        audit_table(read_metrics(area.read_table(METRICS)), entries, outcome.residuals, _bounds(settings, area, drive_input)),
-        rules,
+    rig, manifest = _documents(settings, area, drive_input)
+    rules = rules_of(rig)
+    tables = metric_tables(
+        rig, manifest, inspection, (read_metrics(area.read_table(METRICS)), entries, outcome.residuals), outcome.reports
     )
-    problems = [*imbalances, *_failed(checkpoint, rules)]
+    checkpoint = run_checkpoint(tables, rules)
+    found = problems_of(checkpoint, tables, rules)
+    problems = [*imbalances, *(one for one in found if one.severity is Severity.ERROR)]
+    findings += [one for one in found if one.severity is Severity.WARNING]
     if problems and outcome.verdict == PUBLISH:
         findings = [*findings, *problems]
         outcome = _quarantined(settings, area, drive_input, index, inspection, findings)
@@ -97,11 +103,12 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "findings": [found.to_dict() for found in findings],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
+        "validations": keep_validations(area.store, settings, drive_input, checkpoint),
         "scenes": outcome.scenes,
         "frames": len(outcome.frames),
         "bytes": sum(report["size_bytes"] for report in inspection["objects"].values()),
         "quarantined_objects": inspection["faulty_keys"],
-        "warnings": _warnings(inspection),
+        "warnings": _warnings(inspection, findings),
         "records": len(outcome.records),
         "files": _write(settings, area, drive_input, outcome),
     }
@@ -129,7 +136,7 @@ def _outcome(
     records += built_records(origin, inspection, built, context.rig.reference, frames)
     gold_files = tuple(entry["uri"] for entry in built.gold_files)
     scenes = sum(entry["scenes"] for entry in built.gold_files)
-    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig))
+    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig), built.scenes)
 
 
 def _residuals(built: Built, rig: Rig) -> dict[str, Residuals | None]:
@@ -171,34 +178,14 @@ def _imbalances(entries: Sequence[SensorAccount], outcome: Outcome) -> list[Find
     return problems
 
 
-def _failed(checkpoint: CheckpointResult, rules: RuleBook) -> list[Finding]:
-    """The errors that the gate could not see yet; on a drive that it refused already they are its own."""
-    return [
-        finding(
-            code,
-            f"{sensor}: expectation not met in the audit",
-            sensor=None if sensor == WHOLE_DRIVE else sensor,
-            threshold=rules[code].threshold,
-            severity=Severity.ERROR,
-        )
-        for sensor, codes in checkpoint.failed.items()
-        for code in codes
-    ]
-
-
-def _bounds(settings: Settings, area: WorkArea, drive_input: DriveInput) -> Bounds | None:
-    try:
+def _documents(settings: Settings, area: WorkArea, drive_input: DriveInput) -> tuple[Rig | None, Manifest | None]:
+    """None for what is invalid: then the inspection has found CAL001 or CMP002, and the drive is quarantined."""
+    rig, manifest = None, None
+    with suppress(LandingError, RigError):
+        rig = read_calibration(area.store, settings, drive_input)
+    with suppress(LandingError):
         manifest = read_manifest(area.store, settings, drive_input)
-    except LandingError:
-        return None  # then the inspection has found CMP002, and the drive is quarantined
-    return Bounds(manifest.start_ns, manifest.end_ns)
-
-
-def _rules(settings: Settings, area: WorkArea, drive_input: DriveInput) -> RuleBook:
-    try:
-        return RuleBook.of(read_calibration(area.store, settings, drive_input).policy)
-    except (LandingError, RigError):
-        return DEFAULT_RULES  # then the inspection has found CAL001, and the drive is quarantined
+    return rig, manifest
 
 
 def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome: Outcome) -> dict[str, list[str]]:
@@ -213,10 +200,11 @@ def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome:
     return files
 
 
-def _warnings(inspection: Mapping[str, Any]) -> list[str]:
+def _warnings(inspection: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     """Ids of the rules that flagged the drive or an object of it and quarantined nothing."""
-    found = [*inspection["findings"], *(one for many in inspection["object_findings"].values() for one in many)]
-    return sorted({one["rule_id"] for one in found if one["severity"] == Severity.WARNING.value})
+    of_objects = [one for many in inspection["object_findings"].values() for one in many]
+    flags = {one["rule_id"] for one in of_objects if one["severity"] == Severity.WARNING.value}
+    return sorted(flags | set(rule_ids(findings, Severity.WARNING)))
 
 
 def _account(entry: SensorAccount) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from quality.catalogue import Outcome
 from quality.drive_rules import evaluate_drive, verdict
 from quality.findings import Finding, has_errors
 from quality.metrics import metrics_table
-from quality.object_rules import ObjectFacts, evaluate_object
+from quality.object_rules import evaluate_object
+from quality.object_table import object_facts
 from quality.rulebook import DEFAULT_RULES, RuleBook
 from sensors.errors import RigError
 from spark_jobs.arguments import parse
@@ -171,29 +172,16 @@ def judge_objects(
     object, each of which would be copied to quarantine for it.
     """
     named = {entry.key: entry for entry in manifest.objects} if manifest is not None else {}
-    facts = [
-        ObjectFacts(
-            key=report["key"],
-            sensor=report["sensor"],
-            expected=named.get(report["key"]),
-            size_bytes=report["size_bytes"],
-            sha256=report["sha256"],
-            faults=tuple(report["faults"]),
-            unknown_types=report["unknown_types"],
-            frames_read=report["frames"],
-        )
-        for report in reports
-    ]
-    scanned = {report["key"] for report in reports}
-    missing = {*named, *absent} - scanned
-    facts += [ObjectFacts(key, _sensor(key), named.get(key), None) for key in missing]
-    judged = {fact.key: evaluate_object(fact, rules) for fact in sorted(facts, key=lambda fact: fact.key)}
+    missing = {*named, *absent} - {report["key"] for report in reports}
+    facts = object_facts(reports, named, ((key, sensor_of(key)) for key in missing))
+    judged = {fact.key: evaluate_object(fact, rules) for fact in facts}
     if manifest is None:
         judged = {key: tuple(found for found in findings if not _uncompared(found)) for key, findings in judged.items()}
     return {key: findings for key, findings in judged.items() if findings}
 
 
-def _sensor(key: str) -> str | None:
+def sensor_of(key: str) -> str | None:
+    """The sensor that an object's key names; None if it lies outside of the layout."""
     parsed = parse_raw_key(key)
     return parsed.sensor if isinstance(parsed, SensorKey) else None
 

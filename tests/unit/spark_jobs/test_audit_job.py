@@ -105,7 +105,10 @@ def test_an_override_of_the_rig_reaches_inspection_scenes_and_audit(landed: Land
     assert [(one["severity"], one["threshold"]) for one in strict["findings"] if one["rule_id"] == "CLK004"] == [("error", 1.5)]
     audit = audit_drive(SETTINGS, landed.area, drive_input)
     assert audit["verdict"] == "quarantine"
-    assert audit["checkpoint"]["failed"] == {"cam2": ["CLK004"]}
+    broken = [entry for entry in audit["checkpoint"]["suites"]["drive"]["expectations"] if not entry["success"]]
+    assert ("CLK004", "error", {"max_value": 1.5}, ["cam2"]) in [
+        (entry["rule_id"], entry["severity"], entry["limits"], entry["rows"]) for entry in broken
+    ]
 
 
 def test_an_override_that_is_not_allowed_quarantines_the_drive_with_the_key_and_the_range(landed: Landed) -> None:
