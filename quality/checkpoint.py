@@ -13,7 +13,7 @@ import pyarrow as pa
 from lake.tables import check_schema
 from quality.catalogue import Outcome, Severity
 from quality.expectations import Kind, build_suite
-from quality.gx import load
+from quality.gx import ephemeral_context, load
 from quality.rulebook import DEFAULT_RULES, RuleBook
 from quality.suites import Suite
 
@@ -76,11 +76,7 @@ def run_checkpoint(tables: Sequence[tuple[Suite, pa.Table]], rules: RuleBook = D
     """
     for suite, table in tables:
         check_schema(table.schema, suite.schema, f"metric table of {suite.name}")
-    gx = load()
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    gx, context = load(), ephemeral_context()
     source, found = context.data_sources.add_pandas("metrics"), {}
     for suite, table in tables:
         batch = source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("drive")
@@ -121,7 +117,7 @@ def _entry(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
     known = config.meta["kind"] == Kind.BOUND.value and evaluated
     failing = [] if success else rows or [WHOLE_TABLE]
     entry = {
-        **{name: config.meta[name] for name in ("rule_id", "severity", "kind")},
+        **config.meta,
         "expectation": config.type,
         "column": config.kwargs.get("column"),
         "limits": {name: config.kwargs[name] for name in ("min_value", "max_value") if config.kwargs.get(name) is not None},
@@ -148,8 +144,10 @@ def _validation(outcome: Any) -> dict[str, Any]:
     del document["id"]
     for result in document["results"]:
         result["expectation_config"].pop("id", None)
-        for name in ("unexpected_list", "unexpected_index_list", "unexpected_index_query"):
-            result["result"].pop(name, None)  # as long as the table; what is shown is the first twenty
+        result["result"].pop("unexpected_index_query", None)
+        for name in ("unexpected_list", "unexpected_index_list"):  # as long as the table
+            if result["result"].get(name) is not None:
+                result["result"][name] = result["result"][name][:MAX_ROWS_NAMED]
     kept_finite: dict[str, Any] = _finite(document)
     return kept_finite
 

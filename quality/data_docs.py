@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quality.gx import load
+from quality.gx import ephemeral_context
 
 NS_PER_US = 1_000
 _SITE = "scenelake"
 _OUTSIDE = re.compile(
-    r"<script\b.*?</script>|<link\b[^>]*\bhref=\"https?:[^>]*>|<img\b[^>]*\bsrc=\"https?:[^>]*>|<noscript\b.*?</noscript>", re.S
+    r"<script\b.*?</script>|<link\b[^>]*\bhref=\"https?:[^>]*>|<img\b[^>]*\bsrc=\"https?:[^>]*>|<footer\b.*?</footer>", re.S
 )
-_LINK_OUT = re.compile(r"\bhref=\"https?:[^\"]*\"")
+_LINK_OUT = re.compile(r"\bhref=\"(?:https?:|[^\"]*/expectations/)[^\"]*\"")  # the pages of suites are not made
 _POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 _STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1d2733 }
@@ -52,15 +52,9 @@ class Validated:
 
 def build_data_docs(drives: Sequence[Validated], folder: Path) -> Path:
     """Write the site of `drives` into `folder`, which is made anew; returns its index page."""
-    load()
+    context = ephemeral_context()
     from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
-    from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = load().get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    for name, site in dict(context.variables.data_docs_sites or {}).items():
-        context.delete_data_docs_site(name)
-        shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
     index = {"class_name": "DefaultSiteIndexBuilder"}

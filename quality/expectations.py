@@ -41,7 +41,7 @@ def build_suite(suite: Suite, rules: RuleBook) -> ExpectationSuite:
 
     expectations: list[Any] = []
     if suite.filled is not None:
-        meta = _meta(suite.filled, Severity.ERROR, Kind.BOUND, rules)
+        meta = _meta(suite.filled, Severity.ERROR, Kind.BOUND)
         expectations.append(ExpectTableRowCountToBeBetween(min_value=1, severity=_gx_severity(Severity.ERROR), meta=meta))
     expectations += [entry for check in suite.checks for entry in _expectations(check, rules)]
     return ExpectationSuite(name=suite.name, expectations=expectations)
@@ -55,20 +55,25 @@ def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
     entry, condition, severity = rules[check.code], _condition(check), _gx_severity(check.severity)
     limit = entry.threshold if check.limit is None else check.limit
     bound = ExpectColumnMeanToBeBetween if check.statistic is Statistic.MEAN else ExpectColumnValuesToBeBetween
+    words = (
+        f"{entry.bound.value} {limit:g}" + (f" {entry.unit}" if check.limit is None else "") if limit is not None else "unknown"
+    )
     yield bound(
         column=check.column,
+        description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {words}.",
         min_value=limit if entry.bound is Bound.AT_LEAST else None,
         max_value=limit if entry.bound is Bound.AT_MOST else None,
         row_condition=condition,
         severity=severity,
-        meta=_meta(check.code, check.severity, Kind.BOUND, rules),
+        meta=_meta(check.code, check.severity, Kind.BOUND),
     )
     if check.statistic is Statistic.EACH:
         yield ExpectColumnValuesToNotBeNull(
             column=check.column,
+            description=f"{check.code} ({check.severity}) {entry.name}: the value is known.",
             row_condition=condition,
             severity=severity,
-            meta=_meta(check.code, check.severity, Kind.KNOWN, rules),
+            meta=_meta(check.code, check.severity, Kind.KNOWN),
         )
 
 
@@ -87,5 +92,5 @@ def _gx_severity(severity: Severity) -> FailureSeverity:
     return FailureSeverity.CRITICAL if severity is Severity.ERROR else FailureSeverity.WARNING
 
 
-def _meta(code: str, severity: Severity, kind: Kind, rules: RuleBook) -> dict[str, str]:
-    return {"rule_id": code, "severity": severity.value, "kind": kind.value, "notes": rules[code].sentence}
+def _meta(code: str, severity: Severity, kind: Kind) -> dict[str, str]:
+    return {"rule_id": code, "severity": severity.value, "kind": kind.value}

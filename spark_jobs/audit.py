@@ -29,6 +29,7 @@ from quality.checkpoint import run_checkpoint
 from quality.findings import Finding, finding, rule_ids
 from quality.metrics import read_metrics
 from quality.records import Origin, records_table
+from quality.results import audit_results
 from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.arguments import parse
@@ -49,7 +50,7 @@ PUBLISH, QUARANTINE = "publish", "quarantine"
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A drive's account: `frames` (schema FRAMES), its records, the Parquet files with its gold
-    scenes, and the reports of all scenes that were built (None: the drive was refused before)."""
+    scenes, and what was built (None: the drive was refused before)."""
 
     verdict: str
     frames: pa.Table
@@ -57,7 +58,7 @@ class Outcome:
     gold_files: tuple[str, ...]
     scenes: int
     residuals: Mapping[str, Residuals | None]
-    reports: Sequence[Mapping[str, Any]] | None = None
+    built: Built | None = None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
     with traced("audit", settings, drive_input, {}) as run:
         document = audit_drive(settings, area, drive_input)
-        run.reads_raw(document["bytes"], document["findings"])
+        run.reads_raw(document["bytes"], document["results"])
         run.wrote("warehouse/gold/frames/data", document["frames"])
     arguments.report({"verdict": document["verdict"], "accounts": document["accounts"], "scenes": document["scenes"]})
     return 0
@@ -80,12 +81,10 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     findings = [Finding.from_dict(document) for document in inspection["findings"]]
     outcome = _outcome(settings, area, drive_input, index, inspection, findings)
     entries = accounts(outcome.frames, _read(inspection))
-    imbalances = _imbalances(entries, outcome)
+    imbalances, built = _imbalances(entries, outcome), outcome.built
     rig, manifest = _documents(settings, area, drive_input)
     rules = rules_of(rig)
-    tables = metric_tables(
-        rig, manifest, inspection, (read_metrics(area.read_table(METRICS)), entries, outcome.residuals), outcome.reports
-    )
+    tables = metric_tables(rig, manifest, inspection, (read_metrics(area.read_table(METRICS)), entries, outcome.residuals), built)
     checkpoint = run_checkpoint(tables, rules)
     found = problems_of(checkpoint, tables, rules)
     problems = [*imbalances, *(one for one in found if one.severity is Severity.ERROR)]
@@ -101,6 +100,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "verdict": outcome.verdict,
         "accounts": [_account(entry) for entry in entries],
         "findings": [found.to_dict() for found in findings],
+        "results": [result.to_dict() for result in audit_results(findings, _judged(built), rules)],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
         "validations": keep_validations(area.store, settings, drive_input, checkpoint),
@@ -136,7 +136,7 @@ def _outcome(
     records += built_records(origin, inspection, built, context.rig.reference, frames)
     gold_files = tuple(entry["uri"] for entry in built.gold_files)
     scenes = sum(entry["scenes"] for entry in built.gold_files)
-    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig), built.scenes)
+    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig), built)
 
 
 def _residuals(built: Built, rig: Rig) -> dict[str, Residuals | None]:
@@ -205,6 +205,13 @@ def _warnings(inspection: Mapping[str, Any], findings: Sequence[Finding]) -> lis
     of_objects = [one for many in inspection["object_findings"].values() for one in many]
     flags = {one["rule_id"] for one in of_objects if one["severity"] == Severity.WARNING.value}
     return sorted(flags | set(rule_ids(findings, Severity.WARNING)))
+
+
+def _judged(built: Built | None) -> list[list[Finding]] | None:
+    """Findings of each scene, and of each frame that is in none because of them."""
+    if built is None:
+        return None
+    return [[Finding.from_dict(one) for one in report["findings"]] for report in (*built.scenes, *built.bad_frames)]
 
 
 def _account(entry: SensorAccount) -> dict[str, Any]:

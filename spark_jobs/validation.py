@@ -26,6 +26,7 @@ from quality.rulebook import DEFAULT_RULES, RuleBook
 from quality.scene_table import WHOLE, scene_table
 from quality.suites import Suite, drive_suite, object_suite, scene_suite
 from sensors.rig import Rig
+from spark_jobs.fates import Built
 from spark_jobs.inspect import sensor_of
 
 RESULTS = "warehouse/quality/validations"
@@ -43,7 +44,7 @@ def metric_tables(
     manifest: Manifest | None,
     inspection: Mapping[str, Any],
     sensors: tuple[Sequence[SensorMetrics], Sequence[SensorAccount], Mapping[str, Residuals | None]],
-    scenes: Sequence[Mapping[str, Any]] | None,
+    built: Built | None,
 ) -> Tables:
     """The tables to validate, each with its suite: of sensors, objects and, where scenes were built, of scenes."""
     rules = rules_of(rig)
@@ -56,8 +57,8 @@ def metric_tables(
         (drive_suite(rules), audit_table(metrics, accounts, residuals, bounds)),
         (object_suite(rules, compared=manifest is not None), object_table(facts, inspection["faulty_keys"])),
     ]
-    if rig is not None and scenes is not None:
-        tables.append((scene_suite(rules, rig.policy), scene_table(scenes, rig)))
+    if rig is not None and built is not None:
+        tables.append((scene_suite(rules, rig.policy), scene_table(built.scenes, rig)))
     return tables
 
 
