@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -82,6 +83,50 @@ def test_what_was_read_is_counted_by_the_scans_and_not_by_the_index(landed: Land
         audit_drive(SETTINGS, landed.area, built)
 
 
+def test_results_are_kept_beside_the_data_under_a_name_of_their_own(landed: Landed, built: DriveInput) -> None:
+    first, second = (audit_drive(SETTINGS, landed.area, built) for _ in range(2))
+    assert first["validations"] != second["validations"], "only the one that a snapshot names counts"
+    assert first["validations"].startswith(f"s3://lake/warehouse/quality/validations/{DRIVE}/{built.revision[:16]}-")
+    one, other = (json.loads(landed.s3.body(audit["validations"])) for audit in (first, second))
+    assert one == other, "equal tables have equal results, free of clock and chance"
+    assert (one["drive"], one["revision"], one["success"]) == (str(DRIVE), built.revision, True)
+    assert {name: found["success"] for name, found in one["suites"].items()} == {"drive": True, "objects": True, "scenes": True}
+    assert {name: found["statistics"]["evaluated_expectations"] for name, found in one["validations"].items()} == {
+        name: found["evaluated"] for name, found in one["suites"].items()
+    }
+
+
+def test_scenes_that_lack_a_required_sensor_flag_the_drive_or_hold_it_back(landed: Landed) -> None:
+    landed.land("cam2", "camera", [(STAMPS[0], image(STAMPS[0])), (STAMPS[3], image(STAMPS[3]))])
+    sensors = (sensor("top", "lidar", required=True), sensor("cam2", "camera", required=True), sensor("cam", "camera"))
+    for rules, verdict in (({}, "publish"), ({"CMP006": {"severity": "error"}}, "quarantine")):
+        drive_input = landed.finish(rig_document(*sensors, rules=rules, publish_incomplete=True), STAMPS[-1])
+        assert serial_jobs.inspect(landed, drive_input)["verdict"] == "build"
+        serial_jobs.build(landed, drive_input)
+        audit = audit_drive(SETTINGS, landed.area, drive_input)
+        (found,) = [one for one in audit["findings"] if one["rule_id"] == "CMP006"]
+        assert (found["measured"], found["threshold"]) == (0.5, 0.9)
+        assert (audit["verdict"], "CMP006" in audit["warnings"]) == (verdict, verdict == "publish")
+
+
+def test_a_scene_that_was_split_wrongly_holds_the_drive_back(landed: Landed) -> None:
+    sensors = (sensor("top", "lidar", required=True), sensor("cam", "camera", required=True))
+    drive_input = landed.finish(rig_document(*sensors), STAMPS[-1])
+    serial_jobs.inspect(landed, drive_input)
+    assert serial_jobs.build(landed, drive_input)["quarantined"] == 1
+    (name,) = landed.area.read_json("built.json")["windows"]
+    window = landed.area.read_json(name)
+    (split,) = [scene for scene in window["scenes"] if scene["quarantined"]]
+    split["quarantined"] = False
+    window["gold"]["scenes"] += 1
+    landed.area.write_json(name, window)
+    audit = audit_drive(SETTINGS, landed.area, drive_input)
+    assert audit["verdict"] == "quarantine"
+    (found,) = [one for one in audit["findings"] if one["rule_id"] == "ACC002"]
+    assert (found["measured"], found["severity"]) == (2, "error")
+    assert f"{split['scene_id']} (ACC002, SYN001)" in found["message"]
+
+
 def test_a_drive_that_the_gate_refused_is_quarantined_with_all_its_frames(landed: Landed) -> None:
     drive_input = landed.finish(RIG | {"rig_id": "rig-2"}, STAMPS[-1])
     assert serial_jobs.inspect(landed, drive_input)["verdict"] == "quarantine"
@@ -143,6 +188,7 @@ def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput,
     assert second == first | {"already": True}
     batch = batches[0]
     assert (batch.drive, batch.revision, batch.generation, batch.files) == (DRIVE, built.revision, 3, audit["files"])
+    assert batch.properties["scenelake.validations"] == audit["validations"]
 
     def superseded(*_: object) -> Publication:
         raise SupersededError("generation 4 has been published")
