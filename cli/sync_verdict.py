@@ -13,7 +13,7 @@ from quality.catalogue import Outcome, Severity
 from quality.drive_rules import judge
 from quality.measured import measured
 from quality.measures import MEASURES
-from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.rulebook import RuleBook, rules_of
 from sensors.clock import ClockReport
 from sensors.clock_survey import ClockSurvey, SensorClock
 from sensors.rig import NS_PER_S, Modality, Rig
@@ -81,7 +81,7 @@ def findings_of(
 ) -> tuple[Finding, ...]:
     """Every rule on clocks and matches that a sensor does not pass; errors first, then by rule, the worst before the others."""
     found: list[Finding] = []
-    home, rules = clocks.sensors[reference].report, DEFAULT_RULES if rig is None else RuleBook.of(rig.policy)
+    home, rules = clocks.sensors[reference].report, rules_of(rig)
     for stream in streams:
         found += _of_clock(stream, clocks.sensors[stream.sensor], reference, rig, rules)
         fact = facts.get(stream.sensor)

@@ -11,7 +11,7 @@ from quality.errors import MetricsError
 from quality.findings import Finding, finding
 from quality.measures import MEASURES, Bounds, Measure
 from quality.metrics import SensorMetrics
-from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.rig import Rig
 
 Verdict = Literal["build", "quarantine"]
@@ -43,7 +43,7 @@ def evaluate_drive(
     found = list(object_findings)
     if manifest is None:
         found.append(finding("CMP002", f"manifest: {manifest_problem}", measured=0))
-    rules = DEFAULT_RULES if rig is None else RuleBook.of(rig.policy)
+    rules = rules_of(rig)
     found += _calibration(rig, manifest, metrics, rig_problem, rules)
     bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
     for entry in with_silent(rig, metrics):

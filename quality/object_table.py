@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake.documents import ManifestObject
 from quality.object_rules import ObjectFacts, differences
 
 
@@ -61,7 +62,7 @@ def object_table(facts: Iterable[ObjectFacts], quarantined: Collection[str]) -> 
 
 
 def object_facts(
-    reports: Iterable[Mapping[str, Any]], expected: Mapping[str, Any], absent: Iterable[tuple[str, str | None]]
+    reports: Iterable[Mapping[str, Any]], expected: Mapping[str, ManifestObject], absent: Iterable[tuple[str, str | None]]
 ) -> tuple[ObjectFacts, ...]:
     """What is known of each object of a drive, sorted by key.
 

@@ -79,11 +79,11 @@ def audit_results(
     """Of the rules that the audit judges, and of those on scenes and frames.
 
     Args:
-        findings: On the drive.
+        findings: Of the audit, on the drive.
         judged: What was found in each scene, and in each frame that is in none because of it; None if nothing was built.
         rules: As they hold for the drive.
     """
-    failed = [_failed(found) for found in findings if found.rule_id in _OF_AUDIT]
+    failed = [_failed(found) for found in findings]
     if judged is None:
         return (*failed, *_passed_of(("ACC001",), failed, rules))
     # A rule may speak twice of one sensor in a scene, of two frames; the scene counts once.

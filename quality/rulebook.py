@@ -10,6 +10,7 @@ from quality.catalogue import RULES, Outcome, Rule, Severity, rule
 from quality.errors import OverrideError, UnknownRuleError
 from quality.findings import Finding, finding
 from sensors.policy import Policy, RuleOverride
+from sensors.rig import Rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,8 @@ def _range(entry: Rule) -> str:
 
 
 DEFAULT_RULES = RuleBook.of(Policy())
+
+
+def rules_of(rig: Rig | None) -> RuleBook:
+    """The rules as a rig sets them; those of the catalogue where there is no valid rig."""
+    return DEFAULT_RULES if rig is None else RuleBook.of(rig.policy)

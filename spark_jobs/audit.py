@@ -30,6 +30,7 @@ from quality.findings import Finding, finding, rule_ids
 from quality.metrics import read_metrics
 from quality.records import Origin, records_table
 from quality.results import audit_results
+from quality.rulebook import rules_of
 from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.arguments import parse
@@ -41,7 +42,7 @@ from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined
 from spark_jobs.plan import plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.records import Record, built_records, object_records, whole_drive_record
-from spark_jobs.validation import keep_validations, metric_tables, problems_of, rules_of
+from spark_jobs.validation import keep_validations, metric_tables, problems_of
 from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 
 PUBLISH, QUARANTINE = "publish", "quarantine"
@@ -86,8 +87,8 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     rules = rules_of(rig)
     tables = metric_tables(rig, manifest, inspection, (read_metrics(area.read_table(METRICS)), entries, outcome.residuals), built)
     checkpoint = run_checkpoint(tables, rules)
-    found = problems_of(checkpoint, tables, rules)
-    problems = [*imbalances, *(one for one in found if one.severity is Severity.ERROR)]
+    found = [*imbalances, *problems_of(checkpoint, tables, rules)]
+    problems = [one for one in found if one.severity is Severity.ERROR]
     findings += [one for one in found if one.severity is Severity.WARNING]
     if problems and outcome.verdict == PUBLISH:
         findings = [*findings, *problems]
@@ -100,7 +101,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "verdict": outcome.verdict,
         "accounts": [_account(entry) for entry in entries],
         "findings": [found.to_dict() for found in findings],
-        "results": [result.to_dict() for result in audit_results(findings, _judged(built), rules)],
+        "results": [result.to_dict() for result in audit_results(found, _judged(built), rules)],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
         "validations": keep_validations(area.store, settings, drive_input, checkpoint),

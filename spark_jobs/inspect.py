@@ -29,7 +29,7 @@ from quality.metrics import metrics_table
 from quality.object_rules import evaluate_object
 from quality.object_table import object_facts
 from quality.results import drive_results, object_results
-from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.errors import RigError
 from spark_jobs.arguments import parse
 from spark_jobs.documents import read_calibration, read_input, read_manifest
@@ -77,7 +77,7 @@ def inspect_drive(
     tables = [area.read_table(f"index/{report['number']:05d}.parquet") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
-    rules = DEFAULT_RULES if rig is None else RuleBook.of(rig.policy)
+    rules = rules_of(rig)
     object_findings = judge_objects(reports, manifest, absent, rules)
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
     _write_poses(area, [report for report in sound if rig is not None and report["sensor"] == pose_sensor(rig)])

@@ -22,7 +22,7 @@ from quality.findings import Finding
 from quality.measures import Bounds
 from quality.metrics import SensorMetrics
 from quality.object_table import object_facts, object_table
-from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.rulebook import RuleBook, rules_of
 from quality.scene_table import WHOLE, scene_table
 from quality.suites import Suite, drive_suite, object_suite, scene_suite
 from sensors.rig import Rig
@@ -32,11 +32,6 @@ from spark_jobs.inspect import sensor_of
 RESULTS = "warehouse/quality/validations"
 MAX_ROWS_TOLD = 3
 Tables = list[tuple[Suite, pa.Table]]
-
-
-def rules_of(rig: Rig | None) -> RuleBook:
-    """The rules as the rig sets them; without a valid rig, the catalogue's."""
-    return DEFAULT_RULES if rig is None else RuleBook.of(rig.policy)
 
 
 def metric_tables(
