@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from cli.accounting import Frames, Line, Nanoseconds, account
 from lake.errors import LandingError
 from lake.landing import DriveId
-from lake.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE
+from lake.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
 from lake.scene_key import SceneKey
 from lake.scene_reader import SceneReader
 
@@ -40,6 +40,7 @@ class Snapshot:
     generation: int | None
     added_scenes: int
     total_scenes: int
+    validations: str | None = None  # where the results of its audit lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ def _snapshot(entry: Any) -> Snapshot:
         generation=None if generation is None else int(generation),
         added_scenes=int(properties.get("added-records", 0)),
         total_scenes=int(properties.get("total-records", 0)),
+        validations=properties.get(VALIDATIONS),
     )
 
 

@@ -13,6 +13,7 @@ from quality.catalogue import Outcome, Severity
 from quality.drive_rules import judge
 from quality.measured import measured
 from quality.measures import MEASURES
+from quality.rulebook import RuleBook, rules_of
 from sensors.clock import ClockReport
 from sensors.clock_survey import ClockSurvey, SensorClock
 from sensors.rig import NS_PER_S, Modality, Rig
@@ -80,16 +81,16 @@ def findings_of(
 ) -> tuple[Finding, ...]:
     """Every rule on clocks and matches that a sensor does not pass; errors first, then by rule, the worst before the others."""
     found: list[Finding] = []
-    home = clocks.sensors[reference].report
+    home, rules = clocks.sensors[reference].report, rules_of(rig)
     for stream in streams:
-        found += _of_clock(stream, clocks.sensors[stream.sensor], reference, rig)
+        found += _of_clock(stream, clocks.sensors[stream.sensor], reference, rig, rules)
         fact = facts.get(stream.sensor)
         if fact is None:
             clock = clocks.sensors[stream.sensor]
             if clock.domain == 0 and _apart(clock.report, home):  # clocks of two domains overlap by chance alone
                 found.append(_no_overlap(stream.sensor, reference, Severity.WARNING))
         elif stream.sensor != reference:
-            found += _of_matches(stream.sensor, fact, reference)
+            found += _of_matches(stream.sensor, fact, reference, rules)
     return tuple(sorted(found, key=lambda one: (not one.error, one.rule_id, -one.measured, one.sensor)))
 
 
@@ -144,7 +145,7 @@ def answer(findings: Sequence[Finding], reference: str, anchors: int, facts: Map
     )
 
 
-def _of_clock(stream: Stream, clock: SensorClock, reference: str, rig: Rig | None) -> list[Finding]:
+def _of_clock(stream: Stream, clock: SensorClock, reference: str, rig: Rig | None, rules: RuleBook) -> list[Finding]:
     in_rig = rig is not None and stream.sensor in rig
     # Rules on clocks do not look at the kind of the sensor, but metrics have one.
     metrics = measured(stream.sensor, (stream.modality or Modality.CAMERA).value, clock, rig)
@@ -156,13 +157,13 @@ def _of_clock(stream: Stream, clock: SensorClock, reference: str, rig: Rig | Non
     found = []
     for measure in MEASURES:
         if measure.code.startswith("CLK") and measure.code != _WITHOUT_BOUNDS and (in_rig or measure.code != _NEEDS_RATE):
-            problem = judge(measure, metrics, None)
+            problem = judge(measure, metrics, None, rules)
             if problem is not None and (in_rig or problem.outcome is Outcome.FAILED):
                 found.append(Finding(problem.rule_id, stream.sensor, problem.severity, problem.measured or 0.0, problem.message))
     return found
 
 
-def _of_matches(sensor: str, fact: MatchFacts, reference: str) -> list[Finding]:
+def _of_matches(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) -> list[Finding]:
     anchors = fact.matched + fact.missing
     if not fact.overlaps:
         return [_no_overlap(sensor, reference, Severity.ERROR if fact.required else Severity.WARNING)]
@@ -184,7 +185,7 @@ def _of_matches(sensor: str, fact: MatchFacts, reference: str) -> list[Finding]:
             Finding(
                 "SYN002",
                 sensor,
-                Severity.WARNING,
+                rules.severity("SYN002"),
                 fact.residuals.p95_ns,
                 f"{sensor}: residuals reach {console.ms(fact.residuals.p95_ns)} ms (p95), more than "
                 f"{console.ms(fact.warn_residual_ns)} ms",

@@ -163,7 +163,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _problems(document: Any, kind: str) -> Iterator[str]:
     for problem in _Validator(_schema(kind)).iter_errors(document):
-        yield f"{problem.json_path}: {problem.message[:200]}"
+        allowed = problem.schema.get("description", "") if isinstance(problem.schema, Mapping) else ""
+        yield f"{problem.json_path}: {problem.message[:200]}" + (f" (allowed: {allowed})" if allowed else "")
 
 
 def _is_integer(_: object, value: object) -> bool:
@@ -186,6 +187,8 @@ _Validator: type[jsonschema.protocols.Validator] = jsonschema.validators.extend(
 @cache
 def _schema(kind: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(files("lake").joinpath("schemas", f"{kind}.json").read_bytes())
+    if kind == "calibration":  # which refers to it by its `$id`
+        document["$defs"]["rules"] = _schema("rules")
     return document
 
 

@@ -1,8 +1,9 @@
-"""Runs the audit suite over a drive's metric table with Great Expectations: in memory, no telemetry, no files, no network."""
+"""Validates a drive's metric tables with Great Expectations: in memory, no telemetry, no files, no network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,59 +11,82 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lake.tables import check_schema
-from quality.audit import AUDIT
 from quality.catalogue import Outcome, Severity
-from quality.expectations import SUITE_NAME, Kind, build_suite
-from quality.gx import load
+from quality.expectations import Kind, build_suite
+from quality.gx import ephemeral_context, load
+from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.suites import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WHOLE_DRIVE = "*"  # in place of a sensor, where an expectation speaks of the table or could not be evaluated at all
+WHOLE_TABLE = "*"  # in place of a row, where an expectation speaks of the table or could not be evaluated at all
+MAX_ROWS_NAMED = 20  # in a document, of those that fail one expectation; all are counted
+Codes = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """What one suite found.
+
+    `success`: no error rule failed or was unknown. `evaluated` counts the expectations. `failed` and `flagged` give the
+    sorted ids of the error and warning rules that did not pass, by row (`*`: the whole table). `document` is the result as
+    JSON, and `validation` that of Great Expectations itself, from which Data Docs are made; both are free of clock values
+    and random ids: equal tables have equal documents.
+    """
+
+    name: str
+    success: bool
+    evaluated: int
+    failed: Codes
+    flagged: Codes
+    document: dict[str, Any]
+    validation: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointResult:
-    """What the checkpoint found.
+    """What the checkpoint found, by the name of the suite."""
 
-    `success`: no error rule failed or was unknown. `evaluated` counts the expectations. `failed` and `flagged` give the sorted
-    ids of the error and warning rules that did not pass, for each sensor (`*`: the whole drive). `document` is the whole
-    result as JSON, free of clock values and random ids: equal tables have equal documents.
-    """
+    suites: Mapping[str, SuiteResult]
 
-    success: bool
-    evaluated: int
-    failed: Mapping[str, tuple[str, ...]]
-    flagged: Mapping[str, tuple[str, ...]]
-    document: dict[str, Any]
+    @property
+    def success(self) -> bool:
+        """Whether every suite succeeded; without any, nothing did."""
+        return bool(self.suites) and all(suite.success for suite in self.suites.values())
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The results as JSON."""
+        return {"success": self.success, "suites": {name: suite.document for name, suite in self.suites.items()}}
+
+    @property
+    def validations(self) -> dict[str, Any]:
+        """The results as Great Expectations tells them, by suite; `quality.data_docs` reads it."""
+        return {name: suite.validation for name, suite in self.suites.items()}
 
 
-def run_checkpoint(table: pa.Table) -> CheckpointResult:
-    """Validate rows of `quality.audit.AUDIT`. The first call in a process takes seconds: it imports Great Expectations.
+def run_checkpoint(tables: Sequence[tuple[Suite, pa.Table]], rules: RuleBook = DEFAULT_RULES) -> CheckpointResult:
+    """Validate each table by its suite, with the limits of the drive's `rules`.
+
+    The first call in a process takes seconds: it imports Great Expectations.
 
     Raises:
-        TableError: The table does not have the schema `AUDIT`.
+        TableError: A table does not have the schema of its suite.
     """
-    check_schema(table.schema, AUDIT, "audit table")
-    gx = load()
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    asset = context.data_sources.add_pandas("drive_metrics").add_dataframe_asset("sensors")
-    suite = context.suites.add(build_suite())
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(name=SUITE_NAME, data=asset.add_batch_definition_whole_dataframe("drive"), suite=suite)
-    )
-    checkpoint = context.checkpoints.add(
-        gx.Checkpoint(
-            name=SUITE_NAME,
-            validation_definitions=[definition],
-            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["sensor"]},
+    for suite, table in tables:
+        check_schema(table.schema, suite.schema, f"metric table of {suite.name}")
+    gx, context = load(), ephemeral_context()
+    source, found = context.data_sources.add_pandas("metrics"), {}
+    for suite, table in tables:
+        batch = source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("drive")
+        definition = gx.ValidationDefinition(name=suite.name, data=batch, suite=context.suites.add(build_suite(suite, rules)))
+        outcome = context.validation_definitions.add(definition).run(
+            batch_parameters={"dataframe": _dataframe(table)},
+            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [suite.subject]},
         )
-    )
-    outcome = checkpoint.run(batch_parameters={"dataframe": _dataframe(table)})
-    return _result([entry for run in outcome.run_results.values() for entry in run.results])
+        found[suite.name] = _result(suite, outcome)
+    return CheckpointResult(MappingProxyType(found))
 
 
 def _dataframe(table: pa.Table) -> pd.DataFrame:
@@ -73,46 +97,65 @@ def _dataframe(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _result(results: Iterable[Any]) -> CheckpointResult:
-    entries = sorted(
-        (_entry(result) for result in results),
-        key=lambda entry: (entry["rule_id"], entry["severity"], entry["kind"], str(entry["column"])),
-    )
-    broken = [entry for entry in entries if not entry["success"]]
-    failed = _by_sensor(entry for entry in broken if entry["severity"] == Severity.ERROR.value)
-    flagged = _by_sensor(entry for entry in broken if entry["severity"] == Severity.WARNING.value)
+def _result(suite: Suite, outcome: Any) -> SuiteResult:
+    told = [_entry(result, suite.subject) for result in outcome.results]
+    told.sort(key=lambda pair: tuple(str(pair[0][name]) for name in ("rule_id", "severity", "kind", "column")))
+    entries = [entry for entry, _ in told]
+    failed = _by_row(told, Severity.ERROR)
+    flagged = _by_row(told, Severity.WARNING)
     success = bool(entries) and not failed
-    document = {
-        "suite": SUITE_NAME,
-        "success": success,
-        "evaluated": len(entries),
-        "failed": {sensor: list(codes) for sensor, codes in failed.items()},
-        "flagged": {sensor: list(codes) for sensor, codes in flagged.items()},
-        "expectations": entries,
-    }
-    return CheckpointResult(success, len(entries), failed, flagged, document)
+    document = {"success": success, "evaluated": len(entries), "expectations": entries}
+    return SuiteResult(suite.name, success, len(entries), failed, flagged, document, _validation(outcome))
 
 
-def _entry(result: Any) -> dict[str, Any]:
+def _entry(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
+    """The expectation's result in our words, and the rows that do not meet it."""
     config = result.expectation_config
     success = bool(result.success)  # may be a numpy bool
-    sensors = sorted({str(row["sensor"]) for row in result.result.get("unexpected_index_list") or ()})
-    raised = not result.result
-    known = config.meta["kind"] == Kind.BOUND.value and not raised
-    return {
+    rows = sorted({str(row[subject]) for row in result.result.get("unexpected_index_list") or ()})
+    evaluated = bool(result.result) and result.result.get("observed_value", 0) is not None
+    known = config.meta["kind"] == Kind.BOUND.value and evaluated
+    failing = [] if success else rows or [WHOLE_TABLE]
+    entry = {
         **config.meta,
         "expectation": config.type,
         "column": config.kwargs.get("column"),
         "limits": {name: config.kwargs[name] for name in ("min_value", "max_value") if config.kwargs.get(name) is not None},
         "success": success,
         "outcome": Outcome.PASSED.value if success else (Outcome.FAILED if known else Outcome.UNKNOWN).value,
-        "sensors": [] if success else sensors or [WHOLE_DRIVE],
+        "rows": failing[:MAX_ROWS_NAMED],
+        "failing": len(failing),
     }
+    return entry, failing
 
 
-def _by_sensor(entries: Iterable[dict[str, Any]]) -> Mapping[str, tuple[str, ...]]:
+def _by_row(told: Iterable[tuple[dict[str, Any], list[str]]], severity: Severity) -> Codes:
     codes: dict[str, set[str]] = {}
-    for entry in entries:
-        for sensor in entry["sensors"]:
-            codes.setdefault(sensor, set()).add(entry["rule_id"])
-    return MappingProxyType({sensor: tuple(sorted(found)) for sensor, found in sorted(codes.items())})
+    for entry, failing in told:
+        for row in failing if entry["severity"] == severity.value else ():
+            codes.setdefault(row, set()).add(entry["rule_id"])
+    return MappingProxyType({row: tuple(sorted(found)) for row, found in sorted(codes.items())})
+
+
+def _validation(outcome: Any) -> dict[str, Any]:
+    document: dict[str, Any] = outcome.to_json_dict()
+    kept = ("great_expectations_version", "active_batch_definition")
+    document["meta"] = {name: document["meta"][name] for name in kept}
+    del document["id"]
+    for result in document["results"]:
+        result["expectation_config"].pop("id", None)
+        result["result"].pop("unexpected_index_query", None)
+        for name in ("unexpected_list", "unexpected_index_list"):  # as long as the table
+            if result["result"].get(name) is not None:
+                result["result"][name] = result["result"][name][:MAX_ROWS_NAMED]
+    kept_finite: dict[str, Any] = _finite(document)
+    return kept_finite
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: what is not finite becomes its name."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,6 +11,7 @@ from quality.errors import MetricsError
 from quality.findings import Finding, finding
 from quality.measures import MEASURES, Bounds, Measure
 from quality.metrics import SensorMetrics
+from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.rig import Rig
 
 Verdict = Literal["build", "quarantine"]
@@ -42,10 +43,11 @@ def evaluate_drive(
     found = list(object_findings)
     if manifest is None:
         found.append(finding("CMP002", f"manifest: {manifest_problem}", measured=0))
-    found += _calibration(rig, manifest, metrics, rig_problem)
+    rules = rules_of(rig)
+    found += _calibration(rig, manifest, metrics, rig_problem, rules)
     bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
     for entry in with_silent(rig, metrics):
-        found += [problem for measure in MEASURES if (problem := judge(measure, entry, bounds)) is not None]
+        found += [problem for measure in MEASURES if (problem := judge(measure, entry, bounds, rules)) is not None]
     return tuple(sorted(found))
 
 
@@ -64,11 +66,11 @@ def with_silent(rig: Rig | None, metrics: Sequence[SensorMetrics]) -> tuple[Sens
     return tuple(sorted([*metrics, *silent], key=lambda entry: entry.sensor))
 
 
-def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None) -> Finding | None:
+def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules: RuleBook = DEFAULT_RULES) -> Finding | None:
     """One sensor under one rule; None if it passed or the rule does not apply to it."""
     if not measure.applies(metrics):
         return None
-    entry, measured = rule(measure.code), measure.value(metrics, bounds)
+    entry, measured = rules[measure.code], measure.value(metrics, bounds)
     outcome = entry.judge(measured)
     if outcome is Outcome.PASSED:
         return None
@@ -76,10 +78,13 @@ def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None) -> Fi
         message = f"{metrics.sensor}: {entry.name} could not be evaluated: {entry.unknown or 'no value was measured'}"
     else:
         message = measure.says.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
-    return finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=measure.scope.severity(metrics))
+    usual = measure.scope.severity(metrics)
+    return rules.finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=usual)
 
 
-def _calibration(rig: Rig | None, manifest: Manifest | None, metrics: Sequence[SensorMetrics], problem: str) -> list[Finding]:
+def _calibration(
+    rig: Rig | None, manifest: Manifest | None, metrics: Sequence[SensorMetrics], problem: str, rules: RuleBook
+) -> list[Finding]:
     if rig is None:
         unknown = "the calibration is missing or invalid, so whether the rig holds this sensor is not known"
         return [
@@ -96,7 +101,7 @@ def _calibration(rig: Rig | None, manifest: Manifest | None, metrics: Sequence[S
     for entry in metrics:
         if entry.sensor not in rig:
             message = f"{entry.sensor} has frames, but rig {rig.rig_id} does not know it"
-            found.append(finding("CAL002", message, sensor=entry.sensor, measured=1))
+            found.append(rules.finding("CAL002", message, sensor=entry.sensor, measured=1))
         elif rig[entry.sensor].modality != entry.modality:
             message = f"{entry.sensor} is a {rig[entry.sensor].modality} in the calibration, but recorded as {entry.modality}"
             found.append(finding("CAL001", message, sensor=entry.sensor, measured=1))

@@ -2,6 +2,7 @@
 
 QualityError
 ├── UnknownRuleError   a code that the catalogue does not hold
+├── OverrideError      a rig that changes a rule in a way that the catalogue does not allow
 ├── FindingError       a finding or record that contradicts itself
 └── MetricsError       a metric that cannot be: a negative count, a share above 1, a sensor twice
 """
@@ -13,6 +14,10 @@ class QualityError(Exception):
 
 class UnknownRuleError(QualityError):
     """A code that the catalogue does not hold."""
+
+
+class OverrideError(QualityError):
+    """A rig that changes a rule in a way that the catalogue does not allow."""
 
 
 class FindingError(QualityError):

@@ -1,8 +1,7 @@
-"""The Great Expectations suite of the audit table, compiled from the catalogue's drive rules.
+"""Great Expectations suites from our own: each check becomes a bound on its column.
 
-Each rule becomes a bound on the column that its measure fills, and a demand that the column is filled: Great Expectations
-ignores nulls in a bound, and here an unknown value must not pass. The function that builds the suite imports Great
-Expectations itself, because the import takes seconds.
+A bound on each value comes with a demand that the column is filled: Great Expectations ignores nulls in a bound, and here
+an unknown value must not pass. The function that builds a suite imports Great Expectations itself: the import takes seconds.
 """
 
 from __future__ import annotations
@@ -10,22 +9,18 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from quality.audit import CRITICAL, MATCHED, TOLERANCES, UNACCOUNTED
-from quality.catalogue import Bound, Severity, rule
+from quality.catalogue import Bound, Severity
 from quality.gx import load
-from quality.measures import MEASURES, Measure, Scope
+from quality.rulebook import RuleBook
+from quality.suites import Check, Statistic, Suite
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
     from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.expectations.row_conditions import Condition
-
-SUITE_NAME = "drive"
-_SCOPE_COLUMN = {Scope.REFERENCE: "reference", Scope.REQUIRED: CRITICAL}
 
 
 class Kind(StrEnum):
@@ -35,67 +30,47 @@ class Kind(StrEnum):
     KNOWN = "known"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One rule at one severity: the column it judges, and the boolean columns that must have these values in a row."""
+def build_suite(suite: Suite, rules: RuleBook) -> ExpectationSuite:
+    """The suite with the limits of a drive's `rules`; each expectation's `meta` names `rule_id`, `severity` and `kind`.
 
-    code: str
-    column: str
-    severity: Severity
-    where: tuple[tuple[str, bool], ...]
-    with_frames_only: bool
-
-
-def checks() -> tuple[Check, ...]:
-    """Every check of the suite, in the catalogue's order of measures, then the accounting and the residuals."""
-    return (
-        *(check for measure in MEASURES for check in _of_measure(measure)),
-        Check("ACC001", UNACCOUNTED, Severity.ERROR, (), False),
-        Check("SYN004", TOLERANCES, Severity.ERROR, ((MATCHED, True),), False),
-    )
-
-
-def build_suite() -> ExpectationSuite:
-    """The suite; each expectation's `meta` names `rule_id`, `severity` and `kind`.
-
-    Its first expectation, of CMP003, is that the table has a row: a drive without sensors passes nothing.
+    Where an empty table fails a rule, the first expectation is of that rule: a drive without sensors passes nothing.
     """
     load()
     from great_expectations import ExpectationSuite
     from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
 
-    meta = _meta("CMP003", Severity.ERROR, Kind.BOUND)
-    has_rows = ExpectTableRowCountToBeBetween(min_value=1, severity=_gx_severity(Severity.ERROR), meta=meta)
-    return ExpectationSuite(name=SUITE_NAME, expectations=[has_rows, *_expectations()])
+    expectations: list[Any] = []
+    if suite.filled is not None:
+        meta = _meta(suite.filled, Severity.ERROR, Kind.BOUND)
+        expectations.append(ExpectTableRowCountToBeBetween(min_value=1, severity=_gx_severity(Severity.ERROR), meta=meta))
+    expectations += [entry for check in suite.checks for entry in _expectations(check, rules)]
+    return ExpectationSuite(name=suite.name, expectations=expectations)
 
 
-def _of_measure(measure: Measure) -> Iterator[Check]:
-    with_frames_only = not measure.silent
-    if measure.scope is Scope.NOBODY:
-        yield Check(measure.code, measure.column, Severity.WARNING, (), with_frames_only)
-        return
-    column = _SCOPE_COLUMN[measure.scope]
-    yield Check(measure.code, measure.column, Severity.ERROR, ((column, True),), with_frames_only)
-    if not measure.only_scope:
-        yield Check(measure.code, measure.column, Severity.WARNING, ((column, False),), with_frames_only)
-
-
-def _expectations() -> Iterator[Any]:
+def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
+    from great_expectations.expectations.core.expect_column_mean_to_be_between import ExpectColumnMeanToBeBetween
     from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
     from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
 
-    for check in checks():
-        entry, condition, severity = rule(check.code), _condition(check), _gx_severity(check.severity)
-        yield ExpectColumnValuesToBeBetween(
-            column=check.column,
-            min_value=entry.threshold if entry.bound is Bound.AT_LEAST else None,
-            max_value=entry.threshold if entry.bound is Bound.AT_MOST else None,
-            row_condition=condition,
-            severity=severity,
-            meta=_meta(check.code, check.severity, Kind.BOUND),
-        )
+    entry, condition, severity = rules[check.code], _condition(check), _gx_severity(check.severity)
+    limit = entry.threshold if check.limit is None else check.limit
+    bound = ExpectColumnMeanToBeBetween if check.statistic is Statistic.MEAN else ExpectColumnValuesToBeBetween
+    words = (
+        f"{entry.bound.value} {limit:g}" + (f" {entry.unit}" if check.limit is None else "") if limit is not None else "unknown"
+    )
+    yield bound(
+        column=check.column,
+        description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {words}.",
+        min_value=limit if entry.bound is Bound.AT_LEAST else None,
+        max_value=limit if entry.bound is Bound.AT_MOST else None,
+        row_condition=condition,
+        severity=severity,
+        meta=_meta(check.code, check.severity, Kind.BOUND),
+    )
+    if check.statistic is Statistic.EACH:
         yield ExpectColumnValuesToNotBeNull(
             column=check.column,
+            description=f"{check.code} ({check.severity}) {entry.name}: the value is known.",
             row_condition=condition,
             severity=severity,
             meta=_meta(check.code, check.severity, Kind.KNOWN),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from quality.catalogue import Outcome, rule
+from quality.catalogue import Outcome
 from quality.findings import Finding, finding
+from quality.rulebook import DEFAULT_RULES, RuleBook
 from sensors.rig import Modality
 
 _UNDECODABLE = {"image": "DEC005", "points": "DEC006", "message": "DEC007"}
@@ -18,7 +19,9 @@ def undecodable(sensor: str, payload: str, problem: str) -> Finding:
     return finding(_UNDECODABLE[payload], f"{sensor}: the {payload} does not decode: {problem}", sensor=sensor, measured=1)
 
 
-def evaluate_points(sensor: str, modality: Modality, num_points: int, not_finite: int | None) -> tuple[Finding, ...]:
+def evaluate_points(
+    sensor: str, modality: Modality, num_points: int, not_finite: int | None, rules: RuleBook = DEFAULT_RULES
+) -> tuple[Finding, ...]:
     """Judge a point cloud; sorted. A radar may be empty and is not judged by lidar rules.
 
     Points at the origin are not counted: organised clouds fill directions without a return with them, and rightly so.
@@ -28,22 +31,23 @@ def evaluate_points(sensor: str, modality: Modality, num_points: int, not_finite
         modality: Its kind.
         num_points: Points in the frame.
         not_finite: Those that are NaN or infinite; None if not known.
+        rules: As they hold for the drive.
     """
     if modality is not Modality.LIDAR:
         return ()
     found = []
     share = not_finite / num_points if num_points and not_finite is not None else None
-    outcome = rule("LID001").judge(share)
+    outcome = rules.judge("LID001", share)
     if outcome is Outcome.UNKNOWN:
         reason = "the frame has no point" if num_points == 0 else "they were not counted"
-        found.append(finding("LID001", f"{sensor}: share of points that are not finite unknown: {reason}", sensor=sensor))
+        found.append(rules.finding("LID001", f"{sensor}: share of points that are not finite unknown: {reason}", sensor=sensor))
     elif outcome is Outcome.FAILED:
         message = f"{sensor}: {not_finite} of {num_points} points are NaN or infinite ({share:.1%})"
-        found.append(finding("LID001", message, sensor=sensor, measured=share))
-    outcome = rule("LID002").judge(not_finite)
+        found.append(rules.finding("LID001", message, sensor=sensor, measured=share))
+    outcome = rules.judge("LID002", not_finite)
     if outcome is Outcome.UNKNOWN:
-        found.append(finding("LID002", f"{sensor}: points that are not finite were not counted", sensor=sensor))
+        found.append(rules.finding("LID002", f"{sensor}: points that are not finite were not counted", sensor=sensor))
     elif outcome is Outcome.FAILED:
         message = f"{sensor}: {not_finite} of {num_points} points are NaN or infinite"
-        found.append(finding("LID002", message, sensor=sensor, measured=not_finite))
+        found.append(rules.finding("LID002", message, sensor=sensor, measured=not_finite))
     return tuple(sorted(found))

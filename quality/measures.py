@@ -91,6 +91,12 @@ def _gap_periods(metrics: SensorMetrics, _: Bounds | None) -> float | None:
     return metrics.max_gap_ns * metrics.nominal_rate_hz / NS_PER_S
 
 
+def _lost_share(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return max(1 - metrics.measured_rate_hz / metrics.nominal_rate_hz, 0.0) if metrics.gaps else 0.0
+
+
 def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
     if metrics.first_ns is None or metrics.last_ns is None:
         return None
@@ -128,17 +134,19 @@ MEASURES: tuple[Measure, ...] = (
     Measure("CMP003", "frames_present", Scope.REQUIRED, _frames,
             "{sensor} has no frames in this drive", silent=True, only_scope=True),
     Measure("CMP005", "covered_share", Scope.NOBODY, _coverage,
-            "{sensor} covers {measured:.1%} of the drive, less than {threshold:.0%}", silent=True),
+            "{sensor} covers {measured:.1%} of the drive, less than {threshold:.1%}", silent=True),
+    Measure("CMP007", "lost_share", Scope.NOBODY, _lost_share,
+            "{sensor}: {measured:.1%} of its frames are lost in gaps, more than {threshold:.1%}"),
     Measure("CLK001", "steps_back", Scope.REFERENCE, _regressions,
             "{sensor}: {measured:.0f} stamps are earlier than the one before"),
     Measure("CLK002", "repeated_stamps", Scope.NOBODY, _duplicates,
             "{sensor}: {measured:.0f} stamps repeat an earlier one"),
     Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
-            "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.0%}"),
+            "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.1%}"),
     Measure("CLK004", "gap_periods", Scope.NOBODY, _gap_periods,
-            "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:.0f}"),
+            "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
-            "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:.0f} s"),
+            "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:g} s"),
     Measure("CLK006", "unit_powers", Scope.REQUIRED, _unit_powers,
             "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
     Measure("CLK007", "domain_s", Scope.NOBODY, _domain_s,
@@ -146,7 +154,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("CLK008", "times_set", Scope.NOBODY, _times_set,
             "{sensor}: its clock was set {measured:.0f} times during the drive"),
     Measure("CLK009", "proven_drift_ppm", Scope.NOBODY, _proven_drift_ppm,
-            "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:.0f}"),
+            "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:g}"),
     Measure("CLK010", "proven_delay_error_ms", Scope.NOBODY, _proven_delay_error_ms,
-            "{sensor}: its delay is at least {measured:.1f} ms from the declared one, more than {threshold:.0f} ms"),
+            "{sensor}: its delay is at least {measured:.1f} ms from the declared one, more than {threshold:g} ms"),
 )  # fmt: skip

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lake.documents import ManifestObject
+from quality.catalogue import Outcome
 from quality.findings import Finding, finding
+from quality.rulebook import DEFAULT_RULES, RuleBook
 
 MAX_FAULTS_NAMED = 3
 
@@ -37,32 +39,43 @@ def misplaced(key: str, problem: str) -> Finding:
     return finding("KEY001", f"{key}: {problem}", measured=1)
 
 
-def evaluate_object(facts: ObjectFacts) -> tuple[Finding, ...]:
-    """Judge one object; sorted. An absent or empty object has that finding alone: there is nothing else to judge."""
+def evaluate_object(facts: ObjectFacts, rules: RuleBook = DEFAULT_RULES) -> tuple[Finding, ...]:
+    """Judge one object by the drive's `rules`; sorted. An absent or empty object has that finding alone: there is nothing
+    else to judge."""
     if facts.size_bytes is None:
         return (finding("CMP001", f"{facts.key}: named by the manifest, but not in the bucket", sensor=facts.sensor, measured=1),)
     if facts.size_bytes == 0:
         return (finding("DEC003", f"{facts.key}: the object is empty", sensor=facts.sensor, measured=0),)
     found = [*_identity(facts), *_contents(facts)]
-    if not found and facts.expected is not None and facts.frames_read < facts.expected.frame_count:
-        message = f"{facts.key}: {facts.frames_read} frames, the manifest says {facts.expected.frame_count}"
-        absent = facts.expected.frame_count - facts.frames_read
-        found.append(finding("CMP004", message, sensor=facts.sensor, measured=absent))
+    if not found and facts.expected is not None:
+        absent = max(facts.expected.frame_count - facts.frames_read, 0)
+        if rules.judge("CMP004", absent) is not Outcome.PASSED:
+            message = f"{facts.key}: {facts.frames_read} frames, the manifest says {facts.expected.frame_count}"
+            found.append(rules.finding("CMP004", message, sensor=facts.sensor, measured=absent))
     return tuple(sorted(found))
 
 
-def _identity(facts: ObjectFacts) -> list[Finding]:
+def differences(facts: ObjectFacts) -> tuple[str, ...] | None:
+    """How size and checksum differ from the manifest's; None where they cannot be compared."""
     if facts.expected is None or facts.sha256 is None:
+        return None
+    found = []
+    if facts.size_bytes != facts.expected.size_bytes:
+        found.append(f"{facts.size_bytes} bytes, the manifest says {facts.expected.size_bytes}")
+    if facts.sha256 != facts.expected.sha256:
+        found.append(f"SHA-256 {facts.sha256}, the manifest says {facts.expected.sha256}")
+    return tuple(found)
+
+
+def _identity(facts: ObjectFacts) -> list[Finding]:
+    found = differences(facts)
+    found = differences(facts)
+    if found is None:
         problem = "the manifest does not name it" if facts.expected is None else "its bytes could not be read"
         return [finding("DEC001", f"{facts.key}: cannot be compared with the manifest: {problem}", sensor=facts.sensor)]
-    differences = []
-    if facts.size_bytes != facts.expected.size_bytes:
-        differences.append(f"{facts.size_bytes} bytes, the manifest says {facts.expected.size_bytes}")
-    if facts.sha256 != facts.expected.sha256:
-        differences.append(f"SHA-256 {facts.sha256}, the manifest says {facts.expected.sha256}")
-    if not differences:
+    if not found:
         return []
-    return [finding("DEC001", f"{facts.key}: {'; '.join(differences)}", sensor=facts.sensor, measured=len(differences))]
+    return [finding("DEC001", f"{facts.key}: {'; '.join(found)}", sensor=facts.sensor, measured=len(found))]
 
 
 def _contents(facts: ObjectFacts) -> list[Finding]:

@@ -45,11 +45,32 @@ class Bound(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Leeway:
+    """What a rig may change of a rule: the threshold to a value from `low` to `high` (None: not at all), and the severity
+    to one of `severities`, which then holds for every sensor, exceptions included."""
+
+    low: float | None = None
+    high: float | None = None
+    severities: tuple[Severity, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.low is not None or bool(self.severities)
+
+    def allows_threshold(self, threshold: float) -> bool:
+        """Whether a rig may set this threshold; NaN never."""
+        return self.low is not None and self.high is not None and self.low <= threshold <= self.high
+
+
+NO_LEEWAY = Leeway()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One thing that is checked.
 
     `severity` holds unless `exception` says otherwise. `threshold` is None where the rig sets the limit. `unknown` says
-    when the rule cannot be evaluated; empty if it always can.
+    when the rule cannot be evaluated; empty if it always can. `leeway` is what the rig's `policy.rules` may change: nothing
+    where a lenient answer would publish what is broken. `rig_key` names the rig's own key for it, where there is one.
     """
 
     code: str
@@ -62,6 +83,13 @@ class Rule:
     unknown: str
     bound: Bound = Bound.AT_MOST
     exception: str = ""
+    leeway: Leeway = NO_LEEWAY
+    rig_key: str = ""
+
+    @property
+    def policy_key(self) -> str:
+        """The key of a `calibration.json` that overrides the rule; empty if none does."""
+        return f"policy.rules.{self.code}" if self.leeway else self.rig_key
 
     def judge(self, measured: float | None, threshold: float | None = None) -> Outcome:
         """Compare `measured` with `threshold`, or with the rule's own if that is None; equal passes.

@@ -1,4 +1,5 @@
-"""Writes `quality/RULES.md` from the catalogue: `python -m quality.rules_page`, or with `--check` only compares."""
+"""Writes `quality/RULES.md` and `lake/schemas/rules.json` from the catalogue: `python -m quality.rules_page`; with `--check` only
+compares."""
 
 from __future__ import annotations
 
@@ -7,9 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import lake
 from quality.catalogue import RULES, Level, Rule
+from quality.rules_schema import allowed
+from quality.rules_schema import render as render_schema
 
 PAGE = Path(__file__).with_name("RULES.md")
+SCHEMA = Path(lake.__file__).with_name("schemas") / "rules.json"
 
 _HEAD = """\
 # Rules
@@ -18,8 +23,12 @@ Generated from `quality/catalogue.py` by `python -m quality.rules_page`; do not 
 
 An *error* quarantines what its rule looks at (an object or one of its frames, a scene, the whole drive); a *warning* is a flag
 on what is published. A rule that cannot be evaluated is *unknown*: it counts as not passed, at the rule's severity.
+
+What a rig may set stands in its `calibration.json` as `"policy": {"rules": {"CLK009": {"threshold": 50, "severity": "error"}}}`,
+within the range given here; a severity set there holds for every sensor, exceptions included. Anything else there, and any rule
+with "-", makes the calibration invalid (CAL001): those say whether the data is what it claims to be.
 """
-_COLUMNS = ("code", "name", "severity", "passes if", "limit", "unknown if", "exception")
+_COLUMNS = ("code", "name", "severity", "passes if", "limit", "the rig may set", "unknown if", "exception")
 
 
 def render() -> str:
@@ -32,23 +41,26 @@ def render() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page; with `--check`, exit 1 if the file is not current."""
+    """Write both files; with `--check`, exit 1 if one is not current."""
     parser = argparse.ArgumentParser(prog="python -m quality.rules_page", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only; exit 1 if the page is not current")
+    parser.add_argument("--check", action="store_true", help="compare only; exit 1 if a file is not current")
     arguments = parser.parse_args(argv)
-    page = render()
-    if not arguments.check:
-        PAGE.write_text(page, encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
-        return 0
-    print(f"{PAGE} is not current: run python -m quality.rules_page", file=sys.stderr)
-    return 1
+    stale = 0
+    for path, text in ((PAGE, render()), (SCHEMA, render_schema())):
+        if not arguments.check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            print(f"{path} is not current: run python -m quality.rules_page", file=sys.stderr)
+            stale = 1
+    return stale
 
 
 def _row(entry: Rule) -> str:
     limit = "the rig's" if entry.threshold is None else f"{entry.bound.value} {entry.threshold:g} {entry.unit}"
-    cells = (entry.code, entry.name, entry.severity.value, entry.sentence, limit, entry.unknown or "-", entry.exception or "-")
+    own_key = f"`{entry.rig_key}`" if entry.rig_key else ""
+    rig_sets = "; ".join(part for part in (own_key, allowed(entry)) if part)
+    words = (entry.code, entry.name, entry.severity.value, entry.sentence, limit, rig_sets, entry.unknown, entry.exception)
+    cells = [word or "-" for word in words]
     return _line([cell.replace("|", "\\|") for cell in cells])
 
 

@@ -28,6 +28,15 @@ class FrameUse(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleOverride:
+    """What a rig changes of the quality rule `code`: its threshold, in the rule's unit, its severity, or (None) neither."""
+
+    code: str
+    threshold: float | None = None
+    severity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The `policy` of a `calibration.json`.
 
@@ -37,6 +46,7 @@ class Policy:
     `keyframe_hz`: how many scenes a second at most, one in each cell of a half-open grid that begins at 1970-01-01; None
     for a scene at every frame of the reference sensor.
     `motion_compensation`: whether points are moved to the anchor's time, where they have times of their own.
+    `rules`: the quality rules that this rig sets otherwise, by code; which, and how far, the document's schema says.
     """
 
     publish_incomplete: bool = False
@@ -46,6 +56,7 @@ class Policy:
     matcher: Matcher = Matcher.NEAREST
     frame_use: FrameUse = FrameUse.SHARED
     motion_compensation: bool = True
+    rules: tuple[RuleOverride, ...] = ()
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
@@ -59,11 +70,15 @@ class Policy:
             matcher=Matcher(document.get("matcher", default.matcher)),
             frame_use=FrameUse(document.get("frame_use", default.frame_use)),
             motion_compensation=document.get("motion_compensation", default.motion_compensation),
+            rules=tuple(
+                RuleOverride(code, entry.get("threshold"), entry.get("severity"))
+                for code, entry in sorted(document.get("rules", {}).items())
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The `policy` object; `Policy.from_dict` reads it back to an equal policy."""
-        return {
+        document: dict[str, Any] = {
             "publish_incomplete": self.publish_incomplete,
             "pose_required": self.pose_required,
             "pose_bracket_ns": self.pose_bracket_ns,
@@ -72,6 +87,14 @@ class Policy:
             "frame_use": self.frame_use.value,
             "motion_compensation": self.motion_compensation,
         }
+        if self.rules:
+            document["rules"] = {entry.code: _changes(entry) for entry in self.rules}
+        return document
+
+
+def _changes(override: RuleOverride) -> dict[str, float | str]:
+    values = {"threshold": override.threshold, "severity": override.severity}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 DEFAULT_POLICY = Policy()

@@ -11,33 +11,38 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from lake.documents import Manifest
 from lake.drive_input import DriveInput
 from lake.errors import LandingError
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount, accounts, balance
-from quality.audit import Residuals, audit_table
+from quality.audit import Residuals
 from quality.catalogue import Level, Severity, rule
-from quality.checkpoint import WHOLE_DRIVE, CheckpointResult, run_checkpoint
-from quality.findings import Finding, finding
-from quality.measures import Bounds
+from quality.checkpoint import run_checkpoint
+from quality.findings import Finding, finding, rule_ids
 from quality.metrics import read_metrics
 from quality.records import Origin, records_table
+from quality.results import audit_results
+from quality.rulebook import rules_of
+from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.arguments import parse
 from spark_jobs.build_scenes import drive_context
-from spark_jobs.documents import read_input, read_manifest
+from spark_jobs.documents import read_calibration, read_input, read_manifest
 from spark_jobs.entry import run_job
 from spark_jobs.errors import AccountError
 from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
 from spark_jobs.plan import plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.records import Record, built_records, object_records, whole_drive_record
+from spark_jobs.validation import keep_validations, metric_tables, problems_of
 from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 
 PUBLISH, QUARANTINE = "publish", "quarantine"
@@ -45,7 +50,8 @@ PUBLISH, QUARANTINE = "publish", "quarantine"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A drive's account: `frames` (schema FRAMES), its records, and the Parquet files with its gold scenes."""
+    """A drive's account: `frames` (schema FRAMES), its records, the Parquet files with its gold
+    scenes, and what was built (None: the drive was refused before)."""
 
     verdict: str
     frames: pa.Table
@@ -53,6 +59,7 @@ class Outcome:
     gold_files: tuple[str, ...]
     scenes: int
     residuals: Mapping[str, Residuals | None]
+    built: Built | None = None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
     with traced("audit", settings, drive_input, {}) as run:
         document = audit_drive(settings, area, drive_input)
-        run.reads_raw(document["bytes"], document["findings"])
+        run.reads_raw(document["bytes"], document["results"])
         run.wrote("warehouse/gold/frames/data", document["frames"])
     arguments.report({"verdict": document["verdict"], "accounts": document["accounts"], "scenes": document["scenes"]})
     return 0
@@ -75,11 +82,14 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     findings = [Finding.from_dict(document) for document in inspection["findings"]]
     outcome = _outcome(settings, area, drive_input, index, inspection, findings)
     entries = accounts(outcome.frames, _read(inspection))
-    imbalances = _imbalances(entries, outcome)
-    checkpoint = run_checkpoint(
-        audit_table(read_metrics(area.read_table(METRICS)), entries, outcome.residuals, _bounds(settings, area, drive_input))
-    )
-    problems = [*imbalances, *_failed(checkpoint)]
+    imbalances, built = _imbalances(entries, outcome), outcome.built
+    rig, manifest = _documents(settings, area, drive_input)
+    rules = rules_of(rig)
+    tables = metric_tables(rig, manifest, inspection, (read_metrics(area.read_table(METRICS)), entries, outcome.residuals), built)
+    checkpoint = run_checkpoint(tables, rules)
+    found = [*imbalances, *problems_of(checkpoint, tables, rules)]
+    problems = [one for one in found if one.severity is Severity.ERROR]
+    findings += [one for one in found if one.severity is Severity.WARNING]
     if problems and outcome.verdict == PUBLISH:
         findings = [*findings, *problems]
         outcome = _quarantined(settings, area, drive_input, index, inspection, findings)
@@ -91,13 +101,15 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "verdict": outcome.verdict,
         "accounts": [_account(entry) for entry in entries],
         "findings": [found.to_dict() for found in findings],
+        "results": [result.to_dict() for result in audit_results(found, _judged(built), rules)],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
+        "validations": keep_validations(area.store, settings, drive_input, checkpoint),
         "scenes": outcome.scenes,
         "frames": len(outcome.frames),
         "bytes": sum(report["size_bytes"] for report in inspection["objects"].values()),
         "quarantined_objects": inspection["faulty_keys"],
-        "warnings": _warnings(inspection),
+        "warnings": _warnings(inspection, findings),
         "records": len(outcome.records),
         "files": _write(settings, area, drive_input, outcome),
     }
@@ -125,7 +137,7 @@ def _outcome(
     records += built_records(origin, inspection, built, context.rig.reference, frames)
     gold_files = tuple(entry["uri"] for entry in built.gold_files)
     scenes = sum(entry["scenes"] for entry in built.gold_files)
-    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig))
+    return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig), built)
 
 
 def _residuals(built: Built, rig: Rig) -> dict[str, Residuals | None]:
@@ -167,26 +179,14 @@ def _imbalances(entries: Sequence[SensorAccount], outcome: Outcome) -> list[Find
     return problems
 
 
-def _failed(checkpoint: CheckpointResult) -> list[Finding]:
-    """The errors that the gate could not see yet; on a drive that it refused already they are its own."""
-    return [
-        finding(
-            code,
-            f"{sensor}: expectation not met in the audit",
-            sensor=None if sensor == WHOLE_DRIVE else sensor,
-            severity=Severity.ERROR,
-        )
-        for sensor, codes in checkpoint.failed.items()
-        for code in codes
-    ]
-
-
-def _bounds(settings: Settings, area: WorkArea, drive_input: DriveInput) -> Bounds | None:
-    try:
+def _documents(settings: Settings, area: WorkArea, drive_input: DriveInput) -> tuple[Rig | None, Manifest | None]:
+    """None for what is invalid: then the inspection has found CAL001 or CMP002, and the drive is quarantined."""
+    rig, manifest = None, None
+    with suppress(LandingError, RigError):
+        rig = read_calibration(area.store, settings, drive_input)
+    with suppress(LandingError):
         manifest = read_manifest(area.store, settings, drive_input)
-    except LandingError:
-        return None  # then the inspection has found CMP002, and the drive is quarantined
-    return Bounds(manifest.start_ns, manifest.end_ns)
+    return rig, manifest
 
 
 def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome: Outcome) -> dict[str, list[str]]:
@@ -201,10 +201,18 @@ def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome:
     return files
 
 
-def _warnings(inspection: Mapping[str, Any]) -> list[str]:
+def _warnings(inspection: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     """Ids of the rules that flagged the drive or an object of it and quarantined nothing."""
-    found = [*inspection["findings"], *(one for many in inspection["object_findings"].values() for one in many)]
-    return sorted({one["rule_id"] for one in found if one["severity"] == Severity.WARNING.value})
+    of_objects = [one for many in inspection["object_findings"].values() for one in many]
+    flags = {one["rule_id"] for one in of_objects if one["severity"] == Severity.WARNING.value}
+    return sorted(flags | set(rule_ids(findings, Severity.WARNING)))
+
+
+def _judged(built: Built | None) -> list[list[Finding]] | None:
+    """Findings of each scene, and of each frame that is in none because of them."""
+    if built is None:
+        return None
+    return [[Finding.from_dict(one) for one in report["findings"]] for report in (*built.scenes, *built.bad_frames)]
 
 
 def _account(entry: SensorAccount) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from quality.catalogue import Severity
 from quality.findings import Finding, finding, has_errors
 from quality.frame_rules import evaluate_points, undecodable
+from quality.rulebook import DEFAULT_RULES, RuleBook
 from sensors.errors import DecodeError, SensorDataError
 from sensors.images import inspect_image, read_header
 from sensors.messages import IMAGE, decode_image, decode_points
@@ -41,11 +42,11 @@ class Frame:
         return self.raw is not None
 
 
-def look_into(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
-    """Decode one frame."""
+def look_into(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook = DEFAULT_RULES) -> Frame:
+    """Decode one frame and judge it by the drive's `rules`."""
     is_image = frame.message_type == IMAGE
     try:
-        found = _image(frame, cdr, checks) if is_image else _points(frame, cdr, checks)
+        found = _image(frame, cdr, checks) if is_image else _points(frame, cdr, checks, rules)
     except SensorDataError as error:
         problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
         return Frame({}, (problem,), raw=cdr)
@@ -62,7 +63,7 @@ def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
     return Frame(columns, () if thorough else _not_evaluated(frame.sensor, ("DEC005",)))
 
 
-def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
+def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
     cloud = decode_points(cdr)
     if cloud.point_step > MAX_POINT_BYTES:
         raise DecodeError(f"a point takes {cloud.point_step} bytes, the limit is {MAX_POINT_BYTES}")
@@ -79,15 +80,15 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
     }
     modality = Modality(frame.modality)
     if checks is PayloadChecks.STRUCTURE:
-        rules = ("LID001", "LID002") if modality is Modality.LIDAR else ()
-        return Frame(columns, _not_evaluated(frame.sensor, rules), cloud)
+        untold = ("LID001", "LID002") if modality is Modality.LIDAR else ()
+        return Frame(columns, _not_evaluated(frame.sensor, untold), cloud)
     xyz_m = cloud.xyz_m()
     not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
     columns["invalid_points"] = int(np.count_nonzero(without_position(xyz_m)))
-    return Frame(columns, evaluate_points(frame.sensor, modality, cloud.num_points, not_finite), cloud)
+    return Frame(columns, evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules), cloud)
 
 
 @cache
-def _not_evaluated(sensor: str, rules: tuple[str, ...]) -> tuple[Finding, ...]:
+def _not_evaluated(sensor: str, codes: tuple[str, ...]) -> tuple[Finding, ...]:
     reason = f"{sensor}: not evaluated, the payload checks are {PayloadChecks.STRUCTURE}"
-    return tuple(finding(code, reason, sensor=sensor, severity=Severity.WARNING) for code in rules)
+    return tuple(finding(code, reason, sensor=sensor, severity=Severity.WARNING) for code in codes)

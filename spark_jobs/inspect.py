@@ -26,7 +26,10 @@ from quality.catalogue import Outcome
 from quality.drive_rules import evaluate_drive, verdict
 from quality.findings import Finding, has_errors
 from quality.metrics import metrics_table
-from quality.object_rules import ObjectFacts, evaluate_object
+from quality.object_rules import evaluate_object
+from quality.object_table import object_facts
+from quality.results import drive_results, object_results
+from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.errors import RigError
 from spark_jobs.arguments import parse
 from spark_jobs.documents import read_calibration, read_input, read_manifest
@@ -55,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
             result = inspect_drive(spark, settings, area, drive_input)
         finally:
             spark.stop()
-        run.reads_raw(sum(report["size_bytes"] for report in result["objects"].values()), result["findings"])
+        run.reads_raw(sum(report["size_bytes"] for report in result["objects"].values()), result["results"])
     arguments.report({"verdict": result["verdict"], "rule_ids": result["rule_ids"], "frames": result["frames"]})
     return 0
 
@@ -63,7 +66,10 @@ def main(argv: Sequence[str]) -> int:
 def inspect_drive(
     spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, connect: Connect = ObjectStore.connect
 ) -> dict[str, Any]:
-    """Inspect a drive and leave its index, metrics and findings in the work area; `connect` as in `build_drive`."""
+    """Inspect a drive and leave its index, metrics and findings in the work area; `connect` as in `build_drive`.
+
+    The result holds, beside what is left there, the `results` of every rule.
+    """
     manifest, manifest_problem = _attempt(read_manifest, area.store, settings, drive_input)
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
     sizes = {entry.key: entry.size_bytes for entry in manifest.objects} if manifest else {}
@@ -71,13 +77,14 @@ def inspect_drive(
     tables = [area.read_table(f"index/{report['number']:05d}.arrow") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
-    object_findings = judge_objects(reports, manifest, absent)
+    rules = rules_of(rig)
+    object_findings = judge_objects(reports, manifest, absent, rules)
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
     _write_poses(area, [report for report in sound if rig is not None and report["sensor"] == pose_sensor(rig)])
     metrics = sensor_metrics(index, rig, manifest)
     drive_findings = evaluate_drive(rig, manifest, metrics, rig_problem=rig_problem, manifest_problem=manifest_problem)
     area.write_table(METRICS, metrics_table(metrics))
-    inspection = {
+    inspection: dict[str, Any] = {
         "objects": {report["key"]: report for report in reports},
         "object_findings": {key: [one.to_dict() for one in found] for key, found in object_findings.items()},
         "faulty_keys": sorted(key for key, found in object_findings.items() if has_errors(found)),
@@ -87,7 +94,9 @@ def inspect_drive(
         "frames": len(index),
     }
     area.write_json(INSPECTION, inspection)
-    return inspection
+    sensors = {key: sensor_of(key) for key in (*inspection["objects"], *object_findings)}
+    results = [*drive_results(rig, metrics, drive_findings, rules), *object_results(sensors, object_findings, rules)]
+    return inspection | {"results": [result.to_dict() for result in results]}
 
 
 def scan_all(
@@ -160,7 +169,10 @@ def _write_poses(area: WorkArea, reports: Sequence[Mapping[str, Any]]) -> None:
 
 
 def judge_objects(
-    reports: Sequence[Mapping[str, Any]], manifest: Manifest | None, absent: Collection[str] = ()
+    reports: Sequence[Mapping[str, Any]],
+    manifest: Manifest | None,
+    absent: Collection[str] = (),
+    rules: RuleBook = DEFAULT_RULES,
 ) -> dict[str, tuple[Finding, ...]]:
     """Findings by key, of objects that were scanned and of those that should be in S3 and are not.
 
@@ -168,29 +180,16 @@ def judge_objects(
     object, each of which would be copied to quarantine for it.
     """
     named = {entry.key: entry for entry in manifest.objects} if manifest is not None else {}
-    facts = [
-        ObjectFacts(
-            key=report["key"],
-            sensor=report["sensor"],
-            expected=named.get(report["key"]),
-            size_bytes=report["size_bytes"],
-            sha256=report["sha256"],
-            faults=tuple(report["faults"]),
-            unknown_types=report["unknown_types"],
-            frames_read=report["frames"],
-        )
-        for report in reports
-    ]
-    scanned = {report["key"] for report in reports}
-    missing = {*named, *absent} - scanned
-    facts += [ObjectFacts(key, _sensor(key), named.get(key), None) for key in missing]
-    judged = {fact.key: evaluate_object(fact) for fact in sorted(facts, key=lambda fact: fact.key)}
+    missing = {*named, *absent} - {report["key"] for report in reports}
+    facts = object_facts(reports, named, ((key, sensor_of(key)) for key in missing))
+    judged = {fact.key: evaluate_object(fact, rules) for fact in facts}
     if manifest is None:
         judged = {key: tuple(found for found in findings if not _uncompared(found)) for key, findings in judged.items()}
     return {key: findings for key, findings in judged.items() if findings}
 
 
-def _sensor(key: str) -> str | None:
+def sensor_of(key: str) -> str | None:
+    """The sensor that an object's key names; None if it lies outside of the layout."""
     parsed = parse_raw_key(key)
     return parsed.sensor if isinstance(parsed, SensorKey) else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from lineage.events import Engine, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
 from lineage.parent import parent_run, root_run
 from lineage.run import JobRun, job_run
-from quality.catalogue import RULES
+from quality.catalogue import RULES, Outcome
 from spark_jobs.motion import MOTION_VERSION
 from spark_jobs.options import BuildOptions
 from spark_jobs.plan import MATCHER_VERSION
@@ -48,7 +49,7 @@ def configuration_hash() -> str:
             "matcher": MATCHER_VERSION,
             "motion": MOTION_VERSION,
             "options": BuildOptions.from_env(os.environ).to_dict(),
-            "rules": {rule.code: [rule.severity.value, rule.threshold] for rule in RULES},
+            "rules": {rule.code: [rule.severity.value, rule.threshold, asdict(rule.leeway)] for rule in RULES},
         }
     )
 
@@ -59,8 +60,9 @@ class TracedRun:
     def __init__(self, run: JobRun, settings: Settings, drive_input: DriveInput) -> None:
         self._run, self._settings, self._input = run, settings, drive_input
 
-    def reads_raw(self, size_bytes: int, findings: Sequence[Mapping[str, Any]] = ()) -> None:
-        """The raw objects, as one manifest dataset (events must not grow with their number), and what the rules said of them."""
+    def reads_raw(self, size_bytes: int, results: Sequence[Mapping[str, Any]] = ()) -> None:
+        """The raw objects, as one manifest dataset (events must not grow with their number), and what every rule said of them
+        (`quality.results.RuleResult` as JSON)."""
         manifest = self._input.manifest
         self._run.inputs.append(
             manifest_input(
@@ -69,7 +71,7 @@ class TracedRun:
                 revision=self._input.revision,
                 objects=len(self._input.objects),
                 size_bytes=size_bytes,
-                assertions=[_assertion(found) for found in findings],
+                assertions=[_assertion(result) for result in results],
             )
         )
 
@@ -93,15 +95,17 @@ class TracedRun:
             )
 
 
-def _assertion(found: Mapping[str, Any]) -> Assertion:
+def _assertion(result: Mapping[str, Any]) -> Assertion:
+    """An unknown outcome is no success; how many objects or scenes it holds for is part of the message."""
+    failing = result["failing"]
     return Assertion(
-        rule_id=found["rule_id"],
-        success=False,
-        severity=found["severity"],
-        column=found["sensor"],
-        expected=None if found["threshold"] is None else str(found["threshold"]),
-        actual=None if found["measured"] is None else str(found["measured"]),
-        message=found["message"],
+        rule_id=result["rule_id"],
+        success=result["outcome"] == Outcome.PASSED,
+        severity=result["severity"],
+        column=result["sensor"],
+        expected=None if result["threshold"] is None else str(result["threshold"]),
+        actual=None if result["measured"] is None else str(result["measured"]),
+        message=result["message"] if failing is None else f"{failing} times, first: {result['message']}",
     )
 
 

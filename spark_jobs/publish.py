@@ -10,7 +10,7 @@ from typing import Any
 from lake.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
-from lake.publish import Batch, Outcome, publish
+from lake.publish import VALIDATIONS, Batch, Outcome, publish
 from lake.settings import Settings
 from lake.storage import ObjectStore
 from spark_jobs.arguments import parse
@@ -51,6 +51,7 @@ def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput,
             "scenelake.config_hash": configuration_hash(),
             "scenelake.verdict": audit["verdict"],
             "scenelake.scenes": str(audit["scenes"]),
+            VALIDATIONS: audit["validations"],
         },
     )
     rows = {"gold.scenes": audit["scenes"], "gold.frames": audit["frames"], "quarantine.records": audit["records"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +14,7 @@ from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
 from quality.catalogue import Severity
 from quality.findings import rule_ids
+from quality.rulebook import RuleBook
 from quality.scene_rules import SceneVerdict, evaluate_scene
 from sensors.planes import to_planes
 from sensors.points import PointCloud
@@ -32,7 +33,7 @@ _COLUMN = {Modality.LIDAR: "lidars", Modality.CAMERA: "cameras", Modality.RADAR:
 
 @dataclass(frozen=True, slots=True)
 class DriveContext:
-    """What all scenes of a drive share. `sources` maps a raw key to its (version id, SHA-256)."""
+    """What all scenes of a drive share. `sources` maps a raw key to its (version id, SHA-256); `rules` are the rig's."""
 
     drive: DriveId
     revision: str
@@ -45,6 +46,10 @@ class DriveContext:
     code_version: str
     config_hash: str
     options: BuildOptions
+    rules: RuleBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", RuleBook.of(self.rig.policy))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -62,7 +67,8 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     wanted = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
     frames = {
-        frame.frame_id: look_into(frame, cdr, checks) for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
+        frame.frame_id: look_into(frame, cdr, checks, context.rules)
+        for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
     }
     builder = _SceneBuilder(context, day, frames, _track(area, context, number))
     gold: list[dict[str, Any]] = []
@@ -129,6 +135,7 @@ class _SceneBuilder:
             has_pose=anchor.pose is not None,
             uncompensated=uncompensated,
             payload_findings=tuple(found for _, ref in used for found in self._frames[ref.frame_id].findings),
+            rules=context.rules,
         )
         scene = {
             "scene_id": str(SceneKey(context.drive, anchor.anchor_ns)),
@@ -203,6 +210,9 @@ def _account(
         "anchor_ns": scene["anchor_ns"],
         "quarantined": verdict.quarantined,
         "complete": scene["complete"],
+        "missing": [entry["sensor"] for entry in scene["missing"]],
+        "has_pose": scene["ego_pose"] is not None,
+        "uncompensated": sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None}),
         "findings": [found.to_dict() for found in verdict.findings],
         "frame_ids": [ref.frame_id for _, ref in used],
         "residuals_ns": {row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},

@@ -18,11 +18,15 @@ from cli import console, deployment
 from cli.deployment import DEFAULT_HOME, HomeOption
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
     from cli.demo import DemoResult
     from cli.report.facts import Figure
+    from quality.data_docs import Validated
 
 DEFAULT_REPORT = Path("build/demo-report.html")
 KEPT = Path("build/demo-drives")
+DATA_DOCS = "data-docs"  # beside the report
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +49,8 @@ def demo(
 
     Starts the stack if need be, makes three drives (a clean one, one with damaged frames and a dead radar, one with a
     cut file and a wrong checksum), uploads them, follows them live, prints accounting and audit, and writes one HTML
-    report with pictures. The stack stays up. Exits with 1 where the audit does not balance or a drive fails.
+    report with pictures, and beside it the Data Docs of Great Expectations. The stack stays up. Exits with 1 where the
+    audit does not balance or a drive fails.
     """
     started_s = time.monotonic()
     from cli.accounting import accounting_table
@@ -56,6 +61,7 @@ def demo(
     from cli.demo_drives import given_drives, own_drives
     from cli.demo_report import figures, report_facts
     from cli.report import page
+    from quality.data_docs import build_data_docs
 
     with ExitStack() as cleanup:
         folder = KEPT if keep else Path(cleanup.enter_context(TemporaryDirectory(prefix="scenelake-demo-")))
@@ -72,8 +78,9 @@ def demo(
     page.write(report, page.report_page(facts.with_figures(measured)))
     out.print()
     out.print(_figure_table(measured))
+    docs = build_data_docs(_validations(found, catalog), report.parent / DATA_DOCS)
     out.print()
-    _where_next(found, report)
+    _where_next(found, report, docs)
     failed = [result for result in found.results if result.failed]
     for result in failed:
         console.complain(
@@ -84,19 +91,28 @@ def demo(
         raise typer.Exit(1)
 
 
+def _validations(found: DemoResult, catalog: Catalog) -> tuple[Validated, ...]:
+    from cli.lake_reader import snapshots
+    from cli.report.validations import validations
+    from lake.storage import ObjectStore
+
+    return validations(snapshots(catalog), ObjectStore(deployment.s3()), [result.drive for result in found.results])
+
+
 def _figure_table(measured: tuple[Figure, ...]) -> object:
     marks = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("")}
     rows = [(marks[figure.ok], figure.name, figure.value, figure.limit) for figure in measured]
     return console.table("Figures", ("", "figure", "measured", "limit"), rows, ("measured", "limit"))
 
 
-def _where_next(found: DemoResult, report: Path) -> None:
+def _where_next(found: DemoResult, report: Path, docs: Path) -> None:
     first = found.results[0].drive
     stack = found.stack
     # `make demo` runs us from the environment's folder, which need not be on the caller's PATH.
     command = "scenelake" if shutil.which("scenelake") else sys.argv[0]
     lines = (
         ("report", str(report)),
+        ("data docs", str(docs)),
         ("Airflow", f"{stack.airflow_url}  user {stack.airflow_user}  password {stack.airflow_password}"),
         ("scenes", f"{command} gold show --drive {first}"),
         ("quarantine", f"{command} quarantine ls"),

@@ -12,6 +12,7 @@ from cli.sync_report import Options, SensorSync, SyncReport, sync_report
 from cli.sync_stream import Stream, guessed_modality
 from cli.sync_verdict import InSync
 from sensors.delay import Phase
+from sensors.policy import Policy, RuleOverride
 from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
 from tests.unit.cli.lake_builders import EPOCH_NS
 
@@ -90,6 +91,16 @@ def test_a_delay_that_the_rig_contradicts_is_a_warning_with_both_readings() -> N
     assert report.answer.sentence == (
         "Yes, with reservations: cam: its delay is at least 9.0 ms from the declared one, more than 5 ms."
     )
+
+
+def test_rules_are_those_that_the_rig_sets() -> None:
+    own = replace(
+        rig(-100 * MS, 50 * MS), policy=Policy(rules=(RuleOverride("CLK010", 10.0), RuleOverride("SYN002", None, "error")))
+    )
+    stamps = {"lidar_top": LONG_NS, "cam": LONG_NS - 91 * MS}
+    assert of(make(stamps, own), "cam").findings == ()
+    late = make({"lidar_top": LONG_NS, "cam": LONG_NS - 60 * MS}, own)
+    assert [(one.rule_id, one.severity.value) for one in late.findings if one.rule_id == "SYN002"] == [("SYN002", "error")]
 
 
 def test_the_tolerance_can_be_given() -> None:

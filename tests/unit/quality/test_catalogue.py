@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quality import rules_page
+from quality import rules_page, rules_schema
 from quality.catalogue import RULES, Bound, Level, Outcome, Rule, Severity, rule
 from quality.errors import UnknownRuleError
 
@@ -56,15 +56,17 @@ def test_unknown_code_is_refused() -> None:
         rule("XYZ999")
 
 
-def test_rules_page_is_current() -> None:
+def test_rules_page_and_the_schema_of_overrides_are_current() -> None:
     assert rules_page.PAGE.read_text(encoding="utf-8") == rules_page.render()
+    assert rules_page.SCHEMA.read_text(encoding="utf-8") == rules_schema.render()
     assert rules_page.main(["--check"]) == 0
 
 
 def test_rules_page_check_notices_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stale = tmp_path / "RULES.md"
+    stale, schema = tmp_path / "RULES.md", tmp_path / "rules.json"
     stale.write_text("# Rules\n", encoding="utf-8")
     monkeypatch.setattr(rules_page, "PAGE", stale)
+    monkeypatch.setattr(rules_page, "SCHEMA", schema)
     assert rules_page.main(["--check"]) == 1
     assert rules_page.main([]) == 0
     assert stale.read_text(encoding="utf-8") == rules_page.render()

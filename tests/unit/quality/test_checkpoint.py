@@ -15,12 +15,13 @@ from lake.errors import TableError
 from quality.accounting import SensorAccount
 from quality.audit import AUDIT, Residuals, audit_table
 from quality.catalogue import RULES, Level, Severity
-from quality.checkpoint import CheckpointResult, run_checkpoint
+from quality.checkpoint import SuiteResult, run_checkpoint
 from quality.drive_rules import evaluate_drive
 from quality.errors import MetricsError
-from quality.expectations import checks
 from quality.measures import Bounds
 from quality.metrics import SensorMetrics
+from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.suites import drive_suite
 from sensors.rig import Rig
 
 BOUNDS = Bounds(1_700_000_000_000_000_000, 1_700_000_010_000_000_000)
@@ -44,11 +45,15 @@ def build(metrics: tuple[SensorMetrics, ...], **changed: Any) -> pa.Table:
     return audit_table(metrics, **{**values, **changed})
 
 
+def run(table: pa.Table, rules: RuleBook = DEFAULT_RULES) -> SuiteResult:
+    return run_checkpoint([(drive_suite(rules), table)], rules).suites["drive"]
+
+
 def test_clean_drive(clean: tuple[SensorMetrics, ...]) -> None:
-    result = run_checkpoint(build(clean))
+    result = run(build(clean))
     assert result.success is True
     assert (dict(result.failed), dict(result.flagged)) == (NO_ENTRY, NO_ENTRY)
-    assert result.evaluated == 1 + 2 * len(checks())
+    assert result.evaluated == 1 + 2 * len(drive_suite(DEFAULT_RULES).checks)
     assert json.loads(json.dumps(result.document)) == result.document
     assert {entry["outcome"] for entry in result.document["expectations"]} == {"passed"}
     assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
@@ -76,14 +81,34 @@ def test_great_expectations_agrees_with_the_rules(
     rig: Rig, manifest: Any, clean: tuple[SensorMetrics, ...], changed: dict[str, Any]
 ) -> None:
     faulty = tuple(dataclasses.replace(entry, **changed) for entry in clean)
-    result = run_checkpoint(build(faulty))
+    result = run(build(faulty))
     assert dict(result.failed) == by_findings(rig, manifest, faulty, Severity.ERROR)
     assert dict(result.flagged) == by_findings(rig, manifest, faulty, Severity.WARNING)
     assert result.success is not bool(result.failed)
 
 
+def test_great_expectations_agrees_under_a_rigs_overrides(
+    make_rig: Callable[..., Rig], manifest: Any, clean: tuple[SensorMetrics, ...]
+) -> None:
+    rig = make_rig(
+        rules={
+            "CLK001": {"severity": "warning"},
+            "CLK002": {"severity": "error", "threshold": 1},
+            "CLK004": {"threshold": 1.5},
+            "CMP005": {"threshold": 0.5},
+        }
+    )
+    odd = {"regressions": 1, "duplicates": 2, "coverage": 0.6}
+    gappy = dataclasses.replace(clean[1], max_gap_ns=180_000_000, duplicates=1, coverage=0.4)
+    faulty = (dataclasses.replace(clean[0], **odd), gappy, *clean[2:])
+    result = run(build(faulty), RuleBook.of(rig.policy))
+    assert dict(result.failed) == by_findings(rig, manifest, faulty, Severity.ERROR) == {"lidar_top": ("CLK002",)}
+    flagged = {"cam_front": ("CLK004", "CMP005"), "lidar_top": ("CLK001",)}
+    assert dict(result.flagged) == by_findings(rig, manifest, faulty, Severity.WARNING) == flagged
+
+
 def test_warnings_alone_do_not_fail(clean: tuple[SensorMetrics, ...]) -> None:
-    result = run_checkpoint(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
+    result = run(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
     assert result.success is True
     assert dict(result.flagged) == {"lidar_top": ("CLK002",)}
 
@@ -95,44 +120,44 @@ def test_books_and_residuals(clean: tuple[SensorMetrics, ...]) -> None:
         accounts=[account(lidar, gold=99), account(camera), account(radar, read=200, gold=200), account(odometry)],
         residuals={"cam_front": Residuals(1, 2, 50_000_001, 50_000_000)},
     )
-    result = run_checkpoint(table)
+    result = run(table)
     assert dict(result.failed) == {"cam_front": ("SYN004",), "lidar_top": ("ACC001",), "radar_front": ("ACC001", "SYN004")}
     unknown = [entry for entry in result.document["expectations"] if entry["outcome"] == "unknown"]
-    assert [(entry["rule_id"], entry["sensors"]) for entry in unknown] == [("SYN004", ["radar_front"])]
+    assert [(entry["rule_id"], entry["rows"]) for entry in unknown] == [("SYN004", ["radar_front"])]
 
 
 def test_frames_without_account_fail(clean: tuple[SensorMetrics, ...]) -> None:
-    result = run_checkpoint(build(clean, accounts=[account(entry) for entry in clean[1:]]))
+    result = run(build(clean, accounts=[account(entry) for entry in clean[1:]]))
     assert dict(result.failed) == {"lidar_top": ("ACC001",)}
 
 
 def test_residual_beyond_a_tolerance_of_zero_fails(clean: tuple[SensorMetrics, ...]) -> None:
     residuals = {"cam_front": Residuals(0, 0, 0, 0), "radar_front": Residuals(1, 1, 1, 0)}
-    assert dict(run_checkpoint(build(clean, residuals=residuals)).failed) == {"radar_front": ("SYN004",)}
+    assert dict(run(build(clean, residuals=residuals)).failed) == {"radar_front": ("SYN004",)}
 
 
 def test_drive_without_sensors_passes_nothing() -> None:
-    result = run_checkpoint(build(()))
+    result = run(build(()))
     assert result.success is False
     assert dict(result.failed) == {"*": ("CMP003",)}
 
 
 def test_equal_tables_have_equal_documents(clean: tuple[SensorMetrics, ...]) -> None:
-    def document() -> CheckpointResult:
-        return run_checkpoint(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
+    def document() -> SuiteResult:
+        return run(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
 
     assert document().document == document().document
 
 
 def test_another_schema_is_refused(clean: tuple[SensorMetrics, ...]) -> None:
     with pytest.raises(TableError, match="gap_periods: missing"):
-        run_checkpoint(build(clean).drop_columns(["gap_periods"]))
+        run(build(clean).drop_columns(["gap_periods"]))
 
 
 def test_every_drive_rule_is_compiled_or_about_the_drive_as_a_whole() -> None:
-    compiled = {check.code for check in checks()}
+    compiled = {check.code for check in drive_suite(DEFAULT_RULES).checks}
     drive_rules = {entry.code for entry in RULES if entry.level is Level.DRIVE}
-    assert compiled == drive_rules - {"CMP002", "CAL001", "CAL002"}
+    assert compiled == drive_rules - {"CMP002", "CAL001", "CAL002", "CMP006", "ACC002"}
 
 
 def test_audit_table_keeps_the_nanoseconds(make_metrics: Callable[..., SensorMetrics]) -> None:

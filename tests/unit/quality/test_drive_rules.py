@@ -45,7 +45,7 @@ def test_clean_drive_has_no_finding(rig: Rig, manifest: Manifest, clean: tuple[S
         ({"clock_steps": 2}, "CLK008", 2, "warning", "warning", "warning"),
         ({"drift_ppm": -180.0, "drift_uncertainty_ppm": 30.0}, "CLK009", 150, "warning", "warning", "warning"),
         ({"delay_error_ns": -9_000_000, "delay_uncertainty_ns": 1_000_000}, "CLK010", 8, "warning", "warning", "warning"),
-        ({"measured_rate_hz": None}, "CLK003", None, "error", "warning", "warning"),
+        ({"measured_rate_hz": 9.4, "gaps": 6}, "CMP007", 0.06, "warning", "warning", "warning"),
         ({"max_gap_ns": None}, "CLK004", None, "warning", "warning", "warning"),
         ({"coverage": None}, "CMP005", None, "warning", "warning", "warning"),
         ({"first_ns": None}, "CLK005", None, "error", "error", "warning"),
@@ -118,6 +118,7 @@ def test_one_frame_has_no_rate_and_that_is_not_passed(rig: Rig, manifest: Manife
         ("CLK003", Outcome.UNKNOWN),
         ("CLK004", Outcome.UNKNOWN),
         ("CMP005", Outcome.FAILED),
+        ("CMP007", Outcome.UNKNOWN),
     ]
     assert found[0].severity is Severity.ERROR
 

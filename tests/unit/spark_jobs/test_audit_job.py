@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -82,12 +83,85 @@ def test_what_was_read_is_counted_by_the_scans_and_not_by_the_index(landed: Land
         audit_drive(SETTINGS, landed.area, built)
 
 
+def test_results_are_kept_beside_the_data_under_a_name_of_their_own(landed: Landed, built: DriveInput) -> None:
+    first, second = (audit_drive(SETTINGS, landed.area, built) for _ in range(2))
+    assert first["validations"] != second["validations"], "only the one that a snapshot names counts"
+    assert first["validations"].startswith(f"s3://lake/warehouse/quality/validations/{DRIVE}/{built.revision[:16]}-")
+    one, other = (json.loads(landed.s3.body(audit["validations"])) for audit in (first, second))
+    assert one == other, "equal tables have equal results, free of clock and chance"
+    assert (one["drive"], one["revision"], one["success"]) == (str(DRIVE), built.revision, True)
+    assert {name: found["success"] for name, found in one["suites"].items()} == {"drive": True, "objects": True, "scenes": True}
+    assert {name: found["statistics"]["evaluated_expectations"] for name, found in one["validations"].items()} == {
+        name: found["evaluated"] for name, found in one["suites"].items()
+    }
+
+
+def test_scenes_that_lack_a_required_sensor_flag_the_drive_or_hold_it_back(landed: Landed) -> None:
+    landed.land("cam2", "camera", [(STAMPS[0], image(STAMPS[0])), (STAMPS[3], image(STAMPS[3]))])
+    sensors = (sensor("top", "lidar", required=True), sensor("cam2", "camera", required=True), sensor("cam", "camera"))
+    for rules, verdict in (({}, "publish"), ({"CMP006": {"severity": "error"}}, "quarantine")):
+        drive_input = landed.finish(rig_document(*sensors, rules=rules, publish_incomplete=True), STAMPS[-1])
+        assert serial_jobs.inspect(landed, drive_input)["verdict"] == "build"
+        serial_jobs.build(landed, drive_input)
+        audit = audit_drive(SETTINGS, landed.area, drive_input)
+        (found,) = [one for one in audit["findings"] if one["rule_id"] == "CMP006"]
+        assert (found["measured"], found["threshold"]) == (0.5, 0.9)
+        assert (audit["verdict"], "CMP006" in audit["warnings"]) == (verdict, verdict == "publish")
+
+
+def test_a_scene_that_was_split_wrongly_holds_the_drive_back(landed: Landed) -> None:
+    sensors = (sensor("top", "lidar", required=True), sensor("cam", "camera", required=True))
+    drive_input = landed.finish(rig_document(*sensors), STAMPS[-1])
+    serial_jobs.inspect(landed, drive_input)
+    assert serial_jobs.build(landed, drive_input)["quarantined"] == 1
+    (name,) = landed.area.read_json("built.json")["windows"]
+    window = landed.area.read_json(name)
+    (split,) = [scene for scene in window["scenes"] if scene["quarantined"]]
+    split["quarantined"] = False
+    window["gold"]["scenes"] += 1
+    landed.area.write_json(name, window)
+    audit = audit_drive(SETTINGS, landed.area, drive_input)
+    assert audit["verdict"] == "quarantine"
+    (found,) = [one for one in audit["findings"] if one["rule_id"] == "ACC002"]
+    assert (found["measured"], found["severity"]) == (2, "error")
+    assert f"{split['scene_id']} (ACC002, SYN001)" in found["message"]
+
+
 def test_a_drive_that_the_gate_refused_is_quarantined_with_all_its_frames(landed: Landed) -> None:
     drive_input = landed.finish(RIG | {"rig_id": "rig-2"}, STAMPS[-1])
     assert serial_jobs.inspect(landed, drive_input)["verdict"] == "quarantine"
     audit = audit_drive(SETTINGS, landed.area, drive_input)
     assert (audit["verdict"], audit["records"], audit["files"]["gold.scenes"]) == ("quarantine", 1, [])
     assert {row["reason"] for row in rows(landed, audit, "gold.frames")} == {"CAL001"}
+
+
+def test_an_override_of_the_rig_reaches_inspection_scenes_and_audit(landed: Landed) -> None:
+    late = [T0 + n * 100 * MS for n in (0, 1, 2, 6)]
+    landed.land("cam2", "camera", [(ns, image(ns)) for ns in late])
+    sensors = (sensor("top", "lidar", required=True), sensor("cam", "camera"), sensor("cam2", "camera"))
+    rules = {"CLK004": {"threshold": 1.5, "severity": "error"}}
+    plain = serial_jobs.inspect(landed, landed.finish(rig_document(*sensors), late[-1]))
+    assert [(one["rule_id"], one["sensor"], one["threshold"]) for one in plain["findings"] if one["rule_id"] == "CLK004"] == [
+        ("CLK004", "cam2", 2)
+    ]
+    assert plain["verdict"] == "build"
+    drive_input = landed.finish(rig_document(*sensors, rules=rules), late[-1])
+    strict = serial_jobs.inspect(landed, drive_input)
+    assert [(one["severity"], one["threshold"]) for one in strict["findings"] if one["rule_id"] == "CLK004"] == [("error", 1.5)]
+    audit = audit_drive(SETTINGS, landed.area, drive_input)
+    assert audit["verdict"] == "quarantine"
+    broken = [entry for entry in audit["checkpoint"]["suites"]["drive"]["expectations"] if not entry["success"]]
+    assert ("CLK004", "error", {"max_value": 1.5}, ["cam2"]) in [
+        (entry["rule_id"], entry["severity"], entry["limits"], entry["rows"]) for entry in broken
+    ]
+
+
+def test_an_override_that_is_not_allowed_quarantines_the_drive_with_the_key_and_the_range(landed: Landed) -> None:
+    drive_input = landed.finish(RIG | {"policy": {"rules": {"CLK009": {"threshold": 0}}}}, STAMPS[-1])
+    found = serial_jobs.inspect(landed, drive_input)
+    said = next(one["message"] for one in found["findings"] if one["rule_id"] == "CAL001")
+    assert "$.policy.rules.CLK009.threshold: 0 is less than the minimum of 1 (allowed: 1 to 10000 ppm)" in said
+    assert audit_drive(SETTINGS, landed.area, drive_input)["verdict"] == "quarantine"
 
 
 def test_a_window_that_is_lost_ends_the_build(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +188,7 @@ def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput,
     assert second == first | {"already": True}
     batch = batches[0]
     assert (batch.drive, batch.revision, batch.generation, batch.files) == (DRIVE, built.revision, 3, audit["files"])
+    assert batch.properties["scenelake.validations"] == audit["validations"]
 
     def superseded(*_: object) -> Publication:
         raise SupersededError("generation 4 has been published")
