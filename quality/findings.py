@@ -44,9 +44,10 @@ class Finding:
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, Finding):
             return NotImplemented
-        return self._sort_key() < other._sort_key()
+        return self.sort_key() < other.sort_key()
 
-    def _sort_key(self) -> SortKey:
+    def sort_key(self) -> SortKey:
+        """What orders findings; `sorted(…, key=Finding.sort_key)` makes it once for each."""
         return (
             self.rule_id,
             self.sensor is not None,

@@ -53,7 +53,7 @@ def evaluate_scene(
         told = bracket if measured is not None else "the ego pose was not looked for"
         found.append(rules.finding("POS001", told, measured=measured, severity=severity))
     found += _compensation(rig, missing, uncompensated, rules)
-    ordered = tuple(sorted(found))
+    ordered = tuple(sorted(found, key=Finding.sort_key))
     return SceneVerdict(has_errors(ordered), ordered, rule_ids(ordered, Severity.WARNING))
 
 

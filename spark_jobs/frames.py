@@ -16,11 +16,12 @@ from quality.rulebook import DEFAULT_RULES, RuleBook
 from sensors.errors import DecodeError, SensorDataError
 from sensors.images import inspect_image, read_header
 from sensors.messages import IMAGE, decode_image, decode_points
-from sensors.points import PointCloud, without_position
+from sensors.points import PointCloud, PointField, without_position
 from sensors.rig import Modality
 from spark_jobs.options import PayloadChecks
 from spark_jobs.plan_rows import FrameRef
 
+MAX_FORMS = 256
 MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points may claim any size for one
 
 
@@ -72,10 +73,7 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
         "points": cloud.data,
         "point_layout": "rows",
         "point_step": cloud.point_step,
-        "point_fields": [
-            {"name": field.name, "offset": field.offset, "datatype": int(field.datatype), "count": field.count}
-            for field in cloud.fields
-        ],
+        "point_fields": _described(cloud.fields),
         "is_bigendian": cloud.is_bigendian,
     }
     modality = Modality(frame.modality)
@@ -86,6 +84,20 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
     not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
     columns["invalid_points"] = int(np.count_nonzero(without_position(xyz_m)))
     return Frame(columns, evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules), cloud)
+
+
+# The last fields that were described, and how: a sensor's clouds share the object, and so may their columns.
+_LAST: dict[int, tuple[tuple[PointField, ...], list[dict[str, Any]]]] = {}
+
+
+def _described(fields: tuple[PointField, ...]) -> list[dict[str, Any]]:
+    known = _LAST.get(id(fields))
+    if known is None:
+        if len(_LAST) >= MAX_FORMS:
+            _LAST.clear()
+        columns = [{"name": one.name, "offset": one.offset, "datatype": int(one.datatype), "count": one.count} for one in fields]
+        known = _LAST[id(fields)] = (fields, columns)  # which keeps the object, and so its id
+    return known[1]
 
 
 @cache

@@ -33,7 +33,8 @@ def fetch(
 
     A view keeps the request alive that it came with (at most 16 MiB, or one frame or chunk, where that is larger).
     """
-    ordered = sorted(set(frames), key=lambda frame: (frame.key, frame.chunk_offset, frame.message_offset))
+    once = {frame.frame_id: frame for frame in frames}.values()
+    ordered = sorted(once, key=lambda frame: (frame.key, frame.chunk_offset, frame.message_offset))
     for key, of_key in groupby(ordered, key=lambda frame: frame.key):
         source = ObjectVersion(raw_bucket, key, versions[key])
         for request in _requests(_pieces(of_key)):

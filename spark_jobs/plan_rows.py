@@ -56,14 +56,23 @@ def plan_rows(table: pa.Table) -> list[PlanRow]:
     ]
     cells = zip(
         *(_values(table[name]) for name in ("scene", "anchor_ns", "plan_sensor", "sweep", "offset_ns", "residual_ns", "missing")),
-        _poses(table["pose"]),
-        _keys(table["pose_keys"]),
+        *_anchor_poses(table),
         _poses(table["frame_pose"]),
         _keys(table["frame_pose_keys"]),
         frames,
         strict=True,
     )
     return list(map(PlanRow._make, cells))
+
+
+def _anchor_poses(table: pa.Table) -> tuple[list[Pose | None], list[tuple[str, str] | None]]:
+    """`pose` and `pose_keys`, which all rows of a scene share: made once a scene."""
+    scenes = table["scene"].to_numpy()
+    first = np.flatnonzero(np.diff(scenes, prepend=scenes[:1] - 1))
+    counts = np.diff(np.append(first, len(scenes))).tolist()
+    found = table.select(["pose", "pose_keys"]).take(pa.array(first))
+    poses = [pose for pose, count in zip(_poses(found["pose"]), counts, strict=True) for _ in range(count)]
+    return poses, [keys for keys, count in zip(_keys(found["pose_keys"]), counts, strict=True) for _ in range(count)]
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

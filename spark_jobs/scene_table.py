@@ -35,7 +35,16 @@ def scene_table(scenes: Sequence[Mapping[str, Any]], payload_column: PayloadColu
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    return _poses(values) if kind.equals(POSE) else pa.array(values, kind)
+    if kind.equals(POSE):
+        return _poses(values)
+    return _shared(values, kind) if pa.types.is_list(kind) else pa.array(values, kind)
+
+
+def _shared(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Lists of which many are the same object: each is converted once."""
+    distinct = {id(value): value for value in values}
+    numbers = {key: number for number, key in enumerate(distinct)}
+    return pa.array(list(distinct.values()), kind).take(pa.array([numbers[id(value)] for value in values], pa.int32()))
 
 
 def _elements(

@@ -228,10 +228,9 @@ def _keep_bad(
 ) -> list[dict[str, Any]]:
     """Copy what did not decode to the quarantine bucket, byte for byte, under a name that a repetition writes again."""
     kept = []
-    for frame in sorted(set(wanted)):
+    for frame in sorted({frame for frame in wanted if frames[frame.frame_id].bad}):
         found = frames[frame.frame_id]
-        if found.raw is None:
-            continue
+        assert found.raw is not None
         name = f"{frame.sensor}/{frame.stamp_ns:019d}-{frame.chunk_offset}-{frame.message_offset}.cdr"
         target = ObjectVersion(context.quarantine_bucket, f"frames/{context.drive}/{context.revision}/{name}")
         store.put(target, found.raw)

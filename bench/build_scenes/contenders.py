@@ -51,14 +51,15 @@ class Attempt:
     problem: str = ""
 
 
-def attempt(contender: Contender, drive: Path, mode: str, scratch: Path, processes: int = 2) -> Attempt:
+def attempt(contender: Contender, drive: Path, warm_up: Path, mode: str, scratch: Path, processes: int = 2) -> Attempt:
     """Run a contender on a warm page cache; all that it wrote is gone afterwards, and so are all its processes."""
     warm(drive)
     folder = scratch / contender.module
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     result, log = folder / "result.json", folder / "log.txt"
-    arguments = ["--drive", drive, "--out", folder / "out", "--mode", mode, "--processes", processes, "--result", result]
+    arguments = ["--drive", drive, "--warm-up", warm_up, "--out", folder / "out", "--mode", mode]
+    arguments += ["--processes", processes, "--result", result]
     command = [contender.interpreter, "-m", f"bench.build_scenes.{contender.module}", *arguments]
     try:
         with log.open("wb") as sink:

@@ -49,7 +49,7 @@ def daft_job(task: Task) -> Iterator[Work]:
     """The runner with a thread for each process that others have, and its pools warm."""
     daft.set_runner_native(num_threads=task.processes)
     daft.from_pydict({"a": [1, 2]}).with_column("b", col("a") + 1).collect()
-    yield lambda: build(task)
+    yield build
 
 
 def build(task: Task) -> Mapping[str, str]:

@@ -46,7 +46,7 @@ def naive_spark(task: Task) -> Iterator[Work]:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     spark.range(100).mapInArrow(lambda batches: batches, "id long").count()
-    yield lambda: build(spark, task)
+    yield lambda asked: build(spark, asked)
     spark.stop()
 
 

@@ -50,7 +50,7 @@ def ray_job(task: Task) -> Iterator[Work]:
         try:
             warm = ray.data.range(2 * task.processes, override_num_blocks=2 * task.processes)
             warm.map_batches(_warm, batch_format="pyarrow").materialize()
-            yield lambda: build(task)
+            yield build
         finally:
             ray.shutdown()
 

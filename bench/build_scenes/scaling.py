@@ -17,7 +17,7 @@ from bench.alternate import alternate, spread
 from bench.build_scenes.contenders import CONTENDERS, attempt
 from bench.build_scenes.contest import Outcome
 from bench.build_scenes.drive import CACHE, DriveSpec, drive_bytes, drive_folder
-from bench.build_scenes.run import OURS, PROCESSES, ROUNDS
+from bench.build_scenes.run import OURS, PROCESSES, ROUNDS, WARM_UP_SIZE
 from bench.figures import FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 
 SIZES = (1, 4, 16)
@@ -45,10 +45,11 @@ def scale(scratch: Path, seconds: float, rounds: int, name: str = OURS) -> Repor
             f"{scratch} has {free / 1e9:.0f} GB free, {needed / 1e9:.0f} GB are needed; give --seconds or clean up"
         )
     drives = {str(size): drive_folder(DriveSpec(size, seconds), scratch / "drives", PROCESSES) for size in SIZES}
+    warm_up = drive_folder(DriveSpec(WARM_UP_SIZE), scratch / "drives", PROCESSES)
     raw_bytes = {size: drive_bytes(folder) for size, folder in drives.items()}
 
     def once(size: str) -> Outcome:
-        result = attempt(CONTENDERS[name], drives[size], "sweep", scratch / "out", PROCESSES)
+        result = attempt(CONTENDERS[name], drives[size], warm_up, "sweep", scratch / "out", PROCESSES)
         if result.outcome is None:
             raise FiguresError(f"{name} at size {size}: {result.problem}")
         return result.outcome

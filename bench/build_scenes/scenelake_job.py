@@ -1,8 +1,8 @@
 """Ours: the jobs `inspect` and `build_scenes` as they are, on Spark, over a folder in place of S3.
 
 The work is everything from the raw files to the gold files: checksums, containers, frame index, clocks and drive rules,
-match plan, payload. The start is Spark's, and the same job on a drive of one second. Payload is left untouched,
-as everywhere in this comparison: checks of structure only, points as recorded, no motion compensation.
+match plan, payload. Payload is left untouched, as everywhere in this comparison: checks of structure only, points as
+recorded, no motion compensation.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.contest import Task, Work, run
-from bench.build_scenes.drive import DriveSpec, drive_folder
 from bench.build_scenes.folder_client import VERSION, FolderStore
 from bench.build_scenes.raw import KEYFRAME_CELL_NS, NS_PER_S
 from lake.documents import Manifest, canonical_json
@@ -35,24 +35,19 @@ from spark_jobs.session import MASTER, spark_properties, start_spark
 from spark_jobs.work_area import INSPECTION, WorkArea
 
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
-WARM_UP_SIZE = 1 / 60  # of the benchmark's drive
 GOLD = "warehouse/gold/scenes/data"
 
 
 @contextmanager
 def scenelake_job(task: Task) -> Iterator[Work]:
-    """Spark, warm."""
+    """A Spark session, and both drives landed."""
     os.environ |= {CHECKS: PayloadChecks.STRUCTURE, LAYOUT: PointLayout.ROWS, MASTER: f"local[{task.processes},3]"}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=task.out.parent) as folder:
         root = Path(folder)
         spark = start_spark(spark_properties("bench", os.environ))
         try:
-            _warm(task, spark, root)
-            drive_input = register(task, root)
-            yield lambda: _build(spark, root, drive_input)
-            gold = root / SETTINGS.lake_bucket / GOLD
-            for path in gold.rglob("*.parquet"):
-                shutil.move(path, task.out / path.name)
+            inputs = {drive: register(replace(task, drive=drive), root) for drive in (task.warm_up, task.drive)}
+            yield lambda asked: _build(spark, root, inputs[asked.drive], asked.out)
         finally:
             spark.stop()
 
@@ -79,14 +74,7 @@ def register(task: Task, root: Path) -> DriveInput:
     )
 
 
-def _warm(task: Task, spark: SparkSession, root: Path) -> None:
-    """Do the whole job on a drive of a second: after it, everything is loaded and the JVM has compiled what it uses."""
-    small = Task(drive_folder(DriveSpec(WARM_UP_SIZE), task.drive.parent), task.out, task.mode, task.processes)
-    _build(spark, root, register(small, root))
-    shutil.rmtree(root / SETTINGS.lake_bucket)
-
-
-def _build(spark: SparkSession, root: Path, drive_input: DriveInput) -> Mapping[str, str]:
+def _build(spark: SparkSession, root: Path, drive_input: DriveInput, out: Path) -> Mapping[str, str]:
     connect = functools.partial(FolderStore, root)
     area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/bench"))
     found = inspect_drive(spark, SETTINGS, area, drive_input, connect)
@@ -95,6 +83,8 @@ def _build(spark: SparkSession, root: Path, drive_input: DriveInput) -> Mapping[
     built = build_drive(spark, SETTINGS, area, drive_input, connect)
     if built["quarantined"]:
         raise RuntimeError(f"{built['quarantined']} scenes were quarantined")
+    for path in (root / SETTINGS.lake_bucket / GOLD).rglob("*.parquet"):
+        path.rename(out / path.name)
     return {key: str(report["sha256"]) for key, report in area.read_json(INSPECTION)["objects"].items()}
 
 

@@ -76,7 +76,7 @@ def test_why_a_contender_failed(code: int, log: str, problem: str) -> None:
 def test_a_contender_that_fails_leaves_a_reason_and_no_files(tmp_path: Path) -> None:
     (tmp_path / "drive").mkdir()
     absent = Contender("absent_module", Path(sys.executable))
-    result = attempt(absent, tmp_path / "drive", "sweep", tmp_path / "scratch")
+    result = attempt(absent, tmp_path / "drive", tmp_path / "drive", "sweep", tmp_path / "scratch")
     assert result.outcome is None
     assert "absent_module" in result.problem
     assert list((tmp_path / "scratch").iterdir()) == []
