@@ -64,7 +64,8 @@ def build_drive(
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
     for window, rows in window_tables(index, plan, windows):
         area.write_table(f"plan/{window.number:05d}.arrow", rows)
-        area.write_table(f"plan/{window.number:05d}-poses.arrow", poses_around(index, plan.track, rows))
+        if context.rig.policy.motion_compensation:
+            area.write_table(f"plan/{window.number:05d}-poses.arrow", poses_around(index, plan.track, rows))
     names = run_windows(spark, area, context, windows, connect)
     area.write_json(BUILT, {"windows": names})
     scenes = [scene for name in names for scene in area.read_json(name)["scenes"]]

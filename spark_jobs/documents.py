@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from lake.documents import Manifest, max_bytes, parse_document
 from lake.drive_input import DriveInput, InputObject, input_key
@@ -47,6 +48,7 @@ def read_calibration(store: ObjectStore, settings: Settings, drive_input: DriveI
     return parse_rig(calibration_bytes(store, settings, drive_input))
 
 
+@lru_cache(maxsize=8)  # one process asks for the rig of one drive again and again, and a schema takes its time
 def parse_rig(calibration: bytes) -> Rig:
     """The rig that a `calibration.json` describes.
 

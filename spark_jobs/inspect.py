@@ -43,6 +43,7 @@ from spark_jobs.tasks import run_tasks
 from spark_jobs.work_area import INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 
 UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
+FRAME_COST_BYTES = 12 * 1024  # so many are hashed in the time that one more message takes
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,7 +73,7 @@ def inspect_drive(
     """
     manifest, manifest_problem = _attempt(read_manifest, area.store, settings, drive_input)
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
-    sizes = {entry.key: entry.size_bytes for entry in manifest.objects} if manifest else {}
+    sizes = {entry.key: entry.size_bytes + FRAME_COST_BYTES * entry.frame_count for entry in manifest.objects} if manifest else {}
     reports, absent = scan_all(spark, settings, area, drive_input, sizes, connect)
     tables = [area.read_table(f"index/{report['number']:05d}.arrow") for report in reports]
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
@@ -109,7 +110,7 @@ def scan_all(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Scan every sensor object on Spark; reports in key order, and the keys whose version is gone.
 
-    `sizes`: bytes by key, where known.
+    `sizes`: how much work each key is, in bytes, where known.
     """
     objects = [_Object(number, entry.key, entry.version_id) for number, entry in enumerate(sorted(drive_input.objects))]
     raw_bucket, root = settings.raw_bucket, area.root
