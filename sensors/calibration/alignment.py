@@ -131,7 +131,7 @@ def _blocks(views: Sequence[View]) -> list[npt.NDArray[np.int64]]:
 
 def _offsets(reach_deg: float, step_deg: float) -> Floats:
     steps = round(reach_deg / step_deg)
-    return np.arange(-steps, steps + 1) * step_deg
+    return np.arange(-steps, steps + 1, dtype=np.float64) * step_deg
 
 
 def _tally(
