@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sensors.rig import Intrinsics
 
 Floats32 = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 MIN_FOCAL_PX = 500.0  # of the shrunken image: a pixel is then at most 0.12 degrees wide, and finds 0.05 by interpolation
 SHRINKS = (8, 4, 2, 1)  # what libjpeg can do while it decodes
@@ -20,13 +21,13 @@ NOISE = 2.0  # grey levels between two neighbours that are no edge
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EdgeMaps:
-    """Edge strength (H, W) in 0 to 1: `upright` of edges that run up and down, `level` of those that run across."""
+    """Edge strength (H, W) in 0 to 255: `upright` of edges that run up and down, `level` of those that run across."""
 
-    upright: Floats32
-    level: Floats32
+    upright: Bytes
+    level: Bytes
 
     @property
-    def any(self) -> Floats32:
+    def any(self) -> Bytes:
         """Of edges in either direction."""
         return np.maximum(self.upright, self.level)
 
@@ -36,7 +37,7 @@ def shrink_of(intrinsics: Intrinsics) -> int:
     return next((shrink for shrink in SHRINKS if intrinsics.fx_px / shrink >= MIN_FOCAL_PX), 1)
 
 
-def edge_maps(grey: npt.NDArray[np.uint8], focal_px: float) -> EdgeMaps:
+def edge_maps(grey: Bytes, focal_px: float) -> EdgeMaps:
     """The edges of a grey image (H, W) whose focal length is `focal_px` of its own pixels.
 
     A gradient counts by its share in itself and the mean around it, so that bushes and gravel, which have gradients
@@ -55,11 +56,11 @@ def edge_maps(grey: npt.NDArray[np.uint8], focal_px: float) -> EdgeMaps:
         gradient[tuple(inner)] = np.abs(smooth[tuple(ahead)] - smooth[tuple(behind)])
         usual = _mean(_mean(gradient, around, 0), around, 1)
         strength = (gradient / (gradient + 2.0 * usual + NOISE)).astype(np.float32)
-        maps.append(_mean(_mean(strength, blur, axis), blur, axis))
+        maps.append(np.rint(255.0 * _mean(_mean(strength, blur, axis), blur, axis)).astype(np.uint8))
     return EdgeMaps(*maps)
 
 
-def values_at(field: Floats32, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def values_at(field: Bytes, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """A map (H, W) between its pixels, bilinearly, at columns and rows (...); NaN outside, and where they are NaN."""
     height, width = field.shape
     with np.errstate(invalid="ignore"):
