@@ -118,8 +118,10 @@ def decode_grey(data: Bytes, shrink: int) -> npt.NDArray[np.uint8]:
     with _opened(data, info) as image:
         image.draft("L", size)
         image.load()
-        # Of 16 bits Pillow would clip the lower 8 away only after a division; nothing else needs it.
-        grey = image.point(lambda value: value / 256).convert("L") if image.mode.startswith("I") else image.convert("L")
+        if image.mode.startswith("I"):
+            grey = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+        else:
+            grey = image.convert("L")
         if grey.size != size:
             grey = grey.reduce(shrink)
         return np.asarray(grey, dtype=np.uint8)

@@ -34,7 +34,7 @@ SEARCHES = (  # axis, how far and how finely, in degrees: near the first turn, t
     (YAW, 4.0, 0.1), (PITCH, 3.0, 0.1), (ROLL, 3.0, 0.15), (YAW, 1.0, 0.05), (PITCH, 1.0, 0.05), (ROLL, 1.0, 0.1),
 )  # fmt: skip
 FINAL_REACH_DEG, FINAL_STEP_DEG = 1.5, 0.05
-SECTORS = 8
+SECTORS = 16
 RESAMPLES = 200
 MIN_EDGES = 150
 MIN_BLOCKS = 8

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from sensors.calibration.result import Estimate, Quantity, Unobservable
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 NEAREST_M, FARTHEST_M = 3.0, 25.0  # nearer is the vehicle itself, farther another slope
 LANE_M = 4.0  # to either side of the way ahead
@@ -67,10 +68,13 @@ def ground_plane(ego_m: npt.NDArray[np.floating], forward: tuple[float, float], 
     left_m = points[:, 1] * forward[0] - points[:, 0] * forward[1]
     points = np.column_stack([ahead_m, left_m, points[:, 2]])
     away_m = np.hypot(ahead_m, left_m)
-    cells = _lowest(points[(away_m > NEAREST_M) & (away_m < FARTHEST_M) & (np.abs(left_m) < LANE_M)])
+    points = points[(away_m > NEAREST_M) & (away_m < FARTHEST_M) & (np.abs(left_m) < LANE_M)]
+    cells = _lowest(points)
     if len(cells) < MIN_CELLS:
         return None
     plane = _consensus(cells)
+    # The lowest of noisy points lie below the ground, and the more of them the lower: from here on medians count.
+    cells = _medians(points[np.abs(points[:, 2] - _at(plane, points)) < 2 * NEAR_M])
     for _ in range(ROUNDS):
         apart_m = cells[:, 2] - _at(plane, cells)
         weight = np.where(np.abs(apart_m) < NEAR_M, (1.0 - (apart_m / NEAR_M) ** 2) ** 2, 0.0)
@@ -119,13 +123,25 @@ def _middle(values: Floats, places: int, floor: float, cells: int) -> Estimate:
 
 def _lowest(points: Floats) -> Floats:
     """The second lowest point of each square metre (M, 3): one stray return below the ground is not it."""
+    order, starts, counts = _by_cell(points)
+    return np.asarray(points[order[starts[counts >= MIN_PER_CELL] + 1]])
+
+
+def _medians(points: Floats) -> Floats:
+    """The point of median height of each square metre (M, 3)."""
+    order, starts, counts = _by_cell(points)
+    held = counts >= MIN_PER_CELL
+    return np.asarray(points[order[starts[held] + counts[held] // 2]])
+
+
+def _by_cell(points: Floats) -> tuple[Ints, Ints, Ints]:
+    """The points' order by square metre and height; where in it each of these begins, and how many points it has."""
     cell = np.floor(points[:, :2] / CELL_M).astype(np.int64)
     number = cell[:, 0] * 4096 + cell[:, 1]
     order = np.lexsort((points[:, 2], number))
     number = number[order]
     starts = np.flatnonzero(np.diff(number, prepend=number[:1] - 1))
-    counts = np.diff(np.append(starts, len(number)))
-    return np.asarray(points[order[starts[counts >= MIN_PER_CELL] + 1]])
+    return order, starts, np.diff(np.append(starts, len(number)))
 
 
 def _consensus(cells: Floats) -> Floats:

@@ -12,7 +12,7 @@ from sensors.rig import Intrinsics
 Floats32 = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-MIN_FOCAL_PX = 500.0  # of the shrunken image: a pixel is then at most 0.12 degrees wide, and finds 0.05 by interpolation
+MIN_FOCAL_PX = 450.0  # of the shrunken image: a pixel is then at most 0.13 degrees wide, and finds 0.05 by interpolation
 SHRINKS = (8, 4, 2, 1)  # what libjpeg can do while it decodes
 BLUR_RAD = np.radians(0.12)  # twice this wide box, twice: how near an edge must be to count
 SURROUNDINGS_RAD = np.radians(2.0)  # what a gradient is compared with
@@ -79,8 +79,8 @@ def _mean(field: Floats32, reach: int, axis: int) -> Floats32:
     """Mean over 2 * reach + 1 neighbours along an axis; the border is repeated."""
     pad = [(0, 0), (0, 0)]
     pad[axis] = (reach + 1, reach)
-    total = np.cumsum(np.pad(field, pad, mode="edge"), axis=axis, dtype=np.float64)
+    total = np.cumsum(np.pad(field, pad, mode="edge"), axis=axis, dtype=np.float32)
     count, width = field.shape[axis], 2 * reach + 1
     ends, starts = [slice(None), slice(None)], [slice(None), slice(None)]
     ends[axis], starts[axis] = slice(width, width + count), slice(0, count)
-    return np.asarray((total[tuple(ends)] - total[tuple(starts)]) / width, dtype=np.float32)
+    return np.asarray((total[tuple(ends)] - total[tuple(starts)]) * np.float32(1.0 / width))

@@ -39,11 +39,11 @@ class Lens:
         """
         lens = self.intrinsics
         with np.errstate(divide="ignore", invalid="ignore"):
-            x, y = points_m[..., 0] / points_m[..., 2], points_m[..., 1] / points_m[..., 2]
-            seen = (points_m[..., 2] > 0.0) & (np.hypot(x, y) < self._fold())
-            x, y = np.where(seen, x, np.nan), np.where(seen, y, np.nan)
+            deep = np.where(points_m[..., 2] > 0.0, points_m[..., 2], np.nan)
+            x, y = points_m[..., 0] / deep, points_m[..., 1] / deep
         if lens.distortion:
-            x, y = distorted(x, y, lens.distortion)
+            seen = np.hypot(x, y) < fold_radius(lens.distortion, 2.0 * math.hypot(*self.reach()))
+            x, y = distorted(np.where(seen, x, np.nan), y, lens.distortion)
         u = (lens.fx_px * x + lens.cx_px + 0.5) / self.shrink - 0.5
         v = (lens.fy_px * y + lens.cy_px + 0.5) / self.shrink - 0.5
         return u, v
@@ -55,11 +55,6 @@ class Lens:
             max(lens.cx_px, lens.width_px - lens.cx_px) / lens.fx_px,
             max(lens.cy_px, lens.height_px - lens.cy_px) / lens.fy_px,
         )
-
-    def _fold(self) -> float:
-        if not self.intrinsics.distortion:
-            return math.inf
-        return fold_radius(self.intrinsics.distortion, 2.0 * math.hypot(*self.reach()))
 
 
 def distorted(x: Floats, y: Floats, coefficients: tuple[float, ...]) -> tuple[Floats, Floats]:

@@ -30,7 +30,7 @@ INTENSITY_BAND_RAD = np.radians(0.15)
 INTENSITY_REACH_RAD = np.radians(1.5)
 INTENSITY_SHARE = 0.2  # of the range of intensities that a jump must have
 INTENSITY_NOISE = 3.0  # times what intensities differ by on either side of it
-MOST_PER_KIND = 600
+MOST_PER_KIND = 400
 
 
 class EdgeKind(IntEnum):

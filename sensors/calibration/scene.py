@@ -13,13 +13,14 @@ from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges, lidar_edges
 from sensors.deskew import compensate
 from sensors.errors import DecodeError
-from sensors.geometry import Floats
-from sensors.points import PointCloud
+from sensors.geometry import SE3, Floats
+from sensors.points import PointCloud, without_position
 from sensors.rig import Sensor
 from sensors.stamps import Nanoseconds
 
 INTENSITIES = ("intensity", "reflectivity")
 BEAMS = ("ring", "channel", "laser_number")
+MARGIN, SWEPT_M = 0.15, 2.0  # beside the image, by turning (a tangent) and by driving while the lidar sweeps
 LEAST_MOVED = 0.5  # of the points: the others are left out
 
 
@@ -46,7 +47,9 @@ def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, 
         return str(error)
     if offsets_ns is None:
         return "the points have no times of their own"
-    placed = ~cloud.invalid()
+    reach = Lens(camera.intrinsics, shrink_of(camera.intrinsics)).reach()
+    camera_SE3_lidar = camera.ego_SE3_sensor.inverse() @ lidar.ego_SE3_sensor
+    placed = ~without_position(xyz_m) & _in_front(camera_SE3_lidar, xyz_m, reach)
     moved = compensate(
         xyz_m[placed],
         offsets_ns[placed],
@@ -59,8 +62,7 @@ def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, 
     )
     if not placed.any() or float(moved.valid.mean()) < LEAST_MOVED:
         return "no poses bracket the sweep and the image"
-    points_m = camera.ego_SE3_sensor.inverse().apply(lidar.ego_SE3_sensor.apply(moved.xyz_m[moved.valid]))
-    reach = Lens(camera.intrinsics, shrink_of(camera.intrinsics)).reach()
+    points_m = camera_SE3_lidar.apply(moved.xyz_m[moved.valid])
     intensity, beam = column(cloud, INTENSITIES), column(cloud, BEAMS)
     kept = np.flatnonzero(placed)[moved.valid]
     return lidar_edges(
@@ -69,6 +71,16 @@ def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, 
         None if intensity is None else intensity[kept],
         None if beam is None or beam.dtype.kind not in "iu" else beam[kept],
     )
+
+
+def _in_front(camera_SE3_lidar: SE3, xyz_m: npt.NDArray[np.float32], reach: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    """Which points the image can show, wherever the vehicle was between them: only they are worth moving."""
+    rotation = camera_SE3_lidar.rotation.astype(np.float32)
+    x, y, z = (xyz_m @ rotation.T + camera_SE3_lidar.translation_m.astype(np.float32)).T
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (z > 0) & (np.abs(x) < z * (reach[0] + MARGIN) + SWEPT_M) & (np.abs(y) < z * (reach[1] + MARGIN) + SWEPT_M)
+        )
 
 
 def column(cloud: PointCloud, names: tuple[str, ...]) -> npt.NDArray[Any] | None:
