@@ -88,7 +88,10 @@ def align(views: Sequence[View], lens: Lens) -> Mapping[Quantity, Estimate | Uno
     for axis, reach_deg, step_deg in SEARCHES:
         offsets = _offsets(reach_deg, step_deg)
         tally = _tally(views, blocks, lens, turn_deg, axis, offsets)
-        turn_deg[axis] += _peaks(tally.scores(np.ones((1, len(tally.strength)))), offsets)[0]
+        found_deg = _peaks(tally.scores(np.ones((1, len(tally.strength)))), offsets)[0]
+        if math.isnan(found_deg):
+            return dict.fromkeys(QUANTITIES, Unobservable("the images have no edges there", len(views), edges))
+        turn_deg[axis] += found_deg
     found: dict[Quantity, Estimate | Unobservable] = {}
     offsets = _offsets(FINAL_REACH_DEG, FINAL_STEP_DEG)
     for axis, quantity in enumerate(QUANTITIES):
@@ -98,10 +101,13 @@ def align(views: Sequence[View], lens: Lens) -> Mapping[Quantity, Estimate | Uno
         best = _peaks(tally.scores(np.ones((1, count))), offsets)[0]
         spread_deg = float(np.std(_peaks(tally.scores(weights), offsets) - best))
         uncertainty = 2.0 * math.hypot(spread_deg, FLOORS_DEG[axis])
-        if axis == YAW and uncertainty > WIDEST_YAW_DEG:
+        if axis == YAW and not uncertainty <= WIDEST_YAW_DEG:
             words = f"no turn stands out: the best yaw is uncertain by {uncertainty:.2f} deg"
             return dict.fromkeys(QUANTITIES, Unobservable(words, len(views), edges))
-        found[quantity] = Estimate(float(turn_deg[axis] + best), uncertainty, len(views), edges)
+        if abs(best) > FINAL_REACH_DEG - FINAL_STEP_DEG:
+            found[quantity] = Unobservable("the best turn lies at the end of what is searched", len(views), edges)
+        else:
+            found[quantity] = Estimate(float(turn_deg[axis] + best), uncertainty, len(views), edges)
     return found
 
 
@@ -159,10 +165,14 @@ def _tally(
 
 
 def _peaks(scores: Floats, offsets: Floats) -> Floats:
-    """Where each row of scores (R, A) is largest, between the offsets (A,) by a parabola through the largest three."""
+    """Where each row of scores (R, A) is largest, between the offsets (A,) by a parabola through the largest three.
+
+    NaN for a row that is largest nowhere.
+    """
     top = np.clip(np.argmax(scores, axis=1), 1, len(offsets) - 2)
     rows = np.arange(len(scores))
     left, middle, right = scores[rows, top - 1], scores[rows, top], scores[rows, top + 1]
     bend = left - 2.0 * middle + right
     shift = np.where(bend < 0, (left - right) / np.where(bend < 0, 2.0 * bend, 1.0), 0.0)
-    return np.asarray(offsets[top] + np.clip(shift, -1.0, 1.0) * (offsets[1] - offsets[0]))
+    found = offsets[top] + np.clip(shift, -1.0, 1.0) * (offsets[1] - offsets[0])
+    return np.asarray(np.where(np.ptp(scores, axis=1) > 0, found, np.nan))

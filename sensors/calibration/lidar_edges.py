@@ -91,7 +91,7 @@ def _depth_edges(points: Floats, axis: int, towards: int) -> Floats:
     along, across, depth = _directions(points, axis)
     reach_rad, band_rad = REACH_RAD, BAND_RAD if axis == 0 else COLUMN_RAD
     band = np.floor(across / band_rad).astype(np.int64)
-    order = np.lexsort((along, band))
+    order = np.lexsort((across, along, band))
     band, along, depth = band[order], along[order], depth[order]
     edge, surface = np.ones(len(order), dtype=bool), np.zeros(len(order), dtype=bool)
     behind = depth + np.maximum(JUMP_M, JUMP_SHARE * depth)
@@ -116,7 +116,7 @@ def _intensity_edges(points: Floats, intensity: Floats, beam: npt.NDArray[np.int
         return points
     along, across, depth = _directions(points, 0)
     band = np.floor(across / INTENSITY_BAND_RAD).astype(np.int64) if beam is None else np.asarray(beam, dtype=np.int64)
-    order = np.lexsort((along, band))
+    order = np.lexsort((across, along, band))
     band, along, depth, intensity = band[order], along[order], depth[order], intensity[order]
     sides: list[list[Floats]] = [[], []]
     whole = np.ones(len(order), dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,11 +98,13 @@ class Checked:
 
 
 def judge(sensor: str, quantity: Quantity, measured: Estimate | Unobservable, limits: Limits) -> Checked:
-    """Judge one measurement. An uncertainty that is not finite, or wider than the limits allow, is no measurement."""
+    """Judge one measurement. What is not finite, or less certain than the limits ask for, is no measurement."""
+    if isinstance(measured, Estimate) and not (math.isfinite(measured.error) and math.isfinite(measured.uncertainty)):
+        measured = Unobservable("the data fit every value alike", measured.frames, measured.items)
     if isinstance(measured, Unobservable):
         return Checked(sensor, quantity, Verdict.NOT_OBSERVABLE, None, None, measured.frames, measured.items, measured.reason)
     verdict, reason = Verdict.OK, ""
-    if not measured.uncertainty <= limits.widest:
+    if measured.uncertainty > limits.widest:
         verdict = Verdict.NOT_OBSERVABLE
         reason = f"uncertain by {measured.uncertainty:.2f} {quantity.unit}, more than {limits.widest:g}"
     elif measured.proven > limits.bad:
