@@ -1,7 +1,8 @@
 """How well the calibration checks find what is wrong: errors of known size in the calibration of synthetic drives.
 
-python -m bench.calibration_score [--seeds 100] [--first 1000] [--out build/calibration-score.json]
+python -m bench.calibration_score [--seeds 100] [--sweep 10] [--first 1000] [--out build/calibration-score.json]
 
+Recall and false alarms are those of all drives at the stated size; the smallest size is looked for on the first `--sweep`.
 Only the frames that the check reads are made, in memory, with noise in images and ranges; the data are the same for every
 error, as an error of what is declared changes none. A clean drive on which a rule is called is a false alarm.
 """
@@ -175,18 +176,17 @@ def record(seed: int) -> Recorded:
     )
 
 
-def score(seeds: Sequence[int], cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
-    """A row for each case, over drives of these seeds, each clean and with every error."""
-    clean = dict.fromkeys(cases, 0)
-    hits: dict[tuple[Case, float], int] = {(case, size): 0 for case in cases for size in case.sizes}
+def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
+    """A row for each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
+    hits: dict[tuple[Case, float], list[bool]] = {}
     for number, seed in enumerate(seeds):
         drive = record(seed)
         for case in cases:
-            clean[case] += drive.called(case, drive.rig)
-            for size in case.sizes:
+            for size in (0.0, *(case.sizes if number < sweep else (case.stated,))):
                 signed = -size if case.sign and number % 2 else size
-                hits[case, size] += drive.called(case, declared(drive.rig, case.fault(signed)))
-    return [_row(case, len(seeds), clean[case], {size: hits[case, size] for size in case.sizes}) for case in cases]
+                rig = declared(drive.rig, case.fault(signed)) if size else drive.rig
+                hits.setdefault((case, size), []).append(drive.called(case, rig))
+    return [_row(case, {size: hits[case, size] for size in (0.0, *case.sizes) if (case, size) in hits}) for case in cases]
 
 
 def declared(rig: Rig, fault: str) -> Rig:
@@ -194,9 +194,11 @@ def declared(rig: Rig, fault: str) -> Rig:
     return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
-def _row(case: Case, seeds: int, false_alarms: int, hits: Mapping[float, int]) -> dict[str, Any]:
-    true = hits[case.stated]
-    enough = [size for size in case.sizes if all(hits[other] >= ENOUGH * seeds for other in case.sizes if other >= size)]
+def _row(case: Case, hits: Mapping[float, Sequence[bool]]) -> dict[str, Any]:
+    """`hits`: by size whether each drive was called; 0 is a clean one."""
+    true, false_alarms, seeds = sum(hits[case.stated]), sum(hits[0.0]), len(hits[case.stated])
+    recall = {size: sum(called) / len(called) for size, called in hits.items() if size}
+    enough = [size for size in recall if all(recall[other] >= ENOUGH for other in recall if other >= size)]
     return {
         "rule": case.rule,
         "fault": case.fault(case.stated),
@@ -208,7 +210,7 @@ def _row(case: Case, seeds: int, false_alarms: int, hits: Mapping[float, int]) -
         "recall": true / seeds,
         "smallest_detected": min(enough, default=None),
         "unit": case.unit,
-        "recall_by_size": {f"{size:g}": hits[size] / seeds for size in case.sizes},
+        "recall_by_size": {f"{size:g}": share for size, share in recall.items()},
     }
 
 
@@ -244,10 +246,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Score, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--sweep", type=int, default=10)
     parser.add_argument("--first", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("build/calibration-score.json"))
     asked = parser.parse_args(argv)
-    rows = score(range(asked.first, asked.first + asked.seeds))
+    rows = score(range(asked.first, asked.first + asked.seeds), asked.sweep)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(rows, indent=1) + "\n")
     for row in rows:

@@ -30,8 +30,6 @@ from spark_jobs.pose_track import PoseTrack
 from spark_jobs.tasks import run_tasks
 from spark_jobs.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
 
-CALIBRATION_VERSION = "calibration-1"  # part of the configuration hash: other verdicts are another dataset
-
 
 def check_calibration(
     spark: SparkSession,

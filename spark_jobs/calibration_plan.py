@@ -21,6 +21,7 @@ from spark_jobs.drive_frames import DriveFrames, UsableFrames
 from spark_jobs.plan_rows import FrameRef
 from spark_jobs.pose_track import PoseTrack
 
+CALIBRATION_VERSION = "calibration-1"  # part of the configuration hash: other verdicts publish other drives
 SWEEPS, OTHER_SWEEPS, SCANS = 20, 10, 40
 SIZES_ONLY = 2  # images that are looked at where no lidar can be held against them
 NO_SWEEP = -1
