@@ -18,6 +18,7 @@ from lake.storage import Connect, ObjectStore
 from quality.calibration_rules import evaluate_calibration
 from quality.calibration_table import calibration_table
 from quality.findings import Finding
+from quality.rulebook import RuleBook
 from sensors.calibration.intrinsics import contradictions
 from sensors.calibration.result import Checked
 from sensors.calibration.verdicts import lidar_verdicts
@@ -60,7 +61,7 @@ def check_calibration(
         if sensor.intrinsics is not None
     }
     area.write_table(CALIBRATION, calibration_table(checks))
-    return evaluate_calibration(checks, wrong)
+    return evaluate_calibration(checks, wrong, RuleBook.of(rig.policy))
 
 
 def _sweeps(
