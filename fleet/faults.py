@@ -10,6 +10,9 @@
 | `clock_offset:SENSOR:NS` | all stamps are off by this many nanoseconds |
 | `unknown_message_type:SENSOR` | the recording declares a message type that nobody knows |
 | `bad_calibration[:SENSOR]` | the sensor's rotation is no unit quaternion; the manifest's checksum of the file is right |
+| `rotate_extrinsic:SENSOR:TURN` | the sensor is declared turned about its own axes, as in `yaw=0.5deg,pitch=-0.2deg` |
+| `shift_extrinsic:SENSOR:SHIFT` | the sensor is declared elsewhere on the vehicle, as in `x=5cm,z=-2cm` |
+| `wrong_intrinsics:CAMERA:LENS` | the lens is declared wrong by factors, as in `focal=1.05`, `size=0.5`, `centre_x=1.6` |
 | `truncate_object:SENSOR:SHARE` | the sensor's first file lost that share of its bytes, at its end |
 | `wrong_checksum:SENSOR` | the manifest's checksum of the sensor's first file is wrong |
 | `empty_object:SENSOR` | the sensor's first file has no bytes |
@@ -29,6 +32,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Self
 
+from fleet.amounts import LENS, SHIFT, TURN, Amounts
 from fleet.errors import SpecError
 from sensors.rig import NS_PER_S
 
@@ -49,6 +53,9 @@ class FaultKind(StrEnum):
     CLOCK_OFFSET = "clock_offset"
     UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
     BAD_CALIBRATION = "bad_calibration"
+    ROTATE_EXTRINSIC = "rotate_extrinsic"
+    SHIFT_EXTRINSIC = "shift_extrinsic"
+    WRONG_INTRINSICS = "wrong_intrinsics"
     TRUNCATE_OBJECT = "truncate_object"
     WRONG_CHECKSUM = "wrong_checksum"
     EMPTY_OBJECT = "empty_object"
@@ -60,6 +67,11 @@ class FaultKind(StrEnum):
     def on_files(self) -> bool:
         """Whether it is applied to the finished folder, after the manifest was made."""
         return self in _ON_FILES
+
+    @property
+    def on_calibration(self) -> bool:
+        """Whether it changes what is declared of a sensor, and no measurement."""
+        return self in _ON_CALIBRATION
 
     @property
     def form(self) -> str:
@@ -76,6 +88,9 @@ _PARTS: dict[FaultKind, tuple[tuple[str, bool], ...]] = {
     FaultKind.CLOCK_OFFSET: (("SENSOR", False), ("NS", False)),
     FaultKind.UNKNOWN_MESSAGE_TYPE: (("SENSOR", False),),
     FaultKind.BAD_CALIBRATION: (("SENSOR", True),),
+    FaultKind.ROTATE_EXTRINSIC: (("SENSOR", False), ("TURN", False)),
+    FaultKind.SHIFT_EXTRINSIC: (("SENSOR", False), ("SHIFT", False)),
+    FaultKind.WRONG_INTRINSICS: (("SENSOR", False), ("LENS", False)),
     FaultKind.TRUNCATE_OBJECT: (("SENSOR", False), ("SHARE", False)),
     FaultKind.WRONG_CHECKSUM: (("SENSOR", False),),
     FaultKind.EMPTY_OBJECT: (("SENSOR", False),),
@@ -83,6 +98,9 @@ _PARTS: dict[FaultKind, tuple[tuple[str, bool], ...]] = {
     FaultKind.STRAY_FILE: (),
     FaultKind.NO_MANIFEST: (),
 }
+_ON_CALIBRATION = frozenset(
+    {FaultKind.BAD_CALIBRATION, FaultKind.ROTATE_EXTRINSIC, FaultKind.SHIFT_EXTRINSIC, FaultKind.WRONG_INTRINSICS}
+)
 _ON_FILES = frozenset(
     {
         FaultKind.TRUNCATE_OBJECT,
@@ -100,7 +118,7 @@ class Fault:
     """One fault. Which of the sizes a kind needs is said by `FaultKind.form`; the others stay None.
 
     `share`: of points or bytes, above 0 and at most 1. `frames`: a share (float) or indices. `after_ns`: since the
-    start of the drive.
+    start of the drive. `turn_deg`, `shift_cm`, `lens`: as `fleet.amounts` names them.
 
     Raises:
         SpecError: A part that the kind needs is absent, one that it does not know is given, or a value is out of range.
@@ -113,6 +131,9 @@ class Fault:
     frames: Frames | None = None
     after_ns: int | None = None
     offset_ns: int | None = None
+    turn_deg: Amounts | None = None
+    shift_cm: Amounts | None = None
+    lens: Amounts | None = None
 
     def __post_init__(self) -> None:
         given = {
@@ -121,6 +142,9 @@ class Fault:
             "FRAMES": self.frames is not None,
             "AFTER_S": self.after_ns is not None,
             "NS": self.offset_ns is not None,
+            "TURN": self.turn_deg is not None,
+            "SHIFT": self.shift_cm is not None,
+            "LENS": self.lens is not None,
         }
         parts = dict(_PARTS[self.kind])
         for name, present in given.items():
@@ -137,6 +161,9 @@ class Fault:
             raise SpecError(f"fault {self.kind}: AFTER_S must be 0 to {MAX_AFTER_S}, got {self.after_ns / NS_PER_S}")
         if self.offset_ns is not None and abs(self.offset_ns) > MAX_OFFSET_NS:
             raise SpecError(f"fault {self.kind}: NS must be at most {MAX_OFFSET_NS} either way, got {self.offset_ns}")
+        for form, amounts in ((TURN, self.turn_deg), (SHIFT, self.shift_cm), (LENS, self.lens)):
+            if amounts is not None:
+                form.check(self.kind, amounts)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -164,6 +191,9 @@ class Fault:
             "FRAMES": _plain(self.frames) if isinstance(self.frames, float) else ",".join(map(str, self.frames or ())) or None,
             "AFTER_S": None if self.after_ns is None else f"{Decimal(self.after_ns).scaleb(-9):f}",
             "NS": None if self.offset_ns is None else str(self.offset_ns),
+            "TURN": None if self.turn_deg is None else TURN.write(self.turn_deg),
+            "SHIFT": None if self.shift_cm is None else SHIFT.write(self.shift_cm),
+            "LENS": None if self.lens is None else LENS.write(self.lens),
         }
         values = [written[name] for name, _ in _PARTS[self.kind]]
         return ":".join([self.kind.value, *(value for value in values if value is not None)])
@@ -218,4 +248,7 @@ _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "FRAMES": ("frames", _frames),
     "AFTER_S": ("after_ns", _after_ns),
     "NS": ("offset_ns", _offset_ns),
+    "TURN": ("turn_deg", TURN.parse),
+    "SHIFT": ("shift_cm", SHIFT.parse),
+    "LENS": ("lens", LENS.parse),
 }

@@ -105,6 +105,28 @@ def decode_pixels(data: Bytes) -> npt.NDArray[np.uint8]:
         return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
+def decode_grey(data: Bytes, shrink: int) -> npt.NDArray[np.uint8]:
+    """Grey levels (ceil(H / shrink), ceil(W / shrink)) uint8, each the mean of `shrink` x `shrink` pixels.
+
+    A JPEG is decoded at that size, which costs a fraction; `shrink` is 1, 2, 4 or 8.
+
+    Raises:
+        DecodeError: It is neither JPEG nor PNG, cut short, corrupt, or has more than `MAX_PIXELS` pixels.
+    """
+    info = read_header(data)
+    size = (-(-info.width_px // shrink), -(-info.height_px // shrink))
+    with _opened(data, info) as image:
+        image.draft("L", size)
+        image.load()
+        if image.mode.startswith("I"):
+            grey = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+        else:
+            grey = image.convert("L")
+        if grey.size != size:
+            grey = grey.reduce(shrink)
+        return np.asarray(grey, dtype=np.uint8)
+
+
 def read_header(data: Bytes) -> ImageInfo:
     """Encoding and size, without decoding anything.
 

@@ -96,12 +96,16 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """All sensors of a vehicle, the one that scenes are anchored to, and the policy for its scenes."""
+    """All sensors of a vehicle, the one that scenes are anchored to, and the policy for its scenes.
+
+    `ground_z_m`: how high the ground under the vehicle lies in the ego frame; None where the source does not say.
+    """
 
     rig_id: str
     reference: str
     sensors: tuple[Sensor, ...]
     policy: Policy = DEFAULT_POLICY
+    ground_z_m: float | None = None
 
     def __post_init__(self) -> None:
         names = [sensor.name for sensor in self.sensors]
@@ -140,17 +144,19 @@ class Rig:
             reference=document["reference"],
             sensors=tuple(_sensor(entry) for entry in document["sensors"]),
             policy=Policy.from_dict(document.get("policy", {})),
+            ground_z_m=document.get("ground_z_m"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The `calibration.json` document; `Rig.from_dict` reads it back to an equal rig."""
-        return {
+        document: dict[str, Any] = {
             "schema_version": 1,
             "rig_id": self.rig_id,
             "reference": self.reference,
             "sensors": [_sensor_document(sensor) for sensor in self.sensors],
             "policy": self.policy.to_dict(),
         }
+        return document if self.ground_z_m is None else {**document, "ground_z_m": self.ground_z_m}
 
 
 def _sensor(entry: Mapping[str, Any]) -> Sensor:

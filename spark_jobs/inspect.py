@@ -32,6 +32,7 @@ from quality.results import drive_results, object_results
 from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.errors import RigError
 from spark_jobs.arguments import parse
+from spark_jobs.calibration_check import check_calibration
 from spark_jobs.documents import read_calibration, read_input, read_manifest
 from spark_jobs.entry import run_job
 from spark_jobs.metrics import sensor_metrics
@@ -83,7 +84,11 @@ def inspect_drive(
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
     _write_poses(area, [report for report in sound if rig is not None and report["sensor"] == pose_sensor(rig)])
     metrics = sensor_metrics(index, rig, manifest)
-    drive_findings = evaluate_drive(rig, manifest, metrics, rig_problem=rig_problem, manifest_problem=manifest_problem)
+    faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
+    calibrated = check_calibration(spark, settings, area, drive_input, rig, index, faulty, connect)
+    drive_findings = evaluate_drive(
+        rig, manifest, metrics, calibrated, rig_problem=rig_problem, manifest_problem=manifest_problem
+    )
     area.write_table(METRICS, metrics_table(metrics))
     inspection: dict[str, Any] = {
         "objects": {report["key"]: report for report in reports},

@@ -23,6 +23,7 @@ from lineage.names import drive_manifest, iceberg_table, job, s3_object
 from lineage.parent import parent_run, root_run
 from lineage.run import JobRun, job_run
 from quality.catalogue import RULES, Outcome
+from spark_jobs.calibration_plan import CALIBRATION_VERSION
 from spark_jobs.motion import MOTION_VERSION
 from spark_jobs.options import BuildOptions
 from spark_jobs.plan import MATCHER_VERSION
@@ -46,6 +47,7 @@ def configuration_hash() -> str:
     """
     return versions.config_hash(
         {
+            "calibration": CALIBRATION_VERSION,
             "matcher": MATCHER_VERSION,
             "motion": MOTION_VERSION,
             "options": BuildOptions.from_env(os.environ).to_dict(),

@@ -6,6 +6,8 @@
     poses.arrow           all pose samples of sound objects (inspect)
     inspection.json       objects, findings, verdict (inspect)
     metrics.arrow         one row per sensor         (inspect)
+    calibration/NNNNN.arrow edges of one sampled sweep (inspect, workers)
+    calibration.arrow     what was measured of each sensor's calibration (inspect)
     plan/NNNNN.arrow      scenes of one window       (build_scenes)
     built/NNNNN-….json    what became of one window  (build_scenes, workers)
     built.json            which of those count (build_scenes)
@@ -29,11 +31,12 @@ from lake.errors import AbsentError
 from lake.storage import ObjectStore, ObjectVersion
 from spark_jobs.errors import WorkAreaError
 
-INDEX, POSE_SAMPLES, INSPECTION, METRICS, BUILT, AUDIT = (
+INDEX, POSE_SAMPLES, INSPECTION, METRICS, CALIBRATION, BUILT, AUDIT = (
     "index.arrow",
     "poses.arrow",
     "inspection.json",
     "metrics.arrow",
+    "calibration.arrow",
     "built.json",
     "audit.json",
 )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fleet.synthetic.schedule import Shot
+from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World, is_light_square
 from sensors.encode import encode_image
@@ -67,7 +67,7 @@ class Camera:
     def measure(self, shot: Shot) -> bytes:
         """The JPEG of what the camera sees at the shot's true time."""
         buffer = io.BytesIO()
-        Image.fromarray(self.render(shot.true_ns)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        Image.fromarray(self._with_noise(self.render(shot.true_ns), shot)).save(buffer, "JPEG", quality=JPEG_QUALITY)
         return buffer.getvalue()
 
     def encode(self, jpeg: bytes, stamp_ns: int) -> bytes:
@@ -83,6 +83,14 @@ class Camera:
         """What each pixel (height, width) shows: the index of a box, or -1 for ground and sky."""
         _, code = self._trace(true_ns)
         return (code.astype(np.int32) - 1) // 3
+
+    def _with_noise(self, pixels: Pixels, shot: Shot) -> Pixels:
+        deviation = self._spec.rig.camera_noise_levels
+        if deviation == 0.0:
+            return pixels
+        rng = np.random.default_rng(seed_of(self._spec.seed, self._sensor.name, 1, shot.index))
+        noisy = pixels + deviation * rng.standard_normal(pixels.shape, dtype=np.float32)
+        return np.asarray(np.clip(np.rint(noisy), 0, 255), dtype=np.uint8)
 
     def _trace(self, true_ns: int) -> tuple[Pixels, npt.NDArray[np.int16]]:
         instant = np.array([true_ns - self._spec.start_ns])

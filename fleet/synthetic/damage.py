@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fleet.errors import SpecError
 from fleet.faults import FaultKind
 from fleet.recording import Stream
+from fleet.synthetic.miscalibration import miscalibrated
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from sensors.rig import Modality, Rig
@@ -22,6 +23,9 @@ CUT_SPAN = (0.3, 0.8)  # of the file: the header stays whole, the picture does n
 _NEEDED_MODALITY = {
     FaultKind.CUT_JPEG: (Modality.CAMERA,),
     FaultKind.NAN_POINTS: (Modality.LIDAR, Modality.RADAR),
+    FaultKind.ROTATE_EXTRINSIC: (Modality.LIDAR, Modality.CAMERA, Modality.RADAR),
+    FaultKind.SHIFT_EXTRINSIC: (Modality.LIDAR, Modality.CAMERA, Modality.RADAR),
+    FaultKind.WRONG_INTRINSICS: (Modality.CAMERA,),
 }
 
 
@@ -63,14 +67,10 @@ def declared(stream: Stream, spec: DriveSpec) -> Stream:
 
 
 def calibration_document(rig: Rig, spec: DriveSpec) -> dict[str, Any]:
-    """The rig's document; `bad_calibration` halves the rotation quaternion of its sensor (or of the reference)."""
+    """The rig's document after the drive's faults of calibration."""
     document = rig.to_dict()
     for fault in spec.faults:
-        if fault.kind is FaultKind.BAD_CALIBRATION:
-            for entry in document["sensors"]:
-                if entry["name"] == (fault.sensor or rig.reference):
-                    pose = entry["ego_SE3_sensor"]
-                    pose["rotation_wxyz"] = [value / 2.0 for value in pose["rotation_wxyz"]]
+        document = miscalibrated(document, rig, fault)
     return document
 
 

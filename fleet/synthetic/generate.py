@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import GROUND_TRUTH, claim
-from fleet.faults import FaultKind
 from fleet.file_faults import apply_file_fault
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
@@ -17,6 +16,7 @@ from fleet.synthetic.damage import calibration_document, check_faults, damaged, 
 from fleet.synthetic.ground_truth import write_ground_truth, write_json
 from fleet.synthetic.inertial import InertialUnit, PoseSource, Satellite
 from fleet.synthetic.lidar import SpinningLidar
+from fleet.synthetic.miscalibration import calibration_effect
 from fleet.synthetic.radar import Radar
 from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec
@@ -100,8 +100,8 @@ def _apply_faults(out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[S
     for index, fault in enumerate(spec.faults):
         if fault.kind.on_files:
             effect = apply_file_fault(out, fault, spec.drive, rig)
-        elif fault.kind is FaultKind.BAD_CALIBRATION:
-            effect = {"calibrated_sensor": fault.sensor or rig.reference}
+        elif fault.kind.on_calibration:
+            effect = {"calibrated_sensor": fault.sensor or rig.reference, **calibration_effect(fault)}
         else:
             effect = effect_of(index, shots[fault.sensor or ""])
         applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **effect})

@@ -106,7 +106,7 @@ def _shifted(stamp_ns: int, fault: Fault) -> int:
 def _touched(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) -> list[int]:
     if fault.kind is FaultKind.DEAD_SENSOR:
         return [shot.index for shot in shots if shot.true_ns >= spec.start_ns + (fault.after_ns or 0)]
-    if fault.kind is FaultKind.BAD_CALIBRATION:
+    if fault.kind.on_calibration:
         return []
     first = 1 if fault.kind is FaultKind.DUPLICATE_STAMPS else 0
     return _choose(fault, fault.frames, first, len(shots), np.random.default_rng(seed_of(spec.seed, "fault", index)))

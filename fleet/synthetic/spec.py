@@ -24,12 +24,14 @@ class RigOptions:
 
     `cameras` names mounts of `fleet.synthetic.vehicle.CAMERA_MOUNTS`. A sweep has `lidar_rings * lidar_columns` rays.
     `lidar_range_noise_m` is the standard deviation along the ray; 0 leaves every return exactly on its surface.
+    `camera_noise_levels` is that of each pixel and colour, before compression.
     """
 
     cameras: tuple[str, ...] = DEFAULT_CAMERAS
     width_px: int = 640
     height_px: int = 360
     camera_rate_hz: int = 12
+    camera_noise_levels: float = 0.0
     lidar_rings: int = 32
     lidar_columns: int = 900
     lidar_rate_hz: int = 10
@@ -54,6 +56,8 @@ class RigOptions:
                 raise SpecError(f"rig option {name} must be {low} to {high}, got {getattr(self, name)}")
         if not 0.0 <= self.lidar_range_noise_m <= 1.0:
             raise SpecError(f"rig option lidar_range_noise_m must be 0 to 1, got {self.lidar_range_noise_m}")
+        if not 0.0 <= self.camera_noise_levels <= 64.0:
+            raise SpecError(f"rig option camera_noise_levels must be 0 to 64, got {self.camera_noise_levels}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def build_rig(options: RigOptions) -> Rig:
     sensors += [_support("pose", Modality.POSE, POSE_RATE_HZ), _support("imu", Modality.IMU, IMU_RATE_HZ)]
     if options.gnss:
         sensors.append(_support("gnss", Modality.GNSS, GNSS_RATE_HZ))
-    return Rig(RIG_ID, REFERENCE, tuple(sensors), Policy(pose_required=True))
+    return Rig(RIG_ID, REFERENCE, tuple(sensors), Policy(pose_required=True), ground_z_m=0.0)
 
 
 def shutter_delay_ns(yaw_deg: float, lidar_rate_hz: int) -> int:

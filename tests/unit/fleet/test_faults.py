@@ -15,6 +15,13 @@ SENSORS = st.from_regex(r"[a-z][a-z0-9_-]{0,20}", fullmatch=True)
 AFTER = st.integers(0, 86_400 * 10**9)
 OFFSETS = st.integers(-(10**18), 10**18)
 K = FaultKind
+
+
+def amounts(*names: str) -> st.SearchStrategy[tuple[tuple[str, float], ...]]:
+    sizes = st.floats(-9.0, 9.0).filter(lambda size: size not in (0.0, 1.0))
+    return st.dictionaries(st.sampled_from(names), sizes, min_size=1).map(lambda found: tuple(found.items()))
+
+
 FAULTS = st.one_of(
     st.builds(Fault, st.sampled_from([K.CUT_JPEG, K.DROP_FRAMES, K.DUPLICATE_STAMPS]), SENSORS, frames=FRAMES),
     st.builds(Fault, st.just(K.NAN_POINTS), SENSORS, share=SHARES, frames=st.none() | FRAMES),
@@ -23,6 +30,9 @@ FAULTS = st.one_of(
     st.builds(Fault, st.just(K.TRUNCATE_OBJECT), SENSORS, share=SHARES),
     st.builds(Fault, st.sampled_from([K.WRONG_CHECKSUM, K.EMPTY_OBJECT, K.ABSENT_OBJECT, K.UNKNOWN_MESSAGE_TYPE]), SENSORS),
     st.builds(Fault, st.just(K.BAD_CALIBRATION), st.none() | SENSORS),
+    st.builds(Fault, st.just(K.ROTATE_EXTRINSIC), SENSORS, turn_deg=amounts("roll", "pitch", "yaw")),
+    st.builds(Fault, st.just(K.SHIFT_EXTRINSIC), SENSORS, shift_cm=amounts("x", "y", "z")),
+    st.builds(Fault, st.just(K.WRONG_INTRINSICS), SENSORS, lens=amounts("focal", "size", "centre_x", "centre_y")),
     st.builds(Fault, st.sampled_from([K.STRAY_FILE, K.NO_MANIFEST])),
 )
 
@@ -44,6 +54,9 @@ def test_a_written_fault_reads_back_equal(fault: Fault) -> None:
         ("clock_offset:camera_front:-40000000", Fault(K.CLOCK_OFFSET, "camera_front", offset_ns=-40_000_000)),
         ("bad_calibration", Fault(K.BAD_CALIBRATION)),
         ("stray_file", Fault(K.STRAY_FILE)),
+        ("rotate_extrinsic:camera_front:yaw=0.5deg", Fault(K.ROTATE_EXTRINSIC, "camera_front", turn_deg=(("yaw", 0.5),))),
+        ("shift_extrinsic:lidar_top:x=5cm,z=-2cm", Fault(K.SHIFT_EXTRINSIC, "lidar_top", shift_cm=(("x", 5.0), ("z", -2.0)))),
+        ("wrong_intrinsics:camera_front:focal=1.05", Fault(K.WRONG_INTRINSICS, "camera_front", lens=(("focal", 1.05),))),
     ],
 )
 def test_texts_mean_what_the_table_says(text: str, fault: Fault) -> None:
@@ -68,6 +81,15 @@ def test_texts_mean_what_the_table_says(text: str, fault: Fault) -> None:
         ("dead_sensor:radar_front:inf", "'inf' is no number of seconds"),
         ("clock_offset:camera_front:4ms", "'4ms' is no whole number of nanoseconds"),
         ("no_manifest:lidar_top", "write no_manifest"),
+        ("rotate_extrinsic:camera_front", "write rotate_extrinsic:SENSOR:TURN"),
+        ("rotate_extrinsic:camera_front:yaw=0.5", "'yaw=0.5' is none of roll=Ndeg, pitch=Ndeg, yaw=Ndeg"),
+        ("rotate_extrinsic:camera_front:yaw=1deg,yaw=2deg", "each at most once"),
+        ("rotate_extrinsic:camera_front:yaw=fardeg", "'fardeg' is no number of deg"),
+        ("rotate_extrinsic:camera_front:yaw=0deg", "yaw must be at most 180 either way and not 0, got 0.0"),
+        ("rotate_extrinsic:camera_front:yaw=nandeg", "yaw must be at most 180"),
+        ("shift_extrinsic:camera_front:x=5m", "'x=5m' is none of x=Ncm"),
+        ("wrong_intrinsics:camera_front:zoom=2", "none of focal=N, size=N"),
+        ("wrong_intrinsics:camera_front:focal=1", "focal must be at most 10 either way and not 1"),
         ("", "no fault is called ''"),
     ],
 )

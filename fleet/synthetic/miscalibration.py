@@ -1,0 +1,72 @@
+"""Faults of the declared calibration: the data stay true, so their truth is known to the digit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fleet.faults import Fault, FaultKind
+from fleet.synthetic.vehicle import BODY_OF_CAMERA, mounted
+from sensors.geometry import SE3
+from sensors.rig import Modality, Rig
+
+CM_PER_M = 100.0
+
+
+def miscalibrated(document: dict[str, Any], rig: Rig, fault: Fault) -> dict[str, Any]:
+    """The `calibration.json` document of a rig after a fault; others than those of the calibration leave it as it is.
+
+    A turn is about the sensor's own axes x forward, y left, z up (of a camera: along its optical axis, and upright), in the
+    order yaw, pitch, roll; a shift is along the vehicle's axes. Of the lens, amounts are factors.
+    """
+    name = fault.sensor or rig.reference
+    entries = [entry if entry["name"] != name else _changed(entry, rig, fault) for entry in document["sensors"]]
+    return {**document, "sensors": entries}
+
+
+def calibration_effect(fault: Fault) -> dict[str, Any]:
+    """The sizes of a fault of calibration, for the ground truth."""
+    sizes = {"turn_deg": fault.turn_deg, "shift_cm": fault.shift_cm, "lens_factors": fault.lens}
+    return {name: dict(amounts) for name, amounts in sizes.items() if amounts is not None}
+
+
+def _changed(entry: dict[str, Any], rig: Rig, fault: Fault) -> dict[str, Any]:
+    pose = entry["ego_SE3_sensor"]
+    match fault.kind:
+        case FaultKind.BAD_CALIBRATION:
+            return {**entry, "ego_SE3_sensor": {**pose, "rotation_wxyz": [value / 2.0 for value in pose["rotation_wxyz"]]}}
+        case FaultKind.ROTATE_EXTRINSIC:
+            turned = _turned(rig, fault)
+            return {**entry, "ego_SE3_sensor": {**pose, "rotation_wxyz": [float(value) for value in turned.wxyz]}}
+        case FaultKind.SHIFT_EXTRINSIC:
+            by_cm = dict(fault.shift_cm or ())
+            moved = [at + by_cm.get(axis, 0.0) / CM_PER_M for axis, at in zip("xyz", pose["translation_m"], strict=True)]
+            return {**entry, "ego_SE3_sensor": {**pose, "translation_m": moved}}
+        case FaultKind.WRONG_INTRINSICS:
+            return {**entry, "intrinsics": _lens(entry["intrinsics"], dict(fault.lens or ()))}
+    return entry
+
+
+def _turned(rig: Rig, fault: Fault) -> SE3:
+    sensor = rig[fault.sensor or rig.reference]
+    if sensor.ego_SE3_sensor is None:
+        raise ValueError(f"{sensor.name} has no pose")
+    by_deg = dict(fault.turn_deg or ())
+    turn = mounted((0.0, 0.0, 0.0), (by_deg.get("yaw", 0.0), by_deg.get("pitch", 0.0), by_deg.get("roll", 0.0)))
+    if sensor.modality is Modality.CAMERA:
+        turn = BODY_OF_CAMERA.inverse() @ turn @ BODY_OF_CAMERA
+    return sensor.ego_SE3_sensor @ turn
+
+
+def _lens(intrinsics: dict[str, Any], by: dict[str, float]) -> dict[str, Any]:
+    focal, size = by.get("focal", 1.0), by.get("size", 1.0)
+    return {
+        **intrinsics,
+        "fx_px": intrinsics["fx_px"] * focal,
+        "fy_px": intrinsics["fy_px"] * focal,
+        "cx_px": intrinsics["cx_px"] * by.get("centre_x", 1.0),
+        "cy_px": intrinsics["cy_px"] * by.get("centre_y", 1.0),
+        "width_px": int(np.ceil(intrinsics["width_px"] * size)),
+        "height_px": int(np.ceil(intrinsics["height_px"] * size)),
+    }

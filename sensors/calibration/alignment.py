@@ -1,0 +1,178 @@
+"""How a camera is turned against a lidar: the turn that lays the lidar's edges on those of the images.
+
+The score of a turn is the mean edge strength of the images at the lidar's edge points. It is evaluated on turns around the
+declared calibration and followed axis by axis to its maximum (Levinson and Thrun, "Automatic online calibration of cameras
+and lasers", RSS 2013, section IV, who compare the declared calibration with its neighbours; the coordinate search and the
+uncertainty are ours). A shift of the camera by some centimetres is not told from a turn: it looks the same at one distance.
+
+The uncertainty is that of a bootstrap (Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7(1), 1979)
+over blocks, not points: edges of one object are wrong together. A block is one sector of the image while the vehicle drives
+a few metres, so that a standing vehicle has few, however long it stands. To it is added what no number of images takes
+away: rolling shutters, trigger times, and the lidar's own spacing of rays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sensors.calibration.image_edges import EdgeMaps, values_at
+from sensors.calibration.lens import Lens
+from sensors.calibration.lidar_edges import EdgeKind, LidarEdges
+from sensors.calibration.result import Estimate, Quantity, Unobservable
+
+Floats = npt.NDArray[np.float64]
+
+ROLL, PITCH, YAW = 0, 1, 2
+QUANTITIES = (Quantity.CAMERA_ROLL, Quantity.CAMERA_PITCH, Quantity.CAMERA_YAW)
+GROUPS = ((EdgeKind.RIGHT, EdgeKind.LEFT), (EdgeKind.LOWER, EdgeKind.UPPER), (EdgeKind.INTENSITY,))
+SEARCHES = (  # axis, how far and how finely, in degrees: near the first turn, then around what was found
+    (YAW, 4.0, 0.1), (PITCH, 3.0, 0.1), (ROLL, 3.0, 0.15), (YAW, 1.0, 0.05), (PITCH, 1.0, 0.05), (ROLL, 1.0, 0.1),
+)  # fmt: skip
+FINAL_REACH_DEG, FINAL_STEP_DEG = 1.5, 0.05
+SECTORS = 16
+RESAMPLES = 200
+MIN_EDGES = 150
+MIN_BLOCKS = 8
+FLOORS_DEG = (0.15, 0.08, 0.08)  # standard deviations of roll, pitch, yaw; six good cameras show up to 0.3, 0.2, 0.15
+WIDEST_YAW_DEG = 0.4  # 95 %: edges that match nothing agree on a turn no better than to 0.45 degrees
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One image and the lidar's edges in its camera's declared frame, at its time.
+
+    `place`: the number of the stretch of road (`sensors.calibration.motion`).
+    """
+
+    edges: LidarEdges
+    maps: EdgeMaps
+    place: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tally:
+    """Sums of edge strength, and numbers of points inside the images, by block, kind and turn: (B, K, A) each."""
+
+    strength: Floats
+    points: Floats
+
+    def scores(self, weights: Floats) -> Floats:
+        """The score of each turn (R, A) with blocks weighted (R, B)."""
+        strength: Floats = np.einsum("rb,bka->rka", weights, self.strength)
+        points = np.einsum("rb,bka->rka", weights, self.points)
+        total: Floats = np.zeros(strength.shape[::2])
+        for group in GROUPS:
+            sides = [int(kind) for kind in group]
+            held = points[:, sides] > 0
+            means = np.where(held, strength[:, sides] / np.maximum(points[:, sides], 1.0), 0.0)
+            # Both sides of a surface count the same, however many points each has: their errors cancel.
+            of_group = means.sum(axis=1) / np.maximum(held.sum(axis=1), 1)
+            total += of_group * points[:, sides].sum(axis=1).mean(axis=-1, keepdims=True)
+        return total
+
+
+def align(views: Sequence[View], lens: Lens) -> Mapping[Quantity, Estimate | Unobservable]:
+    """The camera's declared roll, pitch and yaw less the true ones, in degrees, each with its uncertainty."""
+    edges = sum(len(view.edges.kind) for view in views)
+    blocks = _blocks(views)
+    present = len(np.unique(np.concatenate(blocks))) if blocks else 0
+    if edges < MIN_EDGES or present < MIN_BLOCKS:
+        words = f"{edges} edge points in {present} places, fewer than {MIN_EDGES} or {MIN_BLOCKS}"
+        return {quantity: Unobservable(words, len(views), edges) for quantity in QUANTITIES}
+    turn_deg = np.zeros(3)
+    for axis, reach_deg, step_deg in SEARCHES:
+        offsets = _offsets(reach_deg, step_deg)
+        tally = _tally(views, blocks, lens, turn_deg, axis, offsets)
+        found_deg = _peaks(tally.scores(np.ones((1, len(tally.strength)))), offsets)[0]
+        if math.isnan(found_deg):
+            return dict.fromkeys(QUANTITIES, Unobservable("the images have no edges there", len(views), edges))
+        turn_deg[axis] += found_deg
+    found: dict[Quantity, Estimate | Unobservable] = {}
+    offsets = _offsets(FINAL_REACH_DEG, FINAL_STEP_DEG)
+    for axis, quantity in enumerate(QUANTITIES):
+        tally = _tally(views, blocks, lens, turn_deg, axis, offsets)
+        count = len(tally.strength)
+        weights = np.random.default_rng(0).multinomial(count, np.full(count, 1.0 / count), RESAMPLES).astype(np.float64)
+        best = _peaks(tally.scores(np.ones((1, count))), offsets)[0]
+        spread_deg = float(np.std(_peaks(tally.scores(weights), offsets) - best))
+        uncertainty = 2.0 * math.hypot(spread_deg, FLOORS_DEG[axis])
+        if axis == YAW and not uncertainty <= WIDEST_YAW_DEG:
+            words = f"no turn stands out: the best yaw is uncertain by {uncertainty:.2f} deg"
+            return dict.fromkeys(QUANTITIES, Unobservable(words, len(views), edges))
+        if abs(best) > FINAL_REACH_DEG - FINAL_STEP_DEG:
+            found[quantity] = Unobservable("the best turn lies at the end of what is searched", len(views), edges)
+        else:
+            found[quantity] = Estimate(float(turn_deg[axis] + best), uncertainty, len(views), edges)
+    return found
+
+
+def camera_turn(turn_deg: npt.ArrayLike) -> Floats:
+    """Rotation matrices (..., 3, 3) in the camera frame of turns (..., 3): roll, pitch, yaw, as one rotation vector.
+
+    Rodrigues' formula; about x forward, y left, z up, which are z, -x and -y of the camera frame.
+    """
+    vector = np.radians(np.asarray(turn_deg, dtype=np.float64))
+    about = np.stack([-vector[..., PITCH], -vector[..., YAW], vector[..., ROLL]], axis=-1)
+    angle = np.linalg.norm(about, axis=-1)[..., None, None]
+    x, y, z = np.moveaxis(about / np.maximum(angle[..., 0], 1e-12), -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross))
+
+
+def _blocks(views: Sequence[View]) -> list[npt.NDArray[np.int64]]:
+    """The block of each edge point, view by view."""
+    found = []
+    for view in views:
+        bearing = np.arctan2(view.edges.points_m[:, 0], view.edges.points_m[:, 2])
+        sector = np.clip((bearing / np.radians(90.0) + 0.5) * SECTORS, 0, SECTORS - 1).astype(np.int64)
+        found.append(view.place * SECTORS + sector)
+    return found
+
+
+def _offsets(reach_deg: float, step_deg: float) -> Floats:
+    steps = round(reach_deg / step_deg)
+    return np.arange(-steps, steps + 1, dtype=np.float64) * step_deg
+
+
+def _tally(
+    views: Sequence[View], blocks: Sequence[npt.NDArray[np.int64]], lens: Lens, turn_deg: Floats, axis: int, offsets: Floats
+) -> _Tally:
+    numbers, place = np.unique(np.concatenate(blocks), return_inverse=True)
+    shape = (len(numbers), len(EdgeKind), len(offsets))
+    strength, points = np.zeros(shape), np.zeros(shape)
+    turns = np.tile(turn_deg, (len(offsets), 1))
+    turns[:, axis] += offsets
+    turned = camera_turn(turns)
+    start = 0
+    for view in views:
+        of_view = place[start : start + len(view.edges.kind)]
+        start += len(view.edges.kind)
+        for kinds, field in (((0, 1), view.maps.upright), ((2, 3), view.maps.level), ((4,), view.maps.any)):
+            chosen = np.isin(view.edges.kind, kinds)
+            seen = np.einsum("aij,nj->ani", turned, view.edges.points_m[chosen])
+            values = values_at(field, *lens.pixels(seen))
+            inside = np.isfinite(values)
+            cell = of_view[chosen] * len(EdgeKind) + view.edges.kind[chosen]
+            for target, summed in ((strength, np.where(inside, values, 0.0)), (points, inside.astype(np.float64))):
+                np.add.at(target.reshape(-1, len(offsets)), cell, summed.T)
+    return _Tally(strength, points)
+
+
+def _peaks(scores: Floats, offsets: Floats) -> Floats:
+    """Where each row of scores (R, A) is largest, between the offsets (A,) by a parabola through the largest three.
+
+    NaN for a row that is largest nowhere.
+    """
+    top = np.clip(np.argmax(scores, axis=1), 1, len(offsets) - 2)
+    rows = np.arange(len(scores))
+    left, middle, right = scores[rows, top - 1], scores[rows, top], scores[rows, top + 1]
+    bend = left - 2.0 * middle + right
+    shift = np.where(bend < 0, (left - right) / np.where(bend < 0, 2.0 * bend, 1.0), 0.0)
+    found = offsets[top] + np.clip(shift, -1.0, 1.0) * (offsets[1] - offsets[0])
+    return np.asarray(np.where(np.ptp(scores, axis=1) > 0, found, np.nan))

@@ -1,0 +1,53 @@
+"""The verdicts on each kind of sensor, from what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from sensors.calibration.alignment import View, align
+from sensors.calibration.doppler import RadarScan, radar_yaw
+from sensors.calibration.ground import GroundPlane, against_ground
+from sensors.calibration.lens import Lens
+from sensors.calibration.result import Checked, Estimate, Limits, Quantity, Unobservable, judge
+
+GROUND_TILT = Limits(suspect=0.05, bad=0.8, widest=0.8)  # what load and crossfall do not explain; half a degree of braking
+GROUND_HEIGHT = Limits(suspect=0.03, bad=0.15, widest=0.15)
+CAMERA_TURN = Limits(suspect=0.15, bad=0.3, widest=0.6)  # 0.3 degrees are 26 cm at 50 m
+RADAR_TURN = Limits(suspect=0.3, bad=1.0, widest=1.0)
+
+LIMITS: Mapping[Quantity, Limits] = MappingProxyType(
+    {
+        Quantity.GROUND_ROLL: GROUND_TILT,
+        Quantity.GROUND_PITCH: GROUND_TILT,
+        Quantity.GROUND_HEIGHT: GROUND_HEIGHT,
+        Quantity.CAMERA_ROLL: CAMERA_TURN,
+        Quantity.CAMERA_PITCH: CAMERA_TURN,
+        Quantity.CAMERA_YAW: CAMERA_TURN,
+        Quantity.RADAR_YAW: RADAR_TURN,
+    }
+)
+
+
+def lidar_verdicts(sensor: str, planes: Sequence[GroundPlane | None], ground_z_m: float | None) -> tuple[Checked, ...]:
+    """A lidar against the ground; as `against_ground`."""
+    return _judged(sensor, against_ground(planes, ground_z_m))
+
+
+def camera_verdicts(sensor: str, views: Sequence[View], lens: Lens) -> tuple[Checked, ...]:
+    """A camera against the lidar; as `align`."""
+    return _judged(sensor, align(views, lens))
+
+
+def radar_verdicts(sensor: str, scans: Sequence[RadarScan]) -> tuple[Checked, ...]:
+    """A radar against the vehicle's motion; as `radar_yaw`."""
+    return _judged(sensor, {Quantity.RADAR_YAW: radar_yaw(scans)})
+
+
+def unobserved(sensor: str, quantities: Sequence[Quantity], reason: str) -> tuple[Checked, ...]:
+    """The verdicts on a sensor of which nothing could be looked at."""
+    return _judged(sensor, dict.fromkeys(quantities, Unobservable(reason)))
+
+
+def _judged(sensor: str, measured: Mapping[Quantity, Estimate | Unobservable]) -> tuple[Checked, ...]:
+    return tuple(judge(sensor, quantity, value, LIMITS[quantity]) for quantity, value in measured.items())

@@ -1,0 +1,116 @@
+"""Check a drive's calibration against its own data, before money is spent on it.
+
+Two rounds on Spark: sweeps (against the ground, and for their edges), then cameras and radars. What is read is bounded
+(`calibration_plan`): of a drive of any length at most 20 sweeps of the reference lidar, 10 of others, 20 images of each camera
+and 40 scans of each radar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from lake.drive_input import DriveInput
+from lake.settings import Settings
+from lake.storage import Connect, ObjectStore
+from quality.calibration_rules import evaluate_calibration
+from quality.calibration_table import calibration_table
+from quality.findings import Finding
+from quality.rulebook import RuleBook
+from sensors.calibration.intrinsics import contradictions
+from sensors.calibration.result import Checked
+from sensors.calibration.verdicts import lidar_verdicts
+from sensors.rig import Modality, Rig
+from spark_jobs.calibration_plan import CalibrationPlan, ImageLook, ScanLook, SweepLook, plan_calibration
+from spark_jobs.calibration_work import Raw, SensorSeen, SweepSeen, look_at_images, look_at_scans, look_at_sweep
+from spark_jobs.drive_frames import DriveFrames
+from spark_jobs.plan_rows import FrameRef
+from spark_jobs.pose_track import PoseTrack
+from spark_jobs.tasks import run_tasks
+from spark_jobs.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
+
+
+def check_calibration(
+    spark: SparkSession,
+    settings: Settings,
+    area: WorkArea,
+    drive_input: DriveInput,
+    rig: Rig | None,
+    index: pa.Table,
+    faulty_keys: frozenset[str],
+    connect: Connect = ObjectStore.connect,
+) -> tuple[Finding, ...]:
+    """Check every lidar, camera and radar that has frames; leaves `calibration.arrow`, returns what the rules say.
+
+    `index`: the drive's numbered frame index; the pose samples are in the work area. Without a rig there is nothing to check.
+    """
+    if rig is None:
+        area.write_table(CALIBRATION, calibration_table(()))
+        return ()
+    frames = DriveFrames.of(index, faulty_keys)
+    plan = plan_calibration(index, frames, PoseTrack.of(area.read_table(POSE_SAMPLES), frames, rig), rig)
+    raw = Raw(settings.raw_bucket, {entry.key: entry.version_id for entry in drive_input.objects})
+    sweeps = _sweeps(spark, raw, area, rig, plan.sweeps, connect)
+    seen = _sensors(spark, raw, area, rig, plan, sweeps, connect)
+    checks = _lidars(rig, sweeps) + tuple(check for entry in seen.values() for check in entry.checks)
+    wrong = {
+        sensor.name: contradictions(sensor.intrinsics, seen[sensor.name].sizes_px if sensor.name in seen else ())
+        for sensor in rig.sensors
+        if sensor.intrinsics is not None
+    }
+    area.write_table(CALIBRATION, calibration_table(checks))
+    return evaluate_calibration(checks, wrong, RuleBook.of(rig.policy))
+
+
+def _sweeps(
+    spark: SparkSession, raw: Raw, area: WorkArea, rig: Rig, looks: Sequence[SweepLook], connect: Connect
+) -> list[SweepSeen]:
+    root = area.root
+
+    def work(share: Sequence[SweepLook]) -> list[SweepSeen]:
+        store = connect()
+        return [look_at_sweep(store, raw, WorkArea(store, root), rig, look) for look in share]
+
+    return run_tasks(spark, work, looks, [look.frame.chunk_bytes * (1 + len(look.images)) for look in looks])
+
+
+def _sensors(
+    spark: SparkSession,
+    raw: Raw,
+    area: WorkArea,
+    rig: Rig,
+    plan: CalibrationPlan,
+    sweeps: Sequence[SweepSeen],
+    connect: Connect,
+) -> Mapping[str, SensorSeen]:
+    root = area.root
+    names = [*plan.images, *plan.scans]
+    why = {name: sorted({seen.without_edges[name] for seen in sweeps if name in seen.without_edges}) for name in names}
+    items = [(name, plan.images.get(name, ()), plan.scans.get(name, ()), why[name]) for name in names]
+
+    def work(share: Sequence[tuple[str, Sequence[ImageLook], Sequence[ScanLook], Sequence[str]]]) -> list[SensorSeen]:
+        store = connect()
+        return [
+            look_at_scans(store, raw, rig[name], scans)
+            if scans
+            else look_at_images(store, raw, WorkArea(store, root), rig[name], images, reasons)
+            for name, images, scans, reasons in share
+        ]
+
+    sizes = [sum(frame.message_bytes for frame in _read(images, scans)) for _, images, scans, _ in items]
+    return dict(zip(names, run_tasks(spark, work, items, sizes), strict=True))
+
+
+def _read(images: Sequence[ImageLook], scans: Sequence[ScanLook]) -> list[FrameRef]:
+    return [look.frame for look in images] + [look.frame for look in scans]
+
+
+def _lidars(rig: Rig, sweeps: Sequence[SweepSeen]) -> tuple[Checked, ...]:
+    checks: tuple[Checked, ...] = ()
+    for sensor in rig.sensors:
+        planes = [seen.plane for seen in sweeps if seen.lidar == sensor.name]
+        if sensor.modality is Modality.LIDAR and planes:
+            checks += lidar_verdicts(sensor.name, planes, rig.ground_z_m)
+    return checks

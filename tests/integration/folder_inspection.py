@@ -1,0 +1,94 @@
+"""The job `inspect` on a drive folder, in this process: the real code, with a folder for S3 and a loop for Spark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from pyspark.sql import SparkSession
+
+from bench.build_scenes.folder_client import VERSION, FolderStore
+from fleet.object_summary import sha256_of
+from lake.documents import Manifest, canonical_json
+from lake.drive_input import DriveInput, InputObject
+from lake.landing import CALIBRATION, MANIFEST, DriveId
+from lake.settings import Settings
+from lake.storage import ObjectVersion
+from quality.calibration_table import read_calibration_table
+from quality.findings import Finding
+from sensors.calibration.result import Checked
+from spark_jobs.inspect import inspect_drive
+from spark_jobs.work_area import CALIBRATION as CHECKS
+from spark_jobs.work_area import WorkArea
+
+SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What inspection left: its verdict, the findings on calibration, and the checks behind them."""
+
+    verdict: str
+    findings: tuple[Finding, ...]
+    checks: tuple[Checked, ...]
+
+    def of(self, sensor: str) -> dict[str, Checked]:
+        return {check.quantity.value: check for check in self.checks if check.sensor == sensor}
+
+    def rules(self, severity: str | None = None) -> set[tuple[str, str | None]]:
+        return {(found.rule_id, found.sensor) for found in self.findings if severity in (None, found.severity)}
+
+
+class InProcess:
+    """As much of a Spark session as `run_tasks` asks for."""
+
+    defaultParallelism = 1
+
+    @property
+    def sparkContext(self) -> InProcess:
+        return self
+
+    def parallelize(self, shares: Sequence[Any], _slices: int) -> InProcess:
+        self._shares = shares
+        return self
+
+    def map(self, work: Callable[[Any], Any]) -> InProcess:
+        self._work = work
+        return self
+
+    def collect(self) -> list[Any]:
+        return [self._work(share) for share in self._shares]
+
+
+def inspect_folder(root: Path, folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Inspected:
+    """Inspect a drive folder; `change` makes another `calibration.json` of its, which the manifest then declares."""
+    document = json.loads((folder / MANIFEST).read_bytes())
+    drive = DriveId(document["vehicle_id"], document["drive_id"])
+    raw = root / SETTINGS.raw_bucket / str(drive)
+    raw.parent.mkdir(parents=True)
+    raw.mkdir()
+    for path in sorted(folder.iterdir()):
+        if path.name not in (CALIBRATION, MANIFEST, "ground_truth"):
+            (raw / path.name).symlink_to(path.resolve(), target_is_directory=True)
+    calibration = json.loads((folder / CALIBRATION).read_bytes())
+    (raw / CALIBRATION).write_bytes(canonical_json(change(calibration) if change else calibration))
+    manifest = Manifest.parse((folder / MANIFEST).read_bytes(), drive)
+    manifest = replace(manifest, calibration_sha256=sha256_of(raw / CALIBRATION))
+    (raw / MANIFEST).write_bytes(manifest.to_bytes())
+    drive_input = DriveInput(
+        drive,
+        frozenset(InputObject(entry.key, VERSION, entry.sha256) for entry in manifest.objects),
+        InputObject(f"{drive}/{MANIFEST}", VERSION, ""),
+        InputObject(f"{drive}/{CALIBRATION}", VERSION, manifest.calibration_sha256),
+    )
+    area = WorkArea(FolderStore(root), ObjectVersion(SETTINGS.lake_bucket, "work"))
+    inspection = inspect_drive(cast(SparkSession, InProcess()), SETTINGS, area, drive_input, lambda: FolderStore(root))
+    found = tuple(Finding.from_dict(entry) for entry in inspection["findings"])
+    return Inspected(
+        inspection["verdict"],
+        tuple(entry for entry in found if entry.rule_id.startswith("CAL")),
+        read_calibration_table(area.read_table(CHECKS)),
+    )
