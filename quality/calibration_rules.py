@@ -16,6 +16,7 @@ from quality.rulebook import RuleBook
 from sensors.calibration.changes import Change
 from sensors.calibration.result import Checked, Quantity, Verdict
 from sensors.calibration.verdicts import LIMITS
+from sensors.rig import Modality, Rig
 
 RULE_OF: Mapping[Quantity, str] = MappingProxyType(
     {
@@ -43,6 +44,18 @@ def evaluate_calibration(
     found = [_lens(sensor, said, rules) for sensor, said in wrong_lenses.items() if said]
     found += [problem for (code, sensor), group in groups.items() if (problem := _judged(code, sensor, group, rules)) is not None]
     return tuple(sorted(found))
+
+
+def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
+    """What the rules say where no payload was looked into: unknown for every sensor that they judge; sorted."""
+    codes = {Modality.LIDAR: ("CAL003", "CAL004"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
+    return tuple(
+        sorted(
+            rules.finding(code, f"{sensor.name}: not checked, {reason}", sensor=sensor.name, severity=Severity.WARNING)
+            for sensor in rig.sensors
+            for code in codes.get(sensor.modality, ())
+        )
+    )
 
 
 def evaluate_changes(found: Iterable[Change], rules: RuleBook) -> tuple[Finding, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quality.calibration_rules import RULE_OF, evaluate_calibration, evaluate_changes
+from quality.calibration_rules import RULE_OF, evaluate_calibration, evaluate_changes, unchecked
 from quality.calibration_table import CALIBRATION_CHECKS, calibration_table, read_calibration_table
 from quality.catalogue import Outcome, Severity, rule
 from quality.drive_rules import verdict
@@ -13,6 +13,7 @@ from sensors.calibration.changes import Change
 from sensors.calibration.result import Checked, Estimate, Quantity, Unobservable, Verdict, judge
 from sensors.calibration.verdicts import LIMITS
 from sensors.policy import Policy
+from sensors.rig import Rig
 
 
 def check(quantity: Quantity, error: float | None, uncertainty: float = 0.1, sensor: str = "camera_front") -> Checked:
@@ -97,3 +98,11 @@ def test_the_table_keeps_checks_and_their_order_does_not_matter() -> None:
     assert sorted(read_calibration_table(table), key=repr) == sorted(checks, key=repr)
     (unseen,) = [row for row in table.to_pylist() if row["verdict"] == Verdict.NOT_OBSERVABLE]
     assert (unseen["error"], unseen["reason"], unseen["items"]) == (None, "fog", 7)
+
+
+def test_what_was_not_looked_into_is_unknown_for_every_sensor_that_the_rules_judge(rig: Rig) -> None:
+    found = unchecked(rig, "nobody looked", DEFAULT_RULES)
+    assert [(one.rule_id, one.sensor) for one in found] == sorted((one.rule_id, one.sensor) for one in found)
+    assert {one.sensor for one in found} == {sensor.name for sensor in rig.sensors if sensor.modality.in_scene}
+    assert {(one.outcome, one.severity) for one in found} == {(Outcome.UNKNOWN, Severity.WARNING)}
+    assert all("nobody looked" in one.message for one in found)
