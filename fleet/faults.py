@@ -1,35 +1,14 @@
-"""Faults of known kind and size, as values and as short texts.
-
-| text | effect |
-| --- | --- |
-| `cut_jpeg:SENSOR:FRAMES` | images end in the middle of their entropy-coded data |
-| `nan_points:SENSOR:SHARE[:FRAMES]` | that share of the points of each (or of these) clouds has NaN coordinates |
-| `dead_sensor:SENSOR:AFTER_S` | nothing is recorded any more from this many seconds on |
-| `drop_frames:SENSOR:FRAMES` | frames were measured and not recorded |
-| `duplicate_stamps:SENSOR:FRAMES` | frames carry the stamp of the frame before them |
-| `clock_offset:SENSOR:NS` | all stamps are off by this many nanoseconds |
-| `unknown_message_type:SENSOR` | the recording declares a message type that nobody knows |
-| `bad_calibration[:SENSOR]` | the sensor's rotation is no unit quaternion; the manifest's checksum of the file is right |
-| `truncate_object:SENSOR:SHARE` | the sensor's first file lost that share of its bytes, at its end |
-| `wrong_checksum:SENSOR` | the manifest's checksum of the sensor's first file is wrong |
-| `empty_object:SENSOR` | the sensor's first file has no bytes |
-| `absent_object:SENSOR` | the sensor's first file is named by the manifest and not there |
-| `stray_file` | a `.pkl` lies in the drive |
-| `no_manifest` | the manifest was never written |
-
-FRAMES is a share with a decimal point (`0.1`, chosen by the drive's seed) or indices from 0 (`3,7`). The last six are
-applied to the files after the manifest was made: the receiving side sees the mismatch.
-"""
+"""Faults of known kind and size, as values and as short texts; `fleet.fault_kinds` lists all kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Self
 
 from fleet.errors import SpecError
+from fleet.fault_kinds import SIZES, WHOLE_SIZES, FaultKind
 from sensors.rig import NS_PER_S
 
 Frames = float | tuple[int, ...]
@@ -38,69 +17,12 @@ MAX_AFTER_S = 86_400
 MAX_OFFSET_NS = 10**18
 
 
-class FaultKind(StrEnum):
-    """What is wrong; the values are the names in the texts."""
-
-    CUT_JPEG = "cut_jpeg"
-    NAN_POINTS = "nan_points"
-    DEAD_SENSOR = "dead_sensor"
-    DROP_FRAMES = "drop_frames"
-    DUPLICATE_STAMPS = "duplicate_stamps"
-    CLOCK_OFFSET = "clock_offset"
-    UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
-    BAD_CALIBRATION = "bad_calibration"
-    TRUNCATE_OBJECT = "truncate_object"
-    WRONG_CHECKSUM = "wrong_checksum"
-    EMPTY_OBJECT = "empty_object"
-    ABSENT_OBJECT = "absent_object"
-    STRAY_FILE = "stray_file"
-    NO_MANIFEST = "no_manifest"
-
-    @property
-    def on_files(self) -> bool:
-        """Whether it is applied to the finished folder, after the manifest was made."""
-        return self in _ON_FILES
-
-    @property
-    def form(self) -> str:
-        """The text form of a fault of this kind."""
-        return ":".join((self.value, *(f"[{name}]" if optional else name for name, optional in _PARTS[self])))
-
-
-_PARTS: dict[FaultKind, tuple[tuple[str, bool], ...]] = {
-    FaultKind.CUT_JPEG: (("SENSOR", False), ("FRAMES", False)),
-    FaultKind.NAN_POINTS: (("SENSOR", False), ("SHARE", False), ("FRAMES", True)),
-    FaultKind.DEAD_SENSOR: (("SENSOR", False), ("AFTER_S", False)),
-    FaultKind.DROP_FRAMES: (("SENSOR", False), ("FRAMES", False)),
-    FaultKind.DUPLICATE_STAMPS: (("SENSOR", False), ("FRAMES", False)),
-    FaultKind.CLOCK_OFFSET: (("SENSOR", False), ("NS", False)),
-    FaultKind.UNKNOWN_MESSAGE_TYPE: (("SENSOR", False),),
-    FaultKind.BAD_CALIBRATION: (("SENSOR", True),),
-    FaultKind.TRUNCATE_OBJECT: (("SENSOR", False), ("SHARE", False)),
-    FaultKind.WRONG_CHECKSUM: (("SENSOR", False),),
-    FaultKind.EMPTY_OBJECT: (("SENSOR", False),),
-    FaultKind.ABSENT_OBJECT: (("SENSOR", False),),
-    FaultKind.STRAY_FILE: (),
-    FaultKind.NO_MANIFEST: (),
-}
-_ON_FILES = frozenset(
-    {
-        FaultKind.TRUNCATE_OBJECT,
-        FaultKind.WRONG_CHECKSUM,
-        FaultKind.EMPTY_OBJECT,
-        FaultKind.ABSENT_OBJECT,
-        FaultKind.STRAY_FILE,
-        FaultKind.NO_MANIFEST,
-    }
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault. Which of the sizes a kind needs is said by `FaultKind.form`; the others stay None.
 
     `share`: of points or bytes, above 0 and at most 1. `frames`: a share (float) or indices. `after_ns`: since the
-    start of the drive.
+    start of the drive. `size`: in the unit of the kind's own part, see `FaultKind.size`.
 
     Raises:
         SpecError: A part that the kind needs is absent, one that it does not know is given, or a value is out of range.
@@ -113,6 +35,7 @@ class Fault:
     frames: Frames | None = None
     after_ns: int | None = None
     offset_ns: int | None = None
+    size: float | None = None
 
     def __post_init__(self) -> None:
         given = {
@@ -121,8 +44,9 @@ class Fault:
             "FRAMES": self.frames is not None,
             "AFTER_S": self.after_ns is not None,
             "NS": self.offset_ns is not None,
+            self.kind.size or "SIZE": self.size is not None,
         }
-        parts = dict(_PARTS[self.kind])
+        parts = dict(self.kind.parts)
         for name, present in given.items():
             if present and name not in parts:
                 raise SpecError(f"fault {self.kind} has no {name}; write {self.kind.form}")
@@ -137,6 +61,8 @@ class Fault:
             raise SpecError(f"fault {self.kind}: AFTER_S must be 0 to {MAX_AFTER_S}, got {self.after_ns / NS_PER_S}")
         if self.offset_ns is not None and abs(self.offset_ns) > MAX_OFFSET_NS:
             raise SpecError(f"fault {self.kind}: NS must be at most {MAX_OFFSET_NS} either way, got {self.offset_ns}")
+        if self.size is not None:
+            _check_size(self.kind, self.size)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -150,7 +76,7 @@ class Fault:
         if name not in set(FaultKind):
             raise SpecError(f"fault {text!r}: no fault is called {name!r}; known are {', '.join(FaultKind)}")
         kind = FaultKind(name)
-        parts = _PARTS[kind]
+        parts = kind.parts
         needed = sum(not optional for _, optional in parts)
         if not needed <= len(values) <= len(parts) or "" in values:
             raise SpecError(f"fault {text!r}: write {kind.form}")
@@ -164,8 +90,9 @@ class Fault:
             "FRAMES": _plain(self.frames) if isinstance(self.frames, float) else ",".join(map(str, self.frames or ())) or None,
             "AFTER_S": None if self.after_ns is None else f"{Decimal(self.after_ns).scaleb(-9):f}",
             "NS": None if self.offset_ns is None else str(self.offset_ns),
+            self.kind.size or "SIZE": None if self.size is None else _sized(self.kind, self.size),
         }
-        values = [written[name] for name, _ in _PARTS[self.kind]]
+        values = [written[name] for name, _ in self.kind.parts]
         return ":".join([self.kind.value, *(value for value in values if value is not None)])
 
 
@@ -174,8 +101,20 @@ def _check_share(kind: FaultKind, share: float | None) -> None:
         raise SpecError(f"fault {kind}: a share must be above 0 and at most 1, got {share}")
 
 
+def _check_size(kind: FaultKind, size: float) -> None:
+    name = kind.size or ""
+    low, high = SIZES[name]
+    if not low <= size <= high or (name in WHOLE_SIZES and size != int(size)):
+        whole = "a whole number from " if name in WHOLE_SIZES else ""
+        raise SpecError(f"fault {kind}: {name} must be {whole}{low:g} to {high:g}, got {size:g}")
+
+
 def _plain(share: float) -> str:
     return f"{Decimal(repr(share)):f}"
+
+
+def _sized(kind: FaultKind, size: float) -> str:
+    return str(int(size)) if kind.size in WHOLE_SIZES else _plain(size)
 
 
 def _sensor(_text: str, value: str) -> str:
@@ -212,10 +151,18 @@ def _offset_ns(text: str, value: str) -> int:
         raise SpecError(f"fault {text!r}: {value!r} is no whole number of nanoseconds") from None
 
 
+def _size(text: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise SpecError(f"fault {text!r}: {value!r} is no number") from None
+
+
 _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "SENSOR": ("sensor", _sensor),
     "SHARE": ("share", _share),
     "FRAMES": ("frames", _frames),
     "AFTER_S": ("after_ns", _after_ns),
     "NS": ("offset_ns", _offset_ns),
+    **dict.fromkeys(SIZES, ("size", _size)),
 }

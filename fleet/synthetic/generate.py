@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import GROUND_TRUTH, claim
-from fleet.faults import FaultKind
+from fleet.fault_kinds import FaultKind
 from fleet.file_faults import apply_file_fault
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
@@ -85,8 +85,9 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
     kept = [shot for shot in shots if shot.recorded]
 
     def frames() -> Iterator[Frame]:
+        payload = None
         for done, shot in enumerate(kept, start=1):
-            payload = damaged(source.measure(shot), shot, sensor.name, spec)
+            payload = damaged(source.measure(shot), shot, sensor.name, spec, payload)
             yield Frame(shot.stamp_ns, shot.log_ns, source.encode(payload, shot.stamp_ns))
             progress(sensor.name, done, len(kept))
 
@@ -100,9 +101,10 @@ def _apply_faults(out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[S
     for index, fault in enumerate(spec.faults):
         if fault.kind.on_files:
             effect = apply_file_fault(out, fault, spec.drive, rig)
-        elif fault.kind is FaultKind.BAD_CALIBRATION:
+        elif fault.kind in (FaultKind.BAD_CALIBRATION, FaultKind.UNLISTED_SENSOR):
             effect = {"calibrated_sensor": fault.sensor or rig.reference}
         else:
             effect = effect_of(index, shots[fault.sensor or ""])
-        applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **effect})
+        size = {} if fault.kind.size is None else {"size": fault.size, "unit": fault.kind.size}
+        applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **size, **effect})
     return applied
