@@ -26,6 +26,7 @@ from quality.catalogue import RULES, Outcome
 from spark_jobs.motion import MOTION_VERSION
 from spark_jobs.options import BuildOptions
 from spark_jobs.plan import MATCHER_VERSION
+from spark_jobs.signals import SIGNALS_VERSION
 
 
 @cache
@@ -48,6 +49,7 @@ def configuration_hash() -> str:
         {
             "matcher": MATCHER_VERSION,
             "motion": MOTION_VERSION,
+            "signals": SIGNALS_VERSION,
             "options": BuildOptions.from_env(os.environ).to_dict(),
             "rules": {rule.code: [rule.severity.value, rule.threshold, asdict(rule.leeway)] for rule in RULES},
         }
