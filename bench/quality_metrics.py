@@ -79,7 +79,7 @@ def overhead(scratch: Path, seconds: float, rounds: int) -> Report:
 
 def _build(folder: Path, root: Path) -> float:
     """CPU seconds of inspecting and building the drive; every process of it is this one."""
-    task = Task(folder, root, "keyframe", 1)
+    task = Task(folder, root, "keyframe", 1, folder)
     drive_input = register(task, root)
     connect = functools.partial(FolderStore, root)
     area, spark = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/bench")), cast(SparkSession, InProcess())
