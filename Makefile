@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check unit integration e2e fuzz bench rules lock clean
+.PHONY: help demo up down status test check unit integration e2e fuzz bench quality-score rules lock clean
 
 BIN := .venv/bin
 DRIVE ?=
@@ -8,7 +8,7 @@ ONLY ?=
 export PYTHONDONTWRITEBYTECODE = 1
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## Try it
 demo: ## Set everything up, send three drives through the pipeline, leave a report (DRIVE=<folder> sends that drive)
@@ -47,6 +47,9 @@ bench: ## Measure; results in build/bench.json and docs/performance.md (ONLY=<gr
 	@requirements/install.sh dev
 	@requirements/install.sh bench
 	$(BIN)/python bench/run.py $(if $(ONLY),--only "$(ONLY)")
+quality-score: ## Precision and recall of every rule, in docs/quality.md and build/quality-score.json (TESTS="--seeds 8 --only CAM")
+	@requirements/install.sh dev
+	$(BIN)/python -m bench.quality_score.run $(TESTS)
 
 ## Maintain
 rules: ## Write quality/RULES.md from the rule catalogue

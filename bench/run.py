@@ -40,6 +40,7 @@ GROUPS = {
     "lidar-encoding": "bench.lidar_encoding",
     "gold": "bench.gold_reading",
     "storage": "bench.storage_client",
+    "quality": "bench.quality_metrics",
     "stack": "bench.stack",
 }
 CAPACITY = "capacity"

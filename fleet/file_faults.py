@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import SpecError
-from fleet.faults import Fault, FaultKind
+from fleet.fault_kinds import FaultKind
+from fleet.faults import Fault
 from lake.documents import Manifest
 from lake.landing import MANIFEST, DriveId
 from sensors.rig import Rig
@@ -33,8 +34,8 @@ def apply_file_fault(folder: Path, fault: Fault, drive: DriveId, rig: Rig) -> di
         case FaultKind.NO_MANIFEST:
             (folder / MANIFEST).unlink(missing_ok=True)
             return {"key": drive.manifest_key}
-        case FaultKind.WRONG_CHECKSUM:
-            return _wrong_checksum(folder, fault, drive)
+        case FaultKind.WRONG_CHECKSUM | FaultKind.WRONG_COUNT:
+            return _wrong_entry(folder, fault, drive)
     path = _first_file(folder, fault, rig)
     size = path.stat().st_size
     effect = {"key": f"{drive}/{path.relative_to(folder).as_posix()}", "bytes_before": size}
@@ -60,16 +61,19 @@ def _first_file(folder: Path, fault: Fault, rig: Rig) -> Path:
     return files[0]
 
 
-def _wrong_checksum(folder: Path, fault: Fault, drive: DriveId) -> dict[str, Any]:
+def _wrong_entry(folder: Path, fault: Fault, drive: DriveId) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise SpecError(f"fault {fault}: the manifest is gone already; name this fault before no_manifest")
     manifest = Manifest.parse(path.read_bytes(), drive)
     for index, entry in enumerate(manifest.objects):
         if entry.sensor == fault.sensor:
-            flipped = "".join(f"{15 - int(digit, 16):x}" for digit in entry.sha256)
             objects = list(manifest.objects)
-            objects[index] = replace(entry, sha256=flipped)
+            flipped = "".join(f"{15 - int(digit, 16):x}" for digit in entry.sha256)
+            promised = entry.frame_count + int(fault.size or 0)
+            wrong = fault.kind is FaultKind.WRONG_CHECKSUM
+            objects[index] = replace(entry, sha256=flipped) if wrong else replace(entry, frame_count=promised)
             path.write_bytes(replace(manifest, objects=tuple(objects)).to_bytes())
-            return {"key": entry.key, "sha256": entry.sha256, "manifest_sha256": flipped}
+            told = {"sha256": entry.sha256, "manifest_sha256": flipped} if wrong else {"manifest_frame_count": promised}
+            return {"key": entry.key, **told}
     raise SpecError(f"fault {fault}: {fault.sensor} recorded no file to apply it to")

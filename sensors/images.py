@@ -88,6 +88,28 @@ def inspect_image(data: Bytes) -> ImageInfo:
     return info
 
 
+def decode_luma(data: Bytes, least_width_px: int) -> tuple[ImageInfo, npt.NDArray[np.uint8]]:
+    """Parse an image to its last byte, and its luma (H, W) uint8, scaled down where it stays `least_width_px` wide.
+
+    A JPEG is scaled by its codec, by 2, 4 or 8 (libjpeg decodes fewer coefficients); what is parsed is all of it, as by
+    `inspect_image`. A PNG is decoded whole and averaged. 16 bit keeps its upper 8; transparency is dropped.
+
+    Raises:
+        DecodeError: It is neither JPEG nor PNG, cut short, corrupt, or has more than `MAX_PIXELS` pixels.
+    """
+    info = read_header(data)
+    least_px = (least_width_px, max(1, info.height_px * least_width_px // info.width_px))
+    with _opened(data, info) as image:
+        image.draft("L", least_px)
+        image.load()
+        if image.mode.startswith("I"):
+            grey = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+        else:
+            grey = image.convert("L")
+        scale = max(1, min(grey.width // least_px[0], grey.height // least_px[1]))
+        return info, np.asarray(grey if info.encoding == "jpeg" or scale == 1 else grey.reduce(scale))
+
+
 def decode_pixels(data: Bytes) -> npt.NDArray[np.uint8]:
     """The pixels (H, W, 3) uint8, RGB. Grey is repeated, 16 bit keeps its upper 8, transparency is dropped.
 

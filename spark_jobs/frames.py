@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -11,13 +11,17 @@ import numpy as np
 
 from quality.catalogue import Severity
 from quality.findings import Finding, finding, has_errors
+from quality.frame_metrics import FrameMetrics
 from quality.frame_rules import evaluate_points, undecodable
 from quality.rulebook import DEFAULT_RULES, RuleBook
+from quality.signal_rules import evaluate_alone
+from sensors.cloud_metrics import LidarMetrics
 from sensors.errors import DecodeError, SensorDataError
-from sensors.images import inspect_image, read_header
+from sensors.images import read_header
 from sensors.messages import IMAGE, decode_image, decode_points
 from sensors.points import PointCloud, PointField, without_position
 from sensors.rig import Modality
+from spark_jobs.measure import cloud_metrics, image_metrics
 from spark_jobs.options import PayloadChecks
 from spark_jobs.plan_rows import FrameRef
 
@@ -29,13 +33,15 @@ MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points ma
 class Frame:
     """A frame's columns as in `lake.tables` and what was found in it; payload columns are views of the fetched bytes.
 
-    `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad.
+    `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad. `metrics`: of
+    its payload; None where it does not decode, or was not asked for.
     """
 
     columns: Mapping[str, Any]
     findings: tuple[Finding, ...]
     cloud: PointCloud | None = None
     raw: memoryview | None = None
+    metrics: FrameMetrics | None = None
 
     @property
     def bad(self) -> bool:
@@ -43,25 +49,38 @@ class Frame:
         return self.raw is not None
 
 
-def look_into(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook = DEFAULT_RULES) -> Frame:
-    """Decode one frame and judge it by the drive's `rules`."""
+def look_into(
+    frame: FrameRef,
+    cdr: memoryview,
+    checks: PayloadChecks,
+    rules: RuleBook = DEFAULT_RULES,
+    known: tuple[Finding, ...] = (),
+) -> Frame:
+    """Decode one frame and judge it by the drive's `rules`; `known`: what was found in it otherwise."""
     is_image = frame.message_type == IMAGE
     try:
-        found = _image(frame, cdr, checks) if is_image else _points(frame, cdr, checks, rules)
+        found = _image(frame, cdr, checks, rules) if is_image else _points(frame, cdr, checks, rules)
     except SensorDataError as error:
         problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
         return Frame({}, (problem,), raw=cdr)
-    return Frame(found.columns, found.findings, found.cloud, raw=cdr) if has_errors(found.findings) else found
+    if known:
+        found = replace(found, findings=(*found.findings, *known))
+    return replace(found, raw=cdr) if has_errors(found.findings) else found
 
 
-def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks) -> Frame:
+def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
     image = decode_image(cdr)
-    thorough = checks is PayloadChecks.FULL
-    info = inspect_image(image.data) if thorough else read_header(image.data)
+    metrics = None
+    if checks is PayloadChecks.FULL:
+        info, metrics = image_metrics(Modality(frame.modality), image.data)
+    else:
+        info = read_header(image.data)
     if info.encoding != image.encoding:
         raise DecodeError(f"message says {image.encoding}, the bytes are {info.encoding}")
     columns = {"width_px": info.width_px, "height_px": info.height_px, "encoding": info.encoding, "image": image.data}
-    return Frame(columns, () if thorough else _not_evaluated(frame.sensor, ("DEC005",)))
+    if metrics is None:
+        return Frame(columns, _not_evaluated(frame.sensor, ("DEC005",)))
+    return Frame(columns, evaluate_alone(frame.sensor, metrics.measured, rules), metrics=metrics)
 
 
 def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
@@ -81,9 +100,15 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
         untold = ("LID001", "LID002") if modality is Modality.LIDAR else ()
         return Frame(columns, _not_evaluated(frame.sensor, untold), cloud)
     xyz_m = cloud.xyz_m()
-    not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
-    columns["invalid_points"] = int(np.count_nonzero(without_position(xyz_m)))
-    return Frame(columns, evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules), cloud)
+    metrics = cloud_metrics(modality, cloud, xyz_m)
+    if isinstance(metrics.measured, LidarMetrics):
+        not_finite, no_return = metrics.measured.not_finite, metrics.measured.no_return
+    else:
+        not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
+        no_return = int(np.count_nonzero(without_position(xyz_m))) - not_finite
+    columns["invalid_points"] = not_finite + no_return
+    found = evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules)
+    return Frame(columns, (*found, *evaluate_alone(frame.sensor, metrics.measured, rules)), cloud, metrics=metrics)
 
 
 # The last fields that were described, and how: a sensor's clouds share the object, and so may their columns.

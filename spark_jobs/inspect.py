@@ -31,17 +31,19 @@ from quality.object_table import object_facts
 from quality.results import drive_results, object_results
 from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.errors import RigError
+from sensors.rig import Modality, Rig
 from spark_jobs.arguments import parse
 from spark_jobs.calibration_check import check_calibration
 from spark_jobs.documents import read_calibration, read_input, read_manifest
 from spark_jobs.entry import run_job
 from spark_jobs.metrics import sensor_metrics
-from spark_jobs.object_scan import OBJECT_INDEX, POSES, scan_object
-from spark_jobs.pose_track import pose_sensor
+from spark_jobs.motion_samples import FIXES, INERTIAL, POSES
+from spark_jobs.object_scan import OBJECT_INDEX, scan_object
+from spark_jobs.pose_track import first_sensor
 from spark_jobs.provenance import traced
 from spark_jobs.session import spark_properties, start_spark
 from spark_jobs.tasks import run_tasks
-from spark_jobs.work_area import INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
+from spark_jobs.work_area import FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 
 UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
 FRAME_COST_BYTES = 12 * 1024  # so many are hashed in the time that one more message takes
@@ -82,7 +84,7 @@ def inspect_drive(
     rules = rules_of(rig)
     object_findings = judge_objects(reports, manifest, absent, rules)
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
-    _write_poses(area, [report for report in sound if rig is not None and report["sensor"] == pose_sensor(rig)])
+    _write_samples(area, sound, rig)
     metrics = sensor_metrics(index, rig, manifest)
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     calibrated = check_calibration(spark, settings, area, drive_input, rig, index, faulty, connect)
@@ -146,8 +148,8 @@ def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object) -
     except AbsentError:
         return {"key": entry.key, "absent": True}  # it landed and is gone: a finding, and no reason to stop
     area.write_table(f"index/{entry.number:05d}.arrow", scanned.index)
-    if len(scanned.poses):
-        area.write_table(f"poses/{entry.number:05d}.arrow", scanned.poses)
+    if len(scanned.samples):
+        area.write_table(f"samples/{entry.number:05d}.arrow", scanned.samples)
     return {
         "absent": False,
         "number": entry.number,
@@ -157,7 +159,7 @@ def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object) -
         "sha256": scanned.sha256,
         "size_bytes": scanned.size_bytes,
         "frames": len(scanned.index),
-        "poses": len(scanned.poses),
+        "samples": len(scanned.samples),
         "faults": scanned.faults,
         "unknown_types": scanned.unknown_types,
     }
@@ -169,9 +171,19 @@ def _number(index: pa.Table) -> pa.Table:
     return rows.add_column(0, FRAME_INDEX.field("frame_id"), pa.array(np.arange(len(rows), dtype=np.int64)))
 
 
-def _write_poses(area: WorkArea, reports: Sequence[Mapping[str, Any]]) -> None:
-    tables = [area.read_table(f"poses/{report['number']:05d}.arrow") for report in reports if report["poses"]]
-    area.write_table(POSE_SAMPLES, pa.concat_tables(tables or [POSES.empty_table()]))
+_SAMPLES = (
+    (POSE_SAMPLES, Modality.POSE, POSES),
+    (INERTIAL_SAMPLES, Modality.IMU, INERTIAL),
+    (FIX_SAMPLES, Modality.GNSS, FIXES),
+)
+
+
+def _write_samples(area: WorkArea, sound: Sequence[Mapping[str, Any]], rig: Rig | None) -> None:
+    for name, modality, schema in _SAMPLES:
+        sensor = None if rig is None else first_sensor(rig, modality)
+        numbers = [report["number"] for report in sound if report["sensor"] == sensor and report["samples"]]
+        tables = [area.read_table(f"samples/{number:05d}.arrow") for number in numbers]
+        area.write_table(name, pa.concat_tables(tables or [schema.empty_table()]))
 
 
 def judge_objects(

@@ -1,24 +1,23 @@
-"""Read one raw object once, from its first to its last byte: checksum, container, frame index, pose samples."""
+"""Read one raw object once, from its first to its last byte: checksum, container, frame index, samples of motion."""
 
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 
 from lake.landing import SensorKey
 from lake.tables import FRAME_INDEX
 from sensors.container import ContainerFault, StoredMessage, scan_source
 from sensors.errors import DecodeError
-from sensors.messages import MESSAGE_TYPES, peek_stamp_ns, pose_values
+from sensors.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.rig import Modality
 from sensors.source import Source
+from spark_jobs.motion_samples import MotionSamples
 
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
 MAX_FAULTS = 100  # told one by one; the rest is counted
@@ -26,10 +25,6 @@ MAX_TYPES = 20
 
 # frame_id is given when all objects of the drive are known.
 OBJECT_INDEX = pa.schema([field for field in FRAME_INDEX if field.name != "frame_id"])
-_POSE_VALUES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
-POSES = pa.schema(
-    [pa.field("stamp_ns", pa.int64(), nullable=False)] + [pa.field(name, pa.float64(), nullable=False) for name in _POSE_VALUES]
-)
 _FIRST, _LAST = StoredMessage._fields.index("log_ns"), StoredMessage._fields.index("data")
 _COLUMNS = ("stamp_ns", *StoredMessage._fields[_FIRST:_LAST], "message_type")
 OTHER_TYPES = "other types"
@@ -39,14 +34,15 @@ OTHER_TYPES = "other types"
 class ObjectScan:
     """What one object holds: its frames, also those that cannot be read as what they claim to be, and what is wrong.
 
-    `faults` are the container's and those of messages without a readable stamp or pose, in words; `unknown_types` counts
-    messages that the sensor's modality does not know. Both stay small whatever the object holds.
+    `samples`: of a pose, IMU or GNSS object, one row for each message (`spark_jobs.motion_samples`). `faults` are the
+    container's and those of messages without a readable stamp or sample, in words; `unknown_types` counts messages that the
+    sensor's modality does not know. Both stay small whatever the object holds.
     """
 
     sha256: str
     size_bytes: int
     index: pa.Table
-    poses: pa.Table
+    samples: pa.Table
     faults: tuple[str, ...]
     unknown_types: Mapping[str, int]
 
@@ -62,7 +58,7 @@ def scan_object(stream: BinaryIO, key: SensorKey) -> ObjectScan:
         sha256=digest.hexdigest(),
         size_bytes=source.offset,
         index=rows.index(),
-        poses=rows.poses(),
+        samples=rows.samples.table(),
         faults=rows.faults(),
         unknown_types=dict(rows.unknown_types),
     )
@@ -72,10 +68,8 @@ class _Rows:
     def __init__(self, key: SensorKey) -> None:
         self._key = key
         self._types = MESSAGE_TYPES[Modality(key.modality)]
-        self._is_pose = Modality(key.modality) is Modality.POSE
         self._rows: list[tuple[Any, ...]] = []  # in the order of _COLUMNS
-        self._poses: list[tuple[float, ...]] = []
-        self._pose_stamps_ns = array("q")
+        self.samples = MotionSamples(Modality(key.modality))
         self._faults: list[str] = []
         self._faults_untold = 0
         self.unknown_types: Counter[str] = Counter()
@@ -101,14 +95,10 @@ class _Rows:
         except DecodeError as error:
             self._undecodable(message, error)
             return message.log_ns
-        if self._is_pose:
-            try:
-                _, pose = pose_values(message.data)
-            except DecodeError as error:
-                self._undecodable(message, error)
-            else:
-                self._pose_stamps_ns.append(stamp_ns)
-                self._poses.append(pose)
+        try:
+            self.samples.take(stamp_ns, message.data)
+        except DecodeError as error:
+            self._undecodable(message, error)
         return stamp_ns
 
     def _undecodable(self, message: StoredMessage, error: DecodeError) -> None:
@@ -135,9 +125,3 @@ class _Rows:
         values = zip(*self._rows, strict=True) if count else ((),) * len(_COLUMNS)
         columns |= {name: pa.array(column, OBJECT_INDEX.field(name).type) for name, column in zip(_COLUMNS, values, strict=True)}
         return pa.Table.from_pydict(columns, schema=OBJECT_INDEX)
-
-    def poses(self) -> pa.Table:
-        samples = np.array(self._poses, dtype=np.float64).reshape(-1, len(_POSE_VALUES))
-        columns = {"stamp_ns": pa.array(np.asarray(self._pose_stamps_ns, dtype=np.int64))}
-        columns |= {name: pa.array(samples[:, position]) for position, name in enumerate(_POSE_VALUES)}
-        return pa.Table.from_pydict(columns, schema=POSES)

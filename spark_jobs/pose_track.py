@@ -83,4 +83,9 @@ def pose_sensor(rig: Rig) -> str | None:
 
     Samples of two sources are never mixed: each has an odometry frame of its own.
     """
-    return next((sensor.name for sensor in rig.sensors if sensor.modality is Modality.POSE), None)
+    return first_sensor(rig, Modality.POSE)
+
+
+def first_sensor(rig: Rig, modality: Modality) -> str | None:
+    """The first sensor of this kind in the rig, None if it has none."""
+    return next((sensor.name for sensor in rig.sensors if sensor.modality is modality), None)

@@ -27,6 +27,7 @@ from spark_jobs.calibration_plan import CALIBRATION_VERSION
 from spark_jobs.motion import MOTION_VERSION
 from spark_jobs.options import BuildOptions
 from spark_jobs.plan import MATCHER_VERSION
+from spark_jobs.signals import SIGNALS_VERSION
 
 
 @cache
@@ -50,6 +51,7 @@ def configuration_hash() -> str:
             "calibration": CALIBRATION_VERSION,
             "matcher": MATCHER_VERSION,
             "motion": MOTION_VERSION,
+            "signals": SIGNALS_VERSION,
             "options": BuildOptions.from_env(os.environ).to_dict(),
             "rules": {rule.code: [rule.severity.value, rule.threshold, asdict(rule.leeway)] for rule in RULES},
         }

@@ -20,11 +20,14 @@ from sensors.planes import to_planes
 from sensors.points import PointCloud
 from sensors.rig import Modality, Rig
 from spark_jobs.frames import Frame, look_into
+from spark_jobs.measure import leave_metrics
 from spark_jobs.motion import Placed, Track, place
-from spark_jobs.options import BuildOptions, PointLayout
+from spark_jobs.options import BuildOptions, PayloadChecks, PointLayout
 from spark_jobs.payloads import fetch
 from spark_jobs.plan_rows import FrameRef, PlanRow, plan_rows
 from spark_jobs.scene_file import scene_pieces
+from spark_jobs.signals import not_evaluated
+from spark_jobs.window_findings import WindowFindings
 from spark_jobs.work_area import WorkArea
 
 DAY_ZERO = datetime.date(1970, 1, 1)
@@ -57,8 +60,12 @@ class DriveContext:
         return {key: version for key, (version, _) in self.sources.items()}
 
 
-def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, number: int, day: int) -> str:
+def build_window(
+    store: ObjectStore, area: WorkArea, context: DriveContext, number: int, day: int, *, with_findings: bool = False
+) -> str:
     """Build one window and leave `built/NNNNN-….json` in the work area; returns its name.
+
+    `with_findings`: whether something was left for it that was found beyond it (`spark_jobs.window_findings`).
 
     Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
     that the driver reads back are ever published.
@@ -66,11 +73,12 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
     wanted = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
+    known = WindowFindings.read(area, number) if with_findings else WindowFindings()
     frames = {
-        frame.frame_id: look_into(frame, cdr, checks, context.rules)
+        frame.frame_id: look_into(frame, cdr, checks, context.rules, known.of_frame(frame.frame_id))
         for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
     }
-    builder = _SceneBuilder(context, day, frames, _track(area, context, number))
+    builder = _SceneBuilder(context, day, frames, _track(area, context, number), known)
     gold: list[dict[str, Any]] = []
     quarantined: list[dict[str, Any]] = []
     scenes: list[dict[str, Any]] = []
@@ -84,6 +92,7 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     payload_target = ObjectVersion(context.quarantine_bucket, f"scenes/{name}")
     for scene in scenes:
         scene["payload_uri"] = payload_target.uri if scene["quarantined"] else None
+    built = f"built/{number:05d}-{uuid.uuid4().hex}.json"
     report = {
         "number": number,
         "scenes": scenes,
@@ -91,7 +100,8 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
         "quarantined": _write(store, payload_target, quarantined, context.options),
         "bad_frames": _keep_bad(store, context, wanted, frames),
     }
-    built = f"built/{number:05d}-{uuid.uuid4().hex}.json"
+    if checks is PayloadChecks.FULL:
+        leave_metrics(area, built, wanted, frames)
     area.write_json(built, report)
     return built
 
@@ -106,8 +116,11 @@ def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:
 class _SceneBuilder:
     """Scenes of one window, from the plan's rows and the frames that were fetched for them."""
 
-    def __init__(self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None) -> None:
-        self._context, self._frames, self._track = context, frames, track
+    def __init__(
+        self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None, known: WindowFindings
+    ) -> None:
+        self._context, self._frames, self._track, self._known = context, frames, track, known
+        self._untold = not_evaluated(context.rig, context.options)
         self._sensors = {sensor.name: sensor for sensor in context.rig.sensors}
         self._placed: dict[tuple[int, int], Placed] = {}
         self._day = DAY_ZERO + datetime.timedelta(days=day)
@@ -134,7 +147,10 @@ class _SceneBuilder:
             residuals={row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
             has_pose=anchor.pose is not None,
             uncompensated=uncompensated,
-            payload_findings=tuple(found for _, ref in used for found in self._frames[ref.frame_id].findings),
+            payload_findings=(
+                *(found for _, ref in used for found in self._frames[ref.frame_id].findings),
+                *self._known.of_scene(anchor.scene),
+            ),
             rules=context.rules,
         )
         scene = {
@@ -148,7 +164,7 @@ class _SceneBuilder:
             "ego_pose": anchor.pose,
             "complete": not missing,
             "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
-            "quality_flags": list(verdict.flags),
+            "quality_flags": sorted({*verdict.flags, *self._untold}) if self._untold else list(verdict.flags),
             **lists,
             "sources": [
                 {"key": key, "version_id": context.sources[key][0], "sha256": context.sources[key][1]} for key in sorted(keys)

@@ -1,15 +1,18 @@
 """The work area of one attempt at a drive: what a step leaves for the next one, as objects under one prefix.
 
     index/NNNNN.arrow     frames of one object       (inspect, workers)
-    poses/NNNNN.arrow     pose samples of one object (inspect, workers)
+    samples/NNNNN.arrow   pose, IMU or GNSS samples of one object (inspect, workers)
     index.arrow           all frames, numbered       (inspect)
-    poses.arrow           all pose samples of sound objects (inspect)
+    poses.arrow           all pose samples of sound objects (inspect); inertial.arrow, fixes.arrow the same
     inspection.json       objects, findings, verdict (inspect)
     metrics.arrow         one row per sensor         (inspect)
     calibration/NNNNN.arrow edges of one sampled sweep (inspect, workers)
     calibration.arrow     what was measured of each sensor's calibration (inspect)
     plan/NNNNN.arrow      scenes of one window       (build_scenes)
+    plan/NNNNN-….json     what was found beyond one window and concerns it, if anything (build_scenes)
     built/NNNNN-….json    what became of one window  (build_scenes, workers)
+    built/NNNNN-….arrow   metrics of its frames      (build_scenes, workers)
+    signals.arrow         metrics of all frames      (build_scenes)
     built.json            which of those count (build_scenes)
     audit.json            accounting, checkpoint, files to commit (audit)
 
@@ -31,12 +34,15 @@ from lake.errors import AbsentError
 from lake.storage import ObjectStore, ObjectVersion
 from spark_jobs.errors import WorkAreaError
 
-INDEX, POSE_SAMPLES, INSPECTION, METRICS, CALIBRATION, BUILT, AUDIT = (
+INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRATION, SIGNALS, BUILT, AUDIT = (
     "index.arrow",
     "poses.arrow",
+    "inertial.arrow",
+    "fixes.arrow",
     "inspection.json",
     "metrics.arrow",
     "calibration.arrow",
+    "signals.arrow",
     "built.json",
     "audit.json",
 )

@@ -33,7 +33,6 @@ TOUCHED_BYTES = 16 << 30
 TREE_EVERY = 5  # samples between two looks at which processes there are
 
 
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is asked of a contender. `warm_up`: a short drive, which it will be asked to do first."""

@@ -85,8 +85,9 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
     kept = [shot for shot in shots if shot.recorded]
 
     def frames() -> Iterator[Frame]:
+        payload = None
         for done, shot in enumerate(kept, start=1):
-            payload = damaged(source.measure(shot), shot, sensor.name, spec)
+            payload = damaged(source.measure(shot), shot, sensor.name, spec, payload)
             yield Frame(shot.stamp_ns, shot.log_ns, source.encode(payload, shot.stamp_ns))
             progress(sensor.name, done, len(kept))
 
@@ -104,5 +105,6 @@ def _apply_faults(out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[S
             effect = {"calibrated_sensor": fault.sensor or rig.reference, **calibration_effect(fault)}
         else:
             effect = effect_of(index, shots[fault.sensor or ""])
-        applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **effect})
+        size = {} if fault.kind.size is None else {"size": fault.size, "unit": fault.kind.size}
+        applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **size, **effect})
     return applied

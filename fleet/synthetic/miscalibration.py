@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fleet.faults import Fault, FaultKind
+from fleet.fault_kinds import FaultKind
+from fleet.faults import Fault
 from fleet.synthetic.vehicle import BODY_OF_CAMERA, mounted
 from sensors.geometry import SE3
 from sensors.rig import Modality, Rig
@@ -21,6 +22,8 @@ def miscalibrated(document: dict[str, Any], rig: Rig, fault: Fault) -> dict[str,
     order yaw, pitch, roll; a shift is along the vehicle's axes. Of the lens, amounts are factors.
     """
     name = fault.sensor or rig.reference
+    if fault.kind is FaultKind.UNLISTED_SENSOR:
+        return {**document, "sensors": [entry for entry in document["sensors"] if entry["name"] != name]}
     entries = [entry if entry["name"] != name else _changed(entry, rig, fault) for entry in document["sensors"]]
     return {**document, "sensors": entries}
 

@@ -9,6 +9,7 @@ from fleet.synthetic.raycast import cast
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World
+from sensors.cloud_metrics import UNAMBIGUOUS, VALID_STATE
 from sensors.encode import encode_points
 from sensors.messages import POINT_CLOUD
 from sensors.points import point_fields
@@ -25,6 +26,9 @@ RCS_NOISE_DB = 1.5
 
 DETECTION = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rcs", "<f4"), ("range_rate", "<f4")])
 """x, y, z in metres in the sensor's frame; rcs in dBsm; range_rate in m/s, above 0 when the distance grows."""
+
+WITH_STATES = np.dtype([*DETECTION.descr, ("ambig_state", "i1"), ("invalid_state", "i1")])
+"""`DETECTION` and the states of a Continental ARS 40X: `UNAMBIGUOUS` and `VALID_STATE` of `sensors.cloud_metrics` are good."""
 
 Floats = npt.NDArray[np.float64]
 Detections = npt.NDArray[np.void]
@@ -64,7 +68,7 @@ class Radar:
 
     def encode(self, detections: Detections, stamp_ns: int) -> bytes:
         """The scan as a PointCloud2."""
-        return encode_points(stamp_ns, self._sensor.name, point_fields(DETECTION), detections)
+        return encode_points(stamp_ns, self._sensor.name, point_fields(detections.dtype), detections)
 
     def _own_velocity_m_s(self, instant: npt.NDArray[np.int64], origin_m: Floats) -> Floats:
         motion = self._world.road.at_ns(instant)
@@ -83,7 +87,9 @@ class Radar:
             azimuth = azimuth + rng.normal(0.0, AZIMUTH_NOISE_RAD, count)
             rate = rate + rng.normal(0.0, RANGE_RATE_NOISE_M_S, count)
             rcs = rcs + rng.normal(0.0, RCS_NOISE_DB, count)
-        detections = np.zeros(count, dtype=DETECTION)
+        detections = np.zeros(count, dtype=WITH_STATES if self._spec.rig.radar_states else DETECTION)
+        if self._spec.rig.radar_states:
+            detections["ambig_state"], detections["invalid_state"] = UNAMBIGUOUS, VALID_STATE
         detections["x"], detections["y"] = reach_m * np.cos(azimuth), reach_m * np.sin(azimuth)
         detections["rcs"], detections["range_rate"] = rcs, rate
         return detections

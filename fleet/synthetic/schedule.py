@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fleet.errors import SpecError
-from fleet.faults import Fault, FaultKind, Frames
+from fleet.fault_kinds import FaultKind
+from fleet.faults import Fault, Frames
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.vehicle import FIRST_SWEEP_NS, RADAR_JITTER_NS, TAIL_NS
 from sensors.rig import NS_PER_S, Modality, Sensor
@@ -90,25 +91,29 @@ def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) ->
                 shot = replace(shot, recorded=False)
             case FaultKind.DUPLICATE_STAMPS:
                 shot = replace(shot, stamp_ns=changed[number - 1].stamp_ns)
-            case FaultKind.CLOCK_OFFSET:
-                shot = replace(shot, stamp_ns=_shifted(shot.stamp_ns, fault))
+            case FaultKind.CLOCK_OFFSET | FaultKind.CLOCK_STEP:
+                shot = replace(shot, stamp_ns=_moved(fault, shot.stamp_ns + (fault.offset_ns or 0)))
+            case FaultKind.CLOCK_DRIFT:
+                gained_ns = round((shot.stamp_ns - spec.start_ns) * (fault.size or 0.0) / 1e6)
+                shot = replace(shot, stamp_ns=_moved(fault, shot.stamp_ns + gained_ns))
+            case FaultKind.CLOCK_UNIT:
+                shot = replace(shot, stamp_ns=_moved(fault, shot.stamp_ns // 10 ** int(fault.size or 0)))
         changed[number] = shot
     return changed
 
 
-def _shifted(stamp_ns: int, fault: Fault) -> int:
-    shifted_ns = stamp_ns + (fault.offset_ns or 0)
-    if not 0 <= shifted_ns <= MAX_STAMP_NS:
-        raise SpecError(f"fault {fault}: makes the stamp {shifted_ns} ns, which a ROS time (0 to {MAX_STAMP_NS} ns) cannot hold")
-    return shifted_ns
+def _moved(fault: Fault, stamp_ns: int) -> int:
+    if not 0 <= stamp_ns <= MAX_STAMP_NS:
+        raise SpecError(f"fault {fault}: makes the stamp {stamp_ns} ns, which a ROS time (0 to {MAX_STAMP_NS} ns) cannot hold")
+    return stamp_ns
 
 
 def _touched(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) -> list[int]:
-    if fault.kind is FaultKind.DEAD_SENSOR:
-        return [shot.index for shot in shots if shot.true_ns >= spec.start_ns + (fault.after_ns or 0)]
+    if fault.after_ns is not None:
+        return [shot.index for shot in shots if shot.true_ns >= spec.start_ns + fault.after_ns]
     if fault.kind.on_calibration:
         return []
-    first = 1 if fault.kind is FaultKind.DUPLICATE_STAMPS else 0
+    first = 1 if fault.kind in (FaultKind.DUPLICATE_STAMPS, FaultKind.REPEAT_CONTENT) else 0
     return _choose(fault, fault.frames, first, len(shots), np.random.default_rng(seed_of(spec.seed, "fault", index)))
 
 

@@ -25,6 +25,7 @@ class RigOptions:
     `cameras` names mounts of `fleet.synthetic.vehicle.CAMERA_MOUNTS`. A sweep has `lidar_rings * lidar_columns` rays.
     `lidar_range_noise_m` is the standard deviation along the ray; 0 leaves every return exactly on its surface.
     `camera_noise_levels` is that of each pixel and colour, before compression.
+    `radar_states`: whether detections say if they are valid and unambiguous.
     """
 
     cameras: tuple[str, ...] = DEFAULT_CAMERAS
@@ -38,6 +39,7 @@ class RigOptions:
     lidar_range_noise_m: float = 0.0
     radar_rate_hz: int = 13
     radar_noise: bool = True
+    radar_states: bool = False
     imu_noise: bool = True
     gnss: bool = False
 

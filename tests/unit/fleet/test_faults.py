@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import SpecError
-from fleet.faults import Fault, FaultKind
+from fleet.fault_kinds import FaultKind
+from fleet.faults import Fault
 
 SHARES = st.floats(min_value=1e-9, max_value=1.0, exclude_min=True)
 FRAMES = SHARES | st.lists(st.integers(0, 10**6), min_size=1, max_size=5).map(tuple)
@@ -106,10 +107,11 @@ def test_a_fault_refuses_sizes_its_kind_does_not_have() -> None:
         Fault(K.CLOCK_OFFSET, "lidar_top")
 
 
-def test_six_kinds_are_applied_to_files() -> None:
+def test_seven_kinds_are_applied_to_files() -> None:
     assert {kind for kind in K if kind.on_files} == {
         K.TRUNCATE_OBJECT,
         K.WRONG_CHECKSUM,
+        K.WRONG_COUNT,
         K.EMPTY_OBJECT,
         K.ABSENT_OBJECT,
         K.STRAY_FILE,

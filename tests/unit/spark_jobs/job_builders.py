@@ -25,7 +25,7 @@ from sensors.geometry import SE3
 from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.points import point_fields
 from sensors.rig import Rig
-from spark_jobs.object_scan import POSES
+from spark_jobs.motion_samples import POSES
 from spark_jobs.work_area import WorkArea
 from tests.unit.lake.fake_s3 import FakeS3
 
@@ -103,7 +103,9 @@ def cloud(stamp_ns: int, points: int = 3, not_finite: int = 0) -> bytes:
 @cache
 def jpeg(shade: int = 0) -> bytes:
     buffer = io.BytesIO()
-    Image.new("L", (24, 16), shade % 256).save(buffer, "JPEG")
+    image = Image.new("L", (24, 16), shade % 256)
+    image.paste(255 - shade % 256 if shade % 256 not in range(96, 160) else 0, (0, 0, 12, 16))  # an image of one shade is blank
+    image.save(buffer, "JPEG")
     return buffer.getvalue()
 
 

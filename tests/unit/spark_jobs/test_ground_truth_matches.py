@@ -62,7 +62,7 @@ def happened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         if row["recorded"]:
             true_ns.setdefault(row["sensor"], {})[row["stamp_ns"]] = row["true_ns"]
     index = _number(pa.concat_tables([one.index for _, one in found])).combine_chunks()
-    poses = pa.concat_tables([one.poses for key, one in sorted(found, key=lambda pair: pair[0]) if len(one.poses)])
+    poses = pa.concat_tables([one.samples for key, one in sorted(found, key=lambda pair: pair[0]) if "/pose/" in key])
     return Happened(index, poses, true_ns), build_rig(TINY)
 
 

@@ -17,7 +17,8 @@ from lake.landing import SensorKey
 from sensors.container import decompress
 from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
-from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OBJECT_INDEX, OTHER_TYPES, POSES, ObjectScan, scan_object
+from spark_jobs.motion_samples import POSES
+from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OBJECT_INDEX, OTHER_TYPES, ObjectScan, scan_object
 from tests.unit.sensors.short_reads import ShortFills
 from tests.unit.spark_jobs.job_builders import DRIVE, MS, T0, cloud, image, pose, recording
 
@@ -31,7 +32,7 @@ def scan(body: bytes, modality: str) -> ObjectScan:
     assert found.sha256 == hashlib.sha256(body).hexdigest(), "the checksum is of the whole object, whatever it holds"
     assert found.size_bytes == len(body)
     assert found.index.schema.equals(OBJECT_INDEX)
-    assert found.poses.schema.equals(POSES)
+    assert found.samples.schema.equals(POSES)
     return found
 
 
@@ -64,9 +65,9 @@ def test_what_the_fleet_records_is_read(tmp_path: Path) -> None:
 
 def test_pose_samples_come_with_the_index() -> None:
     found = scan(recording(ODOMETRY, [(T0 + n * MS, pose(T0 + n * MS)) for n in range(4)]), "pose")
-    assert found.poses["stamp_ns"].to_pylist() == found.index["stamp_ns"].to_pylist()
-    assert found.poses["x_m"].to_pylist() == pytest.approx([0, 0.001, 0.002, 0.003])
-    assert found.poses["qw"].to_pylist() == [1.0] * 4
+    assert found.samples["stamp_ns"].to_pylist() == found.index["stamp_ns"].to_pylist()
+    assert found.samples["x_m"].to_pylist() == pytest.approx([0, 0.001, 0.002, 0.003])
+    assert found.samples["qw"].to_pylist() == [1.0] * 4
 
 
 def test_a_pose_that_does_not_decode_is_a_frame_and_a_fault() -> None:
@@ -74,7 +75,7 @@ def test_a_pose_that_does_not_decode_is_a_frame_and_a_fault() -> None:
     frames = [(T0, pose(T0)), (T0 + MS, bytes(broken[:60])), (T0 + 2 * MS, b"\x00")]
     found = scan(recording(ODOMETRY, frames), "pose")
     assert found.index["stamp_ns"].to_pylist() == [T0, T0 + MS, T0 + 4 * MS], "log time stands in for an unreadable stamp"
-    assert found.poses["stamp_ns"].to_pylist() == [T0]
+    assert found.samples["stamp_ns"].to_pylist() == [T0]
     assert len(found.faults) == 2
     assert all(fault.startswith("message at byte ") for fault in found.faults)
 
@@ -92,7 +93,7 @@ def test_a_truncated_object_keeps_its_whole_frames_and_says_that_it_is_cut(end: 
 @pytest.mark.parametrize("body", [b"", b"PK\x03\x04 this is a zip", b"\x80\x04\x95 a pickle", b"z" * 3_000_000], ids=len)
 def test_something_else_has_no_frames_and_a_fault(body: bytes) -> None:
     found = scan(body, "camera")
-    assert len(found.index) == len(found.poses) == 0
+    assert len(found.index) == len(found.samples) == 0
     assert len(found.faults) == 1
 
 

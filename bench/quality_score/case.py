@@ -1,0 +1,98 @@
+"""What is asked of the rules: a drive with one fault, the rule that must speak, and those that may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One fault at one size, in a small drive.
+
+    `faults`: texts of `fleet.fault_kinds`, the first of them the one of interest; none in a clean drive. `sensor`: whose
+    finding counts; None where the rule speaks of no sensor. `also`: rules that the fault sets off too, and rightly: they are
+    neither hits nor false alarms. `size`: of the fault, in the scorer's unit. `stated`: whether a miss counts; a fault below
+    the smallest size that is promised is tried, and a miss of it not counted. `source`: what kind of drive it is.
+    """
+
+    rule: str
+    faults: tuple[str, ...] = ()
+    sensor: str | None = None
+    size: float = 1.0
+    stated: bool = True
+    also: frozenset[str] = frozenset()
+    duration_s: float = 3.0
+    rig: tuple[tuple[str, Any], ...] = ()
+    source: str = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one case with one seed: whether its rule spoke of its sensor, and each (rule, sensor) that should not have."""
+
+    case: Case
+    seed: int
+    hit: bool
+    alarms: frozenset[tuple[str, str | None]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one rule. `missed`: of stated sizes. `sizes`: size to (hits, tries)."""
+
+    rule: str
+    unit: str
+    hits: int = 0
+    alarms: int = 0
+    missed: int = 0
+    sizes: dict[float, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def precision(self) -> float | None:
+        """Of the alarms that were given, how many were right; None if there was none."""
+        given = self.hits + self.alarms
+        return self.hits / given if given else None
+
+    @property
+    def recall(self) -> float | None:
+        """Of the faults of a stated size, how many were found; None if there was none."""
+        due = self.hits + self.missed
+        return self.hits / due if due else None
+
+    @property
+    def smallest_detected(self) -> float | None:
+        """The smallest size from which on every size was found in at least 95 % of the drives."""
+        found = None
+        for size, (hits, tries) in sorted(self.sizes.items(), reverse=True):
+            if hits < 0.95 * tries:
+                break
+            found = size
+        return found
+
+    def row(self, seeds: int) -> dict[str, Any]:
+        """As an entry of `build/quality-score.json`."""
+        return {
+            "rule": self.rule,
+            "seeds": seeds,
+            "true_positives": self.hits,
+            "false_positives": self.alarms,
+            "false_negatives": self.missed,
+            "precision": self.precision,
+            "recall": self.recall,
+            "smallest_detected": self.smallest_detected,
+            "unit": self.unit,
+        }
+
+
+class Scorer(Protocol):
+    """A group of rules that is scored together. `units`: what the sizes of each rule's faults are counted in."""
+
+    units: Mapping[str, str]
+
+    def trials(self, seeds: Iterable[int]) -> list[tuple[Any, int]]:
+        """All (trial, seed) that are to be tried; both are sent to another process."""
+
+    def attempt(self, trial: Any, seed: int) -> Tried:
+        """Try one, in whatever process."""

@@ -1,0 +1,138 @@
+"""A drive folder through the real jobs `inspect` and `build_scenes`, in this process, and all that they found in it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pyspark.sql import SparkSession
+
+from bench.build_scenes.folder_client import VERSION, FolderStore
+from lake.documents import Manifest
+from lake.drive_input import DriveInput, InputObject
+from lake.errors import LandingError
+from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
+from lake.settings import Settings
+from lake.storage import ObjectVersion
+from quality.completeness import evaluate_completeness
+from quality.findings import Finding
+from quality.object_rules import misplaced
+from quality.rulebook import DEFAULT_RULES
+from spark_jobs.build_scenes import build_drive
+from spark_jobs.inspect import inspect_drive
+from spark_jobs.options import CHECKS, LAYOUT
+from spark_jobs.work_area import BUILT, WorkArea
+
+SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Everything that did not pass in one drive, and whether it passed the gate."""
+
+    findings: tuple[Finding, ...]
+    built: bool
+
+    @property
+    def told(self) -> frozenset[tuple[str, str | None]]:
+        """(rule, sensor) of what failed; what was unknown is not an alarm."""
+        return frozenset((entry.rule_id, entry.sensor) for entry in self.findings if entry.measured is not None)
+
+
+class InProcess:
+    """As much of a Spark session as `spark_jobs.tasks` asks for: the tasks run here, one after the other."""
+
+    defaultParallelism = 1
+
+    @property
+    def sparkContext(self) -> InProcess:
+        """Itself."""
+        return self
+
+    def parallelize(self, shares: Sequence[Any], _slices: int) -> _Shares:
+        """The work that there is to do."""
+        return _Shares(shares)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    shares: Sequence[Any]
+    work: Callable[[Any], Any] | None = None
+
+    def map(self, work: Callable[[Any], Any]) -> _Shares:
+        return _Shares(self.shares, work)
+
+    def collect(self) -> list[Any]:
+        assert self.work is not None
+        return [self.work(share) for share in self.shares]
+
+
+def examine(folder: Path, drive: DriveId, root: Path) -> Examined:
+    """Let the drive in `folder` land in a store below the empty folder `root`, and run both jobs on it."""
+    for name in (CHECKS, LAYOUT):
+        os.environ.pop(name, None)
+    stray: tuple[Finding, ...] = tuple(_stray(folder, drive))
+    drive_input = landed(folder, drive, root)
+    spark, connect = cast(SparkSession, InProcess()), functools.partial(FolderStore, root)
+    area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/score"))
+    inspection = inspect_drive(spark, SETTINGS, area, drive_input, connect)
+    documents = [*inspection["findings"], *(one for many in inspection["object_findings"].values() for one in many)]
+    built = inspection["verdict"] == "build"
+    if built:
+        build_drive(spark, SETTINGS, area, drive_input, connect)
+        reports = [area.read_json(name) for name in area.read_json(BUILT)["windows"]]
+        documents += [one for report in reports for one in _of_window(report)]
+        stray += evaluate_completeness([_whole(scene) for report in reports for scene in report["scenes"]], DEFAULT_RULES)
+    return Examined((*stray, *map(Finding.from_dict, documents)), built)
+
+
+def _whole(scene: Mapping[str, Any]) -> bool:
+    """Whether a scene has a frame of every required sensor, as SYN001 says."""
+    return all(found["rule_id"] != "SYN001" for found in scene["findings"])
+
+
+def landed(folder: Path, drive: DriveId, root: Path) -> DriveInput:
+    """The drive as if it had landed in the raw bucket of the store below `root`."""
+    target = root / SETTINGS.raw_bucket / str(drive)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder, target, copy_function=os.link)
+    declared: dict[str, str] = {}
+    manifest = None
+    if (folder / MANIFEST).is_file():
+        manifest = InputObject(drive.manifest_key, VERSION, "")
+        try:
+            declared = {entry.key: entry.sha256 for entry in Manifest.parse((folder / MANIFEST).read_bytes(), drive).objects}
+        except LandingError:
+            declared = {}
+    keys = [f"{drive}/{path.relative_to(folder).as_posix()}" for path in sorted(folder.glob("*/*/*.mcap"))]
+    calibration = hashlib.sha256((folder / CALIBRATION).read_bytes()).hexdigest()
+    return DriveInput(
+        drive,
+        frozenset(InputObject(key, VERSION, declared.get(key, "")) for key in keys),
+        manifest,
+        InputObject(drive.calibration_key, VERSION, calibration),
+    )
+
+
+def _of_window(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for part in (*report["scenes"], *report["bad_frames"]):
+        yield from part["findings"]
+
+
+def _stray(folder: Path, drive: DriveId) -> Iterator[Finding]:
+    """What the receiving side would refuse before any job starts."""
+    for path in sorted(folder.glob("*/*")):
+        key = f"{drive}/{path.relative_to(folder).as_posix()}"
+        if path.is_file() and path.parent.name != "ground_truth":
+            try:
+                parsed = parse_raw_key(key)
+            except LandingError as error:
+                yield misplaced(key, str(error))
+            else:
+                assert isinstance(parsed, SensorKey)

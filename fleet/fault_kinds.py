@@ -1,0 +1,205 @@
+"""Kinds of faults, and the parts that the text of each has.
+
+| text | effect |
+| --- | --- |
+| `cut_jpeg:SENSOR:FRAMES` | images end in the middle of their entropy-coded data |
+| `blank_image:SENSOR:LEVELS[:FRAMES]` | luma and colours are squeezed into so many levels around the middle |
+| `overexpose:SENSOR:SHARE[:FRAMES]` | exposure is so long that this share of the pixels is white |
+| `underexpose:SENSOR:SHARE[:FRAMES]` | exposure is so short that this share of the pixels is black |
+| `blur:SENSOR:PX[:FRAMES]` | Gaussian blur of this standard deviation, in pixels of an image 320 wide |
+| `block_image:SENSOR:SHARE:AFTER_S` | something covers this share of the lower third of the image |
+| `repeat_content:SENSOR:FRAMES` | frames have the payload of the frame before them, under their own stamp |
+| `nan_points:SENSOR:SHARE[:FRAMES]` | that share of the points of each (or of these) clouds has NaN coordinates |
+| `drop_points:SENSOR:SHARE[:FRAMES]` | that share of the points, by chance, is not in the cloud |
+| `zero_points:SENSOR:SHARE[:FRAMES]` | that share of the points, by chance, is (0, 0, 0) |
+| `block_sector:SENSOR:DEG[:FRAMES]` | no points in a sector of this width, anywhere in azimuth |
+| `drop_rings:SENSOR:COUNT[:FRAMES]` | no points of so many rings, of those that look down |
+| `fade_intensity:SENSOR:SHARE` | intensities fade by this share from the first to the last frame |
+| `empty_scan:SENSOR:FRAMES` | radar scans without detections |
+| `ghosts:SENSOR:SHARE[:FRAMES]` | that share of the detections is marked as invalid; needs the rig option `radar_states` |
+| `full_list:SENSOR:COUNT:FRAMES` | clutter fills the radar's list up to its last place |
+| `pose_jump:SENSOR:M:AFTER_S` | from then on the pose is so far to the left |
+| `pose_scale:SENSOR:FACTOR` | positions are so many times as far from the start as they should be |
+| `pose_shake:SENSOR:M` | the pose swings so far to the left and right, once a second |
+| `gyro_bias:SENSOR:RAD_S` | the yaw rate is off by this |
+| `acceleration_bias:SENSOR:M_S2` | the forward acceleration is off by this |
+| `dead_sensor:SENSOR:AFTER_S` | nothing is recorded any more from this many seconds on |
+| `drop_frames:SENSOR:FRAMES` | frames were measured and not recorded |
+| `duplicate_stamps:SENSOR:FRAMES` | frames carry the stamp of the frame before them |
+| `clock_offset:SENSOR:NS` | all stamps are off by this many nanoseconds |
+| `clock_step:SENSOR:NS:AFTER_S` | stamps are off by this many nanoseconds from then on |
+| `clock_drift:SENSOR:PPM` | the clock runs so many millionths too fast |
+| `clock_unit:SENSOR:POWER` | stamps count 10**POWER nanoseconds and say nanoseconds |
+| `unknown_message_type:SENSOR` | the recording declares a message type that nobody knows |
+| `bad_calibration[:SENSOR]` | the sensor's rotation is no unit quaternion; the manifest's checksum of the file is right |
+| `rotate_extrinsic:SENSOR:TURN` | the sensor is declared turned about its own axes, as in `yaw=0.5deg,pitch=-0.2deg` |
+| `shift_extrinsic:SENSOR:SHIFT` | the sensor is declared elsewhere on the vehicle, as in `x=5cm,z=-2cm` |
+| `wrong_intrinsics:CAMERA:LENS` | the lens is declared wrong by factors, as in `focal=1.05`, `size=0.5`, `centre_x=1.6` |
+| `unlisted_sensor:SENSOR` | the calibration does not know the sensor |
+| `truncate_object:SENSOR:SHARE` | the sensor's first file lost that share of its bytes, at its end |
+| `wrong_checksum:SENSOR` | the manifest's checksum of the sensor's first file is wrong |
+| `wrong_count:SENSOR:COUNT` | the manifest promises so many frames more in the sensor's first file |
+| `empty_object:SENSOR` | the sensor's first file has no bytes |
+| `absent_object:SENSOR` | the sensor's first file is named by the manifest and not there |
+| `stray_file` | a `.pkl` lies in the drive |
+| `no_manifest` | the manifest was never written |
+
+FRAMES is a share with a decimal point (`0.1`, chosen by the drive's seed) or indices from 0 (`3,7`). The last seven are
+applied to the files after the manifest was made: the receiving side sees the mismatch.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What is wrong; the values are the names in the texts."""
+
+    CUT_JPEG = "cut_jpeg"
+    BLANK_IMAGE = "blank_image"
+    OVEREXPOSE = "overexpose"
+    UNDEREXPOSE = "underexpose"
+    BLUR = "blur"
+    BLOCK_IMAGE = "block_image"
+    REPEAT_CONTENT = "repeat_content"
+    NAN_POINTS = "nan_points"
+    DROP_POINTS = "drop_points"
+    ZERO_POINTS = "zero_points"
+    BLOCK_SECTOR = "block_sector"
+    DROP_RINGS = "drop_rings"
+    FADE_INTENSITY = "fade_intensity"
+    EMPTY_SCAN = "empty_scan"
+    GHOSTS = "ghosts"
+    FULL_LIST = "full_list"
+    POSE_JUMP = "pose_jump"
+    POSE_SCALE = "pose_scale"
+    POSE_SHAKE = "pose_shake"
+    GYRO_BIAS = "gyro_bias"
+    ACCELERATION_BIAS = "acceleration_bias"
+    DEAD_SENSOR = "dead_sensor"
+    DROP_FRAMES = "drop_frames"
+    DUPLICATE_STAMPS = "duplicate_stamps"
+    CLOCK_OFFSET = "clock_offset"
+    CLOCK_STEP = "clock_step"
+    CLOCK_DRIFT = "clock_drift"
+    CLOCK_UNIT = "clock_unit"
+    UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
+    BAD_CALIBRATION = "bad_calibration"
+    ROTATE_EXTRINSIC = "rotate_extrinsic"
+    SHIFT_EXTRINSIC = "shift_extrinsic"
+    WRONG_INTRINSICS = "wrong_intrinsics"
+    UNLISTED_SENSOR = "unlisted_sensor"
+    TRUNCATE_OBJECT = "truncate_object"
+    WRONG_CHECKSUM = "wrong_checksum"
+    WRONG_COUNT = "wrong_count"
+    EMPTY_OBJECT = "empty_object"
+    ABSENT_OBJECT = "absent_object"
+    STRAY_FILE = "stray_file"
+    NO_MANIFEST = "no_manifest"
+
+    @property
+    def on_files(self) -> bool:
+        """Whether it is applied to the finished folder, after the manifest was made."""
+        return self in _ON_FILES
+
+    @property
+    def on_calibration(self) -> bool:
+        """Whether it changes what is declared of a sensor, and no measurement."""
+        return self in _ON_CALIBRATION
+
+    @property
+    def parts(self) -> tuple[tuple[str, bool], ...]:
+        """The names of its parts in their order, and whether each may be left out."""
+        return tuple((name.strip("[]"), name.startswith("[")) for name in _PARTS[self].split())
+
+    @property
+    def size(self) -> str | None:
+        """The part that is its size, of those in `SIZES`; None if it has none of them."""
+        return next((name for name, _ in self.parts if name in SIZES), None)
+
+    @property
+    def form(self) -> str:
+        """The text form of a fault of this kind."""
+        return ":".join((self.value, *_PARTS[self].replace("[", "[:").split())).replace(":[:", "[:")
+
+
+SIZES: dict[str, tuple[float, float]] = {
+    "LEVELS": (0.0, 255.0),
+    "PX": (0.01, 50.0),
+    "DEG": (0.1, 360.0),
+    "COUNT": (1, 10_000),
+    "M": (0.001, 10_000.0),
+    "FACTOR": (0.01, 100.0),
+    "RAD_S": (-10.0, 10.0),
+    "M_S2": (-100.0, 100.0),
+    "PPM": (-10_000.0, 10_000.0),
+    "POWER": (1, 9),
+}
+"""Parts that say how large a fault is, in the unit that they are named after, and the range of each."""
+
+WHOLE_SIZES = frozenset({"COUNT", "POWER"})
+
+_PARTS: dict[FaultKind, str] = {
+    FaultKind.CUT_JPEG: "SENSOR FRAMES",
+    FaultKind.BLANK_IMAGE: "SENSOR LEVELS [FRAMES]",
+    FaultKind.OVEREXPOSE: "SENSOR SHARE [FRAMES]",
+    FaultKind.UNDEREXPOSE: "SENSOR SHARE [FRAMES]",
+    FaultKind.BLUR: "SENSOR PX [FRAMES]",
+    FaultKind.BLOCK_IMAGE: "SENSOR SHARE AFTER_S",
+    FaultKind.REPEAT_CONTENT: "SENSOR FRAMES",
+    FaultKind.NAN_POINTS: "SENSOR SHARE [FRAMES]",
+    FaultKind.DROP_POINTS: "SENSOR SHARE [FRAMES]",
+    FaultKind.ZERO_POINTS: "SENSOR SHARE [FRAMES]",
+    FaultKind.BLOCK_SECTOR: "SENSOR DEG [FRAMES]",
+    FaultKind.DROP_RINGS: "SENSOR COUNT [FRAMES]",
+    FaultKind.FADE_INTENSITY: "SENSOR SHARE",
+    FaultKind.EMPTY_SCAN: "SENSOR FRAMES",
+    FaultKind.GHOSTS: "SENSOR SHARE [FRAMES]",
+    FaultKind.FULL_LIST: "SENSOR COUNT FRAMES",
+    FaultKind.POSE_JUMP: "SENSOR M AFTER_S",
+    FaultKind.POSE_SCALE: "SENSOR FACTOR",
+    FaultKind.POSE_SHAKE: "SENSOR M",
+    FaultKind.GYRO_BIAS: "SENSOR RAD_S",
+    FaultKind.ACCELERATION_BIAS: "SENSOR M_S2",
+    FaultKind.DEAD_SENSOR: "SENSOR AFTER_S",
+    FaultKind.DROP_FRAMES: "SENSOR FRAMES",
+    FaultKind.DUPLICATE_STAMPS: "SENSOR FRAMES",
+    FaultKind.CLOCK_OFFSET: "SENSOR NS",
+    FaultKind.CLOCK_STEP: "SENSOR NS AFTER_S",
+    FaultKind.CLOCK_DRIFT: "SENSOR PPM",
+    FaultKind.CLOCK_UNIT: "SENSOR POWER",
+    FaultKind.UNKNOWN_MESSAGE_TYPE: "SENSOR",
+    FaultKind.BAD_CALIBRATION: "[SENSOR]",
+    FaultKind.ROTATE_EXTRINSIC: "SENSOR TURN",
+    FaultKind.SHIFT_EXTRINSIC: "SENSOR SHIFT",
+    FaultKind.WRONG_INTRINSICS: "SENSOR LENS",
+    FaultKind.UNLISTED_SENSOR: "SENSOR",
+    FaultKind.TRUNCATE_OBJECT: "SENSOR SHARE",
+    FaultKind.WRONG_CHECKSUM: "SENSOR",
+    FaultKind.WRONG_COUNT: "SENSOR COUNT",
+    FaultKind.EMPTY_OBJECT: "SENSOR",
+    FaultKind.ABSENT_OBJECT: "SENSOR",
+    FaultKind.STRAY_FILE: "",
+    FaultKind.NO_MANIFEST: "",
+}
+_ON_CALIBRATION = frozenset(
+    {
+        FaultKind.BAD_CALIBRATION,
+        FaultKind.ROTATE_EXTRINSIC,
+        FaultKind.SHIFT_EXTRINSIC,
+        FaultKind.WRONG_INTRINSICS,
+        FaultKind.UNLISTED_SENSOR,
+    }
+)
+_ON_FILES = frozenset(
+    {
+        FaultKind.TRUNCATE_OBJECT,
+        FaultKind.WRONG_CHECKSUM,
+        FaultKind.WRONG_COUNT,
+        FaultKind.EMPTY_OBJECT,
+        FaultKind.ABSENT_OBJECT,
+        FaultKind.STRAY_FILE,
+        FaultKind.NO_MANIFEST,
+    }
+)

@@ -1,0 +1,71 @@
+"""Samples of the vehicle's motion from pose, IMU and GNSS objects: so small that a drive's are read whole."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from sensors.cdr import Bytes
+from sensors.messages import decode_fix, decode_imu, pose_values
+from sensors.rig import Modality
+
+
+def _schema(*names: str) -> pa.Schema:
+    values = [pa.field(name, pa.float64(), nullable=False) for name in names]
+    return pa.schema([pa.field("stamp_ns", pa.int64(), nullable=False), *values])
+
+
+POSES = _schema("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
+INERTIAL = _schema("wx_rad_s", "wy_rad_s", "wz_rad_s", "ax_m_s2", "ay_m_s2", "az_m_s2")
+FIXES = _schema("latitude_deg", "longitude_deg", "altitude_m", "status")
+
+
+def _pose(cdr: Bytes) -> Sequence[float]:
+    return pose_values(cdr)[1]
+
+
+def _inertial(cdr: Bytes) -> Sequence[float]:
+    sample = decode_imu(cdr)
+    return (*sample.angular_velocity_rad_s, *sample.linear_acceleration_m_s2)
+
+
+def _fix(cdr: Bytes) -> Sequence[float]:
+    fix = decode_fix(cdr)
+    return fix.latitude_deg, fix.longitude_deg, fix.altitude_m, float(fix.status)
+
+
+_KINDS: dict[Modality, tuple[pa.Schema, Callable[[Bytes], Sequence[float]]]] = {
+    Modality.POSE: (POSES, _pose),
+    Modality.IMU: (INERTIAL, _inertial),
+    Modality.GNSS: (FIXES, _fix),
+}
+
+
+class MotionSamples:
+    """Samples of one object, in its order. Messages of other modalities leave none, and the schema `POSES`."""
+
+    def __init__(self, modality: Modality) -> None:
+        self._schema: pa.Schema = POSES
+        self._read: Callable[[Bytes], Sequence[float]] | None = None
+        if modality in _KINDS:
+            self._schema, self._read = _KINDS[modality]
+        self._stamps_ns, self._values = array("q"), array("d")
+
+    def take(self, stamp_ns: int, cdr: Bytes) -> None:
+        """Read one message.
+
+        Raises:
+            DecodeError: It does not decode; then nothing is kept of it.
+        """
+        if self._read is not None:
+            self._values.extend(self._read(cdr))
+            self._stamps_ns.append(stamp_ns)
+
+    def table(self) -> pa.Table:
+        """All samples: `stamp_ns` and the values of the schema."""
+        values = np.asarray(self._values, dtype=np.float64).reshape(-1, len(self._schema) - 1)
+        columns = [pa.array(np.asarray(self._stamps_ns, dtype=np.int64)), *(pa.array(column) for column in values.T)]
+        return pa.Table.from_arrays(columns, schema=self._schema)
