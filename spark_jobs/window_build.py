@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from lake.landing import DriveId
+from lake.overrides import NONE, Decisions
 from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
 from quality.catalogue import Severity
@@ -24,6 +25,7 @@ from spark_jobs.motion import Placed, Track, place
 from spark_jobs.options import BuildOptions, PointLayout
 from spark_jobs.payloads import fetch
 from spark_jobs.plan_rows import FrameRef, PlanRow, plan_rows
+from spark_jobs.review import WindowReview
 from spark_jobs.scene_file import scene_pieces
 from spark_jobs.work_area import WorkArea
 
@@ -46,6 +48,7 @@ class DriveContext:
     code_version: str
     config_hash: str
     options: BuildOptions
+    decisions: Decisions = NONE
     rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,11 +69,12 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
     rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
     wanted = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
+    review = WindowReview(context.decisions, context.versions)
     frames = {
-        frame.frame_id: look_into(frame, cdr, checks, context.rules)
+        frame.frame_id: review.frame(frame, look_into(frame, cdr, checks, context.rules), cdr)
         for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
     }
-    builder = _SceneBuilder(context, day, frames, _track(area, context, number))
+    builder = _SceneBuilder(context, day, frames, _track(area, context, number), review)
     gold: list[dict[str, Any]] = []
     quarantined: list[dict[str, Any]] = []
     scenes: list[dict[str, Any]] = []
@@ -90,6 +94,7 @@ def build_window(store: ObjectStore, area: WorkArea, context: DriveContext, numb
         "gold": _write(store, gold_target, gold, context.options),
         "quarantined": _write(store, payload_target, quarantined, context.options),
         "bad_frames": _keep_bad(store, context, wanted, frames),
+        "released_frames": review.released_frames(wanted, frames),
     }
     built = f"built/{number:05d}-{uuid.uuid4().hex}.json"
     area.write_json(built, report)
@@ -106,8 +111,10 @@ def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:
 class _SceneBuilder:
     """Scenes of one window, from the plan's rows and the frames that were fetched for them."""
 
-    def __init__(self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None) -> None:
-        self._context, self._frames, self._track = context, frames, track
+    def __init__(
+        self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None, review: WindowReview
+    ) -> None:
+        self._context, self._frames, self._track, self._review = context, frames, track, review
         self._sensors = {sensor.name: sensor for sensor in context.rig.sensors}
         self._placed: dict[tuple[int, int], Placed] = {}
         self._day = DAY_ZERO + datetime.timedelta(days=day)
@@ -137,6 +144,7 @@ class _SceneBuilder:
             payload_findings=tuple(found for _, ref in used for found in self._frames[ref.frame_id].findings),
             rules=context.rules,
         )
+        verdict, released = self._review.scene(verdict, anchor.anchor_ns, context.rig.reference, [ref for _, ref in used], keys)
         scene = {
             "scene_id": str(SceneKey(context.drive, anchor.anchor_ns)),
             "vehicle_id": context.drive.vehicle_id,
@@ -156,6 +164,7 @@ class _SceneBuilder:
             "calibration": context.calibration,
             "code_version": context.code_version,
             "config_hash": context.config_hash,
+            "released": released,
         }
         return scene, verdict
 
@@ -214,6 +223,8 @@ def _account(
         "has_pose": scene["ego_pose"] is not None,
         "uncompensated": sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None}),
         "findings": [found.to_dict() for found in verdict.findings],
+        "let_in": any(one["level"] in ("scene", "frame") for one in scene["released"]),
+        "released": sorted({code for one in scene["released"] if one["level"] == "scene" for code in one["rule_ids"]}),
         "frame_ids": [ref.frame_id for _, ref in used],
         "residuals_ns": {row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
     }
