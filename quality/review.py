@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from lake.overrides import DRIVE, Override, frame_target, object_target, scene_target
+from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
 from quality.catalogue import Level, Severity
 from quality.findings import Finding, finding, has_errors
 from quality.records import REJECTED, RELEASED
@@ -101,3 +101,15 @@ def with_rejections(rows: Iterable[Mapping[str, Any]], rejected: Mapping[str, Ov
     """The records, each with the rejection that was decided about it."""
     judged = ((row, rejected.get(record_target(row))) for row in rows)
     return [dict(row) if override is None else decided(row, override, REJECTED) for row, override in judged]
+
+
+def overrides_for(rows: Iterable[Mapping[str, Any]], verdict: Verdict, reviewer: str, reason: str) -> list[Override]:
+    """One override for each set of rules among the records of one drive, in a stable order.
+
+    Raises:
+        OverrideError: The reviewer, the reason, or the number of records is outside its bounds.
+    """
+    about: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    for row in rows:
+        about.setdefault((row["input"], error_rules(row)), set()).add(record_target(row))
+    return [Override(verdict, base, tuple(targets), rules, reviewer, reason) for (base, rules), targets in sorted(about.items())]

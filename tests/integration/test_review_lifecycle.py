@@ -17,7 +17,7 @@ from ingest.states import DriveState, ObjectState
 from ingest.work import Reason
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from quality.review import error_rules, record_target, why_not_releasable
+from quality.review import error_rules, overrides_for, why_not_releasable
 from spark_jobs.session import spark_properties, start_spark
 from tests.unit.localstack.stack_tools import provision
 
@@ -43,20 +43,18 @@ def station(endpoint: str, tmp_path: Path) -> Station:
     return Station({**variables, "SCENELAKE_CATALOG_URI": f"sqlite:///{tmp_path}/catalog.db"})
 
 
-def override(verdict: Verdict, *rows: dict[str, Any]) -> Override:
-    rules = {code for row in rows for code in error_rules(row)}
-    targets = tuple(map(record_target, rows))
-    return Override(verdict, rows[0]["input"], targets, tuple(rules), "alice", "the sensor was covered on purpose")
+def overrides(verdict: Verdict, *rows: dict[str, Any]) -> list[Override]:
+    return overrides_for(rows, verdict, "alice", "the sensor was covered on purpose")
 
 
 def release(station: Station, *rows: dict[str, Any]) -> Any:
     assert [why_not_releasable(row) for row in rows] == [None] * len(rows)
     drive = DriveId(rows[0]["vehicle_id"], rows[0]["drive_id"])
-    return station.desk.release(drive, rows[0]["revision"], [override(Verdict.RELEASE, *rows)])
+    return station.desk.release(drive, rows[0]["revision"], overrides(Verdict.RELEASE, *rows))
 
 
 def reject(station: Station, row: dict[str, Any]) -> Any:
-    return station.desk.reject(DriveId(row["vehicle_id"], row["drive_id"]), row["revision"], [override(Verdict.REJECT, row)])
+    return station.desk.reject(DriveId(row["vehicle_id"], row["drive_id"]), row["revision"], overrides(Verdict.REJECT, row))
 
 
 def by_level(station: Station, level: str, drive: DriveId = DRIVE) -> list[dict[str, Any]]:
@@ -64,7 +62,7 @@ def by_level(station: Station, level: str, drive: DriveId = DRIVE) -> list[dict[
 
 
 def test_a_scene_comes_back_another_never_does(spark: SparkSession, station: Station, tmp_path: Path) -> None:
-    # A lidar that saw nothing in two sweeps: two scenes without their anchor's points; a front radar that died.
+    # A required camera dies half-way: every scene after that lacks it.
     station.land(small_drive(tmp_path / "one", "dead_sensor:camera_front:0.8"), DRIVE)
     station.land(small_drive(tmp_path / "two", drive_id="d-2"), OTHER)
     assert station.run(spark) == ["published", "published"]
@@ -170,7 +168,7 @@ def test_a_frame_that_decodes_and_an_object_that_is_whole_come_back(
 def test_a_drive_comes_back_and_a_rejected_one_stays_out_whatever_the_rules_say(
     spark: SparkSession, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Stamps of the reference repeat and regress: rate and regressions are errors for it.
+    # Most sweeps of the reference are lost: its rate is an error, where another sensor's would be a warning.
     station.land(small_drive(tmp_path / "one", "drop_frames:lidar_top:0.6"), DRIVE)
     station.land(small_drive(tmp_path / "two", "drop_frames:lidar_top:0.6", drive_id="d-2"), OTHER)
     assert station.run(spark) == ["quarantined", "quarantined"]
@@ -198,4 +196,4 @@ def test_a_drive_comes_back_and_a_rejected_one_stays_out_whatever_the_rules_say(
     assert (still["status"], still["rule_ids"], still["reviewer"]) == ("rejected", ["REV002"], "alice")
     assert station.scenes(OTHER) == []
     with pytest.raises(DecidedError):
-        station.desk.release(OTHER, still["revision"], [override(Verdict.RELEASE, still)])
+        station.desk.release(OTHER, still["revision"], overrides(Verdict.RELEASE, still))
