@@ -6,7 +6,8 @@ API server serves the first of them.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import asyncio
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -22,18 +23,22 @@ class LazyApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request."""
         if self._app is None:
-            from cli.review.airflow_login import airflow_review_app
-
-            self._app = airflow_review_app()
+            self._app = await asyncio.to_thread(_load)
         await self._app(scope, receive, send)
+
+
+def _load() -> Any:
+    from cli.review.airflow_login import airflow_review_app
+
+    return airflow_review_app()
 
 
 class ScenelakeReview(AirflowPlugin):
     """The review application, and its entry in the navigation."""
 
     name = "scenelake_review"
-    fastapi_apps: ClassVar = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Scenelake review"}]
-    external_views: ClassVar = [
+    fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Scenelake review"}]  # noqa: RUF012 - as its base declares them
+    external_views = [  # noqa: RUF012
         {
             "name": "Quarantine",
             "href": f"{PREFIX}/",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -13,6 +14,7 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from airflow.configuration import conf
 from fastapi import Depends, FastAPI, Request
 
+from cli import deployment
 from cli.review.desk import Review
 from cli.review.web import review_app
 from lake.settings import Settings
@@ -37,4 +39,7 @@ def _may(method: ResourceMethod) -> Callable[..., None]:
 
 @cache
 def _review() -> Review:
-    return Review(Settings.from_env(os.environ))
+    """The deployment of this process; in the local stack, whose API server starts before there is one, the stack's."""
+    if "SCENELAKE_RAW_BUCKET" in os.environ:
+        return Review(Settings.from_env(os.environ))
+    return Review(deployment.enter(None, Path(os.environ.get(deployment.HOME, deployment.DEFAULT_HOME))))

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from cli.errors import CliError
 from cli.review import page, service
 from cli.review.desk import Review, Row
 from cli.review.listing import Filter
@@ -132,8 +133,9 @@ def review_app(review: Callable[[], Review], may_look: Check, may_decide: Check,
         response.headers.update(HEADERS)
         return response
 
+    @app.exception_handler(CliError)
     @app.exception_handler(LakeError)
-    async def refused(request: Request, error: LakeError) -> Response:
+    async def refused(request: Request, error: Exception) -> Response:
         return HTMLResponse(page.message_page("Nothing was done", str(error), pages.frame(request)), 400)
 
     @app.exception_handler(AnyHTTPException)
