@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from cli import lake_reader
 from cli.report import picture
+from cli.report.birdseye import birdseye
+from cli.report.cloud import Cloud, in_ego_frame
 from cli.report.facts import SceneView
-from cli.report.motion import EgoMotion
+from cli.report.motion import EgoMotion, looking_forward
 from cli.report.scene import scene_view
 from cli.review.listing import drive_of
 from lake.errors import LakeError
@@ -21,12 +25,16 @@ from lake.landing import DriveId
 from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
 from sensors.errors import SensorDataError
+from sensors.geometry import SE3
 from sensors.images import decode_pixels
+from sensors.messages import decode_points
+from sensors.rig import Rig
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024  # a window's file of quarantined scenes is cut at 64 MiB of payload, but for a huge scene
+MAX_FRAME_BYTES = 32 * 1024 * 1024
 MAX_TICKS = 200
 Row = Mapping[str, Any]
 
@@ -87,8 +95,9 @@ def gather(catalog: Catalog, store: ObjectStore, row: Row, all_rows: Sequence[Ro
         return Evidence(gauges, (), (), scene, _around(catalog, facts, row["anchor_ns"], motion), tuple(notes))
     if row["stamp_ns"] is None:
         return Evidence(gauges, (), (), None, (), ())
-    neighbours = _neighbours(catalog, drive, row["sensor"], row["stamp_ns"], notes)
-    return Evidence(gauges, (_kept_frame(store, row),), neighbours, None, (), tuple(notes))
+    rig = _rig(catalog, facts)
+    neighbours = _neighbours(catalog, drive, row, rig, notes)
+    return Evidence(gauges, (_kept_frame(store, row, rig),), neighbours, None, (), tuple(notes))
 
 
 def _gauges(row: Row, all_rows: Sequence[Row]) -> tuple[Gauge, ...]:
@@ -153,27 +162,49 @@ def _around(catalog: Catalog, facts: Sequence[Row], anchor_ns: int, motion: EgoM
     return tuple(scene_view(row, motion) for row in rows if row is not None)
 
 
-def _kept_frame(store: ObjectStore, row: Row) -> Picture:
+def _rig(catalog: Catalog, facts: Sequence[Row]) -> Rig | None:
+    first = lake_reader.scene(catalog, facts[0]["scene_id"]) if facts else None
+    return None if first is None else Rig.from_dict(json.loads(first["calibration"]))
+
+
+def _kept_frame(store: ObjectStore, row: Row, rig: Rig | None) -> Picture:
     caption = f"{row['sensor']} as it was recorded"
     if row["payload_uri"] is None:
         return Picture(caption, None, note="it was released: it is in the scenes of gold")
     target = ObjectVersion.from_uri(row["payload_uri"])
     try:
-        size = store.size(target)
-        if size is None:
-            return Picture(caption, None, note="its copy is not there")
-        if size > picture.MAX_RAW_BYTES:
-            return Picture(caption, None, note=f"{size} bytes, more than a page shows")
-        found = picture.find_image(store.read(target))
+        body = store.read(target, limit=MAX_FRAME_BYTES)
     except LakeError as error:
-        return Picture(caption, None, note=f"its copy cannot be read: {error}")
+        return Picture(caption, None, note=f"its copy cannot be shown: {error}")
+    found = picture.find_image(body)
     if found is None:
-        return Picture(caption, None, note=f"its copy of {size} bytes holds no image")
+        return _points(caption, row["sensor"], body, rig)
+    if len(found[0]) > picture.MAX_RAW_BYTES:
+        return Picture(caption, None, note=f"{len(found[0])} bytes, more than a page shows")
     return Picture(caption, found[0], found[1], note="a browser shows as much of it as it can decode")
 
 
-def _neighbours(catalog: Catalog, drive: DriveId, sensor: str, stamp_ns: int, notes: list[str]) -> tuple[Picture, ...]:
+def _points(caption: str, sensor: str, body: bytes, rig: Rig | None) -> Picture:
+    try:
+        cloud = decode_points(body)
+    except SensorDataError as error:
+        return Picture(caption, None, note=f"its copy of {len(body)} bytes holds neither an image nor points: {error}")
+    valid = ~cloud.invalid()
+    extrinsics = rig[sensor].ego_SE3_sensor if rig is not None and sensor in rig else None
+    ego_SE3_sensor = extrinsics or SE3.identity()
+    ego_m, times_ns = ego_SE3_sensor.apply(cloud.xyz_m()[valid]), np.full(int(valid.sum()), cloud.stamp_ns, dtype=np.int64)
+    drawn = Cloud(sensor, ego_m, times_ns, None, ego_SE3_sensor.translation_m, extrinsics is not None)
+    note = f"{int(valid.sum())} of {cloud.num_points} points have a position"
+    return Picture(caption, _from_above(drawn, rig), "image/png", note)
+
+
+def _from_above(cloud: Cloud, rig: Rig | None) -> bytes:
+    return birdseye([cloud], [], (1, 0) if rig is None else looking_forward(rig))
+
+
+def _neighbours(catalog: Catalog, drive: DriveId, row: Row, rig: Rig | None, notes: list[str]) -> tuple[Picture, ...]:
     """The same sensor's frames right before and right after, out of gold."""
+    sensor, stamp_ns = row["sensor"], row["stamp_ns"]
     found = lake_reader.matches(catalog, drive)
     held = {
         stamp: scene_id
@@ -184,12 +215,9 @@ def _neighbours(catalog: Catalog, drive: DriveId, sensor: str, stamp_ns: int, no
     place = bisect_left(stamps, stamp_ns)
     pictures = []
     for at in (place - 1, place):
-        if not 0 <= at < len(stamps):
-            continue
-        row = lake_reader.scene(catalog, held[stamps[at]])
-        entry = _entry(row, sensor, stamps[at])
+        entry = _entry(lake_reader.scene(catalog, held[stamps[at]]), sensor, stamps[at]) if 0 <= at < len(stamps) else None
         if entry is not None:
-            pictures.append(_drawn(sensor, entry, stamps[at] - stamp_ns))
+            pictures.append(_drawn(sensor, entry, stamps[at] - stamp_ns, rig))
     if not pictures:
         notes.append(f"Gold holds no other frame of {sensor} in this drive.")
     return tuple(pictures)
@@ -200,11 +228,15 @@ def _entry(row: Row | None, sensor: str, stamp_ns: int) -> Row | None:
     return next((entry for entry in entries if entry["sensor"] == sensor and entry["stamp_ns"] == stamp_ns), None)
 
 
-def _drawn(sensor: str, entry: Row, distance_ns: int) -> Picture:
+def _drawn(sensor: str, entry: Row, distance_ns: int, rig: Rig | None) -> Picture:
     caption = f"{sensor} {abs(distance_ns) / 1e6:.1f} ms {'before' if distance_ns < 0 else 'after'}"
-    if entry.get("image") is None:
-        return Picture(caption, None, note=f"{entry['num_points']} points, {entry['invalid_points'] or 0} without a return")
     try:
-        return Picture(caption, picture.thumbnail(decode_pixels(entry["image"])))
-    except SensorDataError as error:
-        return Picture(caption, None, note=f"does not decode: {error}")
+        if entry.get("image") is not None:
+            return Picture(caption, picture.thumbnail(decode_pixels(entry["image"])))
+        cloud = None if rig is None else in_ego_frame(entry, rig, entry["reference_ns"])
+    except (SensorDataError, ValueError) as error:
+        return Picture(caption, None, note=f"cannot be drawn: {error}")
+    if cloud is None:
+        return Picture(caption, None, note=f"{entry['num_points']} points")
+    note = f"{len(cloud.ego_m)} of {entry['num_points']} points have a position"
+    return Picture(caption, _from_above(cloud, rig), "image/png", note)
