@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from cli.errors import CliError
+from cli.errors import CliError, Explanation, explain
 from cli.review import page, service
 from cli.review.desk import Review, Row
 from cli.review.listing import Filter
@@ -129,7 +129,14 @@ def review_app(review: Callable[[], Review], may_look: Check, may_decide: Check,
 
     @app.middleware("http")
     async def closed(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
+        try:
+            response = await call_next(request)
+        except Exception as error:
+            told = explain(error) or (Explanation(str(error)) if isinstance(error, OSError) else None)
+            if told is None:
+                raise
+            words = told.cause if told.hint is None else f"{told.cause}; {told.hint}"
+            response = HTMLResponse(page.message_page("The lake does not answer", words, pages.frame(request)), 503)
         response.headers.update(HEADERS)
         return response
 

@@ -31,24 +31,14 @@ def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -
 
 def frame(code: str = "DEC005", sensor: str = "camera_front", stamp_ns: int = 7) -> dict[str, Any]:
     place = Position(f"car-1/d-1/camera/{sensor}/1.mcap", "v1", 10, 20)
-    return listed(
-        frame_record(
-            origin(),
-            [finding(code, f"{sensor}: <b>bad</b>", sensor=sensor, measured=1)],
-            sensor=sensor,
-            stamp_ns=stamp_ns,
-            position=place,
-        )
-    )
+    found = [finding(code, f"{sensor}: <b>bad</b>", sensor=sensor, measured=1)]
+    return listed(frame_record(origin(), found, sensor=sensor, stamp_ns=stamp_ns, position=place))
 
 
 def whole_object(code: str = "DEC001") -> dict[str, Any]:
     place = Position("car-1/d-1/radar/radar_front/1.mcap", "v1")
-    return listed(
-        object_record(
-            origin(), [finding(code, "differs", sensor="radar_front", measured=1)], sensor="radar_front", position=place, frames=9
-        )
-    )
+    found = [finding(code, "differs", sensor="radar_front", measured=1)]
+    return listed(object_record(origin(), found, sensor="radar_front", position=place, frames=9))
 
 
 def whole_drive(*codes: str, drive: str = "d-2") -> dict[str, Any]:

@@ -283,5 +283,16 @@ def test_a_form_that_is_not_ours_or_not_whole_does_nothing(
     assert review.desk.taken == []
 
 
+def test_an_endpoint_that_does_not_answer_is_said(web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> list[dict[str, Any]]:
+        raise OSError("AWS Error NETWORK_CONNECTION during HeadObject <operation>")
+
+    monkeypatch.setattr(review, "rows", gone)
+    answer = web.get("/", headers={"x-user": "alice"})
+    assert answer.status_code == 503
+    assert "NETWORK_CONNECTION during HeadObject &lt;operation&gt;" in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_a_token_is_one_users_own(web: TestClient) -> None:
     assert token(web, "alice") == token(web, "alice") != token(web, "victor")
