@@ -10,6 +10,7 @@ from ingest.records import DriveRecord
 from ingest.states import DriveState
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
+from quality.catalogue import Severity
 from quality.findings import Finding, finding
 from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
 
@@ -42,7 +43,8 @@ def whole_object(code: str = "DEC001") -> dict[str, Any]:
 
 
 def whole_drive(*codes: str, drive: str = "d-2") -> dict[str, Any]:
-    return listed(drive_record(origin(drive), [finding(code, f"{code} failed", measured=1) for code in codes], frames=99))
+    found = [finding(code, f"{code} failed", measured=1, severity=Severity.ERROR) for code in codes]
+    return listed(drive_record(origin(drive), found, frames=99))
 
 
 class NotingDesk:
