@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,16 +55,21 @@ class Browser:
                 break
         else:
             raise AssertionError(f"chromium did not start: {told[-2000:]}")
-        self._socket: ClientConnection = connect(found[0], max_size=None, proxy=None)
+        self._open = ExitStack()
+        self._socket: ClientConnection = self._open.enter_context(connect(found[0], max_size=None, proxy=None))
         target = self._call("Target.getTargets")["targetInfos"][0]["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.send("Page.enable")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._open.close()
         self._process.terminate()
-        self._process.wait(10)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         assert self._process.stderr is not None
         self._process.stderr.close()
 
