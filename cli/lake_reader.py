@@ -137,9 +137,13 @@ def scene(catalog: Catalog, scene_id: str) -> dict[str, Any] | None:
 
 
 def records(catalog: Catalog, drive: DriveId | None = None) -> list[dict[str, Any]]:
-    """The quarantine records, by drive, then level and sensor."""
+    """The quarantine records, by drive, then level, sensor and time."""
     rows: list[dict[str, Any]] = catalog.load_table(RECORDS_TABLE).scan(row_filter=_of(drive)).to_arrow().to_pylist()
-    return sorted(rows, key=lambda row: (_name(row), row["level"], row["sensor"] or "", row["stamp_ns"] or 0, row["record_id"]))
+    return sorted(rows, key=_record_order)
+
+
+def _record_order(row: dict[str, Any]) -> tuple[str, str, str, int, int, str]:
+    return _name(row), row["level"], row["sensor"] or "", row["stamp_ns"] or 0, row["anchor_ns"] or 0, row["record_id"]
 
 
 def _scan(catalog: Catalog, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.completeness import Missing, missing_objects
 from ingest.records import DriveRecord, ObjectRecord
 from ingest.work import Reason
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
+from lake.overrides import Override
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,13 @@ def assess(
     manifest_fault: str | None,
     *,
     overdue: bool,
-    released: bool,
 ) -> Assessment:
     """Decide about a drive from its ledger record and its objects by key.
 
+    Of the record's overrides the input holds those that were decided on the same objects.
+
     | there is | then |
     | --- | --- |
-    | a reviewer's release | queue, `released` |
     | a good manifest and all that it names, with the calibration | queue: `complete` the first time, `reprocess` later |
     | a manifest that cannot be used | queue at once, so that the drive is quarantined with the reason; what lands after that waits until overdue |
     | anything else | wait; once overdue queue, `overdue` |
@@ -48,9 +49,7 @@ def assess(
     missing = () if manifest is None else missing_objects(manifest, sizes_bytes)
     told = found.manifest is not None and found.manifest.version_id == record.manifest_version
     reason: Reason | None = None
-    if released:
-        reason = Reason.RELEASED
-    elif (manifest is not None and not missing) or (manifest_fault is not None and not told):
+    if (manifest is not None and not missing) or (manifest_fault is not None and not told):
         reason = Reason.COMPLETE if record.generation == 0 else Reason.REPROCESS
     elif overdue:
         reason = Reason.OVERDUE
@@ -63,10 +62,10 @@ def _input(record: DriveRecord, objects: Mapping[str, ObjectRecord], manifest: M
     if manifest is not None:
         declared[drive.calibration_key] = manifest.calibration_sha256
     pinned = {key: InputObject(key, known.version_id, declared.get(key, "")) for key, known in objects.items()}
-    return DriveInput(
+    bare = DriveInput(
         drive=drive,
         manifest=pinned.pop(drive.manifest_key, None),
         calibration=pinned.pop(drive.calibration_key, None),
         objects=frozenset(pinned.values()),
-        overrides=record.overrides,
     )
+    return replace(bare, overrides=frozenset(text for text in record.overrides if Override.parse(text).input == bare.revision))

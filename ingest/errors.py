@@ -7,6 +7,10 @@ IngestError
 ├── StoreError               an object that should be there cannot be read
 ├── DeliveryError            a direct event of which an object could not be registered
 ├── SweepError               a sweep that could not do all of its work
+├── ReviewError              a decision that cannot be taken; nothing was changed
+│   ├── DriveBusyError       the drive is being processed, or its last run failed
+│   ├── StaleReviewError     the drive has other data by now than the reviewer saw
+│   └── DecidedError         it has been decided before
 └── LedgerError
     ├── ContentionError      others kept changing the same item
     ├── UnknownDriveError    the ledger has no such drive
@@ -43,6 +47,22 @@ class DeliveryError(IngestError):
 
 class SweepError(IngestError):
     """A sweep that could not do all of its work; the next one tries again."""
+
+
+class ReviewError(IngestError):
+    """A decision that cannot be taken; nothing was changed."""
+
+
+class DriveBusyError(ReviewError):
+    """The drive is being processed, or its last run failed: its records will be judged again."""
+
+
+class StaleReviewError(ReviewError):
+    """The drive has other data by now than the reviewer saw."""
+
+
+class DecidedError(ReviewError):
+    """It has been decided before; a decision is final."""
 
 
 class LedgerError(IngestError):

@@ -2,15 +2,16 @@
 
 | pk | sk | is | attributes |
 | --- | --- | --- | --- |
-| `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `manifest_version`?, `manifest_fault`?, `detail`? |
+| `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `decisions`?, `manifest_version`?, `manifest_fault`?, `detail`? |
 | `vehicle/drive` | `object#<key>` | its newest version | `key`, `version_id`, `size_bytes`, `etag`, `last_modified_ns`, `object_state`, `observed_ns`, `revision`? |
+| `vehicle/drive` | `decision#<number>` | a reviewer's decision, never changed | `overrides`, `decided_ns`, `revision`, `generation` |
 | `_refused` | `object#<key>#<version>` | a refused version | as an object, and `rule_id`, `message`, `payload_uri` |
 | `_sweep` | `reconcile` | the sweep's place in the raw bucket | `cursor` |
 
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call on one item; which steps may follow each other is drawn in `ingest.states`.
+Every write is one conditional call, on one item but for a decision, which comes with its drive's change; which steps may follow each other is drawn in `ingest.states`.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from ingest.ledger_decisions import DecisionLedger
 from ingest.ledger_items import DRIVE, drive_record
 from ingest.ledger_landing import LandingLedger
 from ingest.ledger_runs import RunLedger
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["DriveRecord", "DriveState", "Ledger", "ObjectOutcome", "ObjectRecord", "ObjectState", "RefusedRecord"]
 
 
-class Ledger(LandingLedger, RunLedger):
+class Ledger(LandingLedger, RunLedger, DecisionLedger):
     """The ledger in DynamoDB. `clock` gives wall time in nanoseconds since the epoch; it never orders anything."""
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Callable[[], int] = time.time_ns) -> None:

@@ -7,13 +7,14 @@ import json
 
 from ingest.errors import LedgerError
 from ingest.ledger_table import MAX_SORT_KEY_BYTES, Item
-from ingest.records import DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.states import DriveState, ObjectState
 from ingest.work import Reason
 from lake.landing import DriveId
 
 DRIVE = "drive"
 OBJECT = "object#"
+DECISION = "decision#"
 REFUSED = "_refused"  # no vehicle id begins with an underscore
 
 
@@ -97,9 +98,37 @@ def drive_record(item: Item) -> DriveRecord:
         unsent="outbox" in item,
         attempts=number(item, "attempts") if "attempts" in item else 0,
         overrides=overrides if isinstance(overrides, frozenset) else frozenset(),
+        decisions=number(item, "decisions") if "decisions" in item else 0,
         manifest_version=optional_text(item, "manifest_version"),
         manifest_fault=optional_text(item, "manifest_fault"),
         detail=json.loads(text(item, "detail")) if "detail" in item else {},
+    )
+
+
+def decision_item(record: DecisionRecord) -> Item:
+    """Item of a decision; its place in the order is its sort key."""
+    return {
+        "pk": str(record.drive),
+        "sk": f"{DECISION}{record.number:08d}",
+        "overrides": record.overrides,
+        "decided_ns": record.decided_ns,
+        "revision": record.revision,
+        "generation": record.generation,
+    }
+
+
+def decision_record(item: Item) -> DecisionRecord:
+    """Value of a decision item."""
+    overrides = item.get("overrides")
+    if not isinstance(overrides, frozenset):
+        raise LedgerError(f"ledger item {item.get('pk')!r} {item.get('sk')!r} decides nothing")
+    return DecisionRecord(
+        drive=drive_of(item),
+        number=int(text(item, "sk").removeprefix(DECISION)),
+        overrides=overrides,
+        decided_ns=number(item, "decided_ns"),
+        revision=text(item, "revision"),
+        generation=number(item, "generation"),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
-from ingest.errors import UnknownDriveError
 from ingest.ledger_items import (
     DRIVE,
     OBJECT,
@@ -30,6 +30,53 @@ UNSENT = "unsent"
 SETTLING = "settling"
 _SWEEP = ("_sweep", "reconcile")
 MAX_FAULT_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """The revision that is to be the drive's current one, and why; `overrides` are the decisions that its input holds."""
+
+    revision: str
+    reason: Reason
+    manifest_version: str | None
+    manifest_fault: str | None
+    overrides: frozenset[str] = frozenset()
+
+
+def queue_change(seen: DriveRecord, requeue: Requeue, now_ns: int) -> tuple[str, dict[str, Value], str]:
+    """The change that queues a revision, its values, and the condition that nothing has moved since `seen` was read."""
+    allowed = {f"from{place}": state.value for place, state in enumerate(sources_of(DriveState.QUEUED))}
+    values: dict[str, Value] = {
+        "queued": DriveState.QUEUED.value,
+        "revision": requeue.revision,
+        "next": seen.generation + 1,
+        "reason": requeue.reason.value,
+        "now": now_ns,
+        "unsent": UNSENT,
+        "zero": 0,
+        "generation": seen.generation,
+        "changes": seen.changes,
+        **allowed,
+    }
+    change = (
+        "SET #drive_state = :queued, #revision = :revision, #generation = :next, #reason = :reason, #updated_ns = :now, "
+        "#outbox = :unsent, #outbox_ns = :now, #attempts = :zero"
+    )
+    removed = ["#settling", "#detail"]
+    facts: dict[str, Value | None] = {
+        "manifest_version": requeue.manifest_version,
+        "manifest_fault": requeue.manifest_fault and requeue.manifest_fault[:MAX_FAULT_CHARACTERS],
+        "overrides": requeue.overrides or None,
+    }
+    for name, value in facts.items():
+        if value is None:
+            removed.append(f"#{name}")
+        else:
+            change += f", #{name} = :{name}"
+            values[name] = value
+    states = ", ".join(f":{name}" for name in allowed)
+    condition = f"#generation = :generation AND #changes = :changes AND #drive_state IN ({states})"
+    return f"{change} REMOVE {', '.join(removed)}", values, condition
 
 
 class LandingLedger:
@@ -83,52 +130,13 @@ class LandingLedger:
             {"landing": DriveState.LANDING.value, "zero": 0, "one": 1, "now": self._clock(), "settling": SETTLING},
         )
 
-    def override(self, drive: DriveId, overrides: frozenset[str]) -> None:
-        """Add a reviewer's overrides to a drive: they become part of its next revision.
-
-        Raises:
-            UnknownDriveError: Nothing of the drive has landed.
-        """
-        values: dict[str, Value] = {"overrides": overrides, "one": 1, "settling": SETTLING}
-        change = "SET #settling = :settling ADD #overrides :overrides, #changes :one"
-        if self._table.update(str(drive), DRIVE, change, values, "attribute_exists(#pk)") is None:
-            raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` shows what is known")
-
-    def queue(
-        self, seen: DriveRecord, revision: str, reason: Reason, manifest_version: str | None, manifest_fault: str | None
-    ) -> DriveRecord | None:
-        """Make `revision` the drive's current one, with the outbox mark, in one write.
+    def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
+        """Make a revision the drive's current one, with the outbox mark, in one write.
 
         None, and nothing is written, if anything was registered or queued since `seen` was read.
         """
-        now_ns = self._clock()
-        allowed = {f"from{place}": state.value for place, state in enumerate(sources_of(DriveState.QUEUED))}
-        values: dict[str, Value] = {
-            "queued": DriveState.QUEUED.value,
-            "revision": revision,
-            "next": seen.generation + 1,
-            "reason": reason.value,
-            "now": now_ns,
-            "unsent": UNSENT,
-            "zero": 0,
-            "generation": seen.generation,
-            "changes": seen.changes,
-            **allowed,
-        }
-        change = (
-            "SET #drive_state = :queued, #revision = :revision, #generation = :next, #reason = :reason, #updated_ns = :now, "
-            "#outbox = :unsent, #outbox_ns = :now, #attempts = :zero"
-        )
-        removed = ["#settling", "#detail"]
-        for name, value in (("manifest_version", manifest_version), ("manifest_fault", manifest_fault)):
-            if value is None:
-                removed.append(f"#{name}")
-            else:
-                change += f", #{name} = :{name}"
-                values[name] = value[:MAX_FAULT_CHARACTERS]
-        states = ", ".join(f":{name}" for name in allowed)
-        condition = f"#generation = :generation AND #changes = :changes AND #drive_state IN ({states})"
-        item = self._table.update(str(seen.drive), DRIVE, f"{change} REMOVE {', '.join(removed)}", values, condition)
+        change, values, condition = queue_change(seen, requeue, self._clock())
+        item = self._table.update(str(seen.drive), DRIVE, change, values, condition)
         return None if item is None else drive_record(item)
 
     def settle(self, seen: DriveRecord) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,25 @@ Item = dict[str, Value]
 
 MAX_SORT_KEY_BYTES = 1024  # Amazon DynamoDB Developer Guide, "Service quotas"
 _NAME = re.compile(r"#([a-z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A whole item that `LedgerTable.write_together` writes if `condition` holds."""
+
+    item: Item
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one item that `LedgerTable.write_together` makes if `condition` holds."""
+
+    pk: str
+    sk: str
+    change: str
+    values: Mapping[str, Value]
+    condition: str
 
 
 class LedgerTable:
@@ -56,6 +76,33 @@ class LedgerTable:
             _refused(error)
             return None
         return decode_item(answer["Attributes"])
+
+    def write_together(self, writes: Sequence[Put | Change]) -> bool:
+        """Make all writes or none; False if a condition did not hold, or another transaction was at one of the items."""
+        try:
+            self._client.transact_write_items(TransactItems=[self._write(write) for write in writes])
+        except ClientError as error:
+            reasons: Any = error.response.get("CancellationReasons", ())
+            codes = {reason.get("Code") for reason in reasons} - {"None", None}
+            if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
+    def _write(self, write: Put | Change) -> Any:
+        if isinstance(write, Put):
+            terms = _terms(write.condition, {})
+            item = {"TableName": self._table, "Item": _encode_item(write.item), "ConditionExpression": write.condition}
+            return {"Put": {**item, **terms}}
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": _key(write.pk, write.sk),
+                "UpdateExpression": write.change,
+                "ConditionExpression": write.condition,
+                **_terms(f"{write.change} {write.condition}", write.values),
+            }
+        }
 
     def query(
         self, condition: str, values: Mapping[str, Value], index: str | None = None, page: int | None = None

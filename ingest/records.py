@@ -68,6 +68,21 @@ class RefusedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One act of a reviewer on one drive: the `number`-th, counted from 1, on what `revision` of `generation` showed.
+
+    `overrides` are `lake.overrides.Override` as strings; they say who and why. `decided_ns` is wall time.
+    """
+
+    drive: DriveId
+    number: int
+    overrides: frozenset[str]
+    decided_ns: int
+    revision: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class DriveRecord:
     """A drive in the ledger.
 
@@ -75,6 +90,7 @@ class DriveRecord:
     `generation` may queue only while neither has moved. `settling`: there may be objects that no queued revision holds.
     `unsent`: the revision's work message may not have been sent. `updated_ns` is the time of the last change of state,
     `changed_ns` that of the last new object version. `detail` is what the last run left (findings, counts, error).
+    `overrides` are the decisions that the current revision holds, `decisions` counts all that were ever taken.
     """
 
     drive: DriveId
@@ -90,6 +106,7 @@ class DriveRecord:
     unsent: bool = False
     attempts: int = 0
     overrides: frozenset[str] = frozenset()
+    decisions: int = 0
     manifest_version: str | None = None
     manifest_fault: str | None = None
     detail: Mapping[str, Json] = field(default_factory=dict)

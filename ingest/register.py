@@ -20,6 +20,7 @@ from collections import OrderedDict
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
 from ingest.journal import note
+from ingest.ledger_landing import Requeue
 from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
 from ingest.records import DriveRecord, ObjectRecord, RefusedRecord
 from ingest.work import DriveWork, Reason
@@ -70,7 +71,7 @@ class Registrar:
                 return drive
         raise ContentionError(f"version of {key!r} changed {MAX_ATTEMPTS} times while it was being registered")
 
-    def evaluate(self, drive: DriveId, *, overdue: bool = False, released: bool = False) -> DriveRecord:
+    def evaluate(self, drive: DriveId, *, overdue: bool = False) -> DriveRecord:
         """Queue the drive if it is to be queued, and return it as it is then.
 
         Whoever registered something evaluates afterwards; a snapshot that is out of date cannot be queued, so the last
@@ -85,9 +86,9 @@ class Registrar:
             record = self._ledger.drive(drive)  # before its objects: see `queue`
             if record is None:
                 raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
-            if not (overdue or released) and self._ledger.object_of(drive, drive.manifest_key) is None:
+            if not overdue and self._ledger.object_of(drive, drive.manifest_key) is None:
                 return record  # the common case, an object before its manifest, must not read all the others
-            found = self._assess(record, overdue, released)
+            found = self.assess(record, overdue=overdue)
             if found.reason is None and found.input.revision != record.revision:
                 note("drive_waits", drive=drive, missing=len(found.missing), first=[lack.key for lack in found.missing[:1]])
                 return record
@@ -95,20 +96,11 @@ class Registrar:
                 if not record.settling or self._ledger.settle(record):
                     return record
                 continue
-            queued = self._queue_revision(record, found, found.reason)
+            queued = self._ledger.queue(record, self.prepare(found, found.reason))
             if queued is not None:
                 self.deliver(queued)
                 return queued
         raise ContentionError(f"{drive} changed {MAX_ATTEMPTS} times while it was being evaluated")
-
-    def release(self, drive: DriveId, overrides: frozenset[str]) -> DriveRecord:
-        """Add a reviewer's overrides to a drive and queue the revision that they make, whether or not it is complete.
-
-        Raises:
-            UnknownDriveError: Nothing of the drive has landed.
-        """
-        self._ledger.override(drive, overrides)
-        return self.evaluate(drive, released=True)
 
     def deliver(self, queued: DriveRecord) -> None:
         """Send the work message of a queued revision, then clear its outbox mark."""
@@ -118,18 +110,23 @@ class Registrar:
         self._ledger.sent(queued)
         note("work_sent", drive=queued.drive, revision=queued.revision, reason=queued.reason, generation=queued.generation)
 
-    def _queue_revision(self, seen: DriveRecord, found: Assessment, reason: Reason) -> DriveRecord | None:
-        revision = found.input.revision
-        self._objects.keep_input(input_key(seen.drive, revision), found.input.to_bytes())
+    def prepare(self, found: Assessment, reason: Reason) -> Requeue:
+        """Keep the input document of what was found, so that its revision can be queued."""
+        self._objects.keep_input(input_key(found.input.drive, found.input.revision), found.input.to_bytes())
         manifest_version = None if found.input.manifest is None else found.input.manifest.version_id
-        return self._ledger.queue(seen, revision, reason, manifest_version, found.manifest_fault)
+        return Requeue(found.input.revision, reason, manifest_version, found.manifest_fault, found.input.overrides)
 
-    def _assess(self, record: DriveRecord, overdue: bool, released: bool) -> Assessment:
+    def assess(self, record: DriveRecord, *, overdue: bool = False) -> Assessment:
+        """What of a drive has landed, and what follows.
+
+        Raises:
+            StoreError: The manifest cannot be read.
+        """
         objects = {known.key: known for known in self._ledger.objects(record.drive)}
         read = self._manifest(record.drive, objects.get(record.drive.manifest_key))
         manifest = read if isinstance(read, Manifest) else None
         fault = read if isinstance(read, str) else None
-        return assess(record, objects, manifest, fault, overdue=overdue, released=released)
+        return assess(record, objects, manifest, fault, overdue=overdue)
 
     def _manifest(self, drive: DriveId, known: ObjectRecord | None) -> Manifest | str | None:
         """The parsed manifest, why it cannot be used, or None where there is none. Versions never change, so they are kept."""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
@@ -23,11 +24,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from lake.errors import TableError
 from lake.settings import Settings
 from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
+MAX_ATTEMPTS = 5
 _FIRST_PARTITION_ID = 1000  # Iceberg table spec, "Partition Field IDs"
 _PROPERTIES = {
     # Our own loop re-reads the batch identity before each attempt; a blind retry would publish a batch twice.
@@ -114,7 +117,10 @@ def open_catalog(settings: Settings) -> LakeCatalog:
 
 
 def ensure_tables(catalog: LakeCatalog) -> None:
-    """Create the published tables that do not exist yet; safe to call from several processes at once."""
+    """Create the published tables that do not exist yet, and add the columns that an older one lacks.
+
+    Safe to call from several processes at once. A new column is null in every row that was written before it.
+    """
     for name, schema in PUBLISHED.items():
         namespace = name.split(".")[0]
         if not catalog.namespace_exists(namespace):
@@ -135,6 +141,21 @@ def ensure_tables(catalog: LakeCatalog) -> None:
                 )
             except TableAlreadyExistsError:
                 pass  # as above
+        _add_columns(catalog, name, schema)
+
+
+def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> None:
+    wanted = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
+    for _ in range(MAX_ATTEMPTS):
+        table = catalog.load_table(name)
+        if set(wanted.column_names) <= set(table.schema().column_names):
+            return
+        try:
+            with table.update_schema() as change:
+                change.union_by_name(wanted)
+        except CommitFailedException:
+            continue  # another process changed the table: look again
+    raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
 
 
 def _partitioning(name: str, schema: Schema) -> PartitionSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from lake.documents import canonical_json
@@ -33,7 +33,7 @@ class DriveInput:
     """Everything that a revision of a drive is made of. Objects and overrides may come in any order.
 
     `manifest` and `calibration` are None while they have not landed; `objects` holds the sensor objects only. `overrides`
-    are what reviewers decided; empty for a drive as it came.
+    are what reviewers decided (`lake.overrides`); empty for a drive as it came.
 
     Raises:
         LandingError: Two versions of one object.
@@ -67,6 +67,11 @@ class DriveInput:
     def revision(self) -> str:
         """SHA-256 (hex) of `to_bytes()`."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def base(self) -> str:
+        """The revision of the same objects without any override: which data was judged, whatever was decided about it."""
+        return replace(self, overrides=frozenset()).revision
 
     @classmethod
     def parse(cls, body: bytes, revision: str) -> Self:

@@ -4,6 +4,7 @@ LakeError
 ├── AbsentError       an object or version that is not there
 ├── OversizeError     an object larger than its reader is willing to hold
 ├── LandingError      a key, manifest or calibration that breaks the landing contract
+├── OverrideError     a reviewer's decision outside its bounds
 ├── PublishError      a batch that may not be committed
 │   └── SupersededError   a newer revision of the drive has been published already
 └── TableError        rows that do not have their table's schema
@@ -24,6 +25,10 @@ class OversizeError(LakeError):
 
 class LandingError(LakeError):
     """A key, manifest or calibration that breaks the landing contract."""
+
+
+class OverrideError(LakeError):
+    """A reviewer's decision outside its bounds."""
 
 
 class PublishError(LakeError):

@@ -59,6 +59,17 @@ _IMAGE = (
     pa.field("image", pa.binary()),  # the encoded file, untouched
 )
 
+# A decision that let a scene into gold: about the scene itself, a frame or an object that it holds, or its drive.
+RELEASE = pa.struct(
+    [
+        _required("level", pa.string()),  # scene | frame | object | drive
+        _required("about", pa.string()),  # which one, as the decision names it
+        _required("rule_ids", pa.list_(pa.field("element", pa.string(), nullable=False))),
+        _required("reviewer", pa.string()),
+        _required("reason", pa.string()),
+    ]
+)
+
 SOURCE = pa.struct([_required("key", pa.string()), _required("version_id", pa.string()), _required("sha256", pa.string())])
 
 POSITION = pa.struct([pa.field("key", pa.string()), pa.field("version_id", pa.string()), pa.field("offset", pa.int64())])
@@ -83,6 +94,7 @@ SCENES = pa.schema(
         _required("calibration", pa.string()),  # the drive's calibration.json, so that a scene can be used alone
         _required("code_version", pa.string()),
         _required("config_hash", pa.string()),
+        pa.field("released", pa.list_(pa.field("element", RELEASE, nullable=False))),  # empty: every rule let it in
     ]
 )
 
@@ -131,6 +143,8 @@ RECORDS = pa.schema(
                 pa.field("measured", pa.float64()),  # null: could not be evaluated
                 pa.field("threshold", pa.float64()),
                 _required("message", pa.string()),
+                pa.field("sensor", pa.string()),
+                pa.field("severity", pa.string()),  # error | warning, as it was judged before any release
             ),
         ),
         _required("source", POSITION),
@@ -139,6 +153,9 @@ RECORDS = pa.schema(
         _required("status", pa.string()),  # quarantined | released | rejected
         _required("code_version", pa.string()),
         _required("config_hash", pa.string()),
+        pa.field("input", pa.string()),  # the revision without its overrides: decisions are taken on it
+        pa.field("reviewer", pa.string()),  # who released or rejected it
+        pa.field("reason", pa.string()),  # and why
     ]
 )
 

@@ -241,6 +241,12 @@ RULES: tuple[Rule, ...] = (
          "The frames read were not counted."),
     Rule("ACC002", "error in gold", _DRIVE, _ERROR,
          "No object, frame or scene that is to be published fails a rule that is an error for it.", 0, "failures", ""),
+    Rule("REV001", "object or frame rejected", _OBJECT, _ERROR,
+         "No reviewer has rejected the object or frame.", 0, "rejections", ""),
+    Rule("REV002", "drive rejected", _DRIVE, _ERROR,
+         "No reviewer has rejected the drive.", 0, "rejections", ""),
+    Rule("REV003", "scene rejected", _SCENE, _ERROR,
+         "No reviewer has rejected the scene.", 0, "rejections", ""),
 )  # fmt: skip
 
 _BY_CODE = MappingProxyType({entry.code: entry for entry in RULES})

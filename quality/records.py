@@ -16,17 +16,26 @@ from quality.catalogue import Level
 from quality.errors import FindingError
 from quality.findings import Finding, rule_ids
 
-QUARANTINED = "quarantined"
+QUARANTINED, RELEASED, REJECTED = "quarantined", "released", "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which input of which drive, judged by which code under which configuration."""
+    """Which input of which drive, judged by which code under which configuration.
+
+    `input` is the revision without its overrides; None for a revision that has none.
+    """
 
     drive: DriveId
     revision: str
     code_version: str
     config_hash: str
+    input: str | None = None
+
+    @property
+    def base(self) -> str:
+        """The revision without its overrides."""
+        return self.input or self.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +67,15 @@ def record_id(
 ) -> str:
     """SHA-256 (hex) of what the record is about, as canonical JSON, so that no two field values can run together.
 
-    Neither code version nor configuration counts: the same fault found again in the same revision is the same record.
+    Neither code version, nor configuration, nor a decision of a reviewer counts: the same fault found again in the same data
+    is the same record.
     """
     return content_hash(
         {
             "level": level.value,
             "vehicle_id": origin.drive.vehicle_id,
             "drive_id": origin.drive.drive_id,
-            "revision": origin.revision,
+            "revision": origin.base,
             "sensor": sensor,
             "anchor_ns": anchor_ns,
             "stamp_ns": stamp_ns,
@@ -123,7 +133,14 @@ def record(
         "stamp_ns": stamp_ns,
         "rule_ids": list(rules),
         "findings": [
-            {"rule_id": entry.rule_id, "measured": entry.measured, "threshold": entry.threshold, "message": entry.message}
+            {
+                "rule_id": entry.rule_id,
+                "measured": entry.measured,
+                "threshold": entry.threshold,
+                "message": entry.message,
+                "sensor": entry.sensor,
+                "severity": entry.severity.value,
+            }
             for entry in ordered
         ],
         "source": {"key": position.key, "version_id": position.version_id, "offset": position.offset},
@@ -132,6 +149,9 @@ def record(
         "status": QUARANTINED,
         "code_version": origin.code_version,
         "config_hash": origin.config_hash,
+        "input": origin.base,
+        "reviewer": None,
+        "reason": None,
     }
 
 

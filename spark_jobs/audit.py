@@ -20,6 +20,7 @@ import pyarrow as pa
 from lake.documents import Manifest
 from lake.drive_input import DriveInput
 from lake.errors import LandingError
+from lake.overrides import Decisions
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount, accounts, balance
@@ -30,6 +31,7 @@ from quality.findings import Finding, finding, rule_ids
 from quality.metrics import read_metrics
 from quality.records import Origin, records_table
 from quality.results import audit_results
+from quality.review import with_rejections
 from quality.rulebook import rules_of
 from sensors.errors import RigError
 from sensors.rig import Rig
@@ -42,6 +44,8 @@ from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined
 from spark_jobs.plan import plan_scenes
 from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.records import Record, built_records, object_records, whole_drive_record
+from spark_jobs.released import released_objects, released_of_built
+from spark_jobs.review import lets_drive_pass
 from spark_jobs.validation import keep_validations, metric_tables, problems_of
 from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 
@@ -88,7 +92,8 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
     tables = metric_tables(rig, manifest, inspection, (read_metrics(area.read_table(METRICS)), entries, outcome.residuals), built)
     checkpoint = run_checkpoint(tables, rules)
     found = [*imbalances, *problems_of(checkpoint, tables, rules)]
-    problems = [one for one in found if one.severity is Severity.ERROR]
+    decisions = Decisions.of(drive_input)
+    problems = [one for one in found if one.severity is Severity.ERROR and not lets_drive_pass(decisions, one.rule_id)]
     findings += [one for one in found if one.severity is Severity.WARNING]
     if problems and outcome.verdict == PUBLISH:
         findings = [*findings, *problems]
@@ -129,12 +134,16 @@ def _outcome(
         return _quarantined(settings, area, drive_input, index, inspection, findings)
     faulty = frozenset(inspection["faulty_keys"])
     context = drive_context(settings, area, drive_input, inspection)
+    decisions = context.decisions
     plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, faulty)
     built = Built.of([area.read_json(name) for name in area.read_json(BUILT)["windows"]])
     frames = frames_of_built_drive(index, plan, context, built, faulty)
     origin = _origin(drive_input)
     records = object_records(area.store, settings, origin, inspection, frames)
     records += built_records(origin, inspection, built, context.rig.reference, frames)
+    records += released_objects(origin, inspection, decisions)
+    records += released_of_built(origin, inspection, built, context.rig.reference, decisions)
+    records = with_rejections(records, decisions.rejected)
     gold_files = tuple(entry["uri"] for entry in built.gold_files)
     scenes = sum(entry["scenes"] for entry in built.gold_files)
     return Outcome(PUBLISH, frames, records, gold_files, scenes, _residuals(built, context.rig), built)
@@ -166,6 +175,9 @@ def _quarantined(
     origin = _origin(drive_input)
     records = object_records(area.store, settings, origin, inspection, frames)
     records.append(whole_drive_record(area.store, settings, origin, drive_input, findings, frames))
+    decisions = Decisions.of(drive_input)
+    records += released_objects(origin, inspection, decisions)
+    records = with_rejections(records, decisions.rejected)
     return Outcome(QUARANTINE, frames, records, (), 0, {})
 
 
@@ -227,7 +239,7 @@ def _account(entry: SensorAccount) -> dict[str, Any]:
 
 
 def _origin(drive_input: DriveInput) -> Origin:
-    return Origin(drive_input.drive, drive_input.revision, code_version(), configuration_hash())
+    return Origin(drive_input.drive, drive_input.revision, code_version(), configuration_hash(), drive_input.base)
 
 
 def _read(inspection: Mapping[str, Any]) -> dict[str, int]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from lake.drive_input import DriveInput
+from lake.overrides import Decisions
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
 from spark_jobs.arguments import parse
@@ -121,6 +122,7 @@ def drive_context(settings: Settings, area: WorkArea, drive_input: DriveInput, i
         code_version=code_version(),
         config_hash=configuration_hash(),
         options=BuildOptions.from_env(os.environ),
+        decisions=Decisions.of(drive_input),
     )
 
 

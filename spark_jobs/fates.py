@@ -28,20 +28,24 @@ IN_QUARANTINED_SCENE = "scene_quarantined"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What became of a drive's windows: its scenes in plan order, its bad frames by id, and the files that hold them."""
+    """What became of a drive's windows: its scenes in plan order, its bad and its released frames by id, and the files that
+    hold them."""
 
     scenes: Sequence[Report]
     bad_frames: Sequence[Report]
     gold_files: Sequence[Report]
     quarantined_files: Sequence[Report]
+    released_frames: Sequence[Report] = ()
 
     @classmethod
     def of(cls, windows: Sequence[Report]) -> Built:
         """Put the reports of all windows together; a bad frame that scenes of two windows asked for is one bad frame."""
         bad_frames = {frame["frame_id"]: frame for window in windows for frame in window["bad_frames"]}
+        released = {frame["frame_id"]: frame for window in windows for frame in window["released_frames"]}
         return cls(
             scenes=[scene for window in windows for scene in window["scenes"]],
             bad_frames=[bad_frames[frame_id] for frame_id in sorted(bad_frames)],
+            released_frames=[released[frame_id] for frame_id in sorted(released)],
             gold_files=[window["gold"] for window in windows if window["gold"]],
             quarantined_files=[window["quarantined"] for window in windows if window["quarantined"]],
         )

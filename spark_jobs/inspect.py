@@ -19,6 +19,7 @@ from lake.documents import Manifest
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key
+from lake.overrides import Decisions, object_target
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables import FRAME_INDEX
@@ -41,6 +42,7 @@ from spark_jobs.motion_samples import FIXES, INERTIAL, POSES
 from spark_jobs.object_scan import OBJECT_INDEX, scan_object
 from spark_jobs.pose_track import first_sensor
 from spark_jobs.provenance import traced
+from spark_jobs.review import reviewed_drive, reviewed_objects
 from spark_jobs.session import spark_properties, start_spark
 from spark_jobs.tasks import run_tasks
 from spark_jobs.work_area import FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
@@ -82,20 +84,23 @@ def inspect_drive(
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
     rules = rules_of(rig)
-    object_findings = judge_objects(reports, manifest, absent, rules)
+    decisions, versions = Decisions.of(drive_input), {report["key"]: report["version_id"] for report in reports}
+    object_findings = reviewed_objects(judge_objects(reports, manifest, absent, rules), versions, decisions)
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
     _write_samples(area, sound, rig)
     metrics = sensor_metrics(index, rig, manifest)
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     calibrated = check_calibration(spark, settings, area, drive_input, rig, index, faulty, connect)
-    drive_findings = evaluate_drive(
-        rig, manifest, metrics, calibrated, rig_problem=rig_problem, manifest_problem=manifest_problem
+    drive_findings = reviewed_drive(
+        evaluate_drive(rig, manifest, metrics, calibrated, rig_problem=rig_problem, manifest_problem=manifest_problem),
+        decisions,
     )
     area.write_table(METRICS, metrics_table(metrics))
     inspection: dict[str, Any] = {
         "objects": {report["key"]: report for report in reports},
         "object_findings": {key: [one.to_dict() for one in found] for key, found in object_findings.items()},
         "faulty_keys": sorted(key for key, found in object_findings.items() if has_errors(found)),
+        "released_keys": sorted(key for key, version in versions.items() if object_target(key, version) in decisions.released),
         "findings": [found.to_dict() for found in drive_findings],
         "verdict": verdict(drive_findings),
         "rule_ids": sorted({found.rule_id for found in drive_findings}),

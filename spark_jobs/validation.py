@@ -48,13 +48,22 @@ def metric_tables(
     named = {} if manifest is None else {entry.key: entry for entry in manifest.objects}
     absent = ((key, sensor_of(key)) for key in {*named, *inspection["object_findings"]} - set(inspection["objects"]))
     facts = object_facts(inspection["objects"].values(), named, absent)
+    held_back = [*inspection["faulty_keys"], *inspection["released_keys"]]  # a reviewer let in what the rules had not
     tables = [
         (drive_suite(rules), audit_table(metrics, accounts, residuals, bounds)),
-        (object_suite(rules, compared=manifest is not None), object_table(facts, inspection["faulty_keys"])),
+        (
+            object_suite(rules, compared=manifest is not None),
+            object_table(facts, held_back),
+        ),
     ]
     if rig is not None and built is not None:
-        tables.append((scene_suite(rules, rig.policy), scene_table(built.scenes, rig)))
+        tables.append((scene_suite(rules, rig.policy), scene_table(map(_unless_let_in, built.scenes), rig)))
     return tables
+
+
+def _unless_let_in(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A scene that a reviewer let in fails its rules and is published: only what the rules let in is held against them."""
+    return {**report, "quarantined": True} if report["let_in"] else report
 
 
 def problems_of(checkpoint: CheckpointResult, tables: Tables, rules: RuleBook) -> list[Finding]:

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from lake.landing import DriveId
+from lake.overrides import NONE, Decisions
 from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
 from quality.catalogue import Severity
@@ -25,6 +26,7 @@ from spark_jobs.motion import Placed, Track, place
 from spark_jobs.options import BuildOptions, PayloadChecks, PointLayout
 from spark_jobs.payloads import fetch
 from spark_jobs.plan_rows import FrameRef, PlanRow, plan_rows
+from spark_jobs.review import WindowReview
 from spark_jobs.scene_file import scene_pieces
 from spark_jobs.signals import not_evaluated
 from spark_jobs.window_findings import WindowFindings
@@ -49,6 +51,7 @@ class DriveContext:
     code_version: str
     config_hash: str
     options: BuildOptions
+    decisions: Decisions = NONE
     rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,11 +77,12 @@ def build_window(
     wanted = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
     known = WindowFindings.read(area, number) if with_findings else WindowFindings()
+    review = WindowReview(context.decisions, context.versions)
     frames = {
-        frame.frame_id: look_into(frame, cdr, checks, context.rules, known.of_frame(frame.frame_id))
+        frame.frame_id: review.frame(frame, look_into(frame, cdr, checks, context.rules, known.of_frame(frame.frame_id)), cdr)
         for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
     }
-    builder = _SceneBuilder(context, day, frames, _track(area, context, number), known)
+    builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, review)
     gold: list[dict[str, Any]] = []
     quarantined: list[dict[str, Any]] = []
     scenes: list[dict[str, Any]] = []
@@ -99,6 +103,7 @@ def build_window(
         "gold": _write(store, gold_target, gold, context.options),
         "quarantined": _write(store, payload_target, quarantined, context.options),
         "bad_frames": _keep_bad(store, context, wanted, frames),
+        "released_frames": review.released_frames(wanted, frames),
     }
     if checks is PayloadChecks.FULL:
         leave_metrics(area, built, wanted, frames)
@@ -117,9 +122,16 @@ class _SceneBuilder:
     """Scenes of one window, from the plan's rows and the frames that were fetched for them."""
 
     def __init__(
-        self, context: DriveContext, day: int, frames: Mapping[int, Frame], track: Track | None, known: WindowFindings
+        self,
+        context: DriveContext,
+        day: int,
+        frames: Mapping[int, Frame],
+        track: Track | None,
+        known: WindowFindings,
+        review: WindowReview,
     ) -> None:
-        self._context, self._frames, self._track, self._known = context, frames, track, known
+        self._context, self._frames, self._track = context, frames, track
+        self._known, self._review = known, review
         self._untold = not_evaluated(context.rig, context.options)
         self._sensors = {sensor.name: sensor for sensor in context.rig.sensors}
         self._placed: dict[tuple[int, int], Placed] = {}
@@ -153,6 +165,7 @@ class _SceneBuilder:
             ),
             rules=context.rules,
         )
+        verdict, released = self._review.scene(verdict, anchor.anchor_ns, context.rig.reference, [ref for _, ref in used], keys)
         scene = {
             "scene_id": str(SceneKey(context.drive, anchor.anchor_ns)),
             "vehicle_id": context.drive.vehicle_id,
@@ -172,6 +185,7 @@ class _SceneBuilder:
             "calibration": context.calibration,
             "code_version": context.code_version,
             "config_hash": context.config_hash,
+            "released": released,
         }
         return scene, verdict
 
@@ -230,6 +244,8 @@ def _account(
         "has_pose": scene["ego_pose"] is not None,
         "uncompensated": sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None}),
         "findings": [found.to_dict() for found in verdict.findings],
+        "let_in": any(one["level"] in ("scene", "frame") for one in scene["released"]),
+        "released": sorted({code for one in scene["released"] if one["level"] == "scene" for code in one["rule_ids"]}),
         "frame_ids": [ref.frame_id for _, ref in used],
         "residuals_ns": {row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
     }

@@ -192,6 +192,7 @@ def _row(
         "calibration": share.calibration,
         "code_version": HASH[:40],
         "config_hash": HASH,
+        "released": [],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cli import accounting, console
@@ -26,12 +26,12 @@ STEPS = (
 
 def report_page(facts: ReportFacts) -> str:
     """The report as one HTML document that refers to nothing outside of itself."""
-    return _environment().get_template("report.html.j2").render(facts=facts, steps=STEPS)
+    return environment().get_template("report.html.j2").render(facts=facts, steps=STEPS)
 
 
 def scene_page(view: SceneView, run: tuple[tuple[str, str], ...]) -> str:
     """The picture page of one scene."""
-    return _environment().get_template("scene.html.j2").render(view=view, run=run)
+    return environment().get_template("scene.html.j2").render(view=view, run=run)
 
 
 def write(path: Path, page: str) -> None:
@@ -40,9 +40,10 @@ def write(path: Path, page: str) -> None:
     path.write_text(page, encoding="utf-8")
 
 
-def _environment() -> Environment:
+def environment(*more: str) -> Environment:
+    """The templates of the report, and those of `more` packages before them; everything from data is escaped."""
     made = Environment(
-        loader=PackageLoader("cli.report", "templates"),
+        loader=ChoiceLoader([PackageLoader(package, "templates") for package in (*more, "cli.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -109,9 +109,10 @@ class _Start:
             self._progress(emulator.FORGOTTEN)
 
     def _prepare_database(self, anew: bool) -> None:
-        env = process_environment(airflow_environment(self._layout, self._choices, self._secrets), self._java, self._caller)
+        airflow = airflow_environment(self._layout, self._choices, self._secrets)
+        env = process_environment({"SCENELAKE_HOME": str(self._layout.home), **airflow}, self._java, self._caller)
         prepare(self._layout, self._secrets, env, anew=anew)
-        # These two know no bucket and no queue; the rest waits for the names.
+        # These two know no bucket and no queue; the rest waits for the names. The review asks for them when it is first opened.
         for component in (API_SERVER, DAG_PROCESSOR):
             self._start(component, env)
 

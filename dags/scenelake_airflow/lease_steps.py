@@ -40,12 +40,19 @@ class RunLedger(Protocol):
         ...
 
     def finish(
-        self, drive: DriveId, revision: str, state: DriveState, outcomes: Iterable[ObjectOutcome], detail: Mapping[str, Any]
+        self,
+        drive: DriveId,
+        revision: str,
+        state: DriveState,
+        outcomes: Iterable[ObjectOutcome],
+        detail: Mapping[str, Any],
+        *,
+        generation: int | None = None,
     ) -> DriveRecord:
         """Record what a revision came to."""
         ...
 
-    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Any]) -> DriveRecord:
+    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Any], *, generation: int | None = None) -> DriveRecord:
         """Record that a run failed."""
         ...
 
@@ -151,7 +158,8 @@ def settle(queue: DriveQueue, ledger: RunLedger, leased: Lease, publication: Map
     state = DriveState(outcome)
     counts = {name: publication.get(name) for name in ("snapshot_id", "scenes", "records", "warnings")}
     try:
-        ledger.finish(leased.drive, leased.revision, state, object_outcomes(drive_input, state, publication), counts)
+        outcomes = object_outcomes(drive_input, state, publication)
+        ledger.finish(leased.drive, leased.revision, state, outcomes, counts, generation=leased.generation)
     except SupersededWorkError as error:
         # The commit stands until the newer revision replaces it; only the ledger has moved on.
         _log.info("%s: %s", leased.drive, error)
@@ -194,7 +202,7 @@ def let_go(queue: DriveQueue, ledger: RunLedger, leased: Lease, delay_s: int, *,
         return
     detail = {"error": error[:MAX_ERROR], "receive_count": leased.receive_count}
     try:
-        ledger.fail(leased.drive, leased.revision, detail)
+        ledger.fail(leased.drive, leased.revision, detail, generation=leased.generation)
     except SupersededWorkError as superseded:
         _log.info("%s: deleted after a failure that no longer matters, %s", leased.drive, superseded)
         queue.delete(leased.receipt_handle)

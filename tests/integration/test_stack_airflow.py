@@ -21,6 +21,7 @@ from cli.stack.inspection import ALL
 from cli.stack.layout import Layout
 from ingest.environment import client
 from ingest.ledger import DriveState, Ledger, ObjectState
+from ingest.ledger_landing import Requeue
 from ingest.records import ObjectHead
 from ingest.work import DriveWork, Reason
 from lake.drive_input import DriveInput, InputObject, input_key
@@ -71,7 +72,7 @@ class Running:
         ledger.touch(drive, changed=True)
         landed = ledger.drive(drive)
         assert landed is not None
-        queued = ledger.queue(landed, document.revision, Reason.COMPLETE, None, None)
+        queued = ledger.queue(landed, Requeue(document.revision, Reason.COMPLETE, None, None))
         assert queued is not None
         work = DriveWork(drive, document.revision, Reason.COMPLETE)
         self.client("sqs").send_message(QueueUrl=self.settings.drive_work_url, MessageBody=work.to_message())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("sensors", "lake", "ingest", "quality", "lineage", "spark_jobs", "fleet", "training", "cli")
-FOLDERS = (*PACKAGES, "dags", "localstack", "bench")
+FOLDERS = (*PACKAGES, "dags", "plugins", "localstack", "bench")
 
 
 def sources(*folders: str) -> list[Path]:

@@ -14,19 +14,20 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import deployment, lake_reader
-from cli.commands import quarantine
 from cli.errors import PACKAGE_ERRORS, CliError, explain
 from cli.main import app
-from ingest.records import ObjectHead, RefusedRecord
+from cli.review.listing import refused_row
+from ingest.records import DecisionRecord, ObjectHead, RefusedRecord
 from lake.catalog import LakeCatalog
 from lake.errors import LakeError, LandingError
+from lake.landing import DriveId
 from lake.settings import Settings
 from tests.unit.cli import lake_builders as rows
 from tests.unit.cli.report_builders import BAD, GOOD, SCENES, fill_two_drives
 
 COMMANDS = (
     "up", "down", "status", "demo", "audit", "sync-report", "drive generate", "drive import", "drive upload", "drive wait",
-    "gold ls", "gold show", "quarantine ls", "quarantine show",
+    "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
 )  # fmt: skip
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 REFUSED = RefusedRecord(
@@ -35,6 +36,12 @@ REFUSED = RefusedRecord(
 
 
 class FakeLedger:
+    def drive(self, drive: DriveId) -> None:
+        return None
+
+    def decisions(self, drive: DriveId) -> list[DecisionRecord]:
+        return []
+
     def refused(self) -> Iterator[RefusedRecord]:
         yield REFUSED
 
@@ -175,11 +182,11 @@ def test_quarantine_ls_holds_records_and_refused_objects(lake: LakeCatalog) -> N
 
 
 def test_quarantine_show_takes_the_beginning_of_an_id(lake: LakeCatalog) -> None:
-    text = run("quarantine", "show", "cccc").stdout
+    text = run("quarantine", "show", "cccc", "--no-page").stdout
     assert "image ends after 4000 bytes" in text
     assert "s3://quarantine/c" in text
-    refused = quarantine.refused_row(REFUSED)["record_id"]
-    assert "a/model.pkl" in run("quarantine", "show", refused[:10]).stdout
+    refused = refused_row(REFUSED)["record_id"]
+    assert "a/model.pkl" in run("quarantine", "show", refused[:10], "--no-page").stdout
 
 
 def test_sync_report_of_a_csv_as_json(tmp_path: Path) -> None:

@@ -63,13 +63,22 @@ class FakeLedger:
         return DriveRecord(drive, answer, revision, generation=2)
 
     def finish(
-        self, drive: DriveId, revision: str, state: DriveState, outcomes: Iterable[ObjectOutcome], detail: Mapping[str, Any]
+        self,
+        drive: DriveId,
+        revision: str,
+        state: DriveState,
+        outcomes: Iterable[ObjectOutcome],
+        detail: Mapping[str, Any],
+        *,
+        generation: int | None = None,
     ) -> DriveRecord:
+        assert generation == 2, "a run ends the generation that it was given, no other"
         self._refuse(drive)
         self.finished.append((state, list(outcomes), dict(detail)))
         return DriveRecord(drive, state, revision)
 
-    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Any]) -> DriveRecord:
+    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Any], *, generation: int | None = None) -> DriveRecord:
+        assert generation == 2
         self._refuse(drive)
         self.failed.append(dict(detail))
         return DriveRecord(drive, DriveState.FAILED, revision)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus
 
-from ingest.errors import StoreError, UnknownDriveError
-from ingest.records import DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.errors import StoreError
+from ingest.ledger_landing import Requeue
+from ingest.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.register import Registrar
-from ingest.states import TRANSITIONS, DriveState, ObjectState
+from ingest.review import ReviewDesk
+from ingest.states import FINAL, TRANSITIONS, DriveState, ObjectState
 from ingest.sweep import Sweep, SweepLimits
-from ingest.work import DriveWork, Reason
+from ingest.work import DriveWork
 from lake.documents import Manifest, ManifestObject
 from lake.landing import DriveId
 
@@ -143,6 +145,7 @@ class FakeLedger:
         self.object_items: dict[tuple[DriveId, str], ObjectRecord] = {}
         self.refused_items: dict[tuple[str, str], RefusedRecord] = {}
         self.outbox: dict[DriveId, int] = {}
+        self.decided: list[DecisionRecord] = []
         self.place = ""
 
     def drive(self, drive: DriveId) -> DriveRecord | None:
@@ -172,38 +175,44 @@ class FakeLedger:
         changed_ns = now_ns if changed or not known.changed_ns else known.changed_ns
         self.drive_items[drive] = replace(known, changes=known.changes + 1, settling=True, changed_ns=changed_ns)
 
-    def override(self, drive: DriveId, overrides: frozenset[str]) -> None:
-        known = self.drive_items.get(drive)
-        if known is None:
-            raise UnknownDriveError(str(drive))
-        self.drive_items[drive] = replace(known, overrides=known.overrides | overrides, changes=known.changes + 1, settling=True)
-
     def _unmoved(self, seen: DriveRecord) -> bool:
         known = self.drive_items[seen.drive]
         return (known.generation, known.changes) == (seen.generation, seen.changes)
 
-    def queue(
-        self, seen: DriveRecord, revision: str, reason: Reason, manifest_version: str | None, manifest_fault: str | None
-    ) -> DriveRecord | None:
+    def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         known = self.drive_items[seen.drive]
         if not self._unmoved(seen) or DriveState.QUEUED not in TRANSITIONS[known.state]:
             return None
         self.drive_items[seen.drive] = replace(
             known,
             state=DriveState.QUEUED,
-            revision=revision,
+            revision=requeue.revision,
             generation=known.generation + 1,
-            reason=reason,
+            reason=requeue.reason,
             updated_ns=self._clock(),
             settling=False,
             unsent=True,
             attempts=0,
-            manifest_version=manifest_version,
-            manifest_fault=manifest_fault,
+            manifest_version=requeue.manifest_version,
+            manifest_fault=requeue.manifest_fault,
+            overrides=requeue.overrides,
             detail={},
         )
         self.outbox[seen.drive] = self._clock()
         return self.drive_items[seen.drive]
+
+    def decisions(self, drive: DriveId) -> list[DecisionRecord]:
+        return [found for found in self.decided if found.drive == drive]
+
+    def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
+        known = self.drive_items[seen.drive]
+        if known.state not in FINAL or known.decisions != seen.decisions or not self._unmoved(seen):
+            return None
+        self.decided.append(
+            DecisionRecord(seen.drive, seen.decisions + 1, overrides, self._clock(), seen.revision or "", seen.generation)
+        )
+        self.drive_items[seen.drive] = replace(known, decisions=seen.decisions + 1)
+        return self.drive_items[seen.drive] if requeue is None else self.queue(seen, requeue)
 
     def settle(self, seen: DriveRecord) -> bool:
         if not self._unmoved(seen):
@@ -291,6 +300,9 @@ class World:
     def registrar(self, steps: Steps | None = None) -> Registrar:
         wrap = (steps or Steps()).wrap
         return Registrar(wrap(self.objects), wrap(self.ledger), wrap(self.queue), self.clock)
+
+    def desk(self, steps: Steps | None = None) -> ReviewDesk:
+        return ReviewDesk(self.registrar(steps), (steps or Steps()).wrap(self.ledger))
 
     def sweep(self, steps: Steps | None = None) -> Sweep:
         wrap = (steps or Steps()).wrap

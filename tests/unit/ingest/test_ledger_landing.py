@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest.errors import UnknownDriveError
 from ingest.ledger import Ledger
+from ingest.ledger_landing import Requeue
 from ingest.records import DriveRecord, ObjectHead, RefusedRecord
 from ingest.states import DriveState, ObjectState
 from ingest.work import Reason
@@ -65,7 +65,7 @@ def test_touch_makes_the_drive_and_counts(landing: Any, clock: FakeClock) -> Non
 def test_queue_and_outbox_are_one_write(landing: Any, clock: FakeClock) -> None:
     landing.touch(DRIVE, changed=True)
     clock.advance(1)
-    queued = landing.queue(seen(landing), R1, Reason.COMPLETE, "m1", None)
+    queued = landing.queue(seen(landing), Requeue(R1, Reason.COMPLETE, "m1", None))
     assert queued == seen(landing)
     assert (queued.state, queued.revision, queued.generation, queued.reason) == (DriveState.QUEUED, R1, 1, Reason.COMPLETE)
     assert (queued.unsent, queued.settling, queued.updated_ns, queued.manifest_version) == (True, False, clock.now_ns, "m1")
@@ -80,20 +80,20 @@ def test_who_saw_an_older_state_cannot_queue_or_settle(landing: Any) -> None:
     landing.touch(DRIVE, changed=True)
     old = seen(landing)
     landing.touch(DRIVE, changed=False)
-    assert landing.queue(old, R1, Reason.COMPLETE, None, None) is None
+    assert landing.queue(old, Requeue(R1, Reason.COMPLETE, None, None)) is None
     assert not landing.settle(old)
     assert seen(landing).settling
     current = seen(landing)
-    assert landing.queue(current, R1, Reason.COMPLETE, None, None) is not None
-    assert landing.queue(current, R2, Reason.REPROCESS, None, None) is None
+    assert landing.queue(current, Requeue(R1, Reason.COMPLETE, None, None)) is not None
+    assert landing.queue(current, Requeue(R2, Reason.REPROCESS, None, None)) is None
     assert not landing.settle(current)
     assert seen(landing).revision == R1
 
 
 def test_clearing_an_older_mark_leaves_the_newer_one(landing: Any) -> None:
     landing.touch(DRIVE, changed=True)
-    first = landing.queue(seen(landing), R1, Reason.COMPLETE, None, None)
-    second = landing.queue(first, R2, Reason.REPROCESS, None, "bad manifest")
+    first = landing.queue(seen(landing), Requeue(R1, Reason.COMPLETE, None, None))
+    second = landing.queue(first, Requeue(R2, Reason.REPROCESS, None, "bad manifest"))
     assert (second.generation, second.manifest_fault) == (2, "bad manifest")
     landing.sent(first)
     assert seen(landing).unsent
@@ -111,18 +111,6 @@ def test_settling_lists_the_longest_waiting_first(landing: Any, clock: FakeClock
     assert landing.settling(clock.now_ns - 2_000_000_000, 10) == drives[:1:-1]
     assert landing.settle(landing.drive(drives[3]))
     assert drives[3] not in landing.settling(clock.now_ns, 10)
-
-
-def test_overrides_add_up_and_unsettle(landing: Any) -> None:
-    with pytest.raises(UnknownDriveError):
-        landing.override(DRIVE, frozenset({"A"}))
-    assert landing.drive(DRIVE) is None
-    landing.touch(DRIVE, changed=True)
-    assert landing.settle(seen(landing))
-    landing.override(DRIVE, frozenset({"A"}))
-    landing.override(DRIVE, frozenset({"A", "B"}))
-    assert seen(landing).overrides == frozenset({"A", "B"})
-    assert (seen(landing).settling, seen(landing).changes) == (True, 3)
 
 
 @pytest.mark.parametrize("key", ["car/x.pkl", "ü" * 512, "a#b", "x" * 900])

@@ -6,6 +6,7 @@ import pytest
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
 from ingest.ledger import Ledger
+from ingest.ledger_landing import Requeue
 from ingest.records import DriveRecord, ObjectHead, ObjectOutcome
 from ingest.states import DriveState, ObjectState
 from ingest.work import Reason
@@ -28,7 +29,7 @@ def queued(ledger: Ledger) -> DriveRecord:
 def queue(ledger: Ledger, revision: str) -> DriveRecord:
     seen = ledger.drive(DRIVE)
     assert seen is not None
-    found = ledger.queue(seen, revision, Reason.COMPLETE, "m1", None)
+    found = ledger.queue(seen, Requeue(revision, Reason.COMPLETE, "m1", None))
     assert found is not None
     return found
 
@@ -121,3 +122,16 @@ def test_all_drives_are_listed_by_state(ledger: Ledger, queued: DriveRecord) -> 
         (DRIVE, DriveState.QUEUED),
         (DriveId("car-2", "d"), DriveState.LANDING),
     }
+
+
+def test_a_run_that_outlived_a_reprocessing_of_the_same_revision_cannot_end_it(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.begin(DRIVE, R1)
+    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=1)
+    queue(ledger, R1)
+    ledger.begin(DRIVE, R1)
+    with pytest.raises(SupersededWorkError, match="generation 2"):
+        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=1)
+    with pytest.raises(SupersededWorkError, match="generation 2"):
+        ledger.fail(DRIVE, R1, {}, generation=1)
+    assert ledger.begin(DRIVE, R1).state is DriveState.PROCESSING
+    assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=2).state is DriveState.PUBLISHED

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.errors import ContentionError, UnknownDriveError
+from ingest.errors import ContentionError
 from ingest.handler import handle
 from ingest.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.states import DriveState
@@ -179,22 +179,6 @@ def test_another_version_of_a_refused_object_is_refused_too() -> None:
         world.objects.put(key, body)
         handle(json.loads(s3_body(key)), world.registrar(), RAW)
     assert len(world.ledger.refused_items) == 2
-
-
-def test_release_makes_a_revision_with_the_override_whatever_is_missing() -> None:
-    world = World()
-    land(world, *FILES)
-    first = record(world)
-    world.finish(DRIVE, DriveState.QUARANTINED)
-    released = world.registrar().release(DRIVE, frozenset({"CLK002"}))
-    assert (released.state, released.generation, released.reason) == (DriveState.QUEUED, 2, Reason.RELEASED)
-    assert released.overrides == frozenset({"CLK002"})
-    assert released.revision != first.revision
-    again = world.registrar().release(DRIVE, frozenset({"CLK002"}))
-    assert (again.generation, again.revision) == (2, released.revision)
-    assert len(world.queue.sent) == 2
-    with pytest.raises(UnknownDriveError):
-        world.registrar().release(DriveId("car-9", "none"), frozenset({"CLK002"}))
 
 
 class RacingLedger(FakeLedger):

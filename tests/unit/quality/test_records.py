@@ -80,7 +80,14 @@ def test_frame_record_holds_all_findings_and_fits_the_table() -> None:
     row = frame_record(ORIGIN, [FLAG, BROKEN], sensor="cam", stamp_ns=7, position=POSITION, payload_uri="s3://q/x")
     assert re.fullmatch(r"[0-9a-f]{64}", row["record_id"])
     assert row["rule_ids"] == ["CLK002", "DEC005"]
-    assert row["findings"][1] == {"rule_id": "DEC005", "measured": 1, "threshold": 0, "message": "cut short"}
+    assert row["findings"][1] == {
+        "rule_id": "DEC005",
+        "measured": 1,
+        "threshold": 0,
+        "message": "cut short",
+        "sensor": "cam",
+        "severity": "error",
+    }
     assert row["source"] == {"key": POSITION.key, "version_id": "v1", "offset": 4096}
     assert (row["level"], row["frames"], row["status"], row["payload_uri"]) == ("object", 1, "quarantined", "s3://q/x")
     table = records_table([row])

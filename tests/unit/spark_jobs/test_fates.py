@@ -96,7 +96,7 @@ def scene(number: int, anchor_ns: int, frame_ids: list[int], quarantined: bool) 
 def window(scenes: list[dict[str, Any]], bad: list[dict[str, Any]]) -> dict[str, Any]:
     gold = sum(not entry["quarantined"] for entry in scenes)
     file = {"uri": "s3://lake/x", "scenes": gold}
-    return {"scenes": scenes, "bad_frames": bad, "gold": file if gold else None, "quarantined": None}
+    return {"scenes": scenes, "released_frames": [], "bad_frames": bad, "gold": file if gold else None, "quarantined": None}
 
 
 class Drive(NamedTuple):

@@ -26,7 +26,7 @@ def scene(number: int, **lists: Any) -> dict[str, Any]:
     row = {"scene_id": f"car.d.{number}", "vehicle_id": "car", "drive_id": "d", "revision": "r"}
     row |= {"day": datetime.date(2024, 1, 2), "anchor_sensor": "top", "anchor_ns": number, "ego_pose": POSE, "complete": True}
     row |= {"missing": [{"sensor": "cam", "reason": "no_frames"}], "quality_flags": ["SYN003"], "calibration": "{}"}
-    row |= {"lidars": [], "cameras": [], "radars": [], "sources": [], "code_version": "c", "config_hash": "h"}
+    row |= {"lidars": [], "cameras": [], "radars": [], "sources": [], "code_version": "c", "config_hash": "h", "released": []}
     return row | lists
 
 

@@ -1,0 +1,89 @@
+"""The steps of `replay_quarantine`: which drives a rule has records of, and queueing them again.
+
+Imported inside the tasks, never while a DAG file is parsed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from ingest.environment import client
+from ingest.errors import ReviewError, UnknownDriveError
+from ingest.ledger import DriveRecord, Ledger
+from ingest.queues import WorkQueue
+from ingest.register import Registrar
+from ingest.review import ReviewDesk
+from ingest.s3_objects import S3Objects
+from lake.landing import DriveId
+from lake.settings import Settings
+from scenelake_airflow.errors import PayloadError
+
+_log = logging.getLogger(__name__)
+
+
+class Desk(Protocol):
+    """What a replay asks of the review (`ingest.review.ReviewDesk`)."""
+
+    def reprocess(self, drive: DriveId) -> DriveRecord:
+        """Judge a drive again as it is."""
+        ...
+
+
+def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dict[str, int]:
+    """Drives with quarantined records of `rule`, at most `most`, each with the number of them.
+
+    Raises:
+        UnknownRuleError: The catalogue holds no such rule.
+        LakeError: `drive` is not VEHICLE/DRIVE.
+    """
+    from lake.catalog import open_catalog
+    from lake.record_index import drives_with_rule
+    from quality.catalogue import rule as known
+
+    sentence = known(rule).sentence
+    chosen = None if drive is None else parse_drive(drive)
+    found = drives_with_rule(open_catalog(Settings.from_env(env)), rule, chosen)
+    _log.info("%s (%s): %d records in %d drives", rule, sentence, sum(found.values()), len(found))
+    for name, count in found.items():
+        _log.info("%s: %d records", name, count)
+    if len(found) > most:
+        _log.warning("only the first %d of %d drives are taken; run it again for the others", most, len(found))
+    return {str(name): count for name, count in list(found.items())[:most]}
+
+
+def replay(env: Mapping[str, str], drives: Iterable[str]) -> dict[str, str]:
+    """Queue each drive again; what became of each."""
+    settings = Settings.from_env(env)
+    objects = S3Objects(client("s3", env), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+    ledger = Ledger(client("dynamodb", env), settings.ledger_table)
+    registrar = Registrar(objects, ledger, WorkQueue(client("sqs", env), settings.drive_work_url))
+    return requeue(ReviewDesk(registrar, ledger), drives)
+
+
+def requeue(desk: Desk, drives: Iterable[str]) -> dict[str, str]:
+    """`replay` with its port. A drive that is being processed, or has newer data, is judged again anyway: it is passed over."""
+    outcomes = {}
+    for name in drives:
+        try:
+            record = desk.reprocess(parse_drive(name))
+        except (ReviewError, UnknownDriveError) as error:
+            outcomes[name] = f"passed over: {error}"
+        else:
+            outcomes[name] = f"queued, generation {record.generation}"
+        _log.info("%s: %s", name, outcomes[name])
+    return outcomes
+
+
+def parse_drive(name: str) -> DriveId:
+    """The drive of VEHICLE/DRIVE.
+
+    Raises:
+        PayloadError: There is no slash.
+        LandingError: An id breaks the landing layout.
+    """
+    vehicle_id, slash, drive_id = name.partition("/")
+    if not slash:
+        raise PayloadError(f"{name!r} is not VEHICLE/DRIVE")
+    return DriveId(vehicle_id, drive_id)

@@ -1,0 +1,67 @@
+"""Quarantine records for the tests of the review, and a desk that only takes notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ingest.errors import DriveBusyError
+from ingest.records import DriveRecord
+from ingest.states import DriveState
+from lake.landing import DriveId
+from lake.overrides import Override, Verdict
+from quality.catalogue import Severity
+from quality.findings import Finding, finding
+from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
+
+BASE = "b" * 64
+
+
+def origin(drive: str = "d-1") -> Origin:
+    return Origin(DriveId("car-1", drive), BASE, "c" * 40, "h" * 64)
+
+
+def listed(row: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**row, "decision": None, **more}
+
+
+def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -> dict[str, Any]:
+    found = findings or (finding("SYN001", "camera_front: outside_tolerance", sensor="camera_front", measured=1),)
+    return listed(scene_record(origin(drive), found, anchor_sensor="lidar_top", anchor_ns=anchor_ns, frames=3), **more)
+
+
+def frame(code: str = "DEC005", sensor: str = "camera_front", stamp_ns: int = 7) -> dict[str, Any]:
+    place = Position(f"car-1/d-1/camera/{sensor}/1.mcap", "v1", 10, 20)
+    found = [finding(code, f"{sensor}: <b>bad</b>", sensor=sensor, measured=1)]
+    return listed(frame_record(origin(), found, sensor=sensor, stamp_ns=stamp_ns, position=place))
+
+
+def whole_object(code: str = "DEC001") -> dict[str, Any]:
+    place = Position("car-1/d-1/radar/radar_front/1.mcap", "v1")
+    found = [finding(code, "differs", sensor="radar_front", measured=1)]
+    return listed(object_record(origin(), found, sensor="radar_front", position=place, frames=9))
+
+
+def whole_drive(*codes: str, drive: str = "d-2") -> dict[str, Any]:
+    found = [finding(code, f"{code} failed", measured=1, severity=Severity.ERROR) for code in codes]
+    return listed(drive_record(origin(drive), found, frames=99))
+
+
+class NotingDesk:
+    """Takes every decision but those about the drives in `busy`."""
+
+    def __init__(self, *busy: str) -> None:
+        self.busy = busy
+        self.taken: list[tuple[Verdict, str, str, tuple[Override, ...]]] = []
+
+    def release(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord:
+        return self._take(Verdict.RELEASE, drive, revision, overrides)
+
+    def reject(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord:
+        return self._take(Verdict.REJECT, drive, revision, overrides)
+
+    def _take(self, verdict: Verdict, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord:
+        if str(drive) in self.busy:
+            raise DriveBusyError(f"{drive} is processing (generation 2, reason released)")
+        self.taken.append((verdict, str(drive), revision, tuple(overrides)))
+        return DriveRecord(drive, DriveState.QUEUED, "e" * 64, generation=2)
