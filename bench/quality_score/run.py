@@ -22,13 +22,14 @@ from rich.console import Console
 from rich.progress import track
 
 from bench.figures import PROJECT, write_sections
+from bench.quality_score.calibration_drives import CalibrationScorer
 from bench.quality_score.case import Scorer, Tally, Tried
 from bench.quality_score.drives import DriveScorer
 from bench.quality_score.real_drives import RealDrives
 from bench.quality_score.tables import alarm_table, score_table
 
 # A scorer tries its rules and says what spoke; rules are scored together wherever they come from.
-SCORERS: tuple[Scorer, ...] = (DriveScorer(), RealDrives())
+SCORERS: tuple[Scorer, ...] = (DriveScorer(), CalibrationScorer(), RealDrives())
 RESULTS = PROJECT / "build" / "quality-score.json"
 DOCUMENT = PROJECT / "docs" / "quality.md"
 SEEDS = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ def completeness(folder: Path, seed: int, *faults: str) -> list[Finding]:
     for file in drive.files():
         key = parse_raw_key(file.key)
         if isinstance(key, SensorKey):
-            tables.append(scan_object([Path(file.path).read_bytes()], key).index)
+            tables.append(scan_object(io.BytesIO(Path(file.path).read_bytes()), key).index)
     rig = build_rig(TINY)
     metrics = sensor_metrics(_number(pa.concat_tables(tables)).combine_chunks(), rig, drive.manifest)
     return [found for found in evaluate_drive(rig, drive.manifest, metrics) if found.rule_id.startswith("CMP")]

@@ -129,7 +129,7 @@ def test_every_frame_is_accounted_for_and_windows_change_nothing(mix: Mix) -> No
 def planned(landed: Landed) -> set[tuple[str, int]]:
     """Sensor and stamp of every frame in a window's plan."""
     windows = range(len(landed.area.read_json(BUILT)["windows"]))
-    tables = [landed.area.read_table(f"plan/{number:05d}.parquet") for number in windows]
+    tables = [landed.area.read_table(f"plan/{number:05d}.arrow") for number in windows]
     return {(row["sensor"], row["stamp_ns"]) for table in tables for row in table.to_pylist() if row["frame_id"] is not None}
 
 

@@ -34,7 +34,14 @@ def cells(draw: st.DrawFn) -> dict[str, Any]:
     return cell | {name: draw(st.sampled_from(("", "a", "b"))) for name in words}
 
 
-@given(st.lists(cells(), max_size=12))
+def plans(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cells as a plan holds them: scene after scene, each with one pose at its anchor."""
+    ordered = sorted(cells, key=lambda cell: cell["scene"])
+    first = {cell["scene"]: cell for cell in reversed(ordered)}
+    return [cell | {name: first[cell["scene"]][name] for name in ("pose", "pose_keys")} for cell in ordered]
+
+
+@given(st.lists(cells(), max_size=12).map(plans))
 def test_rows_are_those_of_the_table(rows: list[dict[str, Any]]) -> None:
     table = pa.Table.from_pylist(rows, schema=WINDOW_PLAN)
     stored = pa.ipc.open_file(arrow_bytes(table)).read_all().combine_chunks()
