@@ -32,7 +32,8 @@ def run_tasks(
 
     def do(share: Sequence[int]) -> list[tuple[int, Answer]]:
         # Spark has a worker collect garbage after every task, which would walk through every module that is loaded.
-        gc.freeze()
+        if not gc.get_freeze_count():
+            gc.freeze()
         return list(zip(share, work([items[number] for number in share]), strict=True))
 
     answers = context.parallelize(shares, len(shares)).map(do).collect()

@@ -13,6 +13,7 @@ import pytest
 from mcap.writer import CompressionType
 
 import spark_jobs.build_scenes
+import spark_jobs.calibration_check
 import spark_jobs.inspect
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject
@@ -106,6 +107,7 @@ def measure(folder: Path, sweeps: int) -> Measured:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_jobs.inspect, "run_tasks", run_apart(scan))
         patch.setattr(spark_jobs.build_scenes, "run_tasks", run_apart(build))
+        patch.setattr(spark_jobs.calibration_check, "run_tasks", run_apart(Usage()))
         patch.setattr(spark_jobs.build_scenes, "cut", lambda anchors, sizes: cut(anchors, sizes, WINDOW_BYTES))
         assert inspect_drive(nowhere, settings, area, drive_input)["verdict"] == "build"
         counted = build_drive(nowhere, settings, area, drive_input)

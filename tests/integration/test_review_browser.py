@@ -134,7 +134,7 @@ def test_a_scene_is_released_and_another_rejected(page: Browser, running: Runnin
     assert [(entry["reviewer"], entry["reason"]) for entry in found["released"]] == [("admin", "the other cameras see it all")]
 
     decide(page, root, other, "reject", "the mast was bent")
-    page.see("rejected")
+    page.see("1 record rejected")
     page.open(f"{root}/records/{other['record_id']}")
     page.see("Rejected by admin")
     page.see("the mast was bent")

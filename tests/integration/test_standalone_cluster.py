@@ -75,8 +75,8 @@ def spark(local: Processed, cluster: Cluster) -> Iterator[SparkSession]:
 
 
 def content(done: Processed) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table without what S3 gave it: version ids, the revision that hashes over them, places in buckets."""
-    given = {"revision", "version_id", "payload_uri", "record_id"}
+    """Every row of every table without what S3 gave it: version ids, the hashes over them, places in buckets."""
+    given = {"revision", "version_id", "payload_uri", "record_id", "input"}
 
     def kept(value: Any) -> Any:
         if isinstance(value, dict):
