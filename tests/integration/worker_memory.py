@@ -41,6 +41,8 @@ def run_apart(usage: Usage) -> Callable[[object, Callable[[Any], Any], Sequence[
     """
 
     def run_tasks(_: object, work: Callable[[Any], Any], items: Sequence[Any], __: Sequence[int]) -> list[Any]:
+        if not items:
+            return []
         done = subprocess.run(
             [sys.executable, "-m", "tests.integration.worker_memory"],
             input=cloudpickle.dumps((work, list(items))),
