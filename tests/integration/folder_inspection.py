@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ from typing import Any, cast
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.quality_score.examine import InProcess
 from fleet.object_summary import sha256_of
 from lake.documents import Manifest, canonical_json
 from lake.drive_input import DriveInput, InputObject
@@ -40,27 +41,6 @@ class Inspected:
 
     def rules(self, severity: str | None = None) -> set[tuple[str, str | None]]:
         return {(found.rule_id, found.sensor) for found in self.findings if severity in (None, found.severity)}
-
-
-class InProcess:
-    """As much of a Spark session as `run_tasks` asks for."""
-
-    defaultParallelism = 1
-
-    @property
-    def sparkContext(self) -> InProcess:
-        return self
-
-    def parallelize(self, shares: Sequence[Any], _slices: int) -> InProcess:
-        self._shares = shares
-        return self
-
-    def map(self, work: Callable[[Any], Any]) -> InProcess:
-        self._work = work
-        return self
-
-    def collect(self) -> list[Any]:
-        return [self._work(share) for share in self._shares]
 
 
 def inspect_folder(root: Path, folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Inspected:
