@@ -20,6 +20,7 @@ LARGEST_ALIGNMENT = 8
 LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
 MAX_FORMS = 256  # of one repeated stretch, remembered at a time
+MAX_REMEMBERED_BYTES = 8192  # hostile messages must not fill memory with stretches that never come again
 _INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for order in "<>"}
 
 
@@ -153,6 +154,8 @@ class Repeated(Generic[Parsed]):
                 reader._at = end
                 return known[1]
         parsed = self._parse(reader)
+        if reader._at - start > MAX_REMEMBERED_BYTES:
+            return parsed
         if len(self._known) >= MAX_FORMS:
             self._known.clear()
         self._known[form] = (bytes(body[start : reader._at]), parsed)

@@ -25,7 +25,7 @@ from spark_jobs.measure import cloud_metrics, image_metrics
 from spark_jobs.options import PayloadChecks
 from spark_jobs.plan_rows import FrameRef
 
-MAX_FORMS = 256
+MAX_FORMS = 16  # each may be as large as a hostile message makes it
 MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points may claim any size for one
 
 
