@@ -6,9 +6,11 @@ import sys
 from collections.abc import Mapping
 
 from cli.stack.choices import Choices
+from cli.stack.environment import PROJECT
 from cli.stack.ports import LOOPBACK
 
 EMULATOR = "emulator"
+EMULATOR_SERVER = PROJECT / "localstack" / "emulator.py"
 MAPPING = "event-source-mapping"
 SCHEDULER, DAG_PROCESSOR, API_SERVER, TRIGGERER = "scheduler", "dag-processor", "api-server", "triggerer"
 # In the order in which they start: the slowest first.
@@ -24,7 +26,7 @@ def command_lines(choices: Choices) -> Mapping[str, tuple[str, ...]]:
     """What each component runs. All listen on loopback only: Airflow's two log servers, which cannot, are left out."""
     module = (sys.executable, "-m")
     return {
-        EMULATOR: (*module, "moto.server", "-H", LOOPBACK, "-p", str(choices.emulator_port)),
+        EMULATOR: (sys.executable, str(EMULATOR_SERVER), "-H", LOOPBACK, "-p", str(choices.emulator_port)),
         MAPPING: (*module, "ingest.event_source_mapping"),
         API_SERVER: (*module, "airflow", "api-server"),
         DAG_PROCESSOR: (*module, "airflow", "dag-processor"),

@@ -13,12 +13,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from emulator import Emulator
 
 from ingest import handler as entry
 from ingest import lease
@@ -79,20 +80,15 @@ class Deployment:
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """The emulator that AWS_ENDPOINT_URL names, else one in a thread, on loopback."""
-    given = os.environ.get("AWS_ENDPOINT_URL")
-    server = None if given else ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    if server is not None:
-        server.start()
-        given = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as held:
+        url = os.environ.get("AWS_ENDPOINT_URL") or held.enter_context(Emulator()).url
+        patch = held.enter_context(pytest.MonkeyPatch.context())
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, os.environ.get(name, "test"))
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             patch.setenv(name, REGION)
-        patch.setenv("AWS_ENDPOINT_URL", str(given))
-        yield str(given)
-    if server is not None:
-        server.stop()
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        yield url
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
+from emulator import Emulator
 
 from fleet import uploader
 from fleet.drive_folder import DriveFolder
@@ -36,11 +36,8 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> DriveFolder:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    emulator = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    emulator.start()
-    host, port = emulator.get_host_and_port()
-    yield f"http://{host}:{port}"
-    emulator.stop()
+    with Emulator() as emulator:
+        yield emulator.url
 
 
 @pytest.fixture
