@@ -151,6 +151,9 @@ class Decisions:
     released: Mapping[str, Override]
     rejected: Mapping[str, Override]
 
+    def __bool__(self) -> bool:
+        return bool(self.released or self.rejected)
+
     @classmethod
     def of(cls, drive_input: DriveInput) -> Self:
         """The decisions of a drive's input; one about another input does not hold.

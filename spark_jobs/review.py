@@ -72,10 +72,12 @@ class WindowReview:
     def frame(self, ref: FrameRef, found: Frame, cdr: memoryview) -> Frame:
         """A frame after the decision about it: what was released is good if it decodes, what was rejected is bad."""
         target = frame_target(ref.sensor, ref.stamp_ns)
-        override = self._decisions.released.get(target)
+        override, rejected = self._decisions.released.get(target), self._decisions.rejected.get(target)
+        if override is None and rejected is None:
+            return found
         findings = release(found.findings, override)
         rules = _difference(found.findings, findings)
-        findings = reject(findings, self._decisions.rejected.get(target), Level.OBJECT, sensor=ref.sensor)
+        findings = reject(findings, rejected, Level.OBJECT, sensor=ref.sensor)
         if override is not None and rules:
             self._frames[ref.frame_id] = _Released(rules, override, target)
         if not rules and len(findings) == len(found.findings):
@@ -89,6 +91,8 @@ class WindowReview:
 
         `used`: the frames that the scene holds; `keys`: all objects that it is made of.
         """
+        if not self._decisions:
+            return verdict, []
         target = scene_target(anchor_ns)
         override = self._decisions.released.get(target)
         findings = release(verdict.findings, override, anchor_sensor=anchor_sensor)
