@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-TASKS_PER_SLOT = 3  # so many that one slow task keeps no core idle for long, so few that starting them costs little
+TASKS_PER_SLOT = 2  # so many that one slow task keeps no core idle for long, so few that starting them costs little
 MOST_BYTES = 512 * 1024 * 1024  # what a task that fails, or whose executor dies, has to do again
 
 

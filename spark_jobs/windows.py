@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 NS_PER_DAY = 86_400 * 1_000_000_000
 WINDOW_BYTES = 64 * 1024 * 1024
+SHORT_DRIVE_WINDOWS = 8  # a drive too short for so many of full size is cut finer, that several workers share it ...
+SMALLEST_WINDOW_BYTES = 16 * 1024 * 1024  # ... but not into files that cost more to open than to read
 WINDOW_SCENES = 1024  # a scene costs a worker memory beside its payload: a rig without cameras has small ones
 
 
@@ -26,14 +28,16 @@ class Window:
 def cut(
     anchors_ns: npt.NDArray[np.int64],
     scene_bytes: npt.NDArray[np.int64],
-    limit: int = WINDOW_BYTES,
+    limit: int | None = None,
     most_scenes: int = WINDOW_SCENES,
 ) -> list[Window]:
     """Consecutive scenes, as many as `limit` payload bytes and `most_scenes` allow, never across midnight UTC.
 
     `anchors_ns`, `scene_bytes` (S,): anchor time, ascending, and payload bytes of each scene. Every scene is in exactly
-    one window; one that is larger than `limit` has a window of its own.
+    one window; one that is larger than `limit` has a window of its own. Without a `limit` it follows from the drive's size.
     """
+    if limit is None:
+        limit = min(WINDOW_BYTES, max(SMALLEST_WINDOW_BYTES, int(scene_bytes.sum()) // SHORT_DRIVE_WINDOWS))
     days = anchors_ns // NS_PER_DAY
     windows: list[Window] = []
     first, held = 0, 0

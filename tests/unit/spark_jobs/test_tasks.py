@@ -28,6 +28,6 @@ def test_every_item_is_in_one_task_and_no_task_is_much_larger_than_it_must_be(si
 
 
 def test_one_large_item_does_not_wait_behind_others() -> None:
-    assert pack([1, 1, 100, 1, 1], 1) == [[2], [0, 3], [1, 4]]
+    assert pack([1, 1, 100, 1, 1], 1) == [[2], [0, 1, 3, 4]]
     assert pack([], 4) == []
     assert pack([0, 0], 4) == [[0], [1]]

@@ -53,3 +53,12 @@ def test_many_small_scenes_do_not_share_one_window(size: int) -> None:
     anchors = DAY * NS_PER_DAY + np.arange(2 * WINDOW_SCENES + 1, dtype=np.int64)
     windows = cut(anchors, np.full(len(anchors), size, dtype=np.int64))
     assert [window.last - window.first for window in windows] == [WINDOW_SCENES, WINDOW_SCENES, 1]
+
+
+@pytest.mark.parametrize(
+    ("drive_mib", "windows", "largest_mib"), [(6, 1, 6), (40, 3, 16), (192, 8, 24), (512, 8, 64), (640, 10, 64)]
+)
+def test_a_short_drive_is_cut_finer_but_not_into_crumbs(drive_mib: int, windows: int, largest_mib: int) -> None:
+    anchors = DAY * NS_PER_DAY + np.arange(drive_mib, dtype=np.int64)
+    found = cut(anchors, np.full(drive_mib, 2**20, dtype=np.int64))
+    assert (len(found), max(window.size_bytes for window in found)) == (windows, largest_mib * 2**20)
