@@ -33,7 +33,7 @@ check: ## Lint, types, import boundaries, template
 	$(BIN)/cfn-lint localstack/template.yaml
 unit: ## Tests that touch nothing (HYPOTHESIS_PROFILE=explore looks for new examples)
 	@requirements/install.sh dev
-	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket $(TESTS)
+	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket -n auto --maxprocesses 8 --dist loadfile $(TESTS)
 integration: ## Tests that touch one real thing each
 	@requirements/install.sh dev
 	$(BIN)/python -m pytest tests/integration $(TESTS)

@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+# pyspark takes a process whose main module has no file for one of its own doctests, and ends it. So begin the workers among
+# which tests are shared out.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
