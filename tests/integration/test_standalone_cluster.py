@@ -28,7 +28,7 @@ from .standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster
 
 DRIVE = DriveId("car-1", "d-1")
 WINDOW_BYTES = 40_000  # one scene a window: enough tasks for two executors
-TASKS_BEFORE_THE_LOSS = 4
+TASKS_BEFORE_THE_LOSS = 2
 LONGEST_HOLD_S = 120.0
 
 
