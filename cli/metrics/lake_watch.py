@@ -1,0 +1,103 @@
+"""Follows ledger and lake: reads a drive again when its record or its publication changed, or while it does not balance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from cli import lake_reader
+from cli.metrics.drive_facts import Amount, DriveFacts
+from cli.metrics.drive_reading import Sources, read_drive
+from cli.metrics.lake_summary import LakeSummary, summarise
+from cli.metrics.ledger_watch import DriveMark, LedgerWatch
+from cli.metrics.pinned_tables import PinnedTables, pin
+from lake.landing import DriveId
+
+if TYPE_CHECKING:
+    from lake.catalog import LakeCatalog
+
+RECENT_DRIVES = 32  # that residuals, rules and the share of quarantine speak of; bounds what is kept in memory
+MAX_REFUSED = 1000  # the count stands for "as many or more" there
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    mark: DriveMark
+    snapshot_id: int | None
+    whole: bool
+    facts: DriveFacts
+
+
+class LakeWatch:
+    """The lake's summary. A reading costs the drives that changed since the last one; the first costs every drive once.
+
+    Used by one thread.
+    """
+
+    def __init__(self, sources: Sources, drives: LedgerWatch, catalog: LakeCatalog) -> None:
+        self._sources = sources
+        self._drives = drives
+        self._catalog = catalog
+        self._tables: PinnedTables | None = None
+        self._snapshots: tuple[lake_reader.Snapshot, ...] = ()
+        self._read: dict[DriveId, _Read] = {}
+
+    def read(self) -> LakeSummary:
+        """The summary as of now.
+
+        Raises:
+            LakeError: Something of a drive that changed could not be read; what had been read before is kept for the next time.
+        """
+        # The ledger first: it calls a drive published only after the commit, so what it says is in the tables that follow.
+        marks = self._drives.read()
+        self._pin()
+        batches: dict[str, list[lake_reader.Snapshot]] = defaultdict(list)
+        for snapshot in self._snapshots:
+            batches[snapshot.drive or ""].append(snapshot)
+        recent = _newest(self._snapshots, marks)
+        for drive, mark in marks.items():
+            self._look_at(drive, mark, batches.get(str(drive), []), whole=drive in recent)
+        return summarise(
+            drives=[read.facts for read in self._read.values()],
+            recent=[self._read[drive].facts for drive in recent],
+            refused=self._refused(),
+            publications=len(self._snapshots),
+            published_scenes=sum(snapshot.added_scenes for snapshot in self._snapshots),
+        )
+
+    def _pin(self) -> None:
+        pinned = pin(self._catalog, self._tables)
+        if pinned is not self._tables:
+            self._tables = pinned
+            self._snapshots = tuple(lake_reader.batches(lake_reader.snapshots(pinned)))
+
+    def _look_at(self, drive: DriveId, mark: DriveMark, batches: list[lake_reader.Snapshot], *, whole: bool) -> None:
+        known = self._read.get(drive)
+        newest = batches[-1].snapshot_id if batches else None
+        unchanged = known is not None and (known.mark, known.snapshot_id) == (mark, newest)
+        if known is not None and unchanged and known.facts.balanced and (known.whole or not whole):
+            if known.whole and not whole:
+                self._read[drive] = replace(known, whole=False, facts=_light(known.facts))
+            return
+        record = self._sources.ledger.drive(drive)
+        assert record is not None and self._tables is not None
+        facts = read_drive(self._sources, self._tables, record, batches, whole=whole)
+        self._read[drive] = _Read(mark, newest, whole, facts)
+
+    def _refused(self) -> Amount:
+        first = islice(self._sources.ledger.refused(), MAX_REFUSED)
+        return sum((Amount(1, entry.head.size_bytes) for entry in first), Amount())
+
+
+def _newest(snapshots: tuple[lake_reader.Snapshot, ...], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
+    """The drives that were published last, newest first."""
+    known = {str(drive): drive for drive in marks}
+    newest_first = dict.fromkeys(snapshot.drive or "" for snapshot in reversed(snapshots))
+    return tuple(islice((known[name] for name in newest_first if name in known), RECENT_DRIVES))
+
+
+def _light(facts: DriveFacts) -> DriveFacts:
+    """Without what only the newest drives are asked for."""
+    return replace(facts, outcomes={}, residuals_ns={}, tolerances_ns={})
