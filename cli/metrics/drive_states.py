@@ -53,7 +53,8 @@ def _waiting_since_ns(mark: DriveMark) -> int:
 
 
 def _lags_ns(marks: Collection[DriveMark]) -> Nanoseconds:
-    published = [mark for mark in marks if mark.state is DriveState.PUBLISHED and mark.reason in _BY_LANDING and not mark.settling]
-    newest = sorted(published, key=lambda mark: mark.updated_ns)[-RECENT_LAGS:]
+    at_rest = (mark for mark in marks if mark.state is DriveState.PUBLISHED and not mark.settling)
+    by_landing = (mark for mark in at_rest if mark.reason in _BY_LANDING)
+    newest = sorted(by_landing, key=lambda mark: mark.updated_ns)[-RECENT_LAGS:]
     lags = np.array([max(0, mark.updated_ns - mark.changed_ns) for mark in newest], dtype=np.int64)
     return np.sort(lags)

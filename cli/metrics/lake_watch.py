@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -36,10 +37,11 @@ class LakeWatch:
     Used by one thread.
     """
 
-    def __init__(self, sources: Sources, drives: LedgerWatch, catalog: LakeCatalog) -> None:
+    def __init__(self, sources: Sources, drives: LedgerWatch, open_catalog: Callable[[], LakeCatalog]) -> None:
         self._sources = sources
         self._drives = drives
-        self._catalog = catalog
+        self._open_catalog = open_catalog
+        self._catalog: LakeCatalog | None = None
         self._tables: PinnedTables | None = None
         self._snapshots: tuple[lake_reader.Snapshot, ...] = ()
         self._read: dict[DriveId, _Read] = {}
@@ -68,10 +70,12 @@ class LakeWatch:
         )
 
     def _pin(self) -> None:
+        if self._catalog is None:
+            self._catalog = self._open_catalog()
         pinned = pin(self._catalog, self._tables)
         if pinned is not self._tables:
             self._tables = pinned
-            self._snapshots = tuple(lake_reader.batches(lake_reader.snapshots(pinned)))
+            self._snapshots = tuple(lake_reader.batches(lake_reader.snapshots(pinned))) if pinned else ()
 
     def _look_at(self, drive: DriveId, mark: DriveMark, batches: list[lake_reader.Snapshot], *, whole: bool) -> None:
         known = self._read.get(drive)

@@ -23,6 +23,10 @@ class PinnedTables:
         self._tables = dict(tables)
         self.pointers = dict(pointers)
 
+    def __bool__(self) -> bool:
+        """Whether the lake has its tables; before the first publication it may not."""
+        return bool(self._tables)
+
     def load_table(self, identifier: str) -> Table:
         """The table as it was pinned."""
         return self._tables[identifier]
@@ -38,7 +42,8 @@ def pin(catalog: LakeCatalog, before: PinnedTables | None) -> PinnedTables:
     for _ in range(ATTEMPTS):
         if before is not None and before.pointers == pointers:
             return before
-        before = PinnedTables({name: catalog.load_table(name) for name in PUBLISHED}, pointers)
+        wanted = PUBLISHED if PUBLISHED.keys() <= pointers.keys() else ()
+        before = PinnedTables({name: catalog.load_table(name) for name in wanted}, pointers)
         pointers = _pointers(catalog)
     raise TableError(f"the tables were changed by others {ATTEMPTS} times while they were loaded")
 
