@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,9 +76,9 @@ def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_js
     errors = [(part, error) for part in exporter.parts if (error := part.refresh()) is not None]
     families = list(exporter.collect())
     if as_json:
-        # JSON has no infinity, which is what a residual is against a tolerance of 0.
-        finite = (sample for sample in _samples(families) if math.isfinite(sample.value))
-        console.print_json(list(finite))
+        # JSON has no infinity, which is what a residual is against a tolerance of 0: Prometheus's own word stands for it.
+        words = [asdict(sample) | ({} if math.isfinite(sample.value) else {"value": "+Inf"}) for sample in _samples(families)]
+        console.print_json(words)
     else:
         rows = [
             (sample.name, ", ".join(f"{name}={value}" for name, value in sample.labels.items()), f"{sample.value:g}")
