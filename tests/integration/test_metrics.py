@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,17 +13,21 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from prometheus_client import start_http_server
 from pyspark.sql import SparkSession
 
 import cli.metrics.lake_watch
 from cli import lake_reader
-from cli.metrics.exporter import Exporter, open_exporter
+from cli.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from cli.metrics.queue_watch import QueueWatch
 from lake.catalog import open_catalog
 from spark_jobs.session import spark_properties, start_spark
+from tests.unit.deploy.monitoring import panels
 
 from .drives import small_drive
 from .metrics_station import CLEAN, FAULTY, LANDING, WAITING, fill, new_station
+from .platform_texts import platform_text
+from .prometheus_server import program, prometheus_server, text_server
 from .station import Station
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")  # moto, of types that its CloudFormation lacks
@@ -237,3 +242,39 @@ def test_a_drive_that_is_processed_again_counts_once(spark: SparkSession, endpoi
     assert second["scenelake_published_scenes_total", ()] == 2 * first["scenelake_published_scenes_total", ()]
     for name in ("scenelake_frames", "scenelake_objects", "scenelake_gold_scenes", "scenelake_audit_checks", "scenelake_drives"):
         assert of(second, name) == of(first, name)
+
+
+@pytest.mark.timeout(900)
+def test_every_panel_of_every_dashboard_shows_something(station: Station, tmp_path: Path) -> None:
+    program("prometheus")
+    exporter = exporter_of(station)
+    stop = threading.Event()
+    server, thread = start_http_server(0, "127.0.0.1", registry_of(exporter))
+    readers = keep_reading(exporter.parts, 1.0, stop, lambda part, error: pytest.fail(f"{part.health.part}: {error}"))
+    own = f"127.0.0.1:{server.server_port}"
+    try:
+        with text_server(platform_text) as others:
+            targets = dict.fromkeys(("airflow", "spark_master", "spark_workers", "spark_applications"), others)
+            with prometheus_server(tmp_path, {"scenelake": own, **targets}) as prometheus:
+                shown = {
+                    (panel.dashboard, panel.title, expression): prometheus.until(expression)
+                    for panel in panels()
+                    for expression in panel.expressions
+                }
+                gold = prometheus.query("scenelake_gold_scenes")
+                cores = prometheus.query("spark_application_cores")
+                codegen = prometheus.query('{__name__=~"metrics_CodeGenerator.*"}')
+    finally:
+        stop.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        for reader in readers:
+            reader.join()
+    assert len(shown) > 60
+    assert [float(entry["value"][1]) for entry in gold] == [len(station.scenes())]
+    assert [entry["metric"]["application"] for entry in cores] == ["scenelake_build_scenes"]
+    assert codegen == []
+    by_sensor = shown["quality", "Residual p95", 'scenelake_recent_residual_seconds{percentile="p95"}']
+    assert {entry["metric"]["sensor"] for entry in by_sensor} > {"lidar_top", "camera_front", "radar_front"}
+    assert all(entry["value"][1] != "NaN" for found in shown.values() for entry in found)
