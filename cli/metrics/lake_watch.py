@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -44,7 +43,9 @@ class LakeWatch:
         self._catalog: LakeCatalog | None = None
         self._tables: PinnedTables | None = None
         self._snapshots: tuple[lake_reader.Snapshot, ...] = ()
+        self._batches: dict[str, list[lake_reader.Snapshot]] = {}
         self._read: dict[DriveId, _Read] = {}
+        self._summary: LakeSummary | None = None
 
     def read(self) -> LakeSummary:
         """The summary as of now.
@@ -55,29 +56,37 @@ class LakeWatch:
         # The ledger first: it calls a drive published only after the commit, so what it says is in the tables that follow.
         marks = self._drives.read()
         self._pin()
-        batches: dict[str, list[lake_reader.Snapshot]] = defaultdict(list)
-        for snapshot in self._snapshots:
-            batches[snapshot.drive or ""].append(snapshot)
-        recent = _newest(self._snapshots, marks)
+        recent = _newest(self._batches, marks)
         for drive, mark in marks.items():
-            self._look_at(drive, mark, batches.get(str(drive), []), whole=drive in recent)
-        return summarise(
-            drives=[read.facts for read in self._read.values()],
-            recent=[self._read[drive].facts for drive in recent],
-            refused=self._refused(),
-            publications=len(self._snapshots),
-            published_scenes=sum(snapshot.added_scenes for snapshot in self._snapshots),
-        )
+            self._look_at(mark, whole=drive in recent)
+        refused = self._refused()
+        if self._summary is None or self._summary.objects["refused"] != refused:
+            self._summary = summarise(
+                drives=[read.facts for read in self._read.values()],
+                recent=[self._read[drive].facts for drive in recent],
+                refused=refused,
+                publications=len(self._snapshots),
+                published_scenes=sum(snapshot.added_scenes for snapshot in self._snapshots),
+            )
+        return self._summary
 
     def _pin(self) -> None:
         if self._catalog is None:
             self._catalog = self._open_catalog()
         pinned = pin(self._catalog, self._tables)
-        if pinned is not self._tables:
-            self._tables = pinned
-            self._snapshots = tuple(lake_reader.batches(lake_reader.snapshots(pinned))) if pinned else ()
+        if pinned is self._tables:
+            return
+        self._summary = None
+        self._tables = pinned
+        self._snapshots = tuple(lake_reader.batches(lake_reader.snapshots(pinned))) if pinned else ()
+        self._batches = {}
+        for snapshot in self._snapshots:
+            drive = snapshot.drive or ""
+            # Taken out and put in again, so that the order of the drives is that of their last publication.
+            self._batches[drive] = [*self._batches.pop(drive, []), snapshot]
 
-    def _look_at(self, drive: DriveId, mark: DriveMark, batches: list[lake_reader.Snapshot], *, whole: bool) -> None:
+    def _look_at(self, mark: DriveMark, *, whole: bool) -> None:
+        drive, batches = mark.drive, self._batches.get(str(mark.drive), [])
         known = self._read.get(drive)
         newest = batches[-1].snapshot_id if batches else None
         unchanged = known is not None and (known.mark, known.snapshot_id) == (mark, newest)
@@ -85,6 +94,7 @@ class LakeWatch:
             if known.whole and not whole:
                 self._read[drive] = replace(known, whole=False, facts=_light(known.facts))
             return
+        self._summary = None  # before anything can fail: an old summary must not outlive a reading that was broken off
         record = self._sources.ledger.drive(drive)
         assert record is not None and self._tables is not None
         facts = read_drive(self._sources, self._tables, record, batches, whole=whole)
@@ -95,11 +105,10 @@ class LakeWatch:
         return sum((Amount(1, entry.head.size_bytes) for entry in first), Amount())
 
 
-def _newest(snapshots: tuple[lake_reader.Snapshot, ...], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
+def _newest(published: dict[str, list[lake_reader.Snapshot]], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
     """The drives that were published last, newest first."""
-    known = {str(drive): drive for drive in marks}
-    newest_first = dict.fromkeys(snapshot.drive or "" for snapshot in reversed(snapshots))
-    return tuple(islice((known[name] for name in newest_first if name in known), RECENT_DRIVES))
+    drives = (DriveId(*name.split("/")) for name in reversed(published))
+    return tuple(islice((drive for drive in drives if drive in marks), RECENT_DRIVES))
 
 
 def _light(facts: DriveFacts) -> DriveFacts:

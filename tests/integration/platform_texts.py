@@ -1,4 +1,4 @@
-"""What the StatsD exporter and Spark would tell, by the names that the mapping and `monitoring` state; counters grow with time."""
+"""What the StatsD exporter and Spark would tell, by the names that `monitoring` states; counters grow with time."""
 
 from __future__ import annotations
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from prometheus_client import start_http_server
 from pyspark.sql import SparkSession
@@ -278,3 +283,31 @@ def test_every_panel_of_every_dashboard_shows_something(station: Station, tmp_pa
     by_sensor = shown["quality", "Residual p95", 'scenelake_recent_residual_seconds{percentile="p95"}']
     assert {entry["metric"]["sensor"] for entry in by_sensor} > {"lidar_top", "camera_front", "radar_front"}
     assert all(entry["value"][1] != "NaN" for found in shown.values() for entry in found)
+
+
+@pytest.mark.timeout(900)
+def test_the_command_serves_until_a_signal_and_shows_the_same(station: Station, found: Samples, tmp_path: Path) -> None:
+    env = {**os.environ, **station.settings.to_env(), "SCENELAKE_HOME": str(tmp_path / "none")}
+    command = [sys.executable, "-m", "cli.main", "metrics"]
+    shown = subprocess.run([*command, "show", "--json"], env=env, capture_output=True, text=True, timeout=600, check=True)
+    told = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}
+    assert told["scenelake_gold_scenes", ()] == found["scenelake_gold_scenes", ()]
+    assert {name for name, _ in told} == {name for name, _ in found}
+    serve = subprocess.Popen([*command, "serve", "--port", "0"], env=env, stderr=subprocess.PIPE, text=True)
+    assert serve.stderr is not None
+    try:
+        line = serve.stderr.readline()
+        address = re.fullmatch(r"metrics: (http://127\.0\.0\.1:\d+/metrics), a reading every 15 s\n", line)
+        assert address, line
+        deadline_s = time.monotonic() + 600
+        while "scenelake_gold_scenes" not in (text := requests.get(address[1], timeout=60).text):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.5)
+        assert f"scenelake_gold_scenes {found['scenelake_gold_scenes', ()]}" in text
+        serve.terminate()
+        assert serve.wait(120) == 0
+        assert serve.stderr.read() == ""
+    finally:
+        serve.kill()
+        serve.wait(60)
+        serve.stderr.close()
