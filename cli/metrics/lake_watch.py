@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lake.catalog import LakeCatalog
 
 RECENT_DRIVES = 32  # that residuals, rules and the share of quarantine speak of; bounds what is kept in memory
+MAX_AGAIN = 16  # drives that do not balance and have not changed: looked at again in turn, however many there are
 MAX_REFUSED = 1000  # the count stands for "as many or more" there
 
 
@@ -28,10 +29,12 @@ class _Read:
     snapshot_id: int | None
     whole: bool
     facts: DriveFacts
+    reading: int
 
 
 class LakeWatch:
-    """The lake's summary. A reading costs the drives that changed since the last one; the first costs every drive once.
+    """The lake's summary. A reading costs the drives that changed since the last one, and up to 16 that do not balance, which
+    may be for a moment only; the first costs every drive once.
 
     Used by one thread.
     """
@@ -46,6 +49,7 @@ class LakeWatch:
         self._batches: dict[str, list[lake_reader.Snapshot]] = {}
         self._read: dict[DriveId, _Read] = {}
         self._summary: LakeSummary | None = None
+        self._readings = 0
 
     def read(self) -> LakeSummary:
         """The summary as of now.
@@ -57,8 +61,10 @@ class LakeWatch:
         marks = self._drives.read()
         self._pin()
         recent = _newest(self._batches, marks)
+        self._readings += 1
+        again = self._unbalanced_longest_ago()
         for drive, mark in marks.items():
-            self._look_at(mark, whole=drive in recent)
+            self._look_at(mark, whole=drive in recent, again=drive in again)
         refused = self._refused()
         if self._summary is None or self._summary.objects["refused"] != refused:
             self._summary = summarise(
@@ -85,12 +91,16 @@ class LakeWatch:
             # Taken out and put in again, so that the order of the drives is that of their last publication.
             self._batches[drive] = [*self._batches.pop(drive, []), snapshot]
 
-    def _look_at(self, mark: DriveMark, *, whole: bool) -> None:
+    def _unbalanced_longest_ago(self) -> frozenset[DriveId]:
+        unbalanced = [(read.reading, drive) for drive, read in self._read.items() if not read.facts.balanced]
+        return frozenset(drive for _, drive in sorted(unbalanced)[:MAX_AGAIN])
+
+    def _look_at(self, mark: DriveMark, *, whole: bool, again: bool) -> None:
         drive, batches = mark.drive, self._batches.get(str(mark.drive), [])
         known = self._read.get(drive)
         newest = batches[-1].snapshot_id if batches else None
         unchanged = known is not None and (known.mark, known.snapshot_id) == (mark, newest)
-        if known is not None and unchanged and known.facts.balanced and (known.whole or not whole):
+        if known is not None and unchanged and not again and (known.whole or not whole):
             if known.whole and not whole:
                 self._read[drive] = replace(known, whole=False, facts=_light(known.facts))
             return
@@ -98,7 +108,7 @@ class LakeWatch:
         record = self._sources.ledger.drive(drive)
         assert record is not None and self._tables is not None
         facts = read_drive(self._sources, self._tables, record, batches, whole=whole)
-        self._read[drive] = _Read(mark, newest, whole, facts)
+        self._read[drive] = _Read(mark, newest, whole, facts, self._readings)
 
     def _refused(self) -> Amount:
         first = islice(self._sources.ledger.refused(), MAX_REFUSED)

@@ -143,6 +143,20 @@ def test_what_does_not_add_up_is_looked_at_again_until_it_does(world: World, wat
     assert world.taken() == []
 
 
+def test_however_many_do_not_add_up_few_are_looked_at_again_each_in_turn(
+    world: World, watch: LakeWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_watch, "MAX_AGAIN", 2)
+    world.broken.update(world.put(name) for name in "abcde")
+    assert watch.read().unbalanced_drives == 5
+    world.taken()
+    turns = []
+    for _ in range(5):
+        assert watch.read().unbalanced_drives == 5
+        turns.append("".join(name for name, _ in world.taken()))
+    assert turns == ["ab", "cd", "ae", "bc", "ad"]
+
+
 def test_a_reading_that_is_broken_off_leaves_no_old_summary(world: World, watch: LakeWatch) -> None:
     world.publish("a")
     assert watch.read().scenes == 1
