@@ -80,6 +80,17 @@ def test_airflow_sends_it_and_the_name_says_its_kind(entry: dict[str, Any]) -> N
     assert len(re.findall(r"\*", entry["match"])) == sum(str(place).startswith("$") for place in entry.get("labels", {}).values())
 
 
+def test_the_exporter_takes_the_file() -> None:
+    """What statsd_exporter refuses: a match without a dot, names outside Prometheus's alphabet, keys that it does not know."""
+    for entry in MAPPINGS:
+        assert set(entry) <= {"match", "name", "help", "labels"}
+        assert re.fullmatch(r"airflow(\.(\*|[a-zA-Z_][a-zA-Z0-9_]*))+", entry["match"])
+        assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", entry["name"])
+        assert all(re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]+", label) for label in entry.get("labels", {}))
+    helps = {(entry["name"], entry["help"]) for entry in MAPPINGS}
+    assert len(helps) == len({name for name, _ in helps}), "one name, one help"
+
+
 def test_a_task_in_a_group_is_told_with_its_labels_and_once(recorded: Recorded) -> None:
     tags = {"dag_id": "process_drive", "task_id": "drive.build_scenes"}
     stats.incr("ti.start", tags=tags)
