@@ -107,7 +107,7 @@ class LakeWatch:
         self._summary = None  # before anything can fail: an old summary must not outlive a reading that was broken off
         record = self._sources.ledger.drive(drive)
         assert record is not None and self._tables is not None
-        facts = read_drive(self._sources, self._tables, record, batches, whole=whole)
+        facts = read_drive(self._sources, self._tables.of_drive(drive), record, batches, whole=whole)
         self._read[drive] = _Read(mark, newest, whole, facts, self._readings)
 
     def _refused(self) -> Amount:

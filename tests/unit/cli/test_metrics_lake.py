@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyiceberg.manifest import ManifestFile
 
 from cli import lake_reader
 from cli.audit_inputs import AuditInputs, LedgerDrive, LedgerObject, RawObject
+from cli.audit_reader import published_rows
 from cli.metrics import drive_facts
 from cli.metrics.drive_facts import Amount, DriveFacts
 from cli.metrics.lake_summary import MAX_SENSORS, OTHER, ResidualSizes, summarise
@@ -20,6 +24,8 @@ from cli.metrics.pinned_tables import pin
 from ingest.records import ObjectHead, ObjectRecord
 from ingest.states import ObjectState
 from lake.catalog import LakeCatalog
+from lake.landing import DriveId
+from lake.scene_key import SceneKey
 from quality.rules import Outcome
 from tests.unit.cli import lake_builders as rows
 
@@ -193,3 +199,64 @@ def test_a_lake_without_tables_pins_none(tmp_path: Any) -> None:
     empty = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
     assert not pin(empty, None)
     assert json.dumps(pin(empty, None).pointers) == "{}"
+
+
+class Opened:
+    """Counts the manifests that scans open."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths: list[str] = []
+        real = ManifestFile.fetch_manifest_entry
+
+        def counted(manifest: Any, io: Any, discard_deleted: bool = True) -> Any:
+            self.paths.append(manifest.manifest_path)
+            return real(manifest, io, discard_deleted)
+
+        monkeypatch.setattr(ManifestFile, "fetch_manifest_entry", counted)
+
+    def taken(self) -> int:
+        found, self.paths = len(self.paths), []
+        return found
+
+
+DRIVES = [DriveId("veh-1", f"drive-{number}") for number in range(6)]
+
+
+@pytest.fixture
+def six_drives(tmp_path: Path) -> LakeCatalog:
+    """Each published once; the third a second time, in place of the first."""
+    catalog = rows.catalog_of(tmp_path)
+    for drive in DRIVES:
+        rows.fill(catalog, [rows.scene(0, drive)], [rows.frame("lidar_top", "lidar", rows.EPOCH_NS, drive=drive)], drive=drive)
+    catalog.load_table("gold.scenes").delete("drive_id = 'drive-2'")
+    rows.fill(catalog, [rows.scene(number, DRIVES[2]) for number in range(2)], drive=DRIVES[2], generation=2)
+    return catalog
+
+
+def test_a_drive_is_found_in_its_own_manifests(six_drives: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned, opened = pin(six_drives, None), Opened(monkeypatch)
+    for drive in DRIVES:
+        opened.taken()
+        found = published_rows(pinned.of_drive(drive), drive)
+        assert opened.taken() <= 8, "scenes twice, frames twice, no records; of each its own and that of the publication before"
+        whole = published_rows(six_drives, drive)
+        assert opened.taken() >= 20
+        assert (found.frames, found.scenes, found.records, found.indexed) == (
+            whole.frames, whole.scenes, whole.records, whole.indexed,
+        )  # fmt: skip
+        assert len(found.scenes) == (2 if drive == DRIVES[2] else 1)
+        assert lake_reader.calibration(pinned.of_drive(drive), drive) == lake_reader.calibration(six_drives, drive)
+    assert published_rows(pinned.of_drive(DriveId("veh-1", "none")), DriveId("veh-1", "none")).scenes == ()
+
+
+def test_a_drive_that_was_committed_twice_is_seen_twice(six_drives: LakeCatalog) -> None:
+    rows.fill(six_drives, [rows.scene(0, DRIVES[0])], drive=DRIVES[0])
+    found = published_rows(pin(six_drives, None).of_drive(DRIVES[0]), DRIVES[0])
+    assert [scene.scene_id for scene in found.scenes] == [str(SceneKey(DRIVES[0], rows.EPOCH_NS))] * 2
+
+
+def test_after_somebody_rewrote_the_table_all_manifests_are_opened(six_drives: LakeCatalog) -> None:
+    table = six_drives.load_table("gold.scenes")
+    table.overwrite(table.scan().to_arrow())
+    pinned = pin(six_drives, None)
+    assert [len(published_rows(pinned.of_drive(drive), drive).scenes) for drive in DRIVES] == [1, 1, 2, 1, 1, 1]
