@@ -238,7 +238,8 @@ def test_a_drive_is_found_in_its_own_manifests(six_drives: LakeCatalog, monkeypa
     for drive in DRIVES:
         opened.taken()
         found = published_rows(pinned.of_drive(drive), drive)
-        assert opened.taken() <= 8, "scenes twice, frames twice, no records; of each its own and that of the publication before"
+        # Scenes twice, frames twice, no records: of each its own manifest and the one before, more where it was replaced.
+        assert opened.taken() <= (10 if drive == DRIVES[2] else 8)
         whole = published_rows(six_drives, drive)
         assert opened.taken() >= 20
         assert (found.frames, found.scenes, found.records, found.indexed) == (
