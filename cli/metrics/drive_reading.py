@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cli import audit_reader, lake_reader
@@ -60,20 +61,17 @@ def read_drive(
     )
     if published is None:
         return facts
-    kept_out: dict[tuple[str, str, str], int] = {}
+    frames: Counter[tuple[str, str, str]] = Counter()
     for entry in published.frames:
-        key = (entry.sensor, entry.modality, entry.fate)
-        kept_out[key] = kept_out.get(key, 0) + entry.count
-    newest = batches[-1]
-    return DriveFacts(
-        objects=facts.objects,
-        checks=facts.checks,
-        frames=kept_out,
-        scenes=len(published.scenes),
-        records=record_counts(published.records),
-        outcomes=rule_outcomes(_validations(sources, newest), published.records) if whole else {},
-        residuals_ns=residual_sizes(published.matches) if whole else {},
-        tolerances_ns=tolerances(lake_reader.calibration(tables, record.drive)) if whole else {},
+        frames[entry.sensor, entry.modality, entry.fate] += entry.count
+    facts = replace(facts, frames=dict(frames), scenes=len(published.scenes), records=record_counts(published.records))
+    if not whole:
+        return facts
+    return replace(
+        facts,
+        outcomes=rule_outcomes(_validations(sources, batches[-1]), published.records),
+        residuals_ns=residual_sizes(published.matches),
+        tolerances_ns=tolerances(lake_reader.calibration(tables, record.drive)),
     )
 
 
@@ -92,10 +90,8 @@ def _audit_inputs(
     )
     if published is None:
         return of_ledger
-    return AuditInputs(
-        raw=of_ledger.raw,
-        ledger_objects=of_ledger.ledger_objects,
-        ledger_drives=of_ledger.ledger_drives,
+    return replace(
+        of_ledger,
         declared=tuple(audit_reader.declared(ObjectStore(sources.s3), settings.raw_bucket, (record,))),
         indexed=published.indexed,
         frames=published.frames,
