@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +18,22 @@ from lake.scene_key import SceneKey
 from lake.scene_reader import SceneReader
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import Table
 
 FRAMES_TABLE, RECORDS_TABLE = "gold.frames", "quarantine.records"
 LISTS = ("lidars", "cameras", "radars")
 _IDENTITY = ("vehicle_id", "drive_id", "revision")
 _MATCH = ("sensor", "stamp_ns", "offset_ns", "residual_ns")
 _SCENE_FACTS = (*_IDENTITY, "scene_id", "anchor_sensor", "anchor_ns", "ego_pose", "complete", "missing", "quality_flags")
+
+
+class Tables(Protocol):
+    """Where tables are found: a catalog, or tables that were loaded before."""
+
+    def load_table(self, identifier: str) -> Table:
+        """The table of that name."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,12 @@ class Matches:
     residual_ns: Nanoseconds
 
 
-def snapshots(catalog: Catalog) -> tuple[Snapshot, ...]:
+def snapshots(catalog: Tables) -> tuple[Snapshot, ...]:
     """Versions of `gold.scenes`, oldest first."""
     return tuple(_snapshot(entry) for entry in catalog.load_table(SCENES_TABLE).snapshots())
 
 
-def frame_counts(catalog: Catalog, drive: DriveId | None = None) -> tuple[Frames, ...]:
+def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames, ...]:
     """How many frames each sensor of each drive has, by fate and reason."""
     columns = (*_IDENTITY, "sensor", "modality", "fate", "reason")
     counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
@@ -72,16 +80,16 @@ def frame_counts(catalog: Catalog, drive: DriveId | None = None) -> tuple[Frames
     )
 
 
-def object_counts(catalog: Catalog) -> list[dict[str, Any]]:
+def object_counts(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
     """How many frames each raw object gave: vehicle_id, drive_id, key, count_all."""
     columns = ("vehicle_id", "drive_id", "key")
     rows: list[dict[str, Any]] = (
-        _scan(catalog, FRAMES_TABLE, columns, None).group_by(list(columns)).aggregate([([], "count_all")]).to_pylist()
+        _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")]).to_pylist()
     )
     return rows
 
 
-def scene_facts(catalog: Catalog, drive: DriveId | None = None) -> list[dict[str, Any]]:
+def scene_facts(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
     """The scenes without their payload and their matches, in anchor order."""
     table = _scan(catalog, SCENES_TABLE, _SCENE_FACTS, drive)
     rows: list[dict[str, Any]] = table.sort_by(
@@ -90,7 +98,7 @@ def scene_facts(catalog: Catalog, drive: DriveId | None = None) -> list[dict[str
     return rows
 
 
-def matches(catalog: Catalog, drive: DriveId | None = None) -> Matches:
+def matches(catalog: Tables, drive: DriveId | None = None) -> Matches:
     """Every match of the scenes, read without one byte of payload."""
     columns = (*_IDENTITY, "scene_id", "anchor_ns", *(f"{name}.element.{field}" for name in LISTS for field in _MATCH))
     return flatten_matches(_scan(catalog, SCENES_TABLE, columns, drive))
@@ -122,12 +130,12 @@ def residuals(found: Matches) -> dict[tuple[str, str], Nanoseconds]:
     return {key: found.residual_ns[np.asarray(where, dtype=np.int64)] for key, where in positions.items()}
 
 
-def accounting(catalog: Catalog, drive: DriveId | None = None) -> tuple[Line, ...]:
+def accounting(catalog: Tables, drive: DriveId | None = None) -> tuple[Line, ...]:
     """The accounting of one drive, or of all."""
     return account(frame_counts(catalog, drive), residuals(matches(catalog, drive)))
 
 
-def scene(catalog: Catalog, scene_id: str) -> dict[str, Any] | None:
+def scene(catalog: Tables, scene_id: str) -> dict[str, Any] | None:
     """One scene with its payload; None where gold has no such scene."""
     try:
         key = SceneKey.parse(scene_id)
@@ -136,7 +144,14 @@ def scene(catalog: Catalog, scene_id: str) -> dict[str, Any] | None:
     return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
 
 
-def records(catalog: Catalog, drive: DriveId | None = None) -> list[dict[str, Any]]:
+def calibration(catalog: Tables, drive: DriveId) -> str | None:
+    """The calibration that the scenes of a drive hold; None where gold has none of it."""
+    scan = catalog.load_table(SCENES_TABLE).scan(row_filter=_of(drive), selected_fields=("calibration",), limit=1)
+    found: list[str] = scan.to_arrow()["calibration"].to_pylist()
+    return found[0] if found else None
+
+
+def records(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
     """The quarantine records, by drive, then level, sensor and time."""
     rows: list[dict[str, Any]] = catalog.load_table(RECORDS_TABLE).scan(row_filter=_of(drive)).to_arrow().to_pylist()
     return sorted(rows, key=_record_order)
@@ -146,7 +161,7 @@ def _record_order(row: dict[str, Any]) -> tuple[str, str, str, int, int, str]:
     return _name(row), row["level"], row["sensor"] or "", row["stamp_ns"] or 0, row["anchor_ns"] or 0, row["record_id"]
 
 
-def _scan(catalog: Catalog, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:
+def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:
     return catalog.load_table(table).scan(row_filter=_of(drive), selected_fields=columns).to_arrow()
 
 

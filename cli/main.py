@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli import console
-from cli.commands import checks, demo, drive, gold, local_stack, quarantine, sync
+from cli.commands import checks, demo, drive, gold, local_stack, metrics, quarantine, sync
 from cli.errors import explain
 
 
@@ -40,6 +40,7 @@ app = typer.Typer(
 app.add_typer(drive.app, name="drive", rich_help_panel="Data")
 app.add_typer(gold.app, name="gold", rich_help_panel="Data")
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Data")
+app.add_typer(metrics.app, name="metrics", rich_help_panel="Questions")
 local_stack.register(app)
 checks.register(app)
 sync.register(app)

@@ -47,8 +47,10 @@ class Ledger(LandingLedger, RunLedger, DecisionLedger):
         item = self._table.get(str(drive), DRIVE)
         return None if item is None else drive_record(item)
 
-    def drives(self, state: DriveState | None = None) -> Iterator[DriveRecord]:
-        """Drives in `state`, or all, by state and least recently changed first. Eventually consistent."""
+    def drives(self, state: DriveState | None = None, since_ns: int = 0) -> Iterator[DriveRecord]:
+        """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that came into
+        their state at that time or later. Eventually consistent."""
+        condition = "#drive_state = :state AND #updated_ns >= :since"
         for wanted in DriveState if state is None else (state,):
-            found = self._table.query("#drive_state = :state", {"state": wanted.value}, index="by-state")
+            found = self._table.query(condition, {"state": wanted.value, "since": since_ns}, index="by-state")
             yield from (drive_record(item) for item in found)

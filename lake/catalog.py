@@ -19,7 +19,7 @@ from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.table import StagedTable, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -70,6 +70,14 @@ class LakeCatalog(SqlCatalog):
                 session.commit()
         except OperationalError as error:
             raise CommitFailedException(f"catalog is busy: {error}") from error
+
+    def pointers(self) -> dict[str, str]:
+        """Table name to the metadata file that is current, of every table, as of one moment; nothing of them is read."""
+        of_catalog = IcebergTables.catalog_name == self.name
+        columns = (IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
+        with Session(self.engine) as session:
+            found = session.execute(select(*columns).where(of_catalog)).all()
+        return {f"{namespace}.{table}": str(location) for namespace, table, location in found}
 
     def _stage(self, transaction: Transaction) -> StagedTable:
         current = transaction._table

@@ -28,6 +28,7 @@ from tests.unit.cli.report_builders import BAD, GOOD, SCENES, fill_two_drives
 COMMANDS = (
     "up", "down", "status", "demo", "audit", "sync-report", "drive generate", "drive import", "drive upload", "drive wait",
     "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
+    "metrics serve", "metrics show",
 )  # fmt: skip
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 REFUSED = RefusedRecord(

@@ -135,3 +135,14 @@ def test_a_run_that_outlived_a_reprocessing_of_the_same_revision_cannot_end_it(l
         ledger.fail(DRIVE, R1, {}, generation=1)
     assert ledger.begin(DRIVE, R1).state is DriveState.PROCESSING
     assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=2).state is DriveState.PUBLISHED
+
+
+def test_drives_that_came_into_their_state_since(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:
+    at_ns = queued.updated_ns
+    assert [found.drive for found in ledger.drives(DriveState.QUEUED, at_ns)] == [DRIVE]
+    assert list(ledger.drives(DriveState.QUEUED, at_ns + 1)) == []
+    clock.advance(3)
+    ledger.touch(DRIVE, changed=True)
+    assert list(ledger.drives(DriveState.QUEUED, at_ns + 1)) == [], "a new object is no change of state"
+    ledger.begin(DRIVE, R1)
+    assert [found.state for found in ledger.drives(since_ns=at_ns + 1)] == [DriveState.PROCESSING]

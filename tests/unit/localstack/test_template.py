@@ -84,7 +84,9 @@ ROLES = {
 
 
 def test_one_role_for_each_component() -> None:
-    assert set(ROLES) == {"RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "PublisherRole", "VehicleRole"}
+    assert set(ROLES) == {
+        "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "PublisherRole", "MetricsRole", "VehicleRole",
+    }  # fmt: skip
     functions = {name: about["Properties"]["Role"]["Fn::GetAtt"][0] for name, about in of_kind("AWS::Lambda::Function").items()}
     assert functions == {"RegisterFunction": "RegisterRole", "SweepFunction": "SweepRole"}
 
@@ -111,6 +113,14 @@ def test_nobody_but_the_vehicle_writes_raw_objects_and_nobody_deletes_them() -> 
     for role in ROLES:
         writes = {action for action in actions_on(role, "RawBucket") if "Put" in action or "Delete" in action}
         assert writes == ({"s3:PutObject"} if role == "VehicleRole" else set()), role
+
+
+def test_the_exporter_changes_nothing() -> None:
+    actions = {action for part in ("Bucket", "Ledger", "ObjectEvents", "DriveWork") for action in actions_on("MetricsRole", part)}
+    assert {action.partition(":")[2] for action in actions} == {
+        "GetQueueAttributes", "GetQueueUrl", "GetItem", "Query", "ListBucket", "ListBucketVersions", "GetObject",
+        "GetObjectVersion",
+    }  # fmt: skip
 
 
 def test_a_vehicle_reaches_only_below_its_own_name() -> None:

@@ -1,0 +1,112 @@
+"""`metrics serve`, `metrics show`: how the pipeline stands, for Prometheus and for a reader."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import console, deployment
+from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from cli.errors import explain
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+    from cli.metrics.exporter import Exporter
+    from cli.metrics.part import Readable
+
+app = typer.Typer(no_args_is_help=True, help="Measure the pipeline: drives, queues, quarantine, residuals, accounting.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value as a scrape would get it."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+    help: str
+
+
+@app.command("serve", epilog="Example:  `scenelake metrics serve --port 9464`  ·  then  `curl -s 127.0.0.1:9464/metrics`")
+def serve(
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 9464,
+    every_s: Annotated[
+        float, typer.Option("--every", min=1.0, metavar="SECONDS", help="Pause between two readings of a part.")
+    ] = 15.0,
+    endpoint: EndpointOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Serve metrics to Prometheus under /metrics until a signal ends it.
+
+    Ledger, queues and lake are read in the background, the lake once for each drive that changed; a scrape asks none of
+    them. What could not be read is left out, and counted by `scenelake_reading_errors_total`.
+    """
+    from prometheus_client import start_http_server
+
+    from cli.metrics.exporter import keep_reading, registry_of
+
+    exporter = _exporter(endpoint, home)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    server, _ = start_http_server(port, host, registry_of(exporter))
+    console.say(f"metrics: http://{host}:{server.server_port}/metrics, a reading every {every_s:g} s")
+    keep_reading(exporter.parts, every_s, stop, _tell)
+    stop.wait()
+    server.shutdown()
+    server.server_close()
+
+
+@app.command("show", epilog="Example:  `scenelake metrics show`  ·  `scenelake metrics show --json`")
+def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Read everything once and print it: each metric with its labels and value, as Prometheus would get it.
+
+    Exits with 1 where a part could not be read; the others are printed all the same.
+    """
+    exporter = _exporter(endpoint, home)
+    errors = [(part, error) for part in exporter.parts if (error := part.refresh()) is not None]
+    families = list(exporter.collect())
+    if as_json:
+        # JSON has no infinity, which is what a residual is against a tolerance of 0: Prometheus's own word stands for it.
+        words = [asdict(sample) | ({} if math.isfinite(sample.value) else {"value": "+Inf"}) for sample in _samples(families)]
+        console.print_json(words)
+    else:
+        rows = [
+            (sample.name, ", ".join(f"{name}={value}" for name, value in sample.labels.items()), f"{sample.value:g}")
+            for sample in _samples(families)
+        ]
+        console.out().print(console.table("Metrics", ("metric", "labels", "value"), rows, ("value",)))
+    for part, error in errors:
+        _tell(part, error)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _exporter(endpoint: str | None, home: Path) -> Exporter:
+    from cli.metrics.exporter import open_exporter
+
+    settings = deployment.enter(endpoint, home)
+    return open_exporter(settings, lambda: deployment.catalog(settings))
+
+
+def _tell(part: Readable, error: Exception) -> None:
+    found = explain(error)
+    cause, hint = (f"{type(error).__name__}: {error}", None) if found is None else (found.cause, found.hint)
+    console.complain(f"{part.health.part}: {cause}", hint)
+
+
+def _samples(families: Iterable[Metric]) -> list[Sample]:
+    return [
+        Sample(sample.name, dict(sample.labels), sample.value, family.documentation)
+        for family in families
+        for sample in family.samples
+    ]

@@ -1,0 +1,85 @@
+"""A part of the metrics that is read by itself: when it fails, its values are left out, and the others' are not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+STALE_AFTER_NS = 300 * 10**9  # as long as Prometheus itself goes on with a sample that is not renewed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """How the readings of a part go. `success_ns`: wall time of the end of the last good one, None before the first.
+    `duration_ns`: of the last one, good or not; None while the first is under way."""
+
+    part: str
+    current: bool
+    errors: int
+    success_ns: int | None
+    duration_ns: int | None
+
+
+class Readable(Protocol):
+    """What a service needs of a part, whatever it reads."""
+
+    @property
+    def health(self) -> PartHealth:
+        """How its readings go."""
+        ...
+
+    def refresh(self) -> Exception | None:
+        """Read once."""
+        ...
+
+
+class Part(Generic[T]):
+    """Keeps the last reading. `refresh` is called by one thread, the rest by any."""
+
+    def __init__(self, name: str, read: Callable[[], T], clock: Callable[[], int] = time.time_ns) -> None:
+        self._name = name
+        self._read = read
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._value: T | None = None
+        self._health = PartHealth(name, False, 0, None, None)
+
+    def refresh(self) -> Exception | None:
+        """Read once; what went wrong, or None. After a failure there is no value until a reading succeeds."""
+        begun_ns = self._clock()
+        error, value = None, None
+        try:
+            value = self._read()
+        except Exception as failure:  # noqa: BLE001 - counted, and told by whoever called
+            error = failure
+        ended_ns = self._clock()
+        with self._lock:
+            seen = self._health
+            self._value = value
+            self._health = PartHealth(
+                part=self._name,
+                current=error is None,
+                errors=seen.errors + (error is not None),
+                success_ns=ended_ns if error is None else seen.success_ns,
+                duration_ns=ended_ns - begun_ns,
+            )
+        return error
+
+    @property
+    def health(self) -> PartHealth:
+        """How its readings go; a value that is too old is not current."""
+        return self.latest()[1]
+
+    def latest(self) -> tuple[T | None, PartHealth]:
+        """The value (None: the last reading failed, is too old, or there was none) and the health that belongs to it."""
+        with self._lock:
+            value, seen = self._value, self._health
+        old = seen.success_ns is None or self._clock() - seen.success_ns > STALE_AFTER_NS
+        if not old:
+            return value, seen
+        return None, PartHealth(seen.part, False, seen.errors, seen.success_ns, seen.duration_ns)

@@ -1,0 +1,43 @@
+"""A deployment with something to measure: drives published, kept out, and waiting."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lake.landing import DriveId
+from tests.unit.localstack.stack_tools import provision
+
+from .drives import small_drive
+from .station import Station
+
+CLEAN, FAULTY, REFUSED, WAITING, LANDING = (
+    DriveId("car-1", name) for name in ("d-clean", "d-faulty", "d-refused", "d-waiting", "d-landing")
+)
+OUTSIDE = "car-1/model.pkl"
+
+
+def new_station(endpoint: str, folder: Path) -> Station:
+    """A deployment of its own."""
+    variables = dict(provision.provision(endpoint, f"metrics-{uuid.uuid4().hex[:8]}", "us-east-1").variables)
+    return Station({**variables, "SCENELAKE_CATALOG_URI": f"sqlite:///{folder}/catalog.db"})
+
+
+def fill(station: Station, spark: SparkSession, folder: Path) -> None:
+    """Three drives go through; one more waits in the queue, of another only one object has landed, one object is no drive's."""
+    faults = ("cut_jpeg:camera_front:4,5", "nan_points:lidar_top:0.9:5", "wrong_checksum:radar_front")
+    station.land(small_drive(folder / "clean", drive_id=CLEAN.drive_id), CLEAN)
+    station.land(small_drive(folder / "faulty", *faults, drive_id=FAULTY.drive_id), FAULTY)
+    # Most sweeps of the reference are lost: the drive is refused before anything is built.
+    station.land(small_drive(folder / "refused", "drop_frames:lidar_top:0.6", drive_id=REFUSED.drive_id), REFUSED)
+    states = station.run(spark)
+    assert sorted(states) == ["published", "published", "quarantined"]
+    station.land(small_drive(folder / "waiting", drive_id=WAITING.drive_id), WAITING)
+    first = next((folder / "waiting").rglob("*.mcap"))
+    key = f"{LANDING}/{first.relative_to(folder / 'waiting')}"
+    for name, body in ((key, first.read_bytes()), (OUTSIDE, b"nobody's")):
+        station.s3.put_object(Bucket=station.settings.raw_bucket, Key=name, Body=body)
+        station.registrar.register(name)
+    station.registrar.evaluate(LANDING)
