@@ -13,6 +13,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 TASKS_PER_SLOT = 2  # so many that one slow task keeps no core idle for long, so few that starting them costs little
+YOUNG_OBJECTS = 100_000
 MOST_BYTES = 512 * 1024 * 1024  # what a task that fails, or whose executor dies, has to do again
 
 
@@ -31,9 +32,11 @@ def run_tasks(
     shares = pack(sizes, context.defaultParallelism)
 
     def do(share: Sequence[int]) -> list[tuple[int, Answer]]:
-        # Spark has a worker collect garbage after every task, which would walk through every module that is loaded.
         if not gc.get_freeze_count():
+            # Spark has a worker collect garbage after every task, which would walk through every module that is loaded.
             gc.freeze()
+            # Rows are made by the thousand and hold no cycles; to look for some every 700 of them takes a twentieth of the time.
+            gc.set_threshold(YOUNG_OBJECTS)
         return list(zip(share, work([items[number] for number in share]), strict=True))
 
     answers = context.parallelize(shares, len(shares)).map(do).collect()
