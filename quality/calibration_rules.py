@@ -13,7 +13,6 @@ from types import MappingProxyType
 from quality.catalogue import Severity
 from quality.findings import Finding
 from quality.rulebook import RuleBook
-from sensors.calibration.changes import Change
 from sensors.calibration.result import Checked, Quantity, Verdict
 from sensors.calibration.verdicts import LIMITS
 from sensors.rig import Modality, Rig
@@ -54,16 +53,6 @@ def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
             rules.finding(code, f"{sensor.name}: not checked, {reason}", sensor=sensor.name, severity=Severity.WARNING)
             for sensor in rig.sensors
             for code in codes.get(sensor.modality, ())
-        )
-    )
-
-
-def evaluate_changes(found: Iterable[Change], rules: RuleBook) -> tuple[Finding, ...]:
-    """What has changed since the vehicle's last calibration, one finding a difference; sorted."""
-    return tuple(
-        sorted(
-            rules.finding("CAL008", f"{one.sensor}: {one.what} ({one.amount:.3g} {one.unit})", sensor=one.sensor, measured=1)
-            for one in found
         )
     )
 
