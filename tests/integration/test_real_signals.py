@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from bench.quality_score.examine import Examined, examine
 from fleet.importers.registry import IMPORTERS
@@ -103,7 +103,13 @@ def _black(image: Image.Image) -> Image.Image:
     return image.point(lambda value: value // 14)
 
 
-@pytest.mark.parametrize(("damage", "rule"), [(_blank, "CAM001"), (_white, "CAM003"), (_black, "CAM004")])
+def _blurred(image: Image.Image) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(2.5 * image.width / SCALE_PX))
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"), [(_blank, "CAM001"), (_white, "CAM003"), (_black, "CAM004"), (_blurred, "CAM005")]
+)
 def test_damage_to_real_images_is_told(damage: Callable[[Image.Image], Image.Image], rule: str, tmp_path: Path) -> None:
     source = DATA / "pandaset_002"
     if not source.is_dir():

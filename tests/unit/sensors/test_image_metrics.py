@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFilter
 
-from sensors.image_metrics import SCALE_PX, TILE_COLUMNS, TILE_ROWS, measure_image
+from sensors.image_metrics import EDGE_LEVELS, SCALE_PX, TILE_COLUMNS, TILE_ROWS, measure_image
 from sensors.images import decode_luma, inspect_image
 
 LUMA = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
@@ -43,19 +43,20 @@ def test_shares_and_percentiles_are_those_of_the_sorted_pixels(luma: npt.NDArray
 @given(LUMA)
 def test_edges_are_those_of_a_slow_loop(luma: npt.NDArray[np.uint8]) -> None:
     height, width = luma.shape
-    laplacians, gradient = [], 0
+    laplacians, edges = [], []
     for y in range(1, height - 1):
         for x in range(1, width - 1):
             here, right, down = int(luma[y, x]), int(luma[y, x + 1]), int(luma[y + 1, x])
             laplacians.append(right + int(luma[y, x - 1]) + down + int(luma[y - 1, x]) - 4 * here)
-            gradient += (right - here) ** 2 + (down - here) ** 2
+            if abs(right - here) + abs(down - here) >= EDGE_LEVELS:
+                edges.append(((right - here) ** 2 + (down - here) ** 2 - 4 / 12, laplacians[-1] ** 2 - 20 / 12))
     found = measure_image(luma)
-    energy = sum(value**2 for value in laplacians)
-    if not energy:
-        assert (found.sharpness, found.blur_px) == (0.0, None)
+    assert found.sharpness == pytest.approx(float(np.var(laplacians or [0])), rel=1e-4, abs=1e-3)
+    if not edges:
+        assert found.blur_px is None
         return
-    assert found.sharpness == pytest.approx(float(np.var(laplacians)), rel=1e-4, abs=1e-3)
-    assert found.blur_px == pytest.approx((gradient / (2 * energy)) ** 0.5, rel=1e-4)
+    gradient, energy = map(sum, zip(*edges, strict=True))
+    assert found.blur_px == pytest.approx((gradient / (2 * max(energy, len(edges) * 20 / 12))) ** 0.5, rel=1e-4)
 
 
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(TILE_ROWS, 40), st.integers(TILE_COLUMNS, 40))))
@@ -80,6 +81,19 @@ def test_an_image_smaller_than_its_tiles_is_measured_too() -> None:
     assert len(found.tile_luma) == TILE_ROWS * TILE_COLUMNS
     assert set(found.tile_luma) == {7.0, 9.0}
     assert found.blur_px is None
+
+
+@pytest.mark.parametrize("sigma_px", [3.0, 6.0])
+@pytest.mark.parametrize("levels", [12, 40])
+def test_of_a_heavy_blur_of_little_contrast_rounding_does_not_look_sharp(levels: int, sigma_px: float) -> None:
+    """Texture of few levels: less of it is left in the Laplacian than rounding adds."""
+    texture = np.random.default_rng(3).normal(0.0, levels, (180, 320))
+    rows, columns = np.fft.fftfreq(180)[:, None], np.fft.fftfreq(320)[None, :]
+    spectrum = np.fft.fft2(texture) / np.maximum(np.hypot(rows, columns) * 20, 0.1)  # as that of natural images falls
+    spectrum *= np.exp(-2 * (np.pi * sigma_px) ** 2 * (rows**2 + columns**2))
+    image = np.clip(np.real(np.fft.ifft2(spectrum)) * 4 + 128, 0, 255).round().astype(np.uint8)
+    blur_px = measure_image(image).blur_px
+    assert blur_px is None or blur_px > 1.2
 
 
 @pytest.mark.parametrize("sigma_px", [0.8, 1.2, 2.0])
