@@ -45,6 +45,12 @@ def evaluate_calibration(
     return tuple(sorted(found))
 
 
+def evaluated(checks: Iterable[Checked]) -> frozenset[tuple[str, str]]:
+    """Each (rule, sensor) that these checks are evaluated for, whether it passed or not."""
+    pairs = {(RULE_OF[check.quantity], check.sensor) for check in checks if not _without_limit(check)}
+    return frozenset(pairs | {("CAL007", sensor) for code, sensor in pairs if code == "CAL005"})
+
+
 def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
     """What the rules say where no payload was looked into: unknown for every sensor that they judge; sorted."""
     codes = {Modality.LIDAR: ("CAL003", "CAL004"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}

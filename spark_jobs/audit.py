@@ -47,7 +47,7 @@ from spark_jobs.records import Record, built_records, object_records, whole_driv
 from spark_jobs.released import released_objects, released_of_built
 from spark_jobs.review import lets_drive_pass
 from spark_jobs.validation import keep_validations, metric_tables, problems_of
-from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
+from spark_jobs.work_area import AUDIT, BUILT, CALIBRATION, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 
 PUBLISH, QUARANTINE = "publish", "quarantine"
 
@@ -109,7 +109,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "results": [result.to_dict() for result in audit_results(found, _judged(built), rules)],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
-        "validations": keep_validations(area.store, settings, drive_input, checkpoint),
+        "validations": keep_validations(area.store, settings, drive_input, checkpoint, area.read_table(CALIBRATION)),
         "scenes": outcome.scenes,
         "frames": len(outcome.frames),
         "bytes": sum(report["size_bytes"] for report in inspection["objects"].values()),
