@@ -42,7 +42,7 @@ from sensors.calibration.result import Checked, Quantity, Verdict, worst
 from sensors.calibration.sampling import candidates, choose, nearest
 from sensors.calibration.scene import Track, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, lidar_verdicts, radar_verdicts
-from sensors.images import decode_grey
+from sensors.images import decode_luma
 from sensors.messages import decode_points
 from sensors.points import PointCloud
 from sensors.rig import Rig
@@ -175,7 +175,7 @@ def record(seed: int) -> Recorded:
     return Recorded(
         rig=rig,
         clouds=tuple(decode_points(lidar.encode(lidar.measure(shot), shot.stamp_ns)) for shot in _at(sweeps, at[chosen])),
-        maps=tuple(edge_maps(decode_grey(camera.measure(shot), shrink), focal_px) for shot in chosen_images),
+        maps=tuple(edge_maps(decode_luma(camera.measure(shot), shrink), focal_px) for shot in chosen_images),
         images_ns=tuple(shot.stamp_ns for shot in chosen_images),
         motion=motion_at(stamps_ns[chosen], track.stamps_ns, track.poses, track.bracket_ns),
         scans=scans,

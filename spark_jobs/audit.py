@@ -117,6 +117,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "warnings": _warnings(inspection, findings),
         "records": len(outcome.records),
         "files": _write(settings, area, drive_input, outcome),
+        "unused": _unused(area, inspection, outcome),
     }
     area.write_json(AUDIT, document)
     return document
@@ -211,6 +212,18 @@ def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome:
             area.store.put(target, parquet_bytes(rows))
             files[table].append(target.uri)
     return files
+
+
+def _unused(area: WorkArea, inspection: Mapping[str, Any], outcome: Outcome) -> list[str]:
+    """URIs of files with scenes that this run wrote and that nothing refers to: of windows that were built again, and of gold
+    scenes that the audit held back.
+    """
+    if inspection["verdict"] != "build":
+        return []
+    built = area.read_json(BUILT)
+    replaced, last = ([area.read_json(name) for name in built[part]] for part in ("replaced", "windows"))
+    files = [report[half] for report in replaced for half in ("gold", "quarantined")] + [report["gold"] for report in last]
+    return sorted({entry["uri"] for entry in files if entry} - set(outcome.gold_files))
 
 
 def _warnings(inspection: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:

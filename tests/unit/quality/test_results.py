@@ -54,7 +54,9 @@ def test_a_finding_takes_the_place_of_the_pass(make_rig: Callable[..., Rig], man
 def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: Metrics) -> None:
     def check(sensor: str, quantity: Quantity, error: float | None, frames: int = 9) -> Checked:
         verdict = Verdict.NOT_OBSERVABLE if error is None else Verdict.OK
-        return Checked(sensor, quantity, verdict, error, None if error is None else 0.01, frames, 9, "fog" if error is None else "")
+        return Checked(
+            sensor, quantity, verdict, error, None if error is None else 0.01, frames, 9, "fog" if error is None else ""
+        )
 
     checks = [
         check("lidar_top", Quantity.GROUND_ROLL, 0.01),

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFilter
 
 from sensors.image_metrics import EDGE_LEVELS, SCALE_PX, TILE_COLUMNS, TILE_ROWS, measure_image
-from sensors.images import decode_luma, inspect_image
+from sensors.images import decode_luma, read_header, shrink_to
 
 LUMA = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
 
@@ -22,6 +22,11 @@ def encoded(image: Image.Image, kind: str = "JPEG") -> memoryview:
     buffer = io.BytesIO()
     image.save(buffer, kind)
     return memoryview(buffer.getvalue())
+
+
+def shown(data: memoryview) -> npt.NDArray[np.uint8]:
+    """The luma that is measured."""
+    return decode_luma(data, shrink_to(read_header(data), SCALE_PX))
 
 
 def checker(width: int = 320, height: int = 180, cell: int = 20) -> npt.NDArray[np.uint8]:
@@ -118,7 +123,7 @@ def test_blur_is_told_at_one_scale_whatever_the_resolution() -> None:
     by_width = []
     for luma in (small, large):
         blurred = Image.fromarray(luma).filter(ImageFilter.GaussianBlur(2.0 * luma.shape[1] / SCALE_PX))
-        by_width.append(measure_image(decode_luma(encoded(blurred, "PNG"), SCALE_PX)[1]).blur_px)
+        by_width.append(measure_image(shown(encoded(blurred, "PNG"))).blur_px)
     assert by_width[0] == pytest.approx(by_width[1], rel=0.1)
 
 
@@ -136,14 +141,23 @@ def test_luma_is_scaled_by_whole_factors_and_stays_wide_enough(
     kind: str, width: int, height: int, expected: tuple[int, int]
 ) -> None:
     data = encoded(Image.fromarray(checker(width, height, 20)).convert("RGB"), kind)
-    info, luma = decode_luma(data, SCALE_PX)
-    assert info == inspect_image(data)
+    luma = shown(data)
     assert luma.shape == expected
     assert luma.mean() == pytest.approx(checker(width, height, 20).mean(), abs=2)
 
 
+@given(st.sampled_from(["JPEG", "PNG"]), st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 2, 4, 8]))
+def test_an_image_of_any_size_is_shrunk_by_the_factor_asked_for(kind: str, width: int, height: int, shrink: int) -> None:
+    ramp = np.add.outer(2 * np.arange(height), np.arange(width)).astype(np.uint8)
+    luma = decode_luma(encoded(Image.fromarray(ramp), kind), shrink)
+    assert luma.shape == (-(-height // shrink), -(-width // shrink))
+    for row, column in ((0, 0), (luma.shape[0] - 1, luma.shape[1] - 1)):
+        block = ramp[row * shrink : (row + 1) * shrink, column * shrink : (column + 1) * shrink]
+        assert abs(float(luma[row, column]) - float(block.mean())) <= (1 if kind == "PNG" else 12)
+
+
 def test_sixteen_bits_and_transparency_become_luma() -> None:
     deep = encoded(Image.fromarray(np.full((8, 8), 0x8000, dtype=np.uint16)), "PNG")
-    assert set(np.unique(decode_luma(deep, SCALE_PX)[1]).tolist()) == {0x80}
+    assert set(np.unique(shown(deep)).tolist()) == {0x80}
     clear = encoded(Image.new("RGBA", (8, 8), (200, 200, 200, 10)), "PNG")
-    assert set(np.unique(decode_luma(clear, SCALE_PX)[1]).tolist()) == {200}
+    assert set(np.unique(shown(clear)).tolist()) == {200}
