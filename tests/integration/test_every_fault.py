@@ -159,10 +159,13 @@ def test_to_quarantine_and_back(stop: Stop, station: Station, tmp_path: Path) ->
 
 
 def come_back_by_release(station: Station, stop: Stop, records: list[dict[str, Any]]) -> None:
-    release(station, records)
-    if not station.scenes(DRIVE):  # the drive is let in, and each of its scenes fails a rule of its own
+    state = release(station, records)
+    for _ in range(2):  # a drive that is let in has scenes, each of which may fail a rule of its own
+        if station.scenes(DRIVE):
+            break
         kept = [row for row in station.records(DRIVE) if row["status"] == "quarantined"]
-        release(station, [row for row in kept if why_not_releasable(row) is None])
+        state = release(station, [row for row in kept if why_not_releasable(row) is None])
+    assert state == "published"
     assert held(station, stop.rule) == [row for row in held(station, stop.rule) if why_not_releasable(row)]
     after = {row["record_id"]: row for row in station.records(DRIVE) if row["status"] == "released"}
     for row in records:
@@ -174,11 +177,11 @@ def come_back_by_release(station: Station, stop: Stop, records: list[dict[str, A
         assert any(stop.rule in one["rule_ids"] for one in released)
 
 
-def release(station: Station, records: list[dict[str, Any]]) -> None:
+def release(station: Station, records: list[dict[str, Any]]) -> str:
     found = overrides_for(records, Verdict.RELEASE, "alice", "seen and found harmless")
     station.desk.release(DRIVE, records[0]["revision"], found)
     station.check_balance()
-    assert run(station) == "published"
+    return run(station)
 
 
 def come_back_by_correction(station: Station, stop: Stop, tmp_path: Path) -> None:
