@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check unit integration e2e fuzz bench quality-score rules lock clean
+.PHONY: help demo up down status test check unit integration e2e fuzz bench quality-score fault-tour rules lock clean
 
 BIN := .venv/bin
 DRIVE ?=
@@ -50,6 +50,9 @@ bench: ## Measure; results in build/bench.json and docs/performance.md (ONLY=<gr
 quality-score: ## Precision and recall of every rule, in docs/quality.md and build/quality-score.json (TESTS="--seeds 8 --only CAM")
 	@requirements/install.sh dev
 	$(BIN)/python -m bench.quality_score.run $(TESTS)
+fault-tour: ## One drive of each fault to quarantine and back, with the audit balanced at each point (TESTS="-k blur")
+	@requirements/install.sh dev
+	SCENELAKE_TEST_EVERY_FAULT=1 $(BIN)/python -m pytest tests/integration/test_every_fault.py $(TESTS)
 
 ## Maintain
 rules: ## Write quality/RULES.md from the rule catalogue

@@ -4,7 +4,8 @@ python -m bench.calibration_score [--seeds 100] [--sweep 10] [--first 1000] [--o
 
 Recall and false alarms are those of all drives at the stated size; the smallest size is looked for on the first `--sweep`.
 Only the frames that the check reads are made, in memory, with noise in images and ranges; the data are the same for every
-error, as an error of what is declared changes none. A clean drive on which a rule is called is a false alarm.
+error, as an error of what is declared changes none. A rule is *called* where a quantity of its is `suspect` (a flag) or `bad`
+(quarantine); both are counted. A clean drive on which a rule is called is a false alarm. The table goes to `docs/quality.md`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.figures import PROJECT, markdown_table, write_sections
 from fleet.faults import Fault
 from fleet.synthetic.camera import Camera
 from fleet.synthetic.lidar import SpinningLidar
@@ -36,11 +38,11 @@ from sensors.calibration.intrinsics import contradictions
 from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges
 from sensors.calibration.motion import Motion, motion_at, way_ahead
-from sensors.calibration.result import Checked, Quantity, Verdict
+from sensors.calibration.result import Checked, Quantity, Verdict, worst
 from sensors.calibration.sampling import candidates, choose, nearest
 from sensors.calibration.scene import Track, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, lidar_verdicts, radar_verdicts
-from sensors.images import decode_grey
+from sensors.images import decode_luma
 from sensors.messages import decode_points
 from sensors.points import PointCloud
 from sensors.rig import Rig
@@ -50,6 +52,7 @@ CAMERA, RADAR = "camera_front", "radar_front"
 OPTIONS = RigOptions(cameras=(CAMERA,), camera_noise_levels=4.0, lidar_range_noise_m=0.03)
 SWEEPS, SCANS = 20, 40
 ENOUGH = 0.95
+CALLED = (Verdict.SUSPECT, Verdict.BAD)
 POSE_STEP_NS = 10_000_000
 
 Ints = npt.NDArray[np.int64]
@@ -136,14 +139,19 @@ class Recorded:
 
     def called(self, case: Case, rig: Rig) -> bool:
         """Whether the case's rule calls anything under a declared rig."""
+        return self.verdict(case, rig) in CALLED
+
+    def verdict(self, case: Case, rig: Rig) -> Verdict:
+        """The worst that the case's rule says under a declared rig."""
         if case.quantity is None:
             lens = rig[CAMERA].intrinsics
-            return lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
+            wrong = lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
+            return Verdict.BAD if wrong else Verdict.OK
         part = {"CAL003": self.lidar, "CAL004": self.lidar, "CAL005": self.camera, "CAL006": self.radar}[case.rule]
         family = case.quantity.value.split("_")[0] if case.rule != "CAL004" else case.quantity.value
         others = (Quantity.GROUND_HEIGHT,) if case.rule == "CAL003" else ()
         checks = [check for check in part(rig) if check.quantity.value.startswith(family) and check.quantity not in others]
-        return any(check.verdict in (Verdict.SUSPECT, Verdict.BAD) for check in checks)
+        return worst(checks)
 
 
 def record(seed: int) -> Recorded:
@@ -167,7 +175,7 @@ def record(seed: int) -> Recorded:
     return Recorded(
         rig=rig,
         clouds=tuple(decode_points(lidar.encode(lidar.measure(shot), shot.stamp_ns)) for shot in _at(sweeps, at[chosen])),
-        maps=tuple(edge_maps(decode_grey(camera.measure(shot), shrink), focal_px) for shot in chosen_images),
+        maps=tuple(edge_maps(decode_luma(camera.measure(shot), shrink), focal_px) for shot in chosen_images),
         images_ns=tuple(shot.stamp_ns for shot in chosen_images),
         motion=motion_at(stamps_ns[chosen], track.stamps_ns, track.poses, track.bracket_ns),
         scans=scans,
@@ -178,15 +186,15 @@ def record(seed: int) -> Recorded:
 
 def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
     """A row for each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
-    hits: dict[tuple[Case, float], list[bool]] = {}
+    said: dict[tuple[Case, float], list[Verdict]] = {}
     for number, seed in enumerate(seeds):
         drive = record(seed)
         for case in cases:
             for size in (0.0, *(case.sizes if number < sweep else (case.stated,))):
                 signed = -size if case.sign and number % 2 else size
                 rig = declared(drive.rig, case.fault(signed)) if size else drive.rig
-                hits.setdefault((case, size), []).append(drive.called(case, rig))
-    return [_row(case, {size: hits[case, size] for size in (0.0, *case.sizes) if (case, size) in hits}) for case in cases]
+                said.setdefault((case, size), []).append(drive.verdict(case, rig))
+    return [_row(case, {size: said[case, size] for size in (0.0, *case.sizes) if (case, size) in said}) for case in cases]
 
 
 def declared(rig: Rig, fault: str) -> Rig:
@@ -194,17 +202,19 @@ def declared(rig: Rig, fault: str) -> Rig:
     return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
-def _row(case: Case, hits: Mapping[float, Sequence[bool]]) -> dict[str, Any]:
-    """`hits`: by size whether each drive was called; 0 is a clean one."""
-    true, false_alarms, seeds = sum(hits[case.stated]), sum(hits[0.0]), len(hits[case.stated])
-    recall = {size: sum(called) / len(called) for size, called in hits.items() if size}
+def _row(case: Case, said: Mapping[float, Sequence[Verdict]]) -> dict[str, Any]:
+    """`said`: by size the verdict on each drive; 0 is a clean one."""
+    true, false_alarms, seeds = _called(said[case.stated]), _called(said[0.0]), len(said[case.stated])
+    recall = {size: _called(found) / len(found) for size, found in said.items() if size}
     enough = [size for size in recall if all(recall[other] >= ENOUGH for other in recall if other >= size)]
     return {
         "rule": case.rule,
         "fault": case.fault(case.stated),
         "seeds": seeds,
         "true_positives": true,
+        "bad": said[case.stated].count(Verdict.BAD),
         "false_positives": false_alarms,
+        "false_bad": said[0.0].count(Verdict.BAD),
         "false_negatives": seeds - true,
         "precision": true / (true + false_alarms) if true + false_alarms else None,
         "recall": true / seeds,
@@ -212,6 +222,30 @@ def _row(case: Case, hits: Mapping[float, Sequence[bool]]) -> dict[str, Any]:
         "unit": case.unit,
         "recall_by_size": {f"{size:g}": share for size, share in recall.items()},
     }
+
+
+def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as Markdown."""
+    header = ("error", "rule", "drives", "called", "of them bad", "clean drives called", "of them bad", "smallest called", "unit")
+    cells = [
+        (
+            f"`{row['fault']}`",
+            row["rule"],
+            str(row["seeds"]),
+            str(row["true_positives"]),
+            str(row["bad"]),
+            str(row["false_positives"]),
+            str(row["false_bad"]),
+            "" if row["smallest_detected"] is None else f"{row['smallest_detected']:g}",
+            row["unit"],
+        )
+        for row in rows
+    ]
+    return markdown_table(header, cells)
+
+
+def _called(said: Sequence[Verdict]) -> int:
+    return sum(verdict in CALLED for verdict in said)
 
 
 def _track(world: World, spec: DriveSpec, rig: Rig) -> Track:
@@ -249,14 +283,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sweep", type=int, default=10)
     parser.add_argument("--first", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("build/calibration-score.json"))
+    parser.add_argument("--document", type=Path, default=PROJECT / "docs" / "quality.md")
     asked = parser.parse_args(argv)
     rows = score(range(asked.first, asked.first + asked.seeds), asked.sweep)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(rows, indent=1) + "\n")
-    for row in rows:
-        print(
-            f"{row['rule']} {row['fault']}: recall {row['recall']:.3f}, false {row['false_positives']}, {row['recall_by_size']}"
-        )
+    table = score_table(rows)
+    write_sections({"calibration-score": table}, asked.document)
+    print(table)
 
 
 if __name__ == "__main__":

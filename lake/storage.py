@@ -164,6 +164,10 @@ class ObjectStore:
         origin: Any = source.request()
         self._client.copy(origin, target.bucket, target.key)
 
+    def delete(self, target: ObjectVersion) -> None:
+        """Take the current version of an object away; one that is not there is no error. A versioned bucket keeps it."""
+        self._client.delete_object(Bucket=target.bucket, Key=target.key)
+
     def list(self, bucket: str, prefix: str) -> Iterator[str]:
         """Keys of the current objects under a prefix, in key order."""
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):

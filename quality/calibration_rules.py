@@ -13,7 +13,6 @@ from types import MappingProxyType
 from quality.catalogue import Severity
 from quality.findings import Finding
 from quality.rulebook import RuleBook
-from sensors.calibration.changes import Change
 from sensors.calibration.result import Checked, Quantity, Verdict
 from sensors.calibration.verdicts import LIMITS
 from sensors.rig import Modality, Rig
@@ -46,6 +45,12 @@ def evaluate_calibration(
     return tuple(sorted(found))
 
 
+def evaluated(checks: Iterable[Checked]) -> frozenset[tuple[str, str]]:
+    """Each (rule, sensor) that these checks are evaluated for, whether it passed or not."""
+    pairs = {(RULE_OF[check.quantity], check.sensor) for check in checks if not _without_limit(check)}
+    return frozenset(pairs | {("CAL007", sensor) for code, sensor in pairs if code == "CAL005"})
+
+
 def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
     """What the rules say where no payload was looked into: unknown for every sensor that they judge; sorted."""
     codes = {Modality.LIDAR: ("CAL003", "CAL004"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
@@ -54,16 +59,6 @@ def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
             rules.finding(code, f"{sensor.name}: not checked, {reason}", sensor=sensor.name, severity=Severity.WARNING)
             for sensor in rig.sensors
             for code in codes.get(sensor.modality, ())
-        )
-    )
-
-
-def evaluate_changes(found: Iterable[Change], rules: RuleBook) -> tuple[Finding, ...]:
-    """What has changed since the vehicle's last calibration, one finding a difference; sorted."""
-    return tuple(
-        sorted(
-            rules.finding("CAL008", f"{one.sensor}: {one.what} ({one.amount:.3g} {one.unit})", sensor=one.sensor, measured=1)
-            for one in found
         )
     )
 

@@ -20,6 +20,7 @@ USUALLY_FILLED = 4  # detections: a radar that usually has fewer may have none
 LEAST_CAPACITY = 32  # detections; no radar's list is shorter
 CROWDED = 3.0  # a list is full if so many times more scans have its length than have one a little below
 NEAR_CAPACITY = 3
+LEAST_FULL = 6  # scans at the largest length; see `full_share`
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,10 +55,13 @@ def full_share(detections: Floats) -> float:
 
     Lengths thin out towards their largest; where many more scans have the largest than have one a little below, the list
     was cut. 0 where they thin out, or the largest is too small to be a limit.
+
+    A few scans prove nothing: if lengths near the largest were all equally likely, which favours the largest, six of six there
+    would come about once in a thousand drives (0.25^5: one scan is there by definition), six of eight once in seventy-five.
     """
     largest = detections.max()
     at = int(np.count_nonzero(detections == largest))
     near = int(np.count_nonzero((detections < largest) & (detections >= largest - NEAR_CAPACITY)))
-    if largest < LEAST_CAPACITY or at < 2 or at < CROWDED * near:
+    if largest < LEAST_CAPACITY or at < LEAST_FULL or at < CROWDED * near:
         return 0.0
     return at / len(detections)

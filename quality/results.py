@@ -41,16 +41,24 @@ class RuleResult:
 
 
 def drive_results(
-    rig: Rig | None, metrics: Sequence[SensorMetrics], findings: Iterable[Finding], rules: RuleBook
+    rig: Rig | None,
+    metrics: Sequence[SensorMetrics],
+    findings: Iterable[Finding],
+    rules: RuleBook,
+    calibrated: Iterable[tuple[str, str]] = (),
 ) -> tuple[RuleResult, ...]:
-    """Of the rules that inspection judges for a drive: its findings, and a pass for each sensor that a rule applies to."""
+    """Of the rules that inspection judges for a drive: its findings, and a pass for each sensor that a rule applies to.
+
+    `calibrated`: each rule on calibration with a sensor that it was evaluated for.
+    """
     failed = [_failed(found) for found in findings]
-    usual = {
+    usual: dict[tuple[str, str], Severity | None] = {
         (measure.code, entry.sensor): measure.scope.severity(entry)
         for entry in with_silent(rig, metrics)
         for measure in MEASURES
         if measure.applies(entry)
     }
+    usual |= dict.fromkeys(sorted(calibrated))
     told = {(result.rule_id, result.sensor) for result in failed}
     passed = [_passed(code, sensor, rules, severity) for (code, sensor), severity in usual.items() if (code, sensor) not in told]
     return (*failed, *passed, *_passed_of(_OF_DRIVE, failed, rules))

@@ -15,6 +15,8 @@ BRIGHT_LUMA = 250
 TILE_ROWS, TILE_COLUMNS = 9, 12
 MIDDLE = 128
 LEAST_SIDE_PX = 3  # below, there is no pixel with all its neighbours
+EDGE_LEVELS = 4  # from this sum of both differences on, a pixel counts for the blur
+ROUNDING = 1.0 / 12.0  # variance of a level that was rounded to a whole one
 
 Luma = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -47,7 +49,7 @@ class ImageMetrics:
 
 
 def measure_image(luma: Luma) -> ImageMetrics:
-    """Measure an image (H, W), as `sensors.images.decode_luma` gives it.
+    """Measure an image (H, W), as `sensors.images.decode_luma` gives it, at `SCALE_PX` or wider where it has so many pixels.
 
     The variance of the Laplacian is the focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield
     microscopy: a comparative study", ICPR 2000. It grows with contrast, so blur is read from a ratio that does not: a step
@@ -56,6 +58,12 @@ def measure_image(luma: Luma) -> ImageMetrics:
     "Mathematical analysis of random noise", Bell System Technical Journal 24, 1945). `blur_px` is s in pixels of an image that
     is `SCALE_PX` wide (of a narrower one, in its own); a perfect step has 0.5 pixels of the image given, and noise makes it
     smaller, never larger.
+
+    Of a heavy blur less is left than rounding to whole levels adds, and rounding looks sharp. So only pixels count whose
+    luma moves by at least `EDGE_LEVELS` to their neighbours, and of their energies that of the rounding is taken away: where a
+    signal moves by levels, its rounding errors are uniform and independent (Sripad and Snyder, "A necessary and sufficient
+    condition for quantization errors to be uniform and white", IEEE Transactions on Acoustics, Speech, and Signal Processing
+    25, 1977). Where no more than rounding is left of the Laplacian, as much again is taken for its energy.
     """
     height, width = luma.shape
     counts = np.bincount(luma.ravel(), minlength=256)
@@ -79,14 +87,20 @@ def measure_image(luma: Luma) -> ImageMetrics:
 
 
 def _edges(luma: Luma) -> tuple[float, float | None]:
-    """Variance of the Laplacian, and the blur in pixels of the image given."""
+    """Variance of the Laplacian, and the blur in pixels of the image given; None where nothing has an edge."""
     signed = luma.astype(np.int16)
     right, down = signed[1:-1, 2:] - signed[1:-1, 1:-1], signed[2:, 1:-1] - signed[1:-1, 1:-1]
     left, up = signed[1:-1, 1:-1] - signed[1:-1, :-2], signed[1:-1, 1:-1] - signed[:-2, 1:-1]
     laplacian = (right - left) + (down - up)
-    energy = _energy(laplacian)
-    variance = energy / laplacian.size - float(laplacian.mean()) ** 2
-    return max(variance, 0.0), math.sqrt((_energy(right) + _energy(down)) / (2.0 * energy)) if energy else None
+    variance = max(_energy(laplacian) / laplacian.size - float(laplacian.mean()) ** 2, 0.0)
+    edge = np.abs(right) + np.abs(down) >= EDGE_LEVELS
+    count = int(np.count_nonzero(edge))
+    if not count:
+        return variance, None
+    # A difference holds two roundings, the Laplacian one of weight 4 and four of weight 1.
+    gradient = _energy(right[edge]) + _energy(down[edge]) - 4.0 * ROUNDING * count
+    rounding = 20.0 * ROUNDING * count
+    return variance, math.sqrt(gradient / (2.0 * max(_energy(laplacian[edge]) - rounding, rounding)))
 
 
 def _energy(values: npt.NDArray[np.int16]) -> float:

@@ -23,6 +23,7 @@ Encoding = Literal["jpeg", "png"]
 
 MAX_PIXELS = 64 * 1024 * 1024
 INSPECTION_SCALE = 8  # libjpeg decodes at 1/8 from the DC coefficients, yet must parse all entropy-coded data
+JPEG_SCALES = (8, 4, 2, 1)
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -88,26 +89,37 @@ def inspect_image(data: Bytes) -> ImageInfo:
     return info
 
 
-def decode_luma(data: Bytes, least_width_px: int) -> tuple[ImageInfo, npt.NDArray[np.uint8]]:
-    """Parse an image to its last byte, and its luma (H, W) uint8, scaled down where it stays `least_width_px` wide.
+def shrink_to(info: ImageInfo, least_width_px: int) -> int:
+    """How far an image may be shrunk by `decode_luma` while it stays `least_width_px` wide, its height in proportion.
 
-    A JPEG is scaled by its codec, by 2, 4 or 8 (libjpeg decodes fewer coefficients); what is parsed is all of it, as by
-    `inspect_image`. A PNG is decoded whole and averaged. 16 bit keeps its upper 8; transparency is dropped.
+    Of a JPEG 1, 2, 4 or 8: its codec scales by no other factor.
+    """
+    least_height_px = max(1, info.height_px * least_width_px // info.width_px)
+    most = max(1, min(info.width_px // least_width_px, info.height_px // least_height_px))
+    return most if info.encoding == "png" else next(scale for scale in JPEG_SCALES if scale <= most)
+
+
+def decode_luma(data: Bytes, shrink: int) -> npt.NDArray[np.uint8]:
+    """Parse an image to its last byte, and its luma, (ceil(H / shrink), ceil(W / shrink)) uint8: means of as many pixels.
+
+    A JPEG that is shrunk by 2, 4 or 8 is decoded at that size, which costs a fraction (libjpeg uses fewer coefficients);
+    what is parsed is all of it, as by `inspect_image`. 16 bit keeps its upper 8; transparency is dropped.
 
     Raises:
         DecodeError: It is neither JPEG nor PNG, cut short, corrupt, or has more than `MAX_PIXELS` pixels.
     """
     info = read_header(data)
-    least_px = (least_width_px, max(1, info.height_px * least_width_px // info.width_px))
+    size = (-(-info.width_px // shrink), -(-info.height_px // shrink))
     with _opened(data, info) as image:
-        image.draft("L", least_px)
+        image.draft("L", (max(1, info.width_px // shrink), max(1, info.height_px // shrink)))
         image.load()
         if image.mode.startswith("I"):
             grey = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
         else:
             grey = image.convert("L")
-        scale = max(1, min(grey.width // least_px[0], grey.height // least_px[1]))
-        return info, np.asarray(grey if info.encoding == "jpeg" or scale == 1 else grey.reduce(scale))
+        if grey.size != size:  # what the codec has not done
+            grey = grey.reduce(round(shrink * grey.width / info.width_px))
+        return np.asarray(grey, dtype=np.uint8)
 
 
 def decode_pixels(data: Bytes) -> npt.NDArray[np.uint8]:
@@ -125,28 +137,6 @@ def decode_pixels(data: Bytes) -> npt.NDArray[np.uint8]:
             grey = (np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
         return np.array(image.convert("RGB"), dtype=np.uint8)
-
-
-def decode_grey(data: Bytes, shrink: int) -> npt.NDArray[np.uint8]:
-    """Grey levels (ceil(H / shrink), ceil(W / shrink)) uint8, each the mean of `shrink` x `shrink` pixels.
-
-    A JPEG is decoded at that size, which costs a fraction; `shrink` is 1, 2, 4 or 8.
-
-    Raises:
-        DecodeError: It is neither JPEG nor PNG, cut short, corrupt, or has more than `MAX_PIXELS` pixels.
-    """
-    info = read_header(data)
-    size = (-(-info.width_px // shrink), -(-info.height_px // shrink))
-    with _opened(data, info) as image:
-        image.draft("L", size)
-        image.load()
-        if image.mode.startswith("I"):
-            grey = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
-        else:
-            grey = image.convert("L")
-        if grey.size != size:
-            grey = grey.reduce(shrink)
-        return np.asarray(grey, dtype=np.uint8)
 
 
 def read_header(data: Bytes) -> ImageInfo:

@@ -47,7 +47,7 @@ from spark_jobs.records import Record, built_records, object_records, whole_driv
 from spark_jobs.released import released_objects, released_of_built
 from spark_jobs.review import lets_drive_pass
 from spark_jobs.validation import keep_validations, metric_tables, problems_of
-from spark_jobs.work_area import AUDIT, BUILT, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
+from spark_jobs.work_area import AUDIT, BUILT, CALIBRATION, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 
 PUBLISH, QUARANTINE = "publish", "quarantine"
 
@@ -109,7 +109,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "results": [result.to_dict() for result in audit_results(found, _judged(built), rules)],
         "residuals": {sensor: asdict(entry) for sensor, entry in sorted(outcome.residuals.items()) if entry is not None},
         "checkpoint": checkpoint.document,
-        "validations": keep_validations(area.store, settings, drive_input, checkpoint),
+        "validations": keep_validations(area.store, settings, drive_input, checkpoint, area.read_table(CALIBRATION)),
         "scenes": outcome.scenes,
         "frames": len(outcome.frames),
         "bytes": sum(report["size_bytes"] for report in inspection["objects"].values()),
@@ -117,6 +117,7 @@ def audit_drive(settings: Settings, area: WorkArea, drive_input: DriveInput) -> 
         "warnings": _warnings(inspection, findings),
         "records": len(outcome.records),
         "files": _write(settings, area, drive_input, outcome),
+        "unused": _unused(area, inspection, outcome),
     }
     area.write_json(AUDIT, document)
     return document
@@ -211,6 +212,18 @@ def _write(settings: Settings, area: WorkArea, drive_input: DriveInput, outcome:
             area.store.put(target, parquet_bytes(rows))
             files[table].append(target.uri)
     return files
+
+
+def _unused(area: WorkArea, inspection: Mapping[str, Any], outcome: Outcome) -> list[str]:
+    """URIs of files with scenes that this run wrote and that nothing refers to: of windows that were built again, and of gold
+    scenes that the audit held back.
+    """
+    if inspection["verdict"] != "build":
+        return []
+    built = area.read_json(BUILT)
+    replaced, last = ([area.read_json(name) for name in built[part]] for part in ("replaced", "windows"))
+    files = [report[half] for report in replaced for half in ("gold", "quarantined")] + [report["gold"] for report in last]
+    return sorted({entry["uri"] for entry in files if entry} - set(outcome.gold_files))
 
 
 def _warnings(inspection: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:

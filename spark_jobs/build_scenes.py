@@ -59,7 +59,8 @@ def main(argv: Sequence[str]) -> int:
 def build_drive(
     spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, connect: Connect = ObjectStore.connect
 ) -> dict[str, int]:
-    """Build every scene of a drive that passed the gate; leaves `built.json`, the list of windows, in the work area.
+    """Build every scene of a drive that passed the gate; leaves `built.json` in the work area: the reports of its windows, and
+    those that other ones of the same windows replaced.
 
     `connect` gives a worker its access to the same objects as `area.store`.
     """
@@ -71,8 +72,8 @@ def build_drive(
         area.write_table(f"plan/{window.number:05d}.arrow", rows)
         if context.rig.policy.motion_compensation:
             area.write_table(f"plan/{window.number:05d}-poses.arrow", poses_around(index, plan.track, rows))
-    names = _build_judged(spark, area, context, windows, connect, plan, index)
-    area.write_json(BUILT, {"windows": names})
+    names, replaced = _build_judged(spark, area, context, windows, connect, plan, index)
+    area.write_json(BUILT, {"windows": names, "replaced": replaced})
     scenes = [scene for name in names for scene in area.read_json(name)["scenes"]]
     quarantined = sum(scene["quarantined"] for scene in scenes)
     _check_complete(plan, scenes)
@@ -88,18 +89,21 @@ def _build_judged(
     connect: Connect,
     plan: ScenePlan,
     index: pa.Table,
-) -> list[str]:
-    """Build all windows, and those again in which the metrics of the whole drive show what one window cannot."""
+) -> tuple[list[str], list[str]]:
+    """Build all windows, and those again in which the metrics of the whole drive show what one window cannot.
+
+    Returns the report of each window, in their order, and those reports that are not to be used any more.
+    """
     before = known_before(area, index, plan, context.rig, context.options)
     given = in_windows(plan, windows, before)
     names = run_windows(spark, area, context, windows, connect, given)
     if context.options.payload_checks is not PayloadChecks.FULL:
-        return names
+        return names, []
     found = known_after(area, [metrics_name(built) for built in names], context.rules)
     after = in_windows(plan, windows, WindowFindings(found, before.scenes))
     again = [window for window in windows if window.number in changed(given, after)]
     better = {_window_of(name): name for name in run_windows(spark, area, context, again, connect, after)}
-    return [better.get(_window_of(name), name) for name in names]
+    return [better.get(_window_of(name), name) for name in names], [name for name in names if _window_of(name) in better]
 
 
 def _window_of(built: str) -> str:

@@ -24,7 +24,7 @@ from sensors.calibration.result import Checked, Quantity
 from sensors.calibration.scene import Track, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
 from sensors.errors import SensorDataError
-from sensors.images import decode_grey, read_header
+from sensors.images import decode_luma, read_header
 from sensors.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
 from sensors.points import PointCloud
 from sensors.rig import Rig, Sensor
@@ -96,7 +96,7 @@ def look_at_images(
             if edges is None or camera.intrinsics is None or not _fits(camera, info.width_px, info.height_px):
                 continue
             shrink = shrink_of(camera.intrinsics)
-            maps = edge_maps(decode_grey(data, shrink), camera.intrinsics.fx_px / shrink)
+            maps = edge_maps(decode_luma(data, shrink), camera.intrinsics.fx_px / shrink)
             views.append(View(edges, maps, look.place))
         except SensorDataError:
             continue  # DEC005 or DEC007 says so where the frame is built into a scene

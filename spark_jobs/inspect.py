@@ -23,6 +23,8 @@ from lake.overrides import Decisions, object_target
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables import FRAME_INDEX
+from quality.calibration_rules import evaluated
+from quality.calibration_table import read_calibration_table
 from quality.catalogue import Outcome
 from quality.drive_rules import evaluate_drive, verdict
 from quality.findings import Finding, has_errors
@@ -45,7 +47,7 @@ from spark_jobs.provenance import traced
 from spark_jobs.review import reviewed_drive, reviewed_objects
 from spark_jobs.session import spark_properties, start_spark
 from spark_jobs.tasks import run_tasks
-from spark_jobs.work_area import FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
+from spark_jobs.work_area import CALIBRATION, FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 
 UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
 FRAME_COST_BYTES = 12 * 1024  # so many are hashed in the time that one more message takes
@@ -108,7 +110,8 @@ def inspect_drive(
     }
     area.write_json(INSPECTION, inspection)
     sensors = {key: sensor_of(key) for key in (*inspection["objects"], *object_findings)}
-    results = [*drive_results(rig, metrics, drive_findings, rules), *object_results(sensors, object_findings, rules)]
+    judged = evaluated(read_calibration_table(area.read_table(CALIBRATION)))
+    results = [*drive_results(rig, metrics, drive_findings, rules, judged), *object_results(sensors, object_findings, rules)]
     return inspection | {"results": [result.to_dict() for result in results]}
 
 

@@ -12,7 +12,7 @@ from quality.frame_metrics import FrameMetrics, metrics_rows
 from sensors.cloud_metrics import measure_lidar, measure_radar
 from sensors.content import content_hash
 from sensors.image_metrics import SCALE_PX, measure_image
-from sensors.images import ImageInfo, decode_luma, inspect_image
+from sensors.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.points import PointCloud
 from sensors.rig import Modality
 from spark_jobs.plan_rows import FrameRef
@@ -30,8 +30,8 @@ def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, Fram
     """
     if modality is not Modality.CAMERA:
         return inspect_image(data), FrameMetrics(content_hash(data), None)
-    info, luma = decode_luma(data, SCALE_PX)
-    return info, FrameMetrics(content_hash(data), measure_image(luma))
+    info = read_header(data)
+    return info, FrameMetrics(content_hash(data), measure_image(decode_luma(data, shrink_to(info, SCALE_PX))))
 
 
 def cloud_metrics(modality: Modality, cloud: PointCloud, xyz_m: npt.NDArray[np.float32]) -> FrameMetrics:

@@ -12,7 +12,7 @@ from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.publish import VALIDATIONS, Batch, Outcome, publish
 from lake.settings import Settings
-from lake.storage import ObjectStore
+from lake.storage import ObjectStore, ObjectVersion
 from spark_jobs.arguments import parse
 from spark_jobs.audit import QUARANTINE
 from spark_jobs.documents import read_input
@@ -39,7 +39,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput, generation: int) -> dict[str, Any]:
-    """Commit what the audit left. A drive that was committed before, or that a later revision overtook, adds nothing."""
+    """Commit what the audit left. A drive that was committed before, or that a later revision overtook, adds nothing.
+
+    Then the files that this run wrote for nothing go: their names are this attempt's own, and no commit can hold them.
+    """
     audit = area.read_json(AUDIT)
     batch = Batch(
         drive=drive_input.drive,
@@ -60,7 +63,9 @@ def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput,
         publication = publish(catalog, batch)
     except SupersededError as error:
         print(error, file=sys.stderr)
+        _clear(area, audit["unused"])
         return result | {"outcome": SUPERSEDED, "scenes": 0, "records": 0}
+    _clear(area, audit["unused"])
     outcome = QUARANTINED if audit["verdict"] == QUARANTINE else "published"
     already = publication.outcome is Outcome.ALREADY
     return result | {
@@ -70,6 +75,11 @@ def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput,
         "quarantined_objects": audit["quarantined_objects"],
         "warnings": audit["warnings"],
     }
+
+
+def _clear(area: WorkArea, unused: Sequence[str]) -> None:
+    for uri in unused:
+        area.store.delete(ObjectVersion.from_uri(uri))
 
 
 if __name__ == "__main__":

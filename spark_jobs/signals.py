@@ -28,7 +28,7 @@ from spark_jobs.window_findings import Findings, WindowFindings
 from spark_jobs.windows import Window
 from spark_jobs.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
 
-SIGNALS_VERSION = "signals-1"  # part of the configuration hash
+SIGNALS_VERSION = "signals-2"  # part of the configuration hash
 _STATUS_NO_FIX = -1.0
 _RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")
 _POSITIONS = ("latitude_deg", "longitude_deg", "altitude_m")

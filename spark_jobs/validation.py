@@ -84,8 +84,11 @@ def problems_of(checkpoint: CheckpointResult, tables: Tables, rules: RuleBook) -
     return found
 
 
-def keep_validations(store: ObjectStore, settings: Settings, drive_input: DriveInput, checkpoint: CheckpointResult) -> str:
-    """Write what Great Expectations found beside the data that it speaks of; returns the URI, which the commit records.
+def keep_validations(
+    store: ObjectStore, settings: Settings, drive_input: DriveInput, checkpoint: CheckpointResult, calibration: pa.Table
+) -> str:
+    """Write what Great Expectations found beside the data that it speaks of, and the verdicts on the calibration (rows of
+    `quality.calibration_table`); returns the URI, which the commit records.
 
     The name is this attempt's own: only the one that a snapshot names counts.
     """
@@ -94,6 +97,7 @@ def keep_validations(store: ObjectStore, settings: Settings, drive_input: DriveI
         "revision": drive_input.revision,
         **checkpoint.document,
         "validations": checkpoint.validations,
+        "calibration": calibration.to_pylist(),
     }
     name = f"{drive_input.drive}/{drive_input.revision[:16]}-{uuid.uuid4().hex}.json"
     target = ObjectVersion(settings.lake_bucket, f"{RESULTS}/{name}")

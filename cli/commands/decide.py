@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,60 +36,48 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add both commands."""
-    app.command(
-        "release",
-        epilog="Example:  `scenelake quarantine release 3f9a --reason 'rain on the lens'`  ·  "
+_COMMANDS = {
+    "release": (
+        "Let what was quarantined into gold after all. Each drive concerned, and no other, is processed again; gold then says "
+        "who let the scene in, from which rules, and why. What does not decode, or is not there, cannot be released.",
+        "Example:  `scenelake quarantine release 3f9a --reason 'rain on the lens'`  ·  "
         "`scenelake quarantine release --rule LID001 --drive veh-1/drive-b --reason 'dust' --dry-run`",
-    )(release)
-    app.command("reject", epilog="Example:  `scenelake quarantine reject 3f9a --reason 'the mast was bent' --yes`")(reject)
+    ),
+    "reject": (
+        "Keep what was quarantined out of gold for good: final, whatever a later version of the rules says of the same data.",
+        "Example:  `scenelake quarantine reject 3f9a --reason 'the mast was bent' --yes`",
+    ),
+}
 
 
-def release(
-    reason: Reason,
-    records: Records = None,
-    vehicle: VehicleFilter = None,
-    drive: DriveFilter = None,
-    level: LevelFilter = None,
-    rule: RuleFilter = None,
-    sensor: SensorFilter = None,
-    reviewer: Reviewer = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    endpoint: EndpointOption = None,
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Let what was quarantined into gold after all. Each drive concerned, and no other, is processed again; gold then says
-    who let the scene in, from which rules, and why. What does not decode, or is not there, cannot be released.
-    """
-    chosen = record_filter(vehicle, drive, level, rule, sensor, None)
-    settings = deployment.enter(endpoint, home)
-    rows = _chosen(listed(settings, drive), records or [], chosen)
-    _decide(settings, "release", rows, reviewer, reason, dry_run=dry_run, yes=yes, as_json=as_json)
+def register(app: typer.Typer) -> None:
+    """Add both commands; they differ in nothing but the verdict."""
+    for verdict, (words, example) in _COMMANDS.items():
+        app.command(verdict, help=words, epilog=example)(_command(verdict))
 
 
-def reject(
-    reason: Reason,
-    records: Records = None,
-    vehicle: VehicleFilter = None,
-    drive: DriveFilter = None,
-    level: LevelFilter = None,
-    rule: RuleFilter = None,
-    sensor: SensorFilter = None,
-    reviewer: Reviewer = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    endpoint: EndpointOption = None,
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Keep what was quarantined out of gold for good: final, whatever a later version of the rules says of the same data."""
-    chosen = record_filter(vehicle, drive, level, rule, sensor, None)
-    settings = deployment.enter(endpoint, home)
-    rows = _chosen(listed(settings, drive), records or [], chosen)
-    _decide(settings, "reject", rows, reviewer, reason, dry_run=dry_run, yes=yes, as_json=as_json)
+def _command(verdict: str) -> Callable[..., None]:
+    def decide(
+        reason: Reason,
+        records: Records = None,
+        vehicle: VehicleFilter = None,
+        drive: DriveFilter = None,
+        level: LevelFilter = None,
+        rule: RuleFilter = None,
+        sensor: SensorFilter = None,
+        reviewer: Reviewer = None,
+        dry_run: DryRun = False,
+        yes: Yes = False,
+        endpoint: EndpointOption = None,
+        home: HomeOption = DEFAULT_HOME,
+        as_json: JsonOption = False,
+    ) -> None:
+        chosen = record_filter(vehicle, drive, level, rule, sensor, None)
+        settings = deployment.enter(endpoint, home)
+        rows = _chosen(listed(settings, drive), records or [], chosen)
+        _decide(settings, verdict, rows, reviewer, reason, dry_run=dry_run, yes=yes, as_json=as_json)
+
+    return decide
 
 
 def _chosen(rows: Sequence[Row], ids: Sequence[str], chosen: Filter) -> list[Row]:

@@ -12,7 +12,7 @@ import typer
 from cli import console, deployment
 from cli.commands.arguments import DriveArgument, VehicleArgument, drive_id
 from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
-from cli.errors import WaitTimeoutError
+from cli.errors import NotFoundError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from cli.following import Sighting
@@ -171,6 +171,33 @@ def wait(
     elif lines:
         console.out().print(accounting_table(lines))
     _end(seen)
+
+
+@app.command("calibrations", epilog="Example:  `scenelake drive calibrations veh-1`")
+def calibrations(
+    vehicle: VehicleArgument,
+    endpoint: EndpointOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the calibrations of a vehicle's drives, each with that of the drive before it: what was turned by more than 0.1
+    degrees, moved by more than 2 cm, added, removed, or given another lens. Drives that landed late stand where they belong.
+    """
+    from cli.calibration_history import history, read_drives, told
+    from lake.storage import ObjectStore
+
+    settings = deployment.enter(endpoint, home)
+    driven, skipped = read_drives(ObjectStore.connect(), settings, deployment.ledger(settings).drives(), vehicle)
+    if not driven and not skipped:
+        raise NotFoundError(f"the ledger has no drive of {vehicle!r}", "`scenelake gold ls` shows what there is")
+    steps = history(driven)
+    if as_json:
+        console.print_json({"vehicle": vehicle, "drives": steps, "not_compared": skipped})
+        return
+    rows = [(step.drive.drive_id, console.utc(step.start_ns), told(step)) for step in steps]
+    console.out().print(console.table(None, ("drive", "start", "changed since the drive before"), rows))
+    for one in skipped:
+        console.say(f"{one.drive} is not compared: {one.reason}")
 
 
 def _end(seen: Sighting) -> None:

@@ -15,6 +15,7 @@ from cli.report import chart, picture
 from cli.report.facts import DriveFacts, Histogram, Reason, RecordView, SceneView, Timeline
 from cli.report.motion import EgoMotion
 from cli.report.scene import scene_view
+from cli.report.validations import calibration
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
@@ -48,6 +49,7 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
         views=_views(catalog, scenes),
         reasons=reasons(records),
         examples=tuple(_example(store, row) for row in _different(records)),
+        calibration=calibration(lake_reader.snapshots(catalog), store, drive),
     )
 
 

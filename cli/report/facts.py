@@ -96,6 +96,21 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationVerdict:
+    """What the drive's data say of one quantity of a sensor's calibration: declared less true, and its 95 % uncertainty, both
+    in `unit`; None where nothing was measured, and `reason` says why."""
+
+    sensor: str
+    quantity: str
+    verdict: str
+    unit: str
+    error: float | None
+    uncertainty: float | None
+    frames: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DriveFacts:
     """One drive."""
 
@@ -111,6 +126,7 @@ class DriveFacts:
     views: tuple[SceneView, ...]
     reasons: tuple[Reason, ...]
     examples: tuple[RecordView, ...]
+    calibration: tuple[CalibrationVerdict, ...] = ()
 
     @property
     def balanced(self) -> bool:

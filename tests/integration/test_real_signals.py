@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from bench.quality_score.examine import Examined, examine
 from fleet.importers.registry import IMPORTERS
@@ -22,7 +22,7 @@ from quality.signal_rules import evaluate_alone
 from sensors.cloud_metrics import measure_lidar
 from sensors.container import StoredMessage, scan
 from sensors.image_metrics import SCALE_PX, measure_image
-from sensors.images import decode_luma
+from sensors.images import decode_luma, read_header, shrink_to
 from sensors.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
@@ -76,7 +76,8 @@ def test_single_frames_of_real_sensors_pass(name: str, source: str, tmp_path: Pa
             for item in scan(stream):
                 assert isinstance(item, StoredMessage)
                 if item.message_type == IMAGE and path.parts[-3] == "camera":
-                    _, luma = decode_luma(decode_image(item.data).data, SCALE_PX)
+                    data = decode_image(item.data).data
+                    luma = decode_luma(data, shrink_to(read_header(data), SCALE_PX))
                     alarms = evaluate_alone(path.parts[-2], measure_image(luma), DEFAULT_RULES)
                     assert not [entry for entry in alarms if entry.severity is Severity.ERROR]
                     if name == "nuscenes":
@@ -103,7 +104,11 @@ def _black(image: Image.Image) -> Image.Image:
     return image.point(lambda value: value // 14)
 
 
-@pytest.mark.parametrize(("damage", "rule"), [(_blank, "CAM001"), (_white, "CAM003"), (_black, "CAM004")])
+def _blurred(image: Image.Image) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(2.5 * image.width / SCALE_PX))
+
+
+@pytest.mark.parametrize(("damage", "rule"), [(_blank, "CAM001"), (_white, "CAM003"), (_black, "CAM004"), (_blurred, "CAM005")])
 def test_damage_to_real_images_is_told(damage: Callable[[Image.Image], Image.Image], rule: str, tmp_path: Path) -> None:
     source = DATA / "pandaset_002"
     if not source.is_dir():

@@ -26,7 +26,8 @@ from tests.unit.cli import lake_builders as rows
 from tests.unit.cli.report_builders import BAD, GOOD, SCENES, fill_two_drives
 
 COMMANDS = (
-    "up", "down", "status", "demo", "audit", "sync-report", "drive generate", "drive import", "drive upload", "drive wait",
+    "up", "down", "status", "demo", "audit", "sync-report",
+    "drive generate", "drive import", "drive upload", "drive wait", "drive calibrations",
     "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from cli.report import chart, page
 from cli.report.cloud import Cloud
 from cli.report.collect import pick, reasons
-from cli.report.facts import DriveFacts, RecordView, ReportFacts
+from cli.report.facts import CalibrationVerdict, DriveFacts, RecordView, ReportFacts
 from cli.report.motion import EgoMotion, looking_forward
 from cli.report.picture import find_image
 from cli.report.scene import scene_view
@@ -85,6 +85,18 @@ def test_an_unbalanced_accounting_cannot_be_overlooked(facts: ReportFacts) -> No
     assert "frames are gone" in text
 
 
+def test_verdicts_on_the_calibration_are_a_table_and_without_any_there_is_none(facts: ReportFacts, html: str) -> None:
+    assert "Calibration, as" not in html
+    told = (
+        CalibrationVerdict("lidar_top", "ground_pitch", "suspect", "deg", -0.31, 0.12, 20, ""),
+        CalibrationVerdict("camera_front", "camera_yaw", "not observable", "deg", None, None, 3, "3 frames, at least 4"),
+    )
+    drive = replace(facts.drives[0], calibration=told)
+    _, text = read(page.report_page(replace(facts, drives=(drive,))))
+    assert "lidar_top ground pitch suspect -0.310 deg 0.120 deg 20" in text
+    assert "camera_front camera yaw not observable – – 3 3 frames, at least 4" in text
+
+
 def test_what_data_says_is_only_text(facts: ReportFacts) -> None:
     drive = facts.drives[1]
     record = RecordView("r1", "object", HOSTILE, 1, (HOSTILE,), (HOSTILE,), HOSTILE)
@@ -93,9 +105,11 @@ def test_what_data_says_is_only_text(facts: ReportFacts) -> None:
     histograms = tuple(replace(entry, sensor=HOSTILE) for entry in drive.histograms)
     assert drive.timeline is not None
     timeline = replace(drive.timeline, rows=tuple((HOSTILE, shares) for _, shares in drive.timeline.rows))
+    verdict = CalibrationVerdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, 1.0, 1, HOSTILE)
     hostile: DriveFacts = replace(
-        drive, note=HOSTILE, views=(view,), examples=(record,), lines=lines, histograms=histograms, timeline=timeline
-    )
+        drive, note=HOSTILE, views=(view,), examples=(record,), lines=lines, histograms=histograms, timeline=timeline,
+        calibration=(verdict,),
+    )  # fmt: skip
     reader, text = read(page.report_page(replace(facts, drives=(hostile,), title=HOSTILE, run=((HOSTILE, HOSTILE),))))
     assert "script" not in reader.tags
     assert not [link for link in reader.links if "evil" in link]

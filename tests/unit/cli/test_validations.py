@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cli.lake_reader import Snapshot
-from cli.report.validations import validations
+from cli.report.facts import CalibrationVerdict
+from cli.report.validations import calibration, validations
 from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
@@ -40,6 +41,26 @@ def test_the_newest_of_each_drive_in_the_order_that_is_asked_for() -> None:
         Validated("other", "otherother", 2_000_000_000, suites),
         Validated("new", "newnew", 3_000_000_000, suites),
     )
+
+
+def test_calibration_is_that_of_the_newest_publication() -> None:
+    store = ObjectStore(FakeS3())
+    row = {
+        "sensor": "lidar_top", "quantity": "ground_roll", "verdict": "ok", "unit": "deg", "error": 0.1, "uncertainty": 0.2,
+        "frames": 20, "items": 900, "reason": "",
+    }  # fmt: skip
+    for name, rows in (("old", [row, row]), ("new", [row]), ("before", None)):
+        body = {"validations": {}} | ({} if rows is None else {"calibration": rows})
+        store.put(ObjectVersion("lake", f"v/{name}.json"), json.dumps(body).encode())
+    found = [
+        snapshot(1, ONE, "s3://lake/v/old.json"),
+        snapshot(2, TWO, "s3://lake/v/before.json"),
+        snapshot(3, ONE, "s3://lake/v/new.json"),
+        snapshot(4, None, None),
+    ]
+    verdict = CalibrationVerdict("lidar_top", "ground_roll", "ok", "deg", 0.1, 0.2, 20, "")
+    assert calibration(found, store, ONE) == (verdict,)
+    assert calibration(found, store, TWO) == calibration(found, store, THREE) == ()
 
 
 def test_results_that_are_gone_are_no_silence() -> None:

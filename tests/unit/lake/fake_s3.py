@@ -67,6 +67,9 @@ class FakeS3:
             yield {"Contents": [{"Key": key} for key in keys[start : start + 2]]}
         yield {}
 
+    def delete_object(self, *, Bucket: str, Key: str) -> None:
+        self.versions.pop((Bucket, Key), None)
+
     def delete_version(self, bucket: str, key: str, version_id: str) -> None:
         past = self.versions[bucket, key]
         self.versions[bucket, key] = [entry for entry in past if entry[0] != version_id]

@@ -53,6 +53,13 @@ def test_an_old_version_is_read_while_it_is_named() -> None:
     assert (store.size(source), store.size(ObjectVersion("raw", "a/b"))) == (len(BODY), 3)
 
 
+def test_what_is_deleted_is_gone_and_what_is_not_there_is_no_error() -> None:
+    _, store, _ = stored()
+    for _ in range(2):
+        store.delete(ObjectVersion("raw", "a/b"))
+        assert store.size(ObjectVersion("raw", "a/b")) is None
+
+
 def test_nothing_is_asked_for_nothing() -> None:
     s3, store, _ = stored()
     assert store.read(ObjectVersion("raw", "not there"), 5, 0) == b""

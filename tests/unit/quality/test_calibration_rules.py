@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from quality.calibration_rules import RULE_OF, evaluate_calibration, evaluate_changes, unchecked
+from quality.calibration_rules import RULE_OF, evaluate_calibration, unchecked
 from quality.calibration_table import CALIBRATION_CHECKS, calibration_table, read_calibration_table
 from quality.catalogue import Outcome, Severity, rule
 from quality.drive_rules import verdict
 from quality.rulebook import DEFAULT_RULES, RuleBook
-from sensors.calibration.changes import Change
 from sensors.calibration.result import Checked, Estimate, Quantity, Unobservable, Verdict, judge
 from sensors.calibration.verdicts import LIMITS
 from sensors.policy import Policy
@@ -82,12 +81,10 @@ def test_a_rig_may_ask_for_more_or_for_less() -> None:
         assert found.severity is Severity.WARNING
 
 
-def test_contradictions_and_changes_are_told_in_their_words() -> None:
+def test_contradictions_are_told_in_their_words() -> None:
     (found,) = evaluate_calibration((), {"camera_front": ("images are 8 x 4 px", "too wide"), "camera_back": ()}, DEFAULT_RULES)
     assert (found.rule_id, found.measured, found.message) == ("CAL007", 2, "camera_front: images are 8 x 4 px; too wide")
     assert found.severity is Severity.ERROR
-    (changed,) = evaluate_changes([Change("lidar_top", "turned", 0.5, "deg")], DEFAULT_RULES)
-    assert (changed.rule_id, changed.message, changed.severity) == ("CAL008", "lidar_top: turned (0.5 deg)", Severity.WARNING)
 
 
 def test_the_table_keeps_checks_and_their_order_does_not_matter() -> None:

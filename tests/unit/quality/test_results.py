@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 from lake.documents import Manifest
+from quality.calibration_rules import evaluate_calibration, evaluated
 from quality.catalogue import RULES, Level, Outcome, Severity
 from quality.drive_rules import evaluate_drive
 from quality.findings import finding
@@ -14,6 +15,7 @@ from quality.measures import MEASURES
 from quality.metrics import SensorMetrics
 from quality.results import audit_results, drive_results, object_results
 from quality.rulebook import DEFAULT_RULES, RuleBook
+from sensors.calibration.result import Checked, Quantity, Verdict
 from sensors.rig import Rig
 
 Metrics = tuple[SensorMetrics, ...]
@@ -47,6 +49,31 @@ def test_a_finding_takes_the_place_of_the_pass(make_rig: Callable[..., Rig], man
     assert of_lidar["CLK001"].outcome is Outcome.PASSED
     assert {result.severity for result in results if result.rule_id == "CLK002"} == {Severity.ERROR}
     assert json.loads(json.dumps(repeated.to_dict()))["outcome"] == "failed"
+
+
+def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: Metrics) -> None:
+    def check(sensor: str, quantity: Quantity, error: float | None, frames: int = 9) -> Checked:
+        verdict = Verdict.NOT_OBSERVABLE if error is None else Verdict.OK
+        return Checked(
+            sensor, quantity, verdict, error, None if error is None else 0.01, frames, 9, "fog" if error is None else ""
+        )
+
+    checks = [
+        check("lidar_top", Quantity.GROUND_ROLL, 0.01),
+        check("lidar_top", Quantity.GROUND_HEIGHT, None),  # the rig declares no ground: the rule does not apply
+        check("cam_front", Quantity.CAMERA_YAW, 0.02),
+        check("cam_left", Quantity.CAMERA_YAW, None, frames=0),
+    ]
+    findings = evaluate_calibration(checks, {"cam_left": ("too wide",)}, DEFAULT_RULES)
+    results = drive_results(rig, clean, findings, DEFAULT_RULES, evaluated(checks))
+    told = {(one.rule_id, one.sensor): one.outcome for one in results if one.rule_id in ("CAL003", "CAL004", "CAL005", "CAL007")}
+    assert told == {
+        ("CAL003", "lidar_top"): Outcome.PASSED,
+        ("CAL005", "cam_front"): Outcome.PASSED,
+        ("CAL005", "cam_left"): Outcome.UNKNOWN,
+        ("CAL007", "cam_front"): Outcome.PASSED,
+        ("CAL007", "cam_left"): Outcome.FAILED,
+    }
 
 
 def test_objects_are_told_by_sensor() -> None:

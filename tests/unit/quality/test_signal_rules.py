@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quality.catalogue import RULES, Severity
 from quality.frame_metrics import FRAME_METRICS, FrameMetrics, Measured, metrics_rows, series
@@ -146,6 +148,23 @@ def test_a_full_list_shows_as_a_crowd_at_its_length() -> None:
     assert full_share(lengths) == 0.0
     assert full_share(np.minimum(lengths, 45.0)) > 0.3
     assert full_share(np.full(50, 8.0)) == 0.0, "no radar's list is that short"
+
+
+def test_a_few_scans_of_the_largest_length_are_no_limit() -> None:
+    lengths = np.tile([40.0, 44.0, 38.0, 47.0], 10)
+    for times in range(1, 6):
+        lengths[:times] = 60.0
+        assert full_share(lengths) == 0.0
+    lengths[:6] = 60.0
+    assert full_share(lengths) == 6 / 40
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(33, 120), st.integers(20, 60))
+def test_lengths_that_no_list_cuts_are_seldom_taken_for_a_limit(seed: int, usual: int, scans: int) -> None:
+    """Forty drives of independent lengths: at most one of them may look cut."""
+    rng = np.random.default_rng(seed)
+    assert sum(full_share(rng.poisson(usual, scans).astype(float)) > 0 for _ in range(40)) <= 1
 
 
 def test_ghosts_are_told_where_the_radar_marks_them() -> None:

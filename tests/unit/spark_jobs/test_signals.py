@@ -6,13 +6,19 @@ from typing import Any
 
 import pytest
 
+import spark_jobs.publish
 from lake.drive_input import DriveInput
+from lake.publish import Outcome, Publication
+from lake.storage import ObjectVersion
 from quality.frame_metrics import FRAME_METRICS
+from spark_jobs.audit import audit_drive
+from spark_jobs.build_scenes import build_drive
 from spark_jobs.options import CHECKS
+from spark_jobs.publish import publish_drive
 from spark_jobs.window_findings import WindowFindings
-from spark_jobs.work_area import SIGNALS, WorkAreaError
+from spark_jobs.work_area import SIGNALS, WorkArea, WorkAreaError
 from tests.unit.spark_jobs import serial_jobs
-from tests.unit.spark_jobs.job_builders import MS, T0, Landed, cloud, image, pose, rig_document, sensor
+from tests.unit.spark_jobs.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 FRAMES = 12
 STAMPS = [T0 + n * 100 * MS for n in range(FRAMES)]
@@ -90,6 +96,51 @@ def test_only_windows_that_it_concerns_are_built_again() -> None:
     assert metrics["sensor"].to_pylist() == ["cam"] * FRAMES + ["top"] * FRAMES
     content = metrics["content"].to_pylist()[:FRAMES]
     assert [n for n in range(1, FRAMES) if content[n] == content[n - 1]] == list(FROZEN)
+
+
+def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another run of the same revision has written stays, and so does all that was committed."""
+    landed = Landed()
+    drive_input = drive(landed, jump_after=8)
+    serial_jobs.inspect(landed, drive_input)
+    other = WorkArea(landed.store, ObjectVersion("lake", f"work/{landed.drive}/2"))
+    of_both = {area.root.key: _built(landed, drive_input, area) for area in (other, landed.area)}
+    audit = audit_drive(SETTINGS, landed.area, drive_input)
+    committed = list(audit["files"]["gold.scenes"])
+    last = [report for report in serial_jobs.window_reports(landed) if report["quarantined"]]
+    kept = {*committed, *(report["quarantined"]["uri"] for report in last)}
+    assert audit["unused"]
+    assert {"warehouse", "scenes"} <= {uri.split("/")[3] for uri in audit["unused"]}, "of both halves"
+    assert set(audit["unused"]) == of_both[landed.area.root.key] - kept
+
+    there: list[set[str]] = []
+
+    def commit(*_: object) -> Publication:
+        there.append(_files(landed))
+        return Publication(Outcome.PUBLISHED, 7)
+
+    monkeypatch.setattr(spark_jobs.publish, "publish", commit)
+    for _ in range(2):  # a repetition finds nothing to delete
+        publish_drive(None, landed.area, drive_input, 1)  # type: ignore[arg-type]
+        assert _files(landed) == kept | of_both[other.root.key]
+    assert there[0] == set().union(*of_both.values()), "nothing goes before the commit"
+
+
+def _built(landed: Landed, drive_input: DriveInput, area: WorkArea) -> set[str]:
+    """The files that a build in this work area adds."""
+    before = _files(landed)
+    for name in landed.store.list("lake", landed.area.root.key):
+        if area.root.key != landed.area.root.key and "/plan/" not in name and "/built" not in name:
+            source = ObjectVersion("lake", name)
+            landed.store.put(ObjectVersion("lake", name.replace(landed.area.root.key, area.root.key)), landed.store.read(source))
+    with serial_jobs.without_spark(TINY_WINDOWS):
+        build_drive(None, SETTINGS, area, drive_input, lambda: landed.store)  # type: ignore[arg-type]
+    return _files(landed) - before
+
+
+def _files(landed: Landed) -> set[str]:
+    gold = {f"s3://lake/{key}" for key in landed.store.list("lake", "warehouse/gold/scenes/")}
+    return gold | {f"s3://quarantine/{key}" for key in landed.store.list("quarantine", "scenes/")}
 
 
 def test_scenes_at_a_pose_jump_are_quarantined_and_the_others_are_not() -> None:

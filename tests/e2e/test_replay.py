@@ -1,0 +1,92 @@
+"""`replay_quarantine` as an operator triggers it in a running Airflow: a dry run first, then for real; the audit balances at each
+point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from cli import stack
+from ingest.states import DriveState
+from lake.landing import DriveId
+
+from .conftest import LocalStack, eventually
+
+# It may be the first to start the stack; a busy machine needs minutes for that.
+pytestmark = pytest.mark.timeout(900)
+
+RULE = "CLK003"
+TIMEOUT_S = 10.0
+
+
+class Operator:
+    """Somebody with the right to trigger a DAG, over Airflow's public API."""
+
+    def __init__(self, home: Path) -> None:
+        found = stack.status(home)
+        self._runs = f"{found.airflow_url}/api/v2/dags/replay_quarantine/dagRuns"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        credentials = {"username": found.airflow_user, "password": found.airflow_password}
+        answer = self._session.post(f"{found.airflow_url}/auth/token", json=credentials, timeout=TIMEOUT_S)
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def replay(self, **conf: Any) -> dict[str, tuple[str, Any]]:
+        """Trigger a run and wait for its end: each task's state, and what it returned."""
+        answer = self._session.post(self._runs, json={"logical_date": None, "conf": conf}, timeout=TIMEOUT_S)
+        assert answer.ok, answer.text
+        run = f"{self._runs}/{answer.json()['dag_run_id']}"
+        state = eventually(lambda: {"success", "failed"} & {self._get(run)["state"]}, "the run ends")
+        assert state == {"success"}
+        tasks = self._get(f"{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: (task["state"], self._returned(run, task["task_id"])) for task in tasks}
+
+    def _returned(self, run: str, task: str) -> Any:
+        answer = self._session.get(f"{run}/taskInstances/{task}/xcomEntries/return_value?deserialize=true", timeout=TIMEOUT_S)
+        return answer.json()["value"] if answer.ok else None
+
+    def _get(self, address: str) -> dict[str, Any]:
+        answer = self._session.get(address, timeout=TIMEOUT_S)
+        assert answer.ok, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+
+def held(local: LocalStack, drive: DriveId) -> list[tuple[str, str, bool]]:
+    """What is quarantined of a drive, without what names a run."""
+    rows = local.table("quarantine.records", drive)
+    return sorted((row["record_id"], row["status"], RULE in row["rule_ids"]) for row in rows)
+
+
+def generation(local: LocalStack, drive: DriveId) -> tuple[DriveState, int]:
+    record = local.ledger.drive(drive)
+    assert record is not None
+    return record.state, record.generation
+
+
+def test_a_dry_run_lists_and_a_real_one_judges_again(local: LocalStack, make: Callable[..., Path]) -> None:
+    # Most sweeps of the reference are lost: its rate is an error, and the drive is refused as a whole.
+    drive = local.send(make("replayed", "drop_frames:lidar_top:0.6"))
+    assert local.wait(drive).state == DriveState.QUARANTINED
+    before = held(local, drive)
+    assert [names for _, _, names in before] == [True]
+    assert generation(local, drive) == (DriveState.QUARANTINED, 1)
+    local.check_audit()
+
+    operator = Operator(local.home)
+    dry = operator.replay(rule=RULE, drive=str(drive))
+    assert dry["find"] == ("success", {str(drive): 1})
+    assert dry["replay"][0] == "skipped"
+    assert generation(local, drive) == (DriveState.QUARANTINED, 1)
+    assert held(local, drive) == before
+    local.check_audit()
+
+    real = operator.replay(rule=RULE, drive=str(drive), dry_run=False)
+    assert real["replay"] == ("success", {str(drive): "queued, generation 2"})
+    eventually(lambda: generation(local, drive) == (DriveState.QUARANTINED, 2), "the drive is judged again")
+    assert held(local, drive) == before, "the rule has not changed, and so has nothing else"
+    local.check_audit()
