@@ -6,6 +6,8 @@ DRIVE ?=
 TESTS ?=
 ONLY ?=
 export PYTHONDONTWRITEBYTECODE = 1
+# As Spark gives its Python workers: threads of a linear algebra library would only wait for each other.
+export OMP_NUM_THREADS = 1
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

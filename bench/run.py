@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as Spark gives its Python workers; it is read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file is not part of a package
 
 from rich.console import Console

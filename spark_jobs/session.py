@@ -36,6 +36,8 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1",  # one object or one window is one unit of work
         "spark.task.maxFailures": "3",
         "spark.driver.memory": "1g",
+        # A core a task. Spark would allow a worker's linear algebra as many threads as its executor has cores.
+        "spark.executorEnv.OMP_NUM_THREADS": "1",
     }
     if on_loopback(master):
         # Whoever talks to the driver is on the same machine: nothing needs to reach it from elsewhere.
