@@ -20,7 +20,7 @@ USUALLY_FILLED = 4  # detections: a radar that usually has fewer may have none
 LEAST_CAPACITY = 32  # detections; no radar's list is shorter
 CROWDED = 3.0  # a list is full if so many times more scans have its length than have one a little below
 NEAR_CAPACITY = 3
-LEAST_FULL = 6  # scans at the largest length; see `full_share`
+LEAST_FULL = 4  # scans at the largest length; see `full_share`
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,8 +56,9 @@ def full_share(detections: Floats) -> float:
     Lengths thin out towards their largest; where many more scans have the largest than have one a little below, the list
     was cut. 0 where they thin out, or the largest is too small to be a limit.
 
-    A few scans prove nothing: if lengths near the largest were all equally likely, which favours the largest, six of six there
-    would come about once in a thousand drives (0.25^5: one scan is there by definition), six of eight once in seventy-five.
+    A few scans prove nothing: if lengths near the largest were all equally likely, which favours the largest, two of two there
+    would come about in every fourth drive (0.25: one scan is there by definition), four of four in one of 64 (0.25^3). Lengths
+    that thin out do so far less often.
     """
     largest = detections.max()
     at = int(np.count_nonzero(detections == largest))
