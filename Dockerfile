@@ -5,7 +5,7 @@ FROM python:3.12-slim-bookworm AS runtime
 ENV DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
     && groupadd --gid 50000 scenelake \
     && useradd --uid 50000 --gid 50000 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin scenelake \
     # A named volume takes over the owner of the folder that it is mounted on.
@@ -29,8 +29,9 @@ FROM runtime
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/scenelake
 COPY . .
+# The build backend is lent, too: no package of the image wants it.
 RUN --mount=type=bind,from=packages,source=/opt/uv,target=/opt/uv \
-    /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps --no-build-isolation --editable . \
+    PYTHONPATH=/opt/uv/lib/python3.12/site-packages /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps --no-build-isolation --editable . \
     # Nothing can write bytecode later: the file system is read-only and the user is another one.
     && python -m compileall -q cli dags deploy fleet ingest lake lineage localstack plugins quality sensors spark_jobs
 ENV PATH=/opt/venv/bin:$PATH \

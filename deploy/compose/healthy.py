@@ -8,10 +8,10 @@ python -S healthy.py file /tmp/alive 30             a file was written in the la
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 AIRFLOW_HEALTH = "http://airflow-api-server:8080/api/v2/monitor/health"
 TIMEOUT_S = 5
@@ -24,7 +24,7 @@ def problem(arguments: list[str]) -> str | None:
             state = json.loads(_get(AIRFLOW_HEALTH)).get(component) or {}
             return None if state.get("status") == "healthy" else f"Airflow says of {component}: {state}"
         case ["file", path, seconds]:
-            age_s = time.time() - os.stat(path).st_mtime
+            age_s = time.time() - Path(path).stat().st_mtime
             return None if age_s <= float(seconds) else f"{path} was last written {age_s:.0f} s ago"
         case [url]:
             _get(url)

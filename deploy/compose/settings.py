@@ -1,8 +1,8 @@
 """Makes the settings of docker-compose.yml, and refuses examples: `python3 deploy/compose/settings.py [check]`.
 
 Without an argument: writes `.env` from `.env.example` if there is none, and makes the folder that the demo's report goes to.
-With `check`: looks at this process's environment, as the containers get it; exit status 1 and the names of those that still hold an
-example. Needs nothing but Python.
+With `check`: looks at this process's environment, as the containers get it; exit status 1 and the names of those that still hold
+an example. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     found = examples_in(os.environ)
     if found:
-        print(f"refused, still an example: {', '.join(found)}; `make compose-env` writes a .env with random values", file=sys.stderr)
+        print(
+            f"refused, still an example: {', '.join(found)}; `make compose-env` writes a .env with random values", file=sys.stderr
+        )
     return 1 if found else 0
 
 

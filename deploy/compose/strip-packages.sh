@@ -23,6 +23,12 @@ rm -f "$jars"/spark-connect* "$jars"/spark-kubernetes* "$jars"/kubernetes-* "$ja
     "$jars"/netty-*-osx-* "$jars"/netty-*-windows-*
 rm -rf "$packages/pyspark/examples" "$packages/pyspark/data"
 
+# No Arrow Flight.
+rm -f "$packages"/pyarrow/libarrow_flight* "$packages"/pyarrow/libarrow_python_flight* "$packages"/pyarrow/_flight.*
+
+# Airflow's pages come in their own translations; Babel's data would only format numbers and dates of servers.
+find "$packages/babel/locale-data" -type f ! -name 'root.dat' ! -name 'en*.dat' -delete
+
 # Tests, headers and link-time libraries of packages that were built long ago.
 for name in numpy pandas pyarrow scipy matplotlib; do
     find "$packages/$name" -depth -type d -name tests -exec rm -rf {} +
@@ -32,3 +38,6 @@ rm -rf "$packages/pyarrow/include" "$packages/numpy/_core/include" "$packages/pi
 find "$venv" -depth -type d -name __pycache__ -exec rm -rf {} +
 # Without bytecode every start of a process would compile Airflow anew.
 "$venv/bin/python" -m compileall -q -j 0 "$packages" > /dev/null || true # some packages carry templates that are no Python
+
+# What is missing after all shows here, not in a container.
+"$venv/bin/python" -c 'import great_expectations, matplotlib, pyarrow.dataset, pyarrow.parquet, pyiceberg.catalog.sql, pyspark.sql'
