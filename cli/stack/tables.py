@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pyiceberg.exceptions import NoSuchTableError
+
 from lake.catalog import ensure_tables, open_catalog
 from lake.settings import Settings
 from lake.tables import PUBLISHED
@@ -20,18 +22,20 @@ if TYPE_CHECKING:
 
 def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:
     """Take out of the catalog the published tables whose metadata is not in the lake's bucket any more; their names."""
-    lost = tuple(name for name in PUBLISHED if catalog.table_exists(name) and not _has_metadata(catalog, name))
+    lost = tuple(name for name in PUBLISHED if _is_lost(catalog, name))
     for name in lost:
         catalog.drop_table(name)
     return lost
 
 
-def _has_metadata(catalog: LakeCatalog, name: str) -> bool:
+def _is_lost(catalog: LakeCatalog, name: str) -> bool:
     try:
         catalog.load_table(name)
-    except FileNotFoundError:
+    except NoSuchTableError:
         return False
-    return True
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def main() -> int:
