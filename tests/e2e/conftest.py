@@ -1,6 +1,7 @@
 """The whole stack, started once: AWS endpoint, event-source mapping, Airflow, and Spark as Airflow starts it.
 
-`SCENELAKE_TEST_STACK` says what it is made of: `embedded` (processes, the default) or `compose` (containers).
+`SCENELAKE_TEST_STACK` says what it is made of: `embedded` (processes, the default) or `compose` (containers);
+`SCENELAKE_TEST_WAIT_S` how long a drive may take (300), for a machine that is busy with something else.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .embedded_stack import EmbeddedStack
 from .stack import QUICK, Stack
 
 SMALL_RIG = RigOptions(width_px=320, height_px=180, lidar_columns=180, lidar_rings=16)
-WAIT_S = 300.0
+WAIT_S = float(os.environ.get("SCENELAKE_TEST_WAIT_S", "300"))
 KIND = os.environ.get("SCENELAKE_TEST_STACK", "embedded")
 STACKS: dict[str, Callable[[Path], Stack]] = {"embedded": EmbeddedStack, "compose": ComposeStack}
 
