@@ -33,7 +33,7 @@ def test_the_warehouse_lies_in_the_lake_bucket() -> None:
 
 
 def test_a_catalog_address_with_its_password_is_not_shown() -> None:
-    names = {name: "x" for name in Settings("", "", "", "", "", "", "").to_env()}
+    names = dict.fromkeys(Settings("", "", "", "", "", "", "").to_env(), "x")
     found = Settings.from_env({**names, "SCENELAKE_CATALOG_URI": "postgresql+psycopg2://catalog:hunter2@db/catalog"})
     assert found.catalog_uri.endswith("hunter2@db/catalog")
     assert "hunter2" not in repr(found)
