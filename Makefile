@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check unit integration e2e fuzz bench quality-score fault-tour rules lock clean
+.PHONY: help demo up down status compose-env compose-demo compose-test compose-down test check unit integration e2e fuzz bench quality-score fault-tour rules lock clean
 
 BIN := .venv/bin
 DRIVE ?=
@@ -23,6 +23,22 @@ status: ## Say what is healthy, and where
 	@$(BIN)/scenelake status
 down: ## Stop the local stack
 	@$(BIN)/scenelake down
+
+## The same in containers (Docker Engine 25 or later)
+COMPOSE = SCENELAKE_CODE_VERSION=$$(git rev-parse HEAD 2>/dev/null)$$(test -z "$$(git status --porcelain 2>/dev/null)" || echo +dirty) docker compose
+compose-env: ## Write .env with random secrets, if there is none
+	@python3 deploy/compose/settings.py
+compose-demo: compose-env ## Build the image, start every component as a container, send three drives, leave a report in build/compose
+	$(COMPOSE) build
+	$(COMPOSE) up --wait
+	$(COMPOSE) run --rm demo
+	@echo "Airflow, Grafana and the others: 'docker compose ps' shows the ports, .env the passwords. End it: make compose-down"
+compose-test: ## The tests of the whole stack against containers of their own
+	@requirements/install.sh dev
+	@requirements/install.sh compose
+	SCENELAKE_TEST_STACK=compose $(BIN)/python -m pytest tests/e2e $(TESTS)
+compose-down: ## End the containers; volumes stay (with VOLUMES=1 they go, too)
+	docker compose --profile '*' down $(if $(VOLUMES),--volumes)
 
 ## Develop
 test: check unit integration e2e ## Set everything up and run all checks and tests

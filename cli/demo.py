@@ -10,18 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from cli import deployment, lake_reader, stack
+from cli import deployment, lake_reader
 from cli.accounting import Line
 from cli.demo_board import Board
 from cli.demo_drives import DemoDrive
 from cli.errors import WaitTimeoutError
 from cli.following import FAILED_PATIENCE_S, LOOK_S, Follower, Sighting
-from cli.stack.values import StackStatus
+from cli.stage import Stage, Standing
 from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.states import DriveState
 from lake.landing import DriveId
@@ -59,14 +58,17 @@ class DriveResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo measured. `healthy_s` is None where the stack was up already."""
+    """What the demo measured. `peak_memory_bytes` is None where the stack's processes are not ours to see."""
 
     results: tuple[DriveResult, ...]
-    settings: Settings
-    stack: StackStatus
-    healthy_s: float | None
+    standing: Standing
     started_s: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
+
+    @property
+    def settings(self) -> Settings:
+        """Names of the deployment that it ran on."""
+        return self.standing.settings
 
 
 @dataclass(slots=True)
@@ -83,53 +85,47 @@ class _Run:
 
     drives: Sequence[DemoDrive]
     board: Board
-    home: Path
+    stage: Stage
     ready: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     failure: BaseException | None = None
     settings: Settings | None = None
     sent: list[_Sent] = field(default_factory=list)
-    peak_bytes: int = 0
+    peak_bytes: int | None = None
 
 
 class _EndedError(Exception):
     """Raised in a thread whose work nobody waits for any more."""
 
 
-def run_demo(drives: Sequence[DemoDrive], home: Path, started_s: float) -> DemoResult:
+def run_demo(drives: Sequence[DemoDrive], stage: Stage, started_s: float) -> DemoResult:
     """Bring the stack up, send the drives, and follow them until all have ended.
 
     Raises:
         Whatever making, sending or starting raises; the stack stays up.
     """
     with Board([drive.name for drive in drives]) as board:
-        run = _Run(drives, board, home, sent=[_Sent() for _ in drives])
+        run = _Run(drives, board, stage, sent=[_Sent() for _ in drives])
         threads = [threading.Thread(target=work, args=(run,), daemon=True) for work in (_send_all, _sample_memory)]
         for thread in threads:
             thread.start()
         try:
-            status, healthy_s = _bring_up(run)
+            standing = _bring_up(run)
             results = _follow_all(run)
         finally:
             run.ended.set()
             run.ready.set()
             for thread in threads:
                 thread.join()
-    assert run.settings is not None
-    return DemoResult(results, run.settings, status, healthy_s, started_s, run.peak_bytes)
+    return DemoResult(results, standing, started_s, run.peak_bytes)
 
 
-def _bring_up(run: _Run) -> tuple[StackStatus, float | None]:
-    began_s = time.monotonic()
-    status, healthy_s = stack.status(run.home), None
-    if not status.healthy:
-        status = stack.up(run.home, run.board.stack)
-        healthy_s = time.monotonic() - began_s
-    run.settings = deployment.enter(None, run.home)
-    words = "was up already" if healthy_s is None else f"healthy after {healthy_s:.1f} s"
-    run.board.stack(f"{words} · Airflow {status.airflow_url}")
+def _bring_up(run: _Run) -> Standing:
+    standing = run.stage.bring_up(run.board.stack)
+    run.settings = standing.settings
+    run.board.stack(standing.words)
     run.ready.set()
-    return status, healthy_s
+    return standing
 
 
 def _send_all(run: _Run) -> None:
@@ -167,9 +163,7 @@ def _watched(run: _Run, index: int, words: str) -> Callable[[str, int, int], Non
 
 def _follow_all(run: _Run) -> tuple[DriveResult, ...]:
     assert run.settings is not None
-    follower = Follower(
-        deployment.ledger(run.settings), deployment.manifest_versions(run.settings), deployment.airflow_steps(run.home)
-    )
+    follower = Follower(deployment.ledger(run.settings), deployment.manifest_versions(run.settings), run.stage.steps())
     catalog = deployment.catalog(run.settings)
     deadline_s = time.monotonic() + TIMEOUT_S
     results: dict[int, DriveResult] = {}
@@ -211,4 +205,7 @@ def _result(run: _Run, index: int, seen: Sighting, catalog: Catalog) -> DriveRes
 def _sample_memory(run: _Run) -> None:
     own = psutil.Process()
     while not run.ended.wait(SAMPLE_S):
-        run.peak_bytes = max(run.peak_bytes, stack.memory(run.home) + own.memory_info().rss)
+        theirs = run.stage.memory_bytes()
+        if theirs is None:
+            return
+        run.peak_bytes = max(run.peak_bytes or 0, theirs + own.memory_info().rss)

@@ -21,7 +21,7 @@ from lineage.code_version import code_version
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-HEALTHY_LIMIT_S, DEMO_LIMIT_S, PUBLISHED_LIMIT_S = 40.0, 300.0, 90.0
+HEALTHY_LIMIT_S, PUBLISHED_LIMIT_S = 40.0, 90.0
 MEMORY_LIMIT_BYTES = 6_000_000_000
 PACKAGES = (("spark", "pyspark"), ("airflow", "apache-airflow"), ("pyiceberg", "pyiceberg"), ("pyarrow", "pyarrow"))
 
@@ -29,8 +29,8 @@ PACKAGES = (("spark", "pyspark"), ("airflow", "apache-airflow"), ("pyiceberg", "
 def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
     """What was measured. A drive's own time has a limit only where it had the machine for itself."""
     made = []
-    if found.healthy_s is not None:
-        made.append(_seconds("stack healthy", found.healthy_s, HEALTHY_LIMIT_S))
+    if found.standing.healthy_s is not None:
+        made.append(_seconds("stack healthy", found.standing.healthy_s, HEALTHY_LIMIT_S))
     alone = len(found.results) == 1
     for result in found.results:
         took_s = result.put_to_final_s
@@ -38,11 +38,11 @@ def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
             made.append(
                 _seconds(f"{result.drive}: last PUT to {result.sighting.state}", took_s, PUBLISHED_LIMIT_S if alone else None)
             )
-    made.append(_seconds("demo, from command to report", total_s, DEMO_LIMIT_S))
+    made.append(_seconds("demo, from command to report", total_s, found.standing.demo_limit_s))
     peak = found.peak_memory_bytes
-    made.append(
-        Figure("peak memory of all processes", console.size(peak), console.size(MEMORY_LIMIT_BYTES), peak < MEMORY_LIMIT_BYTES)
-    )
+    if peak is not None:
+        limit = MEMORY_LIMIT_BYTES
+        made.append(Figure("peak memory of all processes", console.size(peak), console.size(limit), peak < limit))
     return tuple(made)
 
 
@@ -68,8 +68,8 @@ def run_facts(found: DemoResult) -> tuple[tuple[str, str], ...]:
         ("made", console.utc(time.time_ns())),
         ("code", _code()),
         ("machine", f"{os.cpu_count()} cores, {memory}, {platform.system()} {platform.machine()}"),
-        ("stack", "was up already" if found.healthy_s is None else f"healthy after {found.healthy_s:.1f} s"),
-        ("endpoint", found.stack.endpoint or "as the environment says"),
+        ("stack", found.standing.words),
+        ("endpoint", os.environ.get(deployment.ENDPOINT) or "as the environment says"),
         ("scenelake", version("scenelake")),
         ("python", platform.python_version()),
         *((name, version(package)) for name, package in PACKAGES),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 ENDPOINT = "AWS_ENDPOINT_URL"
+# Where the environment names a deployment: the address of its Airflow, and who asks there.
+AIRFLOW_URL, AIRFLOW_USER, AIRFLOW_PASSWORD = "SCENELAKE_AIRFLOW_URL", "SCENELAKE_AIRFLOW_USER", "SCENELAKE_AIRFLOW_PASSWORD"
 HOME = "SCENELAKE_HOME"
 DEFAULT_HOME = Path(".scenelake")
 
@@ -119,11 +121,13 @@ def manifest_versions(settings: Settings) -> Callable[[DriveId], str | None]:
 
 
 def airflow_steps(home: Path) -> Steps:
-    """Airflow's view of the drives, where a local stack runs one."""
+    """Airflow's view of the drives, where the environment or a local stack has one."""
     from cli import stack
     from cli.following import NoSteps
     from cli.steps import AirflowSteps
 
+    if url := os.environ.get(AIRFLOW_URL):
+        return AirflowSteps(url, os.environ.get(AIRFLOW_USER, ""), os.environ.get(AIRFLOW_PASSWORD, ""))
     found = stack.status(home)
     if not found.airflow_url or not found.airflow_user or not found.airflow_password:
         return NoSteps()

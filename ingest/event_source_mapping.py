@@ -5,7 +5,8 @@ failed to the queue's visibility and dead letters. It also does the scheduled sw
 batch in hand.
 
 Environment: as the function's, and `SCENELAKE_OBJECT_EVENTS_URL`, `SCENELAKE_SWEEP_EVERY_S` (15),
-`SCENELAKE_EVENT_VISIBILITY_S` (30: how soon a failed message comes back).
+`SCENELAKE_EVENT_VISIBILITY_S` (30: how soon a failed message comes back), `SCENELAKE_ALIVE_FILE` (touched after every poll that
+the queue answered, for a health check to look at; none unless set).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -53,11 +55,19 @@ class Mapped:
 class EventSourceMapping:
     """Polls one queue for one handler."""
 
-    def __init__(self, sqs: SQSClient, mapped: Mapped, handle: Handler, sweep: Callable[[object, object], Any]) -> None:
+    def __init__(
+        self,
+        sqs: SQSClient,
+        mapped: Mapped,
+        handle: Handler,
+        sweep: Callable[[object, object], Any],
+        alive: Path | None = None,
+    ) -> None:
         self._sqs = sqs
         self._mapped = mapped
         self._handle = handle
         self._sweep = sweep
+        self._alive = alive
 
     def run(self, stop: threading.Event, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         """Poll and sweep until `stop`. An endpoint that does not answer is tried again, ever more slowly."""
@@ -67,6 +77,8 @@ class EventSourceMapping:
             try:
                 self.poll(WAIT_S)
                 failures = 0
+                if self._alive is not None:
+                    self._alive.touch()
             except (ClientError, BotoCoreError) as error:
                 note("poll_failed", logging.WARNING, error=error, failures=failures + 1)
                 stop.wait(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
@@ -166,7 +178,8 @@ def main() -> int:
         print(f"event-source mapping cannot start: {error}", file=sys.stderr)
         return 1
     print(f"{READY}: {mapped.arn}", flush=True)
-    EventSourceMapping(sqs, mapped, handler, sweep_handler).run(stop)
+    alive = os.environ.get(PREFIX + "ALIVE_FILE")
+    EventSourceMapping(sqs, mapped, handler, sweep_handler, Path(alive) if alive else None).run(stop)
     return 0
 
 

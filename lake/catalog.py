@@ -111,6 +111,8 @@ def open_catalog(settings: Settings) -> LakeCatalog:
     if settings.catalog_uri.startswith("sqlite:"):
         separator = "&" if "?" in settings.catalog_uri else "?"
         properties["uri"] = f"{settings.catalog_uri}{separator}timeout={BUSY_TIMEOUT_S}"
+    else:
+        properties["pool_pre_ping"] = "true"  # a connection that a restarted server has ended is replaced, not tried
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         properties["s3.endpoint"] = endpoint
@@ -119,7 +121,7 @@ def open_catalog(settings: Settings) -> LakeCatalog:
         properties["s3.region"] = region
     try:
         return LakeCatalog(CATALOG_NAME, **properties)
-    except (OperationalError, ProgrammingError):
+    except (IntegrityError, OperationalError, ProgrammingError):
         # Another process may have made the catalog's own tables after we looked and before we did. A real fault comes again.
         return LakeCatalog(CATALOG_NAME, **properties)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from lake.errors import LakeError
@@ -34,7 +34,7 @@ class Settings:
     ledger_table: str
     object_events_url: str
     drive_work_url: str
-    catalog_uri: str
+    catalog_uri: str = field(repr=False)  # it may hold a password
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:

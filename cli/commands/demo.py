@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -47,7 +45,8 @@ def demo(
 ) -> None:
     """Send drives through the whole local stack, and show what became of every frame.
 
-    Starts the stack if need be, makes three drives (a clean one, one with damaged frames and a dead radar, one with a
+    Starts the stack if need be (a deployment that the environment names with an Airflow, SCENELAKE_AIRFLOW_URL, is used as
+    it is), makes three drives (a clean one, one with damaged frames and a dead radar, one with a
     cut file and a wrong checksum), uploads them, follows them live, prints accounting and audit, and writes one HTML
     report with pictures, and beside it the Data Docs of Great Expectations. The stack stays up. Exits with 1 where the
     audit does not balance or a drive fails.
@@ -61,12 +60,13 @@ def demo(
     from cli.demo_drives import given_drives, own_drives
     from cli.demo_report import figures, report_facts
     from cli.report import page
+    from cli.stage import stage
     from quality.data_docs import build_data_docs
 
     with ExitStack() as cleanup:
         folder = KEPT if keep else Path(cleanup.enter_context(TemporaryDirectory(prefix="scenelake-demo-")))
         run = datetime.now(UTC).strftime("%m%d-%H%M%S")
-        found = run_demo(given_drives(drives) if drives else own_drives(folder, run), home, started_s)
+        found = run_demo(given_drives(drives) if drives else own_drives(folder, run), stage(home), started_s)
     out = console.out()
     out.print(accounting_table([line for result in found.results for line in result.lines]))
     out.print()
@@ -106,17 +106,12 @@ def _figure_table(measured: tuple[Figure, ...]) -> object:
 
 
 def _where_next(found: DemoResult, report: Path, docs: Path) -> None:
-    first = found.results[0].drive
-    stack = found.stack
-    # `make demo` runs us from the environment's folder, which need not be on the caller's PATH.
-    command = "scenelake" if shutil.which("scenelake") else sys.argv[0]
+    from cli.stage import own_command
+
     lines = (
         ("report", str(report)),
         ("data docs", str(docs)),
-        ("Airflow", f"{stack.airflow_url}  user {stack.airflow_user}  password {stack.airflow_password}"),
-        ("scenes", f"{command} gold show --drive {first}"),
-        ("quarantine", f"{command} quarantine ls"),
-        ("shell", f'eval "$({command} status --env)"'),
-        ("end it", f"{command} down"),
+        ("scenes", f"{own_command()} gold show --drive {found.results[0].drive}"),
+        *found.standing.where_next,
     )
     console.out().print(console.table("Where to look next", ("", ""), lines))

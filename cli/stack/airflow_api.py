@@ -73,6 +73,12 @@ class AirflowApi:
         """How many runs of a DAG there have been."""
         return int(_checked(self._get(f"/api/v2/dags/{dag_id}/dagRuns?limit=1"))["total_entries"])
 
+    def task_instances(self, dag_id: str, task_id: str) -> list[dict[str, Any]]:
+        """The newest instances of a task, over all runs."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?task_id={task_id}&order_by=-run_after&limit=100"
+        found: list[dict[str, Any]] = _checked(self._get(path))["task_instances"]
+        return found
+
     def unpause(self, dag_id: str) -> None:
         """Let the DAG's schedule run."""
         _checked(self._session.patch(f"{self._url}/api/v2/dags/{dag_id}", json={"is_paused": False}, timeout=TIMEOUT_S))

@@ -8,15 +8,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.stack.choices import ADMIN, Choices, Secrets
+from cli.stack.choices import Choices, Secrets
 from cli.stack.errors import StackDownError
 from cli.stack.layout import Layout
 from cli.stack.ports import LOOPBACK
 
 PROJECT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
-LINEAGE_NAMESPACE = "scenelake"
-PARALLELISM = 4
+SHARED_SETTINGS = PROJECT / "deploy" / "airflow.env"
 AWS_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -46,12 +45,17 @@ def resource_names(layout: Layout) -> dict[str, str]:
         StackDownError: It has written nothing yet.
     """
     try:
-        lines = layout.names.read_text().splitlines()
+        return variables(layout.names.read_text())
     except FileNotFoundError:
         raise StackDownError(
             f"no resources have been provisioned for the stack in {layout.home}", "`scenelake up` does it"
         ) from None
-    pairs = (line.removeprefix("export ").partition("=") for line in lines if "=" in line and not line.startswith("#"))
+
+
+def variables(text: str) -> dict[str, str]:
+    """`NAME=value` lines, with or without `export` and quotes; comments and empty lines are passed over."""
+    lines = (line for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    pairs = (line.removeprefix("export ").partition("=") for line in lines)
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
 
@@ -65,39 +69,25 @@ def aws_environment(choices: Choices, caller: Mapping[str, str]) -> dict[str, st
 
 
 def airflow_environment(layout: Layout, choices: Choices, secrets: Secrets) -> dict[str, str]:
-    """Airflow's settings: loopback only, SQLite, few processes, quick to notice a lost one."""
+    """Airflow's settings: what every stack shares, and loopback, SQLite, and this one's folders and secrets."""
     transport = {"type": "file", "log_file_path": str(layout.lineage), "append": True}
     return {
+        **variables(SHARED_SETTINGS.read_text()),
         "AIRFLOW_HOME": str(layout.airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),  # the quarantine review
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
         "AIRFLOW__CORE__FERNET_KEY": secrets.fernet_key,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{choices.airflow_url}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",  # name:role
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.airflow_passwords),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{layout.airflow_database}",
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(choices.airflow_port),
         "AIRFLOW__API__BASE_URL": choices.airflow_url,
-        "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": secrets.api_secret_key,
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.jwt_secret,
-        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
-        "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "120",
-        # A scheduler or task that was killed is noticed within half a minute instead of five.
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
-        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.home / "logs" / "airflow"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(layout.home / "logs" / "dag_processor"),
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
-        "AIRFLOW__OPENLINEAGE__NAMESPACE": LINEAGE_NAMESPACE,
     }
 
 

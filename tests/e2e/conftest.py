@@ -1,4 +1,8 @@
-"""The whole local stack, started once: AWS endpoint, event-source mapping, Airflow, and Spark as Airflow starts it."""
+"""The whole stack, started once: AWS endpoint, event-source mapping, Airflow, and Spark as Airflow starts it.
+
+`SCENELAKE_TEST_STACK` says what it is made of: `embedded` (processes, the default) or `compose` (containers);
+`SCENELAKE_TEST_WAIT_S` how long a drive may take (300), for a machine that is busy with something else.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow as pa
 import pytest
 
 from cli import audit as audits
-from cli import audit_reader, deployment, stack
+from cli import audit_reader, deployment
 from cli.following import Follower, NoSteps, Sighting
 from fleet.drive_folder import DriveFolder
 from fleet.faults import Fault
@@ -25,14 +28,14 @@ from ingest.ledger import Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
 
+from .compose_stack import ComposeStack
+from .embedded_stack import EmbeddedStack
+from .stack import QUICK, Stack
+
 SMALL_RIG = RigOptions(width_px=320, height_px=180, lidar_columns=180, lidar_rings=16)
-WAIT_S = 300.0
-QUICK = {
-    "SCENELAKE_OVERDUE_AFTER_S": "20",
-    "SCENELAKE_SWEEP_EVERY_S": "5",
-    "SCENELAKE_DAG_RETRY_DELAY_S": "2",
-    "SCENELAKE_DAG_LEASE_S": "45",
-}
+WAIT_S = float(os.environ.get("SCENELAKE_TEST_WAIT_S", "300"))
+KIND = os.environ.get("SCENELAKE_TEST_STACK", "embedded")
+STACKS: dict[str, Callable[[Path], Stack]] = {"embedded": EmbeddedStack, "compose": ComposeStack}
 
 
 def eventually(look: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
@@ -46,15 +49,11 @@ def eventually(look: Callable[[], Any], what: str, within_s: float = WAIT_S) -> 
 
 
 @dataclass
-class LocalStack:
-    """A stack that is up, as a user sees it."""
+class Deployed:
+    """A stack that is up, and the deployment on it, as a user sees them."""
 
-    home: Path
+    stack: Stack
     settings: Settings
-
-    def up(self) -> None:
-        """`scenelake up`: starts again what is not running."""
-        stack.up(self.home)
 
     @property
     def s3(self) -> Any:
@@ -93,35 +92,24 @@ class LocalStack:
         assert report.balanced, "\n".join(map(str, report.failures))
         assert len(report.checks) > 10
 
-    def job(self, name: str, drive: DriveId) -> psutil.Process | None:
-        """The process of a running job of a drive: the Python that is the Spark driver."""
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if f"spark_jobs.{name}" in words and drive.drive_id in words and "-m" in words:
-                children = [child for child in process.children() if f"spark_jobs.{name}" in " ".join(child.cmdline())]
-                return children[0] if children else process
-        return None
-
 
 @pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    home = tmp_path_factory.mktemp("stack") / "home"
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT", "SCENELAKE_"))]:
-            if name != "SCENELAKE_TEST_DATA":
+        for name in [name for name in os.environ if name.startswith(("AWS_", "SCENELAKE_"))]:
+            if not name.startswith("SCENELAKE_TEST_"):
                 patch.delenv(name)
         for name, value in QUICK.items():
             patch.setenv(name, value)
+        stack = STACKS[KIND](tmp_path_factory.mktemp("stack"))
         try:
-            stack.up(home)
-            for name, value in stack.environment(home).items():
+            stack.up()
+            for name, value in stack.environment().items():
                 patch.setenv(name, value)
-            yield LocalStack(home, Settings.from_env(os.environ))
+            yield Deployed(stack, Settings.from_env(os.environ))
         finally:
-            stack.down(home)
-            left = [process for process in psutil.process_iter(["environ"]) if str(home) in str(process.info["environ"])]
-            left = [process for process in left if process.pid != os.getpid()]
-        assert left == [], "`scenelake down` left processes"
+            left = stack.down()
+        assert left == [], "the end of the stack left something"
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +137,7 @@ class Trio:
 
 
 @pytest.fixture(scope="session")
-def trio(local: LocalStack, make: Callable[..., Path]) -> Trio:
+def trio(local: Deployed, make: Callable[..., Path]) -> Trio:
     """A clean drive, one with damaged frames and a radar that dies, one with damaged files: through the stack at once."""
     damaged = make("damaged", "cut_jpeg:camera_front:2,9,16", "nan_points:lidar_top:0.9:4", "dead_sensor:radar_front:1")
     broken = make("broken", "truncate_object:camera_front_left:0.5", "wrong_checksum:radar_rear", segment_s=0.7)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
-import psutil
 import pytest
 
 from fleet.importers.registry import IMPORTERS
@@ -19,7 +17,8 @@ from ingest.states import DriveState
 from lake.landing import DriveId
 from lake.publish import batch_identities
 
-from .conftest import LocalStack, Trio, eventually
+from .conftest import Deployed, Trio, eventually
+from .stack import SCHEDULER, tries
 
 # The first test also starts the stack and waits for three drives; a busy machine needs minutes for that.
 pytestmark = pytest.mark.timeout(900)
@@ -32,11 +31,11 @@ def rules(rows: list[dict[str, Any]]) -> Counter[str]:
     return Counter(rule for row in rows for rule in row["rule_ids"])
 
 
-def scene_ids(local: LocalStack, drive: DriveId) -> list[str]:
+def scene_ids(local: Deployed, drive: DriveId) -> list[str]:
     return sorted(row["scene_id"] for row in local.table("gold.scenes", drive))
 
 
-def test_three_drives_at_once_end_where_they_belong(local: LocalStack, trio: Trio) -> None:
+def test_three_drives_at_once_end_where_they_belong(local: Deployed, trio: Trio) -> None:
     states = {drive: local.ledger.drive(drive).state for drive in (trio.clean, trio.damaged, trio.broken)}  # type: ignore[union-attr]
     assert set(states.values()) == {DriveState.PUBLISHED}
     scenes = local.table("gold.scenes", trio.clean)
@@ -59,7 +58,7 @@ def test_three_drives_at_once_end_where_they_belong(local: LocalStack, trio: Tri
     local.check_audit()
 
 
-def check_damage(local: LocalStack, drive: DriveId, folder: Path) -> None:
+def check_damage(local: Deployed, drive: DriveId, folder: Path) -> None:
     """Each frame that the generator damaged is quarantined by its rule, or no scene wanted it; none is in gold."""
     faults = {fault["kind"]: fault for fault in json.loads((folder / "ground_truth" / "faults.json").read_text())}
     for kind, rule in (("cut_jpeg", "DEC005"), ("nan_points", "LID001")):
@@ -78,7 +77,7 @@ def check_damage(local: LocalStack, drive: DriveId, folder: Path) -> None:
         assert good <= bad, "the rule blames no frame that is sound"
 
 
-def test_events_that_come_again_change_nothing(local: LocalStack, trio: Trio) -> None:
+def test_events_that_come_again_change_nothing(local: Deployed, trio: Trio) -> None:
     drive = trio.clean
     before = scene_ids(local, drive)
     generation = local.ledger.drive(drive).generation  # type: ignore[union-attr]
@@ -94,13 +93,13 @@ def test_events_that_come_again_change_nothing(local: LocalStack, trio: Trio) ->
     local.check_audit()
 
 
-def drained(local: LocalStack) -> bool:
+def drained(local: Deployed) -> bool:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     depth = boto3.client("sqs").get_queue_attributes(QueueUrl=local.settings.object_events_url, AttributeNames=names)
     return all(depth["Attributes"][name] == "0" for name in names)
 
 
-def test_what_does_not_belong_is_refused_and_accounted_for(local: LocalStack) -> None:
+def test_what_does_not_belong_is_refused_and_accounted_for(local: Deployed) -> None:
     client = local.s3
     names = ("e2e/strays/lidar/top/1750000000000000000.pkl", "no drive at all.txt", "e2e/strays/../../etc/passwd")
     for name in names:
@@ -117,7 +116,7 @@ def test_what_does_not_belong_is_refused_and_accounted_for(local: LocalStack) ->
     local.check_audit()
 
 
-def test_a_drive_that_never_gets_complete_is_quarantined_when_overdue(local: LocalStack, make: Make) -> None:
+def test_a_drive_that_never_gets_complete_is_quarantined_when_overdue(local: Deployed, make: Make) -> None:
     without_manifest = local.send(make("no-manifest", "no_manifest"), check=False)
     without_object = local.send(make("absent", "absent_object:radar_rear"), check=False)
     assert local.wait(without_manifest).state == DriveState.QUARANTINED
@@ -130,31 +129,28 @@ def test_a_drive_that_never_gets_complete_is_quarantined_when_overdue(local: Loc
     local.check_audit()
 
 
-def test_the_scheduler_is_killed_while_a_drive_is_in_work(local: LocalStack, make: Make) -> None:
+def test_the_scheduler_is_killed_while_a_drive_is_in_work(local: Deployed, make: Make) -> None:
     drive = local.send(make("scheduler-dies"))
-    eventually(lambda: local.job("inspect", drive), "inspect runs")
-    from cli.stack.layout import Layout
-    from cli.stack.processes import ProcessRecord
-
-    record = ProcessRecord.load(Layout.of(local.home), "scheduler")
-    assert record is not None
-    psutil.Process(record.pid).send_signal(signal.SIGKILL)
-    local.up()
+    eventually(lambda: local.stack.runs_job("inspect", drive), "inspect runs")
+    local.stack.kill(SCHEDULER)
+    local.stack.up()
     assert local.wait(drive).state == DriveState.PUBLISHED
     check_once(local, drive)
 
 
-def test_the_spark_driver_is_killed_while_a_drive_is_in_work(local: LocalStack, make: Make) -> None:
+def test_the_spark_driver_is_killed_while_a_drive_is_in_work(local: Deployed, make: Make) -> None:
     drive = local.send(make("driver-dies"))
-    driver = eventually(lambda: local.job("build_scenes", drive), "build_scenes runs")
-    driver.send_signal(signal.SIGKILL)
+    eventually(lambda: local.stack.kill_job("build_scenes", drive), "build_scenes runs")
     assert local.wait(drive).state == DriveState.PUBLISHED
-    again = [path for path in (local.home / "logs" / "airflow").rglob("attempt=2.log") if "drive.build_scenes" in str(path)]
-    assert any(drive.drive_id in path.read_text() for path in again), "the step was tried again after its driver was killed"
+    api = local.stack.airflow()
+    try:
+        assert tries(api, "build_scenes", drive) >= 2, "the step was tried again after its driver was killed"
+    finally:
+        api.close()
     check_once(local, drive)
 
 
-def check_once(local: LocalStack, drive: DriveId) -> None:
+def check_once(local: Deployed, drive: DriveId) -> None:
     ids = scene_ids(local, drive)
     assert len(ids) == len(set(ids)) == 20
     from cli import deployment
@@ -164,7 +160,7 @@ def check_once(local: LocalStack, drive: DriveId) -> None:
     local.check_audit()
 
 
-def test_a_new_version_of_an_object_makes_a_new_revision(local: LocalStack, trio: Trio, make: Make) -> None:
+def test_a_new_version_of_an_object_makes_a_new_revision(local: Deployed, trio: Trio, make: Make) -> None:
     drive = trio.damaged
     first = local.ledger.drive(drive)
     assert rules(local.table("quarantine.records", drive))["DEC005"] >= 1
@@ -189,9 +185,9 @@ def test_a_new_version_of_an_object_makes_a_new_revision(local: LocalStack, trio
     local.check_audit()
 
 
-def test_lineage_tells_of_every_step_and_its_parent(trio: Trio) -> None:
+def test_lineage_tells_of_every_step_and_its_parent(local: Deployed, trio: Trio) -> None:
     drive = trio.clean
-    events = [json.loads(line) for line in Path(os.environ["SCENELAKE_LINEAGE_FILE"]).read_text().splitlines()]
+    events = [json.loads(line) for line in local.stack.lineage().splitlines()]
     manifest = f"{drive}/manifest.json"
     ours = [
         event
@@ -209,7 +205,7 @@ def test_lineage_tells_of_every_step_and_its_parent(trio: Trio) -> None:
         assert parent["root"]["job"]["name"] == "process_drive"
         assert event["job"]["facets"]["sourceCodeLocation"]["version"]
     (build,) = [event for event in ours if event["job"]["name"] == "build_scenes" and event["eventType"] == "COMPLETE"]
-    assert build["run"]["facets"]["spark_properties"]["properties"]["spark.master"].startswith("local")
+    assert build["run"]["facets"]["spark_properties"]["properties"]["spark.master"].startswith(local.stack.spark_master)
 
 
 @pytest.mark.skipif(
@@ -220,7 +216,7 @@ def test_lineage_tells_of_every_step_and_its_parent(trio: Trio) -> None:
     [("pandaset", "pandaset_002", 10, 10, 0.1), ("radiate", "radiate_tiny_foggy", 23, None, 33.4)],
 )
 def test_real_recordings_go_the_whole_way(
-    local: LocalStack, tmp_path: Path, name: str, folder: str, scenes: int, complete: int | None, worst_camera_ms: float
+    local: Deployed, tmp_path: Path, name: str, folder: str, scenes: int, complete: int | None, worst_camera_ms: float
 ) -> None:
     imported = IMPORTERS[name](DATA / folder, tmp_path / "drive", name, folder.replace("_", "-"))
     drive = local.send(tmp_path / "drive")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -130,6 +131,22 @@ def test_an_endpoint_that_does_not_answer_is_tried_again_ever_more_slowly() -> N
     EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 1e9), none_failed, none_failed).run(stop)
     assert flaky.polls == 8
     assert stop.waits == [0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 10.0]
+
+
+def test_only_a_poll_that_was_answered_is_a_sign_of_life(tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    seen: list[bool] = []
+
+    class Watched(FlakySqs):
+        def receive_message(self, **_: Any) -> dict[str, Any]:
+            seen.append(alive.exists())
+            return super().receive_message()
+
+    stop = Pauses()
+    flaky: Any = Watched(2, stop)
+    EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 1e9), none_failed, none_failed, alive).run(stop)
+    assert seen == [False, False, False]
+    assert alive.exists()
 
 
 def test_sweeps_come_at_their_times_and_a_failing_one_ends_nothing() -> None:

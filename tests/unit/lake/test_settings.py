@@ -30,3 +30,10 @@ def test_every_absent_variable_is_named_and_so_is_the_next_step() -> None:
 
 def test_the_warehouse_lies_in_the_lake_bucket() -> None:
     assert SETTINGS.warehouse == "s3://lake-b/warehouse"
+
+
+def test_a_catalog_address_with_its_password_is_not_shown() -> None:
+    names = dict.fromkeys(Settings("", "", "", "", "", "", "").to_env(), "x")
+    found = Settings.from_env({**names, "SCENELAKE_CATALOG_URI": "postgresql+psycopg2://catalog:hunter2@db/catalog"})
+    assert found.catalog_uri.endswith("hunter2@db/catalog")
+    assert "hunter2" not in repr(found)

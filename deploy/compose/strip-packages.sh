@@ -1,0 +1,43 @@
+#!/bin/sh
+# Takes out of an installed environment what nothing here runs, and compiles the rest:
+#   sh deploy/compose/strip-packages.sh VENV
+# Everything named here was left out of images that ran the demo and the end-to-end tests. To use one of these, remove its line.
+set -eu
+venv="$1"
+packages="$(echo "$venv"/lib/python3.*/site-packages)"
+jars="$packages/pyspark/jars"
+
+# The AWS endpoint is a container of its own here: moto, and what only moto brings.
+for name in moto cfnlint samtranslator sympy isympy.py networkx py_partiql_parser openapi_spec_validator aws_xray_sdk; do
+    rm -rf "${packages:?}/$name"
+done
+
+# Spark runs tasks of Python functions on a standalone cluster: no Kubernetes, no Hive metastore, no machine learning, no
+# streaming state, no Spark Connect.
+rm -rf "$jars/connect-repl"
+rm -f "$jars"/spark-connect* "$jars"/spark-kubernetes* "$jars"/kubernetes-* "$jars"/vertx-* \
+    "$jars"/spark-hive* "$jars"/hive-exec* "$jars"/hive-metastore* "$jars"/hive-cli* "$jars"/hive-beeline* "$jars"/hive-jdbc* \
+    "$jars"/derby-* "$jars"/datanucleus-* \
+    "$jars"/spark-mllib* "$jars"/spark-graphx* "$jars"/breeze* "$jars"/spire* "$jars"/cats-kernel* "$jars"/algebra* \
+    "$jars"/lapack-* "$jars"/arpack* "$jars"/blas-* "$jars"/rocksdbjni* \
+    "$jars"/netty-*-osx-* "$jars"/netty-*-windows-*
+rm -rf "$packages/pyspark/examples" "$packages/pyspark/data"
+
+# No Arrow Flight.
+rm -f "$packages"/pyarrow/libarrow_flight* "$packages"/pyarrow/libarrow_python_flight* "$packages"/pyarrow/_flight.*
+
+# Airflow's pages come in their own translations; Babel's data would only format numbers and dates of servers.
+find "$packages/babel/locale-data" -type f ! -name 'root.dat' ! -name 'en*.dat' -delete
+
+# Tests, headers and link-time libraries of packages that were built long ago.
+for name in numpy pandas pyarrow scipy matplotlib; do
+    find "$packages/$name" -depth -type d -name tests -exec rm -rf {} +
+done
+rm -rf "$packages/pyarrow/include" "$packages/numpy/_core/include" "$packages/pip" "$packages/matplotlib/mpl-data/sample_data"
+
+find "$venv" -depth -type d -name __pycache__ -exec rm -rf {} +
+# Without bytecode every start of a process would compile Airflow anew.
+"$venv/bin/python" -m compileall -q -j 0 "$packages" > /dev/null || true # some packages carry templates that are no Python
+
+# What is missing after all shows here, not in a container.
+"$venv/bin/python" -c 'import great_expectations, matplotlib, pyarrow.dataset, pyarrow.parquet, pyiceberg.catalog.sql, pyspark.sql'

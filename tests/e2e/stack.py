@@ -1,0 +1,55 @@
+"""What the end-to-end tests need of a stack, whatever it is made of: they use the deployment on it, and kill parts of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from cli.stack.airflow_api import AirflowApi
+from lake.landing import DriveId
+
+# Patience is for roads: what the tests wait for comes soon.
+QUICK = {
+    "SCENELAKE_OVERDUE_AFTER_S": "20",
+    "SCENELAKE_SWEEP_EVERY_S": "5",
+    "SCENELAKE_DAG_RETRY_DELAY_S": "2",
+    "SCENELAKE_DAG_LEASE_S": "45",
+}
+SCHEDULER = "scheduler"
+
+
+class Stack(Protocol):
+    """A stack under test."""
+
+    spark_master: str
+    """How the address of its Spark master begins."""
+
+    def up(self) -> None:
+        """Start it, or what does not run of it, and wait until it is healthy."""
+
+    def down(self) -> list[str]:
+        """End it with all its data; what is left of it."""
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables of a process that works with it."""
+
+    def airflow(self) -> AirflowApi:
+        """Its Airflow."""
+
+    def kill(self, component: str) -> None:
+        """SIGKILL a component."""
+
+    def runs_job(self, job: str, drive: DriveId) -> bool:
+        """Whether a job of a drive runs now."""
+
+    def kill_job(self, job: str, drive: DriveId) -> bool:
+        """SIGKILL the Spark driver of a job of a drive; whether it ran."""
+
+    def lineage(self) -> str:
+        """Its OpenLineage events, one JSON object a line."""
+
+
+def tries(api: AirflowApi, step: str, drive: DriveId) -> int:
+    """How often a step of a drive has been tried, as Airflow counts."""
+    found: list[dict[str, Any]] = api.task_instances("process_drive", f"drive.{step}")
+    return max((entry["try_number"] for entry in found if entry["rendered_map_index"] == str(drive)), default=0)
