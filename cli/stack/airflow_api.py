@@ -65,29 +65,45 @@ class AirflowApi:
         answer = self._get(f"/api/v2/dags/{dag_id}")
         found = None if answer.status_code == 404 else _checked(answer)
         if found is None or found["has_import_errors"]:
-            for broken in _checked(self._get("/api/v2/importErrors"))["import_errors"]:
+            for broken in self.get("/api/v2/importErrors")["import_errors"]:
                 raise ComponentError(f"Airflow cannot import {broken['filename']}:\n{broken['stack_trace']}")
         return found
 
     def dag_runs(self, dag_id: str) -> int:
         """How many runs of a DAG there have been."""
-        return int(_checked(self._get(f"/api/v2/dags/{dag_id}/dagRuns?limit=1"))["total_entries"])
+        return int(self.get(f"/api/v2/dags/{dag_id}/dagRuns?limit=1")["total_entries"])
 
     def task_instances(self, dag_id: str, task_id: str) -> list[dict[str, Any]]:
         """The newest instances of a task, over all runs."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?task_id={task_id}&order_by=-run_after&limit=100"
-        found: list[dict[str, Any]] = _checked(self._get(path))["task_instances"]
+        found: list[dict[str, Any]] = self.get(path)["task_instances"]
         return found
 
     def unpause(self, dag_id: str) -> None:
         """Let the DAG's schedule run."""
-        _checked(self._session.patch(f"{self._url}/api/v2/dags/{dag_id}", json={"is_paused": False}, timeout=TIMEOUT_S))
+        _checked(self._ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}))
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+        """Start a run of a DAG now, with what its parameters are to be; the run's id."""
+        answer = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
+        return str(_checked(answer)["dag_run_id"])
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What the API answers at a path.
+
+        Raises:
+            ComponentError: It refuses.
+        """
+        return _checked(self._get(path))
 
     def _get(self, path: str) -> requests.Response:
-        answer = self._session.get(self._url + path, timeout=TIMEOUT_S)
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        answer = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
         if answer.status_code == 401:
             self._sign_in()
-            answer = self._session.get(self._url + path, timeout=TIMEOUT_S)
+            answer = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
         return answer
 
     def _sign_in(self) -> None:

@@ -8,67 +8,52 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from cli import stack
+from cli.stack.airflow_api import AirflowApi
 from ingest.states import DriveState
 from lake.landing import DriveId
 
-from .conftest import LocalStack, eventually
+from .conftest import Deployed, eventually
 
 # It may be the first to start the stack; a busy machine needs minutes for that.
 pytestmark = pytest.mark.timeout(900)
 
-RULE = "CLK003"
-TIMEOUT_S = 10.0
+DAG, RULE = "replay_quarantine", "CLK003"
 
 
 class Operator:
     """Somebody with the right to trigger a DAG, over Airflow's public API."""
 
-    def __init__(self, home: Path) -> None:
-        found = stack.status(home)
-        self._runs = f"{found.airflow_url}/api/v2/dags/replay_quarantine/dagRuns"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        credentials = {"username": found.airflow_user, "password": found.airflow_password}
-        answer = self._session.post(f"{found.airflow_url}/auth/token", json=credentials, timeout=TIMEOUT_S)
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    def __init__(self, api: AirflowApi) -> None:
+        self._api = api
 
     def replay(self, **conf: Any) -> dict[str, tuple[str, Any]]:
         """Trigger a run and wait for its end: each task's state, and what it returned."""
-        answer = self._session.post(self._runs, json={"logical_date": None, "conf": conf}, timeout=TIMEOUT_S)
-        assert answer.ok, answer.text
-        run = f"{self._runs}/{answer.json()['dag_run_id']}"
-        state = eventually(lambda: {"success", "failed"} & {self._get(run)["state"]}, "the run ends")
+        run = f"/api/v2/dags/{DAG}/dagRuns/{self._api.trigger(DAG, conf)}"
+        state = eventually(lambda: {"success", "failed"} & {self._api.get(run)["state"]}, "the run ends")
         assert state == {"success"}
-        tasks = self._get(f"{run}/taskInstances")["task_instances"]
-        return {task["task_id"]: (task["state"], self._returned(run, task["task_id"])) for task in tasks}
+        tasks = self._api.get(f"{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: (task["state"], self._returned(run, task)) for task in tasks}
 
-    def _returned(self, run: str, task: str) -> Any:
-        answer = self._session.get(f"{run}/taskInstances/{task}/xcomEntries/return_value?deserialize=true", timeout=TIMEOUT_S)
-        return answer.json()["value"] if answer.ok else None
-
-    def _get(self, address: str) -> dict[str, Any]:
-        answer = self._session.get(address, timeout=TIMEOUT_S)
-        assert answer.ok, answer.text
-        document: dict[str, Any] = answer.json()
-        return document
+    def _returned(self, run: str, task: dict[str, Any]) -> Any:
+        if task["state"] != "success":
+            return None
+        return self._api.get(f"{run}/taskInstances/{task['task_id']}/xcomEntries/return_value?deserialize=true")["value"]
 
 
-def held(local: LocalStack, drive: DriveId) -> list[tuple[str, str, bool]]:
+def held(local: Deployed, drive: DriveId) -> list[tuple[str, str, bool]]:
     """What is quarantined of a drive, without what names a run."""
     rows = local.table("quarantine.records", drive)
     return sorted((row["record_id"], row["status"], RULE in row["rule_ids"]) for row in rows)
 
 
-def generation(local: LocalStack, drive: DriveId) -> tuple[DriveState, int]:
+def generation(local: Deployed, drive: DriveId) -> tuple[DriveState, int]:
     record = local.ledger.drive(drive)
     assert record is not None
     return record.state, record.generation
 
 
-def test_a_dry_run_lists_and_a_real_one_judges_again(local: LocalStack, make: Callable[..., Path]) -> None:
+def test_a_dry_run_lists_and_a_real_one_judges_again(local: Deployed, make: Callable[..., Path]) -> None:
     # Most sweeps of the reference are lost: its rate is an error, and the drive is refused as a whole.
     drive = local.send(make("replayed", "drop_frames:lidar_top:0.6"))
     assert local.wait(drive).state == DriveState.QUARANTINED
@@ -77,7 +62,7 @@ def test_a_dry_run_lists_and_a_real_one_judges_again(local: LocalStack, make: Ca
     assert generation(local, drive) == (DriveState.QUARANTINED, 1)
     local.check_audit()
 
-    operator = Operator(local.home)
+    operator = Operator(local.stack.airflow())
     dry = operator.replay(rule=RULE, drive=str(drive))
     assert dry["find"] == ("success", {str(drive): 1})
     assert dry["replay"][0] == "skipped"
