@@ -103,7 +103,7 @@ class GivenStage:
 
 def stage(home: Path, env: Mapping[str, str] | None = None) -> Stage:
     """The deployment of the environment, if it names one with an Airflow (`SCENELAKE_AIRFLOW_URL`), else the local stack."""
-    given = deployment.AIRFLOW_URL in (os.environ if env is None else env)
+    given = (os.environ if env is None else env).get(deployment.AIRFLOW_URL)
     return GivenStage(home) if given else LocalStage(home)
 
 
