@@ -35,6 +35,10 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1",  # one object or one window is one unit of work
         "spark.task.maxFailures": "3",
+        # Between the JVM and a Python worker. Over TCP the small messages that begin and end a task wait for delayed
+        # acknowledgements: 40 ms, now and then, in which a core has nothing to do.
+        "spark.python.unix.domain.socket.enabled": "true",
+        "spark.python.daemon.module": "spark_jobs.python_daemon",
         "spark.driver.memory": "1g",
         # A core a task. Spark would allow a worker's linear algebra as many threads as its executor has cores.
         "spark.executorEnv.OMP_NUM_THREADS": "1",

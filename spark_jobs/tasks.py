@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import heapq
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeVar
 
 from pyspark.sql import SparkSession
@@ -32,15 +34,24 @@ def run_tasks(
     shares = pack(sizes, context.defaultParallelism)
 
     def do(share: Sequence[int]) -> list[tuple[int, Answer]]:
-        if not gc.get_freeze_count():
-            # Spark has a worker collect garbage after every task, which would walk through every module that is loaded.
-            gc.freeze()
-            # Rows are made by the thousand and hold no cycles; to look for some every 700 of them takes a twentieth of the time.
-            gc.set_threshold(YOUNG_OBJECTS)
+        _spare_modules(len(sys.modules))
         return list(zip(share, work([items[number] for number in share]), strict=True))
 
     answers = context.parallelize(shares, len(shares)).map(do).collect()
     return [answer for _, answer in sorted((pair for share in answers for pair in share), key=lambda pair: pair[0])]
+
+
+@cache
+def _spare_modules(loaded: int) -> None:
+    """Keep the garbage collector of a worker from `loaded` modules: done once for each number of them.
+
+    Spark has a worker collect garbage after every task, which would walk through all of them: 20 ms. What else is alive is
+    spared with them, and never found once it is garbage; so this is not done for every task.
+    """
+    del loaded
+    gc.freeze()
+    # Rows are made by the thousand and hold no cycles; to look for some every 700 of them takes a twentieth of the time.
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def pack(sizes: Sequence[int], slots: int) -> list[list[int]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spark_jobs.tasks
-from spark_jobs.tasks import TASKS_PER_SLOT, pack
+from spark_jobs.tasks import TASKS_PER_SLOT, _spare_modules, pack
 
 LIMIT = 1000
 
@@ -31,3 +31,13 @@ def test_one_large_item_does_not_wait_behind_others() -> None:
     assert pack([1, 1, 100, 1, 1], 1) == [[2], [0, 1, 3, 4]]
     assert pack([], 4) == []
     assert pack([0, 0], 4) == [[0], [1]]
+
+
+def test_what_is_loaded_is_spared_by_the_collector_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr(spark_jobs.tasks.gc, "freeze", lambda: frozen.append(1))
+    monkeypatch.setattr(spark_jobs.tasks.gc, "set_threshold", lambda objects: None)
+    _spare_modules.cache_clear()
+    for loaded in (700, 700, 750, 750, 750):
+        _spare_modules(loaded)
+    assert len(frozen) == 2, "once, and once more after the first task has loaded what it works with"
