@@ -39,15 +39,21 @@ class Source:
     """A stream, how far it was read (`offset`), and the CRC-32 of what was read since the last `reset_crc`.
 
     Memory grows with the bytes that arrive, never with the number asked for. `observe` is given every byte once, in order,
-    as it arrives: what else is made of it then finds it in the processor's cache.
+    as it arrives: what else is made of it then finds it in the processor's cache. Sources that are read one after another may
+    share `buffers`.
     """
 
-    def __init__(self, stream: BinaryIO, observe: Callable[[bytes | memoryview], object] | None = None) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        observe: Callable[[bytes | memoryview], object] | None = None,
+        buffers: Buffers | None = None,
+    ) -> None:
         self._stream = stream
         self._observe = observe
         # RawIOBase has a readinto even where a subclass implements nothing but read.
         self._reads_into = getattr(type(stream), "readinto", io.RawIOBase.readinto) is not io.RawIOBase.readinto
-        self._buffers = Buffers()
+        self._buffers = buffers or Buffers()
         self.offset = 0
         self.crc = 0
 
@@ -98,9 +104,11 @@ class Source:
         self._buffers.give(buffer)
         return view
 
-    def enter(self, data: memoryview) -> None:
-        """Let `crc` go on over what `view_up_to` gave."""
-        self.crc = zlib_ng.crc32(data, self.crc)
+    def enter(self, data: memoryview) -> int:
+        """Let `crc` go on over what `view_up_to` gave; returns the CRC-32 of `data` alone."""
+        crc = zlib_ng.crc32(data)
+        self.crc = zlib_ng.crc32_combine(self.crc, crc, len(data))
+        return crc
 
     def skip(self, count: int) -> None:
         """Read `count` bytes and forget them.

@@ -16,7 +16,7 @@ from sensors.container import ContainerFault, StoredMessage, scan_source
 from sensors.errors import DecodeError
 from sensors.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.rig import Modality
-from sensors.source import Source
+from sensors.source import Buffers, Source
 from spark_jobs.motion_samples import MotionSamples
 
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
@@ -47,10 +47,13 @@ class ObjectScan:
     unknown_types: Mapping[str, int]
 
 
-def scan_object(stream: BinaryIO, key: SensorKey) -> ObjectScan:
-    """Scan one object from its first byte on; whatever is wrong with its bytes is part of the result."""
+def scan_object(stream: BinaryIO, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
+    """Scan one object from its first byte on; whatever is wrong with its bytes is part of the result.
+
+    `buffers` are those of the objects that were scanned before.
+    """
     digest = hashlib.sha256()
-    source = Source(stream, digest.update)
+    source = Source(stream, digest.update, buffers)
     rows = _Rows(key)
     rows.take(scan_source(source))
     source.drain()  # the checksum is of the whole object, whatever the scan made of it

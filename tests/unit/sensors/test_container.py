@@ -88,10 +88,10 @@ def chunk(stored: bytes, compression: str, raw_bytes: int, crc: int = 0) -> byte
     return record(CHUNK, head + struct.pack("<Q", len(stored)) + stored)
 
 
-def container(*records: bytes, tail: bytes = b"") -> bytes:
-    body = b"".join(records)
-    end = record(DATA_END, struct.pack("<I", 0)) + tail + record(FOOTER, struct.pack("<QQI", 0, 0, 0))
-    return MAGIC + record(HEADER, text("ros2") + text("by hand")) + body + end + MAGIC
+def container(*records: bytes, tail: bytes = b"", data_crc: bool = False) -> bytes:
+    body = MAGIC + record(HEADER, text("ros2") + text("by hand")) + b"".join(records)
+    crc = zlib.crc32(body) if data_crc else 0
+    return body + record(DATA_END, struct.pack("<I", crc)) + tail + record(FOOTER, struct.pack("<QQI", 0, 0, 0)) + MAGIC
 
 
 @pytest.mark.parametrize(("chunked", "compression"), VARIANTS)
@@ -225,6 +225,21 @@ def test_fields_added_by_a_later_version_are_ignored() -> None:
     longer_chunk = record(CHUNK, chunk(raw, "", len(raw), zlib.crc32(raw))[9:] + b"new")
     messages, faults = split(container(longer_chunk))
     assert (faults, [bytes(found.data) for found in messages]) == ([], [b"m"])
+
+
+def test_the_checksum_of_the_data_section_is_of_every_byte_of_its_chunks() -> None:
+    raw = schema() + channel() + message(b"m")
+    stored, packed = chunk(raw, "", len(raw), zlib.crc32(raw)), chunk(zstandard.compress(raw), "zstd", len(raw), zlib.crc32(raw))
+    longer = record(CHUNK, stored[9:] + b"new")
+    headless = record(CHUNK, stored[9:30])
+    file = container(longer, packed, headless, stored, data_crc=True)
+    messages, faults = split(file)
+    assert [bytes(found.data) for found in messages] == [b"m"] * 3
+    assert [(fault.kind, fault.offset) for fault in faults] == [(FaultKind.CORRUPT, file.index(headless))]
+    for piece in (longer, packed, headless, stored):
+        at = file.index(piece) + len(piece) - 1
+        _, faults = split(file[:at] + bytes([file[at] ^ 1]) + file[at + 1 :])
+        assert "the data section says CRC" in faults[-1].message
 
 
 def test_a_channel_without_schema_has_no_message_type() -> None:
