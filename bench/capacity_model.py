@@ -15,6 +15,7 @@ from bench.figures import FiguresError
 from fleet.uploader import PART_BYTES, SINGLE_PUT_BYTES
 from spark_jobs.payloads import MAX_GAP_BYTES, MAX_REQUEST_BYTES
 from spark_jobs.scene_file import ROW_GROUP_BYTES
+from spark_jobs.tasks import MOST_BYTES
 from spark_jobs.windows import WINDOW_BYTES
 
 DAY_S = 86_400
@@ -195,10 +196,16 @@ class Day:
         return {
             "land": Requests(puts + 2 * self.drives, 0.0),
             "register": Requests(self.drives, self.objects + 2 * self.drives, self.objects / LIST_KEYS),
-            "inspect": Requests(self.objects, 2 * self.objects),  # each object, and its part of the index back
-            "build": Requests(4 * files, files * (2 + self._gets_a_window()) + files),
+            "inspect": self._inspect(),
+            "build": Requests(4 * files, files * (2 + self._gets_a_window())),
             "publish": Requests(self.drives * assumed.drive_puts, 2 * files + self.drives * assumed.drive_gets),
         }
+
+    def _inspect(self) -> Requests:
+        """Each object is read; of each task the part of the index goes out and back, and so do the samples of motion objects."""
+        motion = sum(kind.count for kind in self.assumed.vehicle if not kind.in_scene) * self.recorded_s / self.assumed.object_s
+        left = motion + self.assumed.bytes_a_day / MOST_BYTES
+        return Requests(left, self.objects + left)
 
     def _gets_a_window(self) -> float:
         """Ranged reads of raw chunks: one a sensor, more where a window is long or the gaps between frames are wide."""

@@ -157,7 +157,7 @@ def _planned_s(drive: Drive, rig: Rig) -> float:
     def plan() -> int:
         scenes = plan_scenes(drive.index, drive.poses, rig, frozenset())
         windows = cut(scenes.anchors_ns, scene_bytes(drive.index, scenes))
-        rows = sum(len(table) for _, table in window_tables(drive.index, scenes, windows))
+        rows = sum(len(table) for tables in window_tables(drive.index, scenes, windows) for table in tables.values())
         if scenes.scenes == 0 or rows < scenes.scenes * len(scenes.sensors):
             raise FiguresError(f"{rows} rows for {scenes.scenes} scenes of {len(scenes.sensors)} sensors")
         return rows

@@ -13,7 +13,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
@@ -66,12 +65,13 @@ class Payloads:
 
 
 def with_payloads(
-    file: memoryview, payloads: Sequence[Mapping[str, Payloads]], compression: Mapping[str, str]
+    file: memoryview, metadata: pq.FileMetaData, payloads: Sequence[Mapping[str, Payloads]], compression: Mapping[str, str]
 ) -> list[bytes | memoryview]:
     """A Parquet file with payloads in place of their placeholders, as pieces to be written one after the other.
 
     Args:
         file: What the library wrote, with a dictionary for each payload column.
+        metadata: Of that file.
         payloads: For each row group, what its placeholders stand for, by column path.
         compression: Of the payload columns, by path: `none` or `zstd`.
 
@@ -82,7 +82,6 @@ def with_payloads(
     file = file.cast("B")
     footer_end = len(file) - LENGTH_BYTES - len(MAGIC)
     footer_at = footer_end - int.from_bytes(file[footer_end : footer_end + LENGTH_BYTES], "little")
-    metadata = pq.read_metadata(pa.BufferReader(file))
     positions = column_positions(metadata)
     pieces: list[bytes | memoryview] = [file[:footer_at]]
     moves: list[list[Move]] = []

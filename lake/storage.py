@@ -22,6 +22,7 @@ from lake.object_stream import READ_ATTEMPTS, Body, ObjectStream
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+CONNECTIONS = 16  # so many requests at once; more threads would wait for each other
 STREAM_BUFFER_BYTES = 64 * 1024  # spares small reads a call each; large ones pass it by
 ABSENT_OBJECT = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 ABSENT = ABSENT_OBJECT | {"NoSuchBucket"}
@@ -68,7 +69,7 @@ class ObjectStore:
     @classmethod
     def connect(cls) -> ObjectStore:
         """A store at the endpoint that the environment names."""
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=16)
+        config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=CONNECTIONS)
         return cls(boto3.client("s3", config=config))
 
     def read(self, source: ObjectVersion, start: int = 0, length: int | None = None, limit: int | None = None) -> bytes:

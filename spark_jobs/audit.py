@@ -137,7 +137,7 @@ def _outcome(
     context = drive_context(settings, area, drive_input, inspection)
     decisions = context.decisions
     plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, faulty)
-    built = Built.of([area.read_json(name) for name in area.read_json(BUILT)["windows"]])
+    built = Built.of(area.read_documents(area.read_json(BUILT)["windows"]))
     frames = frames_of_built_drive(index, plan, context, built, faulty)
     origin = _origin(drive_input)
     records = object_records(area.store, settings, origin, inspection, frames)
@@ -221,7 +221,7 @@ def _unused(area: WorkArea, inspection: Mapping[str, Any], outcome: Outcome) -> 
     if inspection["verdict"] != "build":
         return []
     built = area.read_json(BUILT)
-    replaced, last = ([area.read_json(name) for name in built[part]] for part in ("replaced", "windows"))
+    replaced, last = (area.read_documents(built[part]) for part in ("replaced", "windows"))
     files = [report[half] for report in replaced for half in ("gold", "quarantined")] + [report["gold"] for report in last]
     return sorted({entry["uri"] for entry in files if entry} - set(outcome.gold_files))
 

@@ -30,7 +30,7 @@ from spark_jobs.provenance import code_version, configuration_hash, traced
 from spark_jobs.session import spark_properties, start_spark
 from spark_jobs.signals import changed, in_windows, known_after, known_before
 from spark_jobs.tasks import run_tasks
-from spark_jobs.window_build import DriveContext, build_window
+from spark_jobs.window_build import BuiltWindow, DriveContext, build_window
 from spark_jobs.window_findings import WindowFindings
 from spark_jobs.window_plan import scene_bytes, window_tables
 from spark_jobs.windows import Window, cut
@@ -68,17 +68,16 @@ def build_drive(
     context = drive_context(settings, area, drive_input, inspection)
     plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection["faulty_keys"]))
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
-    for window, rows in window_tables(index, plan, windows):
-        area.write_table(f"plan/{window.number:05d}.arrow", rows)
+    for tables in window_tables(index, plan, windows):
+        area.write_tables({f"plan/{number:05d}.arrow": rows for number, rows in tables.items()})
         if context.rig.policy.motion_compensation:
-            area.write_table(f"plan/{window.number:05d}-poses.arrow", poses_around(index, plan.track, rows))
-    names, replaced = _build_judged(spark, area, context, windows, connect, plan, index)
-    area.write_json(BUILT, {"windows": names, "replaced": replaced})
-    scenes = [scene for name in names for scene in area.read_json(name)["scenes"]]
-    quarantined = sum(scene["quarantined"] for scene in scenes)
-    _check_complete(plan, scenes)
+            poses = {number: poses_around(index, plan.track, rows) for number, rows in tables.items()}
+            area.write_tables({f"plan/{number:05d}-poses.arrow": rows for number, rows in poses.items()})
+    built, replaced = _build_judged(spark, area, context, windows, connect, plan, index)
+    area.write_json(BUILT, {"windows": [window.name for window in built], "replaced": replaced})
+    quarantined = sum(window.quarantined for window in built)
     sizes = [report["size_bytes"] for report in inspection["objects"].values()]
-    return {"windows": len(windows), "gold": len(scenes) - quarantined, "quarantined": quarantined, "bytes": sum(sizes)}
+    return {"windows": len(windows), "gold": plan.scenes - quarantined, "quarantined": quarantined, "bytes": sum(sizes)}
 
 
 def _build_judged(
@@ -89,26 +88,23 @@ def _build_judged(
     connect: Connect,
     plan: ScenePlan,
     index: pa.Table,
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[BuiltWindow], list[str]]:
     """Build all windows, and those again in which the metrics of the whole drive show what one window cannot.
 
-    Returns the report of each window, in their order, and those reports that are not to be used any more.
+    Returns each window, in their order, and the names of those reports that are not to be used any more.
     """
     before = known_before(area, index, plan, context.rig, context.options)
     given = in_windows(plan, windows, before)
-    names = run_windows(spark, area, context, windows, connect, given)
+    built = run_windows(spark, area, context, windows, connect, given)
     if context.options.payload_checks is not PayloadChecks.FULL:
-        return names, []
-    found = known_after(area, [metrics_name(built) for built in names], context.rules)
+        return built, []
+    found = known_after(area, [metrics_name(window.name) for window in built], context.rules)
     after = in_windows(plan, windows, WindowFindings(found, before.scenes))
     again = [window for window in windows if window.number in changed(given, after)]
-    better = {_window_of(name): name for name in run_windows(spark, area, context, again, connect, after)}
-    return [better.get(_window_of(name), name) for name in names], [name for name in names if _window_of(name) in better]
-
-
-def _window_of(built: str) -> str:
-    """What the names of all reports of one window begin with."""
-    return built.partition("-")[0]
+    rebuilt = run_windows(spark, area, context, again, connect, after)
+    better = dict(zip((window.number for window in again), rebuilt, strict=True))
+    replaced = [one.name for window, one in zip(windows, built, strict=True) if window.number in better]
+    return [better.get(window.number, one) for window, one in zip(windows, built, strict=True)], replaced
 
 
 def drive_context(settings: Settings, area: WorkArea, drive_input: DriveInput, inspection: Mapping[str, Any]) -> DriveContext:
@@ -137,15 +133,19 @@ def run_windows(
     windows: Sequence[Window],
     connect: Connect,
     known: Mapping[int, WindowFindings],
-) -> list[str]:
-    """Build windows on Spark, with what is `known` of each by its number; names of their reports, in the order of `windows`."""
+) -> list[BuiltWindow]:
+    """Build windows on Spark, with what is `known` of each by its number; in the order of `windows`.
+
+    Raises:
+        IncompleteError: Not every scene was built once.
+    """
     root = area.root
     for window in windows:
         if window.number in known:
             known[window.number].leave(area, window.number)
     told = frozenset(known)
 
-    def build(share: Sequence[Window]) -> list[str]:
+    def build(share: Sequence[Window]) -> list[BuiltWindow]:
         store = connect()
         place = WorkArea(store, root)
         return [
@@ -153,13 +153,12 @@ def run_windows(
             for window in share
         ]
 
-    return run_tasks(spark, build, windows, [window.size_bytes for window in windows])
-
-
-def _check_complete(plan: ScenePlan, scenes: Sequence[dict[str, Any]]) -> None:
-    built = sorted(scene["scene"] for scene in scenes)
-    if built != list(range(plan.scenes)):
-        raise IncompleteError(f"planned {plan.scenes} scenes, built {len(built)}: a window is lost or came twice")
+    built = run_tasks(spark, build, windows, [window.size_bytes for window in windows])
+    planned = [scene for window in windows for scene in range(window.first, window.last)]
+    scenes = [scene for window in built for scene in window.scenes]
+    if scenes != planned:
+        raise IncompleteError(f"planned {len(planned)} scenes, built {len(scenes)}: a window is lost or came twice")
+    return built
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from quality.results import drive_results, object_results
 from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig
+from sensors.source import Buffers
 from spark_jobs.arguments import parse
 from spark_jobs.calibration_check import check_calibration
 from spark_jobs.documents import read_calibration, read_input, read_manifest
@@ -82,7 +83,7 @@ def inspect_drive(
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
     sizes = {entry.key: entry.size_bytes + FRAME_COST_BYTES * entry.frame_count for entry in manifest.objects} if manifest else {}
     reports, absent = scan_all(spark, settings, area, drive_input, sizes, connect)
-    tables = [area.read_table(f"index/{report['number']:05d}.arrow") for report in reports]
+    tables = area.read_tables(sorted({report["index"] for report in reports}))
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     area.write_table(INDEX, index)
     rules = rules_of(rig)
@@ -131,8 +132,11 @@ def scan_all(
     raw_bucket, root = settings.raw_bucket, area.root
 
     def scan(share: Sequence[_Object]) -> list[dict[str, Any]]:
-        store = connect()
-        return [_scan(store, raw_bucket, WorkArea(store, root), entry) for entry in share]
+        store, buffers = connect(), Buffers()
+        place, part = WorkArea(store, root), f"index/{share[0].number:05d}.arrow"
+        scanned = [_scan(store, raw_bucket, place, entry, buffers) for entry in share]
+        place.write_table(part, pa.concat_tables([index for _, index in scanned]))
+        return [report | {"index": part} for report, _ in scanned]
 
     expected = [sizes.get(entry.key, UNKNOWN_BYTES) for entry in objects]
     reports = sorted(run_tasks(spark, scan, objects, expected), key=lambda report: str(report["key"]))
@@ -146,19 +150,22 @@ class _Object(NamedTuple):
     version_id: str
 
 
-def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object) -> dict[str, Any]:
+def _scan(
+    store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object, buffers: Buffers
+) -> tuple[dict[str, Any], pa.Table]:
+    """What is to be said of an object, and its frames."""
     key = parse_raw_key(entry.key)
     if not isinstance(key, SensorKey):
         raise LandingError(f"{entry.key} is no sensor object, but the drive's input lists it as one")
     try:
         with store.stream(ObjectVersion(raw_bucket, entry.key, entry.version_id)) as stream:
-            scanned = scan_object(stream, key)
+            scanned = scan_object(stream, key, buffers)
     except AbsentError:
-        return {"key": entry.key, "absent": True}  # it landed and is gone: a finding, and no reason to stop
-    area.write_table(f"index/{entry.number:05d}.arrow", scanned.index)
+        # It landed and is gone: a finding, and no reason to stop.
+        return {"key": entry.key, "absent": True}, OBJECT_INDEX.empty_table()
     if len(scanned.samples):
         area.write_table(f"samples/{entry.number:05d}.arrow", scanned.samples)
-    return {
+    report = {
         "absent": False,
         "number": entry.number,
         "key": entry.key,
@@ -171,6 +178,7 @@ def _scan(store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object) -
         "faults": scanned.faults,
         "unknown_types": scanned.unknown_types,
     }
+    return report, scanned.index
 
 
 def _number(index: pa.Table) -> pa.Table:
@@ -190,7 +198,7 @@ def _write_samples(area: WorkArea, sound: Sequence[Mapping[str, Any]], rig: Rig 
     for name, modality, schema in _SAMPLES:
         sensor = None if rig is None else first_sensor(rig, modality)
         numbers = [report["number"] for report in sound if report["sensor"] == sensor and report["samples"]]
-        tables = [area.read_table(f"samples/{number:05d}.arrow") for number in numbers]
+        tables = area.read_tables([f"samples/{number:05d}.arrow" for number in numbers])
         area.write_table(name, pa.concat_tables(tables or [schema.empty_table()]))
 
 

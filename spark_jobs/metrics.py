@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.documents import Manifest
 from quality.measured import measured
@@ -32,10 +33,11 @@ def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) 
 
 
 def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
-    owners = index["sensor"].to_numpy()
-    found, starts, counts = np.unique(owners, return_index=True, return_counts=True)
-    places = {name: (int(start), int(count)) for name, start, count in zip(found, starts, counts, strict=True)}
-    return {name: index.slice(*places.get(name, (0, 0))) for name in sorted(names)}
+    owners = pc.value_counts(index["sensor"])  # in the order of the rows
+    counts = owners.field("counts").to_numpy()
+    places = zip((np.cumsum(counts) - counts).tolist(), counts.tolist(), strict=True)
+    found = dict(zip(owners.field("values").to_pylist(), places, strict=True))
+    return {name: index.slice(*found.get(name, (0, 0))) for name in sorted(names)}
 
 
 def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockStream:

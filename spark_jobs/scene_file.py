@@ -35,16 +35,27 @@ def scene_pieces(scenes: Sequence[Mapping[str, Any]], *, compress_points: bool =
             at = end
         return pa.array(found, pa.binary())
 
-    table, first, sink = scene_table(scenes, placeholders), 0, pa.BufferOutputStream()
-    with scene_writer(sink, table.schema, PAYLOAD_LEAVES, compress_points=compress_points) as writer:
+    table, first, sink, metadata = scene_table(scenes, placeholders), 0, pa.BufferOutputStream(), list[pq.FileMetaData]()
+    with scene_writer(sink, table.schema, PAYLOAD_LEAVES, metadata, compress_points=compress_points) as writer:
         for group in groups:
             writer.write_table(table.slice(first, len(group)))
             first += len(group)
-    return with_payloads(memoryview(sink.getvalue()), payloads, _compression(compress_points=compress_points))
+    compression = _compression(compress_points=compress_points)
+    return with_payloads(memoryview(sink.getvalue()), metadata[0], payloads, compression)
 
 
-def scene_writer(sink: Any, schema: pa.Schema, shared: Sequence[str], *, compress_points: bool = True) -> pq.ParquetWriter:
-    """A writer of scene tables; each table becomes a row group. `shared`: leaves whose values come again."""
+def scene_writer(
+    sink: Any,
+    schema: pa.Schema,
+    shared: Sequence[str],
+    metadata: list[pq.FileMetaData] | None = None,
+    *,
+    compress_points: bool = True,
+) -> pq.ParquetWriter:
+    """A writer of scene tables; each table becomes a row group. `shared`: leaves whose values come again.
+
+    `metadata` is given that of the file when it is closed.
+    """
     return pq.ParquetWriter(
         sink,
         schema,
@@ -54,6 +65,7 @@ def scene_writer(sink: Any, schema: pa.Schema, shared: Sequence[str], *, compres
         write_statistics=_STATISTICS,
         # The stored Arrow schema would name the types that we wrote from; what is stored is `binary`.
         store_schema=False,
+        metadata_collector=metadata,
     )
 
 
@@ -100,9 +112,12 @@ _LEAVES = list(_KINDS)
 _IMAGES = [leaf for leaf in _LEAVES if leaf.endswith(".image")]
 _POINTS = [leaf for leaf in _LEAVES if leaf.endswith(".points")]
 PAYLOAD_LEAVES = (*_IMAGES, *_POINTS)
-# Bounds of numbers, and of the ids that a reader asks for. Bounds of other text would serve nobody, and put bytes that a
-# recording chose into the footer, which `lake.parquet_footer` searches.
+# Bounds of a scene's own numbers, and of the ids that a reader asks for: no reader prunes by what stands in lists. Bounds of
+# other text would serve nobody either, and put bytes that a recording chose into the footer, which `lake.parquet_footer`
+# searches.
 _IDS = ("scene_id", "vehicle_id", "drive_id", "revision", "anchor_sensor")
 _STATISTICS = [
-    leaf for leaf, kind in _KINDS.items() if leaf in _IDS or not (pa.types.is_string(kind) or pa.types.is_binary(kind))
+    leaf
+    for leaf, kind in _KINDS.items()
+    if leaf in _IDS or not (".list." in leaf or pa.types.is_string(kind) or pa.types.is_binary(kind))
 ]

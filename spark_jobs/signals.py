@@ -51,7 +51,8 @@ def known_before(area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, opt
 
 def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findings:
     """What the metrics in these tables of the work area show, by frame id; leaves `signals.arrow`, the metrics of the drive."""
-    metrics = pa.concat_tables([area.read_table(name).cast(FRAME_METRICS) for name in tables] or [FRAME_METRICS.empty_table()])
+    parts = [table.cast(FRAME_METRICS) for table in area.read_tables(tables)]
+    metrics = pa.concat_tables(parts or [FRAME_METRICS.empty_table()])
     area.write_table(SIGNALS, metrics.sort_by([("frame_id", "ascending")]))
     return evaluate_drive_signals(metrics, rules)
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from lake.landing import DriveId
 from lake.overrides import NONE, Decisions
@@ -63,10 +63,18 @@ class DriveContext:
         return {key: version for key, (version, _) in self.sources.items()}
 
 
+class BuiltWindow(NamedTuple):
+    """Name of a window's report in the work area, its scenes (rows of the plan), and how many of them are quarantined."""
+
+    name: str
+    scenes: tuple[int, ...]
+    quarantined: int
+
+
 def build_window(
     store: ObjectStore, area: WorkArea, context: DriveContext, number: int, day: int, *, with_findings: bool = False
-) -> str:
-    """Build one window and leave `built/NNNNN-….json` in the work area; returns its name.
+) -> BuiltWindow:
+    """Build one window and leave `built/NNNNN-….json` in the work area.
 
     `with_findings`: whether something was left for it that was found beyond it (`spark_jobs.window_findings`).
 
@@ -108,7 +116,7 @@ def build_window(
     if checks is PayloadChecks.FULL:
         leave_metrics(area, built, wanted, frames)
     area.write_json(built, report)
-    return built
+    return BuiltWindow(built, tuple(scene["scene"] for scene in scenes), len(quarantined))
 
 
 def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:

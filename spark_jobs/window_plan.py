@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,32 +44,25 @@ def scene_bytes(index: pa.Table, plan: ScenePlan) -> np.ndarray[tuple[int], np.d
     return total
 
 
-def window_tables(index: pa.Table, plan: ScenePlan, windows: Sequence[Window]) -> Iterator[tuple[Window, pa.Table]]:
-    """The plan of each window, consecutive ones as they come from `cut`.
+def window_tables(index: pa.Table, plan: ScenePlan, windows: Sequence[Window]) -> Iterator[dict[int, pa.Table]]:
+    """The plan of each window by its number, some windows at a time; consecutive ones as they come from `cut`.
 
     Rows are made for many windows together and then cut: a window holds a few hundred rows, too few to be worth the calls.
     """
     block: list[Window] = []
     for window in windows:
         if block and window.last - block[0].first > BLOCK_SCENES:
-            yield from _tables(index, plan, block)
+            yield _tables(index, plan, block)
             block = []
         block.append(window)
     if block:
-        yield from _tables(index, plan, block)
+        yield _tables(index, plan, block)
 
 
-def _tables(index: pa.Table, plan: ScenePlan, block: Sequence[Window]) -> Iterator[tuple[Window, pa.Table]]:
+def _tables(index: pa.Table, plan: ScenePlan, block: Sequence[Window]) -> dict[int, pa.Table]:
     rows = scene_rows(index, plan, block[0].first, block[-1].last)
-    scenes = rows["scene"].to_numpy()
-    for window in block:
-        first, end = np.searchsorted(scenes, [window.first, window.last]).tolist()
-        yield window, rows.slice(first, end - first)
-
-
-def window_rows(index: pa.Table, plan: ScenePlan, window: Window) -> pa.Table:
-    """The plan of one window alone."""
-    return scene_rows(index, plan, window.first, window.last)
+    edges = np.searchsorted(rows["scene"].to_numpy(), [block[0].first, *(window.last for window in block)]).tolist()
+    return {window.number: rows.slice(first, end - first) for window, (first, end) in zip(block, pairwise(edges), strict=True)}
 
 
 def scene_rows(index: pa.Table, plan: ScenePlan, first: int, last: int) -> pa.Table:

@@ -1,6 +1,6 @@
 """The work area of one attempt at a drive: what a step leaves for the next one, as objects under one prefix.
 
-    index/NNNNN.arrow     frames of one object       (inspect, workers)
+    index/NNNNN.arrow     frames of one task's objects (inspect, workers)
     samples/NNNNN.arrow   pose, IMU or GNSS samples of one object (inspect, workers)
     index.arrow           all frames, numbered       (inspect)
     poses.arrow           all pose samples of sound objects (inspect); inertial.arrow, fixes.arrow the same
@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.errors import AbsentError
-from lake.storage import ObjectStore, ObjectVersion
+from lake.storage import CONNECTIONS, ObjectStore, ObjectVersion
 from spark_jobs.errors import WorkAreaError
 
 INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRATION, SIGNALS, BUILT, AUDIT = (
@@ -85,6 +86,21 @@ class WorkArea:
         """
         # Taking rows from a column in several pieces would join the pieces every time.
         return pa.ipc.open_file(pa.BufferReader(self._read(name))).read_all().combine_chunks()
+
+    def write_tables(self, tables: Mapping[str, pa.Table]) -> None:
+        """As `write_table`, several by name at once."""
+        with ThreadPoolExecutor(CONNECTIONS) as writers:
+            list(writers.map(self.write_table, tables.keys(), tables.values()))
+
+    def read_tables(self, names: Sequence[str]) -> list[pa.Table]:
+        """As `read_table`, several at once; in the order of `names`."""
+        with ThreadPoolExecutor(CONNECTIONS) as readers:
+            return list(readers.map(self.read_table, names))
+
+    def read_documents(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """As `read_json`, several at once; in the order of `names`."""
+        with ThreadPoolExecutor(CONNECTIONS) as readers:
+            return list(readers.map(self.read_json, names))
 
     def _read(self, name: str) -> bytes:
         try:

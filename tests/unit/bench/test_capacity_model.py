@@ -72,20 +72,28 @@ def test_requests_follow_the_sizes_in_the_code() -> None:
     # 360 objects of 100 MB: in parts of 16 MiB with a start and an end; each read in one request.
     assert stages["land"] == Requests(360 * (6 + 2) + 2, 0.0)
     assert stages["register"] == Requests(1, 360 + 2, 0.36)
-    assert stages["inspect"] == Requests(360, 2 * 360)
+    parts = 90e9 / (512 * 2**20)
+    assert stages["inspect"] == Requests(parts, 360 + parts)
     # A window of 64 MiB is four requests of 16 MiB, and now and then the next object.
     window_s = WINDOW_BYTES / 10e6
     assert made.windows == pytest.approx(36e9 / WINDOW_BYTES)
     assert stages["build"].puts == pytest.approx(4 * made.windows)
-    assert stages["build"].gets == pytest.approx(made.windows * (2 + (4 + window_s / 10) + 1))
+    assert stages["build"].gets == pytest.approx(made.windows * (2 + (4 + window_s / 10)))
     assert made.epoch.gets == pytest.approx(made.windows * 9)
+
+
+def test_samples_of_motion_go_out_and_back() -> None:
+    with_pose = (Sensors("lidar", 1, 10.0, 1e6), Sensors("pose", 1, 100.0, 1000.0, in_scene=False))
+    made = Day(replace(BASE, vehicle=with_pose, bytes_a_day=25e6 * 3600, object_s=10.0), MEASURED)
+    left = 360 + 90e9 / (512 * 2**20)
+    assert made.requests()["inspect"] == Requests(left, 720 + left)
 
 
 def test_frames_that_lie_far_apart_cost_a_request_each() -> None:
     images = (Sensors("camera", 1, 10.0, 150_000.0),)
     made = Day(replace(BASE, vehicle=images, scene_hz=2.0), MEASURED)
     scenes_a_window = made.scenes / made.windows
-    assert made.requests()["build"].gets == pytest.approx(made.windows * (2 + scenes_a_window + 1))
+    assert made.requests()["build"].gets == pytest.approx(made.windows * (2 + scenes_a_window))
 
 
 def test_gold_without_compression_has_its_lidar_as_it_was() -> None:

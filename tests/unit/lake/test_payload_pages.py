@@ -46,7 +46,7 @@ def skeleton(groups: Sequence[Sequence[Row]], fact: str = A) -> tuple[bytes, lis
 
 def laid(groups: Sequence[Sequence[Row]]) -> bytes:
     body, payloads = skeleton(groups)
-    return b"".join(with_payloads(memoryview(body), payloads, COMPRESSION))
+    return b"".join(with_payloads(memoryview(body), pq.read_metadata(io.BytesIO(body)), payloads, COMPRESSION))
 
 
 PAYLOADS = st.none() | st.binary(max_size=300) | st.integers(1, 5).map(lambda n: bytes([n]) * (40_000 * n))
@@ -90,7 +90,7 @@ def test_the_same_object_is_stored_once_and_copies_are_not_made() -> None:
     shared = bytearray(b"s" * 10_000)
     view = memoryview(shared)
     body, payloads = skeleton([[([view, view], None), ([view], None)]])  # type: ignore[list-item]
-    pieces = with_payloads(memoryview(body), payloads, COMPRESSION)
+    pieces = with_payloads(memoryview(body), pq.read_metadata(io.BytesIO(body)), payloads, COMPRESSION)
     assert sum(map(len, pieces)) < 12_000
     shared[:] = b"t" * 10_000
     rows = pq.read_table(io.BytesIO(b"".join(pieces)))["frames"].to_pylist()
@@ -131,4 +131,4 @@ def test_a_text_that_looks_like_a_column_is_found_out() -> None:
     path = bytes([4 << 4 | 8]) + b"".join(bytes([len(name)]) + name.encode() for name in A.split("."))
     body, payloads = skeleton([[([b"x" * 997], None)]], fact=path.decode())
     with pytest.raises(FooterError):
-        with_payloads(memoryview(body), payloads, COMPRESSION)
+        with_payloads(memoryview(body), pq.read_metadata(io.BytesIO(body)), payloads, COMPRESSION)

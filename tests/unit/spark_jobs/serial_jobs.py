@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,15 +27,14 @@ from tests.unit.spark_jobs.job_builders import SETTINGS, Landed
 
 def run_serially(_: object, work: Callable[[Any], Any], items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
     assert len(sizes) == len(items)
-    return [json.loads(json.dumps(answer)) for answer in work(items)]
+    return [pickle.loads(pickle.dumps(answer)) for answer in work(items)]  # as Spark brings them back
 
 
 @contextmanager
 def without_spark(window_bytes: int = WINDOW_BYTES) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for job in (spark_jobs.inspect, spark_jobs.build_scenes):
+        for job in (spark_jobs.inspect, spark_jobs.build_scenes, spark_jobs.calibration_check):
             patch.setattr(job, "run_tasks", run_serially)
-        patch.setattr(spark_jobs.calibration_check, "run_tasks", lambda _, work, items, sizes: work(items))  # answers hold arrays
         patch.setattr(spark_jobs.build_scenes, "cut", lambda anchors, sizes: cut(anchors, sizes, window_bytes))
         yield
 

@@ -48,6 +48,17 @@ def rules(result: dict[str, Any], key: str) -> list[str]:
     return [found["rule_id"] for found in result["object_findings"].get(key, [])]
 
 
+def test_one_task_leaves_one_part_of_the_index() -> None:
+    landed = Landed()
+    whole(landed)
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
+    (part,) = {report["index"] for report in result["objects"].values()}
+    frames = landed.area.read_table(part)
+    assert len(frames) == 20
+    assert set(frames["key"].to_pylist()) == set(result["objects"])
+    assert list(landed.store.list("lake", landed.area.at("index/").key)) == [landed.area.at(part).key]
+
+
 def test_a_whole_drive_leaves_an_index_in_order_and_the_samples_of_one_pose_source() -> None:
     landed = Landed()
     whole(landed)

@@ -18,7 +18,7 @@ from spark_jobs.errors import WorkAreaError
 from spark_jobs.plan import MISSING, plan_scenes
 from spark_jobs.pose_track import pose_sensor
 from spark_jobs.unmatched import unmatched_reasons
-from spark_jobs.window_plan import WINDOW_PLAN, scene_bytes, window_rows, window_tables
+from spark_jobs.window_plan import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
 from spark_jobs.windows import Window
 from tests.unit.spark_jobs import timelines as oracle
 from tests.unit.spark_jobs.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
@@ -126,7 +126,7 @@ def test_a_window_holds_its_scenes_by_reference_and_nothing_else(timeline: Timel
     plan, expected, frames = timeline.plan(), timeline.scenes(), timeline.rows()
     first = data.draw(st.integers(0, plan.scenes))
     window = Window(0, first, data.draw(st.integers(first, plan.scenes)), 0, 0)
-    table = window_rows(timeline.index, plan, window)
+    table = scene_rows(timeline.index, plan, window.first, window.last)
     assert table.schema.equals(WINDOW_PLAN)
     rows = table.to_pylist()
     assert [(row["scene"], row["plan_sensor"], row["sweep"]) for row in rows] == [
@@ -171,10 +171,10 @@ def test_windows_cut_anywhere_are_the_rows_of_the_whole(timeline: Timeline, cuts
     windows = [Window(number, first, last, 0, 0) for number, (first, last) in enumerate(pairwise(borders))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spark_jobs.window_plan.BLOCK_SCENES", block)
-        tables = list(window_tables(timeline.index, plan, windows))
-    assert [window for window, _ in tables] == windows
-    for window, table in tables:
-        assert table.equals(window_rows(timeline.index, plan, window))
+        tables = {number: table for block in window_tables(timeline.index, plan, windows) for number, table in block.items()}
+    assert list(tables) == [window.number for window in windows]
+    for window, table in zip(windows, tables.values(), strict=True):
+        assert table.equals(scene_rows(timeline.index, plan, window.first, window.last))
         stored = io.BytesIO()
         pq.write_table(table, stored)
         assert pq.read_table(stored).equals(table), "a slice is stored as what it shows"

@@ -53,7 +53,7 @@ def gold(landed: Landed, report: dict[str, Any]) -> pq.ParquetFile:
 
 
 def test_a_scene_holds_what_was_matched_and_says_what_is_missing(landed: Landed, context: DriveContext) -> None:
-    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675))
+    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
     table = gold(landed, report).read()
     assert table.schema.equals(SCENES)
     rows = table.to_pylist()
@@ -75,7 +75,7 @@ def test_a_scene_holds_what_was_matched_and_says_what_is_missing(landed: Landed,
 
 def test_a_bad_frame_is_kept_byte_for_byte_under_one_name(landed: Landed, context: DriveContext) -> None:
     for _ in range(2):
-        report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675))
+        report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
         (kept,) = report["bad_frames"]
         assert kept["sensor"] == "cam"
         assert landed.s3.body(kept["payload_uri"]) == image(T0 + 107 * MS, cut=True)
@@ -85,7 +85,7 @@ def test_a_bad_frame_is_kept_byte_for_byte_under_one_name(landed: Landed, contex
 
 
 def test_a_task_that_runs_twice_overwrites_nothing_and_writes_the_same(landed: Landed, context: DriveContext) -> None:
-    names = [build_window(landed.store, landed.area, context, 0, 19_675) for _ in range(2)]
+    names = [build_window(landed.store, landed.area, context, 0, 19_675).name for _ in range(2)]
     one, other = (landed.area.read_json(name) for name in names)
     assert one["gold"]["uri"] != other["gold"]["uri"]
     assert landed.s3.body(one["gold"]["uri"]) == landed.s3.body(other["gold"]["uri"]), "equal down to the byte"
@@ -105,13 +105,13 @@ def test_row_groups_are_small_enough_to_fetch_one_scene(
     landed: Landed, context: DriveContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spark_jobs.scene_file, "ROW_GROUP_BYTES", 1)
-    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675))
+    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
     file = gold(landed, report)
     assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [1, 1, 1, 1]
 
 
 def test_images_are_stored_as_they_are_and_bounds_of_payload_are_not_written(landed: Landed, context: DriveContext) -> None:
-    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675))
+    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
     group = gold(landed, report).metadata.row_group(0)
     columns = {group.column(n).path_in_schema.replace(".list.", "."): group.column(n) for n in range(group.num_columns)}
     assert columns["cameras.element.image"].compression == "UNCOMPRESSED"

@@ -28,6 +28,25 @@ def test_documents_and_rows_are_read_back(area: WorkArea) -> None:
     assert list(area.store.list("lake", "work/a/")) == ["work/a/audit.json", "work/a/index.arrow"]
 
 
+def test_many_are_read_in_the_order_in_which_they_were_asked_for(area: WorkArea) -> None:
+    tables = {f"plan/{number:05d}.arrow": frame_index([F("cam", T0 + number)]) for number in range(40)}
+    area.write_tables(tables)
+    names = list(reversed(tables))
+    assert [table.equals(tables[name]) for table, name in zip(area.read_tables(names), names, strict=True)] == [True] * 40
+    for number in range(40):
+        area.write_json(f"built/{number}.json", {"number": number})
+    assert [found["number"] for found in area.read_documents([f"built/{number}.json" for number in range(39, -1, -1)])] == [
+        *range(39, -1, -1)
+    ]
+    assert (area.read_tables([]), area.read_documents([])) == ([], [])
+
+
+def test_one_of_many_that_is_not_there_is_named(area: WorkArea) -> None:
+    area.write_json("built/0.json", {})
+    with pytest.raises(WorkAreaError, match=r"built/1.json is not there"):
+        area.read_documents(["built/0.json", "built/1.json"])
+
+
 def test_a_step_that_did_not_run_is_named_by_what_it_left_out(area: WorkArea) -> None:
     with pytest.raises(WorkAreaError, match=r"s3://lake/work/a/built.json is not there; run the step"):
         area.read_json("built.json")
