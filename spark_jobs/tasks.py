@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 TASKS_PER_SLOT = 2  # so many that one slow task keeps no core idle for long, so few that starting them costs little
+WORTH_A_TASK_BYTES = 64 * 1024 * 1024  # below it a core would wait for its next task longer than balance gains
 YOUNG_OBJECTS = 100_000
 MOST_BYTES = 512 * 1024 * 1024  # what a task that fails, or whose executor dies, has to do again
 
@@ -57,10 +58,12 @@ def _spare_modules(loaded: int) -> None:
 def pack(sizes: Sequence[int], slots: int) -> list[list[int]]:
     """Which items each task does: positions in `sizes`, ascending; the largest task first.
 
-    `TASKS_PER_SLOT` tasks for each of `slots`, or as many as keep them below `MOST_BYTES`, where items allow it. Each item
-    goes, the largest first, to the task that has least to do (Graham, "Bounds on multiprocessing timing anomalies", 1969).
+    `TASKS_PER_SLOT` tasks for each of `slots`, where each has `WORTH_A_TASK_BYTES`, else one; or as many as keep them below
+    `MOST_BYTES`. Each item goes, the largest first, to the task that has least to do (Graham, "Bounds on multiprocessing timing anomalies", 1969).
     """
-    count = min(len(sizes), max(TASKS_PER_SLOT * slots, -(-sum(sizes) // MOST_BYTES)))
+    total = sum(sizes)
+    balanced = min(TASKS_PER_SLOT * slots, total // WORTH_A_TASK_BYTES)
+    count = min(len(sizes), max(slots, balanced, -(-total // MOST_BYTES)))
     tasks: list[tuple[int, int, list[int]]] = [(0, number, []) for number in range(count)]
     for item in sorted(range(len(sizes)), key=lambda item: (-sizes[item], item)):
         held, number, share = heapq.heappop(tasks)

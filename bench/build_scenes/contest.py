@@ -4,7 +4,8 @@
 
 A contender is a context manager: entering it starts its engine, the function that it yields does a task and returns the
 SHA-256 of each raw object by path, leaving it stops the engine. It writes Parquet files under the task's `out`. Before the
-clock runs, each does the whole work on a short drive: what is loaded, compiled or allocated at first use belongs to the start.
+clock runs, each does the whole work on a short drive several times: what is loaded, compiled or allocated then belongs to the
+start.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ MODES = ("sweep", "keyframe")
 SAMPLE_S = 0.1
 TOUCHED_BYTES = 16 << 30
 READ_BYTES = 1 << 20
+WARM_UPS = 4  # what a compiler or an allocator does depends on how often something was done
 TREE_EVERY = 5  # samples between two looks at which processes there are
 
 
@@ -89,7 +91,8 @@ def run(contender: Callable[[Task], AbstractContextManager[Work]]) -> None:
     task.out.mkdir(parents=True, exist_ok=True)
     memory = PeakMemory()
     with contender(task) as work:
-        _warm_up(work, task)
+        for _ in range(WARM_UPS):
+            _warm_up(work, task)
         touch_memory()
         # Which drove raw files, libraries and compiled code out of the page cache.
         read_once(raw_objects(task.drive))
