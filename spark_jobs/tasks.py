@@ -59,7 +59,8 @@ def pack(sizes: Sequence[int], slots: int) -> list[list[int]]:
     """Which items each task does: positions in `sizes`, ascending; the largest task first.
 
     `TASKS_PER_SLOT` tasks for each of `slots`, where each has `WORTH_A_TASK_BYTES`, else one; or as many as keep them below
-    `MOST_BYTES`. Each item goes, the largest first, to the task that has least to do (Graham, "Bounds on multiprocessing timing anomalies", 1969).
+    `MOST_BYTES`. Each item goes, the largest first, to the task that has least to do (Graham, "Bounds on multiprocessing
+    timing anomalies", 1969).
     """
     total = sum(sizes)
     balanced = min(TASKS_PER_SLOT * slots, total // WORTH_A_TASK_BYTES)

@@ -16,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_jobs.build_scenes
+import spark_jobs.tasks
 from lake.landing import DriveId
 from lake.storage import Connect, ObjectStore
 from spark_jobs.session import MASTER, spark_properties, start_spark
@@ -33,12 +34,13 @@ LONGEST_HOLD_S = 120.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _narrow_windows() -> Iterator[None]:
+def _small_tasks() -> Iterator[None]:
     def narrow(anchors_ns: Any, scene_bytes: Any) -> list[Window]:
         return cut(anchors_ns, scene_bytes, limit=WINDOW_BYTES)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_jobs.build_scenes, "cut", narrow)
+        patch.setattr(spark_jobs.tasks, "WORTH_A_TASK_BYTES", 1)
         yield
 
 
