@@ -7,9 +7,11 @@ that outlived its lease can add a scene twice or bring an older revision back.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -145,5 +147,19 @@ def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transacti
         if any(table.scan(row_filter=of_drive, selected_fields=("vehicle_id",)).plan_files()):
             transaction.delete(of_drive)
     # Attempt-unique names make a duplicate check over all files of the table useless; the batch identity is the check.
-    transaction.add_files(list(batch.files.get(name, ())), snapshot_properties=identity, check_duplicate_files=False)
+    with _bounds_may_lack():
+        transaction.add_files(list(batch.files.get(name, ())), snapshot_properties=identity, check_duplicate_files=False)
     return transaction
+
+
+@contextmanager
+def _bounds_may_lack() -> Iterator[None]:
+    """Our files have bounds where readers prune by them (`spark_jobs.scene_file`). The library warns of each other column, in
+    each row group: some ten thousand lines a drive, in which no other warning would be seen."""
+    logger = logging.getLogger("pyiceberg.io.pyarrow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

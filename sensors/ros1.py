@@ -10,12 +10,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
+from sensors.camera_info import CAMERA_INFO, MAX_COEFFICIENTS
 from sensors.cdr import ENCAPSULATION_BYTES, LONGEST_STRING_BYTES, Bytes
 from sensors.errors import DecodeError, UnknownTypeError
 from sensors.messages import FIX, IMAGE, IMU, MAX_FIELDS, ODOMETRY, POINT_CLOUD
 from sensors.raw_image import RAW_IMAGE
 from sensors.rig import NS_PER_S
+from sensors.transforms import MAX_TRANSFORMS, TRANSFORMS
 
 POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
@@ -26,23 +29,58 @@ MAX_SEC = 2**31 - 1  # builtin_interfaces/msg/Time.sec is int32, ROS 1 counts in
 STAMP = struct.Struct("<III")  # seq, seconds, nanoseconds
 _U32 = struct.Struct("<I")
 
-# Members as (size, count) of plain values, or one of these.
-HEADER, STRING, BYTES, FIELDS = "header", "string", "bytes", "fields"
-Member = str | tuple[int, int]
+
+class Plain(NamedTuple):
+    """`values` of `size` bytes each."""
+
+    size: int
+    values: int
+
+
+class Several(NamedTuple):
+    """A sequence of `what`, at most `most`, each of these members."""
+
+    what: str
+    most: int
+    members: tuple[Member, ...]
+
+
+HEADER, STRING, BYTES = "header", "string", "bytes"
+Member: TypeAlias = str | Plain | Several
+
+_FIELD = (STRING, Plain(4, 1), Plain(1, 1), Plain(4, 1))
+_TRANSFORM = (HEADER, STRING, Plain(8, 7))
 ROS1_TYPES: Mapping[str, tuple[Member, ...]] = MappingProxyType(
     {
-        POINT_CLOUD: (HEADER, (4, 2), FIELDS, (1, 1), (4, 2), BYTES, (1, 1)),
+        POINT_CLOUD: (
+            HEADER,
+            Plain(4, 2),
+            Several("fields", MAX_FIELDS, _FIELD),
+            Plain(1, 1),
+            Plain(4, 2),
+            BYTES,
+            Plain(1, 1),
+        ),
         IMAGE: (HEADER, STRING, BYTES),
-        RAW_IMAGE: (HEADER, (4, 2), STRING, (1, 1), (4, 1), BYTES),
-        IMU: (HEADER, (8, 37)),
-        FIX: (HEADER, (1, 1), (2, 1), (8, 12), (1, 1)),
-        ODOMETRY: (HEADER, STRING, (8, 85)),
-        POSE_STAMPED: (HEADER, (8, 7)),
-        POSE_WITH_COVARIANCE: (HEADER, (8, 43)),
-        TRANSFORM_STAMPED: (HEADER, STRING, (8, 7)),
+        RAW_IMAGE: (HEADER, Plain(4, 2), STRING, Plain(1, 1), Plain(4, 1), BYTES),
+        IMU: (HEADER, Plain(8, 37)),
+        FIX: (HEADER, Plain(1, 1), Plain(2, 1), Plain(8, 12), Plain(1, 1)),
+        ODOMETRY: (HEADER, STRING, Plain(8, 85)),
+        POSE_STAMPED: (HEADER, Plain(8, 7)),
+        POSE_WITH_COVARIANCE: (HEADER, Plain(8, 43)),
+        TRANSFORM_STAMPED: _TRANSFORM,
+        TRANSFORMS: (Several("transforms", MAX_TRANSFORMS, _TRANSFORM),),
+        CAMERA_INFO: (
+            HEADER,
+            Plain(4, 2),
+            STRING,
+            Several("coefficients", MAX_COEFFICIENTS, (Plain(8, 1),)),
+            Plain(8, 9 + 9 + 12),
+            Plain(4, 6),
+            Plain(1, 1),
+        ),
     }
 )
-POINT_FIELD: tuple[Member, ...] = (STRING, (4, 1), (1, 1), (4, 1))
 
 
 def ros1_to_cdr(message_type: str, message: Bytes) -> bytes:
@@ -62,7 +100,7 @@ def ros1_to_cdr(message_type: str, message: Bytes) -> bytes:
 
 
 def peek_ros1_stamp_ns(message: Bytes) -> int:
-    """The stamp of a ROS 1 message that begins with a header, as all of `ROS1_TYPES` do. Reads 12 bytes and nothing else.
+    """The stamp of a ROS 1 message that begins with a header, as all but `TRANSFORMS` do. Reads 12 bytes and nothing else.
 
     Raises:
         DecodeError: The message is shorter, or its nanoseconds exceed 999,999,999.
@@ -83,23 +121,18 @@ class _Mover:
 
     def move(self, members: tuple[Member, ...]) -> None:
         for member in members:
-            if isinstance(member, tuple):
-                self._plain(*member)
+            if isinstance(member, Plain):
+                self._put(self._take(member.size * member.values, f"{member.values} values of {member.size} bytes"), member.size)
+            elif isinstance(member, Several):
+                self._several(member)
             elif member == HEADER:
                 self._header()
             elif member == STRING:
                 self._string()
-            elif member == BYTES:
+            else:
                 length = self._length("a sequence of bytes")
                 self._put(_U32.pack(length), 4)
                 self._out += self._take(length, "a sequence of bytes")
-            else:
-                count = self._length("a sequence of fields")
-                if count > MAX_FIELDS:
-                    raise DecodeError(f"the cloud has {count} fields, the limit is {MAX_FIELDS}")
-                self._put(_U32.pack(count), 4)
-                for _ in range(count):
-                    self.move(POINT_FIELD)
 
     def finish(self) -> bytes:
         if self._at != len(self._in):
@@ -107,8 +140,13 @@ class _Mover:
             raise DecodeError(f"{left} bytes follow the message's last member: it is longer than its lengths say")
         return bytes(self._out)
 
-    def _plain(self, size: int, count: int) -> None:
-        self._put(self._take(size * count, f"{count} values of {size} bytes"), size)
+    def _several(self, sequence: Several) -> None:
+        count = self._length(f"a sequence of {sequence.what}")
+        if count > sequence.most:
+            raise DecodeError(f"the message has {count} {sequence.what}, the limit is {sequence.most}")
+        self._put(_U32.pack(count), 4)
+        for _ in range(count):
+            self.move(sequence.members)
 
     def _header(self) -> None:
         stamp_ns = peek_ros1_stamp_ns(self._take(STAMP.size, "header"))

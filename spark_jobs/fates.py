@@ -57,8 +57,8 @@ def frames_of_built_drive(
     """Rows of `lake.tables.FRAMES` for a drive whose scenes were built.
 
     Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene, as the matched
-    frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one); it does not decode; it is only in
-    quarantined scenes; it is unmatched.
+    frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one, or moved points of one); it does not
+    decode; it is only in quarantined scenes; it is unmatched.
     """
     fates = np.full(len(index), UNMATCHED, dtype=object)
     reasons = unmatched_reasons(index, plan, context.rig, faulty_keys)
@@ -98,13 +98,22 @@ def _mark_scenes(
 
 
 def _mark_poses(fates: npt.NDArray[np.object_], stamps_ns: npt.NDArray[np.int64], plan: ScenePlan, built: Built) -> None:
-    """A pose sample that brackets the anchor or a frame of a gold scene is in gold: a pose in the scene is made of it.
+    """A pose sample is in gold if a pose in a gold scene is made of it, or if it moved points of one.
 
-    `stamps_ns`: of the frames in gold scenes. An anchor whose own frame did not decode is none of them.
+    The former bracket the anchor or a frame. `stamps_ns`: of the frames in gold scenes; an anchor whose own frame did not
+    decode is none of them.
     """
-    gold = [scene["scene"] for scene in built.scenes if not scene["quarantined"]]
-    for brackets in (plan.pose_frame_ids[gold], plan.track.at(stamps_ns).frame_ids):
+    gold = [scene for scene in built.scenes if not scene["quarantined"]]
+    for brackets in (plan.pose_frame_ids[[scene["scene"] for scene in gold]], plan.track.at(stamps_ns).frame_ids):
         fates[brackets[brackets >= 0]] = GOLD
+    samples = plan.track.frames
+    used_ns = np.array([span for scene in gold for span in scene["poses_used_ns"]], dtype=np.int64).reshape(-1, 2)
+    begins = np.searchsorted(samples.stamps_ns, used_ns[:, 0], side="left")
+    ends = np.searchsorted(samples.stamps_ns, used_ns[:, 1], side="right")
+    steps = np.zeros(len(samples.stamps_ns) + 1, dtype=np.int64)
+    np.add.at(steps, begins, 1)
+    np.add.at(steps, ends, -1)
+    fates[samples.frame_ids[np.cumsum(steps)[:-1] > 0]] = GOLD
 
 
 def _decisive(findings: Sequence[Report]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -23,7 +23,7 @@ from sensors.points import PointCloud, PointField, without_position
 from sensors.rig import Modality
 from spark_jobs.measure import cloud_metrics, image_metrics
 from spark_jobs.options import PayloadChecks
-from spark_jobs.plan_rows import FrameRef
+from spark_jobs.plan_rows import FrameRef, PlanRow
 
 MAX_FORMS = 16  # each may be as large as a hostile message makes it
 MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points may claim any size for one
@@ -47,6 +47,11 @@ class Frame:
     def bad(self) -> bool:
         """Whether the frame is kept out of every scene."""
         return self.raw is not None
+
+
+def sound(rows: Iterable[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
+    """The rows of a plan whose frame may be in a scene, each with its frame; `frames` by id."""
+    return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
 
 
 def look_into(

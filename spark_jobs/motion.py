@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,14 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
+class PosesUsed(NamedTuple):
+    """Consecutive pose samples: the raw objects that they are from, and the stamps of the first and the last."""
+
+    keys: frozenset[str]
+    first_ns: int
+    last_ns: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """Samples of odom_SE3_ego: stamps (N,) ascending and distinct, poses (N, 7) x y z m, qw qx qy qz, and the raw object that
@@ -45,11 +54,11 @@ class Track:
         poses = np.stack([samples[name].to_numpy() for name in _POSE_VALUES], axis=1)
         return cls(samples["stamp_ns"].to_numpy(), poses, samples["key"].to_pylist(), bracket_ns)
 
-    def keys_between(self, first_ns: int, last_ns: int) -> frozenset[str]:
-        """The objects of all samples that a pose between these instants can be made of."""
-        first = max(int(np.searchsorted(self.stamps_ns, first_ns, side="right")) - 1, 0)
-        last = int(np.searchsorted(self.stamps_ns, last_ns, side="left")) + 1
-        return frozenset(self.keys[first:last])
+    def used(self, first_ns: int, last_ns: int) -> PosesUsed:
+        """All samples that a pose between these instants can be made of; there is one at each side."""
+        first = int(np.searchsorted(self.stamps_ns, first_ns, side="right")) - 1
+        last = int(np.searchsorted(self.stamps_ns, last_ns, side="left"))
+        return PosesUsed(frozenset(self.keys[first : last + 1]), int(self.stamps_ns[first]), int(self.stamps_ns[last]))
 
 
 def poses_around(index: pa.Table, track: PoseTrack, rows: pa.Table) -> pa.Table:
@@ -72,13 +81,13 @@ def poses_around(index: pa.Table, track: PoseTrack, rows: pa.Table) -> pa.Table:
 class Placed:
     """A frame's points and the time at which they are as seen; None: each at its own time, for the `reason` given.
 
-    `pose_keys`: the raw objects of the poses that moved them.
+    `poses`: the samples that moved them.
     """
 
     points: memoryview
     reference_ns: int | None
     reason: str | None
-    pose_keys: frozenset[str] = frozenset()
+    poses: PosesUsed | None = None
 
 
 def place(cloud: PointCloud, sensor: Sensor, reference_ns: int, track: Track | None) -> Placed:
@@ -112,8 +121,8 @@ def place(cloud: PointCloud, sensor: Sensor, reference_ns: int, track: Track | N
         left = int(np.count_nonzero(~moved.valid))
         return Placed(cloud.data, own_ns, f"no poses bracket {left} of {cloud.num_points} points, or the anchor")
     times_ns = np.append(cloud.stamp_ns + offsets_ns, reference_ns)
-    keys = track.keys_between(int(times_ns.min()), int(times_ns.max()))
-    return Placed(_with_positions(cloud, moved.xyz_m), reference_ns, None, keys)
+    used = track.used(int(times_ns.min()), int(times_ns.max()))
+    return Placed(_with_positions(cloud, moved.xyz_m), reference_ns, None, used)
 
 
 def _with_positions(cloud: PointCloud, xyz_m: npt.NDArray[np.float32]) -> memoryview:

@@ -28,7 +28,8 @@ KEPT_BY_NEARER_ANCHOR = "kept_by_nearer_anchor"
 def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: Set[str]) -> npt.NDArray[np.object_]:
     """For every row of the index (N,), why it would not be in a scene; means nothing for a row that is in one.
 
-    `support_not_needed`: its sensor's frames are in no scene by their kind. `not_in_rig`: the rig does not know the sensor.
+    `support_not_needed`: its sensor's frames are in no scene by their kind, and none was made with this one. `not_in_rig`: the
+    rig does not know the sensor.
     `duplicate_stamp`: an earlier frame of the sensor has the stamp. `not_keyframe`: a frame of the reference that is not the
     first in its cell of the keyframe grid. `not_nearest`: an anchor would accept it, but has a nearer frame. `no_anchor`: no
     anchor would accept it. `kept_by_nearer_anchor`: it is nearest to an anchor, but nearer to another one, which has a

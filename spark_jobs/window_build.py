@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ from lake.storage import ObjectStore, ObjectVersion
 from quality.catalogue import Severity
 from quality.findings import rule_ids
 from quality.rulebook import RuleBook
-from quality.scene_rules import SceneVerdict, evaluate_scene
+from quality.scene_rules import evaluate_scene
 from sensors.planes import to_planes
 from sensors.points import PointCloud
 from sensors.rig import Modality, Rig
-from spark_jobs.frames import Frame, look_into
+from spark_jobs.frames import Frame, look_into, sound
 from spark_jobs.measure import leave_metrics
-from spark_jobs.motion import Placed, Track, place
+from spark_jobs.motion import Placed, PosesUsed, Track, place
 from spark_jobs.options import BuildOptions, PayloadChecks, PointLayout
 from spark_jobs.payloads import fetch
 from spark_jobs.plan_rows import FrameRef, PlanRow, plan_rows
@@ -30,6 +30,7 @@ from spark_jobs.review import WindowReview
 from spark_jobs.scene_file import scene_pieces
 from spark_jobs.signals import not_evaluated
 from spark_jobs.window_findings import WindowFindings
+from spark_jobs.window_report import MadeScene, account, keep_bad
 from spark_jobs.work_area import WorkArea
 
 DAY_ZERO = datetime.date(1970, 1, 1)
@@ -56,6 +57,11 @@ class DriveContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", RuleBook.of(self.rig.policy))
+
+    @property
+    def bad_frames(self) -> ObjectVersion:
+        """Below what messages that do not decode are kept."""
+        return ObjectVersion(self.quarantine_bucket, f"frames/{self.drive}/{self.revision}")
 
     @property
     def versions(self) -> dict[str, str]:
@@ -96,9 +102,9 @@ def build_window(
     scenes: list[dict[str, Any]] = []
     for _, of_scene in groupby(rows, key=lambda row: row.scene):
         scene_rows = list(of_scene)
-        scene, verdict = builder.scene(scene_rows)
-        (quarantined if verdict.quarantined else gold).append(scene)
-        scenes.append(_account(scene, verdict, scene_rows, frames))
+        made = builder.scene(scene_rows)
+        (quarantined if made.verdict.quarantined else gold).append(made.row)
+        scenes.append(account(made, scene_rows, frames))
     name = f"{context.drive}/{context.revision[:16]}-{number:05d}-{uuid.uuid4().hex}.parquet"
     gold_target = ObjectVersion(context.lake_bucket, f"warehouse/gold/scenes/data/{name}")
     payload_target = ObjectVersion(context.quarantine_bucket, f"scenes/{name}")
@@ -110,7 +116,7 @@ def build_window(
         "scenes": scenes,
         "gold": _write(store, gold_target, gold, context.options),
         "quarantined": _write(store, payload_target, quarantined, context.options),
-        "bad_frames": _keep_bad(store, context, wanted, frames),
+        "bad_frames": keep_bad(store, context.bad_frames, wanted, frames),
         "released_frames": review.released_frames(wanted, frames),
     }
     if checks is PayloadChecks.FULL:
@@ -145,22 +151,25 @@ class _SceneBuilder:
         self._placed: dict[tuple[int, int], Placed] = {}
         self._day = DAY_ZERO + datetime.timedelta(days=day)
 
-    def scene(self, rows: Sequence[PlanRow]) -> tuple[dict[str, Any], SceneVerdict]:
-        """The row of `lake.tables.SCENES` and what the scene rules say of it."""
+    def scene(self, rows: Sequence[PlanRow]) -> MadeScene:
+        """The scene of these rows of the plan."""
         context, anchor = self._context, rows[0]
-        used = _sound(rows, self._frames)
+        used = sound(rows, self._frames)
         missing = self._missing(rows)
         lists: dict[str, list[dict[str, Any]]] = {column: [] for column in _COLUMN.values()}
         uncompensated: dict[str, str] = {}
         keys = set(anchor.pose_keys or ())
+        moved_by: set[PosesUsed] = set()
         for row, ref in used:
             element, placed = self._element(row, ref)
             lists[_COLUMN[self._sensors[row.sensor].modality]].append(element)
             keys |= {ref.key, *(row.frame_pose_keys or ())}
             if placed is not None:
-                keys |= placed.pose_keys
                 if placed.reason is not None:
                     uncompensated[row.sensor] = placed.reason
+                if placed.poses is not None:
+                    moved_by.add(placed.poses)
+                    keys |= placed.poses.keys
         verdict = evaluate_scene(
             context.rig,
             missing=missing,
@@ -195,7 +204,7 @@ class _SceneBuilder:
             "config_hash": context.config_hash,
             "released": released,
         }
-        return scene, verdict
+        return MadeScene(scene, verdict, frozenset(moved_by))
 
     def _missing(self, rows: Sequence[PlanRow]) -> dict[str, str]:
         """Sensor to the reason why the frame that was matched, or should have been, is not in the scene."""
@@ -236,57 +245,6 @@ class _SceneBuilder:
                 placed = replace(placed, points=to_planes(placed.points, cloud.point_step).data)
             self._placed[asked] = placed
         return self._placed[asked]
-
-
-def _account(
-    scene: Mapping[str, Any], verdict: SceneVerdict, rows: Sequence[PlanRow], frames: Mapping[int, Frame]
-) -> dict[str, Any]:
-    used = _sound(rows, frames)
-    return {
-        "scene_id": scene["scene_id"],
-        "scene": rows[0].scene,
-        "anchor_ns": scene["anchor_ns"],
-        "quarantined": verdict.quarantined,
-        "complete": scene["complete"],
-        "missing": [entry["sensor"] for entry in scene["missing"]],
-        "has_pose": scene["ego_pose"] is not None,
-        "uncompensated": sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None}),
-        "findings": [found.to_dict() for found in verdict.findings],
-        "let_in": any(one["level"] in ("scene", "frame") for one in scene["released"]),
-        "released": sorted({code for one in scene["released"] if one["level"] == "scene" for code in one["rule_ids"]}),
-        "frame_ids": [ref.frame_id for _, ref in used],
-        "residuals_ns": {row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
-    }
-
-
-def _sound(rows: Sequence[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
-    return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
-
-
-def _keep_bad(
-    store: ObjectStore, context: DriveContext, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]
-) -> list[dict[str, Any]]:
-    """Copy what did not decode to the quarantine bucket, byte for byte, under a name that a repetition writes again."""
-    kept = []
-    for frame in sorted({frame for frame in wanted if frames[frame.frame_id].bad}):
-        found = frames[frame.frame_id]
-        assert found.raw is not None
-        name = f"{frame.sensor}/{frame.stamp_ns:019d}-{frame.chunk_offset}-{frame.message_offset}.cdr"
-        target = ObjectVersion(context.quarantine_bucket, f"frames/{context.drive}/{context.revision}/{name}")
-        store.put(target, found.raw)
-        kept.append(
-            {
-                "frame_id": frame.frame_id,
-                "sensor": frame.sensor,
-                "stamp_ns": frame.stamp_ns,
-                "key": frame.key,
-                "offset": frame.chunk_offset,
-                "message_offset": frame.message_offset,
-                "payload_uri": target.uri,
-                "findings": [problem.to_dict() for problem in found.findings],
-            }
-        )
-    return kept
 
 
 def _write(

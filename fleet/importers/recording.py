@@ -2,7 +2,8 @@
 
 One pass over the recording; each sensor has its own writer, so memory holds one chunk of the recording and one of each sensor.
 
-- Which topic is which sensor says the rig (`topic` in calibration.json); without one it is inferred from names and types.
+- Which topic is which sensor says the rig (`topic` in calibration.json); without one it is inferred from names and types, with
+  places from `/tf_static` and lenses from `CameraInfo`, where the recording has them.
 - ROS 1 messages become the ROS 2 messages of the same name; values are unchanged, `Header.seq` has no place and is dropped.
 - `sensor_msgs/Image` becomes PNG with the same pixels, 8 or 16 bit. Poses without velocity become Odometry with zero twist.
 - A header stamp of 0 was never set: the log time is put in its place. Other stamps stay, also those of another clock.
@@ -17,6 +18,7 @@ from pathlib import Path
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
+from fleet.importers.recording_calibration import RecordedCalibration
 from fleet.importers.recording_census import Census
 from fleet.importers.recording_frames import LANDED_AS, landed
 from fleet.importers.recording_rig import infer_rig
@@ -50,7 +52,7 @@ def import_drive(
     topics = TopicMap(rig)
     claim(out)
     with ExitStack() as stack:
-        taking = _Taking(out, topics, stack)
+        taking = _Taking(out, topics, stack, infers=rig is None)
         for file in files:
             taking.take(file, progress or silent)
         taking.finish()
@@ -62,7 +64,7 @@ def import_drive(
         raise SourceError(no_topic(src, topics, lost))
     inferred: tuple[str, ...] = ()
     if rig is None:
-        rig, inferred = infer_rig(sensors)
+        rig, inferred = infer_rig(sensors, taking.calibration)
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     seen = [word for census in taking.sensors.values() for word in census.words()]
@@ -74,7 +76,9 @@ def import_drive(
 class _Taking:
     """The one pass: every message to the writer and the census of its sensor."""
 
-    def __init__(self, out: Path, topics: TopicMap, stack: ExitStack) -> None:
+    def __init__(self, out: Path, topics: TopicMap, stack: ExitStack, *, infers: bool) -> None:
+        self._infers = infers  # a rig that is given says where its sensors are
+        self.calibration = RecordedCalibration()
         self._out, self._topics, self._stack = out, topics, stack
         self._writers: dict[str, StreamWriter] = {}
         self.sensors: dict[str, Census] = {}
@@ -87,14 +91,19 @@ class _Taking:
                 self.faults.add(file.path.name, item)
                 continue
             self.faults.see(item)
-            source = self._topics.source(item)
-            if source is not None:
-                self._message(source, item)
+            self._take(item)
             done += len(item.data)
             if done - told >= TELL_BYTES:
                 told = done
                 progress(file.path.name, min(done, file.size_bytes), file.size_bytes)
         progress(file.path.name, file.size_bytes, file.size_bytes)
+
+    def _take(self, message: Recorded) -> None:
+        if self._infers and self.calibration.take(message):
+            return
+        source = self._topics.source(message)
+        if source is not None:
+            self._message(source, message)
 
     def finish(self) -> None:
         for writer in self._writers.values():

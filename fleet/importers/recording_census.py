@@ -9,9 +9,10 @@ import numpy as np
 
 from fleet.recording import Frame
 from fleet.recording_topics import Source
+from sensors.cdr import CdrReader
 from sensors.errors import DecodeError
 from sensors.images import read_header
-from sensors.messages import decode, decode_image
+from sensors.messages import decode, decode_image, message_header
 from sensors.points import PointCloud
 from sensors.rig import NS_PER_S, Modality, Stamp
 from sensors.stamps import Nanoseconds
@@ -21,7 +22,10 @@ SPAN_SLACK = 0.05  # of a period, that point times may lie on the other side of 
 
 @dataclass(slots=True)
 class Census:
-    """One sensor's frames: stamps and log times in file order, points and what they lack, and the first trouble of a kind."""
+    """One sensor's frames: stamps and log times in file order, points and what they lack, and the first trouble of a kind.
+
+    `frame_id` is that of the first frame that decodes; `child_frame_id`, of poses: the frame whose pose they are.
+    """
 
     source: Source
     stamps: array[int] = field(default_factory=lambda: array("q"))
@@ -36,6 +40,8 @@ class Census:
     time_field: str | None = None
     time_span_ns: tuple[int, int] | None = None
     image_size: tuple[str, int, int] | None = None
+    frame_id: str = ""
+    child_frame_id: str = ""
 
     def lose(self, error: DecodeError) -> None:
         """Count a message that cannot be written."""
@@ -48,6 +54,8 @@ class Census:
         self.logs.append(frame.log_ns)
         try:
             decoded = decode(landing_type, frame.cdr)
+            if not self.frame_id:
+                self._frames(frame)
             if isinstance(decoded, PointCloud):
                 self._cloud(decoded)
             elif self.source.modality in (Modality.CAMERA, Modality.RADAR):
@@ -108,6 +116,12 @@ class Census:
         if self.lost:
             said.append(f"{name}: {self.lost} messages cannot be converted and are left out: {self.first_lost}")
         return said + self._clock()
+
+    def _frames(self, frame: Frame) -> None:
+        reader = CdrReader(frame.cdr)
+        _, self.frame_id = message_header(reader)
+        if self.source.modality is Modality.POSE:
+            self.child_frame_id = reader.string("child_frame_id")
 
     def _times(self) -> str:
         if self.time_field is None or self.time_span_ns is None:

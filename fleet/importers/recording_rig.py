@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fleet.errors import SourceError
+from fleet.importers.recording_calibration import RecordedCalibration
 from fleet.importers.recording_census import Census
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
 
@@ -15,7 +17,7 @@ WIDEST_TOLERANCE_NS = 10 * NS_PER_S
 REFERENCES = (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)
 
 
-def infer_rig(sensors: Sequence[Census]) -> tuple[Rig, tuple[str, ...]]:
+def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tuple[Rig, tuple[str, ...]]:
     """The rig of the sensors that were met, and what was assumed in it.
 
     Raises:
@@ -28,11 +30,16 @@ def infer_rig(sensors: Sequence[Census]) -> tuple[Rig, tuple[str, ...]]:
         raise SourceError(
             f"the recording has neither lidar nor camera nor radar, only {found}; a scene needs one to be built around"
         )
-    rig = Rig(RIG_ID, reference.source.sensor, tuple(_sensor(census) for census in ordered))
+    ego_frame = calibration.ego_frame(ordered)
+    made = tuple(
+        replace(_sensor(census), ego_SE3_sensor=calibration.place(census, ego_frame), intrinsics=calibration.lens(census))
+        for census in ordered
+    )
+    rig = Rig(RIG_ID, reference.source.sensor, made)
     told = [
         f"no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference "
         f"{rig.reference}; no sensor is required, delays are 0, tolerances half a period",
-        "calibration: the recording has none that is read, so all places and intrinsics are open; give them with --rig",
+        *calibration.words(ordered),
     ]
     told += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
     told += [

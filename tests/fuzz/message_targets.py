@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
+from sensors.camera_info import CAMERA_INFO, decode_camera_info
 from sensors.errors import DecodeError
 from sensors.messages import FIX, IMU, ODOMETRY, decode_fix, decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
 from sensors.ros1 import ROS1_TYPES, peek_ros1_stamp_ns, ros1_to_cdr
+from sensors.transforms import TRANSFORMS, decode_transforms
 from tests.fuzz import recordings
 from tests.fuzz.mutation import with_tokens
 from tests.fuzz.target import Target, proportional
@@ -95,7 +98,11 @@ def _fix(data: bytes, _: Path) -> str:
 
 
 def _ros1_seeds() -> list[bytes]:
-    messages = (ros1_messages.cloud(), ros1_messages.imu(), ros1_messages.fix(), ros1_messages.odometry())
+    place = ("base", "lidar", (1.0, 2.0, 3.0), (0.0, 0.0, 0.6, 0.8))
+    messages = (
+        *(ros1_messages.cloud(), ros1_messages.imu(), ros1_messages.fix(), ros1_messages.odometry()),
+        *(ros1_messages.transforms(place, place), ros1_messages.camera_info()),
+    )
     types = sorted(ROS1_TYPES)
     return [bytes((types.index(one.__msgtype__),)) + ros1_messages.serialized(one) for one in messages]
 
@@ -104,6 +111,12 @@ def _ros1(data: bytes, _: Path) -> str:
     """The first byte names the type. What was moved decodes, or is refused, as the ROS 2 message that it became."""
     message_type = sorted(ROS1_TYPES)[data[0] % len(ROS1_TYPES)] if data else IMU
     cdr = ros1_to_cdr(message_type, data[1:])
+    if message_type == TRANSFORMS:  # which alone has no header of its own
+        assert all(math.isfinite(value) for found in decode_transforms(cdr) for value in found.parent_SE3_child.translation_m)
+        return message_type
+    if message_type == CAMERA_INFO:
+        lens = decode_camera_info(cdr)
+        assert (lens.intrinsics is None) == bool(lens.reason)
     stamp_ns = peek_ros1_stamp_ns(data[1:])
     assert peek_stamp_ns(cdr) == stamp_ns
     return message_type

@@ -14,6 +14,7 @@ from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
 from fleet.recording_files import recording_files
 from fleet.recordings import stamp_streams
+from sensors.geometry import SE3
 from sensors.images import inspect_image
 from sensors.messages import decode_image, decode_points
 from sensors.recorded import Recorded
@@ -81,9 +82,8 @@ def test_everything_left_out_of_the_ouster_recording_is_counted(ouster: ImportRe
         "/os1_node/imu_packets": 17,
         "/rosout": 12,
         "/rosout_agg": 12,
-        "/tf_static": 1,
     }
-    assert sum(left_out.values()) + 2 + 17 + 6 == 273
+    assert sum(left_out.values()) + 2 + 17 + 6 + 1 == 273, "and one message of /tf_static, which is read"
 
 
 def test_the_ouster_rig_is_inferred(ouster: ImportResult) -> None:
@@ -92,6 +92,18 @@ def test_the_ouster_rig_is_inferred(ouster: ImportResult) -> None:
     assert rig.reference == lidar.name
     assert (lidar.modality, lidar.sync.stamp, lidar.topic) == (Modality.LIDAR, Stamp.START, "/os1_cloud_node/points")
     assert rig["os1_cloud_node_imu"].rate_hz == pytest.approx(100.0, abs=0.01)
+
+
+def test_the_ouster_sensors_are_where_the_maker_says(ouster: ImportResult) -> None:
+    """Ouster, Software User Manual, "Coordinate Frames": lidar_to_sensor_transform and imu_to_sensor_transform."""
+    rig = Rig.from_dict(json.loads((ouster.folder.path / "calibration.json").read_text()))
+    lidar, imu = (rig[name].ego_SE3_sensor for name in ("os1_cloud_node_points", "os1_cloud_node_imu"))
+    assert lidar == SE3.from_wxyz((0.0, 0.0, 0.03618), (0.0, 0.0, 0.0, 1.0))
+    assert imu == SE3.from_wxyz((0.006253, -0.011775, 0.007645), (1.0, 0.0, 0.0, 0.0))
+    assert (
+        "calibration: places in the frame 'os1_sensor', from /tf_static: os1_cloud_node_imu, os1_cloud_node_points"
+        in ouster.findings
+    )
 
 
 def test_stamps_of_the_ouster_recording() -> None:

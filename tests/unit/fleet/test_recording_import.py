@@ -20,7 +20,7 @@ from sensors.encode import encode_image, encode_imu, encode_points, encode_pose
 from sensors.geometry import SE3
 from sensors.messages import decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
 from sensors.points import point_fields
-from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 from sensors.ros1 import ros1_to_cdr
 from tests.unit.fleet.recordings import messages
 from tests.unit.fleet.whole_recordings import (
@@ -34,6 +34,7 @@ from tests.unit.fleet.whole_recordings import (
     write_ros1_bag,
     write_sqlite,
 )
+from tests.unit.fleet.whole_recordings import messages as whole_messages
 from tests.unit.sensors import ros1_messages as made
 from tests.unit.sensors.sqlite_bags import write_db3
 
@@ -104,7 +105,8 @@ def test_the_inferred_rig_says_what_it_is(tmp_path: Path) -> None:
     said = "\n".join(result.findings)
     for expected in (
         "no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference lidar_top",
-        "calibration: the recording has none that is read",
+        "camera_front: its lens is open, give it with --rig: no CameraInfo of its frame stands beside its images",
+        "lidar_top: its place is open, give it with --rig: no /tf_static tells where its frame 'lidar' is",
         "camera_front: what its stamp denotes is not in the recording; taken as the middle of the measurement",
         "lidar_top: by its point times, its stamp is the start of the sweep",
         "lidar_top: 4 frames, 10.00 Hz from /lidar/top (sensor_msgs/msg/PointCloud2, ros1)",
@@ -146,6 +148,71 @@ def test_what_the_stamp_of_a_lidar_denotes_is_told_by_its_point_times(times: Any
     rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + n * 100_000_000, times)) for n in range(3)]
     _, rig = imported(written(tmp_path, rows), tmp_path / "out")
     assert rig["l"].sync.stamp is stamp
+
+
+PLACES = (
+    ("base_link", "lidar", (1.0, 0.0, 2.0), (0.0, 0.0, 0.6, 0.8)),
+    ("base_link", "mast", (0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1.0)),
+    ("mast", "camera", (0.5, 0.0, 0.0), (0.0, 0.0, 0.6, 0.8)),
+)
+
+
+def calibrated(folder: Path, *places: Any, **info: Any) -> Path:
+    told = [("/tf_static", made.transforms(*places), LOG_NS), ("/camera/camera_info", made.camera_info(**info), LOG_NS)]
+    return made.write_bag(folder / "all.bag", [*told, *whole_messages()])
+
+
+def test_places_and_lenses_of_the_recording_are_in_the_rig(tmp_path: Path) -> None:
+    result, rig = imported(calibrated(tmp_path, *PLACES), tmp_path / "out")
+    turned = (0.8, 0.0, 0.0, 0.6)
+    assert rig["lidar_top"].ego_SE3_sensor == SE3.from_wxyz((1.0, 0.0, 2.0), turned)
+    assert rig["camera_front"].ego_SE3_sensor == SE3.from_wxyz((0.5, 0.0, 1.0), turned)
+    assert rig["camera_front"].intrinsics == Intrinsics(8, 6, 10.0, 11.0, 4.0, 3.0, (0.1, -0.2, 0.0, 0.01, 0.0))
+    assert (rig["imu"].ego_SE3_sensor, rig["odom"].ego_SE3_sensor) == (None, None)
+    said = "\n".join(result.findings)
+    assert "calibration: places in the frame 'base_link', from /tf_static: camera_front, lidar_top" in said
+    assert "calibration: lenses from CameraInfo: camera_front" in said
+    assert "imu: its place is open, give it with --rig: no /tf_static tells where its frame 'imu' is" in said
+    assert "tf_static (" not in said, "what is read is not left out"
+
+
+def test_a_calibration_that_cannot_be_used_is_told_and_not_guessed(tmp_path: Path) -> None:
+    apart = (
+        ("rack", "lidar", (1.0, 0.0, 2.0), (0.0, 0.0, 0.6, 0.8)),
+        ("base_link", "camera", (1.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
+    )
+    result, rig = imported(calibrated(tmp_path, *apart, model="equidistant"), tmp_path / "out")
+    assert (rig["lidar_top"].ego_SE3_sensor, rig["camera_front"].intrinsics) == (None, None)
+    said = "\n".join(result.findings)
+    assert (
+        "lidar_top: its place is open, give it with --rig: /tf_static does not connect its frame 'lidar' with 'base_link'" in said
+    )
+    assert "camera_front: its lens is open, give it with --rig: its CameraInfo has distortion 'equidistant'" in said
+
+
+def test_a_lens_of_another_frame_is_of_another_camera(tmp_path: Path) -> None:
+    result, rig = imported(calibrated(tmp_path, *PLACES, frame_id="camera_rear"), tmp_path / "out")
+    assert rig["camera_front"].intrinsics is None
+    assert any("no CameraInfo of its frame stands beside its images" in said for said in result.findings)
+
+
+def test_without_poses_places_are_given_in_what_all_frames_lie_in(tmp_path: Path) -> None:
+    told = made.as_cdr(made.transforms(("os_sensor", "lidar", (0.0, 0.0, 0.038), (0.0, 0.0, 1.0, 0.0))))
+    broken = told[:-9]
+    rows = [("/tf_static", made.TRANSFORMS, LOG_NS, told), ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS))]
+    rows += [("/other/tf_static", made.TRANSFORMS, LOG_NS, broken)] * 3
+    result, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert rig["l"].ego_SE3_sensor == SE3.from_wxyz((0.0, 0.0, 0.038), (0.0, 0.0, 0.0, 1.0))
+    said = "\n".join(result.findings)
+    assert "calibration: places in the frame 'os_sensor', from /tf_static: l" in said
+    assert said.count("/other/tf_static: a message does not decode") == 1
+
+
+def test_a_rig_that_is_given_is_not_asked_of_the_recording(tmp_path: Path) -> None:
+    sensor = Sensor("lidar_top", Modality.LIDAR, 10.0, SYNC, topic="/lidar/top")
+    result, rig = imported(calibrated(tmp_path, *PLACES), tmp_path / "out", Rig("mine", "lidar_top", (sensor,)))
+    assert rig["lidar_top"].ego_SE3_sensor is None
+    assert any(said.startswith("/tf_static (tf2_msgs/msg/TFMessage, ros1): 1 messages left out") for said in result.findings)
 
 
 def test_another_clock_and_late_log_times_are_said_and_kept(tmp_path: Path) -> None:

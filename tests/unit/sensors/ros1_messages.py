@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.rosbag1 import Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
@@ -20,14 +20,23 @@ ODOMETRY = "nav_msgs/msg/Odometry"
 POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
 TRANSFORM_STAMPED = "geometry_msgs/msg/TransformStamped"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 STRING = "std_msgs/msg/String"
 
 STAMP_NS = 1_700_000_000_123_456_789
 
 
 @cache
+def typestore(distribution: Stores) -> Typestore:
+    """Of a ROS distribution, and tf2's message, which `rosbags` does not bring."""
+    store = get_typestore(distribution)
+    store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", TRANSFORMS))
+    return store
+
+
 def noetic() -> Typestore:
-    return get_typestore(Stores.ROS1_NOETIC)
+    return typestore(Stores.ROS1_NOETIC)
 
 
 def make(kind: str, /, **members: Any) -> Any:
@@ -147,13 +156,48 @@ def transform_stamped(stamp_ns: int = STAMP_NS) -> Any:
     return make(TRANSFORM_STAMPED, header=header(stamp_ns, "map"), child_frame_id="car", transform=moved)
 
 
+def transforms(*places: tuple[str, str, tuple[float, ...], tuple[float, ...]]) -> Any:
+    """(parent, child, x y z, qx qy qz qw) of each."""
+    found = [
+        make(
+            TRANSFORM_STAMPED,
+            header=header(STAMP_NS, parent),
+            child_frame_id=child,
+            transform=make(
+                "geometry_msgs/msg/Transform", translation=xyz("Vector3", *place_m), rotation=xyz("Quaternion", *xyzw)
+            ),
+        )
+        for parent, child, place_m, xyzw in places
+    ]
+    return make(TRANSFORMS, transforms=found)
+
+
+def camera_info(
+    frame_id: str = "camera", model: str = "plumb_bob", distortion: tuple[float, ...] = (0.1, -0.2, 0.0, 0.01, 0.0)
+) -> Any:
+    return make(
+        CAMERA_INFO,
+        header=header(STAMP_NS, frame_id),
+        height=6,
+        width=8,
+        distortion_model=model,
+        D=np.array(distortion),
+        K=np.array([10.0, 0.0, 4.0, 0.0, 11.0, 3.0, 0.0, 0.0, 1.0]),
+        R=numbers(9),
+        P=numbers(12),
+        binning_x=0,
+        binning_y=0,
+        roi=make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+    )
+
+
 def serialized(message: Any) -> bytes:
     return bytes(noetic().serialize_ros1(message, message.__msgtype__))
 
 
 def as_cdr(message: Any) -> bytes:
     """What `rosbags` makes of the message in ROS 2."""
-    return bytes(get_typestore(Stores.ROS2_HUMBLE).ros1_to_cdr(serialized(message), message.__msgtype__))
+    return bytes(typestore(Stores.ROS2_HUMBLE).ros1_to_cdr(serialized(message), message.__msgtype__))
 
 
 def write_bag(

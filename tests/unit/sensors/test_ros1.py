@@ -27,6 +27,10 @@ MESSAGES: dict[str, Callable[[], Any]] = {
     made.POSE_STAMPED: made.pose_stamped,
     made.POSE_WITH_COVARIANCE: made.pose_with_covariance,
     made.TRANSFORM_STAMPED: made.transform_stamped,
+    made.TRANSFORMS: lambda: made.transforms(
+        ("base", "lidar", (1.0, 2.0, 3.0), (0.0, 0.0, 0.6, 0.8)), ("lidar", "cam", (0.0, 0.5, 0.0), (0.0, 0.0, 0.0, 1.0))
+    ),
+    made.CAMERA_INFO: made.camera_info,
 }
 
 

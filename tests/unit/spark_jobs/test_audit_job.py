@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,12 +15,14 @@ import spark_jobs.publish
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.publish import Batch, Outcome, Publication
+from sensors.encode import encode_points
+from sensors.points import point_fields
 from spark_jobs.audit import audit_drive
 from spark_jobs.errors import AccountError, IncompleteError
 from spark_jobs.publish import publish_drive
 from spark_jobs.work_area import AUDIT
 from tests.unit.spark_jobs import serial_jobs
-from tests.unit.spark_jobs.job_builders import DRIVE, MS, SETTINGS, T0, Landed, cloud, image, rig_document, sensor
+from tests.unit.spark_jobs.job_builders import DRIVE, MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 STAMPS = [T0 + n * 100 * MS for n in range(4)]
 RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))
@@ -196,3 +199,29 @@ def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput,
     monkeypatch.setattr(spark_jobs.publish, "publish", superseded)
     late = publish_drive(None, landed.area, built, 3)  # type: ignore[arg-type]
     assert (late["outcome"], late["snapshot_id"], late["scenes"], late["records"]) == ("superseded", None, 0, 0)
+
+
+MOUNTED = {"ego_SE3_sensor": {"translation_m": [1.0, 0.0, 1.8], "rotation_wxyz": [1.0, 0.0, 0.0, 0.0]}}
+
+
+def spinning(stamp_ns: int) -> bytes:
+    """Points of the 60 ms before the stamp, in no sweep the same."""
+    kind = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("t", "<i4")])
+    points = np.array([(10.0 + stamp_ns // MS % 251, 1.0, 0.5, offset_ms * MS) for offset_ms in (-60, -30, 0)], dtype=kind)
+    return encode_points(stamp_ns, "top", point_fields(kind), points)
+
+
+def test_pose_samples_that_moved_points_are_in_gold_and_the_others_are_not() -> None:
+    landed = Landed()
+    samples = [T0 + n * 10 * MS for n in range(41)]
+    landed.land("top", "lidar", [(ns, spinning(ns)) for ns in STAMPS])
+    landed.land("odo", "pose", [(ns, pose(ns)) for ns in samples])
+    drive_input = landed.finish(rig_document(sensor("top", "lidar") | MOUNTED, sensor("odo", "pose", 100)), samples[-1])
+    serial_jobs.inspect(landed, drive_input)
+    assert serial_jobs.build(landed, drive_input)["gold"] == len(STAMPS)
+    compensated = [scene["anchor_ns"] for scene in serial_jobs.scenes(landed) if scene["lidars"][0]["reference_ns"] is not None]
+    assert compensated == STAMPS[1:], "before the first sweep there are no poses"
+    frames = rows(landed, audit_drive(SETTINGS, landed.area, drive_input), "gold.frames")
+    found = {row["stamp_ns"]: (row["fate"], row["reason"]) for row in frames if row["sensor"] == "odo"}
+    moved = {ns for ns in samples for anchor_ns in compensated if anchor_ns - 60 * MS <= ns <= anchor_ns} | {STAMPS[0]}
+    assert found == {ns: ("gold", None) if ns in moved else ("unmatched", "support_not_needed") for ns in samples}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -68,6 +68,8 @@ REASONS = {
 ORIGIN = Origin(DRIVE, REVISION, "code", "config")
 CONTEXT = DriveContext(DRIVE, REVISION, RIG, "{}", {}, "raw", "lake", "quarantine", "code", "config", BuildOptions())
 FAULTY = "bad.mcap"
+STEPS = st.integers(-1, 9).map(lambda step: T0 + step * 25 * MS)
+USED = st.lists(st.tuples(STEPS, STEPS).map(sorted).map(tuple), max_size=2)  # of pose samples, by the scene
 
 
 def bad_frame(index: pa.Table, frame_id: int, *rules: str) -> dict[str, Any]:
@@ -81,13 +83,16 @@ def bad_frame(index: pa.Table, frame_id: int, *rules: str) -> dict[str, Any]:
     }
 
 
-def scene(number: int, anchor_ns: int, frame_ids: list[int], quarantined: bool) -> dict[str, Any]:
+def scene(
+    number: int, anchor_ns: int, frame_ids: list[int], quarantined: bool, used_ns: Sequence[tuple[int, int]] = ()
+) -> dict[str, Any]:
     return {
         "scene_id": f"s{number}",
         "scene": number,
         "anchor_ns": anchor_ns,
         "quarantined": quarantined,
         "frame_ids": frame_ids,
+        "poses_used_ns": used_ns,
         "findings": [finding("SYN001", "cam: no_frames", measured=1).to_dict()] if quarantined else [],
         "payload_uri": "s3://quarantine/scenes/x" if quarantined else None,
     }
@@ -126,7 +131,7 @@ def built_drives(draw: st.DrawFn) -> Drive:
     for number, (anchor_ns, ids) in enumerate(zip(plan.anchors_ns.tolist(), plan.frame_ids.tolist(), strict=True)):
         sound = [frame for frame in ids if frame >= 0 and frame not in bad]
         bad_here = [bad_frame(index, frame) for frame in sorted(bad & set(ids))]
-        windows.append(window([scene(number, anchor_ns, sound, draw(st.booleans()))], bad_here))
+        windows.append(window([scene(number, anchor_ns, sound, draw(st.booleans()), draw(USED))], bad_here))
     return Drive(index, rig, plan, Built.of(windows), faulty)
 
 
@@ -171,12 +176,14 @@ def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: Drive
 
 
 def samples_of(sources: list[dict[str, Any]], gold: list[Mapping[str, Any]], rig: Rig) -> set[int]:
-    """By definition: the samples right around an anchor or a frame of a gold scene, if they are near enough to each other."""
+    """By definition: the samples right around an anchor or a frame of a gold scene, if they are near enough to each other, and
+    those that moved points of one."""
     instants = {entry["anchor_ns"] for entry in gold} | {
         sources[frame]["stamp_ns"] for entry in gold for frame in entry["frame_ids"]
     }
     samples = sorted((row["stamp_ns"], row["frame_id"]) for row in sources if row["sensor"] == "odo")
-    found = set()
+    moved = [span for entry in gold for span in entry["poses_used_ns"]]
+    found = {frame_id for stamp_ns, frame_id in samples if any(first <= stamp_ns <= last for first, last in moved)}
     for at_ns in instants:
         before = max((sample for sample in samples if sample[0] <= at_ns), default=None)
         after = min((sample for sample in samples if sample[0] >= at_ns), default=None)

@@ -145,15 +145,13 @@ def test_a_window_gets_every_sample_that_its_points_can_need(samples_s: set[int]
 def test_the_objects_of_the_poses_that_moved_a_frame_are_named() -> None:
     placed = place(sweep(WORLD_M, OFFSETS_NS), LIDAR, T0, track(T0 - 200 * MS, T0 + 100 * MS))
     used = range(T0 - 90 * MS, T0 + 1, MS)
-    assert placed.pose_keys == {f"pose-{ns // (100 * MS)}" for ns in used}
-    assert len(placed.pose_keys) == 2, "the sweep lies across the border of two objects"
+    assert placed.poses == ({f"pose-{ns // (100 * MS)}" for ns in used}, used[0], used[-1])
+    assert len(placed.poses.keys) == 2, "the sweep lies across the border of two objects"
 
 
-@given(st.lists(st.integers(0, 20), unique=True, min_size=1).map(sorted), st.integers(-2, 22), st.integers(0, 10))
-def test_between_two_instants_lie_the_samples_that_bracket_them(stamps: list[int], first: int, length: int) -> None:
-    found = Track(np.array(stamps), np.zeros((len(stamps), 7)), [str(ns) for ns in stamps], 1).keys_between(first, first + length)
-    inside = {ns for ns in stamps if first <= ns <= first + length}
-    before = [ns for ns in stamps if ns <= first][-1:]
-    after = [ns for ns in stamps if ns >= first + length][:1]
-    assert {int(key) for key in found} >= inside | set(before if before and after else ())
-    assert {int(key) for key in found} <= inside | set(before) | set(after)
+@given(st.lists(st.integers(0, 20), unique=True, min_size=1).map(sorted), st.data())
+def test_poses_between_two_instants_use_the_samples_that_bracket_them(stamps: list[int], data: st.DataObject) -> None:
+    first, last = sorted(data.draw(st.integers(stamps[0], stamps[-1])) for _ in range(2))
+    found = Track(np.array(stamps), np.zeros((len(stamps), 7)), [str(ns) for ns in stamps], 1).used(first, last)
+    before, after = max(ns for ns in stamps if ns <= first), min(ns for ns in stamps if ns >= last)
+    assert found == ({str(ns) for ns in stamps if before <= ns <= after}, before, after)
