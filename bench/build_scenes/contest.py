@@ -58,7 +58,8 @@ Work = Callable[[Task], Mapping[str, str]]
 class Outcome:
     """What a contender did. `start_s`: from the start of its process to the start of the work.
 
-    `cpu_s`: what all its processes computed during the work; half of it, on two cores, is what a busy machine hides.
+    `cpu_s`: what all its processes computed during the work; half of it, on two cores, is what a busy machine hides. `user_s`:
+    the part of it outside of the kernel.
     """
 
     start_s: float
@@ -70,6 +71,7 @@ class Outcome:
     bytes: int
     matches_digest: str
     payload_digest: str
+    user_s: float
 
 
 class HashError(Exception):
@@ -99,15 +101,24 @@ def run(contender: Callable[[Task], AbstractContextManager[Work]]) -> None:
         _warm_up(work, task)
         start_s = time.time() - psutil.Process().create_time()
         with memory:
-            began_cpu_s = tree_cpu_s()
+            began = processor_time()
             began_s = time.perf_counter()
             hashes = work(task)
             work_s = time.perf_counter() - began_s
-            cpu_s = tree_cpu_s() - began_cpu_s
+            user_s, system_s = (now - before for now, before in zip(processor_time(), began, strict=True))
     check_hashes(task.drive, hashes)
     found = digest(task.out)
     outcome = Outcome(
-        start_s, work_s, cpu_s, found.scenes, memory.peak_bytes, found.files, found.bytes, found.matches, found.payloads
+        start_s,
+        work_s,
+        user_s + system_s,
+        found.scenes,
+        memory.peak_bytes,
+        found.files,
+        found.bytes,
+        found.matches,
+        found.payloads,
+        user_s,
     )
     arguments.result.write_text(json.dumps(asdict(outcome), indent=1) + "\n")
 
@@ -134,16 +145,17 @@ def read_once(paths: Iterable[Path]) -> None:
                 pass
 
 
-def tree_cpu_s() -> float:
-    """Processor time of this process, its descendants, and those of them that have ended and were waited for."""
-    total = 0.0
+def processor_time() -> tuple[float, float]:
+    """Seconds outside and inside of the kernel: of this process, its descendants, and those that were waited for."""
+    user_s, system_s = 0.0, 0.0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
             continue
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
+        user_s += times.user + times.children_user
+        system_s += times.system + times.children_system
+    return user_s, system_s
 
 
 def check_hashes(drive: Path, hashes: Mapping[str, str]) -> None:

@@ -12,10 +12,11 @@ import pytest
 from bench.build_scenes.contenders import CONTENDERS, Attempt, Contender, attempt, problem_of
 from bench.build_scenes.contest import HashError, Outcome, check_hashes
 from bench.build_scenes.run import check_equal, figures, table
+from bench.build_scenes.scaling import further
 from bench.figures import PROJECT, FiguresError
 from lake.documents import canonical_json
 
-OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p")
+OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p", user_s=1.2)
 
 
 def took(*seconds: float) -> list[Attempt]:
@@ -94,3 +95,9 @@ def test_each_raw_object_must_be_hashed_and_rightly(tmp_path: Path) -> None:
     for wrong in ({}, {"lidar/lidar_top/1.mcap": "bb"}, {"lidar/lidar_top/1.mcap": "aa", "lidar/lidar_top/2.mcap": "aa"}):
         with pytest.raises(HashError):
             check_hashes(tmp_path, wrong)
+
+
+def test_what_every_drive_costs_is_not_in_the_cost_of_each_further_gb() -> None:
+    raw_bytes = {"1": 10**9, "4": 4 * 10**9, "16": 16 * 10**9}
+    assert further(raw_bytes, {"1": 1.4, "4": 5.0, "16": 19.4}) == pytest.approx([1.2, 1.2])
+    assert further(raw_bytes, {"1": 1.0, "4": 4.0, "16": 28.0}) == pytest.approx([1.0, 2.0])
