@@ -196,15 +196,17 @@ class _SceneBuilder:
             "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
             "quality_flags": sorted({*verdict.flags, *self._untold}) if self._untold else list(verdict.flags),
             **lists,
-            "sources": [
-                {"key": key, "version_id": context.sources[key][0], "sha256": context.sources[key][1]} for key in sorted(keys)
-            ],
+            "sources": [self._source(key) for key in sorted(keys)],
             "calibration": context.calibration,
             "code_version": context.code_version,
             "config_hash": context.config_hash,
             "released": released,
         }
         return MadeScene(scene, verdict, frozenset(moved_by))
+
+    def _source(self, key: str) -> dict[str, str]:
+        version_id, sha256 = self._context.sources[key]
+        return {"key": key, "version_id": version_id, "sha256": sha256}
 
     def _missing(self, rows: Sequence[PlanRow]) -> dict[str, str]:
         """Sensor to the reason why the frame that was matched, or should have been, is not in the scene."""
