@@ -29,12 +29,11 @@ def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: S
     """For every row of the index (N,), why it would not be in a scene; means nothing for a row that is in one.
 
     `support_not_needed`: its sensor's frames are in no scene by their kind, and none was made with this one. `not_in_rig`: the
-    rig does not know the sensor.
-    `duplicate_stamp`: an earlier frame of the sensor has the stamp. `not_keyframe`: a frame of the reference that is not the
-    first in its cell of the keyframe grid. `not_nearest`: an anchor would accept it, but has a nearer frame. `no_anchor`: no
-    anchor would accept it. `kept_by_nearer_anchor`: it is nearest to an anchor, but nearer to another one, which has a
-    nearer frame (exclusive use). `not_in_set`: ROS approximate time puts it in no set with an anchor that would accept it, or,
-    a frame of the reference, in no set. Frames of faulty objects are told by their object, not here.
+    rig does not know the sensor. `duplicate_stamp`: an earlier frame of the sensor has the stamp. `not_keyframe`: a frame of
+    the reference that is not the first in its cell of the keyframe grid. `not_nearest`: an anchor would accept it, but has a
+    nearer frame. `no_anchor`: no anchor would accept it. `kept_by_nearer_anchor`: it is nearest to an anchor, but nearer to
+    another one, which has a nearer frame (exclusive use). `not_in_set`: ROS approximate time puts it in no set with an anchor
+    that would accept it, or, a frame of the reference, in no set. Frames of faulty objects are told by their object, not here.
     """
     frames = DriveFrames.of(index, faulty_keys)
     reasons = np.full(len(index), NOT_IN_RIG, dtype=object)

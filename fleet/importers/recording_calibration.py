@@ -29,13 +29,18 @@ class RecordedCalibration:
         self._undecoded: dict[str, str] = {}
 
     def take(self, message: Recorded) -> bool:
-        """Take note of a message; False if it tells nothing of this kind. Of a camera the first counts: lenses do not change."""
+        """Take note of a message; False if it tells nothing of this kind, or there is no room for it: then it is left out.
+
+        Of a camera the first counts: lenses do not change.
+        """
         name = message.topic.rpartition("/")[2]
         static = message.message_type == TRANSFORMS and name == STATIC_TOPIC
         if not (static or message.message_type == CAMERA_INFO) or message.encoding not in (CDR, ROS1):
             return False
-        if message.topic in self._undecoded or _camera(message.topic) in self._lenses or self._full():
+        if message.topic in self._undecoded or (not static and _camera(message.topic) in self._lenses):
             return True
+        if self._full():
+            return False
         try:
             cdr = ros1_to_cdr(message.message_type, message.data) if message.encoding == ROS1 else message.data
             if static:
@@ -93,7 +98,8 @@ class RecordedCalibration:
         if census.source.modality is not Modality.CAMERA:
             return None
         info = self._lenses.get(_camera(census.source.topic))
-        return info if info is not None and info.frame_id == census.frame_id else None
+        same = info is not None and info.frame_id.removeprefix("/") == census.frame_id.removeprefix("/")
+        return info if same else None
 
     def _why_open(self, census: Census, ego_frame: str | None) -> str:
         begin = f"{census.source.sensor}: its place is open, give it with --rig: "

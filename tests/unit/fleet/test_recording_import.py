@@ -16,6 +16,7 @@ from PIL import Image
 from fleet.errors import FleetError, SourceError
 from fleet.importers.registry import IMPORTERS, RIG_IMPORTERS
 from fleet.importers.source import ImportResult
+from fleet.recording_topics import MAX_SENSORS
 from sensors.encode import encode_image, encode_imu, encode_points, encode_pose
 from sensors.geometry import SE3
 from sensors.messages import decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
@@ -62,6 +63,12 @@ def written(folder: Path, rows: list[tuple[str, str, int, bytes]]) -> Path:
 def cloud(stamp_ns: int, times: tuple[int, ...] = (0, 50_000_000, 99_000_000)) -> bytes:
     points = np.array([(1, 2, 3, times[0]), (0, 0, 0, times[1]), (4, 5, 6, times[2])], TIMED)
     return encode_points(stamp_ns, "lidar", point_fields(TIMED), points)
+
+
+def png() -> bytes:
+    stream = BytesIO()
+    Image.fromarray(PIXELS).save(stream, "PNG")
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize("write", [write_mcap, write_ros1_bag, write_sqlite])
@@ -188,6 +195,24 @@ def test_a_calibration_that_cannot_be_used_is_told_and_not_guessed(tmp_path: Pat
         "lidar_top: its place is open, give it with --rig: /tf_static does not connect its frame 'lidar' with 'base_link'" in said
     )
     assert "camera_front: its lens is open, give it with --rig: its CameraInfo has distortion 'equidistant'" in said
+
+
+def test_places_are_read_after_a_lens_of_the_same_namespace(tmp_path: Path) -> None:
+    """A recording of one camera has `/camera_info` and `/tf_static` side by side."""
+    info = made.as_cdr(made.camera_info(frame_id="/camera"))
+    places = made.as_cdr(made.transforms(("base_link", "camera", (1.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0))))
+    rows = [("/camera_info", made.CAMERA_INFO, LOG_NS, info), ("/tf_static", made.TRANSFORMS, LOG_NS + 1, places)]
+    rows.append(("/image", made.IMAGE, LOG_NS + 2, encode_image(STAMPS_NS, "camera", "png", png())))
+    _, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert rig["image"].ego_SE3_sensor == SE3.from_wxyz((1.0, 0.0, 2.0), (1.0, 0.0, 0.0, 0.0))
+    assert rig["image"].intrinsics is not None
+
+
+def test_more_calibration_than_a_vehicle_has_is_counted_as_left_out(tmp_path: Path) -> None:
+    rows = [(f"/c{n}/camera_info", made.CAMERA_INFO, LOG_NS, b"\0\1\0\0") for n in range(2 * MAX_SENSORS + 3)]
+    result, _ = imported(written(tmp_path, [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)), *rows]), tmp_path / "out")
+    assert sum("a message does not decode" in said for said in result.findings) == 2 * MAX_SENSORS
+    assert sum("camera_info (sensor_msgs/msg/CameraInfo, cdr): 1 messages left out" in said for said in result.findings) == 3
 
 
 def test_a_lens_of_another_frame_is_of_another_camera(tmp_path: Path) -> None:
