@@ -6,7 +6,6 @@ through them; a single PUT cannot.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CONNECTIONS = 16  # so many requests at once; more threads would wait for each other
-STREAM_BUFFER_BYTES = 64 * 1024  # spares small reads a call each; large ones pass it by
 ABSENT_OBJECT = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 ABSENT = ABSENT_OBJECT | {"NoSuchBucket"}
 
@@ -113,8 +111,8 @@ class ObjectStore:
             kind = AbsentError if error.response["Error"]["Code"] in ABSENT_OBJECT else LakeError
             raise kind(f"cannot read {_named(source)}: {error}") from error
 
-    def stream(self, source: ObjectVersion) -> io.BufferedReader:
-        """The whole object from its first byte on, in one request; no more is held than the reader takes.
+    def stream(self, source: ObjectVersion) -> ObjectStream:
+        """The whole object from its first byte on, in one request; nothing is held, and a read gives what has come.
 
         Its reads raise LakeError where the endpoint does not deliver.
 
@@ -129,7 +127,7 @@ class ObjectStore:
             answer = self._answer(source, request)
             return answer["Body"], answer["ContentLength"]
 
-        return io.BufferedReader(ObjectStream(_named(source), open_at), STREAM_BUFFER_BYTES)
+        return ObjectStream(_named(source), open_at)
 
     def size(self, source: ObjectVersion) -> int | None:
         """Size in bytes, or None where the object or version is absent."""

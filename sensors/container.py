@@ -10,11 +10,11 @@ Format: https://mcap.dev/spec (version 0).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from mcap.opcode import Opcode
 from zlib_ng import zlib_ng
 
+from sensors.chunk_messages import Place, messages_from
 from sensors.compression import Bytes, decompress, decompressed_prefix, uncompressed
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.mcap_records import (
@@ -25,10 +25,12 @@ from sensors.mcap_records import (
     MESSAGE_HEAD,
     RECORD_HEAD,
     STATISTICS,
+    ChunkHead,
+    Op,
     Origin,
     Registry,
     read_chunk_head,
-    records,
+    record_at,
     unpack,
 )
 from sensors.source import Source
@@ -39,8 +41,7 @@ __all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress
 
 Found = StoredMessage | ContainerFault
 
-MESSAGE = int(Opcode.MESSAGE)  # an enumeration's member costs more to compare than the rest of a record's frame
-DEFINITIONS = (int(Opcode.SCHEMA), int(Opcode.CHANNEL))
+DEFINITIONS = (Op.SCHEMA, Op.CHANNEL)
 
 
 def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
@@ -62,16 +63,6 @@ def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool =
     return _Scan(source, limits or Limits(), salvage).file()
 
 
-class _Place(NamedTuple):
-    """Where a chunk lies."""
-
-    chunk_offset: int
-    chunk_bytes: int
-    compression: str
-    chunk_raw_bytes: int
-    salvaged: bool = False
-
-
 class _Scan:
     def __init__(self, source: Source, limits: Limits, salvage: bool) -> None:
         self._salvage = salvage
@@ -83,6 +74,9 @@ class _Scan:
         self._messages = 0
         self._faults = 0
         self._in_summary = False
+        # How large a record may be that is read; the content of others does not matter, and any size is skipped.
+        self._sizes = dict.fromkeys((Op.MESSAGE, Op.CHUNK), limits.record_bytes)
+        self._sizes |= dict.fromkeys((Op.DATA_END, Op.STATISTICS, *DEFINITIONS), limits.definition_bytes)
 
     def file(self) -> Iterator[Found]:
         magic = self._source.read_up_to(len(MAGIC))
@@ -99,12 +93,12 @@ class _Scan:
                 start, before = self._source.offset, self._source.crc
                 head = self._source.read(RECORD_HEAD.size)
                 opcode, length = RECORD_HEAD.unpack(head)
-                if start == len(MAGIC) and opcode != Opcode.HEADER:
+                if start == len(MAGIC) and opcode != Op.HEADER:
                     yield self._fault(start, FaultKind.CORRUPT, f"the first record has opcode {opcode:#04x} and is no header")
                 if opcode == 0:
                     yield self._fault(start, FaultKind.CORRUPT, "a record has opcode 0, which no record has: the framing is lost")
                     return
-                if opcode == Opcode.FOOTER:
+                if opcode == Op.FOOTER:
                     yield from self._end(start, head, length, before)
                     return
                 yield from self._record(start, opcode, length, before)
@@ -112,7 +106,7 @@ class _Scan:
             yield self._fault(start, FaultKind.TRUNCATED, f"the file is cut inside the record at offset {start}: {error}")
 
     def _record(self, start: int, opcode: int, length: int, crc_before: int) -> Iterator[Found]:
-        limit = self._limit(opcode)
+        limit = self._sizes.get(opcode)
         if limit is None:
             self._source.skip(length)
             return
@@ -121,53 +115,43 @@ class _Scan:
             yield self._fault(start, FaultKind.LIMIT, problem)
             self._source.skip(length)
             return
-        if opcode == Opcode.CHUNK:
+        if opcode == Op.CHUNK:
             yield from self._chunk_record(start, length)
             return
         content = self._source.read(length)
         try:
-            if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+            if opcode in DEFINITIONS:
                 yield from self._definition(start, opcode, content)
-            elif opcode == Opcode.MESSAGE:
+            elif opcode == Op.MESSAGE:
                 yield from self._message(start, content)
-            elif opcode == Opcode.DATA_END:
+            elif opcode == Op.DATA_END:
                 yield from self._data_end(start, content, crc_before)
-            elif opcode == Opcode.STATISTICS:
+            elif opcode == Op.STATISTICS:
                 yield from self._statistics(start, content)
         except LimitError as error:
             yield self._fault(start, FaultKind.LIMIT, str(error))
         except ContainerError as error:
             yield self._fault(start, FaultKind.CORRUPT, str(error))
 
-    def _limit(self, opcode: int) -> int | None:
-        """How large a record may be that is read; None if its content does not matter and any size is skipped."""
-        if opcode in (Opcode.MESSAGE, Opcode.CHUNK):
-            return self._limits.record_bytes
-        if opcode in (Opcode.DATA_END, Opcode.STATISTICS):
-            return self._limits.definition_bytes
-        if opcode in (Opcode.SCHEMA, Opcode.CHANNEL) and not self._in_summary:
-            return self._limits.definition_bytes
-        return None
-
     def _message(self, start: int, content: bytes) -> Iterator[Found]:
         if self._in_summary:
             raise ContainerError("a message stands in the summary section")
         size = len(content) - MESSAGE_HEAD.size
-        place = _Place(start + RECORD_HEAD.size + MESSAGE_HEAD.size, size, "", size)
+        place = Place(start + RECORD_HEAD.size + MESSAGE_HEAD.size, size, "", size)
         yield from self._stored(start, memoryview(content), -MESSAGE_HEAD.size, place)
 
     def _chunk_record(self, start: int, length: int) -> Iterator[Found]:
         content_at = self._source.offset
         content = self._source.view_up_to(length)
         cut = len(content) < length
-        stored_crc = self._enter_chunk(content)
         try:
+            head = self._enter_chunk(content, cut)
             if self._in_summary:
                 raise ContainerError("a chunk stands in the summary section")
             if not cut:
-                yield from self._chunk(start, content, stored_crc)
+                yield from self._chunk(start, content, *head)
             elif self._salvage:
-                yield from self._cut_chunk(start, content)
+                yield from self._cut_chunk(start, content, head[0])
         except LimitError as error:
             yield self._fault(start, FaultKind.LIMIT, str(error))
         except ContainerError as error:
@@ -176,18 +160,25 @@ class _Scan:
         if cut:
             raise self._source.ended(length, content_at)
 
-    def _enter_chunk(self, content: memoryview) -> int:
-        """Let the checksum of the section go on over a chunk; that of its records as they are stored, if it says where."""
-        try:
-            head = read_chunk_head(content, cut=True)
-        except ContainerError:
-            return self._source.enter(content)
-        end = head.records_at + head.records_bytes
-        pieces = content[: head.records_at], content[head.records_at : end], content[end:]
-        return [self._source.enter(piece) for piece in pieces][1]
+    def _enter_chunk(self, content: memoryview, cut: bool) -> tuple[ChunkHead, int]:
+        """Let the checksum of the section go on over a chunk; its head, and the checksum of its records as they are stored.
 
-    def _chunk(self, start: int, content: memoryview, stored_crc: int) -> Iterator[Found]:
-        head = read_chunk_head(content)
+        Raises:
+            ContainerError: As `read_chunk_head`; the section's checksum is that of all bytes nevertheless.
+        """
+        try:
+            head = read_chunk_head(content, cut=cut)
+        except ContainerError:
+            self._source.enter(content)
+            raise
+        end = head.records_at + head.records_bytes
+        self._source.enter(content[: head.records_at])
+        stored_crc = self._source.enter_apart(content[head.records_at : end])
+        if end < len(content):
+            self._source.enter(content[end:])
+        return head, stored_crc
+
+    def _chunk(self, start: int, content: memoryview, head: ChunkHead, stored_crc: int) -> Iterator[Found]:
         stored = content[head.records_at : head.records_at + head.records_bytes]
         raw = uncompressed(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
         if head.raw_crc:
@@ -198,26 +189,35 @@ class _Scan:
                 yield self._fault(start, FaultKind.CRC, problem)
                 return
         chunk_offset = start + RECORD_HEAD.size + head.records_at
-        yield from self._chunk_records(start, raw, _Place(chunk_offset, len(stored), head.compression, len(raw)))
+        yield from self._chunk_records(start, raw, Place(chunk_offset, len(stored), head.compression, len(raw)))
 
-    def _cut_chunk(self, start: int, content: memoryview) -> Iterator[Found]:
-        head = read_chunk_head(content, cut=True)
+    def _cut_chunk(self, start: int, content: memoryview, head: ChunkHead) -> Iterator[Found]:
         stored = content[head.records_at : head.records_at + head.records_bytes]
         raw = decompressed_prefix(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
         chunk_offset = start + RECORD_HEAD.size + head.records_at
-        place = _Place(chunk_offset, len(stored), head.compression, len(raw), salvaged=True)
+        place = Place(chunk_offset, len(stored), head.compression, len(raw), salvaged=True)
         yield from self._chunk_records(start, raw, place)
 
-    def _chunk_records(self, start: int, raw: Bytes, place: _Place) -> Iterator[Found]:
+    def _chunk_records(self, start: int, raw: Bytes, place: Place) -> Iterator[Found]:
         view = memoryview(raw)
-        for opcode, content_at, end in records(view, cut=place.salvaged):
-            if opcode == MESSAGE:
-                yield from self._stored(start, view[content_at:end], content_at, place)
+        at = 0
+        while at < len(view):
+            messages, at = messages_from(view, at, place, self._origins)
+            if messages:
+                self._messages += len(messages)
+                yield from messages
+                continue
+            record = record_at(view, at, cut=place.salvaged)
+            if record is None:
+                return
+            opcode, content_at, at = record
+            if opcode == Op.MESSAGE:
+                yield from self._stored(start, view[content_at:at], content_at, place)
             elif opcode in DEFINITIONS:
-                yield from self._definition(start, opcode, view[content_at:end])
+                yield from self._definition(start, opcode, view[content_at:at])
 
     def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
-        add = self._registry.add_schema if opcode == Opcode.SCHEMA else self._registry.add_channel
+        add = self._registry.add_schema if opcode == Op.SCHEMA else self._registry.add_channel
         try:
             if len(content) > self._limits.definition_bytes:
                 raise LimitError(f"a definition takes {len(content)} bytes, the limit is {self._limits.definition_bytes}")
@@ -227,7 +227,7 @@ class _Scan:
         except ContainerError as error:
             yield self._fault(start, FaultKind.CORRUPT, str(error))
 
-    def _stored(self, start: int, content: memoryview, content_at: int, place: _Place) -> Iterator[Found]:
+    def _stored(self, start: int, content: memoryview, content_at: int, place: Place) -> Iterator[Found]:
         channel_id, _, log_ns, _ = unpack("message", MESSAGE_HEAD, content)
         self._messages += 1
         if log_ns > MAX_STAMP_NS:
@@ -244,20 +244,7 @@ class _Scan:
                     self._undefined.add(channel_id)
                     yield self._fault(start, FaultKind.CORRUPT, str(error))
         data = content[MESSAGE_HEAD.size :]
-        yield StoredMessage(
-            origin.topic,
-            origin.message_type,
-            origin.message_encoding,
-            log_ns,
-            place.chunk_offset,
-            place.chunk_bytes,
-            place.compression,
-            place.chunk_raw_bytes,
-            content_at + MESSAGE_HEAD.size,
-            len(data),
-            data,
-            place.salvaged,
-        )
+        yield place.message(origin, log_ns, content_at + MESSAGE_HEAD.size, data)
 
     def _data_end(self, start: int, content: bytes, crc_before: int) -> Iterator[Found]:
         (crc,) = unpack("data end", DATA_END, content)
@@ -265,6 +252,8 @@ class _Scan:
             problem = f"the data section says CRC {crc:#010x} but has {crc_before:#010x}"
             yield self._fault(start, FaultKind.CRC, problem)
         self._in_summary = True
+        for again in DEFINITIONS:
+            self._sizes.pop(again, None)
         self._source.reset_crc()
 
     def _statistics(self, start: int, content: bytes) -> Iterator[Found]:

@@ -6,21 +6,32 @@ Records may have grown new fields at their end (https://mcap.dev/spec): what fol
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from io import BytesIO
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import EndOfFile
+from mcap.opcode import Opcode
 from mcap.records import Channel, Schema
 
 from sensors.compression import Bytes
 from sensors.errors import ContainerError, LimitError
 
+
+class Op:
+    """Opcodes as plain integers: an enumeration's member costs more to compare than the rest of a record's frame."""
+
+    HEADER, FOOTER = int(Opcode.HEADER), int(Opcode.FOOTER)
+    SCHEMA, CHANNEL = int(Opcode.SCHEMA), int(Opcode.CHANNEL)
+    MESSAGE, CHUNK = int(Opcode.MESSAGE), int(Opcode.CHUNK)
+    STATISTICS, DATA_END = int(Opcode.STATISTICS), int(Opcode.DATA_END)
+
+
 MAGIC = b"\x89MCAP0\r\n"
 RECORD_HEAD = struct.Struct("<BQ")  # opcode, length of the content
 MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel id, sequence, log time, publish time
+FRAMED_MESSAGE_HEAD = struct.Struct("<BQHIQQ")  # both at once
 DATA_END = struct.Struct("<I")  # CRC of the data section
 CRC_BYTES = 4
 FOOTER = struct.Struct("<QQI")  # summary start, summary offset start, CRC of the summary
@@ -33,9 +44,11 @@ LONGEST_COMPRESSION_NAME = 64
 Parsed = TypeVar("Parsed")
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkHead:
-    """What a chunk says about its records, which lie at `records_at` of the record's content, `records_bytes` long."""
+class ChunkHead(NamedTuple):
+    """What a chunk says about its records, which lie at `records_at` of the record's content.
+
+    `records_bytes`: of them that are there; fewer than it says where the file's end has cut the chunk.
+    """
 
     raw_bytes: int
     raw_crc: int
@@ -44,8 +57,7 @@ class ChunkHead:
     records_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What the message of a channel is; all '' if the file does not say."""
 
     topic: str = ""
@@ -124,32 +136,30 @@ def read_chunk_head(content: Bytes, *, cut: bool = False) -> ChunkHead:
     if records_bytes > len(content) - records_at and not cut:
         raise ContainerError(f"a chunk announces {records_bytes} bytes of records but has {len(content) - records_at}")
     try:
-        compression = bytes(content[_CHUNK_HEAD.size : name_end]).decode()
+        compression = bytes(content[_CHUNK_HEAD.size : name_end]).decode() if name_bytes else ""
     except UnicodeDecodeError as error:
         raise ContainerError(f"a chunk's compression name is no UTF-8: {error}") from error
     return ChunkHead(raw_bytes, raw_crc, compression, records_at, min(records_bytes, len(content) - records_at))
 
 
-def records(raw: memoryview, *, cut: bool = False) -> Iterator[tuple[int, int, int]]:
-    """Opcode, start and end of the content of each record in a chunk; `cut`: the last one may lack its end, and is left out.
+def record_at(raw: memoryview, at: int, *, cut: bool = False) -> tuple[int, int, int] | None:
+    """Opcode, start and end of the content of the record at byte `at` of a chunk; None: `cut`, and its end is not there.
 
     Raises:
-        ContainerError: A record has opcode 0, or leaves the chunk.
+        ContainerError: It has opcode 0, or leaves the chunk.
     """
-    at, size, head_bytes = 0, len(raw), RECORD_HEAD.size
-    while at < size:
-        start = at + head_bytes
-        if start > size:
-            if cut:
-                return
-            raise ContainerError(f"a chunk's last record of {size - at} bytes is shorter than its fields")
-        opcode, length = RECORD_HEAD.unpack_from(raw, at)
-        at = start + length
-        if cut and at > size:
-            return
-        if opcode == 0 or at > size:
-            raise ContainerError(f"a record (opcode {opcode:#04x}, {length} bytes) leaves its chunk of {size} bytes")
-        yield opcode, start, at
+    size, start = len(raw), at + RECORD_HEAD.size
+    if start > size:
+        if cut:
+            return None
+        raise ContainerError(f"a chunk's last record of {size - at} bytes is shorter than its fields")
+    opcode, length = RECORD_HEAD.unpack_from(raw, at)
+    end = start + length
+    if cut and end > size:
+        return None
+    if opcode == 0 or end > size:
+        raise ContainerError(f"a record (opcode {opcode:#04x}, {length} bytes) leaves its chunk of {size} bytes")
+    return opcode, start, end
 
 
 def unpack(what: str, layout: struct.Struct, content: Bytes, at: int = 0) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lake.errors import AbsentError, LakeError, OversizeError
 from lake.object_stream import READ_ATTEMPTS, ObjectStream
-from lake.storage import STREAM_BUFFER_BYTES, ObjectStore, ObjectVersion
+from lake.storage import ObjectStore, ObjectVersion
 from tests.unit.lake.fake_s3 import FakeS3
 
 BODY = bytes(range(256)) * 4
@@ -103,7 +103,7 @@ def test_a_body_that_breaks_off_is_asked_for_again_and_not_for_ever() -> None:
         store.read(source)
 
 
-@pytest.mark.parametrize("size", [0, 1, STREAM_BUFFER_BYTES, 3 * STREAM_BUFFER_BYTES + 1024])
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 200 * 1024])
 def test_a_stream_takes_one_request_whatever_is_read(size: int) -> None:
     body = random.Random(size).randbytes(size)
     s3, store, source = stored(body)

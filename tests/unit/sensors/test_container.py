@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, IndexType, Writer
 
+from sensors.chunk_messages import MESSAGES_AT_ONCE
 from sensors.container import ContainerFault, FaultKind, Limits, StoredMessage, decompress, scan
 from tests.unit.sensors.short_reads import ShortFills, ShortReads
 
@@ -414,3 +415,22 @@ def test_a_real_recording_reads_as_the_reference_reader_reads_it() -> None:
         messages, faults = split(stream)
     assert faults == []
     assert [(found.topic, found.message_type, found.log_ns, bytes(found.data)) for found in messages] == expected
+
+
+def test_a_chunk_of_thousands_of_messages_comes_whole_and_in_order() -> None:
+    """More than are read at once, with definitions among them."""
+    count = 2 * MESSAGES_AT_ONCE + 7
+    numbered = [message(struct.pack("<I", number)) for number in range(count)]
+    last = [channel(2, topic="/u"), message(struct.pack("<I", count), 2), message(struct.pack("<I", count + 1))]
+    raw = b"".join([schema(), channel(), *numbered, *last])
+    file = container(chunk(raw, "", len(raw), zlib.crc32(raw)))
+    messages, faults = split(file)
+    assert faults == []
+    assert [(one.topic, struct.unpack("<I", one.data)[0]) for one in messages] == [
+        *(("/t", number) for number in range(count)),
+        ("/u", count),
+        ("/t", count + 1),
+    ]
+    for one in messages:
+        place = one.chunk_offset + one.message_offset
+        assert file[place : place + one.message_bytes] == one.data

@@ -1,22 +1,17 @@
-"""What is whole in a cut MCAP chunk, and the memory that a scan uses again."""
+"""What is whole in a cut MCAP chunk."""
 
 from __future__ import annotations
 
 import io
 import os
 import struct
-import zlib
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
 from sensors.container import scan
 from sensors.recorded import recorded_mcap
-from sensors.source import Buffers, Source
 from sensors.stored import ContainerFault, FaultKind, Limits, StoredMessage
 
 EPOCH_NS = 1_700_000_000_123_456_789
@@ -102,54 +97,3 @@ def test_recorded_messages_are_salvaged_and_spelt_as_in_ros2(tmp_path: Path) -> 
         ("/imu", "sensor_msgs/msg/Imu", "ros1", EPOCH_NS, b"first", True)
     ]
     assert isinstance(items[-1], ContainerFault)
-
-
-def test_a_view_that_is_kept_keeps_its_bytes() -> None:
-    """Buffers are used again only when nobody looks at them, whatever order views die in."""
-    size = 5000
-    blocks = [bytes([number]) * size for number in range(20)]
-    source = Source(io.BytesIO(b"".join(blocks)))
-    kept = []
-    for number in range(20):
-        view = source.view_up_to(size)
-        if number % 3 == 0:
-            kept.append((number, view[10:20]))
-        del view
-    for number, part in kept:
-        assert bytes(part) == bytes([number]) * 10
-        assert part.readonly
-
-
-def test_a_buffer_is_used_again() -> None:
-    source = Source(io.BytesIO(bytes(100_000)))
-    first = source.view_up_to(1000)
-    address = id(first.obj)
-    del first
-    assert id(source.view_up_to(990).obj) == address
-
-
-def test_a_buffer_serves_the_next_source_too() -> None:
-    buffers = Buffers()
-    view = Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
-    address = id(view.obj)
-    assert id(Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000).obj) != address, "it is looked at"
-    del view
-    again = Source(io.BytesIO(b"x" * 1000), buffers=buffers).view_up_to(1000)
-    assert (id(again.obj), bytes(again)) == (address, b"x" * 1000)
-
-
-@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=4))
-def test_a_checksum_goes_on_over_pieces_of_any_length(data: bytes, cuts: list[int]) -> None:
-    source = Source(io.BytesIO(data))
-    for start, end in pairwise(sorted([0, *(min(cut, len(data)) for cut in cuts), len(data)])):
-        assert source.enter(source.view_up_to(end - start)) == zlib.crc32(data[start:end])
-    assert source.crc == zlib.crc32(data)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2 * 2**20, 5 * 2**20 + 3])
-def test_views_of_any_size_are_whole(count: int) -> None:
-    data = os.urandom(5 * 2**20)
-    source = Source(io.BytesIO(data))
-    assert source.view_up_to(count) == data[:count]
-    assert source.offset == min(count, len(data))
-    assert source.read_up_to(3) == data[count : count + 3]
