@@ -25,7 +25,10 @@ _INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for 
 
 
 class CdrReader:
-    """A position in a CDR message. Every method raises DecodeError if the message ends before what it reads."""
+    """A position in a CDR message of the byte order `order` (`<` or `>`).
+
+    Every method raises DecodeError if the message ends before what it reads.
+    """
 
     def __init__(self, cdr: Bytes) -> None:
         data = memoryview(cdr)
@@ -35,8 +38,8 @@ class CdrReader:
             raise DecodeError(
                 f"CDR encapsulation {data[0]:#04x} {data[1]:#04x} is neither CDR_BE (0x00 0x00) nor CDR_LE (0x00 0x01)"
             )
-        self._order = "<" if data[1] == LITTLE_ENDIAN else ">"
-        self._integers = _INTEGERS[self._order]
+        self.order = "<" if data[1] == LITTLE_ENDIAN else ">"
+        self._integers = _INTEGERS[self.order]
         self._body = data[ENCAPSULATION_BYTES:]
         self._size = len(self._body)
         self._at = 0
@@ -75,7 +78,7 @@ class CdrReader:
 
     def doubles(self, count: int, what: str) -> tuple[float, ...]:
         """`count` float64."""
-        return struct.unpack_from(f"{self._order}{count}d", self._body, self._advance(8 * count, 8, what))
+        return struct.unpack_from(f"{self.order}{count}d", self._body, self._advance(8 * count, 8, what))
 
     def skip_doubles(self, count: int, what: str) -> None:
         """Pass over float64 that nobody asks for, which must be there all the same."""
@@ -146,7 +149,7 @@ class Repeated(Generic[Parsed]):
         """
         start, body = reader._at, reader._body
         # Byte order and alignment decide how bytes are read; the first sixteen tell most sensors from each other.
-        form = (reader._order, start % LARGEST_ALIGNMENT, bytes(body[start : start + 16]))
+        form = (reader.order, start % LARGEST_ALIGNMENT, bytes(body[start : start + 16]))
         known = self._known.get(form)
         if known is not None:
             end = start + len(known[0])

@@ -17,6 +17,7 @@ from sensors.errors import DecodeError, UnknownTypeError
 from sensors.geometry import SE3, finite, unit_quaternion
 from sensors.images import EncodedImage, image_encoding
 from sensors.points import Datatype, PointCloud, PointField
+from sensors.pose_place import PosePlaces
 from sensors.rig import NS_PER_S, Modality
 
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
@@ -37,7 +38,8 @@ MESSAGE_TYPES: Mapping[Modality, tuple[str, ...]] = MappingProxyType(
 )
 
 MAX_FIELDS = 128
-LITTLE_HEAD = struct.Struct("<4xiI")  # encapsulation, seconds and nanoseconds of the stamp
+LITTLE_HEAD = struct.Struct("<H2xiI")  # encapsulation, seconds and nanoseconds of the stamp
+CDR_LE = LITTLE_ENDIAN << 8  # the encapsulation as it is read there
 COVARIANCE_6X6 = 36
 COVARIANCE_3X3 = 9
 
@@ -81,10 +83,10 @@ def peek_stamp_ns(cdr: Bytes) -> int:
     Raises:
         DecodeError: The encapsulation is no CDR, the message is shorter, or its nanoseconds exceed 999,999,999.
     """
-    if len(cdr) >= LITTLE_HEAD.size and cdr[0] == 0 and cdr[1] == LITTLE_ENDIAN:
+    if len(cdr) >= LITTLE_HEAD.size:
         # What every recorder writes, without a reader's checks of what is checked already.
-        sec, nanosec = LITTLE_HEAD.unpack_from(cdr)
-        if nanosec < NS_PER_S:
+        encapsulation, sec, nanosec = LITTLE_HEAD.unpack_from(cdr)
+        if encapsulation == CDR_LE and nanosec < NS_PER_S:
             return int(sec * NS_PER_S + nanosec)
     return _stamp_ns(CdrReader(cdr[: LITTLE_HEAD.size]))
 
@@ -231,12 +233,19 @@ def _stamp_ns(reader: CdrReader) -> int:
 
 
 def _pose(cdr: Bytes) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    reader = CdrReader(cdr)
-    stamp_ns, _ = message_header(reader)
-    reader.string("child_frame_id")
-    x_m, y_m, z_m, qx, qy, qz, qw = reader.doubles(7, "pose")
-    reader.skip_doubles(COVARIANCE_6X6 + 6 + COVARIANCE_6X6, "covariances and twist")
-    reader.finish()
+    values = _POSES.values(cdr)
+    if values is not None:
+        stamp_ns = peek_stamp_ns(cdr)
+    else:
+        reader = CdrReader(cdr)
+        stamp_ns, _ = message_header(reader)
+        reader.string("child_frame_id")
+        values = reader.doubles(7, "pose")
+        at = len(cdr) - reader.remaining - 8 * len(values)
+        reader.skip_doubles(COVARIANCE_6X6 + 6 + COVARIANCE_6X6, "covariances and twist")
+        reader.finish()
+        _POSES.remember(cdr, at, reader.order)
+    x_m, y_m, z_m, qx, qy, qz, qw = values
     return stamp_ns, (x_m, y_m, z_m), (qw, qx, qy, qz)
 
 
@@ -279,6 +288,7 @@ def _field(reader: CdrReader) -> PointField:
 _FRAME_ID = Repeated(lambda reader: reader.string("frame_id"))
 _IMAGE_HEAD = Repeated(lambda reader: (reader.string("frame_id"), reader.string("format")))
 _FORM = Repeated(_point_form)
+_POSES = PosePlaces()
 
 
 def _without_padding(data: memoryview, height: int, row_step: int, row_bytes: int) -> memoryview:
