@@ -40,9 +40,10 @@ from spark_jobs.arguments import parse
 from spark_jobs.calibration_check import check_calibration
 from spark_jobs.documents import read_calibration, read_input, read_manifest
 from spark_jobs.entry import run_job
+from spark_jobs.frame_rows import OBJECT_INDEX, FrameRows
 from spark_jobs.metrics import sensor_metrics
 from spark_jobs.motion_samples import FIXES, INERTIAL, POSES
-from spark_jobs.object_scan import OBJECT_INDEX, scan_object
+from spark_jobs.object_scan import scan_object
 from spark_jobs.pose_track import first_sensor
 from spark_jobs.provenance import traced
 from spark_jobs.review import reviewed_drive, reviewed_objects
@@ -132,11 +133,11 @@ def scan_all(
     raw_bucket, root = settings.raw_bucket, area.root
 
     def scan(share: Sequence[_Object]) -> list[dict[str, Any]]:
-        store, buffers = connect(), Buffers()
+        store, buffers, frames = connect(), Buffers(), FrameRows()
         place, part = WorkArea(store, root), f"index/{share[0].number:05d}.arrow"
-        scanned = [_scan(store, raw_bucket, place, entry, buffers) for entry in share]
-        place.write_table(part, pa.concat_tables([index for _, index in scanned]))
-        return [report | {"index": part} for report, _ in scanned]
+        reports = [_scan(store, raw_bucket, place, entry, buffers, frames) for entry in share]
+        place.write_table(part, frames.table())
+        return [report | {"index": part} for report in reports]
 
     expected = [sizes.get(entry.key, UNKNOWN_BYTES) for entry in objects]
     reports = sorted(run_tasks(spark, scan, objects, expected), key=lambda report: str(report["key"]))
@@ -151,9 +152,9 @@ class _Object(NamedTuple):
 
 
 def _scan(
-    store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object, buffers: Buffers
-) -> tuple[dict[str, Any], pa.Table]:
-    """What is to be said of an object, and its frames."""
+    store: ObjectStore, raw_bucket: str, area: WorkArea, entry: _Object, buffers: Buffers, frames: FrameRows
+) -> dict[str, Any]:
+    """What is to be said of an object; its frames are added to `frames`."""
     key = parse_raw_key(entry.key)
     if not isinstance(key, SensorKey):
         raise LandingError(f"{entry.key} is no sensor object, but the drive's input lists it as one")
@@ -162,10 +163,11 @@ def _scan(
             scanned = scan_object(stream, key, buffers)
     except AbsentError:
         # It landed and is gone: a finding, and no reason to stop.
-        return {"key": entry.key, "absent": True}, OBJECT_INDEX.empty_table()
+        return {"key": entry.key, "absent": True}
+    frames.add(key, scanned.frames)
     if len(scanned.samples):
         area.write_table(f"samples/{entry.number:05d}.arrow", scanned.samples)
-    report = {
+    return {
         "absent": False,
         "number": entry.number,
         "key": entry.key,
@@ -173,12 +175,11 @@ def _scan(
         "version_id": entry.version_id,
         "sha256": scanned.sha256,
         "size_bytes": scanned.size_bytes,
-        "frames": len(scanned.index),
+        "frames": len(scanned.frames),
         "samples": len(scanned.samples),
         "faults": scanned.faults,
         "unknown_types": scanned.unknown_types,
     }
-    return report, scanned.index
 
 
 def _number(index: pa.Table) -> pa.Table:

@@ -21,6 +21,7 @@ def _schema(*names: str) -> pa.Schema:
 POSES = _schema("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 INERTIAL = _schema("wx_rad_s", "wy_rad_s", "wz_rad_s", "ax_m_s2", "ay_m_s2", "az_m_s2")
 FIXES = _schema("latitude_deg", "longitude_deg", "altitude_m", "status")
+_NONE = POSES.empty_table()  # of most objects: to make one takes longer than to look at all of the object's messages
 
 
 def _pose(cdr: Bytes) -> Sequence[float]:
@@ -66,6 +67,8 @@ class MotionSamples:
 
     def table(self) -> pa.Table:
         """All samples: `stamp_ns` and the values of the schema."""
+        if self._read is None:
+            return _NONE
         values = np.asarray(self._values, dtype=np.float64).reshape(-1, len(self._schema) - 1)
         columns = [pa.array(np.asarray(self._stamps_ns, dtype=np.int64)), *(pa.array(column) for column in values.T)]
         return pa.Table.from_arrays(columns, schema=self._schema)

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from lake.landing import SensorKey
-from lake.tables import FRAME_INDEX
 from sensors.container import ContainerFault, StoredMessage, scan_source
 from sensors.errors import DecodeError
 from sensors.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.rig import Modality
 from sensors.source import Buffers, Source
+from spark_jobs.frame_rows import FrameRow, FrameRows
 from spark_jobs.motion_samples import MotionSamples
 
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
 MAX_FAULTS = 100  # told one by one; the rest is counted
 MAX_TYPES = 20
 
-# frame_id is given when all objects of the drive are known.
-OBJECT_INDEX = pa.schema([field for field in FRAME_INDEX if field.name != "frame_id"])
-_FIRST, _LAST = StoredMessage._fields.index("log_ns"), StoredMessage._fields.index("data")
-_COLUMNS = ("stamp_ns", *StoredMessage._fields[_FIRST:_LAST], "message_type")
 OTHER_TYPES = "other types"
 
 
@@ -34,20 +31,29 @@ OTHER_TYPES = "other types"
 class ObjectScan:
     """What one object holds: its frames, also those that cannot be read as what they claim to be, and what is wrong.
 
-    `samples`: of a pose, IMU or GNSS object, one row for each message (`spark_jobs.motion_samples`). `faults` are the
+    `frames` are in file order. `samples`: of a pose, IMU or GNSS object, one row for each message
+    (`spark_jobs.motion_samples`). `faults` are the
     container's and those of messages without a readable stamp or sample, in words; `unknown_types` counts messages that the
     sensor's modality does not know. Both stay small whatever the object holds.
     """
 
+    key: SensorKey
     sha256: str
     size_bytes: int
-    index: pa.Table
+    frames: Sequence[FrameRow]
     samples: pa.Table
     faults: tuple[str, ...]
     unknown_types: Mapping[str, int]
 
+    @property
+    def index(self) -> pa.Table:
+        """The frames as `OBJECT_INDEX`."""
+        rows = FrameRows()
+        rows.add(self.key, self.frames)
+        return rows.table()
 
-def scan_object(stream: BinaryIO, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
+
+def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
     """Scan one object from its first byte on; whatever is wrong with its bytes is part of the result.
 
     `buffers` are those of the objects that were scanned before.
@@ -58,9 +64,10 @@ def scan_object(stream: BinaryIO, key: SensorKey, buffers: Buffers | None = None
     rows.take(scan_source(source))
     source.drain()  # the checksum is of the whole object, whatever the scan made of it
     return ObjectScan(
+        key=key,
         sha256=digest.hexdigest(),
         size_bytes=source.offset,
-        index=rows.index(),
+        frames=rows.frames,
         samples=rows.samples.table(),
         faults=rows.faults(),
         unknown_types=dict(rows.unknown_types),
@@ -69,43 +76,48 @@ def scan_object(stream: BinaryIO, key: SensorKey, buffers: Buffers | None = None
 
 class _Rows:
     def __init__(self, key: SensorKey) -> None:
-        self._key = key
         self._types = MESSAGE_TYPES[Modality(key.modality)]
-        self._rows: list[tuple[Any, ...]] = []  # in the order of _COLUMNS
+        self.frames: list[FrameRow] = []
         self.samples = MotionSamples(Modality(key.modality))
         self._faults: list[str] = []
         self._faults_untold = 0
         self.unknown_types: Counter[str] = Counter()
 
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
-        rows = self._rows
+        frames = self.frames
         for item in items:
             if isinstance(item, ContainerFault):
                 self._fault(f"byte {item.offset}: {item.message}")
-            elif len(rows) == MAX_FRAMES:
+            elif len(frames) == MAX_FRAMES:
                 self._fault(f"byte {item.chunk_offset}: more than {MAX_FRAMES} messages; those from here on were not read")
                 return
             else:
-                rows.append((self._stamp_ns(item), *item[_FIRST:_LAST], item.message_type))
+                frames.append(
+                    (
+                        self._stamp_ns(item),
+                        item.log_ns,
+                        item.chunk_offset,
+                        item.chunk_bytes,
+                        item.compression,
+                        item.chunk_raw_bytes,
+                        item.message_offset,
+                        item.message_bytes,
+                        item.message_type,
+                    )
+                )
 
     def _stamp_ns(self, message: StoredMessage) -> int:
         """The message's own stamp; of one that cannot be read the log time: it is still a frame that was read."""
         if message.message_type not in self._types or message.message_encoding != "cdr":
             self._count_unknown(f"{message.message_type} ({message.message_encoding})")
             return message.log_ns
+        stamp_ns = message.log_ns
         try:
             stamp_ns = peek_stamp_ns(message.data)
-        except DecodeError as error:
-            self._undecodable(message, error)
-            return message.log_ns
-        try:
             self.samples.take(stamp_ns, message.data)
         except DecodeError as error:
-            self._undecodable(message, error)
+            self._fault(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
         return stamp_ns
-
-    def _undecodable(self, message: StoredMessage, error: DecodeError) -> None:
-        self._fault(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
 
     def _count_unknown(self, kind: str) -> None:
         known = kind in self.unknown_types or len(self.unknown_types) < MAX_TYPES
@@ -120,11 +132,3 @@ class _Rows:
     def faults(self) -> tuple[str, ...]:
         more = (f"and {self._faults_untold} more faults",) if self._faults_untold else ()
         return (*self._faults, *more)
-
-    def index(self) -> pa.Table:
-        count = len(self._rows)
-        constant = {"sensor": self._key.sensor, "modality": self._key.modality, "key": str(self._key)}
-        columns = {name: pa.repeat(pa.scalar(value, pa.string()), count) for name, value in constant.items()}
-        values = zip(*self._rows, strict=True) if count else ((),) * len(_COLUMNS)
-        columns |= {name: pa.array(column, OBJECT_INDEX.field(name).type) for name, column in zip(_COLUMNS, values, strict=True)}
-        return pa.Table.from_pydict(columns, schema=OBJECT_INDEX)

@@ -17,8 +17,9 @@ from lake.landing import SensorKey
 from sensors.container import decompress
 from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
+from spark_jobs.frame_rows import OBJECT_INDEX
 from spark_jobs.motion_samples import POSES
-from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OBJECT_INDEX, OTHER_TYPES, ObjectScan, scan_object
+from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OTHER_TYPES, ObjectScan, scan_object
 from tests.unit.sensors.short_reads import ShortFills
 from tests.unit.spark_jobs.job_builders import DRIVE, MS, T0, cloud, image, pose, recording
 
