@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 NS_PER_DAY = 86_400 * 1_000_000_000
 WINDOW_BYTES = 64 * 1024 * 1024
-SHORT_DRIVE_WINDOWS = 8  # a drive too short for so many of full size is cut finer, that several workers share it ...
+SHORT_DRIVE_WINDOWS = 4  # a drive too short for so many of full size is cut finer, that several workers share it ...
 SMALLEST_WINDOW_BYTES = 16 * 1024 * 1024  # ... but not into files that cost more to open than to read
 WINDOW_SCENES = 1024  # a scene costs a worker memory beside its payload: a rig without cameras has small ones
 
@@ -25,6 +25,12 @@ class Window:
     size_bytes: int
 
 
+def _limit(scene_bytes: npt.NDArray[np.int64]) -> int:
+    """Payload bytes of a window: a quarter of a short drive, and one scene more, so that no fifth window holds the rest."""
+    share = int(scene_bytes.sum()) // SHORT_DRIVE_WINDOWS + int(scene_bytes.max(initial=0))
+    return min(WINDOW_BYTES, max(SMALLEST_WINDOW_BYTES, share))
+
+
 def cut(
     anchors_ns: npt.NDArray[np.int64],
     scene_bytes: npt.NDArray[np.int64],
@@ -37,7 +43,7 @@ def cut(
     one window; one that is larger than `limit` has a window of its own. Without a `limit` it follows from the drive's size.
     """
     if limit is None:
-        limit = min(WINDOW_BYTES, max(SMALLEST_WINDOW_BYTES, int(scene_bytes.sum()) // SHORT_DRIVE_WINDOWS))
+        limit = _limit(scene_bytes)
     days = anchors_ns // NS_PER_DAY
     windows: list[Window] = []
     first, held = 0, 0
