@@ -1,7 +1,7 @@
 """How a sensor's clock runs against the recorder's: offset and drift, by a line that outliers do not bend.
 
 Theil-Sen: the slope is the median of the slopes between all pairs of points (P. K. Sen, Estimates of the Regression
-Coefficient Based on Kendall's Tau, J. Am. Stat. Assoc. 63, 1968), here of at most 256 medians of consecutive frames. Its
+Coefficient Based on Kendall's Tau, J. Am. Stat. Assoc. 63, 1968), here of at most 128 medians of consecutive frames. Its
 interval is Sen's too; it takes the errors as independent, which latency that grows with load is not.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sensors.rig import NS_PER_S
 from sensors.stamps import MAX_STAMP_NS, stamps_array
 
-BINS = 256
+BINS = 128
 MIN_POINTS = 8
 MIN_SPAN_NS = 10 * NS_PER_S  # 100 ppm are 1 ms in 10 s: less than transport varies by
 _Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution

@@ -28,6 +28,8 @@ class Track:
     @classmethod
     def of(cls, stamps_ns: Nanoseconds, poses: Floats) -> Track:
         """From samples in ascending order; those that are too close to the one before are left out."""
+        if (np.diff(stamps_ns) >= LEAST_STEP_NS).all():
+            return cls(stamps_ns, poses)
         kept, last_ns = [], None
         for position, stamp_ns in enumerate(stamps_ns.tolist()):
             if last_ns is None or stamp_ns - last_ns >= LEAST_STEP_NS:

@@ -23,10 +23,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,6 +47,8 @@ INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRA
     "built.json",
     "audit.json",
 )
+Answer = TypeVar("Answer")
+
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")  # keys and the like come again in every row
 
 
@@ -89,24 +91,28 @@ class WorkArea:
 
     def write_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """As `write_table`, several by name at once."""
-        with ThreadPoolExecutor(CONNECTIONS) as writers:
-            list(writers.map(self.write_table, tables.keys(), tables.values()))
+        _at_once(lambda name: self.write_table(name, tables[name]), list(tables))
 
     def read_tables(self, names: Sequence[str]) -> list[pa.Table]:
         """As `read_table`, several at once; in the order of `names`."""
-        with ThreadPoolExecutor(CONNECTIONS) as readers:
-            return list(readers.map(self.read_table, names))
+        return _at_once(self.read_table, names)
 
     def read_documents(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """As `read_json`, several at once; in the order of `names`."""
-        with ThreadPoolExecutor(CONNECTIONS) as readers:
-            return list(readers.map(self.read_json, names))
+        return _at_once(self.read_json, names)
 
     def _read(self, name: str) -> bytes:
         try:
             return self.store.read(self.at(name))
         except AbsentError as error:
             raise WorkAreaError(f"{self.at(name).uri} is not there; run the step that writes it first") from error
+
+
+def _at_once(do: Callable[[str], Answer], names: Sequence[str]) -> list[Answer]:
+    if len(names) < 2:
+        return [do(name) for name in names]  # no thread is started for nothing
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        return list(threads.map(do, names))
 
 
 def arrow_bytes(table: pa.Table) -> memoryview:

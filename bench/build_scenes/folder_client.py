@@ -28,18 +28,19 @@ class FolderClient:
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, Range: str | None = None) -> dict[str, Any]:
         """The object, or the bytes of it that `Range` asks for."""
         del VersionId  # there is one
-        path = self._path(Bucket, Key, "NoSuchKey")
-        size = path.stat().st_size
+        file = self._opened(Bucket, Key, "NoSuchKey")
+        size = os.fstat(file.fileno()).st_size
         start, end = 0, size
         if Range is not None:
             first, _, last = Range.removeprefix("bytes=").partition("-")
             start, end = int(first), min(size, int(last) + 1) if last else size
-        return {"ContentLength": end - start, "Body": _Body(path, start, end, mapped=Range is not None)}
+        return {"ContentLength": end - start, "Body": _Body(file, start, end, mapped=Range is not None)}
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         """The object's size."""
         del VersionId
-        return {"ContentLength": self._path(Bucket, Key, "404").stat().st_size}
+        with self._opened(Bucket, Key, "404") as file:
+            return {"ContentLength": os.fstat(file.fileno()).st_size}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes | memoryview) -> dict[str, Any]:
         """Write the object whole."""
@@ -63,46 +64,40 @@ class FolderClient:
         keys = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file())
         yield {"Contents": [{"Key": key} for key in keys if key.startswith(Prefix)]}
 
-    def _path(self, bucket: str, key: str, refusal: str) -> Path:
-        path = self._root / bucket / key
-        if not path.is_file():
-            raise ClientError({"Error": {"Code": refusal, "Message": str(path)}}, "GetObject")
-        return path
-
-
-def _mapped(path: Path, start: int, end: int) -> memoryview:
-    """Bytes of a file as they lie in the page cache, their pages entered at once; unmapped when nobody looks any more."""
-    first = start - start % mmap.ALLOCATIONGRANULARITY
-    with path.open("rb") as file:
-        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        return memoryview(mmap.mmap(file.fileno(), end - first, offset=first, flags=flags, prot=mmap.PROT_READ))[start - first :]
+    def _opened(self, bucket: str, key: str, refusal: str) -> io.FileIO:
+        path = f"{self._root}/{bucket}/{key}"
+        try:
+            return io.FileIO(path)
+        except FileNotFoundError as error:
+            raise ClientError({"Error": {"Code": refusal, "Message": path}}, "GetObject") from error
 
 
 class _Body:
     """Read at once, a large range (`mapped`) is a view of the file; read piece by piece, it is copied to the reader's buffer."""
 
-    def __init__(self, path: Path, start: int, end: int, *, mapped: bool) -> None:
-        self._path, self._start, self._end = path, start, end
+    def __init__(self, file: io.FileIO, start: int, end: int, *, mapped: bool) -> None:
+        self._file, self._start, self._end = file, start, end
         self._mapped = mapped and end - start >= MAP_BYTES
-        self._file: io.FileIO | None = None
+        if not self._mapped:
+            file.seek(start)
 
     def read(self) -> bytes | memoryview:
-        if self._mapped:
-            return _mapped(self._path, self._start, self._end)
-        with self._path.open("rb") as file:
-            file.seek(self._start)
-            return file.read(self._end - self._start)
+        with self._file:
+            return self._map() if self._mapped else self._file.read(self._end - self._start)
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._file is None:
-            self._file = io.FileIO(self._path)
-            self._file.seek(self._start)
         with memoryview(buffer) as room:
             return self._file.readinto(room[: self._end - self._file.tell()])
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
+
+    def _map(self) -> memoryview:
+        """The file's bytes as they lie in the page cache, their pages entered at once; unmapped when nobody looks any more."""
+        first = self._start - self._start % mmap.ALLOCATIONGRANULARITY
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+        pages = mmap.mmap(self._file.fileno(), self._end - first, offset=first, flags=flags, prot=mmap.PROT_READ)
+        return memoryview(pages)[self._start - first :]
 
 
 class FolderStore(ObjectStore):
