@@ -27,7 +27,8 @@ class Buffers:
 
     def take(self, size: int) -> bytearray:
         """At least `size` bytes of any content, of which no view exists."""
-        for position, buffer in enumerate(self._kept):
+        for position in reversed(range(len(self._kept))):  # the processor's cache holds the last one
+            buffer = self._kept[position]
             if size <= len(buffer) <= 2 * size and _unseen(buffer):
                 del self._kept[position]
                 return buffer

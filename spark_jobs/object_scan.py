@@ -18,7 +18,7 @@ from sensors.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.rig import Modality
 from sensors.source import Buffers, Source
 from spark_jobs.frame_rows import FrameRow, FrameRows
-from spark_jobs.motion_samples import MotionSamples
+from spark_jobs.motion_samples import MOTION, NO_SAMPLES, MotionSamples
 
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
 MAX_FAULTS = 100  # told one by one; the rest is counted
@@ -68,7 +68,7 @@ def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffer
         sha256=digest.hexdigest(),
         size_bytes=source.offset,
         frames=rows.frames,
-        samples=rows.samples.table(),
+        samples=rows.samples(),
         faults=rows.faults(),
         unknown_types=dict(rows.unknown_types),
     )
@@ -78,46 +78,37 @@ class _Rows:
     def __init__(self, key: SensorKey) -> None:
         self._types = MESSAGE_TYPES[Modality(key.modality)]
         self.frames: list[FrameRow] = []
-        self.samples = MotionSamples(Modality(key.modality))
+        self._samples = MotionSamples(Modality(key.modality)) if Modality(key.modality) in MOTION else None
         self._faults: list[str] = []
         self._faults_untold = 0
         self.unknown_types: Counter[str] = Counter()
 
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
+        """Add a row for each message: a frame that was read, whatever it holds."""
         frames = self.frames
         for item in items:
             if isinstance(item, ContainerFault):
                 self._fault(f"byte {item.offset}: {item.message}")
-            elif len(frames) == MAX_FRAMES:
-                self._fault(f"byte {item.chunk_offset}: more than {MAX_FRAMES} messages; those from here on were not read")
+                continue
+            _, message_type, encoding, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, data, _ = item
+            if len(frames) == MAX_FRAMES:
+                self._fault(f"byte {chunk_at}: more than {MAX_FRAMES} messages; those from here on were not read")
                 return
+            stamp_ns = log_ns  # of a message that cannot be read
+            if message_type not in self._types or encoding != "cdr":
+                self._count_unknown(f"{message_type} ({encoding})")
             else:
-                frames.append(
-                    (
-                        self._stamp_ns(item),
-                        item.log_ns,
-                        item.chunk_offset,
-                        item.chunk_bytes,
-                        item.compression,
-                        item.chunk_raw_bytes,
-                        item.message_offset,
-                        item.message_bytes,
-                        item.message_type,
-                    )
-                )
+                try:
+                    stamp_ns = peek_stamp_ns(data)
+                    if self._samples is not None:
+                        self._samples.take(stamp_ns, data)
+                except DecodeError as error:
+                    self._fault(f"message at byte {chunk_at}+{at}: {error}")
+            frames.append((stamp_ns, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, message_type))
+            del item, data  # the next chunk is read to where this one lay, if nobody looks at it any more
 
-    def _stamp_ns(self, message: StoredMessage) -> int:
-        """The message's own stamp; of one that cannot be read the log time: it is still a frame that was read."""
-        if message.message_type not in self._types or message.message_encoding != "cdr":
-            self._count_unknown(f"{message.message_type} ({message.message_encoding})")
-            return message.log_ns
-        stamp_ns = message.log_ns
-        try:
-            stamp_ns = peek_stamp_ns(message.data)
-            self.samples.take(stamp_ns, message.data)
-        except DecodeError as error:
-            self._fault(f"message at byte {message.chunk_offset}+{message.message_offset}: {error}")
-        return stamp_ns
+    def samples(self) -> pa.Table:
+        return NO_SAMPLES if self._samples is None else self._samples.table()
 
     def _count_unknown(self, kind: str) -> None:
         known = kind in self.unknown_types or len(self.unknown_types) < MAX_TYPES
