@@ -189,7 +189,22 @@ def _schema(kind: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(files("lake").joinpath("schemas", f"{kind}.json").read_bytes())
     if kind == "calibration":  # which refers to it by its `$id`
         document["$defs"]["rules"] = _schema("rules")
-    return document
+    definitions = document.get("$defs", {})
+    return {name: part if name == "$defs" else _inlined(part, definitions) for name, part in document.items()}
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with each local definition where it is referred to: a manifest's objects would look up four of them each."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    name = schema.get("$ref", "").removeprefix("#/$defs/")
+    return (
+        _inlined(definitions[name], definitions)
+        if name in definitions
+        else {key: _inlined(part, definitions) for key, part in schema.items()}
+    )
 
 
 def _check_objects(objects: tuple[ManifestObject, ...], drive: DriveId) -> None:
