@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,8 @@ class ClockFit:
     """Stamp less log time along log time.
 
     `offset_ns` at the middle of the log times; `drift_ppm`: how much faster than the recorder's clock this one runs, in
-    millionths, with the half width of its 95 % interval. Both None for recordings of less than 10 s or 8 frames.
+    millionths, with the half width of its 95 % interval. Both None for recordings of less than 10 s or 8 frames, or
+    logged all but a few at one instant.
     """
 
     offset_ns: int
@@ -57,6 +59,8 @@ def fit_clock(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> ClockFit | Non
     # Relative to one of them, and no further than 127 years: what is left fits a float, and differences an int64.
     offsets = np.clip(offsets, base_ns - MAX_STAMP_NS, base_ns + MAX_STAMP_NS) - base_ns
     x, y = _bin_medians(at - middle_ns), _bin_medians(offsets)
+    if not np.ptp(x):  # nearly all frames were logged at once
+        return ClockFit(base_ns, None, None)
     slope, half_width = _theil_sen(x, y)
     offset_ns = base_ns + round(float(np.median(y - slope * x)))
     return ClockFit(offset_ns, slope * 1e6, half_width * 1e6)
@@ -69,16 +73,24 @@ def _bin_medians(values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     medians = np.empty(starts.size)
     for length in np.unique(lengths).tolist():
         chosen = lengths == length
-        medians[chosen] = np.median(values[starts[chosen, None] + np.arange(length)], axis=1)
+        runs = np.sort(values[starts[chosen, None] + np.arange(length)], axis=1)
+        medians[chosen] = (runs[:, (length - 1) // 2] + runs[:, length // 2]) / 2.0
     return medians
+
+
+@cache
+def _pairs(count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """All pairs of `count` points, of which there are at most `BINS`."""
+    return np.triu_indices(count, 1)
 
 
 def _theil_sen(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Median slope of (n,) points and the half width of its interval; points of one x make no slope."""
-    left, right = np.triu_indices(x.size, 1)
+    left, right = _pairs(x.size)
     run = x[right] - x[left]
     slopes = np.sort((y[right] - y[left])[run > 0] / run[run > 0])
     spread = _Z95 * math.sqrt(x.size * (x.size - 1) * (2 * x.size + 5) / 18)
     low = max(math.floor((slopes.size - spread) / 2), 0)
     high = min(math.ceil((slopes.size + spread) / 2), slopes.size - 1)
-    return float(np.median(slopes)), float(slopes[high] - slopes[low]) / 2
+    middle = (slopes[(slopes.size - 1) // 2] + slopes[slopes.size // 2]) / 2
+    return float(middle), float(slopes[high] - slopes[low]) / 2

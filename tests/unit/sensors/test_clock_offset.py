@@ -66,6 +66,16 @@ def test_short_recordings_have_an_offset_and_no_drift(seconds: int, rate_hz: int
     assert abs(fit.offset_ns - 7) < 200_000
 
 
+def test_frames_that_were_logged_at_once_have_an_offset_and_no_drift() -> None:
+    """A burst after which one frame comes late: no two medians are apart, so there is no slope between any."""
+    stamps, logs = clock(0, 5 * S)
+    logs = np.full(logs.size, logs[0])
+    logs[-1] += 20 * S
+    fit = fit_clock(stamps, logs)
+    assert fit is not None
+    assert (fit.drift_ppm, fit.drift_uncertainty_ppm) == (None, None)
+
+
 def test_nothing_has_no_clock() -> None:
     assert fit_clock([], []) is None
     assert fit_clock([5], [3]) == ClockFit(2, None, None)
