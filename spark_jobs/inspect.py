@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from lake.documents import Manifest
+from lake.documents import Manifest, ManifestObject
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key
@@ -52,7 +52,9 @@ from spark_jobs.tasks import run_tasks
 from spark_jobs.work_area import CALIBRATION, FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 
 UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
-FRAME_COST_BYTES = 12 * 1024  # so many are hashed in the time that one more message takes
+# So many are hashed in the time that one more message, and one more object, takes.
+FRAME_COST_BYTES = 5 * 1024
+OBJECT_COST_BYTES = 384 * 1024
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,17 +84,16 @@ def inspect_drive(
     """
     manifest, manifest_problem = _attempt(read_manifest, area.store, settings, drive_input)
     rig, rig_problem = _attempt(read_calibration, area.store, settings, drive_input)
-    sizes = {entry.key: entry.size_bytes + FRAME_COST_BYTES * entry.frame_count for entry in manifest.objects} if manifest else {}
+    sizes = {entry.key: _cost_bytes(entry) for entry in manifest.objects} if manifest else {}
     reports, absent = scan_all(spark, settings, area, drive_input, sizes, connect)
     tables = area.read_tables(sorted({report["index"] for report in reports}))
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
-    area.write_table(INDEX, index)
     rules = rules_of(rig)
     decisions, versions = Decisions.of(drive_input), {report["key"]: report["version_id"] for report in reports}
     object_findings = reviewed_objects(judge_objects(reports, manifest, absent, rules), versions, decisions)
     sound = [report for report in reports if not has_errors(object_findings.get(report["key"], ()))]
-    _write_samples(area, sound, rig)
-    metrics = sensor_metrics(index, rig, manifest)
+    with area.writing({INDEX: index, **_samples(area, sound, rig)}):
+        metrics = sensor_metrics(index, rig, manifest)
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     calibrated = check_calibration(spark, settings, area, drive_input, rig, index, faulty, connect)
     drive_findings = reviewed_drive(
@@ -145,6 +146,10 @@ def scan_all(
     return present, [report["key"] for report in reports if report["absent"]]
 
 
+def _cost_bytes(entry: ManifestObject) -> int:
+    return entry.size_bytes + FRAME_COST_BYTES * entry.frame_count + OBJECT_COST_BYTES
+
+
 class _Object(NamedTuple):
     number: int
     key: str
@@ -195,12 +200,15 @@ _SAMPLES = (
 )
 
 
-def _write_samples(area: WorkArea, sound: Sequence[Mapping[str, Any]], rig: Rig | None) -> None:
-    for name, modality, schema in _SAMPLES:
+def _samples(area: WorkArea, sound: Sequence[Mapping[str, Any]], rig: Rig | None) -> dict[str, pa.Table]:
+    """The samples of sound objects, by the name of the table that they belong to."""
+    parts: dict[str, list[str]] = {}
+    for name, modality, _ in _SAMPLES:
         sensor = None if rig is None else first_sensor(rig, modality)
         numbers = [report["number"] for report in sound if report["sensor"] == sensor and report["samples"]]
-        tables = area.read_tables([f"samples/{number:05d}.arrow" for number in numbers])
-        area.write_table(name, pa.concat_tables(tables or [schema.empty_table()]))
+        parts[name] = [f"samples/{number:05d}.arrow" for number in numbers]
+    read = iter(area.read_tables([part for names in parts.values() for part in names]))
+    return {name: pa.concat_tables([schema.empty_table(), *(next(read) for _ in parts[name])]) for name, _, schema in _SAMPLES}
 
 
 def judge_objects(

@@ -21,7 +21,7 @@ def _schema(*names: str) -> pa.Schema:
 POSES = _schema("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 INERTIAL = _schema("wx_rad_s", "wy_rad_s", "wz_rad_s", "ax_m_s2", "ay_m_s2", "az_m_s2")
 FIXES = _schema("latitude_deg", "longitude_deg", "altitude_m", "status")
-_NONE = POSES.empty_table()  # of most objects: to make one takes longer than to look at all of the object's messages
+NO_SAMPLES = POSES.empty_table()  # of most objects: to make one takes longer than to look at all of the object's messages
 
 
 def _pose(cdr: Bytes) -> Sequence[float]:
@@ -43,16 +43,14 @@ _KINDS: dict[Modality, tuple[pa.Schema, Callable[[Bytes], Sequence[float]]]] = {
     Modality.IMU: (INERTIAL, _inertial),
     Modality.GNSS: (FIXES, _fix),
 }
+MOTION = frozenset(_KINDS)
 
 
 class MotionSamples:
-    """Samples of one object, in its order. Messages of other modalities leave none, and the schema `POSES`."""
+    """Samples of one object of a modality of `MOTION`, in its order."""
 
     def __init__(self, modality: Modality) -> None:
-        self._schema: pa.Schema = POSES
-        self._read: Callable[[Bytes], Sequence[float]] | None = None
-        if modality in _KINDS:
-            self._schema, self._read = _KINDS[modality]
+        self._schema, self._read = _KINDS[modality]
         self._stamps_ns, self._values = array("q"), array("d")
 
     def take(self, stamp_ns: int, cdr: Bytes) -> None:
@@ -61,14 +59,11 @@ class MotionSamples:
         Raises:
             DecodeError: It does not decode; then nothing is kept of it.
         """
-        if self._read is not None:
-            self._values.extend(self._read(cdr))
-            self._stamps_ns.append(stamp_ns)
+        self._values.extend(self._read(cdr))
+        self._stamps_ns.append(stamp_ns)
 
     def table(self) -> pa.Table:
         """All samples: `stamp_ns` and the values of the schema."""
-        if self._read is None:
-            return _NONE
         values = np.asarray(self._values, dtype=np.float64).reshape(-1, len(self._schema) - 1)
         columns = [pa.array(np.asarray(self._stamps_ns, dtype=np.int64)), *(pa.array(column) for column in values.T)]
         return pa.Table.from_arrays(columns, schema=self._schema)

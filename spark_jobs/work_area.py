@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -88,6 +89,15 @@ class WorkArea:
         """
         # Taking rows from a column in several pieces would join the pieces every time.
         return pa.ipc.open_file(pa.BufferReader(self._read(name))).read_all().combine_chunks()
+
+    @contextmanager
+    def writing(self, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+        """As `write_tables`, while something else is done; they are written when the context ends."""
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            begun = [threads.submit(self.write_table, name, table) for name, table in tables.items()]
+            yield
+            for one in begun:
+                one.result()
 
     def write_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """As `write_table`, several by name at once."""

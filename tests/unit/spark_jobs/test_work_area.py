@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -39,6 +41,23 @@ def test_many_are_read_in_the_order_in_which_they_were_asked_for(area: WorkArea)
         *range(39, -1, -1)
     ]
     assert (area.read_tables([]), area.read_documents([])) == ([], [])
+
+
+def test_what_is_written_meanwhile_is_there_when_the_context_ends(area: WorkArea) -> None:
+    tables = {f"{number}.arrow": pa.table({"n": [number]}) for number in range(5)}
+    with area.writing(tables):
+        pass
+    assert [table["n"].to_pylist() for table in area.read_tables(list(tables))] == [[number] for number in range(5)]
+
+
+def test_a_table_that_cannot_be_written_meanwhile_is_an_error() -> None:
+    class Full(FakeS3):
+        def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> dict[str, Any]:
+            raise OSError(f"no room for {Key}")
+
+    area = WorkArea(ObjectStore(Full()), ObjectVersion("lake", "work/a"))  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=r"no room for work/a/n.arrow"), area.writing({"n.arrow": pa.table({"n": [1]})}):
+        pass
 
 
 def test_one_of_many_that_is_not_there_is_named(area: WorkArea) -> None:
