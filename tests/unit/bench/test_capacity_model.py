@@ -11,6 +11,7 @@ from bench.capacity import SERVICES, section
 from bench.capacity_assumptions import Assumptions, Prices, Sensors
 from bench.capacity_model import Day, Measured, Requests
 from bench.figures import FiguresError
+from spark_jobs.tasks import MOST_BYTES
 from spark_jobs.windows import WINDOW_BYTES
 
 RESULTS = {
@@ -72,7 +73,7 @@ def test_requests_follow_the_sizes_in_the_code() -> None:
     # 360 objects of 100 MB: in parts of 16 MiB with a start and an end; each read in one request.
     assert stages["land"] == Requests(360 * (6 + 2) + 2, 0.0)
     assert stages["register"] == Requests(1, 360 + 2, 0.36)
-    parts = 90e9 / (512 * 2**20)
+    parts = 90e9 / MOST_BYTES
     assert stages["inspect"] == Requests(parts, 360 + parts)
     # A window of 64 MiB is four requests of 16 MiB, and now and then the next object.
     window_s = WINDOW_BYTES / 10e6
@@ -85,7 +86,7 @@ def test_requests_follow_the_sizes_in_the_code() -> None:
 def test_samples_of_motion_go_out_and_back() -> None:
     with_pose = (Sensors("lidar", 1, 10.0, 1e6), Sensors("pose", 1, 100.0, 1000.0, in_scene=False))
     made = Day(replace(BASE, vehicle=with_pose, bytes_a_day=25e6 * 3600, object_s=10.0), MEASURED)
-    left = 360 + 90e9 / (512 * 2**20)
+    left = 360 + 90e9 / MOST_BYTES
     assert made.requests()["inspect"] == Requests(left, 720 + left)
 
 

@@ -99,12 +99,15 @@ def test_a_buffer_is_used_again() -> None:
 
 def test_a_buffer_serves_the_next_source_too() -> None:
     buffers = Buffers()
-    view = Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
-    address = id(view.obj)
-    assert id(Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000).obj) != address, "it is looked at"
-    del view
-    again = Source(io.BytesIO(b"x" * 1000), buffers=buffers).view_up_to(1000)
-    assert (id(again.obj), bytes(again)) == (address, b"x" * 1000)
+    first = Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
+    second = Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
+    addresses = id(first.obj), id(second.obj)
+    assert addresses[0] != addresses[1], "the first is looked at"
+    del first
+    third = Source(io.BytesIO(b"x" * 1000), buffers=buffers).view_up_to(1000)
+    assert (id(third.obj), bytes(third)) == (addresses[0], b"x" * 1000)
+    del second, third
+    assert id(Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000).obj) == addresses[0], "the last one first"
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=4))

@@ -41,7 +41,7 @@ def test_one_large_item_does_not_wait_behind_others() -> None:
 
 
 def test_little_work_is_one_task_a_slot() -> None:
-    assert [len(pack([size * 2**20] * 8, 2)) for size in (1, 16, 24, 32, 64, 256, 512)] == [2, 2, 2, 4, 4, 4, 8]
+    assert [len(pack([size * 2**20] * 8, 2)) for size in (1, 16, 24, 32, 64, 512, 1024)] == [2, 2, 2, 4, 4, 4, 8]
 
 
 def test_what_is_loaded_is_spared_by_the_collector_once(monkeypatch: pytest.MonkeyPatch) -> None:
