@@ -3,7 +3,7 @@
 Cost is processor time outside of the kernel. The kernel's part depends on where it finds pages for the scenes, of which a long
 drive has as many as the machine has memory, and elapsed time is then the disk's; both stand beside it.
 
-    python -m bench.build_scenes.scaling [--seconds 30]
+    python -m bench.build_scenes.scaling [--seconds 20]
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.build_scenes.run import OURS, PROCESSES, ROUNDS, WARM_UP_SIZE
 from bench.figures import FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 
 SIZES = (1, 4, 16)
-SECONDS = 30.0  # 0.8 GB at size 1, 12 GB at size 16, and as much again is written
+SECONDS = 20.0  # 0.5 GB at size 1, 8 GB at size 16, and as much again is written
 RAW_BYTES_PER_S = 26e6
 NEEDED = 1.0 + 1.0 + 1.5  # drives (with the smaller ones), scenes, and room to breathe, in times of the largest drive
 WORST_SPREAD = 0.15
