@@ -200,11 +200,9 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     name = schema.get("$ref", "").removeprefix("#/$defs/")
-    return (
-        _inlined(definitions[name], definitions)
-        if name in definitions
-        else {key: _inlined(part, definitions) for key, part in schema.items()}
-    )
+    if name in definitions and len(schema) == 1:  # what stands beside a reference holds too, and would be lost
+        return _inlined(definitions[name], definitions)
+    return {key: _inlined(part, definitions) for key, part in schema.items()}
 
 
 def _check_objects(objects: tuple[ManifestObject, ...], drive: DriveId) -> None:

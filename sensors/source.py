@@ -12,7 +12,8 @@ from sensors.compression import Bytes
 from sensors.errors import TruncatedError
 
 BLOCK_BYTES = 2 * 1024 * 1024
-AHEAD_BYTES = 4 * 1024
+AHEAD_BYTES = 4 * 1024  # behind a large record: the small ones that follow, and the head of the next
+SMALL_READ_BYTES = 64 * 1024  # of a file of small records each read of the stream serves many
 KEPT_BUFFERS = 2  # a consumer still holds the last message of a chunk when it asks for the next chunk
 
 
@@ -164,7 +165,7 @@ class Source:
         parts = [self._ahead[self._ahead_at :]]
         missing = count - len(parts[0])
         while missing > 0:
-            block = self._stream.read(min(max(missing, AHEAD_BYTES), BLOCK_BYTES))
+            block = self._stream.read(min(max(missing, SMALL_READ_BYTES), BLOCK_BYTES))
             if not block:
                 break
             if self._observe is not None:

@@ -32,9 +32,8 @@ class ObjectScan:
     """What one object holds: its frames, also those that cannot be read as what they claim to be, and what is wrong.
 
     `frames` are in file order. `samples`: of a pose, IMU or GNSS object, one row for each message
-    (`spark_jobs.motion_samples`). `faults` are the
-    container's and those of messages without a readable stamp or sample, in words; `unknown_types` counts messages that the
-    sensor's modality does not know. Both stay small whatever the object holds.
+    (`spark_jobs.motion_samples`). `faults` are the container's and those of messages without a readable stamp or sample, in
+    words; `unknown_types` counts messages that the sensor's modality does not know. Both stay small whatever the object holds.
     """
 
     key: SensorKey

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.errors import TruncatedError
-from sensors.source import AHEAD_BYTES, Buffers, Source
+from sensors.source import AHEAD_BYTES, SMALL_READ_BYTES, Buffers, Source
 from tests.unit.sensors.short_reads import ShortFills, ShortReads
 
-DATA = os.urandom(3 * AHEAD_BYTES)
-COUNTS = st.one_of(st.integers(0, 40), st.integers(AHEAD_BYTES - 2, AHEAD_BYTES + 2), st.integers(0, 2 * AHEAD_BYTES))
+DATA = os.urandom(2 * SMALL_READ_BYTES)
+COUNTS = st.one_of(st.integers(0, 40), st.integers(AHEAD_BYTES - 2, AHEAD_BYTES + 2), st.integers(0, SMALL_READ_BYTES))
 READS = st.lists(st.tuples(st.sampled_from(["read", "view", "apart", "skip"]), COUNTS), max_size=20)
 
 
-@given(READS, st.sampled_from([ShortReads, ShortFills]), st.integers(1, 2 * AHEAD_BYTES), st.integers(0, len(DATA)))
+@given(READS, st.sampled_from([ShortReads, ShortFills]), st.integers(200, 2 * SMALL_READ_BYTES), st.integers(0, len(DATA)))
 def test_reads_of_any_kind_go_on_where_the_last_one_ended(
     reads: list[tuple[str, int]], stream: type[ShortReads], most: int, size: int
 ) -> None:
@@ -45,7 +45,7 @@ def test_reads_of_any_kind_go_on_where_the_last_one_ended(
                 source.enter(view)
         at = end
         assert (source.offset, source.crc) == (at, zlib.crc32(data[:at]))
-        assert at <= len(seen) <= at + AHEAD_BYTES, "what is observed is ahead of what is read by a bound"
+        assert at <= len(seen) <= at + SMALL_READ_BYTES, "what is observed is ahead of what is read by a bound"
     source.drain()
     assert (bytes(seen), source.offset) == (data, size)
 
@@ -67,7 +67,7 @@ def test_a_small_record_costs_the_stream_no_call() -> None:
         source.read(9)
         source.skip(20)
     assert len(calls) == 1
-    source.view_up_to(AHEAD_BYTES)
+    source.view_up_to(SMALL_READ_BYTES)
     for _ in range(10):
         source.read(9)
     assert len(calls) == 2

@@ -17,6 +17,7 @@ from lake.landing import SensorKey
 from sensors.container import decompress
 from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
+from sensors.source import Buffers
 from spark_jobs.frame_rows import OBJECT_INDEX
 from spark_jobs.motion_samples import POSES
 from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OTHER_TYPES, ObjectScan, scan_object
@@ -62,6 +63,15 @@ def test_what_the_fleet_records_is_read(tmp_path: Path) -> None:
     assert found.faults == ()
     assert found.index["stamp_ns"].to_pylist() == [T0 + n for n in range(5)]
     assert set(found.index["compression"].to_pylist()) == {""}
+
+
+def test_every_chunk_is_read_to_where_the_last_one_lay() -> None:
+    """Two buffers that take turns do not fit a core's cache together: no message is held when the next is read."""
+    frames = [(T0 + number * MS, cloud(T0 + number * MS, points=400)) for number in range(12)]
+    buffers = Buffers()
+    body = recording(POINT_CLOUD, frames, CompressionType.NONE, chunk_bytes=10_000)
+    assert len(scan_object(io.BytesIO(body), key("lidar"), buffers).frames) == 12
+    assert len(buffers._kept) == 1
 
 
 def test_pose_samples_come_with_the_index() -> None:
