@@ -5,23 +5,24 @@ Each round measures all of them once, and begins with another one: what drifts h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from statistics import median
 from typing import TypeVar
 
+Name = TypeVar("Name", bound=Hashable)
 Outcome = TypeVar("Outcome")
 
 
-def order(names: Sequence[str], rounds: int) -> Iterator[tuple[str, ...]]:
+def order(names: Sequence[Name], rounds: int) -> Iterator[tuple[Name, ...]]:
     """The order of each round: that of `names`, moved on by one from round to round."""
     for number in range(rounds):
         first = number % len(names)
         yield (*names[first:], *names[:first])
 
 
-def alternate(names: Sequence[str], rounds: int, measure: Callable[[str], Outcome]) -> dict[str, list[Outcome]]:
+def alternate(names: Sequence[Name], rounds: int, measure: Callable[[Name], Outcome]) -> dict[Name, list[Outcome]]:
     """Measure each of `names` once a round; the outcomes of each, in the order of rounds."""
-    found: dict[str, list[Outcome]] = {name: [] for name in names}
+    found: dict[Name, list[Outcome]] = {name: [] for name in names}
     for names_of_round in order(names, rounds):
         for name in names_of_round:
             found[name].append(measure(name))
@@ -39,7 +40,6 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
     return median(numerator) / median(denominator)
 
 
-def spread(values: Mapping[str, float] | Sequence[float]) -> float:
+def spread(values: Sequence[float]) -> float:
     """By what part the largest exceeds the smallest: 0 if all are equal."""
-    numbers = list(values.values()) if isinstance(values, Mapping) else list(values)
-    return max(numbers) / min(numbers) - 1.0
+    return max(values) / min(values) - 1.0

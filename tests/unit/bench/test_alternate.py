@@ -37,5 +37,5 @@ def test_a_ratio_is_of_medians_so_that_one_outlier_does_not_move_it() -> None:
 
 
 def test_spread() -> None:
-    assert spread({"1": 100.0, "4": 115.0, "16": 110.0}) == pytest.approx(0.15)
+    assert spread([100.0, 115.0, 110.0]) == pytest.approx(0.15)
     assert spread([7.0]) == 0.0

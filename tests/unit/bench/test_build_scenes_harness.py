@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.build_scenes import scaling
 from bench.build_scenes.contenders import CONTENDERS, Attempt, Contender, attempt, problem_of
 from bench.build_scenes.contest import HashError, Outcome, check_hashes
 from bench.build_scenes.run import check_equal, figures, table
-from bench.build_scenes.scaling import further
+from bench.build_scenes.scaling import report, scenes_folder
 from bench.figures import PROJECT, FiguresError
 from lake.documents import canonical_json
 
-OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p", user_s=1.2)
+OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p")
 
 
 def took(*seconds: float) -> list[Attempt]:
@@ -97,7 +98,23 @@ def test_each_raw_object_must_be_hashed_and_rightly(tmp_path: Path) -> None:
             check_hashes(tmp_path, wrong)
 
 
-def test_what_every_drive_costs_is_not_in_the_cost_of_each_further_gb() -> None:
-    raw_bytes = {"1": 10**9, "4": 4 * 10**9, "16": 16 * 10**9}
-    assert further(raw_bytes, {"1": 1.4, "4": 5.0, "16": 19.4}) == pytest.approx([1.2, 1.2])
-    assert further(raw_bytes, {"1": 1.0, "4": 4.0, "16": 28.0}) == pytest.approx([1.0, 2.0])
+def test_growth_compares_the_speeds_of_medians() -> None:
+    found = {
+        size: [replace(OUTCOME, work_s=work_s, peak_rss_bytes=memory) for work_s in times]
+        for size, times, memory in ((1, (0.7, 0.5, 9.0), 500), (4, (2.0, 2.0, 2.0), 525), (16, (10.0, 7.0, 8.0), 550))
+    }
+    grown = report(found, {1: 500_000_000, 4: 2_000_000_000, 16: 8_000_000_000}, "/somewhere")
+    figure = {entry.name: entry.value for entry in grown.measurements}
+    assert figure["build_scenes.linear_spread"] == pytest.approx(0.4)  # 500 MB/s/core of two cores, and 357
+    assert figure["build_scenes.memory_16x_over_1x"] == pytest.approx(1.1)
+    assert "| 16× | 8,000 | 8.00 | 500 | 1.50 | 5,333 | 0 |" in grown.sections["growth"]
+    assert "written to the disk" in grown.sections["growth"]
+
+
+def test_scenes_go_to_memory_only_where_they_and_the_raw_files_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "SHARED_MEMORY", tmp_path / "absent")
+    assert scenes_folder(0.0, tmp_path) == tmp_path
+    monkeypatch.setattr(scaling, "SHARED_MEMORY", Path("/"))
+    monkeypatch.setattr(scaling, "PROCESS_BYTES", 0.0)
+    assert scenes_folder(0.0, tmp_path) == Path("/")
+    assert scenes_folder(1e18, tmp_path) == tmp_path
