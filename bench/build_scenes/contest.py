@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,7 @@ class Outcome:
     """What a contender did. `start_s`: from the start of its process to the start of the work.
 
     `cpu_s`: what all its processes computed during the work; half of it, on two cores, is what a busy machine hides.
+    `driver_rss_bytes`: the part of the peak that is the first process's own.
     """
 
     start_s: float
@@ -70,6 +72,7 @@ class Outcome:
     bytes: int
     matches_digest: str
     payload_digest: str
+    driver_rss_bytes: int
 
 
 class HashError(Exception):
@@ -116,6 +119,7 @@ def run(contender: Callable[[Task], AbstractContextManager[Work]]) -> None:
         found.bytes,
         found.matches,
         found.payloads,
+        memory.driver_bytes,
     )
     arguments.result.write_text(json.dumps(asdict(outcome), indent=1) + "\n")
 
@@ -186,6 +190,11 @@ class PeakMemory:
     def peak_bytes(self) -> int:
         """What was seen so far."""
         return sum(self._private.values()) + self._shared
+
+    @property
+    def driver_bytes(self) -> int:
+        """This process's part: that of whoever plans, where descendants do the work."""
+        return self._private.get(os.getpid(), 0)
 
     def __enter__(self) -> PeakMemory:
         self._thread.start()

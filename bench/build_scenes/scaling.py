@@ -76,28 +76,33 @@ def scenes_folder(largest: float, scratch: Path) -> Path:
 
 def report(found: Mapping[int, Sequence[Outcome]], raw_bytes: Mapping[int, int], folder: str) -> Report:
     """Medians of each size: the table, and how far they are from each other."""
-    work_s, cpu_s, memory = (
-        {size: median(getattr(outcome, field) for outcome in outcomes) for size, outcomes in found.items()}
-        for field in ("work_s", "cpu_s", "peak_rss_bytes")
-    )
+    work_s = {size: median(outcome.work_s for outcome in outcomes) for size, outcomes in found.items()}
+    cpu_s = {size: median(outcome.cpu_s for outcome in outcomes) for size, outcomes in found.items()}
+    driver = {size: median(outcome.driver_rss_bytes for outcome in outcomes) for size, outcomes in found.items()}
+    executors = {size: median(_executor_bytes(outcome) for outcome in outcomes) for size, outcomes in found.items()}
     speed = {size: raw_bytes[size] / 1e6 / work_s[size] / PROCESSES for size in found}
     rows = [
         (
             f"{size}×",
             *(f"{raw_bytes[size] / 1e6:,.0f}", f"{work_s[size]:.2f}", f"{speed[size]:,.0f}", f"{cpu_s[size]:.2f}"),
-            *(f"{raw_bytes[size] / 1e6 / cpu_s[size]:,.0f}", f"{memory[size] / 1e6:,.0f}"),
+            *(f"{raw_bytes[size] / 1e6 / cpu_s[size]:,.0f}", f"{executors[size] / 1e6:,.0f}", f"{driver[size] / 1e6:,.0f}"),
         )
         for size in found
     ]
     first, last = min(found), max(found)
     measurements = (
         Measurement("build_scenes.linear_spread", spread(list(speed.values())), "", False, WORST_SPREAD),
-        Measurement("build_scenes.memory_16x_over_1x", memory[last] / memory[first], "x", False, 1.0 + WORST_SPREAD),
+        Measurement("build_scenes.memory_16x_over_1x", executors[last] / executors[first], "x", False, 1.0 + WORST_SPREAD),
+        Measurement("build_scenes.driver_memory_16x_over_1x", driver[last] / driver[first], "x", False),
     )
-    columns = ("size", "raw, MB", "work, s", "raw MB/s/core", "CPU, s", "raw MB a second of that", "peak memory, MB")
+    columns = ("size", "raw, MB", "work, s", "raw MB/s/core", "CPU, s", "raw MB a second of that", "executors, MB", "driver, MB")
     where = "memory" if Path(folder).is_relative_to(SHARED_MEMORY) else "the disk"
     section = f"Scenes are written to {where}.\n\n{markdown_table(columns, rows)}\n\n{measurement_table(measurements)}"
     return Report(measurements, {"growth": section})
+
+
+def _executor_bytes(outcome: Outcome) -> int:
+    return outcome.peak_rss_bytes - outcome.driver_rss_bytes
 
 
 def main() -> None:

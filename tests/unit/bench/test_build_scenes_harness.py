@@ -17,7 +17,7 @@ from bench.build_scenes.scaling import report, scenes_folder
 from bench.figures import PROJECT, FiguresError
 from lake.documents import canonical_json
 
-OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p")
+OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p", driver_rss_bytes=50_000_000)
 
 
 def took(*seconds: float) -> list[Attempt]:
@@ -100,14 +100,15 @@ def test_each_raw_object_must_be_hashed_and_rightly(tmp_path: Path) -> None:
 
 def test_growth_compares_the_speeds_of_medians() -> None:
     found = {
-        size: [replace(OUTCOME, work_s=work_s, peak_rss_bytes=memory) for work_s in times]
-        for size, times, memory in ((1, (0.7, 0.5, 9.0), 500), (4, (2.0, 2.0, 2.0), 525), (16, (10.0, 7.0, 8.0), 550))
+        size: [replace(OUTCOME, work_s=work_s, peak_rss_bytes=memory * 10**6, driver_rss_bytes=size * 10**7) for work_s in times]
+        for size, times, memory in ((1, (0.7, 0.5, 9.0), 510), (4, (2.0, 2.0, 2.0), 565), (16, (10.0, 7.0, 8.0), 710))
     }
     grown = report(found, {1: 500_000_000, 4: 2_000_000_000, 16: 8_000_000_000}, "/somewhere")
     figure = {entry.name: entry.value for entry in grown.measurements}
     assert figure["build_scenes.linear_spread"] == pytest.approx(0.4)  # 500 MB/s/core of two cores, and 357
     assert figure["build_scenes.memory_16x_over_1x"] == pytest.approx(1.1)
-    assert "| 16× | 8,000 | 8.00 | 500 | 1.50 | 5,333 | 0 |" in grown.sections["growth"]
+    assert figure["build_scenes.driver_memory_16x_over_1x"] == pytest.approx(16)
+    assert "| 16× | 8,000 | 8.00 | 500 | 1.50 | 5,333 | 550 | 160 |" in grown.sections["growth"]
     assert "written to the disk" in grown.sections["growth"]
 
 
