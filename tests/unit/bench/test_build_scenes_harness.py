@@ -17,7 +17,7 @@ from bench.build_scenes.scaling import report, scenes_folder
 from bench.figures import PROJECT, FiguresError
 from lake.documents import canonical_json
 
-OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, matches_digest="m", payload_digest="p", driver_rss_bytes=50_000_000)
+OUTCOME = Outcome(2.0, 1.0, 1.5, 10, 500_000_000, 2, 90_000_000, "m", "p", driver_rss_bytes=5_000_000)
 
 
 def took(*seconds: float) -> list[Attempt]:
