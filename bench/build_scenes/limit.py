@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +40,28 @@ class Share:
     objects: tuple[Path, ...]
     anchors_ns: tuple[int, ...]
     scenes: tuple[tuple[tuple[str, str, int, int, int, int], ...], ...]
-    target: Path
+    name: str
     calibration: str
 
 
 @contextmanager
 def limit(task: Task) -> Iterator[Work]:
-    """Processes that hold their scenes in memory and wait for the start."""
+    """Processes that hold their scenes in memory, and write them as often as they are told where to."""
     with started(task.processes) as pool:
         objects = pool.map(index_object, raw_objects(task.drive), chunksize=1)
     context = get_context("spawn")
-    barrier = context.Barrier(task.processes + 1)
     ends, processes = [], []
     for share in shares(task, objects):
         ours, theirs = context.Pipe()
-        process = context.Process(target=_write_share, args=(share, barrier, theirs), daemon=True)
+        process = context.Process(target=_write_share, args=(share, theirs), daemon=True)
         process.start()
         ends.append(ours)
         processes.append(process)
     try:
-        barrier.wait(START_TIMEOUT_S)
-        # It does its own task, once: there is nothing that a first use could find missing.
-        yield lambda asked: _go(barrier, ends) if asked.drive == task.drive else {}
-        for process in processes:
-            process.join()
+        for end in ends:
+            _answer(end)
+        # There is nothing that it could learn from another drive.
+        yield lambda asked: _go(ends, asked.out) if asked.drive == task.drive else {}
     finally:
         for process in processes:
             process.kill()
@@ -86,7 +83,7 @@ def shares(task: Task, objects: list[ObjectIndex]) -> list[Share]:
             tuple(dealt[number]),
             tuple(anchors_ns[edges[number] : edges[number + 1]]),
             tuple(scenes[edges[number] : edges[number + 1]]),
-            task.out / f"{number:05d}.parquet",
+            f"{number:05d}",
             calibration,
         )
         for number in range(task.processes)
@@ -121,31 +118,40 @@ def _frames(objects: list[ObjectIndex], sensor: str) -> tuple[Ints, list[str], I
     return stamps_ns, paths, places
 
 
-def _go(barrier: Barrier, ends: list[Connection]) -> Mapping[str, str]:
-    barrier.wait(START_TIMEOUT_S)
+def _go(ends: list[Connection], out: Path) -> Mapping[str, str]:
+    for end in ends:
+        end.send(out)
     hashes: dict[str, str] = {}
     for end in ends:
-        hashes |= end.recv()
+        hashes |= _answer(end)
     return hashes
 
 
-def _write_share(share: Share, barrier: Barrier, end: Connection) -> None:
+def _answer(end: Connection) -> Mapping[str, str]:
+    if not end.poll(START_TIMEOUT_S):
+        raise TimeoutError(f"no answer within {START_TIMEOUT_S} s")
+    hashes: Mapping[str, str] = end.recv()
+    return hashes
+
+
+def _write_share(share: Share, end: Connection) -> None:
     rows = _rows(share)
     tables, shared = (
         [scene_table(group, lambda _, values: payload_array(values)) for group in row_groups(rows)],
         shared_leaves(rows),
     )
-    barrier.wait(START_TIMEOUT_S)
-    barrier.wait()
-    hashes = {}
-    for path in share.objects:
-        with path.open("rb") as stream:
-            hashes[str(path)] = hashlib.file_digest(stream, "sha256").hexdigest()
-    schema = tables[0].schema
-    with pa.OSFile(str(share.target), "wb") as sink, scene_writer(sink, schema, shared, compress_points=False) as writer:
-        for table in tables:
-            writer.write_table(table)
-    end.send(hashes)
+    end.send({})
+    while True:
+        target = end.recv() / f"{share.name}.parquet"
+        hashes = {}
+        for path in share.objects:
+            with path.open("rb") as stream:
+                hashes[str(path)] = hashlib.file_digest(stream, "sha256").hexdigest()
+        schema = tables[0].schema
+        with pa.OSFile(str(target), "wb") as sink, scene_writer(sink, schema, shared, compress_points=False) as writer:
+            for table in tables:
+                writer.write_table(table)
+        end.send(hashes)
 
 
 def _rows(share: Share) -> list[dict[str, Any]]:
@@ -176,7 +182,7 @@ def _row(
         lists[f"{modality}s"].append(entry)
     keys = sorted({path for _, path, *_ in matches})
     return {
-        "scene_id": f"bench.{share.target.stem}.{anchor_ns}",
+        "scene_id": f"bench.{share.name}.{anchor_ns}",
         "vehicle_id": "bench",
         "drive_id": "drive",
         "revision": HASH,

@@ -1,7 +1,8 @@
 """Whether cost grows with the input and with nothing else: ours on drives of 1, 4 and 16 times the length.
 
-Scenes are written to memory where the machine has enough of it for them and for the raw files: those of a long drive do not
-fit what a kernel lets wait for the disk, and elapsed time is then the disk's.
+Cost is processor time of all processes, the kernel's part with it; elapsed time stands beside it. Scenes are written to memory
+where the machine has enough of it for them and for the raw files: those of a long drive do not fit what a kernel lets wait for
+the disk, and elapsed time is then the disk's.
 
     python -m bench.build_scenes.scaling [--seconds 20]
 """
@@ -80,12 +81,12 @@ def report(found: Mapping[int, Sequence[Outcome]], raw_bytes: Mapping[int, int],
     cpu_s = {size: median(outcome.cpu_s for outcome in outcomes) for size, outcomes in found.items()}
     driver = {size: median(outcome.driver_rss_bytes for outcome in outcomes) for size, outcomes in found.items()}
     executors = {size: median(_executor_bytes(outcome) for outcome in outcomes) for size, outcomes in found.items()}
-    speed = {size: raw_bytes[size] / 1e6 / work_s[size] / PROCESSES for size in found}
+    speed = {size: raw_bytes[size] / 1e6 / cpu_s[size] for size in found}
     rows = [
         (
             f"{size}×",
-            *(f"{raw_bytes[size] / 1e6:,.0f}", f"{work_s[size]:.2f}", f"{speed[size]:,.0f}", f"{cpu_s[size]:.2f}"),
-            *(f"{raw_bytes[size] / 1e6 / cpu_s[size]:,.0f}", f"{executors[size] / 1e6:,.0f}", f"{driver[size] / 1e6:,.0f}"),
+            *(f"{raw_bytes[size] / 1e6:,.0f}", f"{work_s[size]:.2f}", f"{cpu_s[size]:.2f}", f"{speed[size]:,.0f}"),
+            *(f"{executors[size] / 1e6:,.0f}", f"{driver[size] / 1e6:,.0f}"),
         )
         for size in found
     ]
@@ -95,7 +96,7 @@ def report(found: Mapping[int, Sequence[Outcome]], raw_bytes: Mapping[int, int],
         Measurement("build_scenes.memory_16x_over_1x", executors[last] / executors[first], "x", False, 1.0 + WORST_SPREAD),
         Measurement("build_scenes.driver_memory_16x_over_1x", driver[last] / driver[first], "x", False),
     )
-    columns = ("size", "raw, MB", "work, s", "raw MB/s/core", "CPU, s", "raw MB a second of that", "executors, MB", "driver, MB")
+    columns = ("size", "raw, MB", "work, s", "CPU, s", "raw MB a second of that", "executors, MB", "driver, MB")
     where = "memory" if Path(folder).is_relative_to(SHARED_MEMORY) else "the disk"
     section = f"Scenes are written to {where}.\n\n{markdown_table(columns, rows)}\n\n{measurement_table(measurements)}"
     return Report(measurements, {"growth": section})

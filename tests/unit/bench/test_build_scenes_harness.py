@@ -100,15 +100,15 @@ def test_each_raw_object_must_be_hashed_and_rightly(tmp_path: Path) -> None:
 
 def test_growth_compares_the_speeds_of_medians() -> None:
     found = {
-        size: [replace(OUTCOME, work_s=work_s, peak_rss_bytes=memory * 10**6, driver_rss_bytes=size * 10**7) for work_s in times]
-        for size, times, memory in ((1, (0.7, 0.5, 9.0), 510), (4, (2.0, 2.0, 2.0), 565), (16, (10.0, 7.0, 8.0), 710))
+        size: [replace(OUTCOME, cpu_s=cpu_s, peak_rss_bytes=memory * 10**6, driver_rss_bytes=size * 10**7) for cpu_s in times]
+        for size, times, memory in ((1, (1.2, 1.0, 9.0), 510), (4, (4.0, 4.0, 4.0), 565), (16, (20.0, 14.0, 16.0), 710))
     }
-    grown = report(found, {1: 500_000_000, 4: 2_000_000_000, 16: 8_000_000_000}, "/somewhere")
+    grown = report(found, {1: 480_000_000, 4: 2_000_000_000, 16: 8_000_000_000}, "/somewhere")
     figure = {entry.name: entry.value for entry in grown.measurements}
-    assert figure["build_scenes.linear_spread"] == pytest.approx(0.4)  # 500 MB/s/core of two cores, and 357
+    assert figure["build_scenes.linear_spread"] == pytest.approx(0.25)  # 400 MB a second of a core, and 500
     assert figure["build_scenes.memory_16x_over_1x"] == pytest.approx(1.1)
     assert figure["build_scenes.driver_memory_16x_over_1x"] == pytest.approx(16)
-    assert "| 16× | 8,000 | 8.00 | 500 | 1.50 | 5,333 | 550 | 160 |" in grown.sections["growth"]
+    assert "| 16× | 8,000 | 1.00 | 16.00 | 500 | 550 | 160 |" in grown.sections["growth"]
     assert "written to the disk" in grown.sections["growth"]
 
 
