@@ -176,7 +176,8 @@ def check_hashes(drive: Path, hashes: Mapping[str, str]) -> None:
 class PeakMemory:
     """The resident memory of this process and its descendants: the most that each of them held, sampled, together.
 
-    That two of them hold the most in the same instant is seen in long work and missed in short work; their sum is not.
+    That two of them hold the most in the same instant is seen in long work and missed in short work; their sum is not. Of
+    processes that follow one another it is more than was ever held at once.
     Memory that processes share (an object store, the pages of libraries) is counted once: the largest share of any.
     """
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 from bench.build_scenes.contest import Task, Work, run
 from bench.build_scenes.library_file import payload_array, shared_leaves
 from bench.build_scenes.raw import Ints, ObjectIndex, RawRig, anchors_of, index_object, raw_objects
-from bench.build_scenes.workers import START_TIMEOUT_S, started
+from bench.build_scenes.workers import started
 from sensors.match import match_nearest
 from spark_jobs.scene_file import row_groups, scene_writer
 from spark_jobs.scene_table import scene_table
@@ -55,11 +55,12 @@ def limit(task: Task) -> Iterator[Work]:
         ours, theirs = context.Pipe()
         process = context.Process(target=_write_share, args=(share, theirs), daemon=True)
         process.start()
+        theirs.close()  # so that a process that dies ends the wait for its answer
         ends.append(ours)
         processes.append(process)
     try:
         for end in ends:
-            _answer(end)
+            end.recv()
         # There is nothing that it could learn from another drive.
         yield lambda asked: _go(ends, asked.out) if asked.drive == task.drive else {}
     finally:
@@ -123,14 +124,7 @@ def _go(ends: list[Connection], out: Path) -> Mapping[str, str]:
         end.send(out)
     hashes: dict[str, str] = {}
     for end in ends:
-        hashes |= _answer(end)
-    return hashes
-
-
-def _answer(end: Connection) -> Mapping[str, str]:
-    if not end.poll(START_TIMEOUT_S):
-        raise TimeoutError(f"no answer within {START_TIMEOUT_S} s")
-    hashes: Mapping[str, str] = end.recv()
+        hashes |= end.recv()
     return hashes
 
 
@@ -140,7 +134,7 @@ def _write_share(share: Share, end: Connection) -> None:
         [scene_table(group, lambda _, values: payload_array(values)) for group in row_groups(rows)],
         shared_leaves(rows),
     )
-    end.send({})
+    end.send(None)  # ready
     while True:
         target = end.recv() / f"{share.name}.parquet"
         hashes = {}
