@@ -14,8 +14,6 @@ from pyspark.sql import SparkSession
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-TASKS_PER_SLOT = 2  # so many that one slow task keeps no core idle for long, so few that starting them costs little
-WORTH_A_TASK_BYTES = 64 * 1024 * 1024  # below it a core would wait for its next task longer than balance gains
 YOUNG_OBJECTS = 100_000
 MOST_BYTES = 1024 * 1024 * 1024  # what a task that fails, or whose executor dies, has to do again
 
@@ -58,13 +56,12 @@ def _spare_modules(loaded: int) -> None:
 def pack(sizes: Sequence[int], slots: int) -> list[list[int]]:
     """Which items each task does: positions in `sizes`, ascending; the largest task first.
 
-    For each of `slots` one task, `TASKS_PER_SLOT` where each has `WORTH_A_TASK_BYTES`, or as many as keep them below
-    `MOST_BYTES`: always a whole number for each, since of equal tasks one too many runs alone at the end. Each item goes, the
-    largest first, to the task that has least to do (Graham, "Bounds on multiprocessing timing anomalies", 1969).
+    For each of `slots` one task, or as many as keep them below `MOST_BYTES`: always a whole number for each, since of equal
+    tasks one too many runs alone at the end. More of them would balance nothing unless one core were half as fast as another,
+    and between two tasks a core waits. Each item goes, the largest first, to the task that has least to do (Graham, "Bounds on
+    multiprocessing timing anomalies", 1969).
     """
-    total = sum(sizes)
-    worth_it = min(TASKS_PER_SLOT, total // (slots * WORTH_A_TASK_BYTES))
-    count = min(len(sizes), slots * max(1, worth_it, -(-total // (slots * MOST_BYTES))))
+    count = min(len(sizes), slots * max(1, -(-sum(sizes) // (slots * MOST_BYTES))))
     tasks: list[tuple[int, int, list[int]]] = [(0, number, []) for number in range(count)]
     for item in sorted(range(len(sizes)), key=lambda item: (-sizes[item], item)):
         held, number, share = heapq.heappop(tasks)

@@ -7,27 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spark_jobs.tasks
-from spark_jobs.tasks import TASKS_PER_SLOT, _spare_modules, pack
+from spark_jobs.tasks import _spare_modules, pack
 
-LIMIT, WORTH = 1000, 100
+LIMIT = 1000
 
 
 @given(st.lists(st.integers(0, 3 * LIMIT), max_size=40), st.integers(1, 5))
 def test_every_item_is_in_one_task_and_no_task_is_much_larger_than_it_must_be(sizes: list[int], slots: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_jobs.tasks, "MOST_BYTES", LIMIT)
-        patch.setattr(spark_jobs.tasks, "WORTH_A_TASK_BYTES", WORTH)
         tasks = pack(sizes, slots)
     assert sorted(item for task in tasks for item in task) == list(range(len(sizes)))
     assert all(task and task == sorted(task) for task in tasks)
     held = [sum(max(sizes[item], 1) for item in task) for task in tasks]
     assert held == sorted(held, reverse=True)
     assert len(tasks) == len(sizes) or len(tasks) % slots == 0, "a task too many runs alone at the end"
-    bounded = -(-sum(sizes) // (LIMIT * slots))
-    assert len(tasks) <= slots * max(TASKS_PER_SLOT, bounded)
-    assert len(tasks) >= min(len(sizes), slots * max(1, bounded))
-    if len(tasks) > slots * max(1, bounded):
-        assert sum(sizes) / len(tasks) >= WORTH, "tasks beyond one a slot are worth their start"
+    assert len(tasks) in {len(sizes), slots} or sum(sizes) > LIMIT * (len(tasks) - slots), "no more than the limit asks for"
+    assert len(tasks) == len(sizes) or sum(sizes) <= LIMIT * len(tasks)
     if tasks:
         largest = max(max(size, 1) for size in sizes)
         assert max(held) - min(held) <= largest, "an item was put where more was to do than elsewhere"
@@ -35,13 +31,13 @@ def test_every_item_is_in_one_task_and_no_task_is_much_larger_than_it_must_be(si
 
 def test_one_large_item_does_not_wait_behind_others() -> None:
     mib = 2**20
-    assert pack([mib, mib, 200 * mib, mib, mib], 1) == [[2], [0, 1, 3, 4]]
+    assert pack([mib, mib, 200 * mib, mib, mib], 2) == [[2], [0, 1, 3, 4]]
     assert pack([], 4) == []
     assert pack([0, 0], 4) == [[0], [1]]
 
 
-def test_little_work_is_one_task_a_slot() -> None:
-    assert [len(pack([size * 2**20] * 8, 2)) for size in (1, 16, 24, 32, 64, 512, 1024)] == [2, 2, 2, 4, 4, 4, 8]
+def test_a_slot_has_one_task_until_that_is_too_much_to_do_again() -> None:
+    assert [len(pack([size * 2**20] * 8, 2)) for size in (1, 64, 256, 257, 512, 1024)] == [2, 2, 2, 4, 4, 8]
 
 
 def test_what_is_loaded_is_spared_by_the_collector_once(monkeypatch: pytest.MonkeyPatch) -> None:
