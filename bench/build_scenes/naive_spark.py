@@ -64,7 +64,9 @@ def build(spark: SparkSession, task: Task) -> Mapping[str, str]:
     sensors = spark.createDataFrame(terms, "sensor string, delay_ns long, tolerance_ns long")
     wanted = anchors.crossJoin(F.broadcast(sensors))
     match(frames, wanted).write.parquet(str(task.out / "scenes"))
-    return {row["path"]: row["sha256"] for row in frames.select("path", "sha256").distinct().collect()}
+    hashes = {row["path"]: row["sha256"] for row in frames.select("path", "sha256").distinct().collect()}
+    frames.unpersist()  # a script would end here; kept, the frames of the warm-up leave no heap to the work
+    return hashes
 
 
 def match(frames: DataFrame, wanted: DataFrame) -> DataFrame:
