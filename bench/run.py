@@ -37,6 +37,7 @@ from bench.figures import (
 # A group's module is imported when it is measured: a figure that cannot be taken here keeps none of the others back.
 GROUPS = {
     "build_scenes": "bench.build_scenes.run",
+    "keyframes": "bench.build_scenes.keyframes",
     "growth": "bench.build_scenes.scaling",
     "match": "bench.match_planning",
     "lidar-encoding": "bench.lidar_encoding",

@@ -29,36 +29,40 @@ WARM_UP_SIZE = 1 / 15  # of the drive: four seconds
 PROCESSES = 2
 KEYFRAME_HZ = 2
 OURS, LIMIT = "scenelake", "limit"
+SECTIONS = {"sweep": "build_scenes", "keyframe": "keyframes"}  # and groups of figures
+SUFFIXES = {"sweep": "", "keyframe": "_keyframe"}
+TITLES = {"sweep": "Every sweep", "keyframe": f"Keyframes at {KEYFRAME_HZ} Hz"}
 PROMISES = {LIMIT: 0.7, "naive_spark": 10.0, "daft": 1.0, "ray": 1.0, "polars": 1.0, "pandas": 1.0}
 
 Attempts = Mapping[str, Sequence[Attempt]]
 
 
 def measure(scratch: Path) -> Report:
-    """All contenders, both modes, on the full drive."""
-    return compare(scratch, DriveSpec(), list(CONTENDERS), MODES, ROUNDS)
+    """All contenders at every sweep, on the full drive."""
+    return compare(scratch, DriveSpec(), list(CONTENDERS), "sweep", ROUNDS)
 
 
-def compare(scratch: Path, spec: DriveSpec, names: Sequence[str], modes: Sequence[str], rounds: int) -> Report:
-    """Measure these contenders.
+def compare(
+    scratch: Path, spec: DriveSpec, names: Sequence[str], mode: str, rounds: int, near: Sequence[str] = (), further: int = 0
+) -> Report:
+    """Measure these contenders, and those that are `near` to each other in `further` rounds.
 
     Raises:
         FiguresError: One found other matches, or wrote other payload.
     """
     drive, warm_up = (drive_folder(one, CACHE, PROCESSES) for one in (spec, DriveSpec(WARM_UP_SIZE)))
     raw_bytes = drive_bytes(drive)
+    once = partial(_once, drive, warm_up, mode, scratch)
+    found = alternate(names, rounds, once)
+    for name, attempts in alternate(near, further, once).items():
+        found[name] += attempts
     stamps_ns = timing(spec.seconds, spec.seed).stamps_ns
-    measurements: list[Measurement] = []
-    text = [f"{raw_bytes / 1e9:.2f} GB raw, {spec.seconds:g} s, {PROCESSES} processes, medians of {rounds} rounds."]
-    for mode in modes:
-        found = alternate(names, rounds, partial(_once, drive, warm_up, mode, scratch))
-        hz = None if mode == "sweep" else KEYFRAME_HZ
-        check_equal(found, digest_of(sorted(expected_matches(stamps_ns, hz))))
-        measurements += figures(found, raw_bytes, "" if mode == "sweep" else "_keyframe")
-        title = "Every sweep" if mode == "sweep" else f"Keyframes at {KEYFRAME_HZ} Hz"
-        text += ["", f"{title}:", "", table(found, raw_bytes)]
-    text += ["", measurement_table(measurements)]
-    return Report(tuple(measurements), {"build_scenes": "\n".join(text)})
+    check_equal(found, digest_of(sorted(expected_matches(stamps_ns, KEYFRAME_HZ if mode == "keyframe" else None))))
+    measurements = tuple(figures(found, raw_bytes, SUFFIXES[mode]))
+    often = f"; {rounds + further} of {', '.join(near)}" if near else ""
+    title = f"{raw_bytes / 1e9:.2f} GB raw, {spec.seconds:g} s, {PROCESSES} processes, medians of {rounds} rounds{often}."
+    text = [f"{TITLES[mode]}: {title}", "", table(found, raw_bytes), "", measurement_table(measurements)]
+    return Report(measurements, {SECTIONS[mode]: "\n".join(text)})
 
 
 def _once(drive: Path, warm_up: Path, mode: str, scratch: Path, name: str) -> Attempt:
@@ -143,9 +147,10 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="build-scenes-", dir=arguments.scratch or CACHE) as folder:
-        report = compare(Path(folder), DriveSpec(arguments.size), names, arguments.mode or MODES, arguments.rounds)
-    print(report.sections["build_scenes"])
-    Console().print(console_table(report.measurements))
+        for mode in arguments.mode or MODES:
+            report = compare(Path(folder), DriveSpec(arguments.size), names, mode, arguments.rounds)
+            print(report.sections[SECTIONS[mode]])
+            Console().print(console_table(report.measurements))
 
 
 if __name__ == "__main__":

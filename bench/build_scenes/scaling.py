@@ -4,7 +4,7 @@ Cost is processor time of all processes, the kernel's part with it; elapsed time
 where the machine has enough of it for them and for the raw files: those of a long drive do not fit what a kernel lets wait for
 the disk, and elapsed time is then the disk's.
 
-    python -m bench.build_scenes.scaling [--seconds 30]
+    python -m bench.build_scenes.scaling [--seconds 24]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.build_scenes.run import OURS, PROCESSES, ROUNDS, WARM_UP_SIZE
 from bench.figures import FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 
 SIZES = (1, 4, 16)
-SECONDS = 30.0  # 0.8 GB at size 1, 12 GB at size 16, and as much again is written
+SECONDS = 24.0  # 0.6 GB at size 1, 10 GB at size 16, and as much again is written
 RAW_BYTES_PER_S = 26e6
 NEEDED = 1.0 + 1.0 + 1.5  # drives (with the smaller ones), scenes, and room to breathe, in times of the largest drive
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
