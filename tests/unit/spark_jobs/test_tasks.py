@@ -22,8 +22,9 @@ def test_every_item_is_in_one_task_and_no_task_is_much_larger_than_it_must_be(si
     held = [sum(max(sizes[item], 1) for item in task) for task in tasks]
     assert held == sorted(held, reverse=True)
     assert len(tasks) == len(sizes) or len(tasks) % slots == 0, "a task too many runs alone at the end"
-    assert len(tasks) in {len(sizes), slots} or sum(sizes) > LIMIT * (len(tasks) - slots), "no more than the limit asks for"
-    assert len(tasks) == len(sizes) or sum(sizes) <= LIMIT * len(tasks)
+    bounded = -(-sum(sizes) // (LIMIT * slots))
+    assert len(tasks) <= slots * max(1, bounded), "no more than the limit asks for"
+    assert len(tasks) >= min(len(sizes), slots * max(1, bounded))
     if tasks:
         largest = max(max(size, 1) for size in sizes)
         assert max(held) - min(held) <= largest, "an item was put where more was to do than elsewhere"
