@@ -42,9 +42,9 @@ from sensors.calibration.result import Checked, Quantity, Verdict, worst
 from sensors.calibration.sampling import candidates, choose, nearest
 from sensors.calibration.scene import Track, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, lidar_verdicts, radar_verdicts
-from sensors.images import decode_luma
-from sensors.messages import decode_points
-from sensors.points import PointCloud
+from sensors.decode.images import decode_luma
+from sensors.decode.messages import decode_points
+from sensors.decode.points import PointCloud
 from sensors.rig import Rig
 
 DURATION_S = 20.0

@@ -25,8 +25,8 @@ from rich.console import Console
 from bench.build_scenes.signals import LIDAR_POINT, Lidar
 from bench.figures import PROJECT, Measurement, Report, console_table, markdown_table, measurement_table
 from fleet.importers.registry import IMPORTERS
-from sensors.messages import decode_points
-from sensors.planes import from_planes, to_planes
+from sensors.decode.messages import decode_points
+from sensors.decode.planes import from_planes, to_planes
 
 NAME = "lidar-encoding"
 DATA = "SCENELAKE_TEST_DATA"

@@ -4,7 +4,7 @@
 
 A drive of 6 cameras at 12 Hz, a lidar at 20 Hz, 5 radars at 13 Hz and poses at 100 Hz is planned from its frame index to
 the rows that the workers read (`plan_scenes`, `cut`, `window_tables`). Time is user CPU time, of all threads. Then a day at
-15 TB, about 150 million frame records, goes through `sensors.match_stream` in a process of its own.
+15 TB, about 150 million frame records, goes through `bench.match_stream` in a process of its own.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ import pyarrow as pa
 from rich.console import Console
 
 from bench.figures import PROJECT, FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
+from bench.match_stream import MatchStream, StreamTerms
 from lake.tables import FRAME_INDEX
-from sensors.match_stream import MatchStream, StreamTerms
 from sensors.rig import NS_PER_S, Modality, Rig
 from spark_jobs.plan import plan_scenes
 from spark_jobs.window_plan import scene_bytes, window_tables

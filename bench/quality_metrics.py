@@ -37,8 +37,8 @@ from bench.figures import Measurement, Report, console_table, measurement_table
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
 from quality.frame_metrics import FrameMetrics
-from sensors.images import ImageInfo, inspect_image
-from sensors.points import PointCloud
+from sensors.decode.images import ImageInfo, inspect_image
+from sensors.decode.points import PointCloud
 from sensors.rig import Modality
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive

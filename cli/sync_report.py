@@ -14,12 +14,12 @@ from cli.errors import InputError
 from cli.sync_pauses import closed_up, pauses_of
 from cli.sync_stream import Stream
 from cli.sync_verdict import Answer, Finding, MatchFacts, answer, findings_of
-from sensors.clock import ClockReport
-from sensors.clock_domains import difference_name, epoch_name
-from sensors.clock_steps import ClockSteps
-from sensors.clock_survey import ClockStream, ClockSurvey, SensorClock, survey
-from sensors.delay import Delay
-from sensors.match import Reason, match_nearest
+from sensors.clocks.clock import ClockReport
+from sensors.clocks.delay import Delay
+from sensors.clocks.domains import difference_name, epoch_name
+from sensors.clocks.steps import ClockSteps
+from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, survey
+from sensors.match.nearest import Reason, match_nearest
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
 from sensors.stamps import distinct, stamps_array
 

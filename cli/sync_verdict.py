@@ -14,8 +14,8 @@ from quality.drive_rules import judge
 from quality.measured import measured
 from quality.measures import MEASURES
 from quality.rulebook import RuleBook, rules_of
-from sensors.clock import ClockReport
-from sensors.clock_survey import ClockSurvey, SensorClock
+from sensors.clocks.clock import ClockReport
+from sensors.clocks.survey import ClockSurvey, SensorClock
 from sensors.rig import NS_PER_S, Modality, Rig
 
 MISSING_SHARE = 0.05  # of anchors without a frame; a sensor that starts a little late is still in sync

@@ -15,9 +15,9 @@ from fleet.progress import Progress, silent
 from fleet.recordings import stamp_streams
 from lake.documents import parse_document
 from lake.landing import CALIBRATION, MODALITIES
-from sensors.container import ContainerFault, scan
+from sensors.container.mcap import ContainerFault, scan
+from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError
-from sensors.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.rig import Modality, Rig
 
 MAX_NOTES = 20

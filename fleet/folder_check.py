@@ -15,8 +15,8 @@ from fleet.progress import Progress, silent
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
+from sensors.decode.messages import MESSAGE_TYPES
 from sensors.errors import RigError
-from sensors.messages import MESSAGE_TYPES
 from sensors.rig import Modality, Rig
 
 PICKLES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz", ".joblib")

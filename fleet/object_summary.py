@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensors.container import ContainerFault, scan
+from sensors.container.mcap import ContainerFault, scan
+from sensors.decode.messages import peek_stamp_ns
 from sensors.errors import DecodeError
-from sensors.messages import peek_stamp_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 from mcap.writer import CompressionType, Writer
 
+from fleet.encode import MCAP_PROFILE, MESSAGE_ENCODING, SCHEMA_ENCODING, message_definition
 from fleet.errors import FleetError
-from sensors.encode import MCAP_PROFILE, MESSAGE_ENCODING, SCHEMA_ENCODING, message_definition
 from sensors.rig import Modality
 
 LIBRARY = "scenelake-fleet"

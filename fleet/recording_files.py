@@ -19,11 +19,11 @@ from urllib.parse import quote
 import yaml
 
 from fleet.errors import SourceError
-from sensors.bag import scan_bag
-from sensors.bag_sqlite import HEAD_BYTES, cut_page_bytes, scan_sqlite_bag
+from sensors.container.recorded import DETECTION_BYTES, Recorded, RecordingKind, recorded_mcap, recording_kind
+from sensors.container.rosbag1 import scan_bag
+from sensors.container.rosbag2_sqlite import HEAD_BYTES, cut_page_bytes, scan_sqlite_bag
+from sensors.container.stored import ContainerFault, FaultKind
 from sensors.errors import UnknownKindError
-from sensors.recorded import DETECTION_BYTES, Recorded, RecordingKind, recorded_mcap, recording_kind
-from sensors.stored import ContainerFault, FaultKind
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".mcap", ".bag", ".db3")

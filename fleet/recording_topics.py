@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from fleet.errors import SourceError
-from sensors.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
-from sensors.raw_image import RAW_IMAGE
-from sensors.recorded import CDR, ROS1, Recorded
+from sensors.container.recorded import CDR, ROS1, Recorded
+from sensors.decode.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
+from sensors.decode.raw_image import RAW_IMAGE
+from sensors.decode.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED
 from sensors.rig import Modality, Rig, Sensor
-from sensors.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED
 
 READ_TYPES: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
     {

@@ -13,13 +13,13 @@ import numpy as np
 from fleet.errors import SourceError
 from fleet.recording_files import recording_files
 from fleet.recording_topics import READ_TYPES, TopicMap
+from sensors.container.recorded import ROS1, Recorded
+from sensors.container.stored import ContainerFault
+from sensors.decode.messages import peek_stamp_ns
+from sensors.decode.ros1 import peek_ros1_stamp_ns
 from sensors.errors import DecodeError
-from sensors.messages import peek_stamp_ns
-from sensors.recorded import ROS1, Recorded
 from sensors.rig import Modality, Rig
-from sensors.ros1 import peek_ros1_stamp_ns
 from sensors.stamps import Nanoseconds
-from sensors.stored import ContainerFault
 
 MAX_FAULTS_TOLD = 20
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sensors.decode.planes import PLANES, ROWS, from_planes
+from sensors.decode.points import Datatype, PointCloud, PointField
 from sensors.errors import DecodeError
-from sensors.planes import PLANES, ROWS, from_planes
-from sensors.points import Datatype, PointCloud, PointField
 
 
 def scene_cloud(entry: Mapping[str, Any]) -> PointCloud | None:

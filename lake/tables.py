@@ -44,7 +44,9 @@ POINT_FIELD = pa.struct(
 _POINTS = (
     pa.field("num_points", pa.int32()),  # null for a radar that delivers a polar image
     pa.field("points", pa.binary()),  # num_points x point_step bytes in `point_layout`, sensor frame
-    pa.field("point_layout", pa.string()),  # rows: as in the message; planes: byte k of every point, for each k (sensors.planes)
+    pa.field(
+        "point_layout", pa.string()
+    ),  # rows: as in the message; planes: byte k of every point, for each k (sensors.decode.planes)
     pa.field("reference_ns", NS),  # x, y, z are as seen at this time (motion compensation); null: at each point's own time
     pa.field("point_step", pa.int32()),
     pa.field("point_fields", pa.list_(pa.field("element", POINT_FIELD, nullable=False))),

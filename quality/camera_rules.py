@@ -9,8 +9,8 @@ from quality.findings import Finding
 from quality.frame_metrics import Series
 from quality.rulebook import RuleBook
 from quality.signal_findings import Found, failed
-from sensors.baseline import repeats
-from sensors.image_metrics import TILE_COLUMNS, TILE_ROWS, ImageMetrics
+from sensors.measure.baseline import repeats
+from sensors.measure.image import TILE_COLUMNS, TILE_ROWS, ImageMetrics
 
 ALONE = ("CAM001", "CAM003", "CAM004", "CAM005")
 IN_DRIVE = ("CAM002", "CAM006")

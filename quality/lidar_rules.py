@@ -8,8 +8,8 @@ import numpy.typing as npt
 from quality.frame_metrics import Series
 from quality.rulebook import RuleBook
 from quality.signal_findings import Found
-from sensors.baseline import Baseline, repeats, running_median
-from sensors.cloud_metrics import SECTOR_DEG
+from sensors.measure.baseline import Baseline, repeats, running_median
+from sensors.measure.cloud import SECTOR_DEG
 
 BASELINE = ("LID003", "LID004", "LID005", "LID006", "LID007")
 IN_DRIVE = (*BASELINE, "LID008")

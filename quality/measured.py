@@ -6,8 +6,8 @@ from typing import Any
 
 from lake.documents import Manifest
 from quality.metrics import SensorMetrics, coverage
-from sensors.clock import clock_report
-from sensors.clock_survey import SensorClock
+from sensors.clocks.clock import clock_report
+from sensors.clocks.survey import SensorClock
 from sensors.rig import Rig
 
 

@@ -12,9 +12,9 @@ from quality.findings import Finding
 from quality.rulebook import RuleBook
 from quality.signal_findings import failed, passed
 from sensors.geometry import SE3, Floats
+from sensors.motion.track_metrics import Track, Windows, triangle_mean, window_mean
+from sensors.motion.wgs84 import metres_per_degree
 from sensors.stamps import Nanoseconds
-from sensors.track_metrics import Track, Windows, triangle_mean, window_mean
-from sensors.wgs84 import metres_per_degree
 
 CODES = ("POS002", "POS003", "POS004", "POS005", "POS006", "POS007")
 NEAR_NS = 200_000_000  # a scene's frames lie so close to its anchor; a step beyond does not part them

@@ -9,8 +9,8 @@ from quality.findings import Finding
 from quality.frame_metrics import Series
 from quality.rulebook import RuleBook
 from quality.signal_findings import Found, failed
-from sensors.baseline import repeats
-from sensors.cloud_metrics import RadarMetrics
+from sensors.measure.baseline import repeats
+from sensors.measure.cloud import RadarMetrics
 
 ALONE = ("RAD002",)
 BASELINE = ("RAD001", "RAD003")

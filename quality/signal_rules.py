@@ -11,8 +11,8 @@ from quality.findings import Finding
 from quality.frame_metrics import Measured, Series, series
 from quality.rulebook import RuleBook
 from quality.signal_findings import LEAST_FRAMES, Found, unknown
-from sensors.cloud_metrics import RadarMetrics
-from sensors.image_metrics import ImageMetrics
+from sensors.measure.cloud import RadarMetrics
+from sensors.measure.image import ImageMetrics
 from sensors.rig import Modality
 
 ALONE = {Modality.CAMERA: camera_rules.ALONE, Modality.RADAR: radar_rules.ALONE}

@@ -23,10 +23,10 @@ from sensors.calibration.lidar_edges import LidarEdges
 from sensors.calibration.result import Checked, Quantity
 from sensors.calibration.scene import Track, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
+from sensors.decode.images import decode_luma, read_header
+from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
+from sensors.decode.points import PointCloud
 from sensors.errors import SensorDataError
-from sensors.images import decode_luma, read_header
-from sensors.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
-from sensors.points import PointCloud
 from sensors.rig import Rig, Sensor
 from spark_jobs.calibration_plan import NO_SWEEP, ImageLook, ScanLook, SweepLook
 from spark_jobs.payloads import fetch

@@ -15,11 +15,11 @@ from quality.frame_metrics import FrameMetrics
 from quality.frame_rules import evaluate_points, undecodable
 from quality.rulebook import DEFAULT_RULES, RuleBook
 from quality.signal_rules import evaluate_alone
-from sensors.cloud_metrics import LidarMetrics
+from sensors.decode.images import read_header
+from sensors.decode.messages import IMAGE, decode_image, decode_points
+from sensors.decode.points import PointCloud, PointField, without_position
 from sensors.errors import DecodeError, SensorDataError
-from sensors.images import read_header
-from sensors.messages import IMAGE, decode_image, decode_points
-from sensors.points import PointCloud, PointField, without_position
+from sensors.measure.cloud import LidarMetrics
 from sensors.rig import Modality
 from spark_jobs.measure import cloud_metrics, image_metrics
 from spark_jobs.options import PayloadChecks

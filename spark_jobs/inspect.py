@@ -33,9 +33,9 @@ from quality.object_rules import evaluate_object
 from quality.object_table import object_facts
 from quality.results import drive_results, object_results
 from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
+from sensors.container.source import Buffers
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig
-from sensors.source import Buffers
 from spark_jobs.arguments import parse
 from spark_jobs.calibration_check import check_calibration
 from spark_jobs.documents import read_calibration, read_input, read_manifest

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from quality.frame_metrics import FrameMetrics, metrics_rows
-from sensors.cloud_metrics import measure_lidar, measure_radar
-from sensors.content import content_hash
-from sensors.image_metrics import SCALE_PX, measure_image
-from sensors.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
-from sensors.points import PointCloud
+from sensors.decode.content import content_hash
+from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
+from sensors.decode.points import PointCloud
+from sensors.measure.cloud import measure_lidar, measure_radar
+from sensors.measure.image import SCALE_PX, measure_image
 from sensors.rig import Modality
 from spark_jobs.plan_rows import FrameRef
 from spark_jobs.work_area import WorkArea

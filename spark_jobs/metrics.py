@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lake.documents import Manifest
 from quality.measured import measured
 from quality.metrics import SensorMetrics
-from sensors.clock_survey import ClockStream, survey
+from sensors.clocks.survey import ClockStream, survey
 from sensors.rig import Modality, Rig
 
 

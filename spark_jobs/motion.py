@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensors.deskew import compensate
+from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
-from sensors.points import PointCloud, without_position
+from sensors.motion.deskew import compensate
 from sensors.rig import Sensor
 from spark_jobs.pose_track import PoseTrack
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from sensors.cdr import Bytes
-from sensors.messages import decode_fix, decode_imu, pose_values
+from sensors.decode.cdr import Bytes
+from sensors.decode.messages import decode_fix, decode_imu, pose_values
 from sensors.rig import Modality
 
 

@@ -12,11 +12,11 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lake.landing import SensorKey
-from sensors.container import ContainerFault, StoredMessage, scan_source
+from sensors.container.mcap import ContainerFault, StoredMessage, scan_source
+from sensors.container.source import Buffers, Source
+from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError
-from sensors.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.rig import Modality
-from sensors.source import Buffers, Source
 from spark_jobs.frame_rows import FrameRow, FrameRows
 from spark_jobs.motion_samples import MOTION, NO_SAMPLES, MotionSamples
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from lake.storage import ObjectStore, ObjectVersion
-from sensors.container import decompress
+from sensors.container.mcap import decompress
 from spark_jobs.plan_rows import FrameRef
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sensors.match import Matches, Reason
+from sensors.match.nearest import Matches, Reason
+from sensors.match.scene import match_rig
+from sensors.match.sweeps import history_horizon_ns, history_lengths
 from sensors.rig import Rig, Sensor
-from sensors.scene_match import match_rig
-from sensors.sweeps import history_horizon_ns, history_lengths
 from spark_jobs.drive_frames import Bools, DriveFrames, Ints, UsableFrames
 from spark_jobs.pose_track import Floats, PoseTrack
 
@@ -40,7 +40,7 @@ class ScenePlan:
     """S scenes of K sensors with L slots, all in a fixed order: anchors by time, sensors as in the rig, sweeps from the latest.
 
     `frame_ids` (S, L) int64: rows of the frame index, -1 where a slot is empty. `offsets_ns`, `residuals_ns` (S, K): of the
-    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.Reason`. `poses` (S, 7): x y z m,
+    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.nearest.Reason`. `poses` (S, 7): x y z m,
     qw qx qy qz, odom_SE3_ego at the anchor, meaningless where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64: the pose
     samples before and after the anchor, as rows of the frame index; the same one twice where the anchor hits it, -1 where
     there is no pose. `track`: the poses at every other time.
@@ -70,7 +70,7 @@ class ScenePlan:
 
 
 def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str]) -> ScenePlan:
-    """Choose anchors and match the frames of every sensor with them, as the rig's policy says (`sensors.scene_match`).
+    """Choose anchors and match the frames of every sensor with them, as the rig's policy says (`sensors.match.scene`).
 
     `index` has schema `lake.tables.FRAME_INDEX`; `poses` are the samples (`stamp_ns`, x_m … qz) of the rig's pose sensor
     in sound objects, in the order of key and position.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sensors.poses import interpolate
+from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig
 from spark_jobs.drive_frames import Bools, DriveFrames, Ints, UsableFrames, first_of_each
 from spark_jobs.errors import WorkAreaError

@@ -17,10 +17,10 @@ from quality.frame_metrics import FRAME_METRICS
 from quality.pose_rules import Fixes, Inertial, evaluate_poses
 from quality.rulebook import RuleBook
 from quality.signal_rules import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
+from sensors.decode.messages import IMAGE
 from sensors.geometry import SE3
-from sensors.messages import IMAGE
+from sensors.motion.track_metrics import Track
 from sensors.rig import Modality, Rig
-from sensors.track_metrics import Track
 from spark_jobs.options import BuildOptions, PayloadChecks
 from spark_jobs.plan import ScenePlan
 from spark_jobs.pose_track import first_sensor, pose_sensor

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sensors.anchors import cell_numbers
-from sensors.match import match_nearest
+from sensors.match.anchors import cell_numbers
+from sensors.match.nearest import match_nearest
 from sensors.policy import FrameUse, Matcher
 from sensors.rig import Rig, Sensor
 from spark_jobs.drive_frames import Bools, DriveFrames, Ints, UsableFrames

@@ -17,8 +17,8 @@ from quality.catalogue import Severity
 from quality.findings import rule_ids
 from quality.rulebook import RuleBook
 from quality.scene_rules import evaluate_scene
-from sensors.planes import to_planes
-from sensors.points import PointCloud
+from sensors.decode.planes import to_planes
+from sensors.decode.points import PointCloud
 from sensors.rig import Modality, Rig
 from spark_jobs.frames import Frame, look_into, sound
 from spark_jobs.measure import leave_metrics

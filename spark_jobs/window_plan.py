@@ -81,7 +81,7 @@ def scene_rows(index: pa.Table, plan: ScenePlan, first: int, last: int) -> pa.Ta
     frames = index.take(pa.array(frame_ids, mask=~there))
     anchors_ns = plan.anchors_ns[scenes]
     stamps_ns = frames["stamp_ns"].combine_chunks().fill_null(0).to_numpy()
-    words = pa.array([None, *MISSING.values()], pa.string())  # in the order of `sensors.match.Reason`
+    words = pa.array([None, *MISSING.values()], pa.string())  # in the order of `sensors.match.nearest.Reason`
     arrays: dict[str, Any] = {
         "scene": pa.array(scenes),
         "anchor_ns": pa.array(anchors_ns),

@@ -22,12 +22,12 @@ from bench.build_scenes.signals import LIDAR_POINT, RADAR_POINT, Camera, Lidar, 
 from bench.build_scenes.timing import START_NS, Ints, rig, timing
 from bench.figures import PROJECT
 from fleet.drive_folder import write_calibration, write_manifest
+from fleet.encode import encode_image, encode_points, encode_pose
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import MANIFEST, DriveId
-from sensors.encode import encode_image, encode_points, encode_pose
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.geometry import SE3
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
-from sensors.points import point_fields
 from sensors.rig import NS_PER_S, Modality, Sensor
 
 VERSION = 1  # of the bytes: a folder of another version is written anew

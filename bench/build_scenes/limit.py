@@ -24,7 +24,7 @@ from bench.build_scenes.contest import Task, Work, run
 from bench.build_scenes.library_file import payload_array, shared_leaves
 from bench.build_scenes.raw import Ints, ObjectIndex, RawRig, anchors_of, index_object, raw_objects
 from bench.build_scenes.workers import started
-from sensors.match import match_nearest
+from sensors.match.nearest import match_nearest
 from spark_jobs.scene_file import row_groups, scene_writer
 from spark_jobs.scene_table import scene_table
 

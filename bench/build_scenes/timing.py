@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sensors.match import match_nearest
+from sensors.match.nearest import match_nearest
 from sensors.policy import Policy
 from sensors.rig import NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
 

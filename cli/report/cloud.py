@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lake.scene_points import scene_cloud
+from sensors.decode.points import PointCloud
 from sensors.geometry import SE3
-from sensors.points import PointCloud
 from sensors.rig import Rig
 
 RANGE_RATE_FIELDS = ("range_rate", "range_rate_m_s", "radial_velocity", "velocity", "doppler", "v_r")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from cli.report.cloud import Cloud, Floats
-from sensors.deskew import compensate
 from sensors.geometry import SE3
-from sensors.poses import interpolate
+from sensors.motion.deskew import compensate
+from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig
 
 POSE_BRACKET_NS = 500_000_000  # for a picture; the pipeline's own bracket is the rig's

@@ -16,8 +16,8 @@ from cli.report.cloud import Cloud, in_ego_frame
 from cli.report.facts import CameraView, SceneView
 from cli.report.motion import EgoMotion, looking_forward
 from cli.report.projection import project
+from sensors.decode.images import decode_pixels
 from sensors.errors import SensorDataError
-from sensors.images import decode_pixels
 from sensors.rig import Rig
 
 NOT_COMPENSATED = "SYN003"  # the flag of scenes whose lidar lies as it was measured

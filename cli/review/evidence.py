@@ -24,10 +24,10 @@ from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
+from sensors.decode.images import decode_pixels
+from sensors.decode.messages import decode_points
 from sensors.errors import SensorDataError
 from sensors.geometry import SE3
-from sensors.images import decode_pixels
-from sensors.messages import decode_points
 from sensors.rig import Rig
 
 if TYPE_CHECKING:

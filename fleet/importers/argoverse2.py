@@ -11,7 +11,7 @@ What is stated here, with where it is from (user guide of the dataset, "Sensor D
   there is one lidar here and `ego_SE3_lidar` is the identity; where the two sit is in the source only, and in the findings.
 - A sweep's stamp is its START. Its points have been moved to where the vehicle saw them at the stamp: the rig says
   `compensated`, and a compensation to another anchor treats the sweep as taken at its stamp. When a point was measured,
-  stamp + `offset_ns` of the source, is kept as `measured_offset_ns`, a name that `sensors.point_times` does not know: whoever
+  stamp + `offset_ns` of the source, is kept as `measured_offset_ns`, a name that `sensors.decode.point_times` does not know: whoever
   compensates by point times without a look at the rig must not move these points a second time.
 - float16 coordinates become float32, which holds each exactly.
 - A camera's stamp is the MIDDLE of its exposure, which is centred on the lidar's passing. Images are published undistorted:
@@ -32,6 +32,7 @@ import numpy as np
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
+from fleet.encode import encode_image, encode_points, encode_pose
 from fleet.importers.argoverse2_findings import findings_of
 from fleet.importers.argoverse2_rig import LIDAR, POSE, build_rig
 from fleet.importers.argoverse2_tables import Log, annotated_stamps_ns, read_log
@@ -40,9 +41,8 @@ from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
-from sensors.encode import encode_image, encode_points, encode_pose
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
-from sensors.points import point_fields
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.rig import Modality
 
 RECORDER = "scenelake-import-argoverse2"

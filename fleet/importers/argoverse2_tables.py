@@ -11,12 +11,12 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
 from fleet.importers.feather import Rows, read_rows
 from fleet.importers.placement import rigid
 from fleet.importers.source import MAX_FRAMES
-from sensors.encode import MAX_SEC
 from sensors.geometry import SE3
 from sensors.rig import NS_PER_S, Intrinsics
 

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
+from fleet.encode import encode_pose
 from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp_payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp_rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
@@ -36,9 +37,8 @@ from fleet.importers.source import ImportResult, counted
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
-from sensors.encode import encode_pose
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.geometry import SE3
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
 
 RECORDER = "scenelake-import-dgp"

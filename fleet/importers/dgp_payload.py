@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.dgp_scene import Datum
 from fleet.importers.npz_array import read_array
 from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
 from fleet.recording import Frame
-from sensors.encode import encode_image, encode_points
+from sensors.decode.images import read_header
+from sensors.decode.points import point_fields
 from sensors.errors import DecodeError
-from sensors.images import read_header
-from sensors.points import point_fields
 
 MAX_POINTS = 5_000_000
 ENCODINGS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}

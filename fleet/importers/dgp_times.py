@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.dgp_scene import Datum
 from fleet.importers.source import median_ns
-from sensors.encode import MAX_SEC
 from sensors.rig import NS_PER_S
 
 LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
+from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named, overlap_findings
 from fleet.importers.nuscenes_calibration import read_calibrations
@@ -42,8 +43,7 @@ from fleet.importers.source import ImportResult, counted
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
-from sensors.encode import encode_pose
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
 
 RECORDER = "scenelake-import-nuscenes"

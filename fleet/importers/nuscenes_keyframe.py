@@ -15,6 +15,7 @@ import numpy as np
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
+from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.importers.nuscenes_calibration import Calibration, pinhole
 from fleet.importers.nuscenes_payload import Seen, describe, frames
@@ -24,11 +25,10 @@ from fleet.importers.source import MAX_IMAGE_BYTES, MICROSECONDS, ImportResult, 
 from fleet.progress import Progress
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
-from sensors.encode import encode_pose
+from sensors.decode.images import read_header
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.errors import DecodeError
 from sensors.geometry import SE3
-from sensors.images import read_header
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
 
 DOCUMENT = "calibration_and_pose.json"

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import encode_image, encode_points
 from fleet.importers.clock_findings import named
 from fleet.importers.nuscenes_shots import Channel, Shot
 from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
 from fleet.recording import Frame
-from sensors.encode import encode_image, encode_points
+from sensors.decode.images import read_header
+from sensors.decode.pcd import read_pcd
+from sensors.decode.points import PointCloud, PointField, point_fields
 from sensors.errors import DecodeError
-from sensors.images import read_header
-from sensors.pcd import read_pcd
-from sensors.points import PointCloud, PointField, point_fields
 from sensors.rig import Modality
 
 MAX_CLOUD_BYTES = 256 * 1024 * 1024

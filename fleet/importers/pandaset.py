@@ -37,6 +37,7 @@ import pyarrow.parquet as pq
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
+from fleet.encode import encode_fix, encode_image, encode_points, encode_pose
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings
 from fleet.importers.pandaset_rig import NAME, Camera, build_rig, mounting_spread_m, mountings, read_camera, read_poses
@@ -55,9 +56,8 @@ from fleet.importers.source import (
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
-from sensors.encode import encode_fix, encode_image, encode_points, encode_pose
-from sensors.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD
-from sensors.points import point_fields
+from sensors.decode.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.rig import Modality
 
 RECORDER = "scenelake-import-pandaset"

@@ -13,7 +13,7 @@ from fleet.importers.clock_findings import clock_findings, named
 from fleet.importers.pandaset_track import POSE_BRACKET_NS, PoseTrack
 from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json, read_list
 from sensors.geometry import SE3
-from sensors.match import match_nearest
+from sensors.match.nearest import match_nearest
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 from sensors.stamps import MAX_DURATION_NS

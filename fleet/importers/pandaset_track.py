@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.geometry import SE3
-from sensors.poses import interpolate
+from sensors.motion.poses import interpolate
 
 POSE_BRACKET_NS = 150_000_000  # poses come with the lidar frames, 100 ms apart
 

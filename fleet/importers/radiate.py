@@ -27,6 +27,7 @@ import numpy as np
 
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
+from fleet.encode import encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import mean_hz, overlap_findings
 from fleet.importers.radiate_index import Index, read_index
@@ -36,9 +37,8 @@ from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
-from sensors.encode import encode_image, encode_points
-from sensors.messages import IMAGE, POINT_CLOUD
-from sensors.points import point_fields
+from sensors.decode.messages import IMAGE, POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.rig import Modality, Rig
 
 RECORDER = "scenelake-import-radiate"

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.errors import SourceError
 from fleet.importers.radiate_index import read_index
 from fleet.importers.source import read_text_lines
 from fleet.recording import Frame, Stream, write_stream
-from sensors.encode import encode_fix, encode_imu, encode_pose
+from sensors.decode.messages import FIX, IMU, ODOMETRY
 from sensors.geometry import SE3
-from sensors.messages import FIX, IMU, ODOMETRY
+from sensors.motion.wgs84 import metres_per_degree
 from sensors.rig import Modality
-from sensors.wgs84 import metres_per_degree
 
 NAME = "GPS_IMU_Twist"
 POSITION_LINE, QUATERNION_LINE, GYRO_LINE, ACCELERATION_LINE = 0, 4, 5, 6

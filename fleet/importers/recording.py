@@ -29,12 +29,12 @@ from fleet.recording_files import RecordingFile, recording_files
 from fleet.recording_topics import Source, TopicMap
 from fleet.recordings import FaultNotes, no_topic
 from lake.landing import DriveId
-from sensors.clock_domains import clock_domains
+from sensors.clocks.domains import clock_domains
+from sensors.container.recorded import ROS1, Recorded
+from sensors.container.stored import ContainerFault
+from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError
-from sensors.raw_image import RAW_IMAGE
-from sensors.recorded import ROS1, Recorded
 from sensors.rig import NS_PER_S, Rig
-from sensors.stored import ContainerFault
 
 RECORDER = "scenelake-import-recording"
 RECORDER_VERSION = "1"

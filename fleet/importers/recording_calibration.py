@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from fleet.importers.recording_census import Census
 from fleet.recording_topics import MAX_SENSORS
-from sensors.camera_info import CAMERA_INFO, CameraInfo, decode_camera_info
+from sensors.container.recorded import CDR, ROS1, Recorded
+from sensors.decode.camera_info import CAMERA_INFO, CameraInfo, decode_camera_info
+from sensors.decode.ros1 import ros1_to_cdr
+from sensors.decode.transforms import TRANSFORMS, FrameTree, decode_transforms
 from sensors.errors import DecodeError
 from sensors.geometry import SE3
-from sensors.recorded import CDR, ROS1, Recorded
 from sensors.rig import Intrinsics, Modality
-from sensors.ros1 import ros1_to_cdr
-from sensors.transforms import TRANSFORMS, FrameTree, decode_transforms
 
 STATIC_TOPIC = "tf_static"
 EGO_FRAME = "base_link"  # REP 105

@@ -9,11 +9,11 @@ import numpy as np
 
 from fleet.recording import Frame
 from fleet.recording_topics import Source
-from sensors.cdr import CdrReader
+from sensors.decode.cdr import CdrReader
+from sensors.decode.images import read_header
+from sensors.decode.messages import decode, decode_image, message_header
+from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
-from sensors.images import read_header
-from sensors.messages import decode, decode_image, message_header
-from sensors.points import PointCloud
 from sensors.rig import NS_PER_S, Modality, Stamp
 from sensors.stamps import Nanoseconds
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from fleet.encode import encode_image, encode_pose
 from fleet.recording import Frame
-from sensors.cdr import CdrReader
-from sensors.encode import encode_image, encode_pose
+from sensors.container.recorded import ROS1, Recorded
+from sensors.decode.cdr import CdrReader
+from sensors.decode.messages import IMAGE, ODOMETRY, message_header, peek_stamp_ns
+from sensors.decode.raw_image import RAW_IMAGE, decode_raw_image
+from sensors.decode.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED, ros1_to_cdr
 from sensors.errors import DecodeError
 from sensors.geometry import SE3
-from sensors.messages import IMAGE, ODOMETRY, message_header, peek_stamp_ns
-from sensors.raw_image import RAW_IMAGE, decode_raw_image
-from sensors.recorded import ROS1, Recorded
 from sensors.rig import NS_PER_S
-from sensors.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED, ros1_to_cdr
 
 POSES = (POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED)
 LANDED_AS: Mapping[str, str] = MappingProxyType({RAW_IMAGE: IMAGE, **dict.fromkeys(POSES, ODOMETRY)})

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fleet.encode import encode_image
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World, is_light_square
-from sensors.encode import encode_image
-from sensors.messages import IMAGE
+from sensors.decode.messages import IMAGE
 from sensors.rig import Sensor
 
 JPEG_QUALITY = 85

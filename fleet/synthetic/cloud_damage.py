@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault
-from sensors.cloud_metrics import VALID_STATE
+from sensors.measure.cloud import VALID_STATE
 
 CLOUD_DAMAGE = frozenset(
     {

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault
 from fleet.synthetic.camera import JPEG_QUALITY
-from sensors.image_metrics import SCALE_PX
+from sensors.measure.image import SCALE_PX
 
 IMAGE_DAMAGE = frozenset(
     {FaultKind.BLANK_IMAGE, FaultKind.OVEREXPOSE, FaultKind.UNDEREXPOSE, FaultKind.BLUR, FaultKind.BLOCK_IMAGE}

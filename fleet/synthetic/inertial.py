@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World
-from sensors.encode import encode_fix, encode_imu, encode_pose
+from sensors.decode.messages import FIX, IMU, ODOMETRY
 from sensors.geometry import SE3
-from sensors.messages import FIX, IMU, ODOMETRY
+from sensors.motion.wgs84 import metres_per_degree
 from sensors.rig import Sensor
-from sensors.wgs84 import metres_per_degree
 
 GRAVITY_M_S2 = 9.80665  # standard gravity, 3rd CGPM 1901
 GYRO_NOISE_RAD_S = 0.002

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import encode_points
 from fleet.synthetic.raycast import GROUND, cast
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import GROUND_ALBEDO, World, is_light_square
-from sensors.encode import encode_points
-from sensors.messages import POINT_CLOUD
-from sensors.points import point_fields
+from sensors.decode.messages import POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.rig import Sensor
 
 # Angles and spacing of a Velodyne HDL-32E (user's manual 63-9113, "Vertical field of view +10.67 to -30.67 degrees").

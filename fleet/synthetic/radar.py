@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fleet.encode import encode_points
 from fleet.synthetic.raycast import cast
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World
-from sensors.cloud_metrics import UNAMBIGUOUS, VALID_STATE
-from sensors.encode import encode_points
-from sensors.messages import POINT_CLOUD
-from sensors.points import point_fields
+from sensors.decode.messages import POINT_CLOUD
+from sensors.decode.points import point_fields
+from sensors.measure.cloud import UNAMBIGUOUS, VALID_STATE
 from sensors.rig import Sensor
 
 HALF_FAN_DEG = 60.0
@@ -28,7 +28,7 @@ DETECTION = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rcs", "<f4"), 
 """x, y, z in metres in the sensor's frame; rcs in dBsm; range_rate in m/s, above 0 when the distance grows."""
 
 WITH_STATES = np.dtype([*DETECTION.descr, ("ambig_state", "i1"), ("invalid_state", "i1")])
-"""`DETECTION` and the states of a Continental ARS 40X: `UNAMBIGUOUS` and `VALID_STATE` of `sensors.cloud_metrics` are good."""
+"""`DETECTION` and the states of a Continental ARS 40X: `UNAMBIGUOUS` and `VALID_STATE` of `sensors.measure.cloud` are good."""
 
 Floats = npt.NDArray[np.float64]
 Detections = npt.NDArray[np.void]

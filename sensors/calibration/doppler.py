@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.calibration.result import Estimate, Unobservable
-from sensors.points import PointCloud
+from sensors.decode.points import PointCloud
 
 Floats = npt.NDArray[np.float64]
 

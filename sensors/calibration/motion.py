@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.geometry import SE3, Floats
-from sensors.poses import interpolate
+from sensors.motion.poses import interpolate
 from sensors.rig import NS_PER_S
 from sensors.stamps import Nanoseconds, stamps_array
 
@@ -35,7 +35,7 @@ class Motion:
 
 
 def motion_at(at_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, poses: npt.ArrayLike, bracket_ns: int) -> Motion:
-    """How the vehicle moved at the instants (N,), from samples of odom_SE3_ego as in `sensors.poses.interpolate`.
+    """How the vehicle moved at the instants (N,), from samples of odom_SE3_ego as in `sensors.motion.poses.interpolate`.
 
     Velocity is the difference of the poses half of `STEP_NS` (or of two samples, where those are further apart) before and
     after: an instant nearer to the ends of the samples has none.

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from sensors.calibration.image_edges import shrink_of
 from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges, lidar_edges
-from sensors.deskew import compensate
+from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
 from sensors.geometry import SE3, Floats
-from sensors.points import PointCloud, without_position
+from sensors.motion.deskew import compensate
 from sensors.rig import Sensor
 from sensors.stamps import Nanoseconds
 

@@ -12,11 +12,21 @@ import numpy as np
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
-from sensors.camera_info import CAMERA_INFO, decode_camera_info
+from sensors.decode.camera_info import CAMERA_INFO, decode_camera_info
+from sensors.decode.messages import (
+    FIX,
+    IMU,
+    ODOMETRY,
+    decode_fix,
+    decode_image,
+    decode_imu,
+    decode_points,
+    decode_pose,
+    peek_stamp_ns,
+)
+from sensors.decode.ros1 import ROS1_TYPES, peek_ros1_stamp_ns, ros1_to_cdr
+from sensors.decode.transforms import TRANSFORMS, decode_transforms
 from sensors.errors import DecodeError
-from sensors.messages import FIX, IMU, ODOMETRY, decode_fix, decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
-from sensors.ros1 import ROS1_TYPES, peek_ros1_stamp_ns, ros1_to_cdr
-from sensors.transforms import TRANSFORMS, decode_transforms
 from tests.fuzz import recordings
 from tests.fuzz.mutation import with_tokens
 from tests.fuzz.target import Target, proportional

@@ -12,7 +12,7 @@ import numpy as np
 from mcap.writer import CompressionType, IndexType, Writer
 from PIL import Image
 
-from sensors.encode import (
+from fleet.encode import (
     MCAP_PROFILE,
     MESSAGE_ENCODING,
     SCHEMA_ENCODING,
@@ -23,9 +23,9 @@ from sensors.encode import (
     encode_pose,
     message_definition,
 )
+from sensors.decode.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.geometry import SE3
-from sensors.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
-from sensors.points import point_fields
 from tests.unit.sensors import ros1_messages
 
 STAMP_NS = 1_700_000_000_123_456_789

@@ -12,15 +12,15 @@ from pathlib import Path
 import lz4.frame
 import zstandard
 
-from sensors import lzf
-from sensors.bag import scan_bag
-from sensors.bag_sqlite import scan_sqlite_bag
-from sensors.compression import MAX_ZSTD_WINDOW_BYTES, decompress, decompressed_prefix
-from sensors.container import ContainerFault, scan
+from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, decompress, decompressed_prefix
+from sensors.container.mcap import ContainerFault, scan
+from sensors.container.rosbag1 import scan_bag
+from sensors.container.rosbag2_sqlite import scan_sqlite_bag
+from sensors.container.stored import Limits, StoredMessage
+from sensors.decode import lzf
+from sensors.decode.images import decode_pixels, inspect_image, read_header
+from sensors.decode.pcd import read_pcd
 from sensors.errors import ContainerError, DecodeError
-from sensors.images import decode_pixels, inspect_image, read_header
-from sensors.pcd import read_pcd
-from sensors.stored import Limits, StoredMessage
 from tests.fuzz import recordings
 from tests.fuzz.mutation import with_tokens
 from tests.fuzz.structures import line_mutation, mutate_image, mutate_mcap

@@ -13,9 +13,9 @@ from bench.build_scenes.pandas_match import plan_matches
 from bench.build_scenes.raw import index_object, raw_objects, read_rig
 from bench.build_scenes.timing import expected_matches, timing
 from fleet.drive_folder import DriveFolder
-from sensors.container import StoredMessage, scan
-from sensors.images import inspect_image
-from sensors.messages import decode_image, decode_points, peek_stamp_ns
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.images import inspect_image
+from sensors.decode.messages import decode_image, decode_points, peek_stamp_ns
 
 SECONDS = 0.4
 

@@ -18,8 +18,8 @@ from lake.landing import DriveId
 from lake.scene_points import scene_cloud
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from sensors.container import StoredMessage, scan
-from sensors.messages import decode_image, decode_points
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig
 from spark_jobs.session import spark_properties, start_spark
 from spark_jobs.windows import Window, cut

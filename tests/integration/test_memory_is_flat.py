@@ -15,14 +15,14 @@ from mcap.writer import CompressionType
 import spark_jobs.build_scenes
 import spark_jobs.calibration_check
 import spark_jobs.inspect
+from fleet.encode import encode_points
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId, SensorKey
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from sensors.encode import encode_points
-from sensors.messages import ODOMETRY, POINT_CLOUD
-from sensors.points import point_fields
+from sensors.decode.messages import ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.windows import cut

@@ -13,12 +13,12 @@ import pytest
 from fleet.drive_folder import DriveFolder
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
-from sensors.clock import clock_report
-from sensors.container import StoredMessage, scan
-from sensors.images import inspect_image
-from sensors.match import match_nearest
-from sensors.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
-from sensors.poses import interpolate
+from sensors.clocks.clock import clock_report
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.images import inspect_image
+from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
+from sensors.match.nearest import match_nearest
+from sensors.motion.poses import interpolate
 from sensors.rig import Rig
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")

@@ -14,13 +14,13 @@ from fleet.drive_folder import DriveFolder
 from fleet.errors import SourceError
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
-from sensors.clock import clock_report
-from sensors.container import StoredMessage, scan
-from sensors.deskew import compensate
+from sensors.clocks.clock import clock_report
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.images import inspect_image
+from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
 from sensors.geometry import SE3
-from sensors.images import inspect_image
-from sensors.match import match_nearest
-from sensors.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
+from sensors.match.nearest import match_nearest
+from sensors.motion.deskew import compensate
 from sensors.rig import Rig, Stamp
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")

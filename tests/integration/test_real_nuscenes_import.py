@@ -14,10 +14,10 @@ from fleet.errors import SourceError
 from fleet.importers.nuscenes import import_drive
 from fleet.importers.nuscenes_tables import choose_scene, find_layout, read_rows
 from fleet.importers.source import ImportResult, exact_ns
-from sensors.container import StoredMessage, scan
-from sensors.images import inspect_image
-from sensors.messages import decode_image, decode_points, decode_pose
-from sensors.pcd import read_pcd
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.images import inspect_image
+from sensors.decode.messages import decode_image, decode_points, decode_pose
+from sensors.decode.pcd import read_pcd
 from sensors.rig import Rig, Stamp
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensors.clock import clock_report
-from sensors.match import Reason, match_nearest
+from sensors.clocks.clock import clock_report
+from sensors.match.nearest import Reason, match_nearest
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 TABLE = DATA / "nuscenes_mini_timing" / "keyframes.csv"

@@ -14,10 +14,10 @@ from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
 from fleet.recording_files import recording_files
 from fleet.recordings import stamp_streams
+from sensors.container.recorded import Recorded
+from sensors.decode.images import inspect_image
+from sensors.decode.messages import decode_image, decode_points
 from sensors.geometry import SE3
-from sensors.images import inspect_image
-from sensors.messages import decode_image, decode_points
-from sensors.recorded import Recorded
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet.recordings import messages
 

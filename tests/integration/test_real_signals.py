@@ -19,11 +19,11 @@ from quality.catalogue import Severity
 from quality.findings import Finding
 from quality.rulebook import DEFAULT_RULES
 from quality.signal_rules import evaluate_alone
-from sensors.cloud_metrics import measure_lidar
-from sensors.container import StoredMessage, scan
-from sensors.image_metrics import SCALE_PX, measure_image
-from sensors.images import decode_luma, read_header, shrink_to
-from sensors.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.images import decode_luma, read_header, shrink_to
+from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
+from sensors.measure.cloud import measure_lidar
+from sensors.measure.image import SCALE_PX, measure_image
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 pytestmark = pytest.mark.skipif(

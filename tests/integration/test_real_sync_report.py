@@ -19,7 +19,7 @@ from cli.sync_verdict import InSync
 from cli.timeline import Timeline, read_timeline
 from cli.timeline_table import TableLayout
 from fleet.importers.registry import IMPORTERS
-from sensors.delay import Phase
+from sensors.clocks.delay import Phase
 from sensors.rig import Modality
 
 DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.build_scenes.raw import anchors_of
 from bench.build_scenes.timing import REFERENCE, rig, timing
-from sensors.match import match_nearest
+from sensors.match.nearest import match_nearest
 
 
 def test_a_minute_has_ties_that_match_and_frames_that_are_too_far_away() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.lidar_encoding import VARIANTS, Sweep, generated, planes_delta, planes_xor, ratio, rows, speed
-from sensors.planes import from_planes
+from sensors.decode.planes import from_planes
 
 STEP = 5
 POINTS = st.integers(1, 30).flatmap(lambda count: st.binary(min_size=STEP * count, max_size=STEP * count))

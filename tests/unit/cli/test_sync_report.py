@@ -11,7 +11,7 @@ from cli.errors import InputError
 from cli.sync_report import Options, SensorSync, SyncReport, sync_report
 from cli.sync_stream import Stream, guessed_modality
 from cli.sync_verdict import InSync
-from sensors.delay import Phase
+from sensors.clocks.delay import Phase
 from sensors.policy import Policy, RuleOverride
 from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
 from tests.unit.cli.lake_builders import EPOCH_NS

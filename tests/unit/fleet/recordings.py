@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from fleet.drive_folder import DriveFolder
-from sensors.container import StoredMessage, scan
+from sensors.container.mcap import StoredMessage, scan
 
 
 def messages(folder: DriveFolder | Path, sensor: str) -> list[StoredMessage]:

@@ -13,10 +13,10 @@ from fleet.errors import FleetError, SourceError
 from fleet.importers.argoverse2 import import_drive
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
-from sensors.deskew import compensate
+from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.geometry import SE3
-from sensors.messages import decode_image, decode_points, decode_pose
-from sensors.poses import interpolate
+from sensors.motion.deskew import compensate
+from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet import argoverse2_dataset as made
 from tests.unit.fleet.recordings import messages

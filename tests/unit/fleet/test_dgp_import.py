@@ -14,7 +14,7 @@ from fleet.errors import FleetError, SourceError
 from fleet.importers.dgp import import_drive
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
-from sensors.messages import decode_image, decode_points, decode_pose
+from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.rig import Rig, Stamp
 from tests.unit.fleet import dgp_dataset as made
 from tests.unit.fleet.recordings import messages

@@ -18,9 +18,9 @@ from fleet.synthetic.damage import UNKNOWN_TYPE
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec
 from lake.landing import DriveId
+from sensors.decode.images import decode_pixels, inspect_image
+from sensors.decode.messages import decode, decode_image, decode_points, decode_pose, peek_stamp_ns
 from sensors.errors import DecodeError
-from sensors.images import decode_pixels, inspect_image
-from sensors.messages import decode, decode_image, decode_points, decode_pose, peek_stamp_ns
 from sensors.rig import Rig
 from tests.unit.fleet.recordings import messages, truth_faults, truth_frames
 

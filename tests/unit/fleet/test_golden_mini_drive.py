@@ -19,8 +19,8 @@ from fleet.drive_folder import DriveFolder
 from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
-from sensors.images import decode_pixels
-from sensors.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
+from sensors.decode.images import decode_pixels
+from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
 from tests.unit.fleet.recordings import messages, truth_faults
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "mini_drive.json"

@@ -15,9 +15,9 @@ from fleet.errors import FleetError, SourceError
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult, exact_ns, median_ns
 from lake.errors import LandingError
-from sensors.deskew import compensate
+from sensors.decode.messages import decode, decode_image, decode_points, decode_pose
 from sensors.geometry import SE3
-from sensors.messages import decode, decode_image, decode_points, decode_pose
+from sensors.motion.deskew import compensate
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet import public_datasets as made
 from tests.unit.fleet.recordings import messages

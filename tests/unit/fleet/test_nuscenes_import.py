@@ -13,9 +13,9 @@ from fleet.errors import SourceError
 from fleet.importers import nuscenes_tables
 from fleet.importers.nuscenes import import_drive
 from fleet.importers.source import ImportResult
+from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
 from sensors.geometry import SE3
-from sensors.match import match_nearest
-from sensors.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
+from sensors.match.nearest import match_nearest
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet import nuscenes_dataset as made
 from tests.unit.fleet.recordings import messages

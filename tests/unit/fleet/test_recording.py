@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
+from fleet.encode import encode_image, encode_imu
 from fleet.errors import FleetError
 from fleet.recording import CHUNK_BYTES, Frame, Stream, write_stream
-from sensors.encode import encode_image, encode_imu
-from sensors.messages import IMAGE, IMU, decode_image
+from sensors.decode.messages import IMAGE, IMU, decode_image
 from sensors.rig import Modality
 from tests.unit.fleet.recordings import messages
 

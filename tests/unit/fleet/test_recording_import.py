@@ -13,16 +13,16 @@ import pytest
 from mcap.writer import CompressionType, Writer
 from PIL import Image
 
+from fleet.encode import encode_image, encode_imu, encode_points, encode_pose
 from fleet.errors import FleetError, SourceError
 from fleet.importers.registry import IMPORTERS, RIG_IMPORTERS
 from fleet.importers.source import ImportResult
 from fleet.recording_topics import MAX_SENSORS
-from sensors.encode import encode_image, encode_imu, encode_points, encode_pose
+from sensors.decode.messages import decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
+from sensors.decode.points import point_fields
+from sensors.decode.ros1 import ros1_to_cdr
 from sensors.geometry import SE3
-from sensors.messages import decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
-from sensors.points import point_fields
 from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync
-from sensors.ros1 import ros1_to_cdr
 from tests.unit.fleet.recordings import messages
 from tests.unit.fleet.whole_recordings import (
     LOG_NS,
@@ -37,7 +37,7 @@ from tests.unit.fleet.whole_recordings import (
 )
 from tests.unit.fleet.whole_recordings import messages as whole_messages
 from tests.unit.sensors import ros1_messages as made
-from tests.unit.sensors.sqlite_bags import write_db3
+from tests.unit.sensors.container.sqlite_bags import write_db3
 
 TOPICS = {"lidar_top": "/lidar/top", "camera_front": "/camera/front", "imu": "/imu", "odom": "/odom"}
 SYNC = Sync(Stamp.END, 1_000_000, 40_000_000, 25_000_000, required=True)

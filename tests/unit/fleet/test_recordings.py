@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import zstandard
 
+from fleet.encode import encode_imu, encode_points
 from fleet.errors import SourceError
 from fleet.recordings import StampStream, stamp_streams
-from sensors.encode import encode_imu, encode_points
-from sensors.points import point_fields
+from sensors.decode.points import point_fields
 from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
 from tests.unit.fleet.whole_recordings import (
     LOG_NS,
@@ -25,7 +25,7 @@ from tests.unit.fleet.whole_recordings import (
     write_sqlite,
 )
 from tests.unit.sensors import ros1_messages as made
-from tests.unit.sensors.sqlite_bags import write_db3
+from tests.unit.sensors.container.sqlite_bags import write_db3
 
 SYNC = Sync(Stamp.MIDDLE, 0, 50_000_000, 25_000_000, required=False)
 XYZ = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4")])

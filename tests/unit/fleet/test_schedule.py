@@ -13,7 +13,7 @@ from fleet.synthetic.damage import check_faults
 from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig, shutter_delay_ns
-from sensors.match import match_nearest
+from sensors.match.nearest import match_nearest
 from sensors.rig import Modality, Rig
 
 SPEC = DriveSpec("car-1", "drive-1", seed=2, duration_s=6.0)

@@ -23,7 +23,7 @@ from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from fleet.synthetic.world import World
-from sensors.image_metrics import measure_image
+from sensors.measure.image import measure_image
 from tests.unit.fleet.recordings import truth_faults
 
 RIG = RigOptions(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lake.scene_points import scene_cloud
+from sensors.decode.planes import to_planes
 from sensors.errors import DecodeError
-from sensors.planes import to_planes
 
 POINTS = np.array([(1.5, -2.0, 3.25, 7), (4.0, 5.5, -6.0, 9)], dtype=[("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("ring", "<u2")])
 

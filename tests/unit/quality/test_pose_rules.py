@@ -9,8 +9,8 @@ import pytest
 from quality.pose_rules import Fixes, Inertial, evaluate_poses
 from quality.rulebook import DEFAULT_RULES
 from sensors.geometry import SE3
-from sensors.track_metrics import Track
-from sensors.wgs84 import metres_per_degree
+from sensors.motion.track_metrics import Track
+from sensors.motion.wgs84 import metres_per_degree
 
 T0 = 1_700_000_000_000_000_000
 HZ, SECONDS = 50, 8

@@ -16,8 +16,8 @@ from quality.lidar_rules import blocked_deg, drift, lost_rings, lost_share
 from quality.radar_rules import full_share
 from quality.rulebook import DEFAULT_RULES, RuleBook
 from quality.signal_rules import ALONE, BASELINE, IN_DRIVE, evaluate_alone, evaluate_drive_signals, too_few
-from sensors.cloud_metrics import SECTORS, LidarMetrics, RadarMetrics
-from sensors.image_metrics import TILE_COLUMNS, TILE_ROWS, ImageMetrics
+from sensors.measure.cloud import SECTORS, LidarMetrics, RadarMetrics
+from sensors.measure.image import TILE_COLUMNS, TILE_ROWS, ImageMetrics
 from sensors.policy import Policy, RuleOverride
 from sensors.rig import Modality
 

@@ -14,16 +14,16 @@ import pyarrow as pa
 from mcap.writer import CompressionType, Writer
 from PIL import Image
 
+from fleet.encode import encode_image, encode_points, encode_pose, message_definition
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId, SensorKey
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables import FRAME_INDEX
-from sensors.encode import encode_image, encode_points, encode_pose, message_definition
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
 from sensors.geometry import SE3
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
-from sensors.points import point_fields
 from sensors.rig import Rig
 from spark_jobs.motion_samples import POSES
 from spark_jobs.work_area import WorkArea

@@ -12,11 +12,11 @@ import pytest
 
 import spark_jobs.audit
 import spark_jobs.publish
+from fleet.encode import encode_points
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.publish import Batch, Outcome, Publication
-from sensors.encode import encode_points
-from sensors.points import point_fields
+from sensors.decode.points import point_fields
 from spark_jobs.audit import audit_drive
 from spark_jobs.errors import AccountError, IncompleteError
 from spark_jobs.publish import publish_drive

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.encode import encode_image
 from quality.catalogue import Severity
-from sensors.encode import encode_image
-from sensors.messages import IMAGE, POINT_CLOUD
+from sensors.decode.messages import IMAGE, POINT_CLOUD
 from spark_jobs.frames import Frame, look_into
 from spark_jobs.options import PayloadChecks
 from spark_jobs.plan_rows import FrameRef

@@ -17,7 +17,7 @@ from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from lake.landing import SensorKey, parse_raw_key
-from sensors.match import Reason
+from sensors.match.nearest import Reason
 from sensors.policy import FrameUse, Matcher, Policy
 from sensors.rig import Rig
 from spark_jobs.inspect import _number

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.encode import encode_points
+from fleet.encode import encode_points
+from sensors.decode.messages import decode_points
+from sensors.decode.points import PointCloud, point_fields
 from sensors.geometry import SE3
-from sensors.messages import decode_points
-from sensors.points import PointCloud, point_fields
 from sensors.rig import Modality, Sensor, Stamp, Sync
 from spark_jobs.drive_frames import DriveFrames
 from spark_jobs.motion import MARGIN_NS, Track, place, poses_around

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.world import World
-from sensors.container import StoredMessage, scan
-from sensors.messages import decode_points, decode_pose
-from sensors.points import PointCloud
+from sensors.container.mcap import StoredMessage, scan
+from sensors.decode.messages import decode_points, decode_pose
+from sensors.decode.points import PointCloud
 from sensors.rig import Rig
 from spark_jobs.motion import Track, place
 

@@ -14,14 +14,14 @@ from mcap.writer import CompressionType
 import spark_jobs.object_scan
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import SensorKey
-from sensors.container import decompress
-from sensors.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.container.mcap import decompress
+from sensors.container.source import Buffers
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
-from sensors.source import Buffers
 from spark_jobs.frame_rows import OBJECT_INDEX
 from spark_jobs.motion_samples import POSES
 from spark_jobs.object_scan import MAX_FAULTS, MAX_TYPES, OTHER_TYPES, ObjectScan, scan_object
-from tests.unit.sensors.short_reads import ShortFills
+from tests.unit.sensors.container.short_reads import ShortFills
 from tests.unit.spark_jobs.job_builders import DRIVE, MS, T0, cloud, image, pose, recording
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.match import Reason
+from sensors.match.nearest import Reason
 from spark_jobs.drive_frames import DriveFrames
 from spark_jobs.errors import WorkAreaError
 from spark_jobs.plan import MISSING, plan_scenes

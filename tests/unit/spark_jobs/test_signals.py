@@ -47,7 +47,7 @@ def drive(landed: Landed, frozen: tuple[int, ...] = FROZEN, frames: int = FRAMES
 
 
 def _aside(ns: int) -> bytes:
-    from sensors.encode import encode_pose
+    from fleet.encode import encode_pose
     from sensors.geometry import SE3
 
     return encode_pose(ns, SE3.from_wxyz(((ns - T0) / 1e9, 5.0, 0), (1, 0, 0, 0)))

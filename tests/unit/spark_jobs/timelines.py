@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from sensors.approximate_time import form_sets
+from sensors.match.approximate_time import form_sets
 from sensors.rig import Rig, Sensor
 from spark_jobs.plan import ScenePlan, plan_scenes
 from tests.unit.spark_jobs.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet.encode import encode_points
 from sensors.calibration.doppler import RadarScan, radar_yaw, range_rates
 from sensors.calibration.result import Estimate, Unobservable
-from sensors.encode import encode_points
-from sensors.messages import decode_points
-from sensors.points import PointCloud, point_fields
+from sensors.decode.messages import decode_points
+from sensors.decode.points import PointCloud, point_fields
 
 SPEED_M_S = 10.0
 

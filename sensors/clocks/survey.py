@@ -1,0 +1,154 @@
+"""Everything that the stamps of all sensors of a recording say about their clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from types import MappingProxyType
+
+import numpy as np
+
+from sensors.clocks.clock import ClockReport, clock_report
+from sensors.clocks.delay import Delay, estimate_delay
+from sensors.clocks.domains import Domain, clock_domains
+from sensors.clocks.offset import ClockFit, fit_clock
+from sensors.clocks.steps import ClockSteps, clock_steps
+from sensors.clocks.units import UnitError, unit_error
+from sensors.rig import NS_PER_S
+from sensors.stamps import Nanoseconds
+
+_ONE_RECORDING_NS = 3600 * NS_PER_S  # without log times: clocks that differ by less may as well be late starters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClockStream:
+    """One sensor's frames in the order of logging: stamps and log times (N,) int64 ns.
+
+    `log_ns` is None where nobody recorded it. `expected_delay_ns`: what the rig declares, None for nothing. `rate_hz`: the
+    nominal rate, None if nobody knows it. `delayed`: whether its frames are matched to the reference's, so that it has a
+    delay against them; poses and the like are interpolated.
+    """
+
+    sensor: str
+    stamps_ns: Nanoseconds
+    log_ns: Nanoseconds | None
+    rate_hz: float | None = None
+    expected_delay_ns: int | None = None
+    delayed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SensorClock:
+    """What was found of one sensor.
+
+    `fit`: against log time, of the longest stretch between clock steps; None without log times. `drift_ppm`: against the
+    reference's clock, by way of log time, and its uncertainty; None where either is not known. `domain`: a number, 0 for the
+    reference's; `domain_offset_ns`: how far off it is, 0 inside. `delay`: None for the reference and for what has none.
+    """
+
+    sensor: str
+    report: ClockReport
+    unit: UnitError | None
+    steps: ClockSteps
+    fit: ClockFit | None
+    drift_ppm: float | None
+    drift_uncertainty_ppm: float | None
+    domain: int
+    domain_offset_ns: int
+    expected_delay_ns: int | None
+    delay: Delay | None
+
+    @property
+    def delay_error_ns(self) -> int | None:
+        """Estimated less declared delay; None where either is not known."""
+        if self.delay is None or self.delay.delay_ns is None or self.expected_delay_ns is None:
+            return None
+        return self.delay.delay_ns - self.expected_delay_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSurvey:
+    """All sensors by name, and their clock domains, the reference's first; one whose stamps are in another unit is in none.
+    `logged`: whether log times were compared."""
+
+    sensors: Mapping[str, SensorClock]
+    domains: tuple[Domain, ...]
+    logged: bool
+
+
+def survey(streams: Sequence[ClockStream], reference: str | None) -> ClockSurvey:
+    """Judge the clocks of a recording. Log times that equal the stamps throughout are taken as absent.
+
+    `reference` names the stream that the others are compared with; None, or a name without frames, for none.
+
+    Raises:
+        ValueError: A stream's arrays are not integer nanoseconds of equal length, or a rate is not positive.
+    """
+    logged = {
+        stream.sensor: stream.log_ns
+        for stream in streams
+        if stream.log_ns is not None and not np.array_equal(stream.log_ns, stream.stamps_ns)
+    }
+    anchors = next((stream.stamps_ns for stream in streams if stream.sensor == reference and stream.stamps_ns.size), None)
+    found = {stream.sensor: _alone(stream, logged.get(stream.sensor), anchors, reference) for stream in streams}
+    sound = [stream for stream in streams if stream.stamps_ns.size and found[stream.sensor].unit is None]
+    domains = _domains(sound, logged, reference)
+    home = found[reference].fit if reference in found else None
+    for number, domain in enumerate(domains):
+        for name in domain.sensors:
+            one = replace(found[name], domain=number, domain_offset_ns=domain.at_ns)
+            found[name] = _drifting(one, home)
+    return ClockSurvey(MappingProxyType(found), domains, bool(logged))
+
+
+def _alone(stream: ClockStream, logged: Nanoseconds | None, anchors: Nanoseconds | None, reference: str | None) -> SensorClock:
+    report = clock_report(stream.stamps_ns, stream.stamps_ns if logged is None else logged, stream.rate_hz)
+    if stream.log_ns is None:
+        report = replace(report, log_offset_p50_ns=None)
+    unit = unit_error(stream.stamps_ns, logged, stream.rate_hz)
+    steps = clock_steps(stream.stamps_ns, logged)
+    compared = stream.delayed and anchors is not None and stream.sensor != reference
+    return SensorClock(
+        sensor=stream.sensor,
+        report=report,
+        unit=unit,
+        steps=steps,
+        fit=None if logged is None else _fit(stream.stamps_ns, logged, steps),
+        drift_ppm=None,
+        drift_uncertainty_ppm=None,
+        domain=0,
+        domain_offset_ns=0,
+        expected_delay_ns=stream.expected_delay_ns,
+        delay=estimate_delay(anchors, stream.stamps_ns, stream.expected_delay_ns) if compared and anchors is not None else None,
+    )
+
+
+def _fit(stamps_ns: Nanoseconds, log_ns: Nanoseconds, steps: ClockSteps) -> ClockFit | None:
+    """A clock that was set is a line only between two settings; the longest stretch speaks."""
+    edges = [0, *(step.frame for step in steps.first), stamps_ns.size]
+    first, last = max(pairwise(edges), key=lambda pair: pair[1] - pair[0])
+    return fit_clock(stamps_ns[first:last], log_ns[first:last])
+
+
+def _domains(streams: Sequence[ClockStream], logged: Mapping[str, Nanoseconds], reference: str | None) -> tuple[Domain, ...]:
+    """By stamp less log time if every sensor has log times; else by the middle of the stamps."""
+    present = [stream for stream in streams if stream.stamps_ns.size]
+    if all(stream.sensor in logged for stream in present):
+        return clock_domains({one.sensor: _rank(one.stamps_ns - logged[one.sensor], 50) for one in present}, reference)
+    # Four fifths of the stamps: one that is wrong must not stretch the span until everything is one domain.
+    spans = [_rank(one.stamps_ns, 90) - _rank(one.stamps_ns, 10) for one in present]
+    middles = {one.sensor: _rank(one.stamps_ns, 50) for one in present}
+    return clock_domains(middles, reference, max([_ONE_RECORDING_NS, *spans]))
+
+
+def _drifting(one: SensorClock, home: ClockFit | None) -> SensorClock:
+    if one.fit is None or one.fit.drift_ppm is None or one.unit is not None or home is None or home.drift_ppm is None:
+        return one
+    apart = (one.fit.drift_uncertainty_ppm or 0.0) + (home.drift_uncertainty_ppm or 0.0)
+    return replace(one, drift_ppm=one.fit.drift_ppm - home.drift_ppm, drift_uncertainty_ppm=apart)
+
+
+def _rank(values: Nanoseconds, percent: int) -> int:
+    at = max(-(-values.size * percent // 100) - 1, 0)
+    return int(np.partition(values, at)[at])

@@ -1,0 +1,288 @@
+"""Walking an MCAP file from its first to its last byte, keeping what is whole.
+
+The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at
+the first flaw. Here every record is framed by ourselves, so that each message is known by its place in the file, sizes
+are bounded before anything is allocated, and a flaw is a value among the messages.
+
+Format: https://mcap.dev/spec (version 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from zlib_ng import zlib_ng
+
+from sensors.container.compression import Bytes, decompress, decompressed_prefix, uncompressed
+from sensors.container.mcap_chunks import Place, messages_from
+from sensors.container.mcap_records import (
+    CRC_BYTES,
+    DATA_END,
+    FOOTER,
+    MAGIC,
+    MESSAGE_HEAD,
+    RECORD_HEAD,
+    STATISTICS,
+    ChunkHead,
+    Op,
+    Origin,
+    Registry,
+    read_chunk_head,
+    record_at,
+    unpack,
+)
+from sensors.container.source import Source
+from sensors.container.stored import ContainerFault, FaultKind, Limits, StoredMessage
+from sensors.errors import ContainerError, LimitError, TruncatedError
+from sensors.stamps import MAX_STAMP_NS
+
+__all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress", "scan", "scan_source"]
+
+Found = StoredMessage | ContainerFault
+
+DEFINITIONS = (Op.SCHEMA, Op.CHANNEL)
+
+
+def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
+    """Every whole message of an MCAP file in file order, and every flaw where it was met.
+
+    Reads once, from the current position on (which must be the file's first byte), without seeking; short reads are
+    fine. Memory is bounded by two chunks as stored and one uncompressed, and by what the caller keeps: a message's `data`
+    is a view of its chunk. Chunk, data and summary checksums are checked where the file has them (0 means that it has none).
+    A chunk is whole or dropped: one that fails its checksum yields a fault and no message, and so does one that is cut,
+    unless `salvage` asks for the whole messages in it, marked as such and not covered by a checksum. The number of messages
+    is compared with the file's statistics if nothing else was wrong. Never raises for what the bytes are; errors of
+    `stream.read` pass through.
+    """
+    return scan_source(Source(stream), limits, salvage=salvage)
+
+
+def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
+    """As `scan`, of a source whose owner observes its bytes, or reads on where the scan has ended."""
+    return _Scan(source, limits or Limits(), salvage).file()
+
+
+class _Scan:
+    def __init__(self, source: Source, limits: Limits, salvage: bool) -> None:
+        self._salvage = salvage
+        self._source = source
+        self._limits = limits
+        self._registry = Registry(limits.definitions, limits.name_bytes)
+        self._origins: dict[int, Origin] = {}
+        self._undefined: set[int] = set()
+        self._messages = 0
+        self._faults = 0
+        self._in_summary = False
+        # How large a record may be that is read; the content of others does not matter, and any size is skipped.
+        self._sizes = dict.fromkeys((Op.MESSAGE, Op.CHUNK), limits.record_bytes)
+        self._sizes |= dict.fromkeys((Op.DATA_END, Op.STATISTICS, *DEFINITIONS), limits.definition_bytes)
+
+    def file(self) -> Iterator[Found]:
+        magic = self._source.read_up_to(len(MAGIC))
+        if magic != MAGIC:
+            if MAGIC.startswith(magic):
+                problem = f"the file ends after {len(magic)} of the {len(MAGIC)} bytes that begin an MCAP file"
+                yield self._fault(0, FaultKind.TRUNCATED, problem)
+            else:
+                yield self._fault(0, FaultKind.NOT_MCAP, f"the file begins with {magic!r}, an MCAP file with {MAGIC!r}")
+            return
+        start = self._source.offset
+        try:
+            while True:
+                start, before = self._source.offset, self._source.crc
+                head = self._source.read(RECORD_HEAD.size)
+                opcode, length = RECORD_HEAD.unpack(head)
+                if start == len(MAGIC) and opcode != Op.HEADER:
+                    yield self._fault(start, FaultKind.CORRUPT, f"the first record has opcode {opcode:#04x} and is no header")
+                if opcode == 0:
+                    yield self._fault(start, FaultKind.CORRUPT, "a record has opcode 0, which no record has: the framing is lost")
+                    return
+                if opcode == Op.FOOTER:
+                    yield from self._end(start, head, length, before)
+                    return
+                yield from self._record(start, opcode, length, before)
+        except TruncatedError as error:
+            yield self._fault(start, FaultKind.TRUNCATED, f"the file is cut inside the record at offset {start}: {error}")
+
+    def _record(self, start: int, opcode: int, length: int, crc_before: int) -> Iterator[Found]:
+        limit = self._sizes.get(opcode)
+        if limit is None:
+            self._source.skip(length)
+            return
+        if length > limit:
+            problem = f"a record of opcode {opcode:#04x} takes {length} bytes, the limit is {limit}"
+            yield self._fault(start, FaultKind.LIMIT, problem)
+            self._source.skip(length)
+            return
+        if opcode == Op.CHUNK:
+            yield from self._chunk_record(start, length)
+            return
+        content = self._source.read(length)
+        try:
+            if opcode in DEFINITIONS:
+                yield from self._definition(start, opcode, content)
+            elif opcode == Op.MESSAGE:
+                yield from self._message(start, content)
+            elif opcode == Op.DATA_END:
+                yield from self._data_end(start, content, crc_before)
+            elif opcode == Op.STATISTICS:
+                yield from self._statistics(start, content)
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            yield self._fault(start, FaultKind.CORRUPT, str(error))
+
+    def _message(self, start: int, content: bytes) -> Iterator[Found]:
+        if self._in_summary:
+            raise ContainerError("a message stands in the summary section")
+        size = len(content) - MESSAGE_HEAD.size
+        place = Place(start + RECORD_HEAD.size + MESSAGE_HEAD.size, size, "", size)
+        yield from self._stored(start, memoryview(content), -MESSAGE_HEAD.size, place)
+
+    def _chunk_record(self, start: int, length: int) -> Iterator[Found]:
+        content_at = self._source.offset
+        content = self._source.view_up_to(length)
+        cut = len(content) < length
+        try:
+            head = self._enter_chunk(content, cut)
+            if self._in_summary:
+                raise ContainerError("a chunk stands in the summary section")
+            if not cut:
+                yield from self._chunk(start, content, *head)
+            elif self._salvage:
+                yield from self._cut_chunk(start, content, head[0])
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            if not cut:  # else the end of the file explains it
+                yield self._fault(start, FaultKind.CORRUPT, str(error))
+        if cut:
+            raise self._source.ended(length, content_at)
+
+    def _enter_chunk(self, content: memoryview, cut: bool) -> tuple[ChunkHead, int]:
+        """Let the checksum of the section go on over a chunk; its head, and the checksum of its records as they are stored.
+
+        Raises:
+            ContainerError: As `read_chunk_head`; the section's checksum is that of all bytes nevertheless.
+        """
+        try:
+            head = read_chunk_head(content, cut=cut)
+        except ContainerError:
+            self._source.enter(content)
+            raise
+        end = head.records_at + head.records_bytes
+        self._source.enter(content[: head.records_at])
+        stored_crc = self._source.enter_apart(content[head.records_at : end])
+        if end < len(content):
+            self._source.enter(content[end:])
+        return head, stored_crc
+
+    def _chunk(self, start: int, content: memoryview, head: ChunkHead, stored_crc: int) -> Iterator[Found]:
+        stored = content[head.records_at : head.records_at + head.records_bytes]
+        raw = uncompressed(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
+        if head.raw_crc:
+            # Of what is stored as it is, a second pass would find the same.
+            crc = zlib_ng.crc32(raw) if head.compression else stored_crc
+            if crc != head.raw_crc:
+                problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {crc:#010x}"
+                yield self._fault(start, FaultKind.CRC, problem)
+                return
+        chunk_offset = start + RECORD_HEAD.size + head.records_at
+        yield from self._chunk_records(start, raw, Place(chunk_offset, len(stored), head.compression, len(raw)))
+
+    def _cut_chunk(self, start: int, content: memoryview, head: ChunkHead) -> Iterator[Found]:
+        stored = content[head.records_at : head.records_at + head.records_bytes]
+        raw = decompressed_prefix(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
+        chunk_offset = start + RECORD_HEAD.size + head.records_at
+        place = Place(chunk_offset, len(stored), head.compression, len(raw), salvaged=True)
+        yield from self._chunk_records(start, raw, place)
+
+    def _chunk_records(self, start: int, raw: Bytes, place: Place) -> Iterator[Found]:
+        view = memoryview(raw)
+        at = 0
+        while at < len(view):
+            messages, at = messages_from(view, at, place, self._origins)
+            if messages:
+                self._messages += len(messages)
+                yield from messages
+                continue
+            record = record_at(view, at, cut=place.salvaged)
+            if record is None:
+                return
+            opcode, content_at, at = record
+            if opcode == Op.MESSAGE:
+                yield from self._stored(start, view[content_at:at], content_at, place)
+            elif opcode in DEFINITIONS:
+                yield from self._definition(start, opcode, view[content_at:at])
+
+    def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
+        add = self._registry.add_schema if opcode == Op.SCHEMA else self._registry.add_channel
+        try:
+            if len(content) > self._limits.definition_bytes:
+                raise LimitError(f"a definition takes {len(content)} bytes, the limit is {self._limits.definition_bytes}")
+            add(bytes(content))
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            yield self._fault(start, FaultKind.CORRUPT, str(error))
+
+    def _stored(self, start: int, content: memoryview, content_at: int, place: Place) -> Iterator[Found]:
+        channel_id, _, log_ns, _ = unpack("message", MESSAGE_HEAD, content)
+        self._messages += 1
+        if log_ns > MAX_STAMP_NS:
+            problem = f"a message of channel {channel_id} was logged at {log_ns} ns, after the year 2096"
+            yield self._fault(start, FaultKind.CORRUPT, problem)
+            return
+        origin = self._origins.get(channel_id)
+        if origin is None:
+            try:
+                origin = self._origins[channel_id] = self._registry.origin(channel_id)
+            except ContainerError as error:
+                origin = Origin()
+                if channel_id not in self._undefined:
+                    self._undefined.add(channel_id)
+                    yield self._fault(start, FaultKind.CORRUPT, str(error))
+        data = content[MESSAGE_HEAD.size :]
+        yield place.message(origin, log_ns, content_at + MESSAGE_HEAD.size, data)
+
+    def _data_end(self, start: int, content: bytes, crc_before: int) -> Iterator[Found]:
+        (crc,) = unpack("data end", DATA_END, content)
+        if crc and crc != crc_before:
+            problem = f"the data section says CRC {crc:#010x} but has {crc_before:#010x}"
+            yield self._fault(start, FaultKind.CRC, problem)
+        self._in_summary = True
+        for again in DEFINITIONS:
+            self._sizes.pop(again, None)
+        self._source.reset_crc()
+
+    def _statistics(self, start: int, content: bytes) -> Iterator[Found]:
+        (expected,) = unpack("statistics", STATISTICS, content)
+        if not self._faults and expected != self._messages:
+            problem = f"the statistics count {expected} messages, the file holds {self._messages}"
+            yield self._fault(start, FaultKind.CORRUPT, problem)
+
+    def _end(self, start: int, head: bytes, length: int, crc_before: int) -> Iterator[Found]:
+        if length != FOOTER.size:
+            yield self._fault(start, FaultKind.CORRUPT, f"the footer takes {length} bytes instead of {FOOTER.size}")
+            return
+        content = self._source.read(length)
+        crc = unpack("footer", FOOTER, content)[-1]
+        summary_crc = zlib_ng.crc32(content[:-CRC_BYTES], zlib_ng.crc32(head, crc_before))
+        if not self._in_summary:
+            yield self._fault(start, FaultKind.CORRUPT, "the file has no data end record before its footer")
+        elif crc and crc != summary_crc:
+            yield self._fault(start, FaultKind.CRC, f"the summary says CRC {crc:#010x} but has {summary_crc:#010x}")
+        end = self._source.offset
+        magic = self._source.read_up_to(len(MAGIC))
+        if magic != MAGIC and MAGIC.startswith(magic):
+            problem = f"the file ends after {len(magic)} of the {len(MAGIC)} bytes that end an MCAP file"
+            yield self._fault(end, FaultKind.TRUNCATED, problem)
+        elif magic != MAGIC:
+            yield self._fault(end, FaultKind.CORRUPT, f"the file ends with {magic!r}, an MCAP file with {MAGIC!r}")
+        elif self._source.read_up_to(1):
+            yield self._fault(end + len(MAGIC), FaultKind.CORRUPT, "the file goes on after the bytes that end it")
+
+    def _fault(self, offset: int, kind: FaultKind, message: str) -> ContainerFault:
+        self._faults += 1
+        return ContainerFault(offset, kind, message)

@@ -1,0 +1,95 @@
+"""A message of a whole recording, whichever container it comes from, and how the containers are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO
+
+from sensors.container.mcap import scan
+from sensors.container.mcap_records import MAGIC as MCAP_MAGIC
+from sensors.container.stored import ContainerFault, Limits, StoredMessage
+from sensors.errors import UnknownKindError
+
+CDR, ROS1 = "cdr", "ros1"
+DETECTION_BYTES = 16
+
+BAG_MAGIC = b"#ROSBAG V2.0\n"
+SQLITE_MAGIC = b"SQLite format 3\0"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_REFUSED = (
+    (b"#ROSBAG V", "is a ROS bag of a format before 2.0; convert it with `rosbag fix`"),
+    (ZSTD_MAGIC, "is a file compressed with zstd as a whole; decompress it first: `zstd -d FILE`"),
+    (b"\x1f\x8b", "is compressed with gzip as a whole; decompress it first: `gzip -d FILE`"),
+    (b"\xa1\xb2\xc3\xd4", "is a pcap"),
+    (b"\xd4\xc3\xb2\xa1", "is a pcap"),
+    (b"\xa1\xb2\x3c\x4d", "is a pcap"),
+    (b"\x4d\x3c\xb2\xa1", "is a pcap"),
+    (b"\x0a\x0d\x0d\x0a", "is a pcapng"),
+)
+_PACKETS = "; network packets of a sensor are not read here: record the driver's decoded messages (PointCloud2) as MCAP or a bag"
+
+
+class RecordingKind(StrEnum):
+    """A container of whole recordings."""
+
+    MCAP = "mcap"
+    ROSBAG1 = "rosbag1"
+    SQLITE = "sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One message: its topic, its type as ROS 2 spells it (`pkg/msg/Name`), its serialisation and when it was logged.
+
+    `encoding` is `cdr`, `ros1` or what else the container says; it, `topic` and `message_type` are '' where the container
+    does not say. `data` (read-only) may be a view of a whole chunk, which it keeps alive. `salvaged`: from a chunk that the
+    end of the file has cut, so that no checksum covers it.
+    """
+
+    topic: str
+    message_type: str
+    encoding: str
+    log_ns: int
+    data: memoryview
+    salvaged: bool = False
+
+
+def recording_kind(head: bytes) -> RecordingKind:
+    """Which container a file is, by its first `DETECTION_BYTES` bytes; its name does not matter.
+
+    Raises:
+        UnknownKindError: None that is read; says what it is instead, where that shows, and what to do.
+    """
+    for magic, kind in (
+        (MCAP_MAGIC, RecordingKind.MCAP),
+        (BAG_MAGIC, RecordingKind.ROSBAG1),
+        (SQLITE_MAGIC, RecordingKind.SQLITE),
+    ):
+        if head.startswith(magic):
+            return kind
+    if not head:
+        raise UnknownKindError("is empty; was the recording copied completely?")
+    for magic, words in _REFUSED:
+        if head.startswith(magic):
+            raise UnknownKindError(words + (_PACKETS if "pcap" in words else ""))
+    raise UnknownKindError(
+        f"begins with {head[:8]!r}, which is no MCAP file, ROS 1 bag or ROS 2 SQLite bag; convert it to MCAP, for example with "
+        "`mcap convert` or `ros2 bag convert`"
+    )
+
+
+def ros2_type(name: str) -> str:
+    """A message type as ROS 2 spells it: `sensor_msgs/Imu` becomes `sensor_msgs/msg/Imu`."""
+    package, slash, rest = name.partition("/")
+    return f"{package}/msg/{rest}" if slash and "/" not in rest else name
+
+
+def recorded_mcap(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Recorded | ContainerFault]:
+    """The messages and flaws of an MCAP file; see `sensors.container.mcap.scan`, which this asks to salvage."""
+    for item in scan(stream, limits, salvage=True):
+        if isinstance(item, StoredMessage):
+            yield Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, item.data, item.salvaged)
+        else:
+            yield item

@@ -1,0 +1,193 @@
+"""Walking a ROS 1 bag from its first to its last byte, keeping what is whole.
+
+Records are framed by ourselves and the index is not needed, so a bag that was never closed, or has lost its end, gives what it
+holds. The format has no checksums: damage shows where lengths, counts or compressed data contradict each other.
+
+Format 2.0: http://wiki.ros.org/Bags/Format/2.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from sensors.container.recorded import BAG_MAGIC, ROS1, Recorded, ros2_type
+from sensors.container.rosbag1_records import U32, Connections, Header, Op, chunk_records, integer
+from sensors.container.source import Source
+from sensors.container.stored import ContainerFault, FaultKind, Limits
+from sensors.errors import ContainerError, LimitError, TruncatedError
+from sensors.stamps import MAX_STAMP_NS
+
+Found = Recorded | ContainerFault
+
+
+def scan_bag(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Found]:
+    """Every whole message of a bag in file order, and every flaw where it was met.
+
+    Reads once, from the current position on (which must be the file's first byte), without seeking. Memory is bounded by two
+    chunks as stored and one uncompressed, and by what the caller keeps. Of a chunk that the file's end has cut, the messages
+    that are whole are given, marked as salvaged. The numbers of chunks, connections and messages are compared with what header
+    and indexes say if nothing else was wrong. Never raises for what the bytes are; errors of `stream.read` pass through.
+    """
+    return _Scan(stream, limits or Limits()).file()
+
+
+class _Scan:
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+        self._source = Source(stream)
+        self._limits = limits
+        self._connections = Connections(limits.definitions, limits.name_bytes)
+        self._undefined: set[int] = set()
+        self._sizes: dict[int, int] = {
+            Op.MESSAGE: limits.record_bytes,
+            Op.CHUNK: limits.record_bytes,
+            Op.CONNECTION: limits.definition_bytes,
+        }
+        self._counted = dict.fromkeys(("chunks", "messages", "indexed", "connections", "chunk infos"), 0)
+        self._announced: dict[str, int] = {}
+        self._faults = 0
+
+    def file(self) -> Iterator[Found]:
+        magic = self._source.read_up_to(len(BAG_MAGIC))
+        if magic != BAG_MAGIC:
+            cut = BAG_MAGIC.startswith(magic)
+            problem = f"the file begins with {magic!r}, a bag with {BAG_MAGIC!r}"
+            yield self._fault(0, FaultKind.TRUNCATED if cut else FaultKind.CORRUPT, problem)
+            return
+        start = self._source.offset
+        try:
+            while head := self._source.read_up_to(U32.size):
+                if len(head) != U32.size:
+                    raise self._source.ended(U32.size, start)
+                yield from self._record(start, U32.unpack(head)[0])
+                start = self._source.offset
+        except TruncatedError as error:
+            yield self._fault(start, FaultKind.TRUNCATED, f"the bag is cut inside the record at offset {start}: {error}")
+            return
+        except ContainerError as error:
+            yield self._fault(start, FaultKind.CORRUPT, f"{error}: the framing is lost")
+            return
+        yield from self._end()
+
+    def _record(self, start: int, header_bytes: int) -> Iterator[Found]:
+        """One record; a header that does not parse ends the walk, since nothing tells where the next one is."""
+        if header_bytes > self._limits.definition_bytes:
+            raise ContainerError(f"a record's header takes {header_bytes} bytes, the limit is {self._limits.definition_bytes}")
+        header = Header(self._source.read(header_bytes))
+        op = header.op
+        length = integer(U32, self._source.read(U32.size), "length of a record's data")
+        limit = self._sizes.get(op)
+        if limit is not None and length > limit:
+            yield self._fault(start, FaultKind.LIMIT, f"a record (op {op}) takes {length} bytes, the limit is {limit}")
+            self._source.skip(length)
+            return
+        if op == Op.CHUNK:
+            yield from self._chunk_record(start, header, length)
+            return
+        if limit is None:
+            self._source.skip(length)
+        content = b"" if limit is None else self._source.read(length)
+        yield from self._guarded(start, self._outside(start, op, header, content))
+
+    def _outside(self, start: int, op: int, header: Header, content: bytes) -> Iterator[Found]:
+        """A record that is no chunk and stands in none."""
+        if op == Op.BAG_HEADER:
+            names = {"index": "index_pos", "chunks": "chunk_count", "connections": "conn_count"}
+            self._announced = {what: header.u64(name) if what == "index" else header.u32(name) for what, name in names.items()}
+        elif op == Op.INDEX:
+            self._counted["indexed"] += header.u32("count")
+        elif op == Op.CHUNK_INFO:
+            self._counted["chunk infos"] += 1
+        elif op == Op.CONNECTION:
+            self._counted["connections"] += 1
+            self._connections.add(header, content)
+        elif op == Op.MESSAGE:
+            yield from self._message(start, header, memoryview(content), salvaged=False)
+
+    def _chunk_record(self, start: int, header: Header, length: int) -> Iterator[Found]:
+        data_at = self._source.offset
+        stored = self._source.view_up_to(length)
+        cut = len(stored) < length
+        self._counted["chunks"] += 1
+        yield from self._guarded(start, self._chunk(start, header, stored, cut=cut), told=not cut)
+        if cut:
+            raise self._source.ended(length, data_at)
+
+    def _chunk(self, start: int, header: Header, stored: memoryview, *, cut: bool) -> Iterator[Found]:
+        compression = header.text("compression", self._limits.name_bytes)
+        raw = memoryview(chunk_records(stored, compression, header.u32("size"), self._limits.chunk_raw_bytes, cut=cut))
+        at, size = 0, len(raw)
+        while at < size:
+            header_at = at + U32.size
+            data_at = header_at + _length(raw, at, size) + U32.size
+            end = data_at + _length(raw, data_at - U32.size, size)
+            if end > size:
+                raise ContainerError(f"a record at byte {at} of a chunk of {size} bytes leaves it")
+            inner = Header(raw[header_at : data_at - U32.size])
+            yield from self._guarded(start, self._inside(start, inner, raw[data_at:end], salvaged=cut))
+            at = end
+
+    def _inside(self, start: int, header: Header, data: memoryview, *, salvaged: bool) -> Iterator[Found]:
+        """A record that stands in a chunk."""
+        if header.op == Op.MESSAGE:
+            yield from self._message(start, header, data, salvaged=salvaged)
+        elif header.op == Op.CONNECTION:
+            if len(data) > self._limits.definition_bytes:
+                raise LimitError(f"a connection takes {len(data)} bytes, the limit is {self._limits.definition_bytes}")
+            self._connections.add(header, data)
+
+    def _message(self, start: int, header: Header, data: memoryview, *, salvaged: bool) -> Iterator[Found]:
+        self._counted["messages"] += 1
+        number, log_ns = header.u32("conn"), header.time_ns("time")
+        if log_ns > MAX_STAMP_NS:
+            raise ContainerError(f"a message of connection {number} was logged at {log_ns} ns, after the year 2096")
+        connection = self._connections.get(number)
+        if connection is None and number not in self._undefined:
+            self._undefined.add(number)
+            problem = f"messages of connection {number}, which the bag has not defined before them"
+            yield self._fault(start, FaultKind.CORRUPT, problem)
+        topic, message_type = ("", "") if connection is None else (connection.topic, ros2_type(connection.message_type))
+        yield Recorded(topic, message_type, ROS1, log_ns, data.toreadonly(), salvaged)
+
+    def _end(self) -> Iterator[Found]:
+        if not self._announced:
+            yield self._fault(self._source.offset, FaultKind.TRUNCATED, "the bag has no header record")
+        elif self._announced["index"] == 0:
+            problem = "the bag was never closed, so nothing says whether its end is there; `rosbag reindex` mends its index"
+            yield self._fault(self._source.offset, FaultKind.TRUNCATED, problem)
+        elif not self._faults:
+            yield from self._counts()
+
+    def _counts(self) -> Iterator[Found]:
+        """Each chunk and connection is listed once more at the end of a bag, so that a lost end shows without any checksum."""
+        said, found = self._announced, self._counted
+        for wanted, there, where, what in (
+            (said["chunks"], found["chunks"], "header counts", "chunks"),
+            (said["chunks"], found["chunk infos"], "header counts", "chunks, but in its list of chunks"),
+            (said["connections"], found["connections"], "header counts", "connections, but in its list of connections"),
+            (found["indexed"], found["messages"], "indexes count", "messages"),
+        ):
+            if wanted != there:
+                kind = FaultKind.TRUNCATED if wanted > there else FaultKind.CORRUPT
+                yield self._fault(self._source.offset, kind, f"the bag's {where} {wanted} {what}, it holds {there}")
+
+    def _guarded(self, start: int, found: Iterator[Found], *, told: bool = True) -> Iterator[Found]:
+        """The same, with what is wrong in it as a fault; not `told` where the end of the file explains it."""
+        try:
+            yield from found
+        except LimitError as error:
+            yield self._fault(start, FaultKind.LIMIT, str(error))
+        except ContainerError as error:
+            if told:
+                yield self._fault(start, FaultKind.CORRUPT, str(error))
+
+    def _fault(self, offset: int, kind: FaultKind, message: str) -> ContainerFault:
+        self._faults += 1
+        return ContainerFault(offset, kind, message)
+
+
+def _length(raw: memoryview, at: int, size: int) -> int:
+    """The length field at byte `at` of a chunk."""
+    if at + U32.size > size:
+        raise ContainerError(f"a chunk of {size} bytes ends within a record")
+    return int(U32.unpack_from(raw, at)[0])

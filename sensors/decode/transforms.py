@@ -1,0 +1,90 @@
+"""Where the frames of a vehicle lie in each other, as ROS tells once on `/tf_static` (tf2_msgs/msg/TFMessage, REP 105)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sensors.decode.cdr import Bytes, CdrReader
+from sensors.decode.messages import message_header
+from sensors.errors import DecodeError
+from sensors.geometry import SE3
+
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+MAX_TRANSFORMS = 1024
+
+
+class Transform(NamedTuple):
+    """`parent_SE3_child` maps coordinates of the frame `child` to those of the frame `parent`, in metres."""
+
+    parent: str
+    child: str
+    parent_SE3_child: SE3
+
+
+def decode_transforms(cdr: Bytes) -> tuple[Transform, ...]:
+    """Decode a `tf2_msgs/msg/TFMessage`; stamps are passed over: what is static has none that matters.
+
+    Raises:
+        DecodeError: The message is cut short, has more than 1024 transforms, or one whose rotation is no unit quaternion.
+    """
+    reader = CdrReader(cdr)
+    count = reader.u32("number of transforms")
+    if count > MAX_TRANSFORMS:
+        raise DecodeError(f"the message has {count} transforms, the limit is {MAX_TRANSFORMS}")
+    found = tuple(_transform(reader) for _ in range(count))
+    reader.finish()
+    return found
+
+
+def _transform(reader: CdrReader) -> Transform:
+    _, parent = message_header(reader)
+    child = reader.string("child_frame_id")
+    x_m, y_m, z_m, qx, qy, qz, qw = reader.doubles(7, "transform")
+    try:
+        placed = SE3.from_wxyz((x_m, y_m, z_m), (qw, qx, qy, qz))
+    except ValueError as error:
+        raise DecodeError(f"the transform from {child!r} to {parent!r} {error}") from error
+    return Transform(_frame(parent), _frame(child), placed)
+
+
+def _frame(name: str) -> str:
+    """ROS 1 recordings still have the leading slash that tf2 has dropped."""
+    return name.removeprefix("/")
+
+
+class FrameTree:
+    """Frames by their place in a parent; what is told last of a frame holds, as in tf2."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, Transform] = {}
+
+    def __contains__(self, frame: str) -> bool:
+        name = _frame(frame)
+        return name in self._parents or any(transform.parent == name for transform in self._parents.values())
+
+    def add(self, transforms: Iterable[Transform]) -> None:
+        """Take what a message tells; frames beyond 1024 are not taken."""
+        for transform in transforms:
+            if transform.child in self._parents or len(self._parents) < MAX_TRANSFORMS:
+                self._parents[transform.child] = transform
+
+    def root(self, frame: str) -> str:
+        """The frame above all others that `frame` lies in; itself where nothing is above it, or the tree runs in a circle."""
+        return self._to_root(frame)[0]
+
+    def between(self, target: str, source: str) -> SE3 | None:
+        """`target_SE3_source`; None where the tree does not connect them."""
+        target_root, root_SE3_target = self._to_root(target)
+        source_root, root_SE3_source = self._to_root(source)
+        return root_SE3_target.inverse() @ root_SE3_source if target_root == source_root else None
+
+    def _to_root(self, frame: str) -> tuple[str, SE3]:
+        at, root_SE3_frame, seen = _frame(frame), SE3.identity(), set[str]()
+        while at in self._parents:
+            if at in seen:
+                return _frame(frame), SE3.identity()
+            seen.add(at)
+            above = self._parents[at]
+            at, root_SE3_frame = above.parent, above.parent_SE3_child @ root_SE3_frame
+        return at, root_SE3_frame

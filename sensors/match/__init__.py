@@ -1,0 +1,1 @@
+"""Which frames belong together: anchors, and the nearest frame of every other sensor."""

@@ -1,0 +1,1 @@
+"""Figures of a decoded frame that rules judge: sharpness, exposure, returns, spread."""

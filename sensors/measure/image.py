@@ -1,0 +1,129 @@
+"""What the pixels of one image say about the camera, at one scale for all resolutions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+SCALE_PX = 320  # width that lengths refer to, and at least kept of a wider image
+DARK_LUMA = 12
+BRIGHT_LUMA = 250
+TILE_ROWS, TILE_COLUMNS = 9, 12
+MIDDLE = 128
+LEAST_SIDE_PX = 3  # below, there is no pixel with all its neighbours
+EDGE_LEVELS = 4  # from this sum of both differences on, a pixel counts for the blur
+ROUNDING = 1.0 / 12.0  # variance of a level that was rounded to a whole one
+
+Luma = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMetrics:
+    """Luma from 0 to 255; shares of the pixels from 0 to 1.
+
+    `low_luma`, `median_luma`, `high_luma`: 1st, 50th and 99th percentile. `dark_share`, `bright_share`: at most `DARK_LUMA`,
+    at least `BRIGHT_LUMA`. `sharpness`: variance of the Laplacian. `blur_px`: see `measure_image`; None where nothing has an
+    edge. `tile_luma`, `tile_spread`: mean and standard deviation in each of `TILE_ROWS` x `TILE_COLUMNS` tiles, row by row.
+    """
+
+    mean_luma: float
+    low_luma: float
+    median_luma: float
+    high_luma: float
+    dark_share: float
+    bright_share: float
+    sharpness: float
+    blur_px: float | None
+    tile_luma: tuple[float, ...]
+    tile_spread: tuple[float, ...]
+
+    @property
+    def contrast(self) -> float:
+        """High less low luma."""
+        return self.high_luma - self.low_luma
+
+
+def measure_image(luma: Luma) -> ImageMetrics:
+    """Measure an image (H, W), as `sensors.decode.images.decode_luma` gives it, at `SCALE_PX` or wider where it has so many pixels.
+
+    The variance of the Laplacian is the focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield
+    microscopy: a comparative study", ICPR 2000. It grows with contrast, so blur is read from a ratio that does not: a step
+    blurred by a Gaussian of standard deviation s has a gradient whose mean squared frequency is 1 / (2 s^2), and that
+    frequency is the energy of the Laplacian over the energy of the gradient (the second spectral moment, as in S. O. Rice,
+    "Mathematical analysis of random noise", Bell System Technical Journal 24, 1945). `blur_px` is s in pixels of an image that
+    is `SCALE_PX` wide (of a narrower one, in its own); a perfect step has 0.5 pixels of the image given, and noise makes it
+    smaller, never larger.
+
+    Of a heavy blur less is left than rounding to whole levels adds, and rounding looks sharp. So only pixels count whose
+    luma moves by at least `EDGE_LEVELS` to their neighbours, and of their energies that of the rounding is taken away: where a
+    signal moves by levels, its rounding errors are uniform and independent (Sripad and Snyder, "A necessary and sufficient
+    condition for quantization errors to be uniform and white", IEEE Transactions on Acoustics, Speech, and Signal Processing
+    25, 1977). Where no more than rounding is left of the Laplacian, as much again is taken for its energy.
+    """
+    height, width = luma.shape
+    counts = np.bincount(luma.ravel(), minlength=256)
+    total = luma.size
+    cumulative = np.cumsum(counts)
+    low, median, high = (float(np.searchsorted(cumulative, share * total)) for share in (0.01, 0.5, 0.99))
+    sharpness, blur = _edges(luma) if min(height, width) >= LEAST_SIDE_PX else (0.0, None)
+    tile_luma, tile_spread = _tiles(luma)
+    return ImageMetrics(
+        mean_luma=float(counts @ np.arange(256)) / total,
+        low_luma=low,
+        median_luma=median,
+        high_luma=high,
+        dark_share=float(cumulative[DARK_LUMA]) / total,
+        bright_share=float(total - cumulative[BRIGHT_LUMA - 1]) / total,
+        sharpness=sharpness,
+        blur_px=None if blur is None else blur * min(1.0, SCALE_PX / width),
+        tile_luma=tuple(tile_luma.ravel().tolist()),
+        tile_spread=tuple(tile_spread.ravel().tolist()),
+    )
+
+
+def _edges(luma: Luma) -> tuple[float, float | None]:
+    """Variance of the Laplacian, and the blur in pixels of the image given; None where nothing has an edge."""
+    signed = luma.astype(np.int16)
+    right, down = signed[1:-1, 2:] - signed[1:-1, 1:-1], signed[2:, 1:-1] - signed[1:-1, 1:-1]
+    left, up = signed[1:-1, 1:-1] - signed[1:-1, :-2], signed[1:-1, 1:-1] - signed[:-2, 1:-1]
+    laplacian = (right - left) + (down - up)
+    variance = max(_energy(laplacian) / laplacian.size - float(laplacian.mean()) ** 2, 0.0)
+    edge = np.abs(right) + np.abs(down) >= EDGE_LEVELS
+    count = int(np.count_nonzero(edge))
+    if not count:
+        return variance, None
+    # A difference holds two roundings, the Laplacian one of weight 4 and four of weight 1.
+    gradient = _energy(right[edge]) + _energy(down[edge]) - 4.0 * ROUNDING * count
+    rounding = 20.0 * ROUNDING * count
+    return variance, math.sqrt(gradient / (2.0 * max(_energy(laplacian[edge]) - rounding, rounding)))
+
+
+def _energy(values: npt.NDArray[np.int16]) -> float:
+    flat = values.ravel().astype(np.float32)
+    return float(flat @ flat)
+
+
+def _tiles(luma: Luma) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each tile; a tile of an image with fewer pixels than tiles repeats its neighbour's."""
+    height, width = luma.shape
+    rows, columns = _members(TILE_ROWS, height), _members(TILE_COLUMNS, width).T
+    # Around the middle grey, sums of squares stay so small that float32 holds them.
+    values = luma.astype(np.float32) - np.float32(MIDDLE)
+    sizes = np.outer(rows.sum(axis=1), columns.sum(axis=0)).astype(np.float64)
+    off = (rows @ (values @ columns)).astype(np.float64) / sizes
+    square = (rows @ ((values * values) @ columns)).astype(np.float64) / sizes
+    return off + MIDDLE, np.sqrt(np.maximum(square - off**2, 0.0))
+
+
+@cache
+def _members(tiles: int, pixels: int) -> npt.NDArray[np.float32]:
+    """Which pixels (columns) lie in which of so many equal tiles (rows), as 0 and 1."""
+    first = np.minimum(np.arange(tiles) * pixels // tiles, pixels - 1)
+    last = np.maximum(np.append(first[1:], pixels), first + 1)
+    position = np.arange(pixels)
+    return np.asarray((position >= first[:, None]) & (position < last[:, None]), dtype=np.float32)

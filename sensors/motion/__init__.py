@@ -1,0 +1,1 @@
+"""Poses over time, and points moved to one moment by them."""

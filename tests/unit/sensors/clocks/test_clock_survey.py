@@ -1,0 +1,92 @@
+"""All clocks of a recording together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sensors.clocks.delay import Phase
+from sensors.clocks.survey import ClockStream, survey
+from sensors.clocks.units import Evidence, UnitError
+
+MS = 1_000_000
+S = 1_000_000_000
+EPOCH_NS = 1_700_000_000_000_000_000
+LIDAR = EPOCH_NS + 100 * MS * np.arange(300, dtype=np.int64)
+CAMERA = LIDAR - 30 * MS
+
+
+def logged(sensor: str, stamps: np.ndarray[tuple[int], np.dtype[np.int64]], late_ns: int = 5 * MS, **more: object) -> ClockStream:
+    return ClockStream(sensor, stamps, stamps + late_ns, **more)  # type: ignore[arg-type]
+
+
+def test_delay_against_the_declared_one() -> None:
+    found = survey(
+        [logged("lidar", LIDAR), logged("cam", CAMERA, expected_delay_ns=-37 * MS), logged("pose", LIDAR, delayed=False)], "lidar"
+    )
+    assert found.sensors["cam"].delay is not None
+    assert found.sensors["cam"].delay.phase is Phase.LOCKED
+    assert found.sensors["cam"].delay_error_ns == 7 * MS
+    assert (found.sensors["lidar"].delay, found.sensors["pose"].delay, found.sensors["lidar"].delay_error_ns) == (
+        None,
+        None,
+        None,
+    )
+    assert found.logged
+
+
+def test_drift_is_against_the_reference_though_the_recorder_drifts_too() -> None:
+    logs = EPOCH_NS + (LIDAR - EPOCH_NS) * 1_000_300 // 1_000_000
+    camera = EPOCH_NS + (LIDAR - EPOCH_NS) * 999_900 // 1_000_000
+    found = survey([ClockStream("lidar", LIDAR, logs), ClockStream("cam", camera, logs)], "lidar")
+    assert found.sensors["cam"].drift_ppm == pytest.approx(-100, abs=0.1)
+    assert found.sensors["lidar"].drift_ppm == pytest.approx(0)
+    assert found.sensors["lidar"].fit is not None and found.sensors["lidar"].fit.drift_ppm == pytest.approx(-299.9, abs=0.1)
+
+
+def test_a_clock_that_was_set_drifts_only_between_the_settings() -> None:
+    stamps = LIDAR.copy()
+    stamps[100:] += 2 * S
+    found = survey([logged("lidar", LIDAR), ClockStream("cam", stamps, LIDAR + 5 * MS)], "lidar").sensors["cam"]
+    assert [one.frame for one in found.steps.first] == [100]
+    assert found.drift_ppm == pytest.approx(0, abs=0.01)
+    assert found.fit is not None and found.fit.offset_ns == 2 * S - 5 * MS
+
+
+def test_log_times_that_equal_the_stamps_are_none() -> None:
+    found = survey([ClockStream("lidar", LIDAR, LIDAR), ClockStream("cam", CAMERA, CAMERA)], "lidar")
+    assert not found.logged
+    assert (found.sensors["cam"].fit, found.sensors["cam"].drift_ppm) == (None, None)
+    assert found.sensors["cam"].report.log_offset_p50_ns == 0
+    assert survey([ClockStream("lidar", LIDAR, None)], "lidar").sensors["lidar"].report.log_offset_p50_ns is None
+
+
+def test_domains_with_and_without_log_times() -> None:
+    boot = LIDAR - EPOCH_NS + 1622 * S
+    by_log = survey([logged("lidar", LIDAR), ClockStream("imu", boot, LIDAR + MS)], "lidar")
+    bare = survey(
+        [ClockStream("lidar", LIDAR, None), ClockStream("imu", boot, None), ClockStream("gnss", LIDAR + 64 * S, None)], "lidar"
+    )
+    assert [one.sensors for one in by_log.domains] == [("lidar",), ("imu",)]
+    assert by_log.sensors["imu"].domain_offset_ns == 1622 * S - EPOCH_NS + 4 * MS
+    assert [one.sensors for one in bare.domains] == [("gnss", "lidar"), ("imu",)]
+    assert (bare.sensors["imu"].domain, bare.sensors["gnss"].domain_offset_ns) == (1, 0)
+
+
+def test_one_wild_stamp_does_not_make_two_domains_one() -> None:
+    boot = LIDAR - EPOCH_NS
+    wild = boot.copy()
+    wild[7] = EPOCH_NS
+    assert len(survey([ClockStream("lidar", LIDAR, None), ClockStream("imu", wild, None)], "lidar").domains) == 2
+
+
+def test_a_wrong_unit_is_no_drift() -> None:
+    found = survey([logged("lidar", LIDAR), ClockStream("cam", CAMERA // 1000, CAMERA + MS)], "lidar").sensors["cam"]
+    assert found.unit == UnitError(-3, Evidence.LOG_TIME)
+    assert found.drift_ppm is None
+
+
+def test_no_reference_and_no_stream() -> None:
+    assert survey([], None).domains == ()
+    found = survey([logged("cam", CAMERA)], "lidar").sensors["cam"]
+    assert (found.delay, found.drift_ppm, found.domain) == (None, None, 0)
