@@ -29,7 +29,7 @@ from rich.console import Console
 
 from bench.figures import PROJECT, FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 from bench.match_stream import MatchStream, StreamTerms
-from lake.tables import FRAME_INDEX
+from lake.tables.schemas import FRAME_INDEX
 from sensors.rig import NS_PER_S, Modality, Rig
 from spark_jobs.plan import plan_scenes
 from spark_jobs.window_plan import scene_bytes, window_tables

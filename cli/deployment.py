@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from cli.following import Steps
     from ingest.ledger import Ledger
-    from lake.catalog import LakeCatalog
     from lake.landing import DriveId
     from lake.settings import Settings
+    from lake.tables.catalog import LakeCatalog
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 # Where the environment names a deployment: the address of its Airflow, and who asks there.
@@ -136,7 +136,7 @@ def airflow_steps(home: Path) -> Steps:
 
 def catalog(settings: Settings) -> LakeCatalog:
     """The lake's catalog."""
-    from lake.catalog import open_catalog
+    from lake.tables.catalog import open_catalog
 
     return open_catalog(settings)
 

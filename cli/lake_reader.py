@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from cli.accounting import Frames, Line, Nanoseconds, account
 from lake.errors import LandingError
 from lake.landing import DriveId
-from lake.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
-from lake.scene_key import SceneKey
-from lake.scene_reader import SceneReader
+from lake.tables.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
+from lake.tables.scene_key import SceneKey
+from lake.tables.scene_reader import SceneReader
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression

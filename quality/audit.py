@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake.tables import NS
+from lake.tables.schemas import NS
 from quality.accounting import SensorAccount, balance
 from quality.errors import MetricsError
 from quality.measures import MEASURES, Bounds

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from lake.tables import check_schema
+from lake.tables.schemas import check_schema
 from sensors.calibration.result import Checked, Quantity, Verdict
 
 CALIBRATION_CHECKS = pa.schema(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lake.tables import check_schema
+from lake.tables.schemas import check_schema
 from quality.catalogue import Outcome, Severity
 from quality.expectations import Kind, build_suite
 from quality.gx import ephemeral_context, load

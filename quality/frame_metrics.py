@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lake.tables import NS
+from lake.tables.schemas import NS
 from sensors.measure.cloud import LidarMetrics, RadarMetrics
 from sensors.measure.image import ImageMetrics
 

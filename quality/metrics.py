@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 
 import pyarrow as pa
 
-from lake.tables import NS, check_schema
+from lake.tables.schemas import NS, check_schema
 from quality.errors import MetricsError
 from sensors.rig import Modality, Rig, Sensor
 

@@ -1,4 +1,4 @@
-"""Quarantine records: rows of `lake.tables.RECORDS`, each about one object, frame, scene or drive that is kept out of gold."""
+"""Quarantine records: rows of `lake.tables.schemas.RECORDS`, each about one object, frame, scene or drive that is kept out of gold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lake.documents import content_hash
 from lake.landing import DriveId
-from lake.tables import RECORDS
+from lake.tables.schemas import RECORDS
 from quality.catalogue import Level
 from quality.errors import FindingError
 from quality.findings import Finding, rule_ids
@@ -99,7 +99,7 @@ def record(
     position: Position = NOWHERE,
     payload_uri: str | None = None,
 ) -> dict[str, Any]:
-    """One row of `lake.tables.RECORDS`, status `quarantined`, with all findings in their order.
+    """One row of `lake.tables.schemas.RECORDS`, status `quarantined`, with all findings in their order.
 
     Args:
         level: What the record is about.
@@ -204,7 +204,7 @@ def scene_record(
 
 
 def records_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The records as rows of `lake.tables.RECORDS`, sorted by `record_id`.
+    """The records as rows of `lake.tables.schemas.RECORDS`, sorted by `record_id`.
 
     Raises:
         FindingError: Two records have the same id: the positions do not tell them apart.

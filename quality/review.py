@@ -34,7 +34,7 @@ _REJECTION = {Level.OBJECT: "REV001", Level.DRIVE: "REV002", Level.SCENE: "REV00
 
 
 def record_target(row: Mapping[str, Any]) -> str:
-    """What a row of `lake.tables.RECORDS` is about, as decisions name it."""
+    """What a row of `lake.tables.schemas.RECORDS` is about, as decisions name it."""
     level = row["level"]
     if level == Level.SCENE.value:
         return scene_target(row["anchor_ns"])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
-from lake.tables import FRAMES
+from lake.tables.schemas import FRAMES
 from quality.accounting import GOLD, QUARANTINED, UNMATCHED
 from quality.catalogue import Severity
 from spark_jobs.drive_frames import in_objects
@@ -54,7 +54,7 @@ class Built:
 def frames_of_built_drive(
     index: pa.Table, plan: ScenePlan, context: DriveContext, built: Built, faulty_keys: frozenset[str]
 ) -> pa.Table:
-    """Rows of `lake.tables.FRAMES` for a drive whose scenes were built.
+    """Rows of `lake.tables.schemas.FRAMES` for a drive whose scenes were built.
 
     Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene, as the matched
     frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one, or moved points of one); it does not
@@ -75,7 +75,7 @@ def frames_of_built_drive(
 
 
 def frames_of_quarantined_drive(index: pa.Table, drive_input: DriveInput, faulty_keys: frozenset[str], reason: str) -> pa.Table:
-    """Rows of `lake.tables.FRAMES` for a drive that is quarantined as a whole; `reason` is the rule that did it."""
+    """Rows of `lake.tables.schemas.FRAMES` for a drive that is quarantined as a whole; `reason` is the rule that did it."""
     reasons = np.full(len(index), reason, dtype=object)
     reasons[in_objects(index, faulty_keys)] = FAULTY_OBJECT
     fates = np.full(len(index), QUARANTINED, dtype=object)

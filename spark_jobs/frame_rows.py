@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lake.landing import SensorKey
-from lake.tables import FRAME_INDEX
+from lake.tables.schemas import FRAME_INDEX
 
 # frame_id is given when all objects of the drive are known.
 OBJECT_INDEX = pa.schema([field for field in FRAME_INDEX if field.name != "frame_id"])

@@ -26,12 +26,12 @@ from spark_jobs.options import PayloadChecks
 from spark_jobs.plan_rows import FrameRef, PlanRow
 
 MAX_FORMS = 16  # each may be as large as a hostile message makes it
-MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables`; a cloud without points may claim any size for one
+MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables.schemas`; a cloud without points may claim any size for one
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame's columns as in `lake.tables` and what was found in it; payload columns are views of the fetched bytes.
+    """A frame's columns as in `lake.tables.schemas` and what was found in it; payload columns are views of the fetched bytes.
 
     `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad. `metrics`: of
     its payload; None where it does not decode, or was not asked for.

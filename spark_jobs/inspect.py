@@ -22,7 +22,7 @@ from lake.landing import SensorKey, parse_raw_key
 from lake.overrides import Decisions, object_target
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
-from lake.tables import FRAME_INDEX
+from lake.tables.schemas import FRAME_INDEX
 from quality.calibration_rules import evaluated
 from quality.calibration_table import read_calibration_table
 from quality.catalogue import Outcome

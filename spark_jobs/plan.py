@@ -72,7 +72,7 @@ class ScenePlan:
 def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str]) -> ScenePlan:
     """Choose anchors and match the frames of every sensor with them, as the rig's policy says (`sensors.match.scene`).
 
-    `index` has schema `lake.tables.FRAME_INDEX`; `poses` are the samples (`stamp_ns`, x_m … qz) of the rig's pose sensor
+    `index` has schema `lake.tables.schemas.FRAME_INDEX`; `poses` are the samples (`stamp_ns`, x_m … qz) of the rig's pose sensor
     in sound objects, in the order of key and position.
 
     Raises:

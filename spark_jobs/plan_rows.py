@@ -12,7 +12,7 @@ ABSENT = -1
 
 
 class FrameRef(NamedTuple):
-    """A row of `lake.tables.FRAME_INDEX`, as far as reading the frame needs it."""
+    """A row of `lake.tables.schemas.FRAME_INDEX`, as far as reading the frame needs it."""
 
     frame_id: int
     sensor: str

@@ -15,7 +15,7 @@ import pyspark
 import lineage.code_version as versions
 from lake.drive_input import DriveInput
 from lake.settings import Settings
-from lake.tables import PUBLISHED
+from lake.tables.schemas import PUBLISHED
 from lineage.datasets import Assertion, Statistics, manifest_input, output_dataset
 from lineage.emitter import Emitter
 from lineage.events import Engine, SourceLocation

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lake.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
-from lake.publish import VALIDATIONS, Batch, Outcome, publish
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from lake.tables.publish import VALIDATIONS, Batch, Outcome, publish
 from spark_jobs.arguments import parse
 from spark_jobs.audit import QUARANTINE
 from spark_jobs.documents import read_input

@@ -52,7 +52,7 @@ class _Released:
     target: str
 
     def element(self, level: str) -> dict[str, Any]:
-        """As an element of the column `released` of `lake.tables.SCENES`."""
+        """As an element of the column `released` of `lake.tables.schemas.SCENES`."""
         return {
             "level": level,
             "about": self.target,

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.payload_pages import Payloads, with_payloads
-from lake.tables import SCENES
+from lake.parquet.payload_pages import Payloads, with_payloads
+from lake.tables.schemas import SCENES
 from spark_jobs.scene_table import scene_table
 
 ROW_GROUP_BYTES = 8 * 1024 * 1024
@@ -113,7 +113,7 @@ _IMAGES = [leaf for leaf in _LEAVES if leaf.endswith(".image")]
 _POINTS = [leaf for leaf in _LEAVES if leaf.endswith(".points")]
 PAYLOAD_LEAVES = (*_IMAGES, *_POINTS)
 # Bounds of a scene's own numbers, and of the ids that a reader asks for: no reader prunes by what stands in lists. Bounds of
-# other text would serve nobody either, and put bytes that a recording chose into the footer, which `lake.parquet_footer`
+# other text would serve nobody either, and put bytes that a recording chose into the footer, which `lake.parquet.footer`
 # searches.
 _IDS = ("scene_id", "vehicle_id", "drive_id", "revision", "anchor_sensor")
 _STATISTICS = [

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from lake.tables import OPAQUE_LEAVES, POSE, SCENES
+from lake.tables.schemas import OPAQUE_LEAVES, POSE, SCENES
 
 PayloadColumn: TypeAlias = Callable[[str, Sequence[Any]], pa.Array]
 """A payload column's leaf and its values (buffers, None where there is none) to the column as it is to be stored."""
@@ -18,7 +18,7 @@ _PAYLOADS = frozenset(leaf.rpartition(".")[2] for leaf in OPAQUE_LEAVES if "." i
 
 
 def scene_table(scenes: Sequence[Mapping[str, Any]], payload_column: PayloadColumn) -> pa.Table:
-    """Rows of `lake.tables.SCENES`, but for the types that `payload_column` gives to payload.
+    """Rows of `lake.tables.schemas.SCENES`, but for the types that `payload_column` gives to payload.
 
     An element of `lidars`, `cameras` and `radars` may leave out what it does not have; a payload is any buffer of bytes.
     """

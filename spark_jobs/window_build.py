@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from lake.landing import DriveId
 from lake.overrides import NONE, Decisions
-from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.scene_key import SceneKey
 from quality.catalogue import Severity
 from quality.findings import rule_ids
 from quality.rulebook import RuleBook

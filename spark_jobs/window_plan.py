@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lake.tables import FRAME_INDEX
+from lake.tables.schemas import FRAME_INDEX
 from spark_jobs.drive_frames import Bools, Ints
 from spark_jobs.plan import MISSING, ScenePlan
 from spark_jobs.pose_track import NO_SAMPLE, Floats

@@ -15,7 +15,7 @@ from spark_jobs.plan_rows import FrameRef, PlanRow
 
 @dataclass(frozen=True, slots=True)
 class MadeScene:
-    """A row of `lake.tables.SCENES`, what the scene rules say of it, and the pose samples that moved its points."""
+    """A row of `lake.tables.schemas.SCENES`, what the scene rules say of it, and the pose samples that moved its points."""
 
     row: dict[str, Any]
     verdict: SceneVerdict

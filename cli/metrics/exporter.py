@@ -25,8 +25,8 @@ from cli.metrics.queue_watch import QueueState, QueueWatch
 from ingest.ledger import Ledger
 
 if TYPE_CHECKING:
-    from lake.catalog import LakeCatalog
     from lake.settings import Settings
+    from lake.tables.catalog import LakeCatalog
 
 _CALLS = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20)
 

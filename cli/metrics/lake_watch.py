@@ -16,7 +16,7 @@ from cli.metrics.pinned_tables import PinnedTables, pin
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
-    from lake.catalog import LakeCatalog
+    from lake.tables.catalog import LakeCatalog
 
 RECENT_DRIVES = 32  # that residuals, rules and the share of quarantine speak of; bounds what is kept in memory
 MAX_AGAIN = 16  # drives that do not balance and have not changed: looked at again in turn, however many there are

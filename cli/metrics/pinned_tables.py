@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 from pyiceberg.table import DataScan, FileScanTask
 
 from lake.errors import TableError
-from lake.publish import DRIVE
-from lake.tables import PUBLISHED
+from lake.tables.publish import DRIVE
+from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
 
     from cli.lake_reader import Tables
-    from lake.catalog import LakeCatalog
     from lake.landing import DriveId
+    from lake.tables.catalog import LakeCatalog
 
 ATTEMPTS = 5
 Ids = frozenset[int]

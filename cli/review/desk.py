@@ -10,9 +10,9 @@ from cli.review import evidence, listing, service
 
 if TYPE_CHECKING:
     from ingest.ledger import Ledger
-    from lake.catalog import LakeCatalog
     from lake.settings import Settings
     from lake.storage import ObjectStore
+    from lake.tables.catalog import LakeCatalog
 
 Row = dict[str, Any]
 
@@ -38,7 +38,7 @@ class Review:
 
     @cached_property
     def _catalog(self) -> LakeCatalog:
-        from lake.catalog import open_catalog
+        from lake.tables.catalog import open_catalog
 
         return open_catalog(self._settings)
 

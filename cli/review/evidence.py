@@ -22,8 +22,8 @@ from cli.report.scene import scene_view
 from cli.review.listing import drive_of
 from lake.errors import LakeError
 from lake.landing import DriveId
-from lake.scene_key import SceneKey
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.scene_key import SceneKey
 from sensors.decode.images import decode_pixels
 from sensors.decode.messages import decode_points
 from sensors.errors import SensorDataError

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import NoSuchTableError
 
-from lake.catalog import ensure_tables, open_catalog
 from lake.settings import Settings
-from lake.tables import PUBLISHED
+from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
-    from lake.catalog import LakeCatalog
+    from lake.tables.catalog import LakeCatalog
 
 
 def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:

@@ -38,8 +38,8 @@ def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dic
         UnknownRuleError: The catalogue holds no such rule.
         LakeError: `drive` is not VEHICLE/DRIVE.
     """
-    from lake.catalog import open_catalog
-    from lake.record_index import drives_with_rule
+    from lake.tables.catalog import open_catalog
+    from lake.tables.record_index import drives_with_rule
     from quality.catalogue import rule as known
 
     sentence = known(rule).sentence

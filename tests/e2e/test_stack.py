@@ -15,7 +15,7 @@ import pytest
 from fleet.importers.registry import IMPORTERS
 from ingest.states import DriveState
 from lake.landing import DriveId
-from lake.publish import batch_identities
+from lake.tables.publish import batch_identities
 
 from .conftest import Deployed, Trio, eventually
 from .stack import SCHEDULER, tries

@@ -15,13 +15,13 @@ from pyspark.sql import SparkSession
 from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
-from lake.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
+from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive

@@ -21,11 +21,11 @@ from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.review import ReviewDesk
 from ingest.s3_objects import S3Objects
-from lake.catalog import ensure_tables, open_catalog
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.catalog import ensure_tables, open_catalog
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive

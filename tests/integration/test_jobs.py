@@ -15,9 +15,9 @@ from pyspark.sql import SparkSession
 
 import spark_jobs.build_scenes
 from lake.landing import DriveId
-from lake.scene_points import scene_cloud
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.scene_points import scene_cloud
 from sensors.container.mcap import StoredMessage, scan
 from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig

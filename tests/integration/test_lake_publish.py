@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lake.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.errors import SupersededError
 from lake.landing import DriveId
-from lake.publish import Batch, Outcome, batch_identities, publish
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
+from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from lake.tables.publish import Batch, Outcome, batch_identities, publish
+from lake.tables.schemas import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
 
 DAY = datetime.date(2024, 5, 1)
 DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")

@@ -25,7 +25,7 @@ import cli.metrics.lake_watch
 from cli import lake_reader
 from cli.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from cli.metrics.queue_watch import QueueWatch
-from lake.catalog import open_catalog
+from lake.tables.catalog import open_catalog
 from spark_jobs.session import spark_properties, start_spark
 from tests.unit.deploy.monitoring import panels
 

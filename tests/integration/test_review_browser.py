@@ -16,9 +16,9 @@ from cli.audit import audit
 from fleet.drive_folder import DriveFolder
 from fleet.uploader import upload
 from ingest.ledger import DriveState, Ledger
-from lake.catalog import open_catalog
 from lake.landing import DriveId
 from lake.settings import Settings
+from lake.tables.catalog import open_catalog
 
 from .browser import Browser, find_chromium
 from .drives import small_drive

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lake.catalog import ensure_tables, open_catalog
 from lake.landing import DriveId
-from lake.publish import SCENES_TABLE, Batch, publish
-from lake.scene_key import SceneKey
-from lake.scene_reader import SceneReader, ranges_of
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from tests.unit.lake.scenes_files import LIDAR_BYTES, RADAR_BYTES, noise, parquet
+from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.publish import SCENES_TABLE, Batch, publish
+from lake.tables.scene_key import SceneKey
+from lake.tables.scene_reader import SceneReader, ranges_of
+from tests.unit.lake.tables.scenes_files import LIDAR_BYTES, RADAR_BYTES, noise, parquet
 
 DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")
 KEYS = [SceneKey(DRIVE, 1_714_521_600 * 10**9 + number * 10**8) for number in range(8)]

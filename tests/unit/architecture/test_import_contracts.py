@@ -49,4 +49,4 @@ def test_an_upward_import_is_found(at_root: None, tmp_path: Path, capsys: pytest
         """
     )
     assert not lint(config)
-    assert "quality.accounting -> lake.tables" in capsys.readouterr().out
+    assert "quality.accounting -> lake.tables.schemas" in capsys.readouterr().out

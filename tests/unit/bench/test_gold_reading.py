@@ -12,9 +12,9 @@ from bench.figures import FiguresError
 from bench.gold_reading import column_bytes, one_modality, ratios, raw_bytes, scene_keys, scenes
 from bench.gold_table import land
 from lake.landing import DriveId
-from lake.scene_key import SceneKey
+from lake.tables.scene_key import SceneKey
 from sensors.rig import Modality, Rig
-from tests.unit.lake.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, parquet
+from tests.unit.lake.tables.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, parquet
 
 GROUP = 4
 KEYS = [SceneKey(DriveId("car", f"drive-{drive}"), 10**18 + 100 * at) for drive in range(2) for at in range(8)]

@@ -15,11 +15,11 @@ import pyarrow as pa
 from PIL import Image
 from pyiceberg.catalog import Catalog
 
-from lake.catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.publish import DRIVE, GENERATION, REVISION
-from lake.scene_key import SceneKey
-from lake.tables import FRAMES, PUBLISHED, RECORDS, SCENES
+from lake.tables.catalog import LakeCatalog
+from lake.tables.publish import DRIVE, GENERATION, REVISION
+from lake.tables.scene_key import SceneKey
+from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
 
 EPOCH_NS = 1_780_000_000_000_000_000
 PERIOD_NS = 100_000_000

@@ -18,10 +18,10 @@ from cli.errors import PACKAGE_ERRORS, CliError, explain
 from cli.main import app
 from cli.review.listing import refused_row
 from ingest.records import DecisionRecord, ObjectHead, RefusedRecord
-from lake.catalog import LakeCatalog
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
 from lake.settings import Settings
+from lake.tables.catalog import LakeCatalog
 from tests.unit.cli import lake_builders as rows
 from tests.unit.cli.report_builders import BAD, GOOD, SCENES, fill_two_drives
 

@@ -9,8 +9,8 @@ import pytest
 from cli import lake_reader
 from cli.audit_inputs import Held
 from cli.audit_reader import held
-from lake.catalog import LakeCatalog
 from lake.landing import DriveId
+from lake.tables.catalog import LakeCatalog
 from tests.unit.cli import lake_builders as rows
 from tests.unit.cli.report_builders import BAD, GOOD, REVISION_B, SCENES, fill_two_drives
 

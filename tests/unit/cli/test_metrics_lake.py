@@ -23,9 +23,9 @@ from cli.metrics.lake_summary import MAX_SENSORS, OTHER, ResidualSizes, summaris
 from cli.metrics.pinned_tables import pin
 from ingest.records import ObjectHead, ObjectRecord
 from ingest.states import ObjectState
-from lake.catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.scene_key import SceneKey
+from lake.tables.catalog import LakeCatalog
+from lake.tables.scene_key import SceneKey
 from quality.rules import Outcome
 from tests.unit.cli import lake_builders as rows
 

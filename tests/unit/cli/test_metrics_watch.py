@@ -17,9 +17,9 @@ from cli.metrics.lake_watch import LakeWatch
 from cli.metrics.ledger_watch import DriveMark, LedgerWatch
 from ingest.ledger import DriveRecord, DriveState
 from ingest.records import ObjectHead, RefusedRecord
-from lake.catalog import LakeCatalog
 from lake.errors import LakeError
 from lake.landing import DriveId
+from lake.tables.catalog import LakeCatalog
 from quality.rules import Outcome
 from tests.unit.cli import lake_builders as rows
 

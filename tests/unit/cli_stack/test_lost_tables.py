@@ -9,8 +9,8 @@ import pytest
 from pyiceberg.exceptions import ValidationError
 
 from cli.stack.tables import forget_lost
-from lake.catalog import LakeCatalog, ensure_tables
-from lake.tables import PUBLISHED
+from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.schemas import PUBLISHED
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake import catalog, tables
-from lake.catalog import LakeCatalog, ensure_tables
 from lake.errors import OverrideError
 from lake.overrides import MAX_TARGETS, Override, Verdict, frame_target, object_target, scene_target
+from lake.tables import catalog
+from lake.tables import schemas as tables
+from lake.tables.catalog import LakeCatalog, ensure_tables
 
 TARGETS = st.one_of(
     st.just("drive"),

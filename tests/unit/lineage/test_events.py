@@ -13,7 +13,7 @@ from openlineage.client.event_v2 import RunEvent, RunState
 from openlineage.client.serde import Serde
 
 from lake.landing import DriveId
-from lake.tables import FRAMES, SCENES
+from lake.tables.schemas import FRAMES, SCENES
 from lineage.code_version import CodeVersion
 from lineage.datasets import MAX_ASSERTIONS, Assertion, Statistics, input_dataset, manifest_input, output_dataset
 from lineage.events import Engine, Failure, RunContext, SourceLocation, iso_time, run_event

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.errors import TableError
-from lake.tables import FRAMES
+from lake.tables.schemas import FRAMES
 from quality.accounting import FATES, GOLD, Imbalance, SensorAccount, accounts, balance
 from quality.catalogue import Outcome
 

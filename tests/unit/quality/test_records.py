@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.landing import DriveId
-from lake.tables import RECORDS
+from lake.tables.schemas import RECORDS
 from quality.catalogue import Level
 from quality.errors import FindingError
 from quality.findings import finding

@@ -20,7 +20,7 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId, SensorKey
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables import FRAME_INDEX
+from lake.tables.schemas import FRAME_INDEX
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from sensors.geometry import SE3

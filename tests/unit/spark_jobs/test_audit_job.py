@@ -15,7 +15,7 @@ import spark_jobs.publish
 from fleet.encode import encode_points
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
-from lake.publish import Batch, Outcome, Publication
+from lake.tables.publish import Batch, Outcome, Publication
 from sensors.decode.points import point_fields
 from spark_jobs.audit import audit_drive
 from spark_jobs.errors import AccountError, IncompleteError

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.drive_input import DriveInput
-from lake.tables import FRAMES
+from lake.tables.schemas import FRAMES
 from quality.findings import Finding, finding
 from quality.records import Origin
 from sensors.rig import Rig

@@ -9,7 +9,7 @@ import pytest
 from lake.documents import canonical_json
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LakeError, LandingError
-from lake.tables import FRAME_INDEX, check_schema
+from lake.tables.schemas import FRAME_INDEX, check_schema
 from quality.metrics import read_metrics
 from spark_jobs.documents import read_input
 from spark_jobs.metrics import sensor_metrics

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spark_jobs.scene_file
-from lake.tables import SCENES
+from lake.tables.schemas import SCENES
 from spark_jobs.scene_file import scene_pieces
 from spark_jobs.scene_table import scene_table
 

@@ -8,8 +8,8 @@ import pytest
 
 import spark_jobs.publish
 from lake.drive_input import DriveInput
-from lake.publish import Outcome, Publication
 from lake.storage import ObjectVersion
+from lake.tables.publish import Outcome, Publication
 from quality.frame_metrics import FRAME_METRICS
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive

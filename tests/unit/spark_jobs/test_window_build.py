@@ -11,7 +11,7 @@ import pytest
 import spark_jobs.scene_file
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
-from lake.tables import OPAQUE_LEAVES, SCENES
+from lake.tables.schemas import OPAQUE_LEAVES, SCENES
 from spark_jobs.build_scenes import drive_context
 from spark_jobs.window_build import DriveContext, build_window
 from spark_jobs.work_area import INSPECTION

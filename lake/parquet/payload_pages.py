@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from lake.errors import LakeError
-from lake.parquet_footer import (
+from lake.parquet.footer import (
     LENGTH_BYTES,
     MAGIC,
     Chunk,

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.scene_key import SceneKey
-from lake.tables import SCENES
+from lake.tables.scene_key import SceneKey
+from lake.tables.schemas import SCENES
 
 LIDAR_BYTES, IMAGE_BYTES, RADAR_BYTES = 40_000, 20_000, 1_000
 

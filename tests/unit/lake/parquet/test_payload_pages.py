@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lake.payload_pages
-from lake.parquet_footer import Chunk, FooterError, Move, dictionary_page_header, move_chunks
-from lake.payload_pages import Payloads, PayloadSizeError, with_payloads
+import lake.parquet.payload_pages
+from lake.parquet.footer import Chunk, FooterError, Move, dictionary_page_header, move_chunks
+from lake.parquet.payload_pages import Payloads, PayloadSizeError, with_payloads
 
 A, B = "frames.list.element.a", "b"
 COMPRESSION = {A: "none", B: "zstd", "before": "snappy", "after": "snappy"}
@@ -106,7 +106,7 @@ def test_the_page_header_is_the_library_s() -> None:
 
 
 def test_more_than_a_page_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake.payload_pages, "MAX_PAGE_BYTES", 1000)
+    monkeypatch.setattr(lake.parquet.payload_pages, "MAX_PAGE_BYTES", 1000)
     with pytest.raises(PayloadSizeError, match=f"{A}: the payloads of one row group take 1001 bytes, a page at most 1000"):
         laid([[([b"x" * 997], None)]])
 

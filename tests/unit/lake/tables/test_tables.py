@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lake.errors import TableError
-from lake.tables import FRAME_INDEX, FRAMES, OPAQUE_LEAVES, PARTITIONS, PUBLISHED, RECORDS, SCENES, check_schema
+from lake.tables.schemas import FRAME_INDEX, FRAMES, OPAQUE_LEAVES, PARTITIONS, PUBLISHED, RECORDS, SCENES, check_schema
 
 ALL = [SCENES, FRAMES, RECORDS, FRAME_INDEX]
 

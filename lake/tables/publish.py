@@ -21,10 +21,10 @@ from pyiceberg.expressions.literals import literal
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 
-from lake.catalog import LakeCatalog
 from lake.errors import PublishError, SupersededError
 from lake.landing import DriveId
-from lake.tables import PUBLISHED
+from lake.tables.catalog import LakeCatalog
+from lake.tables.schemas import PUBLISHED
 
 SCENES_TABLE = "gold.scenes"
 DRIVE, REVISION, GENERATION = "scenelake.drive", "scenelake.revision", "scenelake.generation"

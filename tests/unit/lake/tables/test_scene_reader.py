@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from pyiceberg.table import Table
 
-from lake import scene_reader
-from lake.catalog import LakeCatalog, ensure_tables
 from lake.errors import AbsentError, LakeError
 from lake.landing import DriveId
-from lake.scene_key import SceneKey
-from lake.scene_reader import PAYLOAD_COLUMNS, SceneReader, ranges_of
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables import scene_reader
+from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.scene_key import SceneKey
+from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader, ranges_of
 from tests.unit.lake.fake_s3 import FakeS3
-from tests.unit.lake.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, noise, parquet
+from tests.unit.lake.tables.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, noise, parquet
 
 EPOCH_NS = 1_714_521_600 * 10**9  # 2024-05-01T00:00:00Z
 PERIOD_NS = 100_000_000
@@ -66,7 +66,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         keys = [key(drive, number) for number in range(SCENES)]
         lake.add(*(parquet(keys[at : at + WINDOW], GROUP) for at in range(0, SCENES, WINDOW)))
     yield lake
-    lake.catalog.engine.dispose()
+    lake.tables.catalog.engine.dispose()
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_reader_stays_with_its_snapshot(tmp_path: Path) -> None:
     assert first.scene(key(drive, 1)) is None
     assert lake.reader(snapshot_id).scene(key(drive, 1)) is None
     assert lake.reader().scene(key(drive, 1)) is not None
-    lake.catalog.engine.dispose()
+    lake.tables.catalog.engine.dispose()
 
 
 def test_a_file_without_statistics_is_read_group_by_group(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_file_without_statistics_is_read_group_by_group(tmp_path: Path) -> Non
     assert row is not None
     assert row["anchor_ns"] == keys[2].anchor_ns
     assert len(lake.s3.gets) == 1 + 3
-    lake.catalog.engine.dispose()
+    lake.tables.catalog.engine.dispose()
 
 
 def test_the_tables_own_file_access_reads_the_same(lake: Lake) -> None:
@@ -206,7 +206,7 @@ def test_faults_are_errors_of_the_lake(tmp_path: Path) -> None:
     del lake.s3.versions[("lake", "0.parquet")]
     with pytest.raises(AbsentError):
         lake.reader().scene(key(DRIVES[0], 0))
-    lake.catalog.engine.dispose()
+    lake.tables.catalog.engine.dispose()
 
 
 def test_rows_that_were_deleted_beside_their_file_are_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

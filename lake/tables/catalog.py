@@ -26,7 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from lake.errors import TableError
 from lake.settings import Settings
-from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
+from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60

@@ -22,10 +22,10 @@ from pyiceberg.types import LongType
 
 from lake.errors import LakeError
 from lake.landing import DriveId
-from lake.row_group import RangeRead, read_footer, read_row_group
-from lake.scene_key import SceneKey
+from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables import SCENES
+from lake.tables.scene_key import SceneKey
+from lake.tables.schemas import SCENES
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

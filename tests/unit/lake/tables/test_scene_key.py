@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lake.errors import LandingError
 from lake.landing import DriveId
-from lake.scene_key import SceneKey
+from lake.tables.scene_key import SceneKey
 
 IDS = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
 

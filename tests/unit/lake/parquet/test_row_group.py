@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake import row_group
 from lake.errors import LakeError, OversizeError
 from lake.landing import DriveId
-from lake.row_group import ByteRange, column_ranges, joined, read_footer, read_row_group
-from lake.scene_key import SceneKey
-from tests.unit.lake.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, parquet
+from lake.parquet import row_group
+from lake.parquet.row_group import ByteRange, column_ranges, joined, read_footer, read_row_group
+from lake.tables.scene_key import SceneKey
+from tests.unit.lake.tables.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, parquet
 
 KEYS = [SceneKey(DriveId("car", "d"), 10**18 + 100 * at) for at in range(6)]
 GROUP = 3

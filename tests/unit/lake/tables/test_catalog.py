@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lake.catalog import LakeCatalog, ensure_tables
-from lake.tables import OPAQUE_LEAVES, PARTITIONS, PUBLISHED
+from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED
 
 
 def open_local(folder: Path) -> LakeCatalog:

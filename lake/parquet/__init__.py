@@ -1,0 +1,1 @@
+"""Scene files as Python workers write them: row groups whose payload pages are copied, not encoded again."""
