@@ -20,8 +20,8 @@ from cli.audit_inputs import (
     Record,
     Scene,
 )
-from ingest.ledger import DriveRecord, Ledger, ObjectRecord
-from ingest.states import FINAL
+from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
+from ingest.ledger.states import FINAL
 from lake.documents import Manifest
 from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key

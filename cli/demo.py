@@ -22,7 +22,7 @@ from cli.errors import WaitTimeoutError
 from cli.following import FAILED_PATIENCE_S, LOOK_S, Follower, Sighting
 from cli.stage import Stage, Standing
 from fleet.uploader import CLIENT_CONFIG, upload
-from ingest.states import DriveState
+from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.settings import Settings
 

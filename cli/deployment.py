@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
     from cli.following import Steps
-    from ingest.ledger import Ledger
+    from ingest.ledger.ledger import Ledger
     from lake.landing import DriveId
     from lake.settings import Settings
     from lake.tables.catalog import LakeCatalog
@@ -145,6 +145,6 @@ def ledger(settings: Settings) -> Ledger:
     """The ledger."""
     import boto3
 
-    from ingest.ledger import Ledger
+    from ingest.ledger.ledger import Ledger
 
     return Ledger(boto3.client("dynamodb"), settings.ledger_table)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cli.errors import WaitTimeoutError
-from ingest.records import DriveRecord, ObjectRecord
-from ingest.states import FINAL, DriveState
+from ingest.ledger.records import DriveRecord, ObjectRecord
+from ingest.ledger.states import FINAL, DriveState
 from lake.landing import DriveId
 
 LOOK_S = 1.0

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ingest.completeness import Missing, missing_objects
-from ingest.records import DriveRecord, ObjectRecord
-from ingest.work import Reason
+from ingest.ledger.records import DriveRecord, ObjectRecord
+from ingest.ledger.work import Reason
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
 from lake.overrides import Override

@@ -14,7 +14,7 @@ from ingest.environment import IngestSettings, client
 from ingest.errors import DeliveryError, EventError, SweepError
 from ingest.events import Delivery, parse_event
 from ingest.journal import note
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.s3_objects import S3Objects

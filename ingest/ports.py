@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from ingest.ledger_landing import Requeue
-from ingest.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
-from ingest.work import DriveWork
+from ingest.ledger.landing import Requeue
+from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.ledger.work import DriveWork
 from lake.landing import DriveId
 
 Clock = Callable[[], int]  # wall time, nanoseconds since the epoch
@@ -40,7 +40,7 @@ class WorkSender(Protocol):
 
 
 class LandingStore(Protocol):
-    """The half of the ledger that registering and sweeping use; contracts at `ingest.ledger_landing`."""
+    """The half of the ledger that registering and sweeping use; contracts at `ingest.ledger.landing`."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def object_of(self, drive: DriveId, key: str) -> ObjectRecord | None: ...
@@ -60,7 +60,7 @@ class LandingStore(Protocol):
 
 
 class ReviewStore(Protocol):
-    """The part of the ledger that a review uses; contracts at `ingest.ledger_decisions` and `ingest.ledger_landing`."""
+    """The part of the ledger that a review uses; contracts at `ingest.ledger.decisions` and `ingest.ledger.landing`."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def decisions(self, drive: DriveId) -> Sequence[DecisionRecord]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.work import DriveWork
+from ingest.ledger.work import DriveWork
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

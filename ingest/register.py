@@ -20,10 +20,10 @@ from collections import OrderedDict
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
 from ingest.journal import note
-from ingest.ledger_landing import Requeue
+from ingest.ledger.landing import Requeue
+from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord
+from ingest.ledger.work import DriveWork, Reason
 from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
-from ingest.records import DriveRecord, ObjectRecord, RefusedRecord
-from ingest.work import DriveWork, Reason
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest
 from lake.drive_input import input_key
 from lake.errors import LandingError

@@ -13,11 +13,11 @@ from dataclasses import replace
 from ingest.assess import Assessment
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.journal import note
+from ingest.ledger.records import DecisionRecord, DriveRecord
+from ingest.ledger.states import FINAL, DriveState
+from ingest.ledger.work import Reason
 from ingest.ports import ReviewStore
-from ingest.records import DecisionRecord, DriveRecord
 from ingest.register import Registrar
-from ingest.states import FINAL, DriveState
-from ingest.work import Reason
 from lake.landing import DriveId
 from lake.overrides import MAX_OVERRIDE_BYTES, Override, Verdict
 

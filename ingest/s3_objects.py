@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingest.errors import StoreError
-from ingest.records import ObjectHead
+from ingest.ledger.records import ObjectHead
 from lake.landing import MAX_KEY_BYTES
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import TypeVar
 
 from ingest.journal import note
+from ingest.ledger.records import ObjectHead
+from ingest.ledger.states import DriveState
 from ingest.ports import Clock, LandingStore, ObjectStore
-from ingest.records import ObjectHead
 from ingest.register import Registrar
-from ingest.states import DriveState
 from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
 

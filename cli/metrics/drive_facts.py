@@ -13,7 +13,7 @@ from cli import lake_reader
 from cli.accounting import Nanoseconds
 from cli.audit import audit
 from cli.audit_inputs import AuditInputs
-from ingest.ledger import ObjectRecord
+from ingest.ledger.ledger import ObjectRecord
 from lake.documents import parse_document
 from quality.rules import Outcome
 from sensors.rig import Rig

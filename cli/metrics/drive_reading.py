@@ -20,7 +20,7 @@ from cli.metrics.drive_facts import (
     rule_outcomes,
     tolerances,
 )
-from ingest.ledger import DriveRecord, Ledger, ObjectRecord
+from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
 from lake.errors import AbsentError
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion

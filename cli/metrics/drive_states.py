@@ -10,8 +10,8 @@ import numpy as np
 
 from cli.accounting import Nanoseconds
 from cli.metrics.ledger_watch import DriveMark
-from ingest.states import FINAL, DriveState
-from ingest.work import Reason
+from ingest.ledger.states import FINAL, DriveState
+from ingest.ledger.work import Reason
 
 RECENT_LAGS = 100
 _BY_LANDING = (Reason.COMPLETE, Reason.OVERDUE)  # the others begin with a reviewer's or operator's act, not with an object

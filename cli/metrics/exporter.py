@@ -22,7 +22,7 @@ from cli.metrics.lake_watch import LakeWatch
 from cli.metrics.ledger_watch import LedgerWatch
 from cli.metrics.part import Part, Readable
 from cli.metrics.queue_watch import QueueState, QueueWatch
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from lake.settings import Settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ingest.ledger import DriveRecord, DriveState, Ledger
-from ingest.states import FINAL
-from ingest.work import Reason
+from ingest.ledger.ledger import DriveRecord, DriveState, Ledger
+from ingest.ledger.states import FINAL
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 
 OVERLAP_NS = 300 * 10**9  # the index is eventually consistent, and the clocks of its writers differ

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cli.review import evidence, listing, service
 
 if TYPE_CHECKING:
-    from ingest.ledger import Ledger
+    from ingest.ledger.ledger import Ledger
     from lake.settings import Settings
     from lake.storage import ObjectStore
     from lake.tables.catalog import LakeCatalog
@@ -32,7 +32,7 @@ class Review:
     def _ledger(self) -> Ledger:
         import boto3
 
-        from ingest.ledger import Ledger
+        from ingest.ledger.ledger import Ledger
 
         return Ledger(boto3.client("dynamodb"), self._settings.ledger_table)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli import lake_reader
-from ingest.records import DecisionRecord, DriveRecord, RefusedRecord
-from ingest.states import FINAL
+from ingest.ledger.records import DecisionRecord, DriveRecord, RefusedRecord
+from ingest.ledger.states import FINAL
 from lake.documents import content_hash
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cli.review.listing import drive_of, why_not
 from ingest.errors import IngestError
-from ingest.records import DriveRecord
+from ingest.ledger.records import DriveRecord
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict, check_person
@@ -89,7 +89,7 @@ def open_desk(settings: Settings) -> ReviewDesk:
     """The desk of a deployment; the clients read endpoint and credentials from the environment."""
     import boto3
 
-    from ingest.ledger import Ledger
+    from ingest.ledger.ledger import Ledger
     from ingest.queues import WorkQueue
     from ingest.register import Registrar
     from ingest.review import ReviewDesk

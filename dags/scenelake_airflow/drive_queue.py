@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from ingest import lease
+from ingest.ledger import lease
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

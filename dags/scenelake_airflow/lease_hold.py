@@ -12,7 +12,7 @@ from scenelake_airflow.errors import LeaseLostError
 from scenelake_airflow.lease import Lease
 
 if TYPE_CHECKING:
-    from ingest.lease import Heartbeat
+    from ingest.ledger.lease import Heartbeat
 
 # Key of the XCom by which a step tells `give_back` that message and drive belong to another run by now.
 LEASE_LOST = "lease_lost"
@@ -29,7 +29,7 @@ class Held(Protocol):
 
 
 class HeldMessage:
-    """A message that a thread keeps invisible (`ingest.lease.keep_alive`)."""
+    """A message that a thread keeps invisible (`ingest.ledger.lease.keep_alive`)."""
 
     def __init__(self, lease: Lease, heartbeat: Heartbeat) -> None:
         self._lease, self._heartbeat = lease, heartbeat
@@ -52,7 +52,7 @@ def hold(lease: Lease, lease_s: int) -> Iterator[Held]:
     """
     # Imported where it is used: a DAG file is parsed often, and boto3 alone takes a third of a second.
     from ingest.environment import client
-    from ingest.lease import keep_alive
+    from ingest.ledger.lease import keep_alive
 
     with keep_alive(client("sqs", os.environ), os.environ[QUEUE_URL], lease.receipt_handle, lease_s) as heartbeat:
         held = HeldMessage(lease, heartbeat)

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from ingest.environment import client
 from ingest.errors import IngestError, SupersededWorkError
-from ingest.ledger import DriveRecord, DriveState, Ledger, ObjectOutcome, ObjectState
-from ingest.states import FINAL
+from ingest.ledger.ledger import DriveRecord, DriveState, Ledger, ObjectOutcome, ObjectState
+from ingest.ledger.states import FINAL
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
 from lake.settings import Settings
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class RunLedger(Protocol):
-    """What a run tells the ledger (`ingest.ledger_runs.RunLedger`)."""
+    """What a run tells the ledger (`ingest.ledger.runs.RunLedger`)."""
 
     def begin(self, drive: DriveId, revision: str) -> DriveRecord:
         """Take a queued revision into work, again if need be."""

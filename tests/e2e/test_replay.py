@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli.stack.airflow_api import AirflowApi
-from ingest.states import DriveState
+from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 
 from .conftest import Deployed, eventually

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from fleet.importers.registry import IMPORTERS
-from ingest.states import DriveState
+from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.tables.publish import batch_identities
 

@@ -15,7 +15,7 @@ from cli.errors import InputError
 from cli.timeline import read_timeline
 from ingest.errors import EventError, WorkError
 from ingest.events import decode_key, parse_body, parse_event
-from ingest.work import DriveWork, Reason
+from ingest.ledger.work import DriveWork, Reason
 from lake.documents import Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
@@ -170,7 +170,7 @@ TARGETS = (
         "ingest.key", _keys, _quoted_key, (EventError,), with_tokens(b"%", b"%2F", b"%ff", b"+", b"%C3", b"%00"), proportional(16)
     ),
     Target("ingest.event", _events, _event, (EventError,), json_mutation("aws:sqs", "aws:s3", "Records", "body"), JSON_BYTES),
-    Target("ingest.work", _works, _work, (WorkError,), json_mutation("complete", "1"), JSON_BYTES),
+    Target("ingest.ledger.work", _works, _work, (WorkError,), json_mutation("complete", "1"), JSON_BYTES),
     Target(
         "timeline.csv",
         _csvs,

@@ -16,7 +16,7 @@ from scenelake_airflow.policy import Policy
 
 from cli import audit_reader, lake_reader
 from cli.audit import AuditReport, audit
-from ingest.ledger import DriveRecord, Ledger
+from ingest.ledger.ledger import DriveRecord, Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.review import ReviewDesk

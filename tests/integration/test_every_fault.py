@@ -23,7 +23,7 @@ from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
-from ingest.states import DriveState
+from ingest.ledger.states import DriveState
 from lake.documents import canonical_json
 from lake.landing import DriveId
 from lake.overrides import Verdict

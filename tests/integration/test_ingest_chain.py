@@ -22,12 +22,12 @@ import pytest
 from emulator import Emulator
 
 from ingest import handler as entry
-from ingest import lease
 from ingest.event_source_mapping import READY, EventSourceMapping, connect
-from ingest.ledger import Ledger
+from ingest.ledger import lease
+from ingest.ledger.ledger import Ledger
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.work import DriveWork, Reason
 from ingest.queues import depth
-from ingest.states import DriveState, ObjectState
-from ingest.work import DriveWork, Reason
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import LOCALSTACK, ROOT, provision

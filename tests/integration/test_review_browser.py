@@ -15,7 +15,7 @@ from cli import audit_reader, lake_reader, stack
 from cli.audit import audit
 from fleet.drive_folder import DriveFolder
 from fleet.uploader import upload
-from ingest.ledger import DriveState, Ledger
+from ingest.ledger.ledger import DriveState, Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.tables.catalog import open_catalog

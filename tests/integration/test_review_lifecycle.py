@@ -13,8 +13,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from ingest.errors import DecidedError, DriveBusyError
-from ingest.states import DriveState, ObjectState
-from ingest.work import Reason
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.review import error_rules, overrides_for, why_not_releasable

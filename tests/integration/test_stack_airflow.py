@@ -20,10 +20,10 @@ from cli.stack import processes
 from cli.stack.inspection import ALL
 from cli.stack.layout import Layout
 from ingest.environment import client
-from ingest.ledger import DriveState, Ledger, ObjectState
-from ingest.ledger_landing import Requeue
-from ingest.records import ObjectHead
-from ingest.work import DriveWork, Reason
+from ingest.ledger.landing import Requeue
+from ingest.ledger.ledger import DriveState, Ledger, ObjectState
+from ingest.ledger.records import ObjectHead
+from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.landing import DriveId
 from lake.settings import Settings

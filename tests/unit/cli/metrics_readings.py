@@ -10,8 +10,8 @@ from cli.metrics.exporter import Exporter
 from cli.metrics.lake_summary import LakeSummary, ResidualSizes
 from cli.metrics.part import Part
 from cli.metrics.queue_watch import QueueState
+from ingest.ledger.states import DriveState
 from ingest.queues import QueueDepth
-from ingest.states import DriveState
 from quality.rules import Outcome
 
 S = 10**9

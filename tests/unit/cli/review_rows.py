@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingest.errors import DriveBusyError
-from ingest.records import DriveRecord
-from ingest.states import DriveState
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.catalogue import Severity

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from cli import deployment
 from cli.calibration_history import Calibrated, history, told
 from cli.main import app
-from ingest.records import DriveRecord
-from ingest.states import DriveState
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.states import DriveState
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.landing import DriveId

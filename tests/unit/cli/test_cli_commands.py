@@ -17,7 +17,7 @@ from cli import deployment, lake_reader
 from cli.errors import PACKAGE_ERRORS, CliError, explain
 from cli.main import app
 from cli.review.listing import refused_row
-from ingest.records import DecisionRecord, ObjectHead, RefusedRecord
+from ingest.ledger.records import DecisionRecord, ObjectHead, RefusedRecord
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
 from lake.settings import Settings

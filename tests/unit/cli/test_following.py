@@ -10,8 +10,8 @@ import pytest
 from cli.errors import WaitTimeoutError
 from cli.following import FAILED_PATIENCE_S, Follower, NoSteps, Sighting
 from cli.steps import step_of
-from ingest.records import DriveRecord, ObjectHead, ObjectRecord
-from ingest.states import DriveState, ObjectState
+from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
+from ingest.ledger.states import DriveState, ObjectState
 from lake.landing import DriveId
 
 DRIVE = DriveId("veh-1", "drive-a")

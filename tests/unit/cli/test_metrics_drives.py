@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from cli.accounting import rank
 from cli.metrics.drive_states import RECENT_LAGS, DriveStates
 from cli.metrics.ledger_watch import OVERLAP_NS, DriveMark, LedgerWatch
-from ingest.ledger import DriveRecord, DriveState, Ledger
-from ingest.states import FINAL
-from ingest.work import Reason
+from ingest.ledger.ledger import DriveRecord, DriveState, Ledger
+from ingest.ledger.states import FINAL
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 
 S = 10**9

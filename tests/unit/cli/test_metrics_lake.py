@@ -21,8 +21,8 @@ from cli.metrics import drive_facts
 from cli.metrics.drive_facts import Amount, DriveFacts
 from cli.metrics.lake_summary import MAX_SENSORS, OTHER, ResidualSizes, summarise
 from cli.metrics.pinned_tables import pin
-from ingest.records import ObjectHead, ObjectRecord
-from ingest.states import ObjectState
+from ingest.ledger.records import ObjectHead, ObjectRecord
+from ingest.ledger.states import ObjectState
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from lake.tables.scene_key import SceneKey

@@ -15,8 +15,8 @@ from cli.metrics.drive_facts import Amount, DriveFacts
 from cli.metrics.drive_reading import Sources
 from cli.metrics.lake_watch import LakeWatch
 from cli.metrics.ledger_watch import DriveMark, LedgerWatch
-from ingest.ledger import DriveRecord, DriveState
-from ingest.records import ObjectHead, RefusedRecord
+from ingest.ledger.ledger import DriveRecord, DriveState
+from ingest.ledger.records import ObjectHead, RefusedRecord
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog

@@ -14,8 +14,8 @@ from cli.review import listing, page, service
 from cli.review.evidence import Evidence, Gauge, Picture
 from cli.review.listing import Filter
 from cli.review.web import MAX_FORM_BYTES, review_app
-from ingest.records import DecisionRecord, DriveRecord
-from ingest.states import DriveState
+from ingest.ledger.records import DecisionRecord, DriveRecord
+from ingest.ledger.states import DriveState
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict

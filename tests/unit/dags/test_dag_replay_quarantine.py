@@ -11,8 +11,8 @@ from scenelake_airflow.errors import PayloadError
 from scenelake_airflow.replay_steps import parse_drive, requeue
 
 from ingest.errors import ContentionError, DriveBusyError, StaleReviewError, UnknownDriveError
-from ingest.records import DriveRecord
-from ingest.states import DriveState
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.states import DriveState
 from lake.errors import LandingError
 from lake.landing import DriveId
 

@@ -12,10 +12,10 @@ from scenelake_airflow.lease import Lease, work_uri
 from scenelake_airflow.lease_steps import let_go, object_outcomes, passes_gate, settle, take
 from scenelake_airflow.policy import Policy
 
-from ingest import lease as messages
 from ingest.errors import ContentionError, SupersededWorkError
-from ingest.ledger import DriveRecord, DriveState, ObjectOutcome, ObjectState
-from ingest.work import DriveWork, Reason
+from ingest.ledger import lease as messages
+from ingest.ledger.ledger import DriveRecord, DriveState, ObjectOutcome, ObjectState
+from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId
 

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from ingest.errors import StoreError
-from ingest.ledger_landing import Requeue
-from ingest.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.ledger.landing import Requeue
+from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.ledger.states import FINAL, TRANSITIONS, DriveState, ObjectState
+from ingest.ledger.work import DriveWork
 from ingest.register import Registrar
 from ingest.review import ReviewDesk
-from ingest.states import FINAL, TRANSITIONS, DriveState, ObjectState
 from ingest.sweep import Sweep, SweepLimits
-from ingest.work import DriveWork
 from lake.documents import Manifest, ManifestObject
 from lake.landing import DriveId
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.handler import handle
-from ingest.states import DriveState
+from ingest.ledger.states import DriveState
 from ingest.sweep import SweepLimits
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, Killed, Steps, World, drive_files, s3_body, sqs_event

@@ -7,9 +7,9 @@ import pytest
 
 from ingest.errors import ContentionError
 from ingest.handler import handle
-from ingest.records import DriveRecord, ObjectHead, ObjectRecord
-from ingest.states import DriveState
-from ingest.work import DriveWork, Reason
+from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
+from ingest.ledger.states import DriveState
+from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, FakeLedger, World, drive_files, s3_body, sqs_event

@@ -13,11 +13,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.handler import handle
-from ingest.ledger import Ledger
-from ingest.ledger_landing import Requeue
-from ingest.records import DriveRecord
-from ingest.states import DriveState
-from ingest.work import DriveWork, Reason
+from ingest.ledger.landing import Requeue
+from ingest.ledger.ledger import Ledger
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.states import DriveState
+from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict, scene_target

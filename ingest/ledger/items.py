@@ -1,4 +1,4 @@
-"""Ledger items and the values they stand for. The attributes are listed in `ingest.ledger`."""
+"""Ledger items and the values they stand for. The attributes are listed in `ingest.ledger.ledger`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 import json
 
 from ingest.errors import LedgerError
-from ingest.ledger_table import MAX_SORT_KEY_BYTES, Item
-from ingest.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
-from ingest.states import DriveState, ObjectState
-from ingest.work import Reason
+from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.table import MAX_SORT_KEY_BYTES, Item
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 
 DRIVE = "drive"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from ingest.ledger_items import (
+from ingest.ledger.items import (
     DRIVE,
     OBJECT,
     REFUSED,
@@ -20,10 +20,10 @@ from ingest.ledger_items import (
     refused_record,
     text,
 )
-from ingest.ledger_table import LedgerTable, Value
-from ingest.records import DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
-from ingest.states import DriveState, sources_of
-from ingest.work import Reason
+from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.ledger.states import DriveState, sources_of
+from ingest.ledger.table import LedgerTable, Value
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 
 UNSENT = "unsent"

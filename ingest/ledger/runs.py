@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
-from ingest.ledger_items import DRIVE, drive_record, object_sort_key
-from ingest.ledger_table import LedgerTable, Value
-from ingest.records import DriveRecord, Json, ObjectOutcome
-from ingest.states import FINAL, DriveState, sources_of
+from ingest.ledger.items import DRIVE, drive_record, object_sort_key
+from ingest.ledger.records import DriveRecord, Json, ObjectOutcome
+from ingest.ledger.states import FINAL, DriveState, sources_of
+from ingest.ledger.table import LedgerTable, Value
 from lake.documents import canonical_json
 from lake.landing import DriveId
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ingest.ledger_items import DECISION, DRIVE, decision_item, decision_record, drive_record
-from ingest.ledger_landing import Requeue, queue_change
-from ingest.ledger_table import Change, LedgerTable, Put, Value
-from ingest.records import DecisionRecord, DriveRecord
-from ingest.states import FINAL
+from ingest.ledger.items import DECISION, DRIVE, decision_item, decision_record, drive_record
+from ingest.ledger.landing import Requeue, queue_change
+from ingest.ledger.records import DecisionRecord, DriveRecord
+from ingest.ledger.states import FINAL
+from ingest.ledger.table import Change, LedgerTable, Put, Value
 from lake.landing import DriveId
 
 

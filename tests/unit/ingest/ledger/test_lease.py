@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingest import lease
+from ingest.ledger import lease
+from ingest.ledger.work import DriveWork, Reason
 from ingest.queues import QueueDepth, WorkQueue, depth
-from ingest.work import DriveWork, Reason
 from lake.landing import DriveId
 
 WORK = DriveWork(DriveId("car", "drive"), "a" * 64, Reason.COMPLETE)

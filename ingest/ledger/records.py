@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ingest.states import DriveState, ObjectState
-from ingest.work import Reason
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]

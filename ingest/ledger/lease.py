@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.errors import WorkError
 from ingest.journal import note
-from ingest.work import DriveWork
+from ingest.ledger.work import DriveWork
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

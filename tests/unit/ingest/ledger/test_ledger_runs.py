@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
-from ingest.ledger import Ledger
-from ingest.ledger_landing import Requeue
-from ingest.records import DriveRecord, ObjectHead, ObjectOutcome
-from ingest.states import DriveState, ObjectState
-from ingest.work import Reason
+from ingest.ledger.landing import Requeue
+from ingest.ledger.ledger import Ledger
+from ingest.ledger.records import DriveRecord, ObjectHead, ObjectOutcome
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.work import Reason
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 

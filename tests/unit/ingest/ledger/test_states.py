@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ingest.states import FINAL, TRANSITIONS, DriveState, sources_of
+from ingest.ledger.states import FINAL, TRANSITIONS, DriveState, sources_of
 
 L, Q, P, PUB, QUA, F = DriveState
 

@@ -11,7 +11,7 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call, on one item but for a decision, which comes with its drive's change; which steps may follow each other is drawn in `ingest.states`.
+Every write is one conditional call, on one item but for a decision, which comes with its drive's change; which steps may follow each other is drawn in `ingest.ledger.states`.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ingest.ledger_decisions import DecisionLedger
-from ingest.ledger_items import DRIVE, drive_record
-from ingest.ledger_landing import LandingLedger
-from ingest.ledger_runs import RunLedger
-from ingest.ledger_table import LedgerTable
-from ingest.records import DriveRecord, ObjectOutcome, ObjectRecord, RefusedRecord
-from ingest.states import DriveState, ObjectState
+from ingest.ledger.decisions import DecisionLedger
+from ingest.ledger.items import DRIVE, drive_record
+from ingest.ledger.landing import LandingLedger
+from ingest.ledger.records import DriveRecord, ObjectOutcome, ObjectRecord, RefusedRecord
+from ingest.ledger.runs import RunLedger
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.table import LedgerTable
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

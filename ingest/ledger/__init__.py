@@ -1,0 +1,1 @@
+"""The DynamoDB record of every object and drive: states, leases, runs and decisions."""
