@@ -73,8 +73,8 @@ fault-tour: ## One drive of each fault to quarantine and back, with the audit ba
 	SCENELAKE_TEST_EVERY_FAULT=1 $(BIN)/python -m pytest tests/integration/test_every_fault.py $(TESTS)
 
 ## Maintain
-rules: ## Write quality/RULES.md from the rule catalogue
-	$(BIN)/python -m quality.rules_page
+rules: ## Write quality/rules/RULES.md from the rule catalogue
+	$(BIN)/python -m quality.rules.page
 lock: ## Resolve the locks anew from pyproject.toml
 	requirements/lock.sh
 clean: ## Remove the environment, the local stack's state and what was built

@@ -36,7 +36,7 @@ from bench.build_scenes.scenelake_job import SETTINGS, register
 from bench.figures import Measurement, Report, console_table, measurement_table
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
-from quality.frame_metrics import FrameMetrics
+from quality.measurements.frame_metrics import FrameMetrics
 from sensors.decode.images import ImageInfo, inspect_image
 from sensors.decode.points import PointCloud
 from sensors.rig import Modality

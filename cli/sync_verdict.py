@@ -9,11 +9,11 @@ from enum import StrEnum
 from cli import console
 from cli.accounting import Residuals
 from cli.sync_stream import Stream
-from quality.catalogue import Outcome, Severity
-from quality.drive_rules import judge
-from quality.measured import measured
-from quality.measures import MEASURES
-from quality.rulebook import RuleBook, rules_of
+from quality.evaluators.drive import judge
+from quality.measurements.measured import measured
+from quality.measurements.measures import MEASURES
+from quality.rules.catalogue import Outcome, Severity
+from quality.rules.rulebook import RuleBook, rules_of
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.survey import ClockSurvey, SensorClock
 from sensors.rig import NS_PER_S, Modality, Rig
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule of `quality/RULES.md` that did not pass for one sensor, in words; `measured` in the rule's unit."""
+    """A rule of `quality/rules/RULES.md` that did not pass for one sensor, in words; `measured` in the rule's unit."""
 
     rule_id: str
     sensor: str

@@ -9,7 +9,7 @@ find ─▶ replay   (skipped by a dry run)
 
 | parameter | default | is |
 | --- | --- | --- |
-| `rule` | – | code of the rule, e.g. `LID001` (`quality/RULES.md` lists them) |
+| `rule` | – | code of the rule, e.g. `LID001` (`quality/rules/RULES.md` lists them) |
 | `drive` | all | only this drive, `VEHICLE/DRIVE` |
 | `dry_run` | `true` | list, and touch nothing |
 | `most` | 100 | drives that one run queues at most |

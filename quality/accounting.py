@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from lake.tables.schemas import FRAMES, check_schema
-from quality.findings import Finding, finding
+from quality.rules.findings import Finding, finding
 
 GOLD = "gold"
 QUARANTINED = "quarantined"

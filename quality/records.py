@@ -12,9 +12,9 @@ import pyarrow as pa
 from lake.documents import content_hash
 from lake.landing import DriveId
 from lake.tables.schemas import RECORDS
-from quality.catalogue import Level
 from quality.errors import FindingError
-from quality.findings import Finding, rule_ids
+from quality.rules.catalogue import Level
+from quality.rules.findings import Finding, rule_ids
 
 QUARANTINED, RELEASED, REJECTED = "quarantined", "released", "rejected"
 

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
-from quality.catalogue import Level, Severity
-from quality.findings import Finding, finding, has_errors
 from quality.records import REJECTED, RELEASED
+from quality.rules.catalogue import Level, Severity
+from quality.rules.findings import Finding, finding, has_errors
 
 _ABSENT = "there is nothing to let in"
 _OURS = "this is our own error, and no property of the data"

@@ -24,15 +24,15 @@ from lake.overrides import Decisions
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount, accounts, balance
-from quality.audit import Residuals
-from quality.catalogue import Level, Severity, rule
-from quality.checkpoint import run_checkpoint
-from quality.findings import Finding, finding, rule_ids
-from quality.metrics import read_metrics
+from quality.gx.checkpoint import run_checkpoint
+from quality.measurements.metrics import read_metrics
 from quality.records import Origin, records_table
-from quality.results import audit_results
 from quality.review import with_rejections
-from quality.rulebook import rules_of
+from quality.rules.catalogue import Level, Severity, rule
+from quality.rules.findings import Finding, finding, rule_ids
+from quality.rules.rulebook import rules_of
+from quality.tables.audit_metrics import Residuals
+from quality.tables.results import audit_results
 from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.arguments import parse

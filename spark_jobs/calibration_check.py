@@ -16,10 +16,10 @@ from pyspark.sql import SparkSession
 from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
-from quality.calibration_rules import evaluate_calibration, unchecked
-from quality.calibration_table import calibration_table
-from quality.findings import Finding
-from quality.rulebook import RuleBook
+from quality.evaluators.calibration import evaluate_calibration, unchecked
+from quality.rules.findings import Finding
+from quality.rules.rulebook import RuleBook
+from quality.tables.calibration import calibration_table
 from sensors.calibration.intrinsics import contradictions
 from sensors.calibration.result import Checked
 from sensors.calibration.verdicts import lidar_verdicts

@@ -14,7 +14,7 @@ import pyarrow as pa
 from lake.drive_input import DriveInput
 from lake.tables.schemas import FRAMES
 from quality.accounting import GOLD, QUARANTINED, UNMATCHED
-from quality.catalogue import Severity
+from quality.rules.catalogue import Severity
 from spark_jobs.drive_frames import in_objects
 from spark_jobs.plan import ScenePlan
 from spark_jobs.unmatched import unmatched_reasons

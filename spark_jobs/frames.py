@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from quality.catalogue import Severity
-from quality.findings import Finding, finding, has_errors
-from quality.frame_metrics import FrameMetrics
-from quality.frame_rules import evaluate_points, undecodable
-from quality.rulebook import DEFAULT_RULES, RuleBook
-from quality.signal_rules import evaluate_alone
+from quality.evaluators.frame import evaluate_points, undecodable
+from quality.evaluators.signal import evaluate_alone
+from quality.measurements.frame_metrics import FrameMetrics
+from quality.rules.catalogue import Severity
+from quality.rules.findings import Finding, finding, has_errors
+from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from sensors.decode.images import read_header
 from sensors.decode.messages import IMAGE, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position

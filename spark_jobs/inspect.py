@@ -23,16 +23,16 @@ from lake.overrides import Decisions, object_target
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables.schemas import FRAME_INDEX
-from quality.calibration_rules import evaluated
-from quality.calibration_table import read_calibration_table
-from quality.catalogue import Outcome
-from quality.drive_rules import evaluate_drive, verdict
-from quality.findings import Finding, has_errors
-from quality.metrics import metrics_table
-from quality.object_rules import evaluate_object
-from quality.object_table import object_facts
-from quality.results import drive_results, object_results
-from quality.rulebook import DEFAULT_RULES, RuleBook, rules_of
+from quality.evaluators.calibration import evaluated
+from quality.evaluators.drive import evaluate_drive, verdict
+from quality.evaluators.object import evaluate_object
+from quality.measurements.metrics import metrics_table
+from quality.rules.catalogue import Outcome
+from quality.rules.findings import Finding, has_errors
+from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
+from quality.tables.calibration import read_calibration_table
+from quality.tables.object import object_facts
+from quality.tables.results import drive_results, object_results
 from sensors.container.source import Buffers
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig

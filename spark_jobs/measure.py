@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from quality.frame_metrics import FrameMetrics, metrics_rows
+from quality.measurements.frame_metrics import FrameMetrics, metrics_rows
 from sensors.decode.content import content_hash
 from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.decode.points import PointCloud

@@ -22,7 +22,7 @@ from lineage.events import Engine, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
 from lineage.parent import parent_run, root_run
 from lineage.run import JobRun, job_run
-from quality.catalogue import RULES, Outcome
+from quality.rules.catalogue import RULES, Outcome
 from spark_jobs.calibration_plan import CALIBRATION_VERSION
 from spark_jobs.motion import MOTION_VERSION
 from spark_jobs.options import BuildOptions
@@ -66,7 +66,7 @@ class TracedRun:
 
     def reads_raw(self, size_bytes: int, results: Sequence[Mapping[str, Any]] = ()) -> None:
         """The raw objects, as one manifest dataset (events must not grow with their number), and what every rule said of them
-        (`quality.results.RuleResult` as JSON)."""
+        (`quality.tables.results.RuleResult` as JSON)."""
         manifest = self._input.manifest
         self._run.inputs.append(
             manifest_input(

@@ -13,8 +13,8 @@ from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import QUARANTINED
-from quality.findings import Finding
 from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
+from quality.rules.findings import Finding
 from spark_jobs.fates import FAULTY_OBJECT, IN_QUARANTINED_SCENE, Built
 
 Record = dict[str, Any]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
-from quality.catalogue import Level, rule
-from quality.findings import Finding
 from quality.records import RELEASED, Origin, Position, drive_record, frame_record, object_record, scene_record
 from quality.review import decided
+from quality.rules.catalogue import Level, rule
+from quality.rules.findings import Finding
 from spark_jobs.fates import Built
 from spark_jobs.records import Record
 from spark_jobs.review import as_judged

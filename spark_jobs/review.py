@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target
-from quality.catalogue import Level, Severity
-from quality.findings import Finding, has_errors, rule_ids
+from quality.evaluators.scene import SceneVerdict
 from quality.review import NOT_RELEASABLE, reject, release
-from quality.scene_rules import SceneVerdict
+from quality.rules.catalogue import Level, Severity
+from quality.rules.findings import Finding, has_errors, rule_ids
 from spark_jobs.frames import Frame
 from spark_jobs.plan_rows import FrameRef
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence, Set
 import numpy as np
 import pyarrow as pa
 
-from quality.findings import Finding
-from quality.frame_metrics import FRAME_METRICS
-from quality.pose_rules import Fixes, Inertial, evaluate_poses
-from quality.rulebook import RuleBook
-from quality.signal_rules import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
+from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
+from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
+from quality.measurements.frame_metrics import FRAME_METRICS
+from quality.rules.findings import Finding
+from quality.rules.rulebook import RuleBook
 from sensors.decode.messages import IMAGE
 from sensors.geometry import SE3
 from sensors.motion.track_metrics import Track

@@ -14,17 +14,17 @@ from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount
-from quality.audit import Residuals, audit_table
-from quality.catalogue import Level, Severity, rule
-from quality.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
-from quality.completeness import evaluate_completeness
-from quality.findings import Finding
-from quality.measures import Bounds
-from quality.metrics import SensorMetrics
-from quality.object_table import object_facts, object_table
-from quality.rulebook import RuleBook, rules_of
-from quality.scene_table import WHOLE, scene_table
-from quality.suites import Suite, drive_suite, object_suite, scene_suite
+from quality.evaluators.completeness import evaluate_completeness
+from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
+from quality.gx.suites import Suite, drive_suite, object_suite, scene_suite
+from quality.measurements.measures import Bounds
+from quality.measurements.metrics import SensorMetrics
+from quality.rules.catalogue import Level, Severity, rule
+from quality.rules.findings import Finding
+from quality.rules.rulebook import RuleBook, rules_of
+from quality.tables.audit_metrics import Residuals, audit_table
+from quality.tables.object import object_facts, object_table
+from quality.tables.scene import WHOLE, scene_table
 from sensors.rig import Rig
 from spark_jobs.fates import Built
 from spark_jobs.inspect import sensor_of
@@ -88,7 +88,7 @@ def keep_validations(
     store: ObjectStore, settings: Settings, drive_input: DriveInput, checkpoint: CheckpointResult, calibration: pa.Table
 ) -> str:
     """Write what Great Expectations found beside the data that it speaks of, and the verdicts on the calibration (rows of
-    `quality.calibration_table`); returns the URI, which the commit records.
+    `quality.tables.calibration`); returns the URI, which the commit records.
 
     The name is this attempt's own: only the one that a snapshot names counts.
     """

@@ -13,10 +13,10 @@ from lake.landing import DriveId
 from lake.overrides import NONE, Decisions
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.scene_key import SceneKey
-from quality.catalogue import Severity
-from quality.findings import rule_ids
-from quality.rulebook import RuleBook
-from quality.scene_rules import evaluate_scene
+from quality.evaluators.scene import evaluate_scene
+from quality.rules.catalogue import Severity
+from quality.rules.findings import rule_ids
+from quality.rules.rulebook import RuleBook
 from sensors.decode.planes import to_planes
 from sensors.decode.points import PointCloud
 from sensors.rig import Modality, Rig

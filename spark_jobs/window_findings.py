@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from quality.findings import Finding
+from quality.rules.findings import Finding
 from spark_jobs.work_area import WorkArea
 
 Findings = Mapping[int, tuple[Finding, ...]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lake.storage import ObjectStore, ObjectVersion
-from quality.scene_rules import SceneVerdict
+from quality.evaluators.scene import SceneVerdict
 from spark_jobs.frames import Frame, sound
 from spark_jobs.motion import PosesUsed
 from spark_jobs.plan_rows import FrameRef, PlanRow

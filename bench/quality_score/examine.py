@@ -20,10 +20,10 @@ from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectVersion
-from quality.completeness import evaluate_completeness
-from quality.findings import Finding
-from quality.object_rules import misplaced
-from quality.rulebook import DEFAULT_RULES
+from quality.evaluators.completeness import evaluate_completeness
+from quality.evaluators.object import misplaced
+from quality.rules.findings import Finding
+from quality.rules.rulebook import DEFAULT_RULES
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.options import CHECKS, LAYOUT

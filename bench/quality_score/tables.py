@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.figures import markdown_table
 from bench.quality_score.case import Tried
-from quality.catalogue import RULES
+from quality.rules.catalogue import RULES
 
 
 def score_table(rows: Sequence[Mapping[str, Any]], promised: Callable[[str], float]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cli.demo import DemoResult
     from cli.report.facts import Figure
-    from quality.data_docs import Validated
+    from quality.gx.data_docs import Validated
 
 DEFAULT_REPORT = Path("build/demo-report.html")
 KEPT = Path("build/demo-drives")
@@ -61,7 +61,7 @@ def demo(
     from cli.demo_report import figures, report_facts
     from cli.report import page
     from cli.stage import stage
-    from quality.data_docs import build_data_docs
+    from quality.gx.data_docs import build_data_docs
 
     with ExitStack() as cleanup:
         folder = KEPT if keep else Path(cleanup.enter_context(TemporaryDirectory(prefix="scenelake-demo-")))

@@ -15,7 +15,7 @@ from cli.audit import audit
 from cli.audit_inputs import AuditInputs
 from ingest.ledger.ledger import ObjectRecord
 from lake.documents import parse_document
-from quality.rules import Outcome
+from quality.rules.rule import Outcome
 from sensors.rig import Rig
 
 RELEASED = "released"

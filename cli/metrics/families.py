@@ -11,7 +11,7 @@ from cli.metrics.drive_states import DriveStates
 from cli.metrics.lake_summary import LakeSummary
 from cli.metrics.part import PartHealth
 from cli.metrics.queue_watch import QueueState
-from quality.rules import Outcome
+from quality.rules.rule import Outcome
 
 NS_PER_S = 1e9
 PERCENTILES = (50, 95)

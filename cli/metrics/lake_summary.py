@@ -10,8 +10,8 @@ import numpy as np
 
 from cli.accounting import Nanoseconds, rank
 from cli.metrics.drive_facts import Amount, DriveFacts
-from quality.catalogue import RULES
-from quality.rules import Outcome
+from quality.rules.catalogue import RULES
+from quality.rules.rule import Outcome
 
 MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake may have any number
 OTHER = "(other)"

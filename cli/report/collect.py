@@ -145,8 +145,8 @@ def _damaged_image(store: ObjectStore, uri: str | None) -> tuple[bytes, str] | N
 
 def _known(rule_id: str) -> tuple[str, str]:
     """Sentence and severity of a rule."""
-    from quality.catalogue import rule
     from quality.errors import UnknownRuleError
+    from quality.rules.catalogue import rule
 
     try:
         return rule(rule_id).sentence, rule(rule_id).severity.value

@@ -11,7 +11,7 @@ from cli.lake_reader import Snapshot
 from cli.report.facts import CalibrationVerdict
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from quality.data_docs import Validated
+from quality.gx.data_docs import Validated
 
 NS_PER_MS = 1_000_000
 

@@ -101,7 +101,7 @@ def gather(catalog: Catalog, store: ObjectStore, row: Row, all_rows: Sequence[Ro
 
 
 def _gauges(row: Row, all_rows: Sequence[Row]) -> tuple[Gauge, ...]:
-    from quality.catalogue import RULES
+    from quality.rules.catalogue import RULES
 
     known = {entry.code: entry for entry in RULES}
     gauges = []

@@ -40,7 +40,7 @@ def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dic
     """
     from lake.tables.catalog import open_catalog
     from lake.tables.record_index import drives_with_rule
-    from quality.catalogue import rule as known
+    from quality.rules.catalogue import rule as known
 
     sentence = known(rule).sentence
     chosen = None if drive is None else parse_drive(drive)

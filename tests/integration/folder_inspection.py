@@ -18,8 +18,8 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
 from lake.settings import Settings
 from lake.storage import ObjectVersion
-from quality.calibration_table import read_calibration_table
-from quality.findings import Finding
+from quality.rules.findings import Finding
+from quality.tables.calibration import read_calibration_table
 from sensors.calibration.result import Checked
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.work_area import CALIBRATION as CHECKS

@@ -27,8 +27,8 @@ from ingest.ledger.states import DriveState
 from lake.documents import canonical_json
 from lake.landing import DriveId
 from lake.overrides import Verdict
-from quality.catalogue import Severity, rule
 from quality.review import error_rules, overrides_for, why_not_releasable
+from quality.rules.catalogue import Severity, rule
 from tests.unit.localstack.stack_tools import provision
 
 from .station import Station

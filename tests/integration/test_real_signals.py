@@ -15,10 +15,10 @@ from PIL import Image, ImageFilter
 from bench.quality_score.examine import Examined, examine
 from fleet.importers.registry import IMPORTERS
 from lake.landing import DriveId
-from quality.catalogue import Severity
-from quality.findings import Finding
-from quality.rulebook import DEFAULT_RULES
-from quality.signal_rules import evaluate_alone
+from quality.evaluators.signal import evaluate_alone
+from quality.rules.catalogue import Severity
+from quality.rules.findings import Finding
+from quality.rules.rulebook import DEFAULT_RULES
 from sensors.container.mcap import StoredMessage, scan
 from sensors.decode.images import decode_luma, read_header, shrink_to
 from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points

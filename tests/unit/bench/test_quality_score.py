@@ -13,7 +13,7 @@ from bench.quality_score.run import SCORERS, below, merged, promised, tally
 from bench.quality_score.tables import alarm_table, score_table
 from fleet.synthetic.damage import check_faults
 from fleet.synthetic.vehicle import build_rig
-from quality.catalogue import RULES
+from quality.rules.catalogue import RULES
 
 DRIVES = SCORERS[0]
 

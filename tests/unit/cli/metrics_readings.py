@@ -12,7 +12,7 @@ from cli.metrics.part import Part
 from cli.metrics.queue_watch import QueueState
 from ingest.ledger.states import DriveState
 from ingest.queues import QueueDepth
-from quality.rules import Outcome
+from quality.rules.rule import Outcome
 
 S = 10**9
 STATES = DriveStates(

@@ -10,9 +10,9 @@ from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from quality.catalogue import Severity
-from quality.findings import Finding, finding
 from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
+from quality.rules.catalogue import Severity
+from quality.rules.findings import Finding, finding
 
 BASE = "b" * 64
 

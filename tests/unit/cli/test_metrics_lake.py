@@ -26,7 +26,7 @@ from ingest.ledger.states import ObjectState
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from lake.tables.scene_key import SceneKey
-from quality.rules import Outcome
+from quality.rules.rule import Outcome
 from tests.unit.cli import lake_builders as rows
 
 

@@ -20,7 +20,7 @@ from ingest.ledger.records import ObjectHead, RefusedRecord
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
-from quality.rules import Outcome
+from quality.rules.rule import Outcome
 from tests.unit.cli import lake_builders as rows
 
 REFUSED = RefusedRecord(ObjectHead("a.pkl", "v1", 3, "e", 0), "KEY001", "", "", 0)

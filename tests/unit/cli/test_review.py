@@ -19,8 +19,8 @@ from ingest.ledger.states import DriveState
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from quality.findings import finding
 from quality.review import overrides_for, why_not_releasable
+from quality.rules.findings import finding
 from tests.unit.cli.review_rows import BASE, NotingDesk, frame, scene, whole_drive, whole_object
 
 D1, D2 = DriveId("car-1", "d-1"), DriveId("car-1", "d-2")

@@ -13,7 +13,7 @@ from cli.report.validations import calibration, validations
 from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from quality.data_docs import Validated
+from quality.gx.data_docs import Validated
 from tests.unit.lake.fake_s3 import FakeS3
 
 ONE, TWO, THREE = (DriveId("car-1", name) for name in ("one", "two", "three"))

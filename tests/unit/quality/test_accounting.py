@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lake.errors import TableError
 from lake.tables.schemas import FRAMES
 from quality.accounting import FATES, GOLD, Imbalance, SensorAccount, accounts, balance
-from quality.catalogue import Outcome
+from quality.rules.catalogue import Outcome
 
 rows_of = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(FATES)), max_size=40)
 

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from lake.landing import DriveId
 from lake.tables.schemas import RECORDS
-from quality.catalogue import Level
 from quality.errors import FindingError
-from quality.findings import finding
 from quality.records import (
     NOWHERE,
     Origin,
@@ -24,6 +22,8 @@ from quality.records import (
     records_table,
     scene_record,
 )
+from quality.rules.catalogue import Level
+from quality.rules.findings import finding
 
 ORIGIN = Origin(DriveId("car-1", "drive-1"), "r1", "c" * 40, "h" * 64)
 POSITION = Position("car-1/drive-1/camera/cam/1700000000000000000.mcap", "v1", 4096, 12)

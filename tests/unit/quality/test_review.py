@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.overrides import NONE, Decisions, Override, Verdict, scene_target
-from quality.catalogue import RULES, Level, Severity
-from quality.findings import Finding, finding, has_errors, rule_ids
 from quality.review import NOT_RELEASABLE, reject, release
+from quality.rules.catalogue import RULES, Level, Severity
+from quality.rules.findings import Finding, finding, has_errors, rule_ids
 
 CODES = [entry.code for entry in RULES]
 FINDINGS = st.lists(

@@ -18,7 +18,7 @@ import spark_jobs.calibration_check
 import spark_jobs.inspect
 from lake.drive_input import DriveInput
 from quality.accounting import accounts
-from quality.findings import Finding
+from quality.rules.findings import Finding
 from spark_jobs.audit import Outcome
 from spark_jobs.windows import WINDOW_BYTES, cut
 from spark_jobs.work_area import BUILT, INDEX, INSPECTION

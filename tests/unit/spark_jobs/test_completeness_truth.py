@@ -13,8 +13,8 @@ from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from lake.landing import SensorKey, parse_raw_key
-from quality.drive_rules import evaluate_drive
-from quality.findings import Finding
+from quality.evaluators.drive import evaluate_drive
+from quality.rules.findings import Finding
 from spark_jobs.inspect import _number
 from spark_jobs.metrics import sensor_metrics
 from spark_jobs.object_scan import scan_object

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from lake.drive_input import DriveInput
 from lake.tables.schemas import FRAMES
-from quality.findings import Finding, finding
 from quality.records import Origin
+from quality.rules.findings import Finding, finding
 from sensors.rig import Rig
 from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
 from spark_jobs.options import BuildOptions

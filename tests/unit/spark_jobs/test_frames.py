@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.encode import encode_image
-from quality.catalogue import Severity
+from quality.rules.catalogue import Severity
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from spark_jobs.frames import Frame, look_into
 from spark_jobs.options import PayloadChecks

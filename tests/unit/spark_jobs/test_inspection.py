@@ -10,7 +10,7 @@ from lake.documents import canonical_json
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LakeError, LandingError
 from lake.tables.schemas import FRAME_INDEX, check_schema
-from quality.metrics import read_metrics
+from quality.measurements.metrics import read_metrics
 from spark_jobs.documents import read_input
 from spark_jobs.metrics import sensor_metrics
 from spark_jobs.work_area import INDEX, METRICS, POSE_SAMPLES

@@ -10,7 +10,7 @@ import spark_jobs.publish
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables.publish import Outcome, Publication
-from quality.frame_metrics import FRAME_METRICS
+from quality.measurements.frame_metrics import FRAME_METRICS
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.options import CHECKS

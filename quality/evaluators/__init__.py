@@ -1,0 +1,1 @@
+"""Rules applied: objects, frames, drives, scenes, signals and calibration."""

@@ -1,0 +1,100 @@
+"""The rules on a drive's calibration, from what was measured of it.
+
+A rule is failed where an error is proven above its threshold: the drive is not published. An error that is proven, but smaller,
+is the same rule as a warning, with the lower limit as its threshold. What could not be measured is unknown. A rig may set the
+threshold, and a severity that then holds for all of these; the verdicts in the table are those of the usual limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from quality.rules.catalogue import Severity
+from quality.rules.findings import Finding
+from quality.rules.rulebook import RuleBook
+from sensors.calibration.result import Checked, Quantity, Verdict
+from sensors.calibration.verdicts import LIMITS
+from sensors.rig import Modality, Rig
+
+RULE_OF: Mapping[Quantity, str] = MappingProxyType(
+    {
+        Quantity.GROUND_ROLL: "CAL003",
+        Quantity.GROUND_PITCH: "CAL003",
+        Quantity.GROUND_HEIGHT: "CAL004",
+        Quantity.CAMERA_ROLL: "CAL005",
+        Quantity.CAMERA_PITCH: "CAL005",
+        Quantity.CAMERA_YAW: "CAL005",
+        Quantity.RADAR_YAW: "CAL006",
+    }
+)
+
+
+def evaluate_calibration(
+    checks: Iterable[Checked], wrong_lenses: Mapping[str, Sequence[str]], rules: RuleBook
+) -> tuple[Finding, ...]:
+    """What the rules say; sorted, at most one finding a rule and sensor, of the quantity with the largest proven error.
+
+    `wrong_lenses`: by camera, what contradicts its intrinsics. `rules`: as they hold for the drive.
+    """
+    groups: dict[tuple[str, str], list[Checked]] = {}
+    for check in checks:
+        groups.setdefault((RULE_OF[check.quantity], check.sensor), []).append(check)
+    found = [_lens(sensor, said, rules) for sensor, said in wrong_lenses.items() if said]
+    found += [problem for (code, sensor), group in groups.items() if (problem := _judged(code, sensor, group, rules)) is not None]
+    return tuple(sorted(found))
+
+
+def evaluated(checks: Iterable[Checked]) -> frozenset[tuple[str, str]]:
+    """Each (rule, sensor) that these checks are evaluated for, whether it passed or not."""
+    pairs = {(RULE_OF[check.quantity], check.sensor) for check in checks if not _without_limit(check)}
+    return frozenset(pairs | {("CAL007", sensor) for code, sensor in pairs if code == "CAL005"})
+
+
+def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
+    """What the rules say where no payload was looked into: unknown for every sensor that they judge; sorted."""
+    codes = {Modality.LIDAR: ("CAL003", "CAL004"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
+    return tuple(
+        sorted(
+            rules.finding(code, f"{sensor.name}: not checked, {reason}", sensor=sensor.name, severity=Severity.WARNING)
+            for sensor in rig.sensors
+            for code in codes.get(sensor.modality, ())
+        )
+    )
+
+
+def _judged(code: str, sensor: str, group: Sequence[Checked], rules: RuleBook) -> Finding | None:
+    measured = [check for check in group if check.proven is not None]
+    worst = max(measured, key=lambda check: check.proven or 0.0, default=None)
+    if worst is not None and worst.proven is not None:
+        limits = LIMITS[worst.quantity]
+        threshold = rules[code].threshold
+        if threshold is not None and worst.proven > threshold:
+            return rules.finding(code, _says(worst), sensor=sensor, measured=worst.proven)
+        if worst.proven > limits.suspect:
+            severity = Severity.WARNING
+            return rules.finding(
+                code, _says(worst), sensor=sensor, measured=worst.proven, threshold=limits.suspect, severity=severity
+            )
+    unseen = [check for check in group if check.verdict is Verdict.NOT_OBSERVABLE and not _without_limit(check)]
+    if not unseen:
+        return None
+    names = ", ".join(check.quantity.value for check in unseen)
+    return rules.finding(code, f"{sensor}: {names} not observable: {unseen[0].reason}", sensor=sensor, severity=Severity.WARNING)
+
+
+def _without_limit(check: Checked) -> bool:
+    """A height that the rig declares no ground for has no limit: the rule does not apply."""
+    return check.quantity is Quantity.GROUND_HEIGHT and check.frames > 0 and check.error is None
+
+
+def _says(check: Checked) -> str:
+    unit = check.quantity.unit
+    return (
+        f"{check.sensor}: {check.quantity.value} is declared {check.error:+.3g} {unit} off, uncertain by "
+        f"{check.uncertainty:.2g}, from {check.items} items in {check.frames} frames"
+    )
+
+
+def _lens(sensor: str, said: Sequence[str], rules: RuleBook) -> Finding:
+    return rules.finding("CAL007", f"{sensor}: {'; '.join(said)}", sensor=sensor, measured=len(said))

@@ -1,0 +1,108 @@
+"""The rules that judge a drive as a whole, before money is spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from lake.documents import Manifest
+from quality.errors import MetricsError
+from quality.measurements.measures import MEASURES, Bounds, Measure
+from quality.measurements.metrics import SensorMetrics
+from quality.rules.catalogue import Level, Outcome, Severity, rule
+from quality.rules.findings import Finding, finding
+from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
+from sensors.rig import Rig
+
+Verdict = Literal["build", "quarantine"]
+
+
+def evaluate_drive(
+    rig: Rig | None,
+    manifest: Manifest | None,
+    metrics: Sequence[SensorMetrics],
+    object_findings: Iterable[Finding] = (),
+    *,
+    rig_problem: str = "missing",
+    manifest_problem: str = "missing",
+) -> tuple[Finding, ...]:
+    """Judge one drive; sorted, `object_findings` included as they are.
+
+    Args:
+        rig: The calibration, None if it is missing or invalid (`rig_problem` says which).
+        manifest: The manifest, None if it is missing or invalid (`manifest_problem` says which).
+        metrics: One entry for each sensor that left frames; a sensor of the rig that is not among them has none.
+        object_findings: What objects and frames were found to have.
+
+    Raises:
+        MetricsError: A sensor is measured twice.
+    """
+    names = [entry.sensor for entry in metrics]
+    if len(set(names)) < len(names):
+        raise MetricsError(f"sensor measured twice: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
+    found = list(object_findings)
+    if manifest is None:
+        found.append(finding("CMP002", f"manifest: {manifest_problem}", measured=0))
+    rules = rules_of(rig)
+    found += _calibration(rig, manifest, metrics, rig_problem, rules)
+    bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
+    for entry in with_silent(rig, metrics):
+        found += [problem for measure in MEASURES if (problem := judge(measure, entry, bounds, rules)) is not None]
+    return tuple(sorted(found))
+
+
+def verdict(findings: Iterable[Finding]) -> Verdict:
+    """`quarantine` if any drive-level finding is an error, else `build`; findings on objects and scenes do not count."""
+    fatal = any(entry.severity is Severity.ERROR and rule(entry.rule_id).level is Level.DRIVE for entry in findings)
+    return "quarantine" if fatal else "build"
+
+
+def with_silent(rig: Rig | None, metrics: Sequence[SensorMetrics]) -> tuple[SensorMetrics, ...]:
+    """`metrics` and, for each sensor of the rig that is not among them, the metrics of a silent sensor; sorted."""
+    measured = {entry.sensor for entry in metrics}
+    silent = []
+    if rig is not None:
+        silent = [SensorMetrics.silent(sensor, rig) for sensor in rig.sensors if sensor.name not in measured]
+    return tuple(sorted([*metrics, *silent], key=lambda entry: entry.sensor))
+
+
+def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules: RuleBook = DEFAULT_RULES) -> Finding | None:
+    """One sensor under one rule; None if it passed or the rule does not apply to it."""
+    if not measure.applies(metrics):
+        return None
+    entry, measured = rules[measure.code], measure.value(metrics, bounds)
+    outcome = entry.judge(measured)
+    if outcome is Outcome.PASSED:
+        return None
+    if outcome is Outcome.UNKNOWN:
+        message = f"{metrics.sensor}: {entry.name} could not be evaluated: {entry.unknown or 'no value was measured'}"
+    else:
+        message = measure.says.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
+    usual = measure.scope.severity(metrics)
+    return rules.finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=usual)
+
+
+def _calibration(
+    rig: Rig | None, manifest: Manifest | None, metrics: Sequence[SensorMetrics], problem: str, rules: RuleBook
+) -> list[Finding]:
+    if rig is None:
+        unknown = "the calibration is missing or invalid, so whether the rig holds this sensor is not known"
+        return [
+            finding("CAL001", f"calibration: {problem}", measured=1),
+            *(finding("CAL002", f"{entry.sensor}: {unknown}", sensor=entry.sensor) for entry in metrics),
+        ]
+    found = []
+    if manifest is None:
+        found.append(finding("CAL001", "whether the calibration is the manifest's is not known: there is no valid manifest"))
+    elif manifest.rig_id != rig.rig_id:
+        found.append(
+            finding("CAL001", f"the manifest names the rig {manifest.rig_id!r}, the calibration {rig.rig_id!r}", measured=1)
+        )
+    for entry in metrics:
+        if entry.sensor not in rig:
+            message = f"{entry.sensor} has frames, but rig {rig.rig_id} does not know it"
+            found.append(rules.finding("CAL002", message, sensor=entry.sensor, measured=1))
+        elif rig[entry.sensor].modality != entry.modality:
+            message = f"{entry.sensor} is a {rig[entry.sensor].modality} in the calibration, but recorded as {entry.modality}"
+            found.append(finding("CAL001", message, sensor=entry.sensor, measured=1))
+    return found

@@ -1,0 +1,95 @@
+"""The rules that judge a lidar's sweeps against what is usual for it in the drive."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from quality.evaluators.signal_findings import Found
+from quality.measurements.frame_metrics import Series
+from quality.rules.rulebook import RuleBook
+from sensors.measure.baseline import Baseline, repeats, running_median
+from sensors.measure.cloud import SECTOR_DEG
+
+BASELINE = ("LID003", "LID004", "LID005", "LID006", "LID007")
+IN_DRIVE = (*BASELINE, "LID008")
+
+LEAST_RETURNS = 10  # a sector or ring that usually has fewer says nothing by having none
+LOST_SHARE = 0.1  # of what is usual: below, a sector or ring counts as lost
+SPREADS = 5.0
+DRIFT_FRAMES = 9
+
+Floats = npt.NDArray[np.float64]
+
+
+def evaluate_sweeps(sweeps: Series, rules: RuleBook) -> Found:
+    """Judge the sweeps of a drive: findings by frame id."""
+    found = Found(sweeps.sensor, rules)
+    ids = sweeps.frame_ids
+    found.judge(
+        "LID008", ids, repeats(sweeps.whole("content")), "the points of the sweep before it, for the {measured:.0f}. time"
+    )
+    if not found.enough(sweeps, BASELINE):
+        return found
+    points, no_return = sweeps.numbers("points"), sweeps.numbers("no_return")
+    returns = points - no_return - sweeps.numbers("not_finite")
+    found.judge(
+        "LID003", ids, lost_share(returns), "{measured:.0%} fewer returns than usual in this drive, more than {threshold:.0%}"
+    )
+    said = "{measured:.0f} degrees of azimuth have lost their returns, more than {threshold:g}"
+    found.judge("LID004", ids, blocked_deg(sweeps.lists("sector_returns")), said)
+    share = np.divide(no_return, points, out=np.zeros_like(points), where=points > 0)
+    said = "the share of points without return is {measured:.0%} above the usual one, more than {threshold:.0%}"
+    found.judge("LID005", ids, np.maximum(share - np.median(share), 0.0), said)
+    intensity = sweeps.numbers("intensity")
+    if np.isfinite(intensity).any():
+        said = "intensities are {measured:.0%} off the drive's median, more than {threshold:.0%}"
+        found.judge("LID006", ids, drift(intensity), said)
+    rings = sweeps.lists("ring_returns")
+    if np.isfinite(rings).all() and rings.shape[1]:
+        found.judge("LID007", ids, lost_rings(rings), "{measured:.0f} rings have lost their returns")
+    return found
+
+
+def lost_share(returns: Floats) -> Floats:
+    """How far below the median each count (F,) is, as a share of it; 0 within `SPREADS` robust standard deviations."""
+    usual = Baseline.of(returns)
+    if usual is None or usual.median <= 0.0:
+        return np.zeros(len(returns))
+    below = usual.median - returns
+    return np.asarray(np.where(below > SPREADS * usual.spread, np.maximum(below, 0.0) / usual.median, 0.0))
+
+
+def blocked_deg(sectors: Floats) -> Floats:
+    """The widest run of lost sectors, in degrees, for each sweep (F,) of `sectors` (F, `SECTORS`), across +-180 degrees too."""
+    lost = _lost(sectors)
+    doubled = np.concatenate([lost, lost], axis=1)
+    run, widest = np.zeros(len(lost), dtype=np.int64), np.zeros(len(lost), dtype=np.int64)
+    for column in doubled.T:
+        run = np.where(column, run + 1, 0)
+        np.maximum(widest, run, out=widest)
+    return np.asarray(np.minimum(widest, sectors.shape[1]) * SECTOR_DEG, dtype=np.float64)
+
+
+def lost_rings(rings: Floats) -> Floats:
+    """Rings without their returns, for each sweep (F,) of `rings` (F, R).
+
+    Also those that never had any, between two that do: a ring that was lost before the drive began.
+    """
+    usual = np.median(rings, axis=0)
+    alive = usual >= LEAST_RETURNS
+    dead = (rings.max(axis=0) == 0) & np.concatenate([[False], alive[:-1]]) & np.concatenate([alive[1:], [False]])
+    return np.asarray((_lost(rings) | dead).sum(axis=1), dtype=np.float64)
+
+
+def drift(intensity: Floats) -> Floats:
+    """How far the running median of the intensities (F,) is from their median over the drive, as a share of it."""
+    usual = Baseline.of(intensity)
+    if usual is None or usual.median == 0.0:
+        return np.zeros(len(intensity))
+    return np.asarray(np.abs(running_median(intensity, DRIFT_FRAMES) / usual.median - 1.0))
+
+
+def _lost(counts: Floats) -> npt.NDArray[np.bool_]:
+    usual = np.median(counts, axis=0)
+    return np.asarray((usual >= LEAST_RETURNS) & (counts < LOST_SHARE * usual))

@@ -1,0 +1,1 @@
+"""Great Expectations: context, suites, checkpoint and Data Docs."""

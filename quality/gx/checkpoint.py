@@ -1,0 +1,161 @@
+"""Validates a drive's metric tables with Great Expectations: in memory, no telemetry, no files, no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lake.tables.schemas import check_schema
+from quality.gx.context import ephemeral_context, load
+from quality.gx.expectations import Kind, build_suite
+from quality.gx.suites import Suite
+from quality.rules.catalogue import Outcome, Severity
+from quality.rules.rulebook import DEFAULT_RULES, RuleBook
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WHOLE_TABLE = "*"  # in place of a row, where an expectation speaks of the table or could not be evaluated at all
+MAX_ROWS_NAMED = 20  # in a document, of those that fail one expectation; all are counted
+Codes = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """What one suite found.
+
+    `success`: no error rule failed or was unknown. `evaluated` counts the expectations. `failed` and `flagged` give the
+    sorted ids of the error and warning rules that did not pass, by row (`*`: the whole table). `document` is the result as
+    JSON, and `validation` that of Great Expectations itself, from which Data Docs are made; both are free of clock values
+    and random ids: equal tables have equal documents.
+    """
+
+    name: str
+    success: bool
+    evaluated: int
+    failed: Codes
+    flagged: Codes
+    document: dict[str, Any]
+    validation: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointResult:
+    """What the checkpoint found, by the name of the suite."""
+
+    suites: Mapping[str, SuiteResult]
+
+    @property
+    def success(self) -> bool:
+        """Whether every suite succeeded; without any, nothing did."""
+        return bool(self.suites) and all(suite.success for suite in self.suites.values())
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The results as JSON."""
+        return {"success": self.success, "suites": {name: suite.document for name, suite in self.suites.items()}}
+
+    @property
+    def validations(self) -> dict[str, Any]:
+        """The results as Great Expectations tells them, by suite; `quality.gx.data_docs` reads it."""
+        return {name: suite.validation for name, suite in self.suites.items()}
+
+
+def run_checkpoint(tables: Sequence[tuple[Suite, pa.Table]], rules: RuleBook = DEFAULT_RULES) -> CheckpointResult:
+    """Validate each table by its suite, with the limits of the drive's `rules`.
+
+    The first call in a process takes seconds: it imports Great Expectations.
+
+    Raises:
+        TableError: A table does not have the schema of its suite.
+    """
+    for suite, table in tables:
+        check_schema(table.schema, suite.schema, f"metric table of {suite.name}")
+    gx, context = load(), ephemeral_context()
+    source, found = context.data_sources.add_pandas("metrics"), {}
+    for suite, table in tables:
+        batch = source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("drive")
+        definition = gx.ValidationDefinition(name=suite.name, data=batch, suite=context.suites.add(build_suite(suite, rules)))
+        outcome = context.validation_definitions.add(definition).run(
+            batch_parameters={"dataframe": _dataframe(table)},
+            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [suite.subject]},
+        )
+        found[suite.name] = _result(suite, outcome)
+    return CheckpointResult(MappingProxyType(found))
+
+
+def _dataframe(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd
+
+    integers = {pa.int64(): pd.Int64Dtype()}  # a nullable column of nanoseconds must not pass through floats
+    frame: pd.DataFrame = table.to_pandas(types_mapper=integers.get)
+    return frame
+
+
+def _result(suite: Suite, outcome: Any) -> SuiteResult:
+    told = [_entry(result, suite.subject) for result in outcome.results]
+    told.sort(key=lambda pair: tuple(str(pair[0][name]) for name in ("rule_id", "severity", "kind", "column")))
+    entries = [entry for entry, _ in told]
+    failed = _by_row(told, Severity.ERROR)
+    flagged = _by_row(told, Severity.WARNING)
+    success = bool(entries) and not failed
+    document = {"success": success, "evaluated": len(entries), "expectations": entries}
+    return SuiteResult(suite.name, success, len(entries), failed, flagged, document, _validation(outcome))
+
+
+def _entry(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
+    """The expectation's result in our words, and the rows that do not meet it."""
+    config = result.expectation_config
+    success = bool(result.success)  # may be a numpy bool
+    rows = sorted({str(row[subject]) for row in result.result.get("unexpected_index_list") or ()})
+    evaluated = bool(result.result) and result.result.get("observed_value", 0) is not None
+    known = config.meta["kind"] == Kind.BOUND.value and evaluated
+    failing = [] if success else rows or [WHOLE_TABLE]
+    entry = {
+        **config.meta,
+        "expectation": config.type,
+        "column": config.kwargs.get("column"),
+        "limits": {name: config.kwargs[name] for name in ("min_value", "max_value") if config.kwargs.get(name) is not None},
+        "success": success,
+        "outcome": Outcome.PASSED.value if success else (Outcome.FAILED if known else Outcome.UNKNOWN).value,
+        "rows": failing[:MAX_ROWS_NAMED],
+        "failing": len(failing),
+    }
+    return entry, failing
+
+
+def _by_row(told: Iterable[tuple[dict[str, Any], list[str]]], severity: Severity) -> Codes:
+    codes: dict[str, set[str]] = {}
+    for entry, failing in told:
+        for row in failing if entry["severity"] == severity.value else ():
+            codes.setdefault(row, set()).add(entry["rule_id"])
+    return MappingProxyType({row: tuple(sorted(found)) for row, found in sorted(codes.items())})
+
+
+def _validation(outcome: Any) -> dict[str, Any]:
+    document: dict[str, Any] = outcome.to_json_dict()
+    kept = ("great_expectations_version", "active_batch_definition")
+    document["meta"] = {name: document["meta"][name] for name in kept}
+    del document["id"]
+    for result in document["results"]:
+        result["expectation_config"].pop("id", None)
+        result["result"].pop("unexpected_index_query", None)
+        for name in ("unexpected_list", "unexpected_index_list"):  # as long as the table
+            if result["result"].get(name) is not None:
+                result["result"][name] = result["result"][name][:MAX_ROWS_NAMED]
+    kept_finite: dict[str, Any] = _finite(document)
+    return kept_finite
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: what is not finite becomes its name."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

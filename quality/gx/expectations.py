@@ -1,0 +1,96 @@
+"""Great Expectations suites from our own: each check becomes a bound on its column.
+
+A bound on each value comes with a demand that the column is filled: Great Expectations ignores nulls in a bound, and here
+an unknown value must not pass. The function that builds a suite imports Great Expectations itself: the import takes seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from quality.gx.context import load
+from quality.gx.suites import Check, Statistic, Suite
+from quality.rules.catalogue import Bound, Severity
+from quality.rules.rulebook import RuleBook
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.metadata_types import FailureSeverity
+    from great_expectations.expectations.row_conditions import Condition
+
+
+class Kind(StrEnum):
+    """What an expectation asks of its column."""
+
+    BOUND = "bound"
+    KNOWN = "known"
+
+
+def build_suite(suite: Suite, rules: RuleBook) -> ExpectationSuite:
+    """The suite with the limits of a drive's `rules`; each expectation's `meta` names `rule_id`, `severity` and `kind`.
+
+    Where an empty table fails a rule, the first expectation is of that rule: a drive without sensors passes nothing.
+    """
+    load()
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
+
+    expectations: list[Any] = []
+    if suite.filled is not None:
+        meta = _meta(suite.filled, Severity.ERROR, Kind.BOUND)
+        expectations.append(ExpectTableRowCountToBeBetween(min_value=1, severity=_gx_severity(Severity.ERROR), meta=meta))
+    expectations += [entry for check in suite.checks for entry in _expectations(check, rules)]
+    return ExpectationSuite(name=suite.name, expectations=expectations)
+
+
+def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
+    from great_expectations.expectations.core.expect_column_mean_to_be_between import ExpectColumnMeanToBeBetween
+    from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
+    from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
+
+    entry, condition, severity = rules[check.code], _condition(check), _gx_severity(check.severity)
+    limit = entry.threshold if check.limit is None else check.limit
+    bound = ExpectColumnMeanToBeBetween if check.statistic is Statistic.MEAN else ExpectColumnValuesToBeBetween
+    words = (
+        f"{entry.bound.value} {limit:g}" + (f" {entry.unit}" if check.limit is None else "") if limit is not None else "unknown"
+    )
+    yield bound(
+        column=check.column,
+        description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {words}.",
+        min_value=limit if entry.bound is Bound.AT_LEAST else None,
+        max_value=limit if entry.bound is Bound.AT_MOST else None,
+        row_condition=condition,
+        severity=severity,
+        meta=_meta(check.code, check.severity, Kind.BOUND),
+    )
+    if check.statistic is Statistic.EACH:
+        yield ExpectColumnValuesToNotBeNull(
+            column=check.column,
+            description=f"{check.code} ({check.severity}) {entry.name}: the value is known.",
+            row_condition=condition,
+            severity=severity,
+            meta=_meta(check.code, check.severity, Kind.KNOWN),
+        )
+
+
+def _condition(check: Check) -> Any:
+    from great_expectations.expectations.row_conditions import Column
+
+    terms: list[Condition] = [Column(name) == value for name, value in check.where]
+    if check.with_frames_only:
+        terms.append(Column("frames_read") > 0)
+    return functools.reduce(operator.and_, terms) if terms else None
+
+
+def _gx_severity(severity: Severity) -> FailureSeverity:
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    return FailureSeverity.CRITICAL if severity is Severity.ERROR else FailureSeverity.WARNING
+
+
+def _meta(code: str, severity: Severity, kind: Kind) -> dict[str, str]:
+    return {"rule_id": code, "severity": severity.value, "kind": kind.value}

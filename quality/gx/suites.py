@@ -1,0 +1,106 @@
+"""The three suites of the audit, compiled from the catalogue: of a drive's sensors, of its objects, of its scenes.
+
+Objects and scenes that are kept out of gold fail their rules rightly; those that are to be published must not. So an error
+in the suites of objects and scenes is a contradiction of ours (ACC002), while the suite of sensors judges the drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+import quality.tables.object as objects
+import quality.tables.scene as scenes
+from quality.measurements.measures import MEASURES, Measure, Scope
+from quality.rules.catalogue import Severity
+from quality.rules.rulebook import RuleBook
+from quality.tables.audit_metrics import AUDIT, CRITICAL, MATCHED, TOLERANCES, UNACCOUNTED
+from sensors.policy import DEFAULT_POLICY, Policy
+
+_SCOPE_COLUMN = {Scope.REFERENCE: "reference", Scope.REQUIRED: CRITICAL}
+_PUBLISHED = ((objects.QUARANTINED, False),)  # the same column in both tables
+
+
+class Statistic(StrEnum):
+    """What of a column is compared: each value, or their mean."""
+
+    EACH = "each"
+    MEAN = "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule at one severity: the column it judges, and the boolean columns that must have these values in a row.
+
+    `limit` is in place of the rule's threshold where the column holds what is left of it.
+    """
+
+    code: str
+    column: str
+    severity: Severity
+    where: tuple[tuple[str, bool], ...] = ()
+    with_frames_only: bool = False
+    statistic: Statistic = Statistic.EACH
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The checks of one metric table; `subject` is the column that names a row, `filled` the rule that an empty table fails."""
+
+    name: str
+    schema: pa.Schema
+    subject: str
+    checks: tuple[Check, ...]
+    filled: str | None = None
+
+
+def drive_suite(rules: RuleBook) -> Suite:
+    """Of the sensors of a drive, rows of `quality.tables.audit_metrics.AUDIT`: every measure, the accounting, the residuals."""
+    checks = (
+        *(check for measure in MEASURES for check in _of_measure(measure, rules)),
+        Check("ACC001", UNACCOUNTED, Severity.ERROR),
+        Check("SYN004", TOLERANCES, Severity.ERROR, ((MATCHED, True),)),
+    )
+    return Suite("drive", AUDIT, "sensor", checks, filled="CMP003")
+
+
+def object_suite(rules: RuleBook, *, compared: bool = True) -> Suite:
+    """Of the objects, rows of `quality.tables.object.OBJECTS`; `compared`: whether there was a manifest to compare them with."""
+    checks = tuple(
+        Check(measure.code, measure.column, rules.severity(measure.code), _PUBLISHED)
+        for measure in objects.OBJECT_MEASURES
+        if compared or measure.code not in ("DEC001", "CMP004")
+    )
+    return Suite("objects", objects.OBJECTS, "key", checks)
+
+
+def scene_suite(rules: RuleBook, policy: Policy = DEFAULT_POLICY) -> Suite:
+    """Of the scenes, rows of `quality.tables.scene.SCENE_METRICS`, under a rig's `policy` for incomplete ones."""
+    lenient = Severity.WARNING if policy.publish_incomplete else Severity.ERROR
+    posed = Severity.ERROR if policy.pose_required else Severity.WARNING
+    checks = (
+        Check("CMP006", scenes.WHOLE, rules.severity("CMP006"), statistic=Statistic.MEAN),
+        Check("SYN001", scenes.ANCHOR_MISSING, Severity.ERROR, _PUBLISHED),
+        Check("SYN001", scenes.REQUIRED_MISSING, lenient, _PUBLISHED),
+        Check("SYN002", scenes.RESIDUAL_EXCESS, rules.severity("SYN002"), _PUBLISHED, limit=0),
+        Check("SYN003", scenes.COMPENSATIONS, rules.severity("SYN003"), _PUBLISHED),
+        Check("POS001", scenes.POSES, posed, _PUBLISHED),
+        *(Check(code, scenes.count_column(code), Severity.WARNING, _PUBLISHED, limit=0) for code in scenes.COUNTED),
+        Check("ACC002", scenes.ERRORS, Severity.ERROR, _PUBLISHED),
+    )
+    return Suite("scenes", scenes.SCENE_METRICS, "scene_id", checks)
+
+
+def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[Check]:
+    frames = not measure.silent
+    if measure.scope is Scope.NOBODY:
+        yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), frames)
+        return
+    column = _SCOPE_COLUMN[measure.scope]
+    yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.ERROR), ((column, True),), frames)
+    if not measure.only_scope:
+        yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), ((column, False),), frames)

@@ -1,0 +1,1 @@
+"""What was measured of a frame, a sensor and a drive, as rules and tables take it."""

@@ -1,0 +1,160 @@
+"""The numbers that the sensor-wise drive rules judge, each named once.
+
+`drive_rules` compares them before a drive is built, and the Great Expectations suite compares the same columns afterwards:
+one definition, two consumers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from quality.measurements.metrics import SensorMetrics
+from quality.rules.catalogue import Severity
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: earlier stamps are a clock that was never set
+PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
+MIN_FRAMES_FOR_A_RATE = 2
+
+
+class Scope(StrEnum):
+    """For which sensors a rule is an error; for the others it is a warning."""
+
+    NOBODY = "nobody"
+    REFERENCE = "reference"
+    REQUIRED = "required"  # and the reference
+
+    def severity(self, metrics: SensorMetrics) -> Severity:
+        """Error inside the scope, warning outside."""
+        inside = metrics.reference if self is Scope.REFERENCE else metrics.reference or metrics.required
+        return Severity.ERROR if inside and self is not Scope.NOBODY else Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Start and end of a drive, as its manifest says."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The value that rule `code` judges, in the rule's unit; the value None is unknown.
+
+    `silent`: whether a sensor without frames is judged too. `only_scope`: whether sensors outside the scope are left alone
+    instead of warned about. `says` is the finding's message, with the fields `sensor`, `measured` and `threshold`.
+    """
+
+    code: str
+    column: str
+    scope: Scope
+    value: Callable[[SensorMetrics, Bounds | None], float | None]
+    says: str
+    silent: bool = False
+    only_scope: bool = False
+
+    def applies(self, metrics: SensorMetrics) -> bool:
+        """Whether the rule is judged for this sensor."""
+        in_scope = not self.only_scope or self.scope.severity(metrics) is Severity.ERROR
+        return in_scope and (self.silent or metrics.frames_read > 0)
+
+
+def _frames(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.frames_read)
+
+
+def _coverage(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    return metrics.coverage if metrics.frames_read else 0.0
+
+
+def _regressions(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.regressions)
+
+
+def _duplicates(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.duplicates)
+
+
+def _rate_deviation(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return abs(metrics.measured_rate_hz / metrics.nominal_rate_hz - 1)
+
+
+def _gap_periods(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.max_gap_ns is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return metrics.max_gap_ns * metrics.nominal_rate_hz / NS_PER_S
+
+
+def _lost_share(metrics: SensorMetrics, _: Bounds | None) -> float | None:
+    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+        return None
+    return max(1 - metrics.measured_rate_hz / metrics.nominal_rate_hz, 0.0) if metrics.gaps else 0.0
+
+
+def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
+    if metrics.first_ns is None or metrics.last_ns is None:
+        return None
+    start_ns, end_ns = PLAUSIBLE_START_NS, PLAUSIBLE_END_NS
+    if bounds is not None:
+        start_ns, end_ns = max(start_ns, bounds.start_ns), min(end_ns, bounds.end_ns)
+    outside_ns = max(start_ns - metrics.first_ns, metrics.last_ns - end_ns, 0)
+    return None if bounds is None and outside_ns == 0 else outside_ns / NS_PER_S
+
+
+def _unit_powers(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(abs(metrics.unit_exponent))
+
+
+def _domain_s(metrics: SensorMetrics, _: Bounds | None) -> float:
+    # A wrong unit makes another date too; one fault is one finding.
+    return 0.0 if metrics.unit_exponent else abs(metrics.domain_offset_ns) / NS_PER_S
+
+
+def _times_set(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return float(metrics.clock_steps)
+
+
+def _proven_drift_ppm(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return 0.0 if metrics.drift_ppm is None else max(abs(metrics.drift_ppm) - (metrics.drift_uncertainty_ppm or 0.0), 0.0)
+
+
+def _proven_delay_error_ms(metrics: SensorMetrics, _: Bounds | None) -> float:
+    if metrics.delay_error_ns is None:
+        return 0.0
+    return max(abs(metrics.delay_error_ns) - (metrics.delay_uncertainty_ns or 0), 0) / NS_PER_MS
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure("CMP003", "frames_present", Scope.REQUIRED, _frames,
+            "{sensor} has no frames in this drive", silent=True, only_scope=True),
+    Measure("CMP005", "covered_share", Scope.NOBODY, _coverage,
+            "{sensor} covers {measured:.1%} of the drive, less than {threshold:.1%}", silent=True),
+    Measure("CMP007", "lost_share", Scope.NOBODY, _lost_share,
+            "{sensor}: {measured:.1%} of its frames are lost in gaps, more than {threshold:.1%}"),
+    Measure("CLK001", "steps_back", Scope.REFERENCE, _regressions,
+            "{sensor}: {measured:.0f} stamps are earlier than the one before"),
+    Measure("CLK002", "repeated_stamps", Scope.NOBODY, _duplicates,
+            "{sensor}: {measured:.0f} stamps repeat an earlier one"),
+    Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
+            "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.1%}"),
+    Measure("CLK004", "gap_periods", Scope.NOBODY, _gap_periods,
+            "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
+    Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
+            "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:g} s"),
+    Measure("CLK006", "unit_powers", Scope.REQUIRED, _unit_powers,
+            "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
+    Measure("CLK007", "domain_s", Scope.NOBODY, _domain_s,
+            "{sensor}: its clock is {measured:.0f} s from the reference's"),
+    Measure("CLK008", "times_set", Scope.NOBODY, _times_set,
+            "{sensor}: its clock was set {measured:.0f} times during the drive"),
+    Measure("CLK009", "proven_drift_ppm", Scope.NOBODY, _proven_drift_ppm,
+            "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:g}"),
+    Measure("CLK010", "proven_delay_error_ms", Scope.NOBODY, _proven_delay_error_ms,
+            "{sensor}: its delay is at least {measured:.1f} ms from the declared one, more than {threshold:g} ms"),
+)  # fmt: skip

@@ -1,0 +1,136 @@
+"""A finding: one rule that did not pass, on one thing, with what was measured."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from quality.errors import FindingError
+from quality.rules.catalogue import Outcome, Severity, rule
+
+SortKey = tuple[str, bool, str, bool, float, bool, float, str, str]
+
+
+@functools.total_ordering
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that failed, or could not be evaluated (`measured` is None).
+
+    `override` is the severity where the rig or the sensor's role changes the rule's own (None if it does not). The order is
+    total: rule, sensor, measured, threshold, message, severity; an absent value comes before any other.
+
+    Raises:
+        UnknownRuleError: The catalogue holds no `rule_id`.
+        FindingError: `measured` or `threshold` is not finite; what cannot be measured is None.
+    """
+
+    rule_id: str
+    sensor: str | None
+    measured: float | None
+    threshold: float | None
+    message: str
+    override: Severity | None = None
+
+    def __post_init__(self) -> None:
+        if self.override is rule(self.rule_id).severity:
+            object.__setattr__(self, "override", None)
+        for name, value in (("measured", self.measured), ("threshold", self.threshold)):
+            if value is not None and not math.isfinite(value):
+                raise FindingError(f"{self.rule_id}: {name} is {value}; give None for what cannot be evaluated")
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Finding):
+            return NotImplemented
+        return self.sort_key() < other.sort_key()
+
+    def sort_key(self) -> SortKey:
+        """What orders findings; `sorted(…, key=Finding.sort_key)` makes it once for each."""
+        return (
+            self.rule_id,
+            self.sensor is not None,
+            self.sensor or "",
+            self.measured is not None,
+            self.measured or 0.0,
+            self.threshold is not None,
+            self.threshold or 0.0,
+            self.message,
+            self.override or "",
+        )
+
+    @property
+    def severity(self) -> Severity:
+        """The override, else the rule's own."""
+        return self.override or rule(self.rule_id).severity
+
+    @property
+    def outcome(self) -> Outcome:
+        """Failed, or unknown where nothing could be measured."""
+        return Outcome.UNKNOWN if self.measured is None else Outcome.FAILED
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, with the effective severity; `Finding.from_dict` reads it back to an equal finding."""
+        return {
+            "rule_id": self.rule_id,
+            "sensor": self.sensor,
+            "severity": self.severity.value,
+            "measured": self.measured,
+            "threshold": self.threshold,
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            UnknownRuleError: The catalogue holds no such rule.
+            FindingError: A field is missing, or a value is not finite.
+        """
+        try:
+            return cls(
+                rule_id=document["rule_id"],
+                sensor=document["sensor"],
+                measured=document["measured"],
+                threshold=document["threshold"],
+                message=document["message"],
+                override=Severity(document["severity"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FindingError(f"no finding: {error!r} in {dict(document)!r}") from error
+
+
+def finding(
+    rule_id: str,
+    message: str,
+    *,
+    sensor: str | None = None,
+    measured: float | None = None,
+    threshold: float | None = None,
+    severity: Severity | None = None,
+) -> Finding:
+    """A finding of `rule_id` with the catalogue's threshold unless one is given.
+
+    An infinite or NaN `measured` becomes None.
+    """
+    entry = rule(rule_id)
+    return Finding(
+        rule_id=rule_id,
+        sensor=sensor,
+        measured=measured if measured is not None and math.isfinite(measured) else None,
+        threshold=entry.threshold if threshold is None else threshold,
+        message=message,
+        override=severity,
+    )
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether any of the findings is an error."""
+    return any(entry.severity is Severity.ERROR for entry in findings)
+
+
+def rule_ids(findings: Iterable[Finding], severity: Severity | None = None) -> tuple[str, ...]:
+    """The rule ids of the findings (of one severity), sorted, each once."""
+    return tuple(sorted({entry.rule_id for entry in findings if severity in (None, entry.severity)}))

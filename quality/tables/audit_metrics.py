@@ -1,0 +1,132 @@
+"""The per-drive metric table that is audited after the build: one row a sensor, everything measured, counted and judged.
+
+It joins what inspection measured, where the frames went, and the residuals of the matches. The column named by each
+`Measure` holds the value that its rule judges, so that a validator needs no arithmetic of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from lake.tables.schemas import NS
+from quality.accounting import SensorAccount, balance
+from quality.errors import MetricsError
+from quality.measurements.measures import MEASURES, Bounds
+from quality.measurements.metrics import METRICS, SensorMetrics
+from sensors.rig import Modality
+
+UNACCOUNTED = "unaccounted_frames"  # judged by ACC001
+TOLERANCES = "residual_tolerances"  # judged by SYN004: the largest residual in units of the tolerance
+CRITICAL = "critical"  # required, or the reference
+MATCHED = "matched"  # has frames in gold that were matched to an anchor
+
+AUDIT = pa.schema(
+    [
+        *METRICS,
+        pa.field(CRITICAL, pa.bool_(), nullable=False),
+        pa.field(MATCHED, pa.bool_(), nullable=False),
+        pa.field("read", pa.int64()),
+        pa.field("gold", pa.int64()),
+        pa.field("quarantined", pa.int64()),
+        pa.field("unmatched", pa.int64()),
+        pa.field("residual_p50_ns", NS),
+        pa.field("residual_p95_ns", NS),
+        pa.field("residual_max_ns", NS),
+        pa.field("tolerance_ns", NS),
+        *(pa.field(measure.column, pa.float64()) for measure in MEASURES),
+        pa.field(UNACCOUNTED, pa.float64()),
+        pa.field(TOLERANCES, pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Absolute residuals of one sensor's published matches; the quantiles are values that occur (nearest rank)."""
+
+    p50_ns: int
+    p95_ns: int
+    max_ns: int
+    tolerance_ns: int
+
+    @classmethod
+    def of(cls, residuals_ns: Sequence[int], tolerance_ns: int) -> Residuals | None:
+        """Summarise signed residuals, in any order; None if there are none."""
+        ordered = sorted(abs(value) for value in residuals_ns)
+        if not ordered:
+            return None
+        return cls(_quantile(ordered, 50), _quantile(ordered, 95), ordered[-1], tolerance_ns)
+
+    @property
+    def tolerances(self) -> float:
+        """The largest residual in units of the tolerance; infinite if a residual exceeds a tolerance of 0."""
+        if self.tolerance_ns == 0:
+            return 0.0 if self.max_ns == 0 else float("inf")
+        return self.max_ns / self.tolerance_ns
+
+
+def audit_table(
+    metrics: Sequence[SensorMetrics],
+    accounts: Sequence[SensorAccount],
+    residuals: Mapping[str, Residuals | None],
+    bounds: Bounds | None,
+) -> pa.Table:
+    """Rows of `AUDIT`, sorted by sensor.
+
+    A sensor that left frames and has no account, or whose account counts other frames than its metrics, is out of balance.
+
+    Raises:
+        MetricsError: A sensor is measured twice or accounted for twice, or is accounted for without having been measured.
+    """
+    names = [entry.sensor for entry in metrics]
+    by_sensor = {entry.sensor: entry for entry in accounts}
+    if len(set(names)) < len(names) or len(by_sensor) < len(accounts):
+        raise MetricsError(f"a sensor is measured or accounted for twice: {', '.join(sorted(names))}")
+    unmeasured = sorted(set(by_sensor) - set(names))
+    if unmeasured:
+        raise MetricsError(f"accounted for, but never measured: {', '.join(unmeasured)}")
+    ordered = sorted(metrics, key=lambda entry: entry.sensor)
+    rows = [_row(entry, by_sensor.get(entry.sensor), residuals.get(entry.sensor), bounds) for entry in ordered]
+    return pa.Table.from_pylist(rows, schema=AUDIT)
+
+
+def _row(
+    metrics: SensorMetrics, account: SensorAccount | None, residuals: Residuals | None, bounds: Bounds | None
+) -> dict[str, Any]:
+    if account is None and metrics.frames_read == 0:
+        account = SensorAccount(metrics.sensor, 0, 0, 0, 0, {})
+    in_gold = account is not None and account.gold > 0
+    return {
+        **asdict(metrics),
+        CRITICAL: metrics.required or metrics.reference,
+        MATCHED: in_gold and Modality(metrics.modality).in_scene and not metrics.reference,
+        "read": account and account.read,
+        "gold": account and account.gold,
+        "quarantined": account and account.quarantined,
+        "unmatched": account and account.unmatched,
+        "residual_p50_ns": residuals and residuals.p50_ns,
+        "residual_p95_ns": residuals and residuals.p95_ns,
+        "residual_max_ns": residuals and residuals.max_ns,
+        "tolerance_ns": residuals and residuals.tolerance_ns,
+        **{measure.column: measure.value(metrics, bounds) for measure in MEASURES},
+        UNACCOUNTED: _unaccounted(metrics, account),
+        TOLERANCES: residuals and residuals.tolerances,
+    }
+
+
+def _unaccounted(metrics: SensorMetrics, account: SensorAccount | None) -> int | None:
+    if account is None:
+        return None
+    found = balance([account])
+    if found:
+        return found[0].frames
+    return abs(metrics.frames_read - (account.read or 0))
+
+
+def _quantile(ordered: Sequence[int], percent: int) -> int:
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(rank, 1) - 1]

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lake.documents import Manifest
+from quality.errors import MetricsError
+from quality.evaluators.drive import evaluate_drive, verdict
+from quality.measurements.metrics import SensorMetrics
+from quality.rules.catalogue import Outcome, Severity
+from quality.rules.findings import Finding, finding
+from sensors.rig import Rig
+
+Make = Callable[..., SensorMetrics]
+NS_PER_S = 1_000_000_000
+
+
+def only(found: tuple[Finding, ...], rule_id: str) -> Finding:
+    matching = [entry for entry in found if entry.rule_id == rule_id]
+    assert len(matching) == 1, found
+    return matching[0]
+
+
+def test_clean_drive_has_no_finding(rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:
+    assert evaluate_drive(rig, manifest, clean) == ()
+    assert verdict(()) == "build"
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule_id", "measured", "severity_of_reference", "severity_of_required", "severity_of_optional"),
+    [
+        ({"coverage": 0.89}, "CMP005", 0.89, "warning", "warning", "warning"),
+        ({"regressions": 3}, "CLK001", 3, "error", "warning", "warning"),
+        ({"duplicates": 2}, "CLK002", 2, "warning", "warning", "warning"),
+        ({"measured_rate_hz": 6.0}, "CLK003", 0.4, "error", "warning", "warning"),
+        ({"max_gap_ns": 350_000_000}, "CLK004", 3.5, "warning", "warning", "warning"),
+        ({"first_ns": 1_699_999_990 * NS_PER_S}, "CLK005", 10, "error", "error", "warning"),
+        ({"last_ns": 1_700_000_012 * NS_PER_S}, "CLK005", 2, "error", "error", "warning"),
+        ({"unit_exponent": -3, "domain_offset_ns": -(10**18)}, "CLK006", 3, "error", "error", "warning"),
+        ({"unit_exponent": 1}, "CLK006", 1, "error", "error", "warning"),
+        ({"domain_offset_ns": -1_500_000_000}, "CLK007", 1.5, "warning", "warning", "warning"),
+        ({"clock_steps": 2}, "CLK008", 2, "warning", "warning", "warning"),
+        ({"drift_ppm": -180.0, "drift_uncertainty_ppm": 30.0}, "CLK009", 150, "warning", "warning", "warning"),
+        ({"delay_error_ns": -9_000_000, "delay_uncertainty_ns": 1_000_000}, "CLK010", 8, "warning", "warning", "warning"),
+        ({"measured_rate_hz": 9.4, "gaps": 6}, "CMP007", 0.06, "warning", "warning", "warning"),
+        ({"max_gap_ns": None}, "CLK004", None, "warning", "warning", "warning"),
+        ({"coverage": None}, "CMP005", None, "warning", "warning", "warning"),
+        ({"first_ns": None}, "CLK005", None, "error", "error", "warning"),
+    ],
+)
+def test_one_fault_of_one_sensor(
+    rig: Rig,
+    manifest: Manifest,
+    clean: tuple[SensorMetrics, ...],
+    changed: dict[str, Any],
+    rule_id: str,
+    measured: float | None,
+    severity_of_reference: str,
+    severity_of_required: str,
+    severity_of_optional: str,
+) -> None:
+    for position, severity in enumerate((severity_of_reference, severity_of_required, severity_of_optional)):
+        faulty = list(clean)
+        faulty[position] = dataclasses.replace(clean[position], nominal_rate_hz=10.0, measured_rate_hz=10.0)
+        faulty[position] = dataclasses.replace(faulty[position], **changed)
+        found = evaluate_drive(rig, manifest, faulty)
+        entry = only(found, rule_id)
+        assert found == (entry,)
+        assert entry.sensor == clean[position].sensor
+        assert entry.measured == pytest.approx(measured)
+        assert entry.severity.value == severity
+        assert entry.outcome is (Outcome.UNKNOWN if measured is None else Outcome.FAILED)
+        assert verdict(found) == ("quarantine" if severity == "error" else "build")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"domain_offset_ns": 1_000_000_000},
+        {"drift_ppm": 150.0, "drift_uncertainty_ppm": 50.0},
+        {"drift_ppm": None, "drift_uncertainty_ppm": None},
+        {"delay_ns": 8_000_000, "delay_error_ns": 8_000_000, "delay_uncertainty_ns": 3_000_000},
+        {"coverage": 0.9},
+        {"measured_rate_hz": 7.5},
+        {"measured_rate_hz": 12.5},
+        {"max_gap_ns": 200_000_000},
+        {"first_ns": 1_699_999_999 * NS_PER_S},
+        {"last_ns": 1_700_000_011 * NS_PER_S},
+    ],
+)
+def test_the_threshold_itself_passes(
+    rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...], changed: dict[str, Any]
+) -> None:
+    assert evaluate_drive(rig, manifest, [dataclasses.replace(clean[0], **changed), *clean[1:]]) == ()
+
+
+def test_dead_required_sensor_is_an_error_and_dead_optional_one_a_warning(
+    rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]
+) -> None:
+    without_camera = evaluate_drive(rig, manifest, [entry for entry in clean if entry.sensor != "cam_front"])
+    assert [(entry.rule_id, entry.sensor, entry.measured) for entry in without_camera] == [
+        ("CMP003", "cam_front", 0.0),
+        ("CMP005", "cam_front", 0.0),
+    ]
+    assert verdict(without_camera) == "quarantine"
+    without_radar = evaluate_drive(rig, manifest, [entry for entry in clean if entry.sensor != "radar_front"])
+    assert [(entry.rule_id, entry.sensor) for entry in without_radar] == [("CMP005", "radar_front")]
+    assert verdict(without_radar) == "build"
+
+
+def test_one_frame_has_no_rate_and_that_is_not_passed(rig: Rig, manifest: Manifest, make_metrics: Make) -> None:
+    lonely = make_metrics(frames_read=1, measured_rate_hz=None, max_gap_ns=None, coverage=0.01)
+    found = [entry for entry in evaluate_drive(rig, manifest, [lonely]) if entry.sensor == "lidar_top"]
+    assert [(entry.rule_id, entry.outcome) for entry in found] == [
+        ("CLK003", Outcome.UNKNOWN),
+        ("CLK004", Outcome.UNKNOWN),
+        ("CMP005", Outcome.FAILED),
+        ("CMP007", Outcome.UNKNOWN),
+    ]
+    assert found[0].severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("stamp_ns", [0, 4_200_000_000 * NS_PER_S])
+def test_implausible_epoch_is_found_without_a_manifest(rig: Rig, make_metrics: Make, stamp_ns: int) -> None:
+    found = evaluate_drive(rig, None, [make_metrics(first_ns=stamp_ns, last_ns=stamp_ns)])
+    entry = next(entry for entry in found if entry.rule_id == "CLK005")
+    assert (entry.outcome, entry.severity) == (Outcome.FAILED, Severity.ERROR)
+
+
+def test_manifest_that_claims_an_implausible_epoch_does_not_excuse_it(rig: Rig, manifest: Manifest, make_metrics: Make) -> None:
+    claims = dataclasses.replace(manifest, start_ns=0, end_ns=10 * NS_PER_S)
+    found = evaluate_drive(rig, claims, [make_metrics(first_ns=0, last_ns=10 * NS_PER_S)])
+    assert only(tuple(entry for entry in found if entry.rule_id == "CLK005"), "CLK005").sensor == "lidar_top"
+
+
+def test_no_manifest(rig: Rig, clean: tuple[SensorMetrics, ...]) -> None:
+    found = evaluate_drive(rig, None, clean, manifest_problem="not JSON")
+    assert only(found, "CMP002").message == "manifest: not JSON"
+    assert only(found, "CAL001").outcome is Outcome.UNKNOWN
+    assert {entry.outcome for entry in found if entry.rule_id == "CLK005"} == {Outcome.UNKNOWN}
+    assert verdict(found) == "quarantine"
+
+
+def test_no_calibration(manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:
+    found = evaluate_drive(None, manifest, clean, rig_problem="a sensor named twice")
+    assert only(found, "CAL001").message == "calibration: a sensor named twice"
+    assert {entry.sensor for entry in found if entry.rule_id == "CAL002"} == {entry.sensor for entry in clean}
+    assert verdict(found) == "quarantine"
+
+
+def test_calibration_of_another_rig(rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:
+    found = evaluate_drive(rig, dataclasses.replace(manifest, rig_id="rig-2"), clean)
+    assert "'rig-2'" in only(found, "CAL001").message
+    assert verdict(found) == "quarantine"
+
+
+def test_sensor_that_the_rig_does_not_know(
+    rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...], make_metrics: Make
+) -> None:
+    stranger = make_metrics("cam_rear", "camera", required=False)
+    found = evaluate_drive(rig, manifest, [*clean, stranger])
+    assert [(entry.rule_id, entry.sensor) for entry in found] == [("CAL002", "cam_rear")]
+    assert verdict(found) == "build"
+
+
+def test_sensor_of_another_modality_contradicts_the_calibration(
+    rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]
+) -> None:
+    found = evaluate_drive(rig, manifest, [*clean[:2], dataclasses.replace(clean[2], modality="lidar"), clean[3]])
+    assert [(entry.rule_id, entry.sensor) for entry in found] == [("CAL001", "radar_front")]
+
+
+def test_object_errors_are_passed_on_and_do_not_stop_the_drive(
+    rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]
+) -> None:
+    broken = finding("DEC002", "cut short", sensor="cam_front", measured=1)
+    found = evaluate_drive(rig, manifest, clean, [broken])
+    assert found == (broken,)
+    assert verdict(found) == "build"
+
+
+def test_order_of_the_metrics_does_not_matter(rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:
+    faulty = [dataclasses.replace(entry, duplicates=1, regressions=1) for entry in clean]
+    assert evaluate_drive(rig, manifest, faulty) == evaluate_drive(rig, manifest, faulty[::-1])
+
+
+def test_a_sensor_measured_twice_is_refused(rig: Rig, manifest: Manifest, make_metrics: Make) -> None:
+    with pytest.raises(MetricsError, match="lidar_top"):
+        evaluate_drive(rig, manifest, [make_metrics(), make_metrics()])

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quality.errors import FindingError, UnknownRuleError
+from quality.rules.catalogue import RULES, Outcome, Severity
+from quality.rules.findings import Finding, finding, has_errors, rule_ids
+
+numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+findings = st.builds(
+    Finding,
+    rule_id=st.sampled_from([entry.code for entry in RULES]),
+    sensor=st.none() | st.sampled_from(["a", "b"]),
+    measured=numbers,
+    threshold=numbers,
+    message=st.text(max_size=5),
+    override=st.none() | st.sampled_from(Severity),
+)
+
+
+@given(st.lists(findings, max_size=6), st.randoms())
+def test_order_is_total_and_does_not_depend_on_the_input_order(entries: list[Finding], random: object) -> None:
+    shuffled = list(entries)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert sorted(shuffled) == sorted(entries)
+    for left, right in itertools.combinations(entries, 2):
+        assert (left < right) + (right < left) + (left == right) == 1
+
+
+@given(findings)
+def test_json_round_trip(entry: Finding) -> None:
+    assert Finding.from_dict(json.loads(json.dumps(entry.to_dict()))) == entry
+
+
+def test_severity_is_the_rules_unless_overridden() -> None:
+    assert Finding("CLK001", "lidar", 1.0, 0.0, "m").severity is Severity.WARNING
+    raised = Finding("CLK001", "lidar", 1.0, 0.0, "m", Severity.ERROR)
+    assert (raised.severity, raised.to_dict()["severity"]) == (Severity.ERROR, "error")
+
+
+def test_an_override_that_changes_nothing_is_none() -> None:
+    assert Finding("CLK001", None, 1.0, 0.0, "m", Severity.WARNING) == Finding("CLK001", None, 1.0, 0.0, "m")
+
+
+def test_outcome_is_unknown_without_a_measured_value() -> None:
+    assert Finding("CLK003", "cam", None, 0.25, "m").outcome is Outcome.UNKNOWN
+    assert Finding("CLK003", "cam", 0.0, 0.25, "m").outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(FindingError, match="measured"):
+        Finding("CLK003", None, value, 0.25, "m")
+    assert finding("CLK003", "m", measured=value).measured is None
+
+
+def test_a_finding_of_no_rule_is_refused() -> None:
+    with pytest.raises(UnknownRuleError):
+        Finding("NOPE01", None, 1.0, 0.0, "m")
+
+
+@pytest.mark.parametrize("field", ["rule_id", "sensor", "severity", "measured", "threshold", "message"])
+def test_from_dict_names_what_is_missing(field: str) -> None:
+    document = finding("CLK003", "m", measured=1).to_dict()
+    del document[field]
+    with pytest.raises(FindingError, match=field):
+        Finding.from_dict(document)
+
+
+def test_catalogue_threshold_is_the_default() -> None:
+    assert finding("CMP005", "m", measured=0.5).threshold == 0.9
+    assert finding("CMP005", "m", measured=0.5, threshold=0.8).threshold == 0.8
+
+
+def test_errors_and_rule_ids() -> None:
+    warning, error = finding("CLK002", "m", measured=1), finding("CMP003", "m", measured=0)
+    assert not has_errors([warning])
+    assert has_errors([warning, error])
+    assert rule_ids([error, warning, error]) == ("CLK002", "CMP003")
+    assert rule_ids([error, warning], Severity.WARNING) == ("CLK002",)
