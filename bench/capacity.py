@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.capacity_assumptions import Assumptions, Prices
 from bench.capacity_model import DAY_S, SQS_BATCH, Day, Measured, Requests
 from bench.figures import RESULTS, markdown_table, write_sections
-from spark_jobs.windows import WINDOW_BYTES
+from scenes.plan.windows import WINDOW_BYTES
 
 NAME = "capacity"
 SERVICES = {

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from bench.capacity_assumptions import Assumptions, Prices
 from bench.figures import FiguresError
 from fleet.uploader import PART_BYTES, SINGLE_PUT_BYTES
-from spark_jobs.payloads import MAX_GAP_BYTES, MAX_REQUEST_BYTES
-from spark_jobs.scene_file import ROW_GROUP_BYTES
-from spark_jobs.tasks import MOST_BYTES
-from spark_jobs.windows import WINDOW_BYTES
+from scenes.build.payloads import MAX_GAP_BYTES, MAX_REQUEST_BYTES
+from scenes.build.scene_file import ROW_GROUP_BYTES
+from scenes.plan.windows import WINDOW_BYTES
+from spark_jobs.runtime.tasks import MOST_BYTES
 
 DAY_S = 86_400
 MONTH_DAYS = 365 / 12

@@ -30,10 +30,10 @@ from rich.console import Console
 from bench.figures import PROJECT, FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 from bench.match_stream import MatchStream, StreamTerms
 from lake.tables.schemas import FRAME_INDEX
+from scenes.plan.plan import plan_scenes
+from scenes.plan.window_plan import scene_bytes, window_tables
+from scenes.plan.windows import cut
 from sensors.rig import NS_PER_S, Modality, Rig
-from spark_jobs.plan import plan_scenes
-from spark_jobs.window_plan import scene_bytes, window_tables
-from spark_jobs.windows import cut
 
 NAME = "match"
 START_NS = 1_700_000_000_123_456_789

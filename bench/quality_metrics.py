@@ -26,9 +26,9 @@ import numpy.typing as npt
 from pyspark.sql import SparkSession
 from rich.console import Console
 
+import scenes.build.frames
+import scenes.build.window_build
 import spark_jobs.build_scenes
-import spark_jobs.frames
-import spark_jobs.window_build
 from bench.build_scenes.contest import Task
 from bench.build_scenes.drive import CACHE, DriveSpec, drive_folder
 from bench.build_scenes.folder_client import FolderStore
@@ -37,13 +37,13 @@ from bench.figures import Measurement, Report, console_table, measurement_table
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
 from quality.measurements.frame_metrics import FrameMetrics
+from scenes.options import CHECKS, LAYOUT
+from scenes.work_area import WorkArea
 from sensors.decode.images import ImageInfo, inspect_image
 from sensors.decode.points import PointCloud
 from sensors.rig import Modality
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.options import CHECKS, LAYOUT
-from spark_jobs.work_area import WorkArea
 
 SECONDS, ROUNDS = 20.0, 5
 MOST_OVERHEAD = 0.35
@@ -96,9 +96,9 @@ def _build(folder: Path, root: Path) -> float:
 def _without_metrics() -> Iterator[None]:
     """As before there were metrics: the same checks, nothing measured, nothing kept, nothing judged over the drive."""
     places: tuple[tuple[Any, str, Any], ...] = (
-        (spark_jobs.frames, "image_metrics", _only_inspect),
-        (spark_jobs.frames, "cloud_metrics", _only_count),
-        (spark_jobs.window_build, "leave_metrics", _keep_nothing),
+        (scenes.build.frames, "image_metrics", _only_inspect),
+        (scenes.build.frames, "cloud_metrics", _only_count),
+        (scenes.build.window_build, "leave_metrics", _keep_nothing),
         (spark_jobs.build_scenes, "known_after", _find_nothing),
     )
     kept = [(module, name, getattr(module, name)) for module, name, _ in places]

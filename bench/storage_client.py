@@ -23,7 +23,7 @@ from rich.console import Console
 
 from bench.figures import Measurement, Report, console_table, measurement_table
 from lake.storage import ObjectStore, ObjectVersion
-from spark_jobs.payloads import MAX_REQUEST_BYTES
+from scenes.build.payloads import MAX_REQUEST_BYTES
 
 NAME = "storage"
 READS = 32

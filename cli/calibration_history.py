@@ -83,7 +83,7 @@ def told(step: Step) -> str:
 
 
 def _read(store: ObjectStore, settings: Settings, record: DriveRecord) -> Calibrated | Skipped:
-    from spark_jobs.documents import read_calibration, read_input, read_manifest
+    from lake.drive_documents import read_calibration, read_input, read_manifest
 
     if record.revision is None:
         return Skipped(record.drive, "it has not landed whole")

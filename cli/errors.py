@@ -26,7 +26,7 @@ PACKAGE_ERRORS = {
     "lineage.errors": "LineageError",
     "quality.errors": "QualityError",
     "sensors.errors": "SensorDataError",
-    "spark_jobs.errors": "JobError",
+    "scenes.errors": "JobError",
 }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from lake.documents import Manifest
+from lake.drive_documents import read_calibration, read_input, read_manifest
 from lake.drive_input import DriveInput
 from lake.errors import LandingError
 from lake.overrides import Decisions
@@ -33,21 +34,20 @@ from quality.rules.findings import Finding, finding, rule_ids
 from quality.rules.rulebook import rules_of
 from quality.tables.audit_metrics import Residuals
 from quality.tables.results import audit_results
+from scenes.build.window_review import lets_drive_pass
+from scenes.errors import AccountError
+from scenes.outcome.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
+from scenes.outcome.records import Record, built_records, object_records, whole_drive_record
+from scenes.outcome.released import released_objects, released_of_built
+from scenes.outcome.validation import keep_validations, metric_tables, problems_of
+from scenes.plan.plan import plan_scenes
+from scenes.work_area import AUDIT, BUILT, CALIBRATION, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
 from sensors.errors import RigError
 from sensors.rig import Rig
-from spark_jobs.arguments import parse
 from spark_jobs.build_scenes import drive_context
-from spark_jobs.documents import read_calibration, read_input, read_manifest
-from spark_jobs.entry import run_job
-from spark_jobs.errors import AccountError
-from spark_jobs.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
-from spark_jobs.plan import plan_scenes
-from spark_jobs.provenance import code_version, configuration_hash, traced
-from spark_jobs.records import Record, built_records, object_records, whole_drive_record
-from spark_jobs.released import released_objects, released_of_built
-from spark_jobs.review import lets_drive_pass
-from spark_jobs.validation import keep_validations, metric_tables, problems_of
-from spark_jobs.work_area import AUDIT, BUILT, CALIBRATION, INDEX, INSPECTION, METRICS, POSE_SAMPLES, WorkArea, parquet_bytes
+from spark_jobs.runtime.arguments import parse
+from spark_jobs.runtime.entry import run_job
+from spark_jobs.runtime.provenance import code_version, configuration_hash, traced
 
 PUBLISH, QUARANTINE = "publish", "quarantine"
 

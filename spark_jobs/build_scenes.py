@@ -14,27 +14,27 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from lake.drive_documents import calibration_bytes, parse_rig, read_input
 from lake.drive_input import DriveInput
 from lake.overrides import Decisions
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
-from spark_jobs.arguments import parse
-from spark_jobs.documents import calibration_bytes, parse_rig, read_input
-from spark_jobs.entry import run_job
-from spark_jobs.errors import IncompleteError
-from spark_jobs.measure import metrics_name
-from spark_jobs.motion import poses_around
-from spark_jobs.options import BuildOptions, PayloadChecks
-from spark_jobs.plan import ScenePlan, plan_scenes
-from spark_jobs.provenance import code_version, configuration_hash, traced
-from spark_jobs.session import spark_properties, start_spark
-from spark_jobs.signals import changed, in_windows, known_after, known_before
-from spark_jobs.tasks import run_tasks
-from spark_jobs.window_build import BuiltWindow, DriveContext, build_window
-from spark_jobs.window_findings import WindowFindings
-from spark_jobs.window_plan import scene_bytes, window_tables
-from spark_jobs.windows import Window, cut
-from spark_jobs.work_area import BUILT, INDEX, INSPECTION, POSE_SAMPLES, WorkArea
+from scenes.build.measure import metrics_name
+from scenes.build.motion import poses_around
+from scenes.build.signals import changed, in_windows, known_after, known_before
+from scenes.build.window_build import BuiltWindow, DriveContext, build_window
+from scenes.build.window_findings import WindowFindings
+from scenes.errors import IncompleteError
+from scenes.options import BuildOptions, PayloadChecks
+from scenes.plan.plan import ScenePlan, plan_scenes
+from scenes.plan.window_plan import scene_bytes, window_tables
+from scenes.plan.windows import Window, cut
+from scenes.work_area import BUILT, INDEX, INSPECTION, POSE_SAMPLES, WorkArea
+from spark_jobs.runtime.arguments import parse
+from spark_jobs.runtime.entry import run_job
+from spark_jobs.runtime.provenance import code_version, configuration_hash, traced
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.tasks import run_tasks
 
 
 def main(argv: Sequence[str]) -> int:

@@ -20,18 +20,18 @@ from quality.evaluators.calibration import evaluate_calibration, unchecked
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from quality.tables.calibration import calibration_table
+from scenes.calibration.plan import CalibrationPlan, ImageLook, ScanLook, SweepLook, plan_calibration
+from scenes.calibration.work import Raw, SensorSeen, SweepSeen, look_at_images, look_at_scans, look_at_sweep
+from scenes.options import BuildOptions, PayloadChecks
+from scenes.plan.drive_frames import DriveFrames
+from scenes.plan.plan_rows import FrameRef
+from scenes.plan.pose_track import PoseTrack
+from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
 from sensors.calibration.intrinsics import contradictions
 from sensors.calibration.result import Checked
 from sensors.calibration.verdicts import lidar_verdicts
 from sensors.rig import Modality, Rig
-from spark_jobs.calibration_plan import CalibrationPlan, ImageLook, ScanLook, SweepLook, plan_calibration
-from spark_jobs.calibration_work import Raw, SensorSeen, SweepSeen, look_at_images, look_at_scans, look_at_sweep
-from spark_jobs.drive_frames import DriveFrames
-from spark_jobs.options import BuildOptions, PayloadChecks
-from spark_jobs.plan_rows import FrameRef
-from spark_jobs.pose_track import PoseTrack
-from spark_jobs.tasks import run_tasks
-from spark_jobs.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
+from spark_jobs.runtime.tasks import run_tasks
 
 
 def check_calibration(

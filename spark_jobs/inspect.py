@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from lake.documents import Manifest, ManifestObject
+from lake.drive_documents import read_calibration, read_input, read_manifest
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key
@@ -33,23 +34,22 @@ from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from quality.tables.calibration import read_calibration_table
 from quality.tables.object import object_facts
 from quality.tables.results import drive_results, object_results
+from scenes.build.window_review import reviewed_drive, reviewed_objects
+from scenes.plan.pose_track import first_sensor
+from scenes.scan.frame_rows import OBJECT_INDEX, FrameRows
+from scenes.scan.motion_samples import FIXES, INERTIAL, POSES
+from scenes.scan.object_scan import scan_object
+from scenes.scan.sensor_metrics import sensor_metrics
+from scenes.work_area import CALIBRATION, FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
 from sensors.container.source import Buffers
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig
-from spark_jobs.arguments import parse
 from spark_jobs.calibration_check import check_calibration
-from spark_jobs.documents import read_calibration, read_input, read_manifest
-from spark_jobs.entry import run_job
-from spark_jobs.frame_rows import OBJECT_INDEX, FrameRows
-from spark_jobs.metrics import sensor_metrics
-from spark_jobs.motion_samples import FIXES, INERTIAL, POSES
-from spark_jobs.object_scan import scan_object
-from spark_jobs.pose_track import first_sensor
-from spark_jobs.provenance import traced
-from spark_jobs.review import reviewed_drive, reviewed_objects
-from spark_jobs.session import spark_properties, start_spark
-from spark_jobs.tasks import run_tasks
-from spark_jobs.work_area import CALIBRATION, FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
+from spark_jobs.runtime.arguments import parse
+from spark_jobs.runtime.entry import run_job
+from spark_jobs.runtime.provenance import traced
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.tasks import run_tasks
 
 UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
 # So many are hashed in the time that one more message, and one more object, takes.

@@ -7,18 +7,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from lake.drive_documents import read_input
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.tables.publish import VALIDATIONS, Batch, Outcome, publish
-from spark_jobs.arguments import parse
+from scenes.work_area import AUDIT, WorkArea
 from spark_jobs.audit import QUARANTINE
-from spark_jobs.documents import read_input
-from spark_jobs.entry import run_job
-from spark_jobs.provenance import code_version, configuration_hash, traced
-from spark_jobs.work_area import AUDIT, WorkArea
+from spark_jobs.runtime.arguments import parse
+from spark_jobs.runtime.entry import run_job
+from spark_jobs.runtime.provenance import code_version, configuration_hash, traced
 
 SUPERSEDED, QUARANTINED = "superseded", "quarantined"
 

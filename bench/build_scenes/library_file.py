@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from spark_jobs.scene_file import PAYLOAD_LEAVES
+from scenes.build.scene_file import PAYLOAD_LEAVES
 
 MAX_VALUE_BYTES = 2**31 - 1
 INLINE_BYTES = 12  # Arrow columnar format, "Variable-size Binary View Layout": shorter values stand in the view itself

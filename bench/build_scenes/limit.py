@@ -2,7 +2,7 @@
 
 Each process hashes its share of the objects and then writes its half of the scenes. Nothing is parsed, matched or copied
 on the clock: the Arrow tables, one for each row group, are made before it starts, from payload that is already in memory.
-The layout is that of `spark_jobs.scene_file`, payload uncompressed, and the writer is pyarrow's. Objects are dealt by size,
+The layout is that of `scenes.build.scene_file`, payload uncompressed, and the writer is pyarrow's. Objects are dealt by size,
 so that the processes end together; none waits for another.
 """
 
@@ -24,9 +24,9 @@ from bench.build_scenes.contest import Task, Work, run
 from bench.build_scenes.library_file import payload_array, shared_leaves
 from bench.build_scenes.raw import Ints, ObjectIndex, RawRig, anchors_of, index_object, raw_objects
 from bench.build_scenes.workers import started
+from scenes.build.scene_file import row_groups, scene_writer
+from scenes.build.scene_table import scene_table
 from sensors.match.nearest import match_nearest
-from spark_jobs.scene_file import row_groups, scene_writer
-from spark_jobs.scene_table import scene_table
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 HASH = "0" * 64

@@ -28,11 +28,11 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
 from lake.settings import Settings
 from lake.storage import ObjectVersion
+from scenes.options import CHECKS, LAYOUT, PayloadChecks, PointLayout
+from scenes.work_area import INSPECTION, WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.options import CHECKS, LAYOUT, PayloadChecks, PointLayout
-from spark_jobs.session import MASTER, spark_properties, start_spark
-from spark_jobs.work_area import INSPECTION, WorkArea
+from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
 GOLD = "warehouse/gold/scenes/data"

@@ -24,10 +24,10 @@ from quality.evaluators.completeness import evaluate_completeness
 from quality.evaluators.object import misplaced
 from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES
+from scenes.options import CHECKS, LAYOUT
+from scenes.work_area import BUILT, WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.options import CHECKS, LAYOUT
-from spark_jobs.work_area import BUILT, WorkArea
 
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
 
@@ -46,7 +46,7 @@ class Examined:
 
 
 class InProcess:
-    """As much of a Spark session as `spark_jobs.tasks` asks for: the tasks run here, one after the other."""
+    """As much of a Spark session as `spark_jobs.runtime.tasks` asks for: the tasks run here, one after the other."""
 
     defaultParallelism = 1
 

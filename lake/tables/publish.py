@@ -154,7 +154,7 @@ def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transacti
 
 @contextmanager
 def _bounds_may_lack() -> Iterator[None]:
-    """Our files have bounds where readers prune by them (`spark_jobs.scene_file`). The library warns of each other column, in
+    """Our files have bounds where readers prune by them (`scenes.build.scene_file`). The library warns of each other column, in
     each row group: some ten thousand lines a drive, in which no other warning would be seen."""
     logger = logging.getLogger("pyiceberg.io.pyarrow")
     level = logger.level

@@ -22,11 +22,11 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.publish import publish_drive
-from spark_jobs.work_area import WorkArea
 
 SMALL_RIG = RigOptions(width_px=160, height_px=90, lidar_columns=90, lidar_rings=16)
 

@@ -20,10 +20,10 @@ from lake.settings import Settings
 from lake.storage import ObjectVersion
 from quality.rules.findings import Finding
 from quality.tables.calibration import read_calibration_table
+from scenes.work_area import CALIBRATION as CHECKS
+from scenes.work_area import WorkArea
 from sensors.calibration.result import Checked
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.work_area import CALIBRATION as CHECKS
-from spark_jobs.work_area import WorkArea
 
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
 

@@ -18,11 +18,11 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.scene_points import scene_cloud
+from scenes.plan.windows import Window, cut
 from sensors.container.mcap import StoredMessage, scan
 from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig
-from spark_jobs.session import spark_properties, start_spark
-from spark_jobs.windows import Window, cut
+from spark_jobs.runtime.session import spark_properties, start_spark
 
 from .drives import Processed, process, small_drive
 

@@ -21,13 +21,13 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId, SensorKey
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from scenes.plan.windows import cut
+from scenes.work_area import WorkArea
 from sensors.decode.messages import ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.windows import cut
-from spark_jobs.work_area import WorkArea
-from tests.unit.spark_jobs.job_builders import MS, POINT, T0, pose, recording, rig_document, sensor
+from tests.unit.scenes.job_builders import MS, POINT, T0, pose, recording, rig_document, sensor
 
 from .conftest import new_settings
 from .worker_memory import CLEAR_REFS, Usage, run_apart

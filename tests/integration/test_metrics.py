@@ -26,7 +26,7 @@ from cli import lake_reader
 from cli.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from cli.metrics.queue_watch import QueueWatch
 from lake.tables.catalog import open_catalog
-from spark_jobs.session import spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
 from tests.unit.deploy.monitoring import panels
 
 from .drives import small_drive

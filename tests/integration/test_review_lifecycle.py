@@ -18,7 +18,7 @@ from ingest.ledger.work import Reason
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.review import error_rules, overrides_for, why_not_releasable
-from spark_jobs.session import spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
 from tests.unit.localstack.stack_tools import provision
 
 from .drives import small_drive

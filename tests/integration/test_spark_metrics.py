@@ -10,7 +10,7 @@ import requests
 import yaml
 from pyspark.sql import SparkSession
 
-from spark_jobs.session import MASTER, spark_properties, start_spark
+from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 from tests.unit.deploy.monitoring import PROMETHEUS, SPARK_APPLICATION, SPARK_MASTER, SPARK_WORKER
 
 from .standalone_cluster import standalone_cluster, until

@@ -16,11 +16,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_jobs.build_scenes
-import spark_jobs.tasks
+import spark_jobs.runtime.tasks
 from lake.landing import DriveId
 from lake.storage import Connect, ObjectStore
-from spark_jobs.session import MASTER, spark_properties, start_spark
-from spark_jobs.windows import Window, cut
+from scenes.plan.windows import Window, cut
+from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 
 from .conftest import new_settings
 from .drives import Processed, process, small_drive
@@ -76,7 +76,7 @@ def _small_tasks() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_jobs.build_scenes, "cut", narrow)
-        patch.setattr(spark_jobs.tasks, "MOST_BYTES", 1)  # and one window a task
+        patch.setattr(spark_jobs.runtime.tasks, "MOST_BYTES", 1)  # and one window a task
         yield
 
 

@@ -11,8 +11,8 @@ from bench.capacity import SERVICES, section
 from bench.capacity_assumptions import Assumptions, Prices, Sensors
 from bench.capacity_model import Day, Measured, Requests
 from bench.figures import FiguresError
-from spark_jobs.tasks import MOST_BYTES
-from spark_jobs.windows import WINDOW_BYTES
+from scenes.plan.windows import WINDOW_BYTES
+from spark_jobs.runtime.tasks import MOST_BYTES
 
 RESULTS = {
     "gold.build_mb_per_s_per_core": 200.0,

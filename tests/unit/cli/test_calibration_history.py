@@ -22,7 +22,7 @@ from lake.landing import DriveId
 from lake.storage import ObjectStore
 from sensors.rig import Rig
 from tests.unit.lake.fake_s3 import FakeS3
-from tests.unit.spark_jobs.job_builders import SETTINGS, T0, rig_document, sensor
+from tests.unit.scenes.job_builders import SETTINGS, T0, rig_document, sensor
 
 HOUR_NS = 3_600_000_000_000
 

@@ -16,13 +16,13 @@ from fleet.encode import encode_points
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.tables.publish import Batch, Outcome, Publication
+from scenes.errors import AccountError, IncompleteError
+from scenes.work_area import AUDIT
 from sensors.decode.points import point_fields
 from spark_jobs.audit import audit_drive
-from spark_jobs.errors import AccountError, IncompleteError
 from spark_jobs.publish import publish_drive
-from spark_jobs.work_area import AUDIT
+from tests.unit.scenes.job_builders import DRIVE, MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 from tests.unit.spark_jobs import serial_jobs
-from tests.unit.spark_jobs.job_builders import DRIVE, MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 STAMPS = [T0 + n * 100 * MS for n in range(4)]
 RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))

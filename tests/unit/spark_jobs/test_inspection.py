@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from lake.documents import canonical_json
+from lake.drive_documents import read_input
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LakeError, LandingError
 from lake.tables.schemas import FRAME_INDEX, check_schema
 from quality.measurements.metrics import read_metrics
-from spark_jobs.documents import read_input
-from spark_jobs.metrics import sensor_metrics
-from spark_jobs.work_area import INDEX, METRICS, POSE_SAMPLES
-from tests.unit.spark_jobs import serial_jobs
-from tests.unit.spark_jobs.job_builders import (
+from scenes.scan.sensor_metrics import sensor_metrics
+from scenes.work_area import INDEX, METRICS, POSE_SAMPLES
+from tests.unit.scenes.job_builders import (
     DRIVE,
     MS,
     SETTINGS,
@@ -30,6 +29,7 @@ from tests.unit.spark_jobs.job_builders import (
     rig_document,
     sensor,
 )
+from tests.unit.spark_jobs import serial_jobs
 
 STAMPS = [T0 + n * 100 * MS for n in range(5)]
 RIG = rig_document(

@@ -1,0 +1,136 @@
+"""Look into one frame far enough to trust it; its payload stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from quality.evaluators.frame import evaluate_points, undecodable
+from quality.evaluators.signal import evaluate_alone
+from quality.measurements.frame_metrics import FrameMetrics
+from quality.rules.catalogue import Severity
+from quality.rules.findings import Finding, finding, has_errors
+from quality.rules.rulebook import DEFAULT_RULES, RuleBook
+from sensors.decode.images import read_header
+from sensors.decode.messages import IMAGE, decode_image, decode_points
+from sensors.decode.points import PointCloud, PointField, without_position
+from sensors.errors import DecodeError, SensorDataError
+from sensors.measure.cloud import LidarMetrics
+from sensors.rig import Modality
+from scenes.build.measure import cloud_metrics, image_metrics
+from scenes.options import PayloadChecks
+from scenes.plan.plan_rows import FrameRef, PlanRow
+
+MAX_FORMS = 16  # each may be as large as a hostile message makes it
+MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables.schemas`; a cloud without points may claim any size for one
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame's columns as in `lake.tables.schemas` and what was found in it; payload columns are views of the fetched bytes.
+
+    `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad. `metrics`: of
+    its payload; None where it does not decode, or was not asked for.
+    """
+
+    columns: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    cloud: PointCloud | None = None
+    raw: memoryview | None = None
+    metrics: FrameMetrics | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether the frame is kept out of every scene."""
+        return self.raw is not None
+
+
+def sound(rows: Iterable[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
+    """The rows of a plan whose frame may be in a scene, each with its frame; `frames` by id."""
+    return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
+
+
+def look_into(
+    frame: FrameRef,
+    cdr: memoryview,
+    checks: PayloadChecks,
+    rules: RuleBook = DEFAULT_RULES,
+    known: tuple[Finding, ...] = (),
+) -> Frame:
+    """Decode one frame and judge it by the drive's `rules`; `known`: what was found in it otherwise."""
+    is_image = frame.message_type == IMAGE
+    try:
+        found = _image(frame, cdr, checks, rules) if is_image else _points(frame, cdr, checks, rules)
+    except SensorDataError as error:
+        problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
+        return Frame({}, (problem,), raw=cdr)
+    if known:
+        found = replace(found, findings=(*found.findings, *known))
+    return replace(found, raw=cdr) if has_errors(found.findings) else found
+
+
+def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
+    image = decode_image(cdr)
+    metrics = None
+    if checks is PayloadChecks.FULL:
+        info, metrics = image_metrics(Modality(frame.modality), image.data)
+    else:
+        info = read_header(image.data)
+    if info.encoding != image.encoding:
+        raise DecodeError(f"message says {image.encoding}, the bytes are {info.encoding}")
+    columns = {"width_px": info.width_px, "height_px": info.height_px, "encoding": info.encoding, "image": image.data}
+    if metrics is None:
+        return Frame(columns, _not_evaluated(frame.sensor, ("DEC005",)))
+    return Frame(columns, evaluate_alone(frame.sensor, metrics.measured, rules), metrics=metrics)
+
+
+def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
+    cloud = decode_points(cdr)
+    if cloud.point_step > MAX_POINT_BYTES:
+        raise DecodeError(f"a point takes {cloud.point_step} bytes, the limit is {MAX_POINT_BYTES}")
+    columns = {
+        "num_points": cloud.num_points,
+        "points": cloud.data,
+        "point_layout": "rows",
+        "point_step": cloud.point_step,
+        "point_fields": _described(cloud.fields),
+        "is_bigendian": cloud.is_bigendian,
+    }
+    modality = Modality(frame.modality)
+    if checks is PayloadChecks.STRUCTURE:
+        untold = ("LID001", "LID002") if modality is Modality.LIDAR else ()
+        return Frame(columns, _not_evaluated(frame.sensor, untold), cloud)
+    xyz_m = cloud.xyz_m()
+    metrics = cloud_metrics(modality, cloud, xyz_m)
+    if isinstance(metrics.measured, LidarMetrics):
+        not_finite, no_return = metrics.measured.not_finite, metrics.measured.no_return
+    else:
+        not_finite = int(np.count_nonzero(~np.isfinite(xyz_m).all(axis=1)))
+        no_return = int(np.count_nonzero(without_position(xyz_m))) - not_finite
+    columns["invalid_points"] = not_finite + no_return
+    found = evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules)
+    return Frame(columns, (*found, *evaluate_alone(frame.sensor, metrics.measured, rules)), cloud, metrics=metrics)
+
+
+# The last fields that were described, and how: a sensor's clouds share the object, and so may their columns.
+_LAST: dict[int, tuple[tuple[PointField, ...], list[dict[str, Any]]]] = {}
+
+
+def _described(fields: tuple[PointField, ...]) -> list[dict[str, Any]]:
+    known = _LAST.get(id(fields))
+    if known is None:
+        if len(_LAST) >= MAX_FORMS:
+            _LAST.clear()
+        columns = [{"name": one.name, "offset": one.offset, "datatype": int(one.datatype), "count": one.count} for one in fields]
+        known = _LAST[id(fields)] = (fields, columns)  # which keeps the object, and so its id
+    return known[1]
+
+
+@cache
+def _not_evaluated(sensor: str, codes: tuple[str, ...]) -> tuple[Finding, ...]:
+    reason = f"{sensor}: not evaluated, the payload checks are {PayloadChecks.STRUCTURE}"
+    return tuple(finding(code, reason, sensor=sensor, severity=Severity.WARNING) for code in codes)

@@ -1,0 +1,124 @@
+"""Rules on signals that need more than one window: neighbours, baselines of the drive, and the motion of the vehicle.
+
+What is known before anything is built (poses, and that a sensor has too few frames for a baseline) is given to the windows at
+once. What the metrics of all frames show is known after they were built: the windows that it concerns, and only they, are
+built again with it (ADR 0014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+import numpy as np
+import pyarrow as pa
+
+from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
+from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
+from quality.measurements.frame_metrics import FRAME_METRICS
+from quality.rules.findings import Finding
+from quality.rules.rulebook import RuleBook
+from sensors.decode.messages import IMAGE
+from sensors.geometry import SE3
+from sensors.motion.track_metrics import Track
+from sensors.rig import Modality, Rig
+from scenes.options import BuildOptions, PayloadChecks
+from scenes.plan.plan import ScenePlan
+from scenes.plan.pose_track import first_sensor, pose_sensor
+from scenes.build.window_findings import Findings, WindowFindings
+from scenes.plan.windows import Window
+from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
+
+SIGNALS_VERSION = "signals-2"  # part of the configuration hash
+_STATUS_NO_FIX = -1.0
+_RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")
+_POSITIONS = ("latitude_deg", "longitude_deg", "altitude_m")
+
+
+def not_evaluated(rig: Rig, options: BuildOptions) -> tuple[str, ...]:
+    """Codes of the rules on payload that these options leave out; sorted."""
+    if options.payload_checks is PayloadChecks.FULL:
+        return ()
+    kinds = {sensor.modality for sensor in rig.sensors}
+    return tuple(sorted({code for kind in kinds for codes in (ALONE, IN_DRIVE) for code in codes.get(kind, ())}))
+
+
+def known_before(area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, options: BuildOptions) -> WindowFindings:
+    """What can be said of a drive's frames and scenes before a payload is read."""
+    rules = RuleBook.of(rig.policy)
+    frames = _too_few(index, plan, rig, rules) if options.payload_checks is PayloadChecks.FULL else {}
+    return WindowFindings(frames, _of_poses(area, plan, rig, rules))
+
+
+def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findings:
+    """What the metrics in these tables of the work area show, by frame id; leaves `signals.arrow`, the metrics of the drive."""
+    parts = [table.cast(FRAME_METRICS) for table in area.read_tables(tables)]
+    metrics = pa.concat_tables(parts or [FRAME_METRICS.empty_table()])
+    area.write_table(SIGNALS, metrics.sort_by([("frame_id", "ascending")]))
+    return evaluate_drive_signals(metrics, rules)
+
+
+def in_windows(plan: ScenePlan, windows: Sequence[Window], found: WindowFindings) -> dict[int, WindowFindings]:
+    """What each window has of it, by the window's number; windows without any are not in it."""
+    held = {}
+    marked = np.zeros(int(plan.frame_ids.max(initial=-1)) + 2, dtype=np.bool_)
+    marked[[frame_id for frame_id in found.frames if frame_id < len(marked) - 1]] = True
+    for window in windows:
+        ids = np.unique(plan.frame_ids[window.first : window.last])
+        mine = WindowFindings(
+            {frame_id: found.frames[frame_id] for frame_id in ids[marked[ids]].tolist()},
+            {scene: found.scenes[scene] for scene in range(window.first, window.last) if scene in found.scenes}
+            if found.scenes
+            else {},
+        )
+        if mine:
+            held[window.number] = mine
+    return held
+
+
+def changed(before: Mapping[int, WindowFindings], after: Mapping[int, WindowFindings]) -> Set[int]:
+    """Numbers of the windows for which something else is known after than before."""
+    nothing = WindowFindings()
+    return {number for number in {*before, *after} if before.get(number, nothing) != after.get(number, nothing)}
+
+
+def _too_few(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Findings:
+    kinds = index["message_type"].combine_chunks().dictionary_encode()
+    found: dict[int, tuple[Finding, ...]] = {}
+    for column, name in enumerate(plan.sensors):
+        slots = [position for position, slot in enumerate(plan.slots) if slot.column == column]
+        ids = np.unique(plan.frame_ids[:, slots])
+        ids = ids[ids >= 0].tolist()
+        if not ids:
+            continue
+        images = kinds[ids[0]].as_py() == IMAGE
+        entries = too_few(name, rig[name].modality, len(ids), rules, images=images)
+        if entries:
+            found |= dict.fromkeys(ids, entries)
+    return found
+
+
+def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Findings:
+    sensor = pose_sensor(rig)
+    if sensor is None or not plan.pose_valid.any():
+        return {}
+    track = Track.of(plan.track.frames.stamps_ns, plan.track.samples)
+    inertial, fixes = _inertial(area, rig), _fixes(area, rig)
+    return evaluate_poses(sensor, plan.anchors_ns, plan.pose_valid, track, inertial, fixes, rules)
+
+
+def _inertial(area: WorkArea, rig: Rig) -> Inertial | None:
+    name = first_sensor(rig, Modality.IMU)
+    if name is None:
+        return None
+    rows = area.read_table(INERTIAL_SAMPLES).sort_by("stamp_ns")
+    rates, accelerations = (np.stack([rows[one].to_numpy() for one in names], axis=1) for names in (_RATES, _ACCELERATIONS))
+    return Inertial(rows["stamp_ns"].to_numpy(), rates, accelerations, rig[name].ego_SE3_sensor or SE3.identity())
+
+
+def _fixes(area: WorkArea, rig: Rig) -> Fixes | None:
+    if first_sensor(rig, Modality.GNSS) is None:
+        return None
+    rows = area.read_table(FIX_SAMPLES).sort_by("stamp_ns")
+    fixed = rows["status"].to_numpy() > _STATUS_NO_FIX
+    positions = np.stack([rows[name].to_numpy() for name in _POSITIONS], axis=1)
+    return Fixes(rows["stamp_ns"].to_numpy()[fixed], positions[fixed])

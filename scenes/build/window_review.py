@@ -1,0 +1,143 @@
+"""Where reviewers' decisions enter: on objects and the drive when they are judged, on frames and scenes as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target
+from quality.evaluators.scene import SceneVerdict
+from quality.review import NOT_RELEASABLE, reject, release
+from quality.rules.catalogue import Level, Severity
+from quality.rules.findings import Finding, has_errors, rule_ids
+from scenes.build.frames import Frame
+from scenes.plan.plan_rows import FrameRef
+
+Report = Mapping[str, Any]
+
+
+def reviewed_objects(
+    findings: Mapping[str, tuple[Finding, ...]], versions: Mapping[str, str], decisions: Decisions
+) -> dict[str, tuple[Finding, ...]]:
+    """Findings by key after the decisions about objects; `versions` has the version id of every object that was read."""
+    judged = {}
+    for key in sorted({*findings, *versions}):
+        target = object_target(key, versions.get(key))
+        found = release(findings.get(key, ()), decisions.released.get(target))
+        judged[key] = reject(found, decisions.rejected.get(target), Level.OBJECT, sensor=_sensor(key))
+    return {key: found for key, found in judged.items() if found}
+
+
+def reviewed_drive(findings: Iterable[Finding], decisions: Decisions) -> tuple[Finding, ...]:
+    """The findings about a drive after the decision about it."""
+    return reject(release(findings, decisions.released.get(DRIVE)), decisions.rejected.get(DRIVE), Level.DRIVE)
+
+
+def lets_drive_pass(decisions: Decisions, code: str) -> bool:
+    """Whether the drive was released from a rule."""
+    override = decisions.released.get(DRIVE)
+    return override is not None and code in override.rules and code not in NOT_RELEASABLE
+
+
+def as_judged(findings: Iterable[Finding], override: Override) -> list[Finding]:
+    """Released findings with the severity that they had before the release."""
+    return [replace(found, override=Severity.ERROR) if found.rule_id in override.rules else found for found in findings]
+
+
+@dataclass(frozen=True, slots=True)
+class _Released:
+    rules: tuple[str, ...]
+    override: Override
+    target: str
+
+    def element(self, level: str) -> dict[str, Any]:
+        """As an element of the column `released` of `lake.tables.schemas.SCENES`."""
+        return {
+            "level": level,
+            "about": self.target,
+            "rule_ids": list(self.rules),
+            "reviewer": self.override.reviewer,
+            "reason": self.override.reason,
+        }
+
+
+class WindowReview:
+    """The decisions about the frames and scenes of one window, and what they came to."""
+
+    def __init__(self, decisions: Decisions = NONE, versions: Mapping[str, str] | None = None) -> None:
+        self._decisions, self._versions = decisions, versions or {}
+        self._frames: dict[int, _Released] = {}
+
+    def frame(self, ref: FrameRef, found: Frame, cdr: memoryview) -> Frame:
+        """A frame after the decision about it: what was released is good if it decodes, what was rejected is bad."""
+        target = frame_target(ref.sensor, ref.stamp_ns)
+        override, rejected = self._decisions.released.get(target), self._decisions.rejected.get(target)
+        if override is None and rejected is None:
+            return found
+        findings = release(found.findings, override)
+        rules = _difference(found.findings, findings)
+        findings = reject(findings, rejected, Level.OBJECT, sensor=ref.sensor)
+        if override is not None and rules:
+            self._frames[ref.frame_id] = _Released(rules, override, target)
+        if not rules and len(findings) == len(found.findings):
+            return found
+        return replace(found, findings=findings, raw=cdr if has_errors(findings) else None)
+
+    def scene(
+        self, verdict: SceneVerdict, anchor_ns: int, anchor_sensor: str, used: Sequence[FrameRef], keys: Collection[str]
+    ) -> tuple[SceneVerdict, list[dict[str, Any]]]:
+        """A scene's verdict after the decisions about it, and the elements of its column `released`.
+
+        `used`: the frames that the scene holds; `keys`: all objects that it is made of.
+        """
+        if not self._decisions:
+            return verdict, []
+        target = scene_target(anchor_ns)
+        override = self._decisions.released.get(target)
+        findings = release(verdict.findings, override, anchor_sensor=anchor_sensor)
+        rules = _difference(verdict.findings, findings)
+        findings = reject(findings, self._decisions.rejected.get(target), Level.SCENE, sensor=anchor_sensor)
+        released = [_Released(rules, override, target).element("scene")] if override is not None and rules else []
+        seen = dict.fromkeys(ref.frame_id for ref in used)
+        released += [self._frames[frame_id].element("frame") for frame_id in seen if frame_id in self._frames]
+        released += self._wider(keys)
+        flags = sorted({*rule_ids(findings, Severity.WARNING), *(code for one in released for code in one["rule_ids"])})
+        return SceneVerdict(has_errors(findings), findings, tuple(flags)), released
+
+    def _wider(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Releases of the objects that a scene is made of, and of its drive."""
+        targets = [("object", object_target(key, self._versions.get(key))) for key in sorted(keys)]
+        elements = []
+        for level, target in (*targets, ("drive", DRIVE)):
+            override = self._decisions.released.get(target)
+            rules = () if override is None else tuple(code for code in override.rules if code not in NOT_RELEASABLE)
+            if override is not None and rules:
+                elements.append(_Released(rules, override, target).element(level))
+        return elements
+
+    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> list[dict[str, Any]]:
+        """What was let in although its own rules kept it out, for the records."""
+        return [
+            {
+                "frame_id": ref.frame_id,
+                "sensor": ref.sensor,
+                "stamp_ns": ref.stamp_ns,
+                "key": ref.key,
+                "offset": ref.chunk_offset,
+                "message_offset": ref.message_offset,
+                "findings": [found.to_dict() for found in frames[ref.frame_id].findings],
+            }
+            for ref in sorted(set(wanted))
+            if ref.frame_id in self._frames and not frames[ref.frame_id].bad
+        ]
+
+
+def _difference(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[str, ...]:
+    """The rules whose errors became warnings."""
+    kept = set(rule_ids(after, Severity.ERROR))
+    return tuple(code for code in rule_ids(before, Severity.ERROR) if code not in kept)
+
+
+def _sensor(key: str) -> str:
+    return key.split("/")[3]

@@ -1,0 +1,1 @@
+"""Which frames a check of the calibration takes, and the check itself."""

@@ -1,0 +1,161 @@
+"""What a worker does for the check of a calibration: read chosen frames by reference, and keep what was measured of them.
+
+A sweep's edges go to the work area, where the worker that reads the images takes them: no payload passes through the JVM, and
+each frame is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.storage import ObjectStore
+from scenes.build.payloads import fetch
+from scenes.calibration.plan import NO_SWEEP, ImageLook, ScanLook, SweepLook
+from scenes.work_area import WorkArea
+from sensors.calibration.alignment import View
+from sensors.calibration.doppler import RadarScan, range_rates
+from sensors.calibration.ground import GroundPlane, ground_plane
+from sensors.calibration.image_edges import edge_maps, shrink_of
+from sensors.calibration.lens import Lens
+from sensors.calibration.lidar_edges import LidarEdges
+from sensors.calibration.result import Checked, Quantity
+from sensors.calibration.scene import Track, edges_seen
+from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
+from sensors.decode.images import decode_luma, read_header
+from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
+from sensors.decode.points import PointCloud
+from sensors.errors import SensorDataError
+from sensors.rig import Rig, Sensor
+
+CAMERA = (Quantity.CAMERA_ROLL, Quantity.CAMERA_PITCH, Quantity.CAMERA_YAW)
+EDGES = pa.schema(
+    [("camera", pa.string()), ("kind", pa.uint8()), ("x_m", pa.float64()), ("y_m", pa.float64()), ("z_m", pa.float64())]
+)
+
+
+class Raw(NamedTuple):
+    """Where the frames lie: the bucket, and the version of each key."""
+
+    bucket: str
+    versions: Mapping[str, str]
+
+
+class SweepSeen(NamedTuple):
+    """What one sweep showed: the ground, and for each camera that it gave no edges, why."""
+
+    lidar: str
+    plane: GroundPlane | None
+    without_edges: Mapping[str, str]
+
+
+class SensorSeen(NamedTuple):
+    """The verdicts on a camera or radar, and the sizes of the images that were looked at."""
+
+    checks: tuple[Checked, ...]
+    sizes_px: tuple[tuple[int, int], ...] = ()
+
+
+def look_at_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, look: SweepLook) -> SweepSeen:
+    """Hold one sweep against the ground, and leave its edges for the cameras."""
+    lidar = rig[look.frame.sensor]
+    cloud = _cloud(store, raw, look)
+    if isinstance(cloud, str):
+        area.write_table(_edges_name(look.number), EDGES.empty_table())
+        return SweepSeen(lidar.name, None, {image.camera: cloud for image in look.images})
+    plane = None
+    if look.forward is not None and lidar.ego_SE3_sensor is not None:
+        ego_m = lidar.ego_SE3_sensor.apply(cloud.xyz_m()[~cloud.invalid()])
+        plane = ground_plane(ego_m, look.forward, look.place)
+    track = Track(look.pose_stamps_ns, look.poses, rig.policy.pose_bracket_ns)
+    seen = {image.camera: edges_seen(cloud, lidar, rig[image.camera], image.stamp_ns, track) for image in look.images}
+    tables = [_edge_table(camera, edges) for camera, edges in seen.items() if isinstance(edges, LidarEdges)]
+    area.write_table(_edges_name(look.number), pa.concat_tables([EDGES.empty_table(), *tables]))
+    return SweepSeen(lidar.name, plane, {camera: edges for camera, edges in seen.items() if isinstance(edges, str)})
+
+
+def look_at_images(
+    store: ObjectStore, raw: Raw, area: WorkArea, camera: Sensor, looks: Sequence[ImageLook], without_edges: Sequence[str]
+) -> SensorSeen:
+    """Hold a camera's images against the edges of their sweeps; `without_edges`: why sweeps gave none."""
+    by_frame = {look.frame.frame_id: look for look in looks}
+    views, sizes = [], set()
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [look.frame for look in looks]):
+        look = by_frame[frame.frame_id]
+        try:
+            if frame.message_type != IMAGE:
+                continue
+            data = decode_image(cdr).data
+            info = read_header(data)
+            sizes.add((info.width_px, info.height_px))
+            edges = _edges(area, look.sweep, camera.name)
+            if edges is None or camera.intrinsics is None or not _fits(camera, info.width_px, info.height_px):
+                continue
+            shrink = shrink_of(camera.intrinsics)
+            maps = edge_maps(decode_luma(data, shrink), camera.intrinsics.fx_px / shrink)
+            views.append(View(edges, maps, look.place))
+        except SensorDataError:
+            continue  # DEC005 or DEC007 says so where the frame is built into a scene
+    if camera.intrinsics is None or not views:
+        reason = next(iter(without_edges), "no image of the declared size was taken near a sweep whose poses are known")
+        return SensorSeen(unobserved(camera.name, CAMERA, reason), tuple(sorted(sizes)))
+    lens = Lens(camera.intrinsics, shrink_of(camera.intrinsics))
+    return SensorSeen(camera_verdicts(camera.name, views, lens), tuple(sorted(sizes)))
+
+
+def look_at_scans(store: ObjectStore, raw: Raw, radar: Sensor, looks: Sequence[ScanLook]) -> SensorSeen:
+    """Hold a radar's range rates against the vehicle's motion."""
+    own = {look.frame.frame_id: look.own_m_s for look in looks}
+    scans = []
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [look.frame for look in looks]):
+        if frame.message_type != POINT_CLOUD:
+            continue
+        try:
+            found = range_rates(decode_points(cdr))
+        except SensorDataError:
+            continue  # DEC006 says so where the frame is built into a scene
+        if found is not None:
+            scans.append(RadarScan(*found, own[frame.frame_id]))
+    if not scans:
+        return SensorSeen(unobserved(radar.name, (Quantity.RADAR_YAW,), "its frames hold no range rates"))
+    return SensorSeen(radar_verdicts(radar.name, scans))
+
+
+def _cloud(store: ObjectStore, raw: Raw, look: SweepLook) -> PointCloud | str:
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [look.frame]):
+        if frame.message_type == POINT_CLOUD:
+            try:
+                return decode_points(cdr)
+            except SensorDataError as error:
+                return str(error)
+    return "the frame is no point cloud"
+
+
+def _fits(camera: Sensor, width_px: int, height_px: int) -> bool:
+    lens = camera.intrinsics
+    return lens is not None and (lens.width_px, lens.height_px) == (width_px, height_px)
+
+
+def _edges_name(number: int) -> str:
+    return f"calibration/{number:05d}.arrow"
+
+
+def _edge_table(camera: str, edges: LidarEdges) -> pa.Table:
+    columns = {name: pa.array(edges.points_m[:, axis]) for axis, name in enumerate(("x_m", "y_m", "z_m"))}
+    names = pa.repeat(pa.scalar(camera, pa.string()), len(edges.kind))
+    return pa.Table.from_pydict({"camera": names, "kind": pa.array(edges.kind), **columns}, schema=EDGES)
+
+
+def _edges(area: WorkArea, sweep: int, camera: str) -> LidarEdges | None:
+    if sweep == NO_SWEEP:
+        return None
+    table = area.read_table(_edges_name(sweep))
+    rows = table.filter(pc.equal(table["camera"], camera))
+    if len(rows) == 0:
+        return None
+    points_m = np.stack([rows[name].to_numpy() for name in ("x_m", "y_m", "z_m")], axis=1)
+    return LidarEdges(points_m, rows["kind"].to_numpy())

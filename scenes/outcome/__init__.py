@@ -1,0 +1,1 @@
+"""What became of every frame: gold, quarantined or unmatched, and the records that say why."""

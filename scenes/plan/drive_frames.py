@@ -1,0 +1,90 @@
+"""The frames of a drive as the matcher wants them: by sensor, sound ones only, one for each stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scenes.errors import WorkAreaError
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UsableFrames:
+    """Frames of one sensor that may be matched: from sound objects, by stamp, the first of each stamp. (N,) each."""
+
+    frame_ids: Ints
+    stamps_ns: Ints
+
+    @classmethod
+    def none(cls) -> UsableFrames:
+        """Of a sensor that has none."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriveFrames:
+    """A frame index (schema `lake.tables.schemas.FRAME_INDEX`), which lists sensor after sensor, each by stamp; a frame's id is its row.
+
+    `spans`: the rows of each sensor. `sound` (N,): whether a row lies in none of the faulty objects.
+    """
+
+    stamps_ns: Ints
+    spans: Mapping[str, slice]
+    sound: Bools
+
+    @classmethod
+    def of(cls, index: pa.Table, faulty_keys: Set[str]) -> DriveFrames:
+        """Look at every string of the index once.
+
+        Raises:
+            WorkAreaError: The rows of a sensor are not together.
+        """
+        return cls(index["stamp_ns"].to_numpy(), _spans(index), ~in_objects(index, faulty_keys))
+
+    def rows(self, sensor: str) -> slice:
+        """The rows of a sensor; empty if it has none."""
+        return self.spans.get(sensor, slice(0, 0))
+
+    def usable(self, sensor: str) -> UsableFrames:
+        """The frames of a sensor that may be matched."""
+        rows = self.rows(sensor)
+        sound = self.sound[rows]
+        frame_ids = np.arange(rows.start, rows.stop, dtype=np.int64)
+        stamps_ns = self.stamps_ns[rows]
+        if not sound.all():
+            frame_ids, stamps_ns = frame_ids[sound], stamps_ns[sound]
+        first = first_of_each(stamps_ns)
+        return UsableFrames(frame_ids, stamps_ns) if first.all() else UsableFrames(frame_ids[first], stamps_ns[first])
+
+
+def in_objects(index: pa.Table, keys: Set[str]) -> Bools:
+    """Which rows of a frame index lie in one of these objects, (N,)."""
+    if not keys:
+        return np.zeros(len(index), dtype=np.bool_)
+    coded = index["key"].combine_chunks().dictionary_encode()
+    chosen = np.array([key in keys for key in coded.dictionary.to_pylist()], dtype=np.bool_)
+    return np.asarray(chosen[coded.indices.to_numpy()])
+
+
+def first_of_each(stamps_ns: Ints) -> Bools:
+    """Which ascending stamps (N,) differ from the one before."""
+    first = np.ones(len(stamps_ns), dtype=np.bool_)
+    first[1:] = stamps_ns[1:] != stamps_ns[:-1]
+    return first
+
+
+def _spans(index: pa.Table) -> dict[str, slice]:
+    coded = index["sensor"].combine_chunks().dictionary_encode()
+    codes, names = coded.indices.to_numpy(), coded.dictionary.to_pylist()
+    bounds = [*np.flatnonzero(np.diff(codes, prepend=-1)).tolist(), len(codes)]
+    if len(bounds) - 1 != len(names):
+        raise WorkAreaError(f"the frame index lists {len(names)} sensors in {len(bounds) - 1} pieces; inspect writes it sorted")
+    return {name: slice(start, stop) for name, (start, stop) in zip(names, pairwise(bounds), strict=True)}

@@ -1,0 +1,1 @@
+"""One object read whole: its frame index, sensor metrics and motion samples."""
