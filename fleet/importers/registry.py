@@ -7,7 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from fleet.importers import argoverse2, dgp, nuscenes, pandaset, radiate, recording
+from fleet.importers.argoverse2 import importer as argoverse2
+from fleet.importers.dgp import importer as dgp
+from fleet.importers.nuscenes import importer as nuscenes
+from fleet.importers.pandaset import importer as pandaset
+from fleet.importers.radiate import importer as radiate
+from fleet.importers.recording import importer as recording
 from fleet.importers.source import ImportResult
 from fleet.progress import Progress
 from sensors.rig import Rig

@@ -14,20 +14,20 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from fleet.errors import SourceError
-from fleet.importers.dgp_scene import read_scene
-from fleet.importers.feather import read_rows as read_feather
+from fleet.importers.argoverse2.feather import read_rows as read_feather
+from fleet.importers.dgp.scene import read_scene
 from fleet.importers.npz_array import read_array
-from fleet.importers.nuscenes_tables import read_rows as read_table
-from fleet.importers.pandaset_rig import read_poses
-from fleet.importers.radiate import _points as read_radiate_points
-from fleet.importers.radiate_motion import read_motion
-from fleet.importers.radiate_rig import build_rig
+from fleet.importers.nuscenes.tables import read_rows as read_table
+from fleet.importers.pandaset.rig import read_poses
+from fleet.importers.radiate.importer import _points as read_radiate_points
+from fleet.importers.radiate.motion import read_motion
+from fleet.importers.radiate.rig import build_rig
 from fleet.importers.source import exact_ns, read_json
 from fleet.recording_files import recording_files
 from tests.fuzz.mutation import Mutate, with_tokens
 from tests.fuzz.structures import json_mutation, line_mutation
 from tests.fuzz.target import MIB, Target, proportional
-from tests.unit.fleet.dgp_dataset import write_dgp
+from tests.unit.fleet.importers.dgp_dataset import write_dgp
 
 DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for (zlib technical details)
 YAML_FACTOR = 2000  # objects that PyYAML makes of a character

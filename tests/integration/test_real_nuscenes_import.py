@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fleet.errors import SourceError
-from fleet.importers.nuscenes import import_drive
-from fleet.importers.nuscenes_tables import choose_scene, find_layout, read_rows
+from fleet.importers.nuscenes.importer import import_drive
+from fleet.importers.nuscenes.tables import choose_scene, find_layout, read_rows
 from fleet.importers.source import ImportResult, exact_ns
 from sensors.container.mcap import StoredMessage, scan
 from sensors.decode.images import inspect_image

@@ -1,0 +1,110 @@
+"""Argoverse 2 (Argo AI), sensor dataset: one log folder.
+
+Layout: `sensors/lidar/STAMP.feather` (x, y, z float16; intensity, laser_number uint8; offset_ns int32),
+`sensors/cameras/NAME/STAMP.jpg`, `calibration/{egovehicle_SE3_sensor,intrinsics}.feather`, `city_SE3_egovehicle.feather`,
+`annotations.feather`. Stamps are integer nanoseconds in names and columns.
+
+What is stated here, with where it is from (user guide of the dataset, "Sensor Dataset"; `av2/structures/sweep.py`):
+
+- The ego frame is the dataset's egovehicle frame, and all points are given in it: the returns of `up_lidar` and
+  `down_lidar` (32 beams each, 180 degrees apart) are merged into one sweep and told apart by `laser_number`, 0 to 63. So
+  there is one lidar here and `ego_SE3_lidar` is the identity; where the two sit is in the source only, and in the findings.
+- A sweep's stamp is its START. Its points have been moved to where the vehicle saw them at the stamp: the rig says
+  `compensated`, and a compensation to another anchor treats the sweep as taken at its stamp. When a point was measured,
+  stamp + `offset_ns` of the source, is kept as `measured_offset_ns`, a name that `sensors.decode.point_times` does not know: whoever
+  compensates by point times without a look at the rig must not move these points a second time.
+- float16 coordinates become float32, which holds each exactly.
+- A camera's stamp is the MIDDLE of its exposure, which is centred on the lidar's passing. Images are published undistorted:
+  k1, k2, k3 describe the lens, not the images, and are not declared as the camera's distortion. Expected delays are 0 and the
+  tolerance 25 ms, as in the dataset's own matching.
+- Poses are city_SE3_egovehicle, all rows, with stamps as close as 1 ns to each other.
+- Rates are measured where a sensor has two frames, else as documented (lidar 10 Hz, cameras 20 Hz).
+- The source has no record times: log time is the stamp. It has no radar. Annotations and the map are not imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
+from fleet.drive_layout import claim
+from fleet.encode import encode_image, encode_points, encode_pose
+from fleet.importers.argoverse2.feather import read_rows
+from fleet.importers.argoverse2.findings import findings_of
+from fleet.importers.argoverse2.rig import LIDAR, POSE, build_rig
+from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
+from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded
+from fleet.progress import Progress, silent
+from fleet.recording import Frame, Stream, write_stream
+from lake.landing import DriveId
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
+from sensors.rig import Modality
+
+RECORDER = "scenelake-import-argoverse2"
+RECORDER_VERSION = "1"
+MAX_POINTS = 2_000_000
+SWEEP = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("offset_ns", "<i4"), ("intensity", "u1"), ("laser_number", "u1")])
+POINT = np.dtype([(name.replace("offset_ns", "measured_offset_ns"), SWEEP[name]) for name in SWEEP.names or ()])
+
+
+@dataclass(slots=True)
+class PointsSeen:
+    """What was seen while the sweeps went by. `low_ns`, `high_ns`: the extremes of offset_ns over all points."""
+
+    points: int = 0
+    empty_sweeps: int = 0
+    low_ns: int = np.iinfo(np.int32).max
+    high_ns: int = np.iinfo(np.int32).min
+    lasers: int = 0
+
+
+def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
+    """Write the log `src` as a drive; see `fleet.importers.registry.Importer`."""
+    drive = DriveId(vehicle_id, drive_id)
+    report = progress or silent
+    findings: list[str] = []
+    log = read_log(src, findings)
+    annotated_ns = annotated_stamps_ns(src / "annotations.feather")
+    claim(out)
+    seen = PointsSeen()
+    lidar = Stream(LIDAR, Modality.LIDAR, POINT_CLOUD)
+    write_stream(out, lidar, counted(LIDAR, _sweeps(log.sweeps, seen), len(log.sweeps), report))
+    for name, images in log.cameras.items():
+        write_stream(out, Stream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, images), len(images), report))
+    pose = Stream(POSE, Modality.POSE, ODOMETRY)
+    write_stream(out, pose, counted(POSE, _poses(log), len(log.city_SE3_ego), report))
+    write_calibration(out, build_rig(log).to_dict())
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
+    findings += findings_of(log, seen.low_ns, seen.high_ns, seen.lasers, annotated_ns)
+    if seen.empty_sweeps:
+        findings.append(f"lidar: {seen.empty_sweeps} sweeps have no point; kept")
+    return ImportResult(DriveFolder.load(out), tuple(findings))
+
+
+def _sweeps(files: Mapping[int, Path], seen: PointsSeen) -> Iterator[Frame]:
+    for stamp_ns, path in files.items():
+        points = read_rows(path, SWEEP, MAX_POINTS)
+        seen.points += len(points)
+        if len(points):
+            seen.low_ns = min(seen.low_ns, int(points["offset_ns"].min()))
+            seen.high_ns = max(seen.high_ns, int(points["offset_ns"].max()))
+            seen.lasers = max(seen.lasers, int(points["laser_number"].max()) + 1)
+        else:
+            seen.empty_sweeps += 1
+        yield Frame(stamp_ns, stamp_ns, encode_points(stamp_ns, LIDAR, point_fields(POINT), points))
+
+
+def _images(name: str, files: Mapping[int, Path]) -> Iterator[Frame]:
+    for stamp_ns, path in files.items():
+        yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, name, "jpeg", read_bounded(path, MAX_IMAGE_BYTES)))
+
+
+def _poses(log: Log) -> Iterator[Frame]:
+    for stamp, city_SE3_ego in zip(log.pose_stamps_ns, log.city_SE3_ego, strict=True):
+        stamp_ns = int(stamp)
+        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, city_SE3_ego))

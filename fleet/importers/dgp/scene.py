@@ -1,0 +1,244 @@
+"""A DGP scene file: which data (datums) it names, with their times as written, files and poses.
+
+Format: `dgp/proto/{scene,sample,image,point_cloud,geometry,identifiers}.proto`, as proto3 JSON: a number that is left out
+is 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fleet.errors import SourceError
+from fleet.importers.clock_findings import named
+from fleet.importers.nuscenes.shots import inside
+from fleet.importers.placement import rigid
+from fleet.importers.source import MAX_FRAMES, read_json
+from sensors.geometry import SE3
+from sensors.rig import NS_PER_S, Modality
+
+KINDS = {"image": Modality.CAMERA, "point_cloud": Modality.LIDAR}
+MAX_CHANNELS = 64
+MAX_COLUMNS = 32
+MAX_TEXT_CHARS = 512
+
+_UTC = re.compile(r"(?P<second>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?Z")
+_SENSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """One measurement. `name`: its sensor in the source, `sensor`: in the rig. `world_SE3_sensor` is its own pose.
+
+    `columns`: what the columns of a point cloud are. `size_px`: width and height as the scene has them.
+    """
+
+    key: str
+    name: str
+    modality: Modality
+    written: str
+    written_ns: int
+    path: Path
+    world_SE3_sensor: SE3
+    previous: str
+    next: str
+    columns: tuple[str, ...] = ()
+    size_px: tuple[int, int] | None = None
+
+    @property
+    def sensor(self) -> str:
+        """The sensor's name in the rig."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A scene: its data in the order of the file, those whose files are there; samples as groups of their keys."""
+
+    path: Path
+    data: tuple[Datum, ...]
+    samples: tuple[tuple[str, ...], ...]
+    calibrations: tuple[Path, ...]
+
+
+def read_scene(src: Path, findings: list[str]) -> Scene:
+    """Read the one `scene_*.json` of a folder.
+
+    Raises:
+        SourceError: There is none, or there are several; a member is missing or of another type, a file lies outside of the
+            folder, or no file of any datum is there.
+
+    """
+    paths = sorted(src.glob("scene_*.json")) if src.is_dir() else []
+    if len(paths) != 1:
+        problem = "is missing" if not paths else f"is there {len(paths)} times"
+        raise SourceError(f"{src / 'scene_*.json'} {problem}; name the folder of one DGP scene")
+    path = paths[0]
+    document = _object(path, read_json(path), "the document")
+    entries, samples = _list(path, document, "data"), _list(path, document, "samples")
+    if max(len(entries), len(samples)) > MAX_FRAMES:
+        raise SourceError(f"{path} names {max(len(entries), len(samples))} data, the limit is {MAX_FRAMES}")
+    named_data = _data(src, path, entries, findings)
+    data = tuple(datum for datum in named_data if _is_there(datum.path))
+    there = {datum.key for datum in data}
+    absent = [datum.path.name for datum in named_data if datum.key not in there]
+    if absent:
+        findings.append(f"data: {len(absent)} of {len(named_data)} name a file that is not there: {named(absent)}")
+    if not data:
+        raise SourceError(f"{path} names no image and no point cloud that is there")
+    groups = tuple(tuple(_text(path, key, "a datum key") for key in _list(path, sample, "datum_keys")) for sample in samples)
+    findings += _links(named_data, groups)
+    keys = dict.fromkeys(_text(path, _object(path, sample, "a sample").get("calibration_key"), "a key") for sample in samples)
+    calibrations = tuple(src / inside(f"calibration/{key}.json", path) for key in keys)
+    return Scene(path, data, groups, calibrations)
+
+
+def pose_of(path: Path, entry: Any) -> SE3:
+    """A `Pose` message: translation {x, y, z} in metres, rotation {qw, qx, qy, qz}.
+
+    Raises:
+        SourceError: It is none.
+
+    """
+    entry = _object(path, entry, "a pose")
+    translation, rotation = (_object(path, entry.get(part), f"a {part}") for part in ("translation", "rotation"))
+    try:
+        return rigid([number(path, translation, axis) for axis in "xyz"], [number(path, rotation, f"q{part}") for part in "wxyz"])
+    except ValueError as error:
+        raise SourceError(f"{path}: {str(entry)[:200]} is no pose: {error}") from error
+
+
+def number(path: Path, entry: Mapping[str, Any], key: str) -> float:
+    """A numeric member of a message; 0 where it is left out.
+
+    Raises:
+        SourceError: It is something else.
+
+    """
+    value = entry.get(key, 0)
+    try:
+        if isinstance(value, str | bool):
+            raise TypeError("no number")
+        return float(value)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise SourceError(f"{path}: {key} is {str(value)[:40]!r} instead of a number") from error
+
+
+def _data(src: Path, path: Path, entries: list[Any], findings: list[str]) -> list[Datum]:
+    data, others = [], Counter[str]()
+    for entry in entries:
+        value = _object(path, _object(path, entry, "a datum").get("datum"), "a datum's value")
+        kind = next((kind for kind in KINDS if kind in value), None)
+        if kind is None:
+            others[named(sorted(value))] += 1
+        else:
+            data.append(_datum(src, path, entry, kind))
+    findings += [f"data: {count} of kind {kind or 'unknown'} are not read and left out" for kind, count in others.items()]
+    for sensor, names in _spellings(data).items():
+        if len(names) > 1 or sensor == "pose":
+            raise SourceError(f"{path}: the names {', '.join(names)} cannot stand for one sensor each; rename them")
+    if len({datum.key for datum in data}) < len(data):
+        raise SourceError(f"{path} has a key twice, so samples and links are ambiguous")
+    return data
+
+
+def _datum(src: Path, path: Path, entry: Mapping[str, Any], kind: str) -> Datum:
+    value = _object(path, entry["datum"][kind], f"a datum's {kind}")
+    identity = _object(path, entry.get("id"), "a datum's id")
+    name = _text(path, identity.get("name"), "a datum's name")
+    if _SENSOR.fullmatch(name.lower()) is None:
+        raise SourceError(f"{path}: no sensor can be called {name[:80]!r}; rename it to match {_SENSOR.pattern}")
+    written = _text(path, identity.get("timestamp"), "a datum's timestamp")
+    columns = [_text(path, column, "a column") for column in _list(path, value, "point_format")] if kind == "point_cloud" else []
+    if len(columns) > MAX_COLUMNS:
+        raise SourceError(f"{path}: a point cloud has {len(columns)} columns, the limit is {MAX_COLUMNS}")
+    width_px, height_px = value.get("width"), value.get("height")
+    size_px = (width_px, height_px) if isinstance(width_px, int) and isinstance(height_px, int) else None
+    return Datum(
+        key=_text(path, entry.get("key"), "a datum's key"),
+        name=name,
+        modality=KINDS[kind],
+        written=written,
+        written_ns=_written_ns(path, written),
+        path=src / inside(_text(path, value.get("filename"), "a file name"), path),
+        world_SE3_sensor=pose_of(path, value.get("pose")),
+        previous=str(entry.get("prev_key") or ""),
+        next=str(entry.get("next_key") or ""),
+        columns=tuple(columns),
+        size_px=size_px,
+    )
+
+
+def _written_ns(path: Path, written: str) -> int:
+    found = _UTC.fullmatch(written)
+    try:
+        if found is None:
+            raise ValueError("it is not like 2019-05-03T21:39:53.820375Z")
+        since = datetime.fromisoformat(found["second"]).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    except ValueError as error:
+        raise SourceError(f"{path}: {written[:80]!r} is no time: {error}") from error
+    return (since.days * 86_400 + since.seconds) * NS_PER_S + int((found["fraction"] or "0").ljust(9, "0"))
+
+
+def _spellings(data: list[Datum]) -> Mapping[str, list[str]]:
+    """Names of the source by sensor of the rig; kinds make a name two."""
+    found: dict[str, set[str]] = {}
+    for datum in data:
+        found.setdefault(datum.sensor, set()).add(f"{datum.name} ({datum.modality})")
+    if len(found) > MAX_CHANNELS:
+        raise SourceError(f"the scene has {len(found)} sensors, the limit is {MAX_CHANNELS}")
+    return MappingProxyType({sensor: sorted(names) for sensor, names in found.items()})
+
+
+def _links(data: list[Datum], samples: tuple[tuple[str, ...], ...]) -> list[str]:
+    by_key = {datum.key: datum for datum in data}
+    loose = {"prev_key": [datum.previous for datum in data], "next_key": [datum.next for datum in data]}
+    dangling = {which: sum(bool(key) and key not in by_key for key in keys) for which, keys in loose.items()}
+    found = []
+    if any(dangling.values()):
+        counts = " and ".join(f"{count} {which}" for which, count in dangling.items())
+        found.append(f"links: {counts} lead to data that are not in the scene")
+    kept = [(datum, by_key[key]) for datum in data for key in (datum.previous, datum.next) if key in by_key]
+    astray = sum(here.name != there.name for here, there in kept)
+    if astray:
+        found.append(
+            f"links: {astray} of the {len(kept)} that lead to data of the scene lead to another sensor; none is followed"
+        )
+    grouped = {key for keys in samples for key in keys}
+    if lost := len(grouped - set(by_key)):
+        found.append(f"samples: {lost} of {len(grouped)} keys name no datum of the scene")
+    if alone := len(set(by_key) - grouped):
+        found.append(f"samples: {alone} of {len(by_key)} data are in no sample; imported all the same")
+    return found
+
+
+def _object(path: Path, value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise SourceError(f"{path}: {what} is {str(value)[:40]!r} instead of an object")
+    return value
+
+
+def _list(path: Path, entry: Any, key: str) -> list[Any]:
+    value = _object(path, entry, f"what holds {key}").get(key, [])
+    if not isinstance(value, list):
+        raise SourceError(f"{path}: {key} is {str(value)[:40]!r} instead of a list")
+    return value
+
+
+def _text(path: Path, value: Any, what: str) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARS or not value.isprintable():
+        raise SourceError(f"{path}: {what} is {str(value)[:40]!r} instead of a text of at most {MAX_TEXT_CHARS} characters")
+    return value
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a name that no file system takes
+        raise SourceError(f"{str(path)[-200:]} cannot be looked for: {error.strerror}") from error

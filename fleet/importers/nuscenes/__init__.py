@@ -1,0 +1,1 @@
+"""nuScenes, from its tables and files to a drive folder."""

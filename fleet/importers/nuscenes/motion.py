@@ -1,0 +1,103 @@
+"""The ego poses of a nuScenes scene: one row for each measurement, at that measurement's time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fleet.errors import SourceError
+from fleet.importers.nuscenes.shots import Channel
+from fleet.importers.nuscenes.tables import Layout, Row, read_rows
+from fleet.importers.source import MICROSECONDS, exact_ns
+from sensors.geometry import SE3
+
+SAME_M, SAME_RAD = 1e-6, 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class EgoPose:
+    """Where the vehicle was, in the map's frame."""
+
+    stamp_ns: int
+    map_SE3_ego: SE3
+
+
+def read_poses(layout: Layout, channels: Sequence[Channel], findings: list[str]) -> list[EgoPose]:
+    """The poses of all shots, by stamp, one for each stamp. Of several with one stamp that of the first channel counts.
+
+    Raises:
+        SourceError: A row that a shot needs is no pose.
+
+    """
+    wanted = {shot.pose for channel in channels for shot in channel.rows}
+    table = layout.table("ego_pose")
+    rows: dict[str, EgoPose] = {}
+    for row in read_rows(table):
+        if row.get("token") in wanted:
+            rows[row["token"]] = EgoPose(exact_ns(row.get("timestamp"), MICROSECONDS), _pose(row, f"{table}: {row['token']}"))
+    if absent := len(wanted - set(rows)):
+        findings.append(f"ego_pose: {absent} of {len(wanted)} poses that shots name are not in the table")
+    findings += _other_times(rows, channels)
+    in_order = dict.fromkeys(shot.pose for channel in channels for shot in channel.rows if shot.pose in rows)
+    return one_for_each_stamp([rows[token] for token in in_order], findings)
+
+
+def one_for_each_stamp(poses: Iterable[EgoPose], findings: list[str]) -> list[EgoPose]:
+    """Drop what repeats a stamp; poses that differ although they have one stamp are a finding."""
+    kept: dict[int, EgoPose] = {}
+    apart_m: list[float] = []
+    for pose in poses:
+        first = kept.setdefault(pose.stamp_ns, pose)
+        turned = 2 * math.acos(min(1.0, abs(float(first.map_SE3_ego.wxyz @ pose.map_SE3_ego.wxyz))))
+        distance_m = float(np.linalg.norm(first.map_SE3_ego.translation_m - pose.map_SE3_ego.translation_m))
+        if distance_m > SAME_M or turned > SAME_RAD:
+            apart_m.append(distance_m)
+    if apart_m:
+        findings.append(
+            f"ego_pose: {len(apart_m)} poses differ from another with the same stamp, by up to {max(apart_m):.2f} m; "
+            "the reference sensor's is kept"
+        )
+    return [kept[stamp_ns] for stamp_ns in sorted(kept)]
+
+
+def describe(poses: Sequence[EgoPose]) -> list[str]:
+    """What the poses are like, as measured."""
+    if not poses:
+        return ["pose: the source has none"]
+    up_m = [abs(float(pose.map_SE3_ego.translation_m[2])) for pose in poses]
+    tilt_deg = max(math.degrees(math.acos(min(1.0, float(pose.map_SE3_ego.rotation[2, 2])))) for pose in poses)
+    height = "z is 0 in all of them: the map is flat" if max(up_m) == 0 else f"z reaches {max(up_m):.2f} m"
+    return [
+        f"pose: {len(poses)} ego poses in the map's frame, one for each stamp; {height}; the z axis tilts {tilt_deg:.2f}° at most"
+    ]
+
+
+def _pose(row: Row, where: str) -> SE3:
+    try:
+        return rigid(row)
+    except (LookupError, TypeError, ValueError) as error:
+        raise SourceError(f"{where} is no pose: {error}") from error
+
+
+def rigid(row: Row) -> SE3:
+    """The transform that `translation` (metres) and `rotation` (w x y z) of a row are.
+
+    Raises:
+        ValueError, TypeError, LookupError: They are none.
+
+    """
+    return SE3.from_wxyz([float(value) for value in row["translation"]], [float(value) for value in row["rotation"]])
+
+
+def _other_times(rows: Mapping[str, EgoPose], channels: Sequence[Channel]) -> list[str]:
+    pairs = [(shot.stamp_ns, rows[shot.pose].stamp_ns) for channel in channels for shot in channel.rows if shot.pose in rows]
+    apart_ns = [abs(shot_ns - pose_ns) for shot_ns, pose_ns in pairs if shot_ns != pose_ns]
+    if not apart_ns:
+        return []
+    return [
+        f"ego_pose: {len(apart_ns)} of {len(pairs)} shots have a pose with another stamp than theirs, up to "
+        f"{max(apart_ns) / 1e6:.1f} ms away; poses are imported at their own stamps"
+    ]

@@ -1,0 +1,164 @@
+"""The rig of a nuScenes scene, from its tables and stamps: rates, expected delays, mountings, lenses."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet.importers.clock_findings import mean_hz
+from fleet.importers.nuscenes.calibration import Calibration
+from fleet.importers.nuscenes.shots import Channel
+from fleet.importers.nuscenes.tables import Layout
+from fleet.importers.source import median_ns
+from sensors.geometry import SE3
+from sensors.policy import Policy
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
+
+REFERENCE = "LIDAR_TOP"
+NUSCENES_HZ = {Modality.LIDAR: 20.0, Modality.CAMERA: 12.0, Modality.RADAR: 13.0}  # nuScenes, "Data collection"
+KEYFRAME_HZ = 2.0
+NEAR_NOMINAL = 0.15
+WIDEST_TOLERANCE_NS = 50_000_000
+MAX_RATE_HZ = 100_000.0  # what calibration.json can say
+MIN_RATE_HZ = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """What a dataset's makers have published about it. `nominal_hz`: empty where they have not."""
+
+    rig_id: str
+    nominal_hz: Mapping[Modality, float]
+    lidar_compensated: bool
+    camera_stamp: Stamp
+
+
+NUSCENES = Convention("nuscenes", NUSCENES_HZ, lidar_compensated=True, camera_stamp=Stamp.START)
+LIKE_NUSCENES = Convention("nuscenes-like", {}, lidar_compensated=False, camera_stamp=Stamp.END)
+
+
+def convention_of(layout: Layout) -> Convention:
+    """What is known about a dataset by its version: `v1.0-...` is nuScenes, anything else only shares its schema."""
+    return NUSCENES if layout.version.startswith("v1.0-") else LIKE_NUSCENES
+
+
+def reference_of(channels: Sequence[Channel]) -> Channel | None:
+    """The sensor that scenes are anchored to: `LIDAR_TOP`, else the first lidar, camera or radar; None if there is none."""
+    order = {Modality.LIDAR: 0, Modality.CAMERA: 1, Modality.RADAR: 2}
+    ranked = sorted(channels, key=lambda channel: (channel.name != REFERENCE, order[channel.modality], channel.name))
+    return ranked[0] if ranked else None
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Stamps of a sensor minus those of the reference: their median, extremes and number. `own`: pairs of one keyframe."""
+
+    median_ns: int
+    least_ns: int
+    most_ns: int
+    pairs: int
+    own: bool
+
+
+def delay_of(channel: Channel, reference: Channel) -> Delay | None:
+    """How a sensor's stamps lie to the reference's; None if nothing can be compared.
+
+    Keyframes of one sample are compared first. Without any, each stamp is compared with the reference's next one, which ends
+    the sweep that the measurement was made in.
+    """
+    sweep_of = {shot.sample: shot.stamp_ns for shot in reference.shots if shot.is_keyframe}
+    own = [shot.stamp_ns - sweep_of[shot.sample] for shot in channel.shots if shot.is_keyframe and shot.sample in sweep_of]
+    ends_ns = reference.stamps_ns
+    following = [(stamp, bisect.bisect_left(ends_ns, stamp)) for stamp in channel.stamps_ns]
+    offsets = own or [stamp - ends_ns[at] for stamp, at in following if at < len(ends_ns)]
+    return Delay(median_ns(offsets), min(offsets), max(offsets), len(offsets), bool(own)) if offsets else None
+
+
+def rate_of(stamps_ns: Sequence[int], nominal_hz: float | None) -> tuple[float, float | None]:
+    """The rate to declare, and the mean rate that was measured (None for fewer than two stamps).
+
+    The published rate, or that of keyframes, if the mean or the median period is within 15 % of it: cameras take every
+    other sweep or the next, so that their median period alone would mislead. Otherwise the mean.
+    """
+    measured_hz = mean_hz(stamps_ns)
+    if measured_hz is None:
+        return nominal_hz or KEYFRAME_HZ, None
+    distinct = sorted(set(stamps_ns))
+    median_hz = NS_PER_S / median_ns([after - before for before, after in itertools.pairwise(distinct)])
+    for candidate in (nominal_hz, KEYFRAME_HZ):
+        if candidate is not None and any(abs(rate / candidate - 1) <= NEAR_NOMINAL for rate in (measured_hz, median_hz)):
+            return candidate, measured_hz
+    return min(max(round(measured_hz, 3), MIN_RATE_HZ), MAX_RATE_HZ), measured_hz
+
+
+def build_rig(
+    convention: Convention,
+    channels: Sequence[Channel],
+    calibrations: Mapping[str, Calibration],
+    poses_ns: Sequence[int],
+    findings: list[str],
+) -> Rig:
+    """The rig of these sensors: lidars and cameras required, radars free-running.
+
+    A camera slower than the reference leaves sweeps without an image by design, so incomplete scenes are published then.
+    """
+    reference = reference_of(channels)
+    if reference is None:
+        raise ValueError("a rig needs at least one lidar, camera or radar")
+    sensors = [_sensor(convention, channel, reference, calibrations[channel.name], findings) for channel in channels]
+    if poses_ns:
+        rate_hz, _ = rate_of(poses_ns, None)
+        sensors.append(
+            Sensor(
+                "pose",
+                Modality.POSE,
+                rate_hz,
+                Sync(Stamp.END, 0, _half_ns(rate_hz), DEFAULT_WARN_RESIDUAL_NS, False),
+                SE3.identity(),
+            )
+        )
+    anchor_hz = next(sensor.rate_hz for sensor in sensors if sensor.name == reference.sensor)
+    slower = any(sensor.sync.required and sensor.rate_hz < anchor_hz for sensor in sensors)
+    if slower:
+        findings.append("rig: cameras are slower than the lidar, so that some sweeps have no image; such scenes are published")
+    return Rig(convention.rig_id, reference.sensor, tuple(sensors), Policy(publish_incomplete=slower))
+
+
+def _sensor(
+    convention: Convention, channel: Channel, reference: Channel, calibration: Calibration, findings: list[str]
+) -> Sensor:
+    nominal_hz = convention.nominal_hz.get(channel.modality)
+    rate_hz, measured_hz = rate_of(channel.stamps_ns, nominal_hz)
+    said = [
+        f"declared {rate_hz:g} Hz, " + ("one stamp, not measured" if measured_hz is None else f"measured {measured_hz:.2f} Hz")
+    ]
+    expected_ns = 0
+    delay = delay_of(channel, reference)
+    if channel is not reference and delay is not None:
+        expected_ns = 0 if channel.modality is Modality.RADAR else delay.median_ns
+        said.append(_told(delay, expected_ns, reference))
+    findings.append(f"{channel.name}: {'; '.join(said)}")
+    compensated = channel.modality is Modality.LIDAR and convention.lidar_compensated
+    stamp = convention.camera_stamp if channel.modality is Modality.CAMERA else Stamp.END
+    half_ns = min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
+    required = channel.modality is not Modality.RADAR
+    warn_ns = DEFAULT_WARN_RESIDUAL_NS if required else half_ns  # a radar that runs free is anywhere within half its period
+    sync = Sync(stamp, expected_ns, half_ns, warn_ns, required, compensated=compensated)
+    return Sensor(channel.sensor, channel.modality, rate_hz, sync, calibration.ego_SE3_sensor, calibration.lens)
+
+
+def _told(delay: Delay, expected_ns: int, reference: Channel) -> str:
+    pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
+    extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
+    spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"
+    return (
+        f"{spread}, declared as its delay"
+        if expected_ns == delay.median_ns
+        else f"{spread}; runs free, declared delay {expected_ns}"
+    )
+
+
+def _half_ns(rate_hz: float) -> int:
+    return round(NS_PER_S / rate_hz / 2)

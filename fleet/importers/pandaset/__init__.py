@@ -1,0 +1,1 @@
+"""PandaSet sequences to a drive folder."""

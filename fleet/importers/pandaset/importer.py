@@ -1,0 +1,247 @@
+"""PandaSet (Hesai and Scale AI): one sequence folder, with the lidar as Parquet.
+
+Layout: `lidar/NN.parquet` (x, y, z, intensity, t_ns, lidar_id), `lidar/{poses,timestamps}.json`,
+`camera/*_camera/{NN.jpg,intrinsics.json,poses.json,timestamps.json}`, `meta/{gps,timestamps}.json`. The published lidar
+files are pandas pickles, which are refused: opening one runs code.
+
+What is stated here, because the source leaves it to the reader:
+
+- The ego frame is the frame of `lidar/poses.json`: x right, y forward, z up, metres. By the heights of the cameras in it
+  (1.5 to 1.8 m) it lies near the ground, not in the lidar (scaleapi/pandaset-devkit, issue 60). Where the lidars sit is
+  not in the source, so clouds are given in the ego frame and `ego_SE3_lidar` is the identity.
+- Points are published in the world frame, freed of the vehicle's motion (issues 67 and 84 there). Each is moved into the
+  ego frame at its own time, with interpolated poses: what a lidar reports, and what a later motion compensation
+  undoes exactly. Where no two poses bracket that time (before the first frame's stamp, after the last), the pose of the
+  frame is used; a compensation that never extrapolates leaves those points as they are, which is right again.
+- The lidar's stamp is the END of the sweep of lidar 0, the spinning Pandar64. Both lidars stay in one cloud, told apart
+  by `lidar_id` (1: PandarGT, which runs free). `t` is int32 nanoseconds relative to the stamp: below 0 before it.
+- A camera's expected delay is the median of its stamp minus that of the lidar frame with the same number.
+- `ego_SE3_camera` comes from the camera's pose and the ego pose interpolated to the camera's stamp, for the first image
+  that lies between two lidar poses: the pose of the lidar frame with the same number is up to 100 ms younger.
+- Stamps are decimal seconds in JSON, read digit by digit, never as floats. The source has no record times: log time is
+  the stamp.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
+from fleet.drive_layout import claim
+from fleet.encode import encode_fix, encode_image, encode_points, encode_pose
+from fleet.errors import SourceError
+from fleet.importers.clock_findings import clock_findings
+from fleet.importers.pandaset.rig import NAME, Camera, build_rig, mounting_spread_m, mountings, read_camera, read_poses
+from fleet.importers.pandaset.track import PoseTrack
+from fleet.importers.source import (
+    MAX_FRAMES,
+    MAX_IMAGE_BYTES,
+    PICKLES,
+    ImportResult,
+    counted,
+    exact_ns,
+    read_bounded,
+    read_list,
+    refuse_pickles,
+)
+from fleet.progress import Progress, silent
+from fleet.recording import Frame, Stream, write_stream
+from lake.landing import DriveId
+from sensors.decode.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD
+from sensors.decode.points import point_fields
+from sensors.rig import Modality
+
+RECORDER = "scenelake-import-pandaset"
+RECORDER_VERSION = "1"
+MAX_POINTS = 5_000_000
+HOW_TO_CONVERT = (
+    "convert the lidar frames, in a place that you trust, to Parquet with the columns x, y, z (float), intensity (uint8), "
+    "t_ns (int64 nanoseconds) and lidar_id (uint8), named lidar/00.parquet and so on"
+)
+COLUMNS = ("x", "y", "z", "intensity", "t_ns", "lidar_id")
+POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("t", "<i4"), ("intensity", "u1"), ("lidar_id", "u1")])
+
+
+@dataclass(slots=True)
+class _Spans:
+    """Earliest and latest `t` of each lidar in the first sweep and over all; points in all, and those without bracket.
+
+    `step_ns`: what all times within a sweep differ by multiples of.
+    """
+
+    first_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
+    widest_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
+    points: int = 0
+    unbracketed: int = 0
+    step_ns: int = 0
+
+    def see(self, lidar_id: int, low_ns: int, high_ns: int) -> None:
+        self.first_ns.setdefault(lidar_id, (low_ns, high_ns))
+        low, high = self.widest_ns.get(lidar_id, (low_ns, high_ns))
+        self.widest_ns[lidar_id] = (min(low, low_ns), max(high, high_ns))
+
+
+def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
+    """Write the sequence `src` as a drive; see `fleet.importers.registry.Importer`."""
+    drive = DriveId(vehicle_id, drive_id)
+    report = progress or silent
+    refuse_pickles(src / "lidar", HOW_TO_CONVERT)
+    findings: list[str] = []
+    track = _track(src / "lidar", findings)
+    cameras = [read_camera(folder, findings) for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
+    if not cameras:
+        raise SourceError(f"{src / 'camera'} holds no *_camera folder; is this the folder of one PandaSet sequence?")
+    claim(out)
+    spans = _Spans()
+    lidar = Stream(NAME, Modality.LIDAR, POINT_CLOUD)
+    write_stream(out, lidar, counted(NAME, _sweeps(src / "lidar", track, spans), len(track.stamps_ns), report))
+    for camera in cameras:
+        stream = Stream(camera.name, Modality.CAMERA, IMAGE)
+        write_stream(out, stream, counted(camera.name, _images(camera), len(camera.stamps_ns), report))
+    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), _poses(track))
+    has_gnss = bool(write_stream(out, Stream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
+    write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
+    findings += _stated(track, cameras, spans) + _left_out(src)
+    return ImportResult(DriveFolder.load(out), tuple(findings))
+
+
+def _track(folder: Path, findings: list[str]) -> PoseTrack:
+    stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
+    poses = read_poses(folder / "poses.json")
+    files = {path.stem: path for path in folder.glob("*.parquet")}
+    if len(stamps_ns) != len(poses) or len(stamps_ns) > MAX_FRAMES:
+        raise SourceError(f"{folder} has {len(stamps_ns)} stamps and {len(poses)} poses; there must be one of each per frame")
+    if any(after <= before for before, after in itertools.pairwise(stamps_ns)):
+        raise SourceError(f"{folder / 'timestamps.json'} does not ascend, so poses between its stamps are not defined")
+    missing = [f"{index:02d}" for index in range(len(stamps_ns)) if f"{index:02d}" not in files]
+    if len(missing) == len(stamps_ns):
+        raise SourceError(f"{folder} holds no lidar frame such as 00.parquet; {HOW_TO_CONVERT}")
+    if missing:
+        findings.append(f"lidar: {len(missing)} of {len(stamps_ns)} stamps have no frame and are left out: {', '.join(missing)}")
+    extra = sorted(set(files) - {f"{index:02d}" for index in range(len(stamps_ns))})
+    if extra:
+        findings.append(f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
+    findings += clock_findings(NAME, stamps_ns)
+    return PoseTrack(tuple(stamps_ns), tuple(poses))
+
+
+def _sweeps(folder: Path, track: PoseTrack, spans: _Spans) -> Iterator[Frame]:
+    for index, stamp_ns in enumerate(track.stamps_ns):
+        path = folder / f"{index:02d}.parquet"
+        if path.is_file():
+            points, unbracketed = _ego_points(path, track, index)
+            spans.points += len(points)
+            spans.unbracketed += unbracketed
+            spans.step_ns = math.gcd(spans.step_ns, int(np.gcd.reduce(np.diff(np.unique(points["t"])), initial=0)))
+            for lidar_id in np.unique(points["lidar_id"]):
+                t_ns = points["t"][points["lidar_id"] == lidar_id]
+                spans.see(int(lidar_id), int(t_ns.min()), int(t_ns.max()))
+            yield Frame(stamp_ns, stamp_ns, encode_points(stamp_ns, NAME, point_fields(POINT), points))
+
+
+def _ego_points(path: Path, track: PoseTrack, index: int) -> tuple[np.ndarray[Any, np.dtype[np.void]], int]:
+    column = _columns(path)
+    stamp_ns = track.stamps_ns[index]
+    t_ns = column["t_ns"].astype(np.int64)
+    if len(t_ns) and np.abs(t_ns - stamp_ns).max() > np.iinfo(np.int32).max:
+        raise SourceError(f"{path} holds points more than 2.1 s away from its stamp {stamp_ns} ns; are t_ns nanoseconds?")
+    world_m = np.column_stack([column["x"], column["y"], column["z"]]).astype(np.float64)
+    ego_m, unbracketed = track.seen_from_ego(world_m, t_ns, index)
+    points = np.zeros(len(t_ns), dtype=POINT)
+    points["x"], points["y"], points["z"] = ego_m.T
+    points["t"] = t_ns - stamp_ns
+    points["intensity"], points["lidar_id"] = column["intensity"], column["lidar_id"]
+    return points, unbracketed
+
+
+def _columns(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+    try:
+        file = pq.ParquetFile(path)
+        if file.metadata.num_rows > MAX_POINTS:
+            raise SourceError(f"{path} has {file.metadata.num_rows} points, the limit is {MAX_POINTS}")
+        absent = [name for name in COLUMNS if name not in file.schema_arrow.names]
+        if absent:
+            raise SourceError(f"{path} lacks the columns {', '.join(absent)}; {HOW_TO_CONVERT}")
+        table = file.read(columns=list(COLUMNS))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(f"{path} is no Parquet file: {error}") from error
+    return {name: table[name].to_numpy() for name in COLUMNS}
+
+
+def _images(camera: Camera) -> Iterator[Frame]:
+    for index, stamp_ns in enumerate(camera.stamps_ns):
+        path = camera.folder / f"{index:02d}.jpg"
+        if path.is_file():
+            data = read_bounded(path, MAX_IMAGE_BYTES)
+            yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
+
+
+def _poses(track: PoseTrack) -> Iterator[Frame]:
+    for stamp_ns, world_SE3_ego in zip(track.stamps_ns, track.world_SE3_ego, strict=True):
+        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, world_SE3_ego))
+
+
+def _fixes(folder: Path, findings: list[str]) -> Iterator[Frame]:
+    if not (folder / "gps.json").is_file():
+        findings.append("gnss: the source has no meta/gps.json")
+        return
+    rows, stamps = read_list(folder / "gps.json"), read_list(folder / "timestamps.json")
+    if len(rows) != len(stamps):
+        raise SourceError(f"{folder} has {len(rows)} positions and {len(stamps)} stamps; there must be one of each per frame")
+    findings.append("gnss: xvel and yvel of meta/gps.json have no place in NavSatFix and are left out")
+    for row, stamp in zip(rows, stamps, strict=True):
+        stamp_ns = exact_ns(stamp)
+        yield Frame(stamp_ns, stamp_ns, encode_fix(stamp_ns, float(row["lat"]), float(row["long"]), float(row["height"])))
+
+
+def _stated(track: PoseTrack, cameras: list[Camera], spans: _Spans) -> list[str]:
+    up_m = [float(mountings(track, camera)[0].translation_m[2]) for camera in cameras]
+    heights = f"{min(up_m):.2f} to {max(up_m):.2f} m"
+    found = [
+        f"ego: the frame of lidar/poses.json (x right, y forward, z up); cameras stand {heights} above it, so it lies near the "
+        "ground; the lidars' own place is not in the source, ego_SE3_lidar is the identity",
+        "lidar: points moved from the world frame into the ego frame at their own time; "
+        f"{spans.unbracketed} of {spans.points} lie outside of the poses and took their frame's pose",
+        "lidar: so the points are where they were measured, not motion-compensated (declared as not compensated)",
+        "lidar: the stamp is the end of lidar 0's sweep; point times `t` are int32 ns relative to it, "
+        f"in steps of {spans.step_ns} ns: the source has them as float seconds",
+    ]
+    for lidar_id, (low, high) in sorted(spans.first_ns.items()):
+        wide_low, wide_high = spans.widest_ns[lidar_id]
+        found.append(
+            f"lidar {lidar_id}: point times {low / 1e6:+.1f} to {high / 1e6:+.1f} ms in the first frame, "
+            f"{wide_low / 1e6:+.1f} to {wide_high / 1e6:+.1f} ms over all"
+        )
+    for camera in cameras:
+        delay_ns, spread_m = camera.delay_ns(track), mounting_spread_m(track, camera)
+        mounting = "mounting seen once" if spread_m is None else f"mounting from poses varies by {spread_m * 1e3:.1f} mm"
+        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp (median, declared as its delay); {mounting}")
+        if wrong := camera.mispaired(track):
+            found.append(
+                f"{camera.name}: the nearest stamp alone would give {wrong} of {len(track.stamps_ns)} sweeps another one's "
+                "image; with its delay declared, equal numbers match"
+            )
+    found.append("cameras: which instant of the exposure a stamp means is not stated by the source; taken as its middle")
+    found.append("log time: the source has no record times; they equal the stamps")
+    return found
+
+
+def _left_out(src: Path) -> list[str]:
+    found = []
+    if (src / "annotations").is_dir():
+        found.append("annotations: not imported")
+    for folder in sorted(path for path in src.iterdir() if path.is_dir()):
+        count = sum(path.name.endswith(PICKLES) for path in folder.iterdir())
+        if count:
+            found.append(f"{folder.name}: {count} pickle(s), not opened")
+    return found

@@ -1,0 +1,1 @@
+"""RADIATE recordings to a drive folder."""

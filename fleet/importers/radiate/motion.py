@@ -1,0 +1,102 @@
+"""GPS, IMU and the pose made of them, from RADIATE's `GPS_IMU_Twist` files."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fleet.encode import encode_fix, encode_imu, encode_pose
+from fleet.errors import SourceError
+from fleet.importers.radiate.index import read_index
+from fleet.importers.source import read_text_lines
+from fleet.recording import Frame, Stream, write_stream
+from sensors.decode.messages import FIX, IMU, ODOMETRY
+from sensors.geometry import SE3
+from sensors.motion.wgs84 import metres_per_degree
+from sensors.rig import Modality
+
+NAME = "GPS_IMU_Twist"
+POSITION_LINE, QUATERNION_LINE, GYRO_LINE, ACCELERATION_LINE = 0, 4, 5, 6
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MotionSample:
+    """One file: latitude and longitude in degrees, altitude in metres; quaternion xyzw; gyroscope; accelerometer."""
+
+    stamp_ns: int
+    position: Floats
+    quaternion_xyzw: Floats
+    gyro: Floats
+    acceleration: Floats
+
+
+def read_motion(src: Path, findings: list[str]) -> list[MotionSample]:
+    """All samples in the order of the index; none, and a finding, where the source has no such folder.
+
+    Raises:
+        SourceError: A file is not what the format says.
+
+    """
+    if not (src / f"{NAME}.txt").is_file():
+        findings.append(f"{NAME}: not in the source, so there is no pose")
+        return []
+    samples = []
+    for row in read_index(src, NAME, ".txt", findings).frames:
+        lines = read_text_lines(row.path)
+        samples.append(
+            MotionSample(
+                row.stamp_ns,
+                _numbers(row.path, lines, POSITION_LINE, 3),
+                _numbers(row.path, lines, QUATERNION_LINE, 4),
+                _numbers(row.path, lines, GYRO_LINE, 3),
+                _numbers(row.path, lines, ACCELERATION_LINE, 3),
+            )
+        )
+    if repeated := _repeated(samples):
+        findings.append(f"{NAME}: {repeated} of {len(samples)} samples repeat stamp and position of the one before; kept")
+    findings.append(f"{NAME}: units of gyroscope and accelerometer are not stated; taken as rad/s and m/s² without gravity")
+    findings.append(f"{NAME}: the pose is the position in metres from the first one, and the quaternion as it is")
+    return samples
+
+
+def write_motion(out: Path, samples: list[MotionSample]) -> None:
+    """Write the sensors `gnss`, `imu` and `pose`; nothing if there are no samples."""
+    if not samples:
+        return
+    origin = samples[0].position
+    north_m, east_m = metres_per_degree(float(origin[0]))
+    fixes, inertial, poses = [], [], []
+    for sample in samples:
+        at_ns = sample.stamp_ns
+        latitude, longitude, altitude = (float(value) for value in sample.position)
+        place_m = ((longitude - origin[1]) * east_m, (latitude - origin[0]) * north_m, altitude - origin[2])
+        x, y, z, w = sample.quaternion_xyzw
+        fixes.append(Frame(at_ns, at_ns, encode_fix(at_ns, latitude, longitude, altitude)))
+        inertial.append(Frame(at_ns, at_ns, encode_imu(at_ns, sample.gyro, sample.acceleration)))
+        poses.append(Frame(at_ns, at_ns, encode_pose(at_ns, SE3.from_wxyz(place_m, (w, x, y, z)))))
+    write_stream(out, Stream("gnss", Modality.GNSS, FIX), fixes)
+    write_stream(out, Stream("imu", Modality.IMU, IMU), inertial)
+    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), poses)
+
+
+def _repeated(samples: list[MotionSample]) -> int:
+    return sum(
+        before.stamp_ns == after.stamp_ns and np.array_equal(before.position, after.position)
+        for before, after in itertools.pairwise(samples)
+    )
+
+
+def _numbers(path: Path, lines: list[str], line: int, count: int) -> Floats:
+    try:
+        values = np.array([float(value) for value in lines[line].split(",")])
+    except (IndexError, ValueError) as error:
+        raise SourceError(f"{path}, line {line + 1}: is not {count} numbers: {error}") from error
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise SourceError(f"{path}, line {line + 1}: holds {lines[line][:80]!r} instead of {count} numbers")
+    return values

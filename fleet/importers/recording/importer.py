@@ -1,0 +1,166 @@
+"""Any recording with all topics in it (MCAP, ROS 1 bag, ROS 2 SQLite bag, or a folder of those) as a drive.
+
+One pass over the recording; each sensor has its own writer, so memory holds one chunk of the recording and one of each sensor.
+
+- Which topic is which sensor says the rig (`topic` in calibration.json); without one it is inferred from names and types, with
+  places from `/tf_static` and lenses from `CameraInfo`, where the recording has them.
+- ROS 1 messages become the ROS 2 messages of the same name; values are unchanged, `Header.seq` has no place and is dropped.
+- `sensor_msgs/Image` becomes PNG with the same pixels, 8 or 16 bit. Poses without velocity become Odometry with zero twist.
+- A header stamp of 0 was never set: the log time is put in its place. Other stamps stay, also those of another clock.
+- From a recording that is cut, what is whole is taken.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
+from fleet.drive_layout import claim
+from fleet.errors import SourceError
+from fleet.importers.recording.calibration import RecordedCalibration
+from fleet.importers.recording.census import Census
+from fleet.importers.recording.frames import LANDED_AS, landed
+from fleet.importers.recording.rig import infer_rig
+from fleet.importers.source import ImportResult
+from fleet.progress import Progress, silent
+from fleet.recording import Stream, StreamWriter
+from fleet.recording_files import RecordingFile, recording_files
+from fleet.recording_topics import Source, TopicMap
+from fleet.recordings import FaultNotes, no_topic
+from lake.landing import DriveId
+from sensors.clocks.domains import clock_domains
+from sensors.container.recorded import ROS1, Recorded
+from sensors.container.stored import ContainerFault
+from sensors.decode.raw_image import RAW_IMAGE
+from sensors.errors import DecodeError
+from sensors.rig import NS_PER_S, Rig
+
+RECORDER = "scenelake-import-recording"
+RECORDER_VERSION = "1"
+SEGMENT_NS = 60 * NS_PER_S  # an object is a unit of parallel work
+TELL_BYTES = 1024 * 1024
+LATE_LOG_NS = 10 * NS_PER_S  # longer than any transport of a message takes
+
+
+def import_drive(
+    src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, rig: Rig | None = None
+) -> ImportResult:
+    """Write the recording `src` as a drive; see `fleet.importers.registry.RigImporter`."""
+    drive = DriveId(vehicle_id, drive_id)
+    files, notes = recording_files(src)
+    topics = TopicMap(rig)
+    claim(out)
+    with ExitStack() as stack:
+        taking = _Taking(out, topics, stack, infers=rig is None)
+        for file in files:
+            taking.take(file, progress or silent)
+        taking.finish()
+    sensors = [census for census in taking.sensors.values() if census.stamps]
+    if not sensors:
+        lost = [
+            f"{name}: {census.lost} messages cannot be converted: {census.first_lost}" for name, census in taking.sensors.items()
+        ]
+        raise SourceError(no_topic(src, topics, lost))
+    inferred: tuple[str, ...] = ()
+    if rig is None:
+        rig, inferred = infer_rig(sensors, taking.calibration)
+    write_calibration(out, rig.to_dict())
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
+    seen = [word for census in taking.sensors.values() for word in census.words()]
+    absent = [f"{name}: the recording has no message of it" for name in topics.absent()]
+    findings = (*notes, *taking.faults.words(), *inferred, *seen, *absent, *_clocks(sensors, rig), *_converted(sensors))
+    return ImportResult(DriveFolder.load(out), (*findings, *topics.left_out()))
+
+
+class _Taking:
+    """The one pass: every message to the writer and the census of its sensor."""
+
+    def __init__(self, out: Path, topics: TopicMap, stack: ExitStack, *, infers: bool) -> None:
+        self._infers = infers  # a rig that is given says where its sensors are
+        self.calibration = RecordedCalibration()
+        self._out, self._topics, self._stack = out, topics, stack
+        self._writers: dict[str, StreamWriter] = {}
+        self.sensors: dict[str, Census] = {}
+        self.faults = FaultNotes()
+
+    def take(self, file: RecordingFile, progress: Progress) -> None:
+        done = told = 0
+        for item in file.read():
+            if isinstance(item, ContainerFault):
+                self.faults.add(file.path.name, item)
+                continue
+            self.faults.see(item)
+            self._take(item)
+            done += len(item.data)
+            if done - told >= TELL_BYTES:
+                told = done
+                progress(file.path.name, min(done, file.size_bytes), file.size_bytes)
+        progress(file.path.name, file.size_bytes, file.size_bytes)
+
+    def _take(self, message: Recorded) -> None:
+        if self._infers and self.calibration.take(message):
+            return
+        source = self._topics.source(message)
+        if source is not None:
+            self._message(source, message)
+
+    def finish(self) -> None:
+        for writer in self._writers.values():
+            writer.finish()
+
+    def _message(self, source: Source, message: Recorded) -> None:
+        census = self.sensors.setdefault(source.sensor, Census(source))
+        landing_type = LANDED_AS.get(source.message_type, source.message_type)
+        try:
+            taken = landed(message)
+        except DecodeError as error:
+            census.lose(error)
+            return
+        if source.sensor not in self._writers:
+            stream = Stream(source.sensor, source.modality, landing_type)
+            self._writers[source.sensor] = self._stack.enter_context(closing(StreamWriter(self._out, stream, SEGMENT_NS)))
+        self._writers[source.sensor].add(taken.frame)
+        census.unset += taken.unset
+        census.see(taken.frame, landing_type)
+
+
+def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
+    """Log times that are not those of the stamps, and sensors whose stamps come from another clock than the reference's."""
+    said = []
+    lags_ns = {census.source.sensor: census.log_lag_ns for census in sensors}
+    home = lags_ns.get(rig.reference, next(iter(lags_ns.values())))
+    if abs(home) > LATE_LOG_NS:
+        said.append(
+            f"log times lie {_duration(home)} {'after' if home > 0 else 'before'} the stamps of {rig.reference}: played back and "
+            "recorded again, or stamped by another clock; both are kept"
+        )
+    domains = clock_domains({name: -lag_ns for name, lag_ns in lags_ns.items()}, rig.reference, LATE_LOG_NS)
+    for domain in domains[1:]:
+        first = next(census for census in sensors if census.source.sensor == domain.sensors[0])
+        where = "ahead of" if domain.at_ns > 0 else "behind"
+        said.append(
+            f"{', '.join(domain.sensors)}: stamps are {_duration(domain.at_ns)} {where} those of {rig.reference} (they begin at "
+            f"{first.stamps[0]} ns): another clock; kept as they are, so that nothing of it matches"
+        )
+    return said
+
+
+def _duration(time_ns: int) -> str:
+    seconds = abs(time_ns) / 1e9
+    return f"{seconds:,.1f} s" + (f" ({seconds / 86400:.1f} days)" if seconds >= 86400 else "")
+
+
+def _converted(sensors: list[Census]) -> list[str]:
+    said = []
+    if any(census.source.encoding == ROS1 for census in sensors):
+        said.append("ROS 1 messages were written as ROS 2 CDR: values are unchanged, Header.seq is dropped")
+    raw = [census.source.sensor for census in sensors if census.source.message_type == RAW_IMAGE]
+    if raw:
+        said.append(f"raw images were written as PNG with the same pixels: {', '.join(raw)}")
+    posed = [
+        census.source.sensor for census in sensors if census.source.message_type in LANDED_AS and census.source.sensor not in raw
+    ]
+    if posed:
+        said.append(f"poses were written as Odometry with zero twist, without their covariance: {', '.join(posed)}")
+    return said
