@@ -17,12 +17,12 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.figures import PROJECT, Measurement, Report, console_table
-from cli import stack
-from cli.demo import run_demo
-from cli.demo_drives import given_drives, own_drives
-from cli.stack.airflow_api import AirflowApi
-from cli.stage import LocalStage
+from cli.demo.drives import given_drives, own_drives
+from cli.demo.run import run_demo
+from cli.demo.stage import LocalStage
 from fleet.importers.registry import IMPORTERS
+from ops import stack
+from ops.stack.airflow_api import AirflowApi
 
 DATA = "SCENELAKE_TEST_DATA"
 IDLE_S = 60

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from cli import console
 from cli.commands import checks, demo, drive, gold, local_stack, metrics, quarantine, sync
-from cli.errors import explain
+from ops.errors import explain
 
 
 class ErrorBoundary(TyperGroup):

@@ -28,7 +28,7 @@ class LazyApp:
 
 
 def _load() -> Any:
-    from cli.review.airflow_login import airflow_review_app
+    from ops.review.airflow_login import airflow_review_app
 
     return airflow_review_app()
 

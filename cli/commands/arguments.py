@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cli.review.listing import Filter
     from lake.landing import DriveId
+    from ops.review.listing import Filter
 
 VehicleArgument = Annotated[str, typer.Argument(metavar="VEHICLE", help="Id of the vehicle, e.g. `veh-1`.")]
 DriveArgument = Annotated[str, typer.Argument(metavar="DRIVE", help="Id of the drive, e.g. `drive-a`.")]
@@ -38,7 +38,7 @@ def record_filter(
     Raises:
         typer.BadParameter: A level or status that does not exist, or a drive that is not VEHICLE/DRIVE.
     """
-    from cli.review.listing import LEVELS, STATUSES, Filter
+    from ops.review.listing import LEVELS, STATUSES, Filter
 
     for name, value, known in (("--level", level, LEVELS), ("--status", status, STATUSES)):
         if value is not None and value not in known:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from cli import console, deployment
-from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from cli import console
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
 
 if TYPE_CHECKING:
-    from cli.audit import AuditReport, Check
+    from ops.audit.identity import AuditReport, Check
 
 PANEL = "Questions"
 
@@ -29,8 +30,8 @@ def audit(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_j
     and sensor; no scene and no batch twice; ledger and gold agree; every quarantined payload has its copy. Exits with 1
     where it does not balance.
     """
-    from cli import audit_reader
-    from cli.audit import audit as make
+    from ops.audit import identity_reader as audit_reader
+    from ops.audit.identity import audit as make
 
     settings = deployment.enter(endpoint, home)
     report = make(audit_reader.read(settings, deployment.s3(), deployment.ledger(settings), deployment.catalog(settings)))

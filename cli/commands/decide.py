@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import console, deployment
+from cli import console
 from cli.commands.arguments import (
     DriveFilter,
     LevelFilter,
@@ -19,13 +19,14 @@ from cli.commands.arguments import (
     record_filter,
 )
 from cli.commands.record_table import listed, one_record, table
-from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
-from cli.errors import InputError, NotFoundError
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from cli.review.listing import Filter, Row
-    from cli.review.service import Plan, Result
     from lake.settings import Settings
+    from ops.review.listing import Filter, Row
+    from ops.review.service import Plan, Result
 
 Records = Annotated[
     list[str] | None, typer.Argument(metavar="[RECORD_ID]...", help="Ids, or the beginnings of them; else what the filters take.")
@@ -100,8 +101,8 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
-    from cli.review import service
     from lake.overrides import Verdict, check_person
+    from ops.review import service
 
     who, why = reviewer or getpass.getuser(), reason.strip()
     check_person(who, why)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from cli import console, deployment
-from cli.deployment import DEFAULT_HOME, HomeOption
+from cli import console
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, HomeOption
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-    from cli.demo import DemoResult
-    from cli.report.facts import Figure
+    from cli.demo.run import DemoResult
+    from ops.report.facts import Figure
     from quality.gx.data_docs import Validated
 
 DEFAULT_REPORT = Path("build/demo-report.html")
@@ -52,15 +53,15 @@ def demo(
     audit does not balance or a drive fails.
     """
     started_s = time.monotonic()
-    from cli.accounting import accounting_table
-    from cli.audit import audit
-    from cli.audit_reader import read
     from cli.commands.checks import print_audit
-    from cli.demo import run_demo
-    from cli.demo_drives import given_drives, own_drives
-    from cli.demo_report import figures, report_facts
-    from cli.report import page
-    from cli.stage import stage
+    from cli.demo.drives import given_drives, own_drives
+    from cli.demo.report import figures, report_facts
+    from cli.demo.run import run_demo
+    from cli.demo.stage import stage
+    from ops.audit.accounting import accounting_table
+    from ops.audit.identity import audit
+    from ops.audit.identity_reader import read
+    from ops.report import page
     from quality.gx.data_docs import build_data_docs
 
     with ExitStack() as cleanup:
@@ -92,9 +93,9 @@ def demo(
 
 
 def _validations(found: DemoResult, catalog: Catalog) -> tuple[Validated, ...]:
-    from cli.lake_reader import snapshots
-    from cli.report.validations import validations
     from lake.storage import ObjectStore
+    from ops.audit.lake_reader import snapshots
+    from ops.report.validations import validations
 
     return validations(snapshots(catalog), ObjectStore(deployment.s3()), [result.drive for result in found.results])
 
@@ -106,7 +107,7 @@ def _figure_table(measured: tuple[Figure, ...]) -> object:
 
 
 def _where_next(found: DemoResult, report: Path, docs: Path) -> None:
-    from cli.stage import own_command
+    from cli.demo.stage import own_command
 
     lines = (
         ("report", str(report)),

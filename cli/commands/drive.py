@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import console, deployment
+from cli import console
 from cli.commands.arguments import DriveArgument, VehicleArgument, drive_id
-from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
-from cli.errors import NotFoundError, WaitTimeoutError
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.errors import NotFoundError, WaitTimeoutError
 
 if TYPE_CHECKING:
-    from cli.following import Sighting
     from fleet.drive_folder import DriveFolder
     from fleet.synthetic.spec import DriveSpec
+    from ops.following import Sighting
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, upload and follow drives.")
 QUARANTINED_EXIT = 3
@@ -84,8 +85,8 @@ def import_(
     What the source lacks (a calibration, a radar) is said and not invented; what is odd in it is reported and not
     repaired.
     """
-    from cli.timeline import read_rig
     from fleet.importers.registry import IMPORTERS, RIG_IMPORTERS, SCENE_IMPORTERS
+    from ops.sync.timeline import read_rig
 
     if format_name not in IMPORTERS:
         raise typer.BadParameter(f"{format_name!r} is none of {', '.join(IMPORTERS)}", param_hint="FORMAT")
@@ -153,9 +154,9 @@ def wait(
 
     Exits with 0 when published, 3 when quarantined, 1 on failure or timeout.
     """
-    from cli import lake_reader
-    from cli.accounting import accounting_table
-    from cli.following import Follower
+    from ops.audit import lake_reader
+    from ops.audit.accounting import accounting_table
+    from ops.following import Follower
 
     identity = drive_id(vehicle, drive)
     settings = deployment.enter(endpoint, home)
@@ -183,8 +184,8 @@ def calibrations(
     """Compare the calibrations of a vehicle's drives, each with that of the drive before it: what was turned by more than 0.1
     degrees, moved by more than 2 cm, added, removed, or given another lens. Drives that landed late stand where they belong.
     """
-    from cli.calibration_history import history, read_drives, told
     from lake.storage import ObjectStore
+    from ops.audit.calibration_history import history, read_drives, told
 
     settings = deployment.enter(endpoint, home)
     driven, skipped = read_drives(ObjectStore.connect(), settings, deployment.ledger(settings).drives(), vehicle)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import console, deployment
+from cli import console
 from cli.commands.arguments import DriveFilter, drive_filter
-from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
-from cli.errors import NotFoundError
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.errors import NotFoundError
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -28,7 +29,7 @@ def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json
     """List the versions of `gold.scenes`, newest last: each snapshot, when it was committed, the drive and batch that it
     published, and how many scenes it added.
     """
-    from cli import lake_reader
+    from ops.audit import lake_reader
 
     found = lake_reader.snapshots(deployment.catalog(deployment.enter(endpoint, home)))
     if as_json:
@@ -83,7 +84,7 @@ def show(
 
 
 def _show_drive(catalog: Catalog, drive: DriveId, *, as_json: bool) -> None:
-    from cli import lake_reader
+    from ops.audit import lake_reader
 
     scenes = lake_reader.scene_facts(catalog, drive)
     if not scenes:
@@ -107,7 +108,7 @@ def _show_drive(catalog: Catalog, drive: DriveId, *, as_json: bool) -> None:
 
 
 def _show_scene(catalog: Catalog, scene_id: str, html: Path | None, *, as_json: bool) -> None:
-    from cli import lake_reader
+    from ops.audit import lake_reader
 
     row = lake_reader.scene(catalog, scene_id)
     if row is None:
@@ -183,11 +184,11 @@ def _missing(row: Mapping[str, Any]) -> str:
 
 
 def _write_pictures(catalog: Catalog, row: Mapping[str, Any], path: Path) -> None:
-    from cli import lake_reader
-    from cli.report import page
-    from cli.report.motion import EgoMotion
-    from cli.report.scene import scene_view
     from lake.landing import DriveId
+    from ops.audit import lake_reader
+    from ops.report import page
+    from ops.report.motion import EgoMotion
+    from ops.report.scene import scene_view
 
     neighbours = lake_reader.scene_facts(catalog, DriveId(row["vehicle_id"], row["drive_id"]))
     page.write(path, page.scene_page(scene_view(row, EgoMotion(neighbours)), tuple(scene_facts(row))))

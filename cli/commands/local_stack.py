@@ -11,10 +11,10 @@ import typer
 from rich.text import Text
 
 from cli import console
-from cli.deployment import DEFAULT_HOME, HomeOption, JsonOption
+from ops.deployment import DEFAULT_HOME, HomeOption, JsonOption
 
 if TYPE_CHECKING:
-    from cli.stack.values import StackStatus
+    from ops.stack.values import StackStatus
 
 PANEL = "Local stack"
 
@@ -32,7 +32,7 @@ def up(home: HomeOption = DEFAULT_HOME) -> None:
     Everything listens on loopback only. What runs already is left as it is, so the command can be repeated. With
     AWS_ENDPOINT_URL set, that endpoint is provisioned and used instead of the embedded one.
     """
-    from cli import stack
+    from ops import stack
 
     started_s = time.monotonic()
     with console.progress() as bars:
@@ -48,7 +48,7 @@ def down(home: HomeOption = DEFAULT_HOME) -> None:
 
     The embedded AWS endpoint keeps its objects in memory: with it end the buckets, the queues and the ledger.
     """
-    from cli import stack
+    from ops import stack
 
     with console.progress() as bars:
         killed = stack.down(home, bars.say)
@@ -67,7 +67,7 @@ def status(
     Exits with 1 where the stack is down or a part of it is not healthy. The Airflow password is generated at the first
     start and told here.
     """
-    from cli import stack
+    from ops import stack
 
     if env:
         _print_environment(home)
@@ -95,7 +95,7 @@ def status(
 
 
 def _print_environment(home: Path) -> None:
-    from cli import stack
+    from ops import stack
 
     for name, value in sorted(stack.environment(home).items()):
         typer.echo(f"export {name}={shlex.quote(value)}")

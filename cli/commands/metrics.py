@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import console, deployment
-from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
-from cli.errors import explain
+from cli import console
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.errors import explain
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from cli.metrics.exporter import Exporter
-    from cli.metrics.part import Readable
+    from ops.metrics.exporter import Exporter
+    from ops.metrics.part import Readable
 
 app = typer.Typer(no_args_is_help=True, help="Measure the pipeline: drives, queues, quarantine, residuals, accounting.")
 
@@ -52,7 +53,7 @@ def serve(
     """
     from prometheus_client import start_http_server
 
-    from cli.metrics.exporter import keep_reading, registry_of
+    from ops.metrics.exporter import keep_reading, registry_of
 
     exporter = _exporter(endpoint, home)
     stop = threading.Event()
@@ -92,7 +93,7 @@ def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_js
 
 
 def _exporter(endpoint: str | None, home: Path) -> Exporter:
-    from cli.metrics.exporter import open_exporter
+    from ops.metrics.exporter import open_exporter
 
     settings = deployment.enter(endpoint, home)
     return open_exporter(settings, lambda: deployment.catalog(settings))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import console, deployment
+from cli import console
 from cli.commands import decide
 from cli.commands.arguments import (
     DriveFilter,
@@ -20,7 +20,8 @@ from cli.commands.arguments import (
     record_filter,
 )
 from cli.commands.record_table import listed, one_record, table
-from cli.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops import deployment
+from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -97,10 +98,10 @@ def show(
 
 
 def _write_page(settings: Settings, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    from cli.report.page import write
-    from cli.review.evidence import gather
-    from cli.review.page import record_page
     from lake.storage import ObjectStore
+    from ops.report.page import write
+    from ops.review.evidence import gather
+    from ops.review.page import record_page
 
     of_drive = [other for other in rows if (other["vehicle_id"], other["drive_id"]) == (row["vehicle_id"], row["drive_id"])]
     write(path, record_page(row, gather(deployment.catalog(settings), ObjectStore.connect(), row, of_drive)))
@@ -108,7 +109,7 @@ def _write_page(settings: Settings, row: Mapping[str, Any], rows: Sequence[Mappi
 
 
 def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    from cli.review.page import subject
+    from ops.review.page import subject
 
     source, decision = row["source"], row["decision"]
     offset = "" if source["offset"] is None else f", byte {source['offset']}"

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from cli import console, deployment
+from cli import console
 from cli.commands.arguments import drive_filter
-from cli.errors import NotFoundError
+from ops import deployment
+from ops.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from cli.review.listing import Row
     from lake.settings import Settings
+    from ops.review.listing import Row
 
 COLUMNS = ("record", "level", "what", "sensor", "rules", "frames", "status", "measured")
 
 
 def listed(settings: Settings, drive: str | None) -> list[Row]:
     """The records of a drive (VEHICLE/DRIVE), or of all; of all with the refused objects."""
-    from cli.review import listing
+    from ops.review import listing
 
     return listing.rows(deployment.catalog(settings), deployment.ledger(settings), drive_filter(drive))
 
@@ -40,7 +41,7 @@ def one_record(rows: Sequence[Row], record_id: str) -> Row:
 
 def table(rows: Sequence[Mapping[str, Any]], last: Sequence[str] = ()) -> Table:
     """The records, a line each; `last` takes the place of what was measured."""
-    from cli.review.page import subject
+    from ops.review.page import subject
 
     words = last or [told(row) for row in rows]
     cells = [

@@ -10,11 +10,11 @@ import typer
 from rich.text import Text
 
 from cli import console
-from cli.deployment import JsonOption
+from ops.deployment import JsonOption
 
 if TYPE_CHECKING:
-    from cli.sync_report import SensorSync, SyncReport
-    from cli.timeline_table import TableLayout
+    from ops.sync.report import SensorSync, SyncReport
+    from ops.sync.timeline_table import TableLayout
 
 PANEL = "Questions"
 FAILED = 3
@@ -100,11 +100,11 @@ def sync_report(
     With log times (recordings have them; tables in the column log_ns) clocks are held against the recorder's: drift,
     clocks that were set, several clock domains. Codes such as CLK008 are those of the pipeline's rules.
     """
-    from cli.sync_plot import check_plot, write_plot
-    from cli.sync_report import Options
-    from cli.sync_report import sync_report as make
-    from cli.sync_verdict import InSync
-    from cli.timeline import read_rig, read_timeline
+    from ops.sync.plot import check_plot, write_plot
+    from ops.sync.report import Options
+    from ops.sync.report import sync_report as make
+    from ops.sync.timeline import read_rig, read_timeline
+    from ops.sync.verdict import InSync
 
     if plot is not None:
         check_plot(plot)
@@ -125,7 +125,7 @@ def sync_report(
 
 
 def _layout(sensor: str, stamp: str, log: str | None, unit: Unit, any_order: bool) -> TableLayout:
-    from cli.timeline_table import TableLayout
+    from ops.sync.timeline_table import TableLayout
 
     return TableLayout(sensor, stamp, log, unit.value, any_order)
 
@@ -149,7 +149,7 @@ def _print(report: SyncReport) -> None:
 
 
 def _print_rest(report: SyncReport) -> None:
-    from cli.sync_verdict import grouped
+    from ops.sync.verdict import grouped
 
     out = console.out()
     if any(one.delay is not None and one.delay.delay_ns is not None for one in report.sensors):

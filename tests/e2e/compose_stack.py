@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.stack.airflow_api import AirflowApi
-from cli.stack.environment import PROJECT, variables
-from cli.stack.ports import LOOPBACK, choose_port
 from lake.landing import DriveId
 from lineage.code_version import code_version
+from ops.stack.airflow_api import AirflowApi
+from ops.stack.environment import PROJECT, variables
+from ops.stack.ports import LOOPBACK, choose_port
 
 from . import job_process
 from .stack import QUICK

@@ -16,9 +16,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cli import audit as audits
-from cli import audit_reader, deployment
-from cli.following import Follower, NoSteps, Sighting
 from fleet.drive_folder import DriveFolder
 from fleet.faults import Fault
 from fleet.synthetic.generate import generate
@@ -27,6 +24,10 @@ from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.ledger.ledger import Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
+from ops import deployment
+from ops.audit import identity as audits
+from ops.audit import identity_reader as audit_reader
+from ops.following import Follower, NoSteps, Sighting
 
 from .compose_stack import ComposeStack
 from .embedded_stack import EmbeddedStack

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from cli import stack
-from cli.stack.airflow_api import AirflowApi
-from cli.stack.layout import Layout
-from cli.stack.processes import ProcessRecord
 from lake.landing import DriveId
+from ops import stack
+from ops.stack.airflow_api import AirflowApi
+from ops.stack.layout import Layout
+from ops.stack.processes import ProcessRecord
 
 from . import job_process
 

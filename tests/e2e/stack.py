@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from cli.stack.airflow_api import AirflowApi
 from lake.landing import DriveId
+from ops.stack.airflow_api import AirflowApi
 
 # Patience is for roads: what the tests wait for comes soon.
 QUICK = {

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cli.stack.airflow_api import AirflowApi
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
+from ops.stack.airflow_api import AirflowApi
 
 from .conftest import Deployed, eventually
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from cli.errors import InputError
-from cli.timeline import read_timeline
 from ingest.errors import EventError, WorkError
 from ingest.events import decode_key, parse_body, parse_event
 from ingest.ledger.work import DriveWork, Reason
 from lake.documents import Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
+from ops.errors import InputError
+from ops.sync.timeline import read_timeline
 from sensors.errors import RigError
 from sensors.rig import Rig
 from tests.fuzz.mutation import with_tokens

@@ -14,8 +14,6 @@ from scenelake_airflow.lease import Lease
 from scenelake_airflow.lease_steps import settle, take
 from scenelake_airflow.policy import Policy
 
-from cli import audit_reader, lake_reader
-from cli.audit import AuditReport, audit
 from ingest.ledger.ledger import DriveRecord, Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
@@ -26,6 +24,9 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
+from ops.audit import identity_reader as audit_reader
+from ops.audit import lake_reader
+from ops.audit.identity import AuditReport, audit
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive

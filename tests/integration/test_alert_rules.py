@@ -6,9 +6,9 @@ import subprocess
 
 from prometheus_client import generate_latest
 
-from cli.metrics.exporter import registry_of
-from tests.unit.cli.metrics_readings import exporter
+from ops.metrics.exporter import registry_of
 from tests.unit.deploy.monitoring import PROMETHEUS
+from tests.unit.ops.metrics.metrics_readings import exporter
 
 from .prometheus_server import program
 

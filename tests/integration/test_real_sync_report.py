@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.sync_report import Options, SensorSync, SyncReport, sync_report
-from cli.sync_stream import Stream
-from cli.sync_verdict import InSync
-from cli.timeline import Timeline, read_timeline
-from cli.timeline_table import TableLayout
 from fleet.importers.registry import IMPORTERS
+from ops.sync.report import Options, SensorSync, SyncReport, sync_report
+from ops.sync.stream import Stream
+from ops.sync.timeline import Timeline, read_timeline
+from ops.sync.timeline_table import TableLayout
+from ops.sync.verdict import InSync
 from sensors.clocks.delay import Phase
 from sensors.rig import Modality
 

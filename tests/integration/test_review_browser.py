@@ -11,14 +11,16 @@ from typing import Any
 import boto3
 import pytest
 
-from cli import audit_reader, lake_reader, stack
-from cli.audit import audit
 from fleet.drive_folder import DriveFolder
 from fleet.uploader import upload
 from ingest.ledger.ledger import DriveState, Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.tables.catalog import open_catalog
+from ops import stack
+from ops.audit import identity_reader as audit_reader
+from ops.audit import lake_reader
+from ops.audit.identity import audit
 
 from .browser import Browser, find_chromium
 from .drives import small_drive

@@ -15,10 +15,6 @@ from typing import Any
 import psutil
 import pytest
 
-from cli import stack
-from cli.stack import processes
-from cli.stack.inspection import ALL
-from cli.stack.layout import Layout
 from ingest.environment import client
 from ingest.ledger.landing import Requeue
 from ingest.ledger.ledger import DriveState, Ledger, ObjectState
@@ -27,6 +23,10 @@ from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.landing import DriveId
 from lake.settings import Settings
+from ops import stack
+from ops.stack import processes
+from ops.stack.inspection import ALL
+from ops.stack.layout import Layout
 
 JOBS = ("inspect", "build_scenes", "audit", "publish")
 WITHIN_S = 150

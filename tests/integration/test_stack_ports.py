@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from cli.stack.ports import choose_port, is_free
+from ops.stack.ports import choose_port, is_free
 
 
 @pytest.mark.enable_socket

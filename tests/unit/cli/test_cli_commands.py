@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import deployment, lake_reader
-from cli.errors import PACKAGE_ERRORS, CliError, explain
 from cli.main import app
-from cli.review.listing import refused_row
 from ingest.ledger.records import DecisionRecord, ObjectHead, RefusedRecord
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.tables.catalog import LakeCatalog
+from ops import deployment
+from ops.audit import lake_reader
+from ops.errors import PACKAGE_ERRORS, CliError, explain
+from ops.review.listing import refused_row
 from tests.unit.cli import lake_builders as rows
-from tests.unit.cli.report_builders import BAD, GOOD, SCENES, fill_two_drives
+from tests.unit.ops.report.report_builders import BAD, GOOD, SCENES, fill_two_drives
 
 COMMANDS = (
     "up", "down", "status", "demo", "audit", "sync-report",

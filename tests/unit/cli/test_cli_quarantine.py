@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import deployment
 from cli.main import app
 from lake.overrides import Verdict
 from lake.settings import Settings
-from tests.unit.cli.review_rows import NotingDesk, frame, scene, whole_drive, whole_object
+from ops import deployment
+from tests.unit.ops.review.review_rows import NotingDesk, frame, scene, whole_drive, whole_object
 
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 ROWS = [scene(1), scene(2), frame("DEC005"), whole_object(), whole_drive("CLK003"), scene(3, status="rejected")]
@@ -25,7 +25,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> NotingDesk:
     monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
     for module in ("decide", "quarantine"):
         monkeypatch.setattr(f"cli.commands.{module}.listed", lambda settings, drive: ROWS)
-    monkeypatch.setattr("cli.review.service.open_desk", lambda settings: made)
+    monkeypatch.setattr("ops.review.service.open_desk", lambda settings: made)
     return made
 
 
@@ -114,13 +114,13 @@ def test_the_list_tells_who_decided(desk: NotingDesk, monkeypatch: pytest.Monkey
 
 
 def test_show_writes_a_page(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from tests.unit.cli.test_review import EVIDENCE
+    from tests.unit.ops.review.test_review import EVIDENCE
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(deployment, "catalog", lambda settings: None)
     monkeypatch.setattr("lake.storage.ObjectStore.connect", lambda: None)
     seen: list[Any] = []
-    monkeypatch.setattr("cli.review.evidence.gather", lambda catalog, store, row, rows: seen.append(rows) or EVIDENCE)
+    monkeypatch.setattr("ops.review.evidence.gather", lambda catalog, store, row, rows: seen.append(rows) or EVIDENCE)
     record_id = ROWS[2]["record_id"]
     assert run("show", record_id).exit_code == 0
     text = Path(f"quarantine-{record_id[:12]}.html").read_text()

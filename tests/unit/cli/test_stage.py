@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import deployment
-from cli.stage import GIVEN_LIMIT_S, GivenStage, LocalStage, stage
-from cli.steps import AirflowSteps
+from cli.demo.stage import GIVEN_LIMIT_S, GivenStage, LocalStage, stage
+from ops import deployment
+from ops.airflow_steps import AirflowSteps
 
 GIVEN = {
     "AWS_ENDPOINT_URL": "http://aws.example:4566",

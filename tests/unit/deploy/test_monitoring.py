@@ -11,10 +11,9 @@ import yaml
 from prometheus_client.core import Metric
 from typer.main import get_command
 
-from cli.audit import audit
-from cli.audit_inputs import AuditInputs
 from cli.main import app
-from tests.unit.cli.metrics_readings import exporter
+from ops.audit.identity import audit
+from ops.audit.identity_inputs import AuditInputs
 from tests.unit.deploy.monitoring import (
     GRAFANA,
     PROMETHEUS,
@@ -26,6 +25,7 @@ from tests.unit.deploy.monitoring import (
     panels,
     platform_names,
 )
+from tests.unit.ops.metrics.metrics_readings import exporter
 
 FAMILIES: list[Metric] = list(exporter().collect())
 TOLD = {sample.name for family in FAMILIES for sample in family.samples} | platform_names()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli.timeline import read_timeline
+from ops.sync.timeline import read_timeline
 from sensors.geometry import SE3
 from tests.fuzz.session import ROOT, fuzz, run_one
 from tests.fuzz.target import MIB, Target

@@ -1,0 +1,1 @@
+"""The demo: drives of known quality through the whole stack, followed live, and a report."""

@@ -1,0 +1,122 @@
+"""Where a demo plays: on a local stack, which it starts if need be, or in a deployment that the environment names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lake.settings import Settings
+from ops import deployment, stack
+from ops.following import Steps
+from ops.stack.values import StackStatus
+
+LOCAL_LIMIT_S, GIVEN_LIMIT_S = 300.0, 360.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A stage that is up.
+
+    Attributes:
+        settings: Names of the deployment; its variables are those of this process by now.
+        words: What there is to say of it.
+        healthy_s: How long it took to start; None where it was up already.
+        demo_limit_s: How long a demo on it may take.
+        where_next: For the person at the terminal: what, and where or how.
+    """
+
+    settings: Settings
+    words: str
+    healthy_s: float | None
+    demo_limit_s: float
+    where_next: tuple[tuple[str, str], ...]
+
+
+class Stage(Protocol):
+    """What a demo needs to know of the place where it plays."""
+
+    def bring_up(self, progress: Callable[[str], None]) -> Standing:
+        """Have it up, and enter it."""
+        ...
+
+    def steps(self) -> Steps:
+        """Its Airflow's view of the drives."""
+        ...
+
+    def memory_bytes(self) -> int | None:
+        """What its processes take now; None where that is not ours to see."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStage:
+    """The local stack in a state folder."""
+
+    home: Path
+
+    def bring_up(self, progress: Callable[[str], None]) -> Standing:
+        """Start what does not run of it."""
+        began_s = time.monotonic()
+        status, healthy_s = stack.status(self.home), None
+        if not status.healthy:
+            status = stack.up(self.home, progress)
+            healthy_s = time.monotonic() - began_s
+        settings = deployment.enter(None, self.home)
+        words = "was up already" if healthy_s is None else f"healthy after {healthy_s:.1f} s"
+        where = f"{words} · Airflow {status.airflow_url}"
+        return Standing(settings, where, healthy_s, LOCAL_LIMIT_S, _local_places(status))
+
+    def steps(self) -> Steps:
+        """As the stack's own Airflow tells."""
+        return deployment.airflow_steps(self.home)
+
+    def memory_bytes(self) -> int | None:
+        """Proportional set size of all its processes."""
+        return stack.memory(self.home)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenStage:
+    """A deployment that is named by the environment and run by somebody else: it is used, not started."""
+
+    home: Path
+
+    def bring_up(self, progress: Callable[[str], None]) -> Standing:
+        """Enter it."""
+        progress("using the deployment that the environment names")
+        return Standing(deployment.enter(None, self.home), "was up already", None, GIVEN_LIMIT_S, ())
+
+    def steps(self) -> Steps:
+        """As the Airflow that the environment names tells."""
+        return deployment.airflow_steps(self.home)
+
+    def memory_bytes(self) -> int | None:
+        """Always None."""
+        return None
+
+
+def stage(home: Path, env: Mapping[str, str] | None = None) -> Stage:
+    """The deployment of the environment, if it names one with an Airflow (`SCENELAKE_AIRFLOW_URL`), else the local stack."""
+    given = (os.environ if env is None else env).get(deployment.AIRFLOW_URL)
+    return GivenStage(home) if given else LocalStage(home)
+
+
+def own_command() -> str:
+    """What a person types to run us: `make demo` does it from the environment's folder, which need not be on their PATH."""
+    return "scenelake" if shutil.which("scenelake") else sys.argv[0]
+
+
+def _local_places(status: StackStatus) -> tuple[tuple[str, str], ...]:
+    command = own_command()
+    return (
+        ("Airflow", f"{status.airflow_url}  user {status.airflow_user}  password {status.airflow_password}"),
+        ("quarantine", f"{command} quarantine ls"),
+        ("shell", f'eval "$({command} status --env)"'),
+        ("end it", f"{command} down"),
+    )

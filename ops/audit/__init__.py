@@ -1,0 +1,1 @@
+"""The accounting identity of the lake (P1), recomputed from S3, ledger and tables."""

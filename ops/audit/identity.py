@@ -1,0 +1,243 @@
+"""Promise P1, computed again from what lies there: does everything that landed lie somewhere, and every frame once?
+
+Pure: the inputs were read from four independent places (the raw bucket's versions, the ledger, the lake's tables and
+the quarantine bucket), and no check trusts a number that another place could have copied.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ops.audit.accounting import GOLD, QUARANTINED, SCENE_MODALITIES, account
+from ops.audit.identity_inputs import AuditInputs, BatchRef, LedgerDrive, RawObject
+
+LANDED = "objects landed = published + quarantined + refused + pending + replaced by a newer version"
+_WORDS = {
+    "published": "published",
+    "quarantined": "quarantined",
+    "refused": "refused",
+    "landed": "pending",
+    "replaced": "replaced",
+}
+OBJECT_STATES = tuple(_WORDS)
+FRAMES_MISSING = "CMP004"  # the rule that tells of a difference without quarantining the object
+IN_WORK = ("landing", "queued", "processing")
+LAKE, OUTSIDE = "the lake", "outside the layout"
+NAMED = 5  # how many culprits a detail names
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison; `scope` is the drive, the drive and sensor, or the lake."""
+
+    name: str
+    scope: str
+    left: int
+    right: int
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """All comparisons that were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every check holds."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that do not hold."""
+        return tuple(check for check in self.checks if not check.ok)
+
+
+def audit(inputs: AuditInputs) -> AuditReport:
+    """Make every check. An empty lake balances."""
+    return AuditReport(tuple(check for checks in _CHECKS for check in checks(inputs)))
+
+
+def _objects_landed(inputs: AuditInputs) -> Iterator[Check]:
+    states = {(entry.key, entry.version_id): entry.state for entry in inputs.ledger_objects}
+    by_drive: dict[str, list[RawObject]] = defaultdict(list)
+    for entry in inputs.raw:
+        by_drive[entry.drive or OUTSIDE].append(entry)
+    accounted_total = 0
+    for scope, landed in sorted(by_drive.items()):
+        found = Counter(_state(entry, states) for entry in landed)
+        accounted = sum(found[state] for state in OBJECT_STATES)
+        accounted_total += accounted
+        lost = [entry.key for entry in landed if _state(entry, states) not in OBJECT_STATES]
+        split = ", ".join(f"{found[state]} {word}" for state, word in _WORDS.items() if found[state])
+        detail = f"in S3, but not in the ledger: {_some(lost)}; the event is still waiting, or was lost" if lost else split
+        yield Check(LANDED, scope, len(landed), accounted, not lost, detail)
+    yield Check(LANDED, LAKE, len(inputs.raw), accounted_total, len(inputs.raw) == accounted_total)
+
+
+def _state(entry: RawObject, states: Mapping[tuple[str, str], str]) -> str:
+    known = states.get((entry.key, entry.version_id))
+    return known or ("unknown" if entry.latest else "replaced")
+
+
+def _ledger_knows_no_ghosts(inputs: AuditInputs) -> Iterator[Check]:
+    raw = {(entry.key, entry.version_id) for entry in inputs.raw}
+    ghosts = [entry.key for entry in inputs.ledger_objects if (entry.key, entry.version_id) not in raw]
+    known = len(inputs.ledger_objects)
+    detail = f"in the ledger, but not in S3: {_some(ghosts)}" if ghosts else ""
+    yield Check("objects in the ledger = objects in S3", LAKE, known, known - len(ghosts), not ghosts, detail)
+
+
+def _frames_have_a_fate(inputs: AuditInputs) -> Iterator[Check]:
+    for line in account(inputs.frames, {}):
+        detail = f"{line.lost} frames with an unknown fate or without a reason" if line.lost else ""
+        scope = _scope(line.drive, line.revision, line.sensor)
+        yield Check(
+            "frames read = gold + quarantined + unmatched", scope, line.read, line.read - line.lost, line.balanced, detail
+        )
+
+
+def _frames_declared(inputs: AuditInputs) -> Iterator[Check]:
+    indexed = {(entry.drive, entry.key): entry.frames for entry in inputs.indexed}
+    excused = {(record.drive, record.source_key) for record in inputs.records}
+    told = {drive.drive for drive in inputs.ledger_drives if FRAMES_MISSING in drive.rules}
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    wrong: dict[str, list[str]] = defaultdict(list)
+    for entry in inputs.declared:
+        found = indexed.get((entry.drive, entry.key), 0)
+        if (entry.drive, entry.key) in excused or entry.drive in told:
+            continue
+        sums[entry.drive][0] += entry.frames
+        sums[entry.drive][1] += found
+        if found != entry.frames:
+            wrong[entry.drive].append(f"{entry.key} declares {entry.frames}, read {found}")
+    for drive, (declared, found) in sorted(sums.items()):
+        yield Check(
+            "frames declared by the manifest = frames read, where no finding explains a difference",
+            drive,
+            declared,
+            found,
+            not wrong[drive],
+            _some(wrong[drive]),
+        )
+
+
+def _gold_frames_are_in_scenes(inputs: AuditInputs) -> Iterator[Check]:
+    held = {(entry.drive, entry.revision, entry.sensor): entry.frames for entry in inputs.held}
+    gold: Counter[tuple[str, str, str]] = Counter()
+    for entry in inputs.frames:
+        if entry.modality in SCENE_MODALITIES and entry.fate == GOLD:
+            gold[entry.drive, entry.revision, entry.sensor] += entry.count
+    for key in sorted(held.keys() | gold.keys()):
+        left, right = gold[key], held.get(key, 0)
+        detail = "" if left == right else "gold.frames and gold.scenes do not hold the same frames"
+        yield Check("frames called gold = distinct frames in gold scenes", _scope(*key), left, right, left == right, detail)
+
+
+def _quarantined_frames_have_records(inputs: AuditInputs) -> Iterator[Check]:
+    frames: Counter[tuple[str, str]] = Counter()
+    records: Counter[tuple[str, str]] = Counter()
+    for entry in inputs.frames:
+        if entry.fate == QUARANTINED:
+            frames[entry.drive, entry.revision] += entry.count
+    for record in inputs.records:
+        records[record.drive, record.revision] += record.frames
+    for key in sorted(frames.keys() | records.keys()):
+        left, right = frames[key], records[key]
+        detail = "" if left == right else "quarantine.records do not add up to the frames kept out of gold"
+        yield Check("frames quarantined = frames in quarantine records", _scope(*key), left, right, left == right, detail)
+
+
+def _scenes_once(inputs: AuditInputs) -> Iterator[Check]:
+    ids = Counter(scene.scene_id for scene in inputs.scenes)
+    twice = [scene_id for scene_id, count in ids.items() if count > 1]
+    detail = f"held twice: {_some(twice)}" if twice else ""
+    yield Check("scenes = distinct scene ids", LAKE, len(inputs.scenes), len(ids), not twice, detail)
+
+
+def _batches_once(inputs: AuditInputs) -> Iterator[Check]:
+    batches = Counter((batch.drive, batch.revision, batch.generation) for batch in inputs.batches)
+    twice = [f"{drive}@{revision[:12]} generation {number}" for (drive, revision, number), count in batches.items() if count > 1]
+    detail = f"published twice: {_some(twice)}" if twice else ""
+    yield Check("publications = distinct batches", LAKE, len(inputs.batches), len(batches), not twice, detail)
+
+
+def _one_revision_in_gold(inputs: AuditInputs) -> Iterator[Check]:
+    newest = _newest(inputs.batches)
+    held = {(scene.drive, scene.revision) for scene in inputs.scenes} | {(entry.drive, entry.revision) for entry in inputs.frames}
+    stale = [
+        _scope(drive, revision) for drive, revision in sorted(held) if drive not in newest or newest[drive].revision != revision
+    ]
+    detail = f"not what the last publication of its drive wrote: {_some(stale)}" if stale else ""
+    yield Check("revisions in gold = last publications", LAKE, len(held), len(held) - len(stale), not stale, detail)
+
+
+def _published_is_in_gold(inputs: AuditInputs) -> Iterator[Check]:
+    newest = _newest(inputs.batches)
+    published = [drive for drive in inputs.ledger_drives if drive.state == "published"]
+    absent = [_scope(drive.drive, drive.revision) for drive in published if not _holds(newest, drive)]
+    detail = f"published in the ledger, but not in gold: {_some(absent)}" if absent else ""
+    yield Check(
+        "drives published in the ledger = drives in gold", LAKE, len(published), len(published) - len(absent), not absent, detail
+    )
+
+
+def _gold_is_published(inputs: AuditInputs) -> Iterator[Check]:
+    ledger = {drive.drive: drive for drive in inputs.ledger_drives}
+    in_gold = sorted({scene.drive for scene in inputs.scenes})
+    # While a drive is processed again, its former revision stays readable: that is no contradiction.
+    legitimate = ("published", *IN_WORK, "failed")
+    wrong = [drive for drive in in_gold if drive not in ledger or ledger[drive].state not in legitimate]
+    detail = f"in gold, but not published in the ledger: {_some(wrong)}" if wrong else ""
+    yield Check("drives in gold = drives the ledger let in", LAKE, len(in_gold), len(in_gold) - len(wrong), not wrong, detail)
+
+
+def _payload_copies(inputs: AuditInputs) -> Iterator[Check]:
+    with_copy = [record for record in inputs.records if record.payload_uri]
+    absent = [record.record_id for record in with_copy if record.payload_uri not in inputs.payloads]
+    detail = f"no copy in the quarantine bucket: {_some(absent)}" if absent else ""
+    yield Check(
+        "records with a payload = copies that exist", LAKE, len(with_copy), len(with_copy) - len(absent), not absent, detail
+    )
+
+
+_CHECKS: tuple[Callable[[AuditInputs], Iterator[Check]], ...] = (
+    _objects_landed,
+    _ledger_knows_no_ghosts,
+    _frames_declared,
+    _frames_have_a_fate,
+    _gold_frames_are_in_scenes,
+    _quarantined_frames_have_records,
+    _scenes_once,
+    _batches_once,
+    _one_revision_in_gold,
+    _published_is_in_gold,
+    _gold_is_published,
+    _payload_copies,
+)
+
+
+def _newest(batches: Iterable[BatchRef]) -> dict[str, BatchRef]:
+    newest: dict[str, BatchRef] = {}
+    for batch in batches:
+        if batch.drive not in newest or newest[batch.drive].generation < batch.generation:
+            newest[batch.drive] = batch
+    return newest
+
+
+def _holds(newest: dict[str, BatchRef], drive: LedgerDrive) -> bool:
+    batch = newest.get(drive.drive)
+    return batch is not None and batch.revision == drive.revision
+
+
+def _scope(drive: str, revision: str, sensor: str | None = None) -> str:
+    return f"{drive}@{revision[:12]}" + (f" {sensor}" if sensor else "")
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED])
+    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -1,0 +1,166 @@
+"""Reads what the audit looks at: the raw bucket's versions, the ledger, the tables, the quarantine bucket."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
+from ingest.ledger.states import FINAL
+from lake.documents import Manifest
+from lake.errors import LandingError
+from lake.landing import DriveId, parse_raw_key
+from lake.settings import Settings
+from lake.storage import ObjectStore, ObjectVersion
+from ops.audit import lake_reader
+from ops.audit.accounting import Frames
+from ops.audit.identity_inputs import (
+    AuditInputs,
+    BatchRef,
+    Held,
+    LedgerDrive,
+    LedgerObject,
+    ObjectFrames,
+    RawObject,
+    Record,
+    Scene,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from types_boto3_s3 import S3Client
+
+
+def read(settings: Settings, s3: S3Client, ledger: Ledger, catalog: Catalog) -> AuditInputs:
+    """Everything the audit needs. Reads no payload; memory grows with the number of objects, scenes and records."""
+    drives = tuple(ledger.drives())
+    snapshots = lake_reader.snapshots(catalog)
+    published = published_rows(catalog)
+    store = ObjectStore(s3)
+    return AuditInputs(
+        raw=tuple(raw_objects(s3, settings.raw_bucket)),
+        ledger_objects=tuple(_ledger_objects(ledger, drives)),
+        ledger_drives=tuple(ledger_drive(drive) for drive in drives),
+        declared=tuple(declared(store, settings.raw_bucket, drives)),
+        indexed=published.indexed,
+        frames=published.frames,
+        scenes=published.scenes,
+        held=held(published.matches),
+        records=tuple(record(row) for row in published.records),
+        payloads=frozenset(f"s3://{settings.quarantine_bucket}/{key}" for key in store.list(settings.quarantine_bucket, "")),
+        batches=tuple(batch_ref(entry) for entry in lake_reader.batches(snapshots)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the tables hold, of the whole lake or of one drive, without payload."""
+
+    indexed: tuple[ObjectFrames, ...]
+    frames: tuple[Frames, ...]
+    scenes: tuple[Scene, ...]
+    matches: lake_reader.Matches
+    records: tuple[dict[str, Any], ...]
+
+
+def published_rows(catalog: lake_reader.Tables, drive: DriveId | None = None) -> Published:
+    """The rows that the audit looks at."""
+    found = lake_reader.matches(catalog, drive)
+    return Published(
+        indexed=tuple(
+            ObjectFrames(f"{row['vehicle_id']}/{row['drive_id']}", row["key"], row["count_all"])
+            for row in lake_reader.object_counts(catalog, drive)
+        ),
+        frames=lake_reader.frame_counts(catalog, drive),
+        scenes=tuple(
+            Scene(row["scene_id"], f"{row['vehicle_id']}/{row['drive_id']}", row["revision"])
+            for row in lake_reader.scene_facts(catalog, drive)
+        ),
+        matches=found,
+        records=tuple(lake_reader.records(catalog, drive)),
+    )
+
+
+def raw_objects(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[RawObject]:
+    """Every version in the raw bucket under `prefix`; delete markers hold no data and are no objects."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Versions", ()):
+            key = entry["Key"]
+            yield RawObject(key, entry.get("VersionId", "null"), _drive_of(key), bool(entry.get("IsLatest", True)))
+
+
+def held(found: lake_reader.Matches) -> tuple[Held, ...]:
+    """How many distinct frames of each sensor the scenes of each drive revision hold."""
+    distinct = set(zip(found.drive, found.revision, found.sensor, found.stamp_ns.tolist(), strict=True))
+    counts = Counter(entry[:3] for entry in distinct)
+    return tuple(Held(drive, revision, sensor, frames) for (drive, revision, sensor), frames in sorted(counts.items()))
+
+
+def _drive_of(key: str) -> str | None:
+    try:
+        return str(parse_raw_key(key).drive)
+    except LandingError:
+        return None
+
+
+def _ledger_objects(ledger: Ledger, drives: tuple[DriveRecord, ...]) -> Iterator[LedgerObject]:
+    for drive in drives:
+        for entry in ledger.objects(drive.drive):
+            yield ledger_object(entry)
+    for refused in ledger.refused():
+        yield LedgerObject(refused.head.key, refused.head.version_id, "refused")
+
+
+def ledger_object(entry: ObjectRecord) -> LedgerObject:
+    """What the audit looks at of an object in the ledger."""
+    return LedgerObject(entry.key, entry.version_id, entry.state.value)
+
+
+def ledger_drive(drive: DriveRecord) -> LedgerDrive:
+    """What the audit looks at of a drive in the ledger."""
+    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _rules(drive.detail))
+
+
+def _rules(detail: Any) -> frozenset[str]:
+    """Rule ids anywhere in what the last run left; its shape is the run's own business."""
+    if isinstance(detail, dict):
+        own = {detail["rule_id"]} if isinstance(detail.get("rule_id"), str) else set()
+        return frozenset(own).union(*(_rules(value) for value in detail.values()))
+    if isinstance(detail, list):
+        named = {entry for entry in detail if isinstance(entry, str)}
+        return frozenset(named).union(*(_rules(entry) for entry in detail))
+    return frozenset()
+
+
+def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -> Iterator[ObjectFrames]:
+    """The frames that the manifests of these drives declare, of those at rest."""
+    for drive in drives:
+        if drive.state not in FINAL or drive.settling or drive.manifest_version is None:
+            continue
+        try:
+            body = store.read(ObjectVersion(bucket, drive.drive.manifest_key, drive.manifest_version))
+            manifest = Manifest.parse(body, drive.drive)
+        except LandingError:
+            continue  # a manifest that cannot be believed declares nothing; the drive is quarantined for it (CMP002)
+        for entry in manifest.objects:
+            yield ObjectFrames(str(drive.drive), entry.key, entry.frame_count)
+
+
+def batch_ref(entry: lake_reader.Snapshot) -> BatchRef:
+    """What the audit looks at of a publication."""
+    return BatchRef(entry.drive or "", entry.revision or "", entry.generation or 0, entry.snapshot_id)
+
+
+def record(row: dict[str, Any]) -> Record:
+    """What the audit looks at of a row of `quarantine.records`."""
+    return Record(
+        record_id=row["record_id"],
+        level=row["level"],
+        drive=f"{row['vehicle_id']}/{row['drive_id']}",
+        revision=row["revision"],
+        frames=row["frames"],
+        payload_uri=row["payload_uri"],
+        source_key=row["source"]["key"],
+    )

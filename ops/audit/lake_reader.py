@@ -1,0 +1,220 @@
+"""What the command line asks of the lake's tables: counts and match columns without payload, and single rows with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.errors import LandingError
+from lake.landing import DriveId
+from lake.tables.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
+from lake.tables.scene_key import SceneKey
+from lake.tables.scene_reader import SceneReader
+from ops.audit.accounting import Frames, Line, Nanoseconds, account
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import Table
+
+FRAMES_TABLE, RECORDS_TABLE = "gold.frames", "quarantine.records"
+LISTS = ("lidars", "cameras", "radars")
+_IDENTITY = ("vehicle_id", "drive_id", "revision")
+_MATCH = ("sensor", "stamp_ns", "offset_ns", "residual_ns")
+_SCENE_FACTS = (*_IDENTITY, "scene_id", "anchor_sensor", "anchor_ns", "ego_pose", "complete", "missing", "quality_flags")
+
+
+class Tables(Protocol):
+    """Where tables are found: a catalog, or tables that were loaded before."""
+
+    def load_table(self, identifier: str) -> Table:
+        """The table of that name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of `gold.scenes`; the batch fields are None for a snapshot that is no publication."""
+
+    snapshot_id: int
+    committed_ms: int
+    operation: str
+    drive: str | None
+    revision: str | None
+    generation: int | None
+    added_scenes: int
+    total_scenes: int
+    validations: str | None = None  # where the results of its audit lie
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Every match in the scenes of the selected drives, one row each, in scene order; arrays (N,)."""
+
+    drive: tuple[str, ...]
+    revision: tuple[str, ...]
+    scene_id: tuple[str, ...]
+    anchor_ns: Nanoseconds
+    sensor: tuple[str, ...]
+    stamp_ns: Nanoseconds
+    offset_ns: Nanoseconds
+    residual_ns: Nanoseconds
+
+
+def snapshots(catalog: Tables) -> tuple[Snapshot, ...]:
+    """Versions of `gold.scenes`, oldest first."""
+    return tuple(_snapshot(entry) for entry in catalog.load_table(SCENES_TABLE).snapshots())
+
+
+def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames, ...]:
+    """How many frames each sensor of each drive has, by fate and reason."""
+    columns = (*_IDENTITY, "sensor", "modality", "fate", "reason")
+    counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
+    return tuple(
+        Frames(_name(row), row["revision"], row["sensor"], row["modality"], row["fate"], row["reason"], row["count_all"])
+        for row in counted.to_pylist()
+    )
+
+
+def object_counts(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
+    """How many frames each raw object gave: vehicle_id, drive_id, key, count_all."""
+    columns = ("vehicle_id", "drive_id", "key")
+    rows: list[dict[str, Any]] = (
+        _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")]).to_pylist()
+    )
+    return rows
+
+
+def scene_facts(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
+    """The scenes without their payload and their matches, in anchor order."""
+    table = _scan(catalog, SCENES_TABLE, _SCENE_FACTS, drive)
+    rows: list[dict[str, Any]] = table.sort_by(
+        [("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending")]
+    ).to_pylist()
+    return rows
+
+
+def matches(catalog: Tables, drive: DriveId | None = None) -> Matches:
+    """Every match of the scenes, read without one byte of payload."""
+    columns = (*_IDENTITY, "scene_id", "anchor_ns", *(f"{name}.element.{field}" for name in LISTS for field in _MATCH))
+    return flatten_matches(_scan(catalog, SCENES_TABLE, columns, drive))
+
+
+def flatten_matches(scenes: pa.Table) -> Matches:
+    """One row for each match of a table with the columns of `gold.scenes` (payload columns may be absent)."""
+    joined = pa.concat_tables([_flatten(scenes, name) for name in LISTS]).sort_by(
+        [("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending"), ("sensor", "ascending")]
+    )
+    vehicles, drives = joined["vehicle_id"].to_pylist(), joined["drive_id"].to_pylist()
+    return Matches(
+        drive=tuple(f"{vehicle}/{drive}" for vehicle, drive in zip(vehicles, drives, strict=True)),
+        revision=tuple(joined["revision"].to_pylist()),
+        scene_id=tuple(joined["scene_id"].to_pylist()),
+        anchor_ns=_ns(joined["anchor_ns"]),
+        sensor=tuple(joined["sensor"].to_pylist()),
+        stamp_ns=_ns(joined["stamp_ns"]),
+        offset_ns=_ns(joined["offset_ns"]),
+        residual_ns=_ns(joined["residual_ns"]),
+    )
+
+
+def residuals(found: Matches) -> dict[tuple[str, str], Nanoseconds]:
+    """Signed residuals in anchor order, by (drive, sensor)."""
+    positions: dict[tuple[str, str], list[int]] = {}
+    for position, key in enumerate(zip(found.drive, found.sensor, strict=True)):
+        positions.setdefault(key, []).append(position)
+    return {key: found.residual_ns[np.asarray(where, dtype=np.int64)] for key, where in positions.items()}
+
+
+def accounting(catalog: Tables, drive: DriveId | None = None) -> tuple[Line, ...]:
+    """The accounting of one drive, or of all."""
+    return account(frame_counts(catalog, drive), residuals(matches(catalog, drive)))
+
+
+def scene(catalog: Tables, scene_id: str) -> dict[str, Any] | None:
+    """One scene with its payload; None where gold has no such scene."""
+    try:
+        key = SceneKey.parse(scene_id)
+    except LandingError:
+        return None
+    return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
+
+
+def calibration(catalog: Tables, drive: DriveId) -> str | None:
+    """The calibration that the scenes of a drive hold; None where gold has none of it."""
+    scan = catalog.load_table(SCENES_TABLE).scan(row_filter=_of(drive), selected_fields=("calibration",), limit=1)
+    found: list[str] = scan.to_arrow()["calibration"].to_pylist()
+    return found[0] if found else None
+
+
+def records(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
+    """The quarantine records, by drive, then level, sensor and time."""
+    rows: list[dict[str, Any]] = catalog.load_table(RECORDS_TABLE).scan(row_filter=_of(drive)).to_arrow().to_pylist()
+    return sorted(rows, key=_record_order)
+
+
+def _record_order(row: dict[str, Any]) -> tuple[str, str, str, int, int, str]:
+    return _name(row), row["level"], row["sensor"] or "", row["stamp_ns"] or 0, row["anchor_ns"] or 0, row["record_id"]
+
+
+def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:
+    return catalog.load_table(table).scan(row_filter=_of(drive), selected_fields=columns).to_arrow()
+
+
+def _of(drive: DriveId | None) -> BooleanExpression:
+    from pyiceberg.expressions import AlwaysTrue, And
+
+    if drive is None:
+        return AlwaysTrue()
+    return And(_equals("vehicle_id", drive.vehicle_id), _equals("drive_id", drive.drive_id))
+
+
+def _equals(column: str, value: str) -> BooleanExpression:
+    from pyiceberg.expressions import EqualTo
+
+    made: BooleanExpression = EqualTo(column, value)  # type: ignore[call-arg, arg-type]  # pydantic hides its __init__
+    return made
+
+
+def _flatten(scenes: pa.Table, name: str) -> pa.Table:
+    column = scenes[name].combine_chunks()
+    parents = pc.list_parent_indices(column)
+    values = pc.list_flatten(column)
+    rows = scenes.select([*_IDENTITY, "scene_id", "anchor_ns"]).take(parents)
+    for field in _MATCH:
+        rows = rows.append_column(field, pc.struct_field(values, field))
+    return rows.cast(pa.schema([(field, pa.int64() if field.endswith("_ns") else pa.string()) for field in rows.column_names]))
+
+
+def _snapshot(entry: Any) -> Snapshot:
+    summary = entry.summary
+    properties = {} if summary is None else summary.additional_properties
+    generation = properties.get(GENERATION)
+    return Snapshot(
+        snapshot_id=entry.snapshot_id,
+        committed_ms=entry.timestamp_ms,
+        operation="" if summary is None else str(summary.operation.value),
+        drive=properties.get(DRIVE),
+        revision=properties.get(REVISION),
+        generation=None if generation is None else int(generation),
+        added_scenes=int(properties.get("added-records", 0)),
+        total_scenes=int(properties.get("total-records", 0)),
+        validations=properties.get(VALIDATIONS),
+    )
+
+
+def _ns(column: pa.ChunkedArray) -> Nanoseconds:
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['vehicle_id']}/{row['drive_id']}"
+
+
+def batches(found: tuple[Snapshot, ...]) -> Iterator[Snapshot]:
+    """The snapshots that are publications."""
+    return (entry for entry in found if entry.drive is not None and entry.revision is not None and entry.generation is not None)

@@ -1,0 +1,165 @@
+"""What a report knows. Plain values: whoever has them can draw the page, without a deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ops.audit.accounting import Line
+from ops.audit.identity import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured figure and the limit it is held against; `ok` is None where there is no limit."""
+
+    name: str
+    value: str
+    limit: str = "–"
+    ok: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """One camera in a scene: its frame and the lidar drawn into it, as JPEG; `note` says why one of them is absent."""
+
+    sensor: str
+    offset_ns: int
+    residual_ns: int
+    image: bytes | None
+    projected: bytes | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneView:
+    """One scene with its pictures."""
+
+    scene_id: str
+    anchor_sensor: str
+    anchor_ns: int
+    complete: bool
+    missing: tuple[tuple[str, str], ...]
+    flags: tuple[str, ...]
+    birdseye: bytes | None
+    cameras: tuple[CameraView, ...]
+    detections: int = 0
+    polar: tuple[tuple[str, bytes], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """One quarantine record; `raw` are the damaged bytes of an image, shown as they are."""
+
+    record_id: str
+    level: str
+    sensor: str
+    stamp_ns: int | None
+    rule_ids: tuple[str, ...]
+    messages: tuple[str, ...]
+    source: str
+    raw: bytes | None = None
+    media_type: str = "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How often a rule is in the records. Only an error keeps something out of gold; a warning is told beside it."""
+
+    rule_id: str
+    sentence: str
+    severity: str
+    records: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Signed residuals of one sensor in equal bins over [-span_ns, span_ns]; what lies outside is in the end bins."""
+
+    sensor: str
+    span_ns: int
+    counts: tuple[int, ...]
+    p50_ns: int
+    p95_ns: int
+    max_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Share of scenes that hold each sensor, in equal stretches of the drive; a share is in [0, 1]."""
+
+    start_ns: int
+    end_ns: int
+    scenes: int
+    rows: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationVerdict:
+    """What the drive's data say of one quantity of a sensor's calibration: declared less true, and its 95 % uncertainty, both
+    in `unit`; None where nothing was measured, and `reason` says why."""
+
+    sensor: str
+    quantity: str
+    verdict: str
+    unit: str
+    error: float | None
+    uncertainty: float | None
+    frames: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriveFacts:
+    """One drive."""
+
+    drive: str
+    revision: str
+    state: str
+    note: str
+    scenes: int
+    incomplete: int
+    lines: tuple[Line, ...]
+    histograms: tuple[Histogram, ...]
+    timeline: Timeline | None
+    views: tuple[SceneView, ...]
+    reasons: tuple[Reason, ...]
+    examples: tuple[RecordView, ...]
+    calibration: tuple[CalibrationVerdict, ...] = ()
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every frame of the drive is accounted for."""
+        return all(line.balanced for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """Everything on the page."""
+
+    title: str
+    run: tuple[tuple[str, str], ...]
+    figures: tuple[Figure, ...]
+    checks: tuple[Check, ...]
+    drives: tuple[DriveFacts, ...]
+
+    def with_figures(self, figures: tuple[Figure, ...]) -> ReportFacts:
+        """The same facts with other figures: the time until the report is written is known last."""
+        return replace(self, figures=figures)
+
+    @property
+    def check_groups(self) -> tuple[tuple[str, tuple[Check, ...]], ...]:
+        """The checks by name, in the order in which they were made."""
+        names = dict.fromkeys(check.name for check in self.checks)
+        return tuple((name, tuple(check for check in self.checks if check.name == name)) for name in names)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The accounting of all drives."""
+        return tuple(line for drive in self.drives for line in drive.lines)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every check of the audit and every line of the accounting holds."""
+        return all(check.ok for check in self.checks) and all(drive.balanced for drive in self.drives)

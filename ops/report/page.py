@@ -1,0 +1,65 @@
+"""Writes the report: a Jinja template with everything from data escaped, pictures as data URIs, charts as inline SVG."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cli import console
+from ops.audit import accounting
+from ops.report import chart
+from ops.report.facts import ReportFacts, SceneView
+
+STEPS = (
+    ("Land", "objects in S3, manifest last"),
+    ("Register", "Lambda writes the ledger"),
+    ("Lease", "Airflow takes the drive"),
+    ("Inspect", "checksums, clocks, index"),
+    ("Gate", "drive-level rules"),
+    ("Build scenes", "match, decode, split"),
+    ("Audit", "metrics, accounting"),
+    ("Publish", "one atomic commit"),
+)
+
+
+def report_page(facts: ReportFacts) -> str:
+    """The report as one HTML document that refers to nothing outside of itself."""
+    return environment().get_template("report.html.j2").render(facts=facts, steps=STEPS)
+
+
+def scene_page(view: SceneView, run: tuple[tuple[str, str], ...]) -> str:
+    """The picture page of one scene."""
+    return environment().get_template("scene.html.j2").render(view=view, run=run)
+
+
+def write(path: Path, page: str) -> None:
+    """Write a page, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def environment(*more: str) -> Environment:
+    """The templates of the report, and those of `more` packages before them; everything from data is escaped."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(package, "templates") for package in (*more, "ops.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        ms=console.ms,
+        utc=console.utc,
+        data_uri=_data_uri,
+        why=accounting.why,
+        residual_chart=lambda rows: Markup(chart.residual_chart(rows)),  # noqa: S704 - charts escape their own words
+        timeline_chart=lambda row: Markup(chart.timeline_chart(row)),  # noqa: S704 - as above
+    )
+    return made
+
+
+def _data_uri(body: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(body).decode('ascii')}"

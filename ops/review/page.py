@@ -1,0 +1,100 @@
+"""The pages of the review: one record for a file or the browser, and, in the browser, the list and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment
+
+from lake.overrides import MAX_REASON_CHARACTERS, Verdict
+from ops.report.page import environment
+from ops.review.evidence import Evidence
+from ops.review.listing import LEVELS, STATUSES, Filter, drive_of, why_not
+from ops.review.service import Plan, Result
+
+Row = Mapping[str, Any]
+MAX_LISTED = 500  # records on one page; the filters narrow it down
+TONES = {"quarantined": "bad", "releasing": "warn", "released": "good", "rejected": "", "refused": "bad"}
+
+
+def record_page(row: Row, evidence: Evidence, *, frame: Mapping[str, str] | None = None) -> str:
+    """A record with what shows it; refers to nothing outside of itself. `frame`: what the browser's page adds."""
+    problems = {verdict.value: why_not(row, verdict) for verdict in Verdict}
+    return (
+        _templates()
+        .get_template("record.html.j2")
+        .render(
+            row=row,
+            subject=subject(row),
+            evidence=evidence,
+            problems=problems,
+            frame=frame,
+            longest=MAX_REASON_CHARACTERS,
+            tones=TONES,
+        )
+    )
+
+
+def list_page(rows: Sequence[Row], chosen: Filter, frame: Mapping[str, str]) -> str:
+    """The records that the filter takes, with a form that decides about those that are ticked."""
+    taken = [row for row in rows if chosen.takes(row)]
+    rules = sorted({code for row in rows for code in row["rule_ids"]})
+    sensors = sorted({row["sensor"] for row in rows if row["sensor"]})
+    drives = sorted({str(drive_of(row)) for row in rows if row["drive_id"] is not None})
+    counts = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
+    return (
+        _templates()
+        .get_template("list.html.j2")
+        .render(
+            rows=[(row, subject(row)) for row in taken[:MAX_LISTED]],
+            total=len(taken),
+            frames=sum(row["frames"] for row in taken),
+            choices={"status": STATUSES, "level": LEVELS, "rule": rules, "sensor": sensors, "drive": drives},
+            chosen=chosen,
+            counts=counts,
+            frame=frame,
+            longest=MAX_REASON_CHARACTERS,
+            tones=TONES,
+        )
+    )
+
+
+def plan_page(plan: Plan, reviewer: str, reason: str, frame: Mapping[str, str]) -> str:
+    """What would be decided, to be confirmed; nothing has been done yet."""
+    refused = [(row, subject(row), why) for row, why in plan.refused]
+    drives = [(str(drive), [(row, subject(row)) for row in rows]) for drive, rows in plan.drives.items()]
+    return (
+        _templates()
+        .get_template("plan.html.j2")
+        .render(plan=plan, drives=drives, refused=refused, reviewer=reviewer, reason=reason, frame=frame, tones=TONES)
+    )
+
+
+def results_page(results: Sequence[Result], verdict: Verdict, frame: Mapping[str, str]) -> str:
+    """What was done, drive by drive."""
+    return _templates().get_template("results.html.j2").render(results=results, verdict=verdict, frame=frame)
+
+
+def message_page(title: str, message: str, frame: Mapping[str, str]) -> str:
+    """One sentence, where there is nothing else to show."""
+    return _templates().get_template("message.html.j2").render(title=title, message=message, frame=frame)
+
+
+def subject(row: Row) -> str:
+    """What a record is about, in words."""
+    from cli import console
+
+    if row["drive_id"] is None:
+        return str(row["source"]["key"])
+    at_ns = row["anchor_ns"] if row["anchor_ns"] is not None else row["stamp_ns"]
+    drive = str(drive_of(row))
+    if at_ns is not None:
+        return f"{drive} {console.utc(at_ns)}"
+    return drive if row["source"]["key"] is None else str(row["source"]["key"])
+
+
+@cache
+def _templates() -> Environment:
+    return environment("ops.review")

@@ -1,0 +1,59 @@
+"""Airflow's metadata database: an empty one is made once per Airflow version and copied from then on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from ops.stack.choices import ADMIN, Secrets
+from ops.stack.errors import ComponentError
+from ops.stack.layout import Layout, write_private
+
+MIGRATION_TIMEOUT_S = 300
+
+
+def prepare(layout: Layout, secrets: Secrets, env: Mapping[str, str], *, anew: bool) -> None:
+    """Have a migrated database, an emptied one where `anew`, and the password file.
+
+    Raises:
+        ComponentError: `airflow db migrate` failed; the message holds the end of its output.
+    """
+    write_private(layout.airflow_passwords, json.dumps({ADMIN: secrets.airflow_password}))
+    if layout.airflow_database.exists() and not anew:
+        return
+    empty = layout.empty_database(version("apache-airflow-core"))
+    if not empty.exists():
+        _migrate(empty, layout, env)
+    for suffix in ("-wal", "-shm"):
+        layout.airflow_database.with_name(layout.airflow_database.name + suffix).unlink(missing_ok=True)
+    fresh = layout.airflow_database.with_suffix(".new")
+    shutil.copyfile(empty, fresh)
+    fresh.chmod(0o600)
+    fresh.replace(layout.airflow_database)
+
+
+def _migrate(target: Path, layout: Layout, env: Mapping[str, str]) -> None:
+    building = target.with_suffix(".building")
+    building.unlink(missing_ok=True)
+    migration = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env={**env, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{building}"},
+        cwd=layout.work,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=MIGRATION_TIMEOUT_S,
+        check=False,
+    )
+    layout.log("db-migrate").write_text(migration.stdout)
+    if migration.returncode != 0:
+        raise ComponentError(
+            f"`airflow db migrate` failed:\n{migration.stdout[-2000:]}", f"its output: {layout.log('db-migrate')}"
+        )
+    building.replace(target)

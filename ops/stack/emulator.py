@@ -1,0 +1,110 @@
+"""The AWS endpoint of the local stack: reached, provisioned, and what is forgotten with it when it has gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import requests
+
+from ops.stack.environment import PROJECT
+from ops.stack.errors import ComponentError, StackConfigError
+from ops.stack.layout import Layout
+
+PROVISION = PROJECT / "localstack" / "provision.py"
+PROVISION_TIMEOUT_S = 120
+FORGOTTEN = "the embedded endpoint keeps objects in memory and is new: lake, ledger, catalog and Airflow's history begin empty"
+
+
+def answers(endpoint: str) -> bool:
+    """Whether an HTTP server answers at the endpoint, with whatever it says."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            session.get(endpoint, timeout=5, stream=True).close()
+        except requests.RequestException:
+            return False
+    return True
+
+
+def answers_within(endpoint: str, patience_s: float) -> bool:
+    """Whether an HTTP server answers at the endpoint before `patience_s` is over."""
+    deadline_s = time.monotonic() + patience_s
+    while not answers(endpoint):
+        if time.monotonic() >= deadline_s:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def provision(layout: Layout, endpoint: str, env: Mapping[str, str]) -> None:
+    """Create the buckets, queues, table and functions, and write down their names.
+
+    Raises:
+        StackConfigError: The provisioning script is not there.
+        ComponentError: It failed; the message holds the end of its output.
+    """
+    if not PROVISION.is_file():
+        raise StackConfigError(f"{PROVISION} is missing", "run from a checkout of the project")
+    run_step(layout, "provision", [str(PROVISION), "--endpoint", endpoint, "--env-file", str(layout.names)], env)
+
+
+def make_tables(layout: Layout, env: Mapping[str, str]) -> None:
+    """Create the lake's tables where they do not exist.
+
+    Raises:
+        ComponentError: That failed; the message holds the end of its output.
+    """
+    run_step(layout, "tables", ["-m", "ops.stack.tables"], env)
+
+
+def run_step(layout: Layout, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    """Run one Python program of the start-up to its end; its output goes to the log of that name.
+
+    Raises:
+        ComponentError: Its exit status is not 0, or it takes longer than two minutes.
+    """
+    log = layout.log(name)
+    try:
+        with log.open("wb") as output:
+            step = subprocess.run(
+                [sys.executable, *arguments],
+                env=dict(env),
+                cwd=layout.work,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=PROVISION_TIMEOUT_S,
+                check=False,
+            )
+    except subprocess.TimeoutExpired as error:
+        raise ComponentError(f"{name} did not end within {PROVISION_TIMEOUT_S} s", f"its output: {log}") from error
+    if step.returncode != 0:
+        raise ComponentError(f"{name} failed:\n{tail(log)}", f"its output: {log}")
+
+
+def forget(layout: Layout) -> bool:
+    """Drop what speaks of objects that are gone with the embedded emulator; lineage events are kept aside.
+
+    Returns:
+        Whether there was anything to drop.
+    """
+    catalog = layout.catalog(external_endpoint=None)
+    stale = [catalog.with_name(catalog.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")] + [layout.names]
+    present = [path for path in stale if path.exists()]
+    for path in present:
+        path.unlink()
+    if layout.lineage.exists():
+        layout.lineage.replace(layout.lineage.with_suffix(".previous.jsonl"))
+    return bool(present)
+
+
+def tail(log: Path, size_bytes: int = 2000) -> str:
+    """The end of a log."""
+    try:
+        return log.read_bytes()[-size_bytes:].decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return "(no output)"

@@ -1,0 +1,143 @@
+"""What the local stack is doing now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from ops.stack import processes
+from ops.stack.airflow_api import AirflowApi, Heartbeat
+from ops.stack.choices import ADMIN, Choices, Secrets
+from ops.stack.components import AIRFLOW, EMULATOR, MAPPING, addresses, expected
+from ops.stack.emulator import answers
+from ops.stack.environment import aws_environment, resource_names, stack_environment
+from ops.stack.errors import StackDownError
+from ops.stack.layout import Layout
+from ops.stack.processes import ProcessRecord
+from ops.stack.values import ComponentStatus, QueueDepth, StackStatus
+
+ENDPOINT = "endpoint"
+_DEPTHS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+# Every process that a component may have started; what is expected depends on the endpoint.
+ALL = (EMULATOR, MAPPING, *AIRFLOW)
+
+
+def running(layout: Layout) -> frozenset[str]:
+    """Components whose main process is alive."""
+    records = {component: ProcessRecord.load(layout, component) for component in ALL}
+    return frozenset(component for component, record in records.items() if record is not None and record.alive() is not None)
+
+
+def status(home: Path) -> StackStatus:
+    """What is healthy and where, how full the queues are, what it costs in memory. A stack that is down has no components."""
+    layout = Layout.of(home)
+    choices = Choices.load(layout)
+    alive = running(layout)
+    if choices is None or not alive:
+        return StackStatus(layout.home, ())
+    secrets = Secrets.load_or_generate(layout)
+    api = AirflowApi(choices.airflow_url, secrets.airflow_password)
+    try:
+        health = api.health()
+    finally:
+        api.close()
+    reachable = answers(choices.endpoint)
+    groups = processes.members(layout, expected(choices))
+    components = [_component(layout, name, choices, health, reachable, groups[name]) for name in expected(choices)]
+    if choices.external_endpoint:
+        problem = None if reachable else "does not answer"
+        components.insert(0, ComponentStatus(ENDPOINT, reachable, None, choices.endpoint, 0, problem))
+    return StackStatus(
+        home=layout.home,
+        components=tuple(components),
+        queues=tuple(_queue_depths(layout, choices)) if reachable else (),
+        endpoint=choices.endpoint,
+        airflow_url=choices.airflow_url,
+        airflow_user=ADMIN,
+        airflow_password=secrets.airflow_password,
+    )
+
+
+def environment(home: Path) -> dict[str, str]:
+    """All `SCENELAKE_*`, `AWS_*` and `AIRFLOW__*` variables of the stack.
+
+    Raises:
+        StackDownError: The stack has never been started.
+    """
+    layout = Layout.of(home)
+    choices = Choices.load(layout)
+    if choices is None:
+        raise StackDownError(f"there is no stack in {layout.home}", "`scenelake up` starts one")
+    return stack_environment(layout, choices, Secrets.load_or_generate(layout), os.environ)
+
+
+def memory(home: Path) -> int:
+    """Proportional set size, in bytes, of all processes of the stack and everything that they started."""
+    groups = processes.members(Layout.of(home), ALL)
+    unique = {process.pid: process for group in groups.values() for process in group}
+    return processes.memory_bytes(list(unique.values()))
+
+
+def unhealthy(layout: Layout, name: str, health: Mapping[str, Heartbeat], *, reachable: bool) -> str | None:
+    """Why a component is not healthy; None where it is.
+
+    A heartbeat counts only if it is younger than the process: the database still holds those of the one before.
+    """
+    record = ProcessRecord.load(layout, name)
+    if record is None or record.alive() is None:
+        return "is not running"
+    if name == EMULATOR:
+        return None if reachable else "does not answer"
+    if name in AIRFLOW:
+        beat = health.get(name)
+        if beat is None:
+            return "Airflow's API does not answer"
+        if not beat.healthy or beat.at_s < record.created_s:
+            return "has not reported to Airflow"
+    return None
+
+
+def _component(
+    layout: Layout, name: str, choices: Choices, health: Mapping[str, Heartbeat], reachable: bool, group: list[psutil.Process]
+) -> ComponentStatus:
+    record = ProcessRecord.load(layout, name)
+    process = record.alive() if record else None
+    problem = unhealthy(layout, name, health, reachable=reachable)
+    return ComponentStatus(
+        name=name,
+        healthy=problem is None,
+        pid=process.pid if process else None,
+        address=addresses(choices).get(name),
+        memory_bytes=processes.memory_bytes(group),
+        problem=problem,
+    )
+
+
+def _queue_depths(layout: Layout, choices: Choices) -> Iterable[QueueDepth]:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    aws = aws_environment(choices, os.environ)
+    client = boto3.client(
+        "sqs",
+        endpoint_url=aws["AWS_ENDPOINT_URL"],
+        region_name=aws.get("AWS_REGION"),
+        aws_access_key_id=aws.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=aws.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=aws.get("AWS_SESSION_TOKEN"),
+    )
+    try:
+        urls = [url for name, url in resource_names(layout).items() if name.endswith("_URL")]
+    except StackDownError:
+        return
+    for url in urls:
+        try:
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)
+        except (BotoCoreError, ClientError):
+            continue  # a depth that is not known is not shown; whether the endpoint answers is told above
+        waiting, leased = (int(answer["Attributes"][name]) for name in _DEPTHS)
+        yield QueueDepth(url.rsplit("/", 1)[-1], waiting, leased)

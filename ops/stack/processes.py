@@ -1,0 +1,177 @@
+"""Processes that outlive the command that starts them: started, remembered, asked about, ended without a rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from ops.stack.components import TRIGGERER
+from ops.stack.layout import Layout, write_private
+
+# In the environment of every process that a component starts; finds those that left its session.
+MARK = "SCENELAKE_STACK_MARK"
+# The kernel counts start times in clock ticks, psutil turns them into seconds.
+SAME_START_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """Which process a component is. `created_s` (Unix time) tells it from a later process with the same number."""
+
+    pid: int
+    created_s: float
+
+    @classmethod
+    def load(cls, layout: Layout, component: str) -> ProcessRecord | None:
+        """What the last start of the component left; None if it was never started or has been stopped."""
+        try:
+            return cls(**json.loads(layout.record(component).read_text()))
+        except FileNotFoundError:
+            return None
+
+    def alive(self) -> psutil.Process | None:
+        """The process, if it still runs; a zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.created_s) > SAME_START_S:
+                return None
+            if process.status() == psutil.STATUS_ZOMBIE:
+                with suppress(ChildProcessError):
+                    os.waitpid(self.pid, os.WNOHANG)
+                return None
+        except psutil.NoSuchProcess:
+            return None
+        return process
+
+
+def start(layout: Layout, component: str, argv: Sequence[str], env: Mapping[str, str]) -> ProcessRecord:
+    """Start a component in a session of its own; its output goes to its log, which begins anew."""
+    log = layout.log(component)
+    if log.exists():
+        log.replace(log.with_suffix(".previous.log"))
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            argv,
+            env={**env, MARK: mark(layout, component)},
+            cwd=layout.work,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    record = ProcessRecord(child.pid, psutil.Process(child.pid).create_time())
+    # It is meant to outlive this object, which would otherwise warn of a process that nobody waits for.
+    child.returncode = 0
+    write_private(layout.record(component), json.dumps(asdict(record)))
+    return record
+
+
+def mark(layout: Layout, component: str) -> str:
+    """The value of `MARK` for a component of this stack."""
+    return f"{layout.home}:{component}"
+
+
+def members(layout: Layout, components: Sequence[str]) -> dict[str, list[psutil.Process]]:
+    """All living processes of the components: those that carry their mark, and the descendants of the remembered ones."""
+    wanted = {mark(layout, component): component for component in components}
+    found: dict[str, dict[int, psutil.Process]] = {component: {} for component in components}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            component = wanted.get(process.environ().get(MARK, ""))
+            if component is not None:
+                found[component][process.pid] = process
+    for component in components:
+        record = ProcessRecord.load(layout, component)
+        leader = record.alive() if record else None
+        if leader is not None:
+            with suppress(psutil.NoSuchProcess):
+                found[component] |= {child.pid: child for child in (leader, *leader.children(recursive=True))}
+    return {component: [process for process in group.values() if _lives(process)] for component, group in found.items()}
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def stop(layout: Layout, components: Sequence[str], patience_s: float) -> int:
+    """End the components and everything that they started.
+
+    SIGTERM to each main process (see `_to_ask`); after half of `patience_s` to all processes that are left, which makes
+    Airflow's components stop waiting for tasks and lets the tasks end their jobs; SIGKILL to those that are left in the end.
+
+    Returns:
+        How many processes had to be killed.
+    """
+    asked = [process for component in components for process in _to_ask(layout, component)]
+    _terminate(asked)
+    # Where a main process has died before, its leftovers are all there is to ask.
+    _wait_until_gone(layout, components, patience_s / 2 if asked else 0.0)
+    _terminate(_all_members(layout, components))
+    _wait_until_gone(layout, components, patience_s / 2)
+    killed: set[int] = set()
+    while left := _all_members(layout, components):
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+            killed.add(process.pid)
+        psutil.wait_procs(left, timeout=1)
+    for component in components:
+        layout.record(component).unlink(missing_ok=True)
+    return len(killed)
+
+
+def _to_ask(layout: Layout, component: str) -> list[psutil.Process]:
+    """The main process; of the triggerer its only child.
+
+    A triggerer that is asked itself may miss the end of its child and wait 10 s for it; one whose child has ended, ends.
+    """
+    record = ProcessRecord.load(layout, component)
+    leader = record.alive() if record else None
+    if leader is None:
+        return []
+    children = leader.children() if component == TRIGGERER else []
+    return children or [leader]
+
+
+def _terminate(asked: Sequence[psutil.Process]) -> None:
+    for process in asked:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+
+
+def _all_members(layout: Layout, components: Sequence[str]) -> list[psutil.Process]:
+    return [process for group in members(layout, components).values() for process in group]
+
+
+def _wait_until_gone(layout: Layout, components: Sequence[str], patience_s: float) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while (left := _all_members(layout, components)) and time.monotonic() < deadline_s:
+        psutil.wait_procs(left, timeout=min(0.3, patience_s))
+
+
+def memory_bytes(processes: Sequence[psutil.Process]) -> int:
+    """Proportional set size of all of them: memory shared among them counts once."""
+    total = 0
+    for process in processes:
+        with suppress(psutil.Error, OSError):
+            total += _pss_bytes(process)
+    return total
+
+
+def _pss_bytes(process: psutil.Process) -> int:
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup")
+    if rollup.exists():
+        line = next(line for line in rollup.read_text().splitlines() if line.startswith("Pss:"))
+        return int(line.split()[1]) * 1024
+    return int(process.memory_info().rss)

@@ -1,0 +1,1 @@
+"""Whether the sensors of a recording are in sync, offline."""
