@@ -102,3 +102,9 @@ def parse_raw_key(key: str) -> RawKey:
         f"key {key!r} is none of VEHICLE/DRIVE/MODALITY/SENSOR/START_NS.mcap (19 digits; modality one of "
         f"{', '.join(MODALITIES)}), VEHICLE/DRIVE/{CALIBRATION}, VEHICLE/DRIVE/{MANIFEST}"
     )
+
+
+def sensor_of(key: str) -> str | None:
+    """The sensor that an object's key names; None if it lies outside of the layout."""
+    parsed = parse_raw_key(key)
+    return parsed.sensor if isinstance(parsed, SensorKey) else None

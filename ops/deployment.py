@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ops.errors import NoDeploymentError
 
@@ -26,17 +24,6 @@ ENDPOINT = "AWS_ENDPOINT_URL"
 AIRFLOW_URL, AIRFLOW_USER, AIRFLOW_PASSWORD = "SCENELAKE_AIRFLOW_URL", "SCENELAKE_AIRFLOW_USER", "SCENELAKE_AIRFLOW_PASSWORD"
 HOME = "SCENELAKE_HOME"
 DEFAULT_HOME = Path(".scenelake")
-
-EndpointOption = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint", metavar="URL", help="AWS-compatible endpoint; else AWS_ENDPOINT_URL, else the local stack that is up."
-    ),
-]
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME, metavar="DIR", help="Folder of the local stack: its data, logs and passwords.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 
 
 def choose(process: Mapping[str, str], endpoint: str | None, local: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Quarantine records: rows of `lake.tables.schemas.RECORDS`, each about one object, frame, scene or drive that is kept out of gold."""
+"""Quarantine records: rows of `lake.tables.schemas.RECORDS`, each about an object, frame, scene or drive kept out of gold."""
 
 from __future__ import annotations
 

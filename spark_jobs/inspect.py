@@ -19,7 +19,7 @@ from lake.documents import Manifest, ManifestObject
 from lake.drive_documents import read_calibration, read_input, read_manifest
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
-from lake.landing import SensorKey, parse_raw_key
+from lake.landing import SensorKey, parse_raw_key, sensor_of
 from lake.overrides import Decisions, object_target
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
@@ -229,12 +229,6 @@ def judge_objects(
     if manifest is None:
         judged = {key: tuple(found for found in findings if not _uncompared(found)) for key, findings in judged.items()}
     return {key: findings for key, findings in judged.items() if findings}
-
-
-def sensor_of(key: str) -> str | None:
-    """The sensor that an object's key names; None if it lies outside of the layout."""
-    parsed = parse_raw_key(key)
-    return parsed.sensor if isinstance(parsed, SensorKey) else None
 
 
 def _uncompared(found: Finding) -> bool:

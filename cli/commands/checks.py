@@ -9,8 +9,9 @@ import typer
 from rich.text import Text
 
 from cli import console
+from cli.options import EndpointOption, HomeOption, JsonOption
 from ops import deployment
-from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from ops.audit.identity import AuditReport, Check

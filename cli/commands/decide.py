@@ -19,8 +19,9 @@ from cli.commands.arguments import (
     record_filter,
 )
 from cli.commands.record_table import listed, one_record, table
+from cli.options import EndpointOption, HomeOption, JsonOption
 from ops import deployment
-from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.deployment import DEFAULT_HOME
 from ops.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:

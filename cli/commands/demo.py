@@ -13,8 +13,9 @@ import typer
 from rich.text import Text
 
 from cli import console
+from cli.options import HomeOption
 from ops import deployment
-from ops.deployment import DEFAULT_HOME, HomeOption
+from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -53,12 +54,12 @@ def demo(
     audit does not balance or a drive fails.
     """
     started_s = time.monotonic()
+    from cli.accounting_table import accounting_table
     from cli.commands.checks import print_audit
     from cli.demo.drives import given_drives, own_drives
     from cli.demo.report import figures, report_facts
     from cli.demo.run import run_demo
     from cli.demo.stage import stage
-    from ops.audit.accounting import accounting_table
     from ops.audit.identity import audit
     from ops.audit.identity_reader import read
     from ops.report import page

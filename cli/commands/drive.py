@@ -11,8 +11,9 @@ import typer
 
 from cli import console
 from cli.commands.arguments import DriveArgument, VehicleArgument, drive_id
-from ops import deployment
-from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from cli.options import EndpointOption, HomeOption, JsonOption
+from ops import deployment, display
+from ops.deployment import DEFAULT_HOME
 from ops.errors import NotFoundError, WaitTimeoutError
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def upload(
         console.print_json(sent)
         return
     there = f", {len(report.skipped)} were there already" if report.skipped else ""
-    console.say(f"{loaded.drive}: {len(report.sent)} objects sent ({console.size(report.bytes_sent)}){there}")
+    console.say(f"{loaded.drive}: {len(report.sent)} objects sent ({display.size(report.bytes_sent)}){there}")
     console.say(f"next:  scenelake drive wait {loaded.drive.vehicle_id} {loaded.drive.drive_id}")
 
 
@@ -154,8 +155,8 @@ def wait(
 
     Exits with 0 when published, 3 when quarantined, 1 on failure or timeout.
     """
+    from cli.accounting_table import accounting_table
     from ops.audit import lake_reader
-    from ops.audit.accounting import accounting_table
     from ops.following import Follower
 
     identity = drive_id(vehicle, drive)
@@ -195,7 +196,7 @@ def calibrations(
     if as_json:
         console.print_json({"vehicle": vehicle, "drives": steps, "not_compared": skipped})
         return
-    rows = [(step.drive.drive_id, console.utc(step.start_ns), told(step)) for step in steps]
+    rows = [(step.drive.drive_id, display.utc(step.start_ns), told(step)) for step in steps]
     console.out().print(console.table(None, ("drive", "start", "changed since the drive before"), rows))
     for one in skipped:
         console.say(f"{one.drive} is not compared: {one.reason}")
@@ -258,5 +259,5 @@ def _spec(vehicle: str, drive: str, seed: int, duration_s: float, faults: list[s
 
 def _tell_folder(folder: DriveFolder) -> None:
     files = folder.files()
-    console.say(f"{folder.drive}: {len(files)} files, {console.size(sum(file.size_bytes for file in files))} in {folder.path}")
+    console.say(f"{folder.drive}: {len(files)} files, {display.size(sum(file.size_bytes for file in files))} in {folder.path}")
     console.say(f"next:  scenelake drive upload {folder.path}")

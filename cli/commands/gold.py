@@ -10,8 +10,9 @@ import typer
 
 from cli import console
 from cli.commands.arguments import DriveFilter, drive_filter
-from ops import deployment
-from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from cli.options import EndpointOption, HomeOption, JsonOption
+from ops import deployment, display
+from ops.deployment import DEFAULT_HOME
 from ops.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json
     rows = [
         (
             entry.snapshot_id,
-            console.utc(entry.committed_ms * 1_000_000),
+            display.utc(entry.committed_ms * 1_000_000),
             entry.drive or f"({entry.operation})",
             "" if entry.revision is None else f"{entry.revision[:12]} generation {entry.generation}",
             entry.added_scenes,
@@ -97,7 +98,7 @@ def _show_drive(catalog: Catalog, drive: DriveId, *, as_json: bool) -> None:
     rows = [
         (
             row["scene_id"],
-            console.utc(row["anchor_ns"]),
+            display.utc(row["anchor_ns"]),
             "yes" if row["complete"] else "no",
             _missing(row),
             ", ".join(row["quality_flags"]),
@@ -137,7 +138,7 @@ def scene_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("scene", row["scene_id"]),
         ("drive", f"{row['vehicle_id']}/{row['drive_id']}, revision {row['revision'][:12]}"),
-        ("anchor", f"{row['anchor_sensor']} at {console.utc(row['anchor_ns'])} ({row['anchor_ns']} ns)"),
+        ("anchor", f"{row['anchor_sensor']} at {display.utc(row['anchor_ns'])} ({row['anchor_ns']} ns)"),
         ("ego pose", place),
         ("complete", "yes" if row["complete"] else f"no: {_missing(row)}"),
         ("flags", ", ".join(row["quality_flags"]) or "none"),
@@ -151,9 +152,9 @@ def match_rows(row: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             entry["sensor"],
-            console.utc(entry["stamp_ns"]),
-            console.ms(entry["offset_ns"]),
-            console.ms(entry["residual_ns"]),
+            display.utc(entry["stamp_ns"]),
+            display.ms(entry["offset_ns"]),
+            display.ms(entry["residual_ns"]),
             _holds(entry),
         )
         for entry in entries
@@ -175,7 +176,7 @@ def _holds(entry: Mapping[str, Any]) -> str:
     if entry.get("num_points") is not None:
         invalid = entry.get("invalid_points") or 0
         return f"{entry['num_points']} points" + (f", {invalid} of them without a return" if invalid else "")
-    return f"{entry['width_px']}x{entry['height_px']} px {entry['encoding']}, {console.size(len(entry['image'] or b''))}"
+    return f"{entry['width_px']}x{entry['height_px']} px {entry['encoding']}, {display.size(len(entry['image'] or b''))}"
 
 
 def _missing(row: Mapping[str, Any]) -> str:

@@ -11,7 +11,9 @@ import typer
 from rich.text import Text
 
 from cli import console
-from ops.deployment import DEFAULT_HOME, HomeOption, JsonOption
+from cli.options import HomeOption, JsonOption
+from ops import display
+from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from ops.stack.values import StackStatus
@@ -109,11 +111,11 @@ def _table(found: StackStatus) -> object:
             "healthy" if part.healthy else part.problem or "not healthy",
             part.address or "",
             part.pid or "",
-            console.size(part.memory_bytes),
+            display.size(part.memory_bytes),
         )
         for part in found.components
     ]
-    rows.append((Text(" "), "all together", "", "", "", console.size(found.memory_bytes)))
+    rows.append((Text(" "), "all together", "", "", "", display.size(found.memory_bytes)))
     return console.table(None, ("", "component", "state", "address", "pid", "memory"), rows, ("pid", "memory"))
 
 

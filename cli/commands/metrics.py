@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import console
+from cli.options import EndpointOption, HomeOption, JsonOption
 from ops import deployment
-from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from ops.deployment import DEFAULT_HOME
 from ops.errors import explain
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from cli.commands.arguments import (
     record_filter,
 )
 from cli.commands.record_table import listed, one_record, table
-from ops import deployment
-from ops.deployment import DEFAULT_HOME, EndpointOption, HomeOption, JsonOption
+from cli.options import EndpointOption, HomeOption, JsonOption
+from ops import deployment, display
+from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -126,7 +127,7 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if decision:
         word = "released" if decision["verdict"] == "release" else "rejected"
-        facts.append((word, f"by {decision['reviewer']} at {console.utc(decision['decided_ns'])}: {decision['reason']}"))
+        facts.append((word, f"by {decision['reviewer']} at {display.utc(decision['decided_ns'])}: {decision['reason']}"))
     return facts
 
 

@@ -10,7 +10,8 @@ import typer
 from rich.text import Text
 
 from cli import console
-from ops.deployment import JsonOption
+from cli.options import JsonOption
+from ops import display
 
 if TYPE_CHECKING:
     from ops.sync.report import SensorSync, SyncReport
@@ -172,7 +173,7 @@ def _print_rest(report: SyncReport) -> None:
         out.print()
         out.print(console.table("Findings", ("", "rule", ""), findings))
     set_clocks = [
-        (one.sensor, step.frame, console.ms(step.shift_ns), console.ms(step.step_ns))
+        (one.sensor, step.frame, display.ms(step.shift_ns), display.ms(step.step_ns))
         for one in report.sensors
         for step in one.clock_steps.first[:_STEPS]
     ]
@@ -189,7 +190,7 @@ def _clock_row(one: SensorSync) -> tuple[object, ...]:
     rate = "–" if clock.measured_rate_hz is None else f"{clock.measured_rate_hz:.2f}"
     drift = "–" if one.drift_ppm is None else f"{one.drift_ppm:+.1f} ± {one.drift_uncertainty_ppm or 0:.1f}"
     domain = _letter(one.domain) + (f": {one.unit}" if one.unit else "")
-    times = (console.ms(clock.period_p50_ns), console.ms(clock.jitter_p95_ns), clock.gaps, console.ms(clock.max_gap_ns))
+    times = (display.ms(clock.period_p50_ns), display.ms(clock.jitter_p95_ns), clock.gaps, display.ms(clock.max_gap_ns))
     counts = (clock.duplicates, clock.regressions, one.clock_steps.count)
     return (one.sensor, clock.frames, rate, *times, *counts, drift, domain)
 
@@ -212,8 +213,8 @@ def _match_row(one: SensorSync, report: SyncReport) -> tuple[object, ...]:
         "–" if one.declared_delay_ns is None else f"{one.declared_delay_ns / 1e6:.2f}",
         estimated,
         other,
-        console.ms(one.tolerance_ns),
-        *(console.ms(value) for value in figures),
+        display.ms(one.tolerance_ns),
+        *(display.ms(value) for value in figures),
     )
 
 

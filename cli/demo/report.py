@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from cli import console
 from cli.demo.run import DemoResult, DriveResult
 from lake.storage import ObjectStore
 from lineage.code_version import code_version
-from ops import deployment
+from ops import deployment, display
 from ops.audit.identity import AuditReport
 from ops.report.collect import drive_facts
 from ops.report.facts import Figure, ReportFacts
@@ -43,7 +42,7 @@ def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
     peak = found.peak_memory_bytes
     if peak is not None:
         limit = MEMORY_LIMIT_BYTES
-        made.append(Figure("peak memory of all processes", console.size(peak), console.size(limit), peak < limit))
+        made.append(Figure("peak memory of all processes", display.size(peak), display.size(limit), peak < limit))
     return tuple(made)
 
 
@@ -64,9 +63,9 @@ def report_facts(found: DemoResult, audited: AuditReport, measured: tuple[Figure
 
 def run_facts(found: DemoResult) -> tuple[tuple[str, str], ...]:
     """When, on what, and with which code."""
-    memory = console.size(psutil.virtual_memory().total)
+    memory = display.size(psutil.virtual_memory().total)
     return (
-        ("made", console.utc(time.time_ns())),
+        ("made", display.utc(time.time_ns())),
         ("code", _code()),
         ("machine", f"{os.cpu_count()} cores, {memory}, {platform.system()} {platform.machine()}"),
         ("stack", found.standing.words),

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rich.table import Table
-from rich.text import Text
-
-from cli import console
 
 Nanoseconds = npt.NDArray[np.int64]
 GOLD, QUARANTINED, UNMATCHED = "gold", "quarantined", "unmatched"
@@ -92,13 +88,6 @@ def account(frames: Iterable[Frames], residuals_ns: Mapping[tuple[str, str], Nan
     return tuple(sorted(lines, key=lambda line: (line.drive, line.revision, _rank(line.modality), line.sensor)))
 
 
-def accounting_table(lines: Iterable[Line], title: str = "Accounting: frames read = gold + quarantined + unmatched") -> Table:
-    """The accounting for a reader."""
-    columns = ("drive", "sensor", "read", "gold", "quarantined", "unmatched", "", "residual p50", "p95", "max ms", "why not gold")
-    numbers = ("read", "gold", "quarantined", "unmatched", "residual p50", "p95", "max ms")
-    return console.table(title, columns, [_row(line) for line in lines], numbers)
-
-
 def rank(ascending: Nanoseconds, percent: int) -> int:
     """The nearest-rank percentile of ascending values (N,), N > 0: always one of the values."""
     position = -(-percent * len(ascending) // 100) - 1
@@ -128,23 +117,6 @@ def _line(entries: list[Frames], residuals_ns: Nanoseconds | None) -> Line:
         lost=lost,
         reasons=tuple(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         residuals=None if residuals_ns is None else Residuals.of(residuals_ns),
-    )
-
-
-def _row(line: Line) -> tuple[object, ...]:
-    residuals = line.residuals
-    return (
-        line.drive,
-        line.sensor,
-        line.read,
-        line.gold,
-        line.quarantined or "·",
-        line.unmatched or "·",
-        Text("=", style="green") if line.balanced else Text("≠", style="bold red"),
-        console.ms(residuals.p50_ns) if residuals else "–",
-        console.ms(residuals.p95_ns) if residuals else "–",
-        console.ms(residuals.max_ns) if residuals else "–",
-        why(line),
     )
 
 

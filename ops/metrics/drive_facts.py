@@ -78,7 +78,7 @@ def rule_outcomes(validations: Mapping[str, Any], records: Iterable[Mapping[str,
     """The worst that each rule came to: failed before unknown before passed.
 
     Args:
-        validations: The document that `scenes.outcome.validation` keeps: expectations passed and not, on what was to be published.
+        validations: What `scenes.outcome.validation` keeps: expectations passed and failed, on what was to be published.
         records: Rows of `quarantine.records` of the drive: what was kept out, and so never came before an expectation.
     """
     found: dict[str, set[Outcome]] = {}

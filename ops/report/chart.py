@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from cli import console
+from ops import display
 from ops.audit.accounting import Nanoseconds, rank
 from ops.report.facts import Histogram, Timeline
 
@@ -69,7 +69,7 @@ def timeline_chart(found: Timeline) -> str:
         parts.append(_text(_LABEL + _WIDTH + 16, top + 17, words, "value"))
     end_s = (found.end_ns - found.start_ns) / 1e9
     bottom = len(found.rows) * _ROW + 14
-    parts.append(_text(_LABEL, bottom, f"0 s · {console.utc(found.start_ns)}", "axis"))
+    parts.append(_text(_LABEL, bottom, f"0 s · {display.utc(found.start_ns)}", "axis"))
     parts.append(_text(_LABEL + _WIDTH, bottom, f"{end_s:.1f} s", "axis", "end"))
     return "".join(parts) + "</svg>"
 
@@ -90,8 +90,8 @@ def _histogram_row(entry: Histogram, top: int) -> str:
             parts.append(
                 f'<rect class="bar" x="{x:.1f}" y="{base - tall:.1f}" width="{max(step - 1, 1):.1f}" height="{tall:.1f}"/>'
             )
-    figures = " / ".join(console.ms(value) for value in (entry.p50_ns, entry.p95_ns, entry.max_ns))
-    figures += f"   of ±{console.ms(entry.span_ns)}"
+    figures = " / ".join(display.ms(value) for value in (entry.p50_ns, entry.p95_ns, entry.max_ns))
+    figures += f"   of ±{display.ms(entry.span_ns)}"
     return "".join(parts) + _text(_LABEL + _WIDTH + 16, top + 17, figures, "value")
 
 

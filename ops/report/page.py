@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from cli import console
+from ops import display
 from ops.audit import accounting
 from ops.report import chart
 from ops.report.facts import ReportFacts, SceneView
@@ -51,8 +51,8 @@ def environment(*more: str) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        ms=console.ms,
-        utc=console.utc,
+        ms=display.ms,
+        utc=display.utc,
         data_uri=_data_uri,
         why=accounting.why,
         residual_chart=lambda rows: Markup(chart.residual_chart(rows)),  # noqa: S704 - charts escape their own words

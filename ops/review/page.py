@@ -84,14 +84,14 @@ def message_page(title: str, message: str, frame: Mapping[str, str]) -> str:
 
 def subject(row: Row) -> str:
     """What a record is about, in words."""
-    from cli import console
+    from ops import display
 
     if row["drive_id"] is None:
         return str(row["source"]["key"])
     at_ns = row["anchor_ns"] if row["anchor_ns"] is not None else row["stamp_ns"]
     drive = str(drive_of(row))
     if at_ns is not None:
-        return f"{drive} {console.utc(at_ns)}"
+        return f"{drive} {display.utc(at_ns)}"
     return drive if row["source"]["key"] is None else str(row["source"]["key"])
 
 

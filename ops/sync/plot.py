@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import numpy.typing as npt
 
-from cli import console
+from ops import display
 from ops.audit.accounting import Nanoseconds
 from ops.errors import InputError
 from ops.sync.report import Matched, SensorSync, SyncReport
@@ -117,8 +117,8 @@ def _panel(one: Matched, facts: SensorSync, top: int) -> str:
         _trace(x[held], middle - residuals / span_ns * (_PANEL / 2)),
         _lost(x[~held], top + _PANEL),
         *_bars(residuals, span_ns, top),
-        _text(_NAME - 6, top + 10, f"+{console.ms(span_ns)}", "axis", "end"),
-        _text(_NAME - 6, top + _PANEL, f"−{console.ms(span_ns)}", "axis", "end"),
+        _text(_NAME - 6, top + 10, f"+{display.ms(span_ns)}", "axis", "end"),
+        _text(_NAME - 6, top + _PANEL, f"−{display.ms(span_ns)}", "axis", "end"),
     ]
     right = _NAME + _PLOT + 12 + _BARS + 10
     for number, words in enumerate(_words(facts)):
@@ -135,7 +135,7 @@ def _words(facts: SensorSync) -> list[str]:
     if facts.declared_delay_ns is not None:
         words.append(f"declared {facts.declared_delay_ns / 1e6:.2f} ms")
     if residuals is not None:
-        figures = " / ".join(console.ms(value) for value in (residuals.p50_ns, residuals.p95_ns, residuals.max_ns))
+        figures = " / ".join(display.ms(value) for value in (residuals.p50_ns, residuals.p95_ns, residuals.max_ns))
         words.append(f"p50/p95/max {figures} ms")
     missing = (facts.no_frame or 0) + (facts.outside_tolerance or 0)
     words.append(f"{missing} frames missing, {facts.clock.gaps} gaps")
@@ -217,7 +217,7 @@ def _time_axis(anchors_ns: Nanoseconds, y: int) -> str:
     if _has_pauses(anchors_ns):
         begin, end = "frame 0", f"frame {anchors_ns.size - 1} (the recording pauses)"
     else:
-        begin, end = f"0 s · {console.utc(first)}", f"{(last - first) / 1e9:.1f} s"
+        begin, end = f"0 s · {display.utc(first)}", f"{(last - first) / 1e9:.1f} s"
     return _text(_NAME, y, begin, "axis") + _text(_NAME + _PLOT, y, end, "axis", "end")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cli import console
+from ops import display
 from ops.audit.accounting import Residuals
 from ops.sync.stream import Stream
 from quality.evaluators.drive import judge
@@ -140,7 +140,7 @@ def answer(findings: Sequence[Finding], reference: str, anchors: int, facts: Map
     whose = "the other sensor has" if len(others) == 1 else f"all {len(others)} other sensors have"
     return Answer(
         InSync.YES,
-        f"Yes: for each of the {anchors} frames of {reference} {whose} a frame, at most {console.ms(largest)} ms from where it "
+        f"Yes: for each of the {anchors} frames of {reference} {whose} a frame, at most {display.ms(largest)} ms from where it "
         "is expected.",
     )
 
@@ -177,7 +177,7 @@ def _of_matches(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) 
                 Severity.ERROR if severe else Severity.WARNING,
                 fact.missing,
                 f"{sensor} has no frame for {fact.missing} of {anchors} frames of {reference}"
-                f" within {console.ms(fact.tolerance_ns)} ms of where it is expected",
+                f" within {display.ms(fact.tolerance_ns)} ms of where it is expected",
             )
         )
     if fact.residuals is not None and fact.residuals.p95_ns > fact.warn_residual_ns:
@@ -187,8 +187,8 @@ def _of_matches(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) 
                 sensor,
                 rules.severity("SYN002"),
                 fact.residuals.p95_ns,
-                f"{sensor}: residuals reach {console.ms(fact.residuals.p95_ns)} ms (p95), more than "
-                f"{console.ms(fact.warn_residual_ns)} ms",
+                f"{sensor}: residuals reach {display.ms(fact.residuals.p95_ns)} ms (p95), more than "
+                f"{display.ms(fact.warn_residual_ns)} ms",
             )
         )
     return found

@@ -1,5 +1,7 @@
-"""Writes `quality/rules/RULES.md` and `lake/schemas/rules.json` from the catalogue: `python -m quality.rules.page`; with `--check` only
-compares."""
+"""Writes `quality/rules/RULES.md` and `lake/schemas/rules.json` from the catalogue.
+
+Run as `python -m quality.rules.page`; with `--check` it only compares.
+"""
 
 from __future__ import annotations
 

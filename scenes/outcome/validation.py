@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lake.documents import Manifest
 from lake.drive_input import DriveInput
+from lake.landing import sensor_of
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount
@@ -27,7 +28,6 @@ from quality.tables.object import object_facts, object_table
 from quality.tables.scene import WHOLE, scene_table
 from scenes.outcome.fates import Built
 from sensors.rig import Rig
-from spark_jobs.inspect import sensor_of
 
 RESULTS = "warehouse/quality/validations"
 MAX_ROWS_TOLD = 3

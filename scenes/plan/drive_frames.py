@@ -31,7 +31,7 @@ class UsableFrames:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DriveFrames:
-    """A frame index (schema `lake.tables.schemas.FRAME_INDEX`), which lists sensor after sensor, each by stamp; a frame's id is its row.
+    """A frame index (schema `lake.tables.schemas.FRAME_INDEX`), sorted by sensor and stamp; a frame's id is its row.
 
     `spans`: the rows of each sensor. `sound` (N,): whether a row lies in none of the faulty objects.
     """

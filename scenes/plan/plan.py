@@ -40,8 +40,8 @@ class ScenePlan:
     """S scenes of K sensors with L slots, all in a fixed order: anchors by time, sensors as in the rig, sweeps from the latest.
 
     `frame_ids` (S, L) int64: rows of the frame index, -1 where a slot is empty. `offsets_ns`, `residuals_ns` (S, K): of the
-    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.nearest.Reason`. `poses` (S, 7): x y z m,
-    qw qx qy qz, odom_SE3_ego at the anchor, meaningless where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64: the pose
+    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.nearest.Reason`. `poses` (S, 7): x y z
+    m, qw qx qy qz, odom_SE3_ego at the anchor, meaningless where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64: the pose
     samples before and after the anchor, as rows of the frame index; the same one twice where the anchor hits it, -1 where
     there is no pose. `track`: the poses at every other time.
     """

@@ -49,7 +49,7 @@ class ImageMetrics:
 
 
 def measure_image(luma: Luma) -> ImageMetrics:
-    """Measure an image (H, W), as `sensors.decode.images.decode_luma` gives it, at `SCALE_PX` or wider where it has so many pixels.
+    """Measure an image (H, W), as `sensors.decode.images.decode_luma` gives it, at `SCALE_PX` or wider where it has as many.
 
     The variance of the Laplacian is the focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield
     microscopy: a comparative study", ICPR 2000. It grows with contrast, so blur is read from a ratio that does not: a step

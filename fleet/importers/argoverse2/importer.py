@@ -11,8 +11,8 @@ What is stated here, with where it is from (user guide of the dataset, "Sensor D
   there is one lidar here and `ego_SE3_lidar` is the identity; where the two sit is in the source only, and in the findings.
 - A sweep's stamp is its START. Its points have been moved to where the vehicle saw them at the stamp: the rig says
   `compensated`, and a compensation to another anchor treats the sweep as taken at its stamp. When a point was measured,
-  stamp + `offset_ns` of the source, is kept as `measured_offset_ns`, a name that `sensors.decode.point_times` does not know: whoever
-  compensates by point times without a look at the rig must not move these points a second time.
+  stamp + `offset_ns` of the source, is kept as `measured_offset_ns`, a name that `sensors.decode.point_times` does not know:
+  whoever compensates by point times without a look at the rig must not move these points a second time.
 - float16 coordinates become float32, which holds each exactly.
 - A camera's stamp is the MIDDLE of its exposure, which is centred on the lidar's passing. Images are published undistorted:
   k1, k2, k3 describe the lens, not the images, and are not declared as the camera's distortion. Expected delays are 0 and the

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("sensors", "lake", "ingest", "quality", "lineage", "spark_jobs", "fleet", "training", "cli")
+PACKAGES = ("sensors", "lake", "ingest", "quality", "lineage", "scenes", "spark_jobs", "fleet", "ops", "cli")
 FOLDERS = (*PACKAGES, "dags", "plugins", "localstack", "bench")
 
 
