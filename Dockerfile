@@ -33,7 +33,7 @@ COPY . .
 RUN --mount=type=bind,from=packages,source=/opt/uv,target=/opt/uv \
     PYTHONPATH=/opt/uv/lib/python3.12/site-packages /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps --no-build-isolation --editable . \
     # Nothing can write bytecode later: the file system is read-only and the user is another one.
-    && python -m compileall -q cli dags deploy fleet ingest lake lineage localstack plugins quality sensors spark_jobs
+    && python -m compileall -q cli dags deploy fleet ingest lake lineage localstack ops plugins quality scenes sensors spark_jobs
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/scenelake:/opt/scenelake/dags \
     PYTHONUNBUFFERED=1 \

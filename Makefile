@@ -5,7 +5,8 @@ BIN := .venv/bin
 DRIVE ?=
 TESTS ?=
 ONLY ?=
-export PYTHONDONTWRITEBYTECODE = 1
+# Whoever sets it has every process compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # As Spark gives its Python workers: threads of a linear algebra library would only wait for each other.
 export OMP_NUM_THREADS = 1
 

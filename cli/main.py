@@ -14,7 +14,7 @@ from ops.errors import explain
 
 
 class ErrorBoundary(TyperGroup):
-    """The one place where expected errors end: a cause and a next step on stderr, and exit status 1."""
+    """The one place where expected errors end: a cause and a next step on stderr, and their exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
@@ -25,7 +25,7 @@ class ErrorBoundary(TyperGroup):
             if explanation is None:
                 raise
             console.complain(explanation.cause, explanation.hint)
-            raise typer.Exit(1) from error
+            raise typer.Exit(explanation.exit_code) from error
 
 
 app = typer.Typer(

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sensors.errors import ScenelakeError
 
-class FleetError(Exception):
+
+class FleetError(ScenelakeError):
     """Base of every error of this package."""
 
 

@@ -20,8 +20,10 @@ IngestError
 
 from __future__ import annotations
 
+from sensors.errors import ScenelakeError
 
-class IngestError(Exception):
+
+class IngestError(ScenelakeError):
     """Base of every error of this package."""
 
 

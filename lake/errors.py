@@ -10,8 +10,12 @@ LakeError
 └── TableError        rows that do not have their table's schema
 """
 
+from __future__ import annotations
 
-class LakeError(Exception):
+from sensors.errors import ScenelakeError
+
+
+class LakeError(ScenelakeError):
     """Base of every error of this package."""
 
 

@@ -5,8 +5,12 @@ LineageError
 └── CodeVersionError    SCENELAKE_CODE_VERSION is set, but is no commit
 """
 
+from __future__ import annotations
 
-class LineageError(Exception):
+from sensors.errors import ScenelakeError
+
+
+class LineageError(ScenelakeError):
     """Base of every error of this package."""
 
 

@@ -6,8 +6,8 @@
     ├── InputError            a file or option that cannot be used as asked
     └── WaitTimeoutError      the drive did not reach its end in time
 
-Every error of our packages descends from its package's base class; `explain` turns those, and what S3, the catalog and
-the file system raise, into a message with a next step. Anything else is a defect of ours and keeps its traceback.
+`explain` turns every `ScenelakeError`, and what S3, the catalog and the file system raise, into a message with a next step.
+Anything else is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -16,26 +16,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# A class whose module was never imported cannot have been raised, so none of these is imported to be compared with.
-PACKAGE_ERRORS = {
-    "ops.errors": "CliError",
-    "ops.stack.errors": "StackError",
-    "fleet.errors": "FleetError",
-    "ingest.errors": "IngestError",
-    "lake.errors": "LakeError",
-    "lineage.errors": "LineageError",
-    "quality.errors": "QualityError",
-    "sensors.errors": "SensorDataError",
-    "scenes.errors": "JobError",
-}
+from sensors.errors import ScenelakeError
 
 
-class CliError(Exception):
-    """Base of every error of this package; `hint` is the next step for the person at the terminal."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+class CliError(ScenelakeError):
+    """Base of every error of this package."""
 
 
 class NoDeploymentError(CliError):
@@ -60,12 +45,13 @@ class Explanation:
 
     cause: str
     hint: str | None = None
+    exit_code: int = ScenelakeError.exit_code
 
 
 def explain(error: BaseException) -> Explanation | None:
     """Say what an expected error means; None for an unexpected one, which deserves its traceback."""
-    if _is_ours(error):
-        return Explanation(str(error), getattr(error, "hint", None))
+    if isinstance(error, ScenelakeError):
+        return Explanation(str(error), error.hint, error.exit_code)
     for module, name, words in _FOREIGN:
         kind = getattr(sys.modules.get(module), name, None)
         if isinstance(kind, type) and isinstance(error, kind):
@@ -73,11 +59,6 @@ def explain(error: BaseException) -> Explanation | None:
     if isinstance(error, OSError) and error.filename is not None:
         return Explanation(f"{error.filename}: {error.strerror}")
     return None
-
-
-def _is_ours(error: BaseException) -> bool:
-    bases = (getattr(sys.modules.get(module), name, None) for module, name in PACKAGE_ERRORS.items())
-    return any(isinstance(base, type) and isinstance(error, base) for base in bases)
 
 
 def _unreachable(error: BaseException) -> Explanation:

@@ -7,8 +7,12 @@ QualityError
 └── MetricsError       a metric that cannot be: a negative count, a share above 1, a sensor twice
 """
 
+from __future__ import annotations
 
-class QualityError(Exception):
+from sensors.errors import ScenelakeError
+
+
+class QualityError(ScenelakeError):
     """Base of every error of this package."""
 
 

@@ -28,7 +28,7 @@ if [ "$1" = bench ]; then
     [ -x .venv/bin/uv ] || fail "needs .venv first: requirements/install.sh dev"
     echo "Installing $(grep -c '==' "$lock") locked packages into .venv-bench (about 0.9 GB)"
     .venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-bench
-    .venv/bin/uv pip install --quiet --python .venv-bench/bin/python --no-deps --require-hashes -r "$lock"
+    .venv/bin/uv pip install --quiet --compile-bytecode --python .venv-bench/bin/python --no-deps --require-hashes -r "$lock"
     printf '%s' "$want" > "$stamp"
     exit 0
 fi
@@ -41,7 +41,8 @@ fi
 if [ ! -x .venv/bin/uv ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 fi
-install=".venv/bin/uv pip install --quiet --python .venv/bin/python"
+# Bytecode is compiled once, here: a process that may not write it would compile Airflow and Spark anew at every start.
+install=".venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python"
 echo "Installing $(grep -c '==' "$lock") locked packages (about 1.5 GB; a minute or two the first time)"
 $install --no-deps --require-hashes -r "$lock"
 $install --no-deps --no-build-isolation -e .

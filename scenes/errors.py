@@ -9,8 +9,12 @@
 Faults in a drive's data are findings and end nothing.
 """
 
+from __future__ import annotations
 
-class JobError(Exception):
+from sensors.errors import ScenelakeError
+
+
+class JobError(ScenelakeError):
     """Base of every error of this package."""
 
 

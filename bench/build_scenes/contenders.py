@@ -34,12 +34,12 @@ class Contender:
 CONTENDERS = {
     "limit": Contender("limit", OWN),
     "scenelake": Contender("scenelake_job", OWN),
-    "polars": Contender("polars_job", BENCH),
-    "polars_plain": Contender("polars_plain", BENCH),
-    "pandas": Contender("pandas_script", OWN),
-    "daft": Contender("daft_job", BENCH),
-    "ray": Contender("ray_job", BENCH),
-    "naive_spark": Contender("naive_spark", OWN),
+    "polars": Contender("competitors.polars_job", BENCH),
+    "polars_plain": Contender("competitors.polars_plain", BENCH),
+    "pandas": Contender("competitors.pandas_script", OWN),
+    "daft": Contender("competitors.daft_job", BENCH),
+    "ray": Contender("competitors.ray_job", BENCH),
+    "naive_spark": Contender("competitors.naive_spark", OWN),
 }
 
 

@@ -8,8 +8,12 @@ OrchestrationError
 └── JobResultError   a job ended well but left no usable result
 """
 
+from __future__ import annotations
 
-class OrchestrationError(Exception):
+from sensors.errors import ScenelakeError
+
+
+class OrchestrationError(ScenelakeError):
     """Base of every error of this package."""
 
 

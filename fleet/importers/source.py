@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fleet.drive_folder import DriveFolder
@@ -127,3 +127,16 @@ def counted(step: str, frames: Iterator[Frame], total: int, progress: Progress) 
     for done, frame in enumerate(frames, start=1):
         yield frame
         progress(step, done, total)
+
+
+def inside(filename: str, table: Path) -> PurePosixPath:
+    """A relative path that stays below the folder it is relative to.
+
+    Raises:
+        SourceError: It does not.
+
+    """
+    name = PurePosixPath(filename)
+    if not filename or name.is_absolute() or ".." in name.parts or "\0" in filename or "\\" in filename:
+        raise SourceError(f"{table} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
+    return name

@@ -93,7 +93,7 @@ def airflow_environment(layout: Layout, choices: Choices, secrets: Secrets) -> d
 
 def process_environment(stack: Mapping[str, str], java: Mapping[str, str], caller: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of a component: the caller's without what could lead it elsewhere, then the stack's."""
-    foreign = ("AIRFLOW_", "_AIRFLOW_", "AWS_")
+    foreign = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in caller.items() if not name.startswith(foreign)}
     module_path = [*filter(None, kept.get("PYTHONPATH", "").split(os.pathsep)), str(PROJECT), str(PROJECT / "dags")]
     local = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), LOOPBACK, "localhost")))

@@ -6,13 +6,13 @@ StackError
 └── StackDownError       a question that only a running stack can answer
 """
 
+from __future__ import annotations
 
-class StackError(Exception):
-    """Base of every error of this package; `hint` is the next step for the person at the terminal."""
+from sensors.errors import ScenelakeError
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+
+class StackError(ScenelakeError):
+    """Base of every error of this package."""
 
 
 class StackConfigError(StackError):

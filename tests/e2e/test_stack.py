@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from fleet.importers.registry import IMPORTERS
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.tables.publish import batch_identities
+from tests.real_data import DATA
 
 from .conftest import Deployed, Trio, eventually
 from .stack import SCHEDULER, tries
@@ -24,7 +24,6 @@ from .stack import SCHEDULER, tries
 pytestmark = pytest.mark.timeout(900)
 
 Make = Callable[..., Path]
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
 def rules(rows: list[dict[str, Any]]) -> Counter[str]:

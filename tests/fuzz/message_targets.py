@@ -30,7 +30,7 @@ from sensors.errors import DecodeError
 from tests.fuzz import recordings
 from tests.fuzz.mutation import with_tokens
 from tests.fuzz.target import Target, proportional
-from tests.unit.sensors import ros1_messages
+from tests.unit.sensors.decode import ros1_messages
 
 
 def _points(data: bytes, _: Path) -> str:

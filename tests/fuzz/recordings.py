@@ -26,7 +26,7 @@ from fleet.encode import (
 from sensors.decode.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from sensors.geometry import SE3
-from tests.unit.sensors import ros1_messages
+from tests.unit.sensors.decode import ros1_messages
 
 STAMP_NS = 1_700_000_000_123_456_789
 CLOUDS = (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.build_scenes.competitors.pandas_match import plan_matches
 from bench.build_scenes.drive import DriveSpec, drive_bytes, drive_folder
 from bench.build_scenes.limit import match as match_by_limit
-from bench.build_scenes.pandas_match import plan_matches
 from bench.build_scenes.raw import index_object, raw_objects, read_rig
 from bench.build_scenes.timing import expected_matches, timing
 from fleet.drive_folder import DriveFolder

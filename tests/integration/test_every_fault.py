@@ -29,9 +29,8 @@ from lake.landing import DriveId
 from lake.overrides import Verdict
 from quality.review import error_rules, overrides_for, why_not_releasable
 from quality.rules.catalogue import Severity, rule
+from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
-
-from .station import Station
 
 ASKED = "SCENELAKE_TEST_EVERY_FAULT"
 pytestmark = [

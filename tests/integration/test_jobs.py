@@ -23,8 +23,7 @@ from sensors.container.mcap import StoredMessage, scan
 from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig
 from spark_jobs.runtime.session import spark_properties, start_spark
-
-from .drives import Processed, process, small_drive
+from tests.integration.drives import Processed, process, small_drive
 
 DRIVE = DriveId("car-1", "d-1")
 

@@ -27,10 +27,9 @@ from sensors.decode.messages import ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
+from tests.integration.conftest import new_settings
+from tests.integration.worker_memory import CLEAR_REFS, Usage, run_apart
 from tests.unit.scenes.job_builders import MS, POINT, T0, pose, recording, rig_document, sensor
-
-from .conftest import new_settings
-from .worker_memory import CLEAR_REFS, Usage, run_apart
 
 MIB = 1024 * 1024
 DRIVE = DriveId("car-1", "d-1")

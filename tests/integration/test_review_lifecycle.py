@@ -19,10 +19,9 @@ from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.review import error_rules, overrides_for, why_not_releasable
 from spark_jobs.runtime.session import spark_properties, start_spark
+from tests.integration.drives import small_drive
+from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
-
-from .drives import small_drive
-from .station import Station
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")  # moto, of types that its CloudFormation lacks
 

@@ -21,10 +21,9 @@ from lake.landing import DriveId
 from lake.storage import Connect, ObjectStore
 from scenes.plan.windows import Window, cut
 from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
-
-from .conftest import new_settings
-from .drives import Processed, process, small_drive
-from .standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
+from tests.integration.conftest import new_settings
+from tests.integration.drives import Processed, process, small_drive
+from tests.integration.standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
 
 DRIVE = DriveId("car-1", "d-1")
 WINDOW_BYTES = 40_000  # one scene a window: enough tasks for two executors

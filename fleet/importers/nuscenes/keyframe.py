@@ -20,8 +20,8 @@ from fleet.errors import SourceError
 from fleet.importers.nuscenes.calibration import Calibration, pinhole
 from fleet.importers.nuscenes.payload import Seen, describe, frames
 from fleet.importers.nuscenes.rig import NUSCENES, build_rig
-from fleet.importers.nuscenes.shots import Channel, Shot, inside
-from fleet.importers.source import MAX_IMAGE_BYTES, MICROSECONDS, ImportResult, counted, exact_ns, read_bounded, read_json
+from fleet.importers.nuscenes.shots import Channel, Shot
+from fleet.importers.source import MAX_IMAGE_BYTES, MICROSECONDS, ImportResult, counted, exact_ns, inside, read_bounded, read_json
 from fleet.progress import Progress
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
 from fleet.importers.nuscenes.tables import Layout, Row, Scene, read_rows, text
-from fleet.importers.source import MAX_FRAMES, MICROSECONDS, exact_ns
+from fleet.importers.source import MAX_FRAMES, MICROSECONDS, exact_ns, inside
 from sensors.rig import NS_PER_S, Modality
 
 MODALITIES = {kind.value: kind for kind in (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)}
@@ -160,19 +160,6 @@ def _size_px(width_px: object, height_px: object) -> tuple[int, int] | None:
     if isinstance(width_px, int) and isinstance(height_px, int) and width_px > 0 and height_px > 0:
         return width_px, height_px
     return None
-
-
-def inside(filename: str, table: Path) -> PurePosixPath:
-    """A relative path that stays below the folder it is relative to.
-
-    Raises:
-        SourceError: It does not.
-
-    """
-    name = PurePosixPath(filename)
-    if not filename or name.is_absolute() or ".." in name.parts or "\0" in filename or "\\" in filename:
-        raise SourceError(f"{table} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
-    return name
 
 
 def _channel(name: str, modality: str, rows: Sequence[Shot], findings: list[str]) -> Channel:

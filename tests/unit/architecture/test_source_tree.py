@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import tomllib
+from collections import Counter
 
 import pytest
 
 from tests.unit.architecture.source_tree import FOLDERS, PACKAGES, ROOT, named, sources, tree
 
-LONGEST_MODULE, LONGEST_FUNCTION = 300, 50
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
+MOST_MODULES, MOST_FOLDERS = 20, 20
 GRAB_BAGS = {"utils", "util", "utilities", "helpers", "helper", "common", "misc", "shared", "stuff", "base", "core", "tools"}
 PRESENT = tuple(package for package in PACKAGES if (ROOT / package).is_dir())
 
@@ -17,6 +20,15 @@ PRESENT = tuple(package for package in PACKAGES if (ROOT / package).is_dir())
 def test_modules_are_short() -> None:
     lengths = {named(path): len(path.read_text().splitlines()) for path in sources(*FOLDERS)}
     assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_a_folder_can_be_read_at_a_glance() -> None:
+    modules = Counter(path.parent for path in sources(*FOLDERS, "tests") if path.name != "__init__.py")
+    assert {named(folder): count for folder, count in modules.items() if count > MOST_MODULES} == {}
+    top = subprocess.run(["git", "ls-tree", "-d", "--name-only", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if top.returncode == 0:  # an unpacked archive has no git
+        shown = [name for name in top.stdout.split() if not name.startswith(".")]
+        assert len(shown) <= MOST_FOLDERS, shown
 
 
 def test_functions_are_short() -> None:

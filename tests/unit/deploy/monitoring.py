@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 GRAFANA = ROOT / "deploy" / "grafana"
 
-# What Spark 4.3's servlet tells and prometheus.yml keeps; tests/integration/test_spark_metrics.py asks a real cluster.
+# What Spark 4.3's servlet tells and prometheus.yml keeps; tests/integration/monitoring/test_spark_metrics.py asks a real cluster.
 SPARK_MASTER = frozenset(f"metrics_master_{name}_Value" for name in ("aliveWorkers", "apps", "waitingApps", "workers"))
 SPARK_WORKER = frozenset(
     f"metrics_worker_{name}_Value" for name in ("coresFree", "coresUsed", "executors", "memFree_MB", "memUsed_MB")

@@ -24,8 +24,8 @@ from tests.unit.fleet.whole_recordings import (
     write_ros1_bag,
     write_sqlite,
 )
-from tests.unit.sensors import ros1_messages as made
 from tests.unit.sensors.container.sqlite_bags import write_db3
+from tests.unit.sensors.decode import ros1_messages as made
 
 SYNC = Sync(Stamp.MIDDLE, 0, 50_000_000, 25_000_000, required=False)
 XYZ = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4")])

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from mcap.writer import CompressionType, Writer
 
-from tests.unit.sensors import ros1_messages as made
 from tests.unit.sensors.container.sqlite_bags import write_rosbag2
+from tests.unit.sensors.decode import ros1_messages as made
 
 STAMPS_NS = 1_700_000_000_000_000_000
 LOG_NS = STAMPS_NS + 7_000_000

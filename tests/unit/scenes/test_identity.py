@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lake.drive_input import DriveInput
 from scenes.work_area import BUILT
+from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, image, pose, rig_document, sensor
-from tests.unit.spark_jobs import serial_jobs
 
 FRAMES = 6
 PERIOD_NS = 100 * MS

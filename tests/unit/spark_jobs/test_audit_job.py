@@ -21,8 +21,8 @@ from scenes.work_area import AUDIT
 from sensors.decode.points import point_fields
 from spark_jobs.audit import audit_drive
 from spark_jobs.publish import publish_drive
+from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import DRIVE, MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
-from tests.unit.spark_jobs import serial_jobs
 
 STAMPS = [T0 + n * 100 * MS for n in range(4)]
 RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))

@@ -14,6 +14,7 @@ from lake.tables.schemas import FRAME_INDEX, check_schema
 from quality.measurements.metrics import read_metrics
 from scenes.scan.sensor_metrics import sensor_metrics
 from scenes.work_area import INDEX, METRICS, POSE_SAMPLES
+from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import (
     DRIVE,
     MS,
@@ -29,7 +30,6 @@ from tests.unit.scenes.job_builders import (
     rig_document,
     sensor,
 )
-from tests.unit.spark_jobs import serial_jobs
 
 STAMPS = [T0 + n * 100 * MS for n in range(5)]
 RIG = rig_document(

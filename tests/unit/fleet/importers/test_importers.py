@@ -19,7 +19,7 @@ from sensors.decode.messages import decode, decode_image, decode_points, decode_
 from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
 from sensors.rig import Modality, Rig, Stamp
-from tests.unit.fleet import public_datasets as made
+from tests.unit.fleet.importers import public_datasets as made
 from tests.unit.fleet.recordings import messages
 
 

@@ -36,8 +36,8 @@ from tests.unit.fleet.whole_recordings import (
     write_sqlite,
 )
 from tests.unit.fleet.whole_recordings import messages as whole_messages
-from tests.unit.sensors import ros1_messages as made
 from tests.unit.sensors.container.sqlite_bags import write_db3
+from tests.unit.sensors.decode import ros1_messages as made
 
 TOPICS = {"lidar_top": "/lidar/top", "camera_front": "/camera/front", "imu": "/imu", "odom": "/odom"}
 SYNC = Sync(Stamp.END, 1_000_000, 40_000_000, 25_000_000, required=True)

@@ -11,7 +11,7 @@ from lake.tables.catalog import LakeCatalog
 from ops.audit import lake_reader
 from ops.audit.identity_inputs import Held
 from ops.audit.identity_reader import held
-from tests.unit.cli import lake_builders as rows
+from tests.unit.ops import lake_builders as rows
 from tests.unit.ops.report.report_builders import BAD, GOOD, REVISION_B, SCENES, fill_two_drives
 
 

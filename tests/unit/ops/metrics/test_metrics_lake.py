@@ -27,7 +27,7 @@ from ops.metrics.drive_facts import Amount, DriveFacts
 from ops.metrics.lake_summary import MAX_SENSORS, OTHER, ResidualSizes, summarise
 from ops.metrics.pinned_tables import pin
 from quality.rules.rule import Outcome
-from tests.unit.cli import lake_builders as rows
+from tests.unit.ops import lake_builders as rows
 
 
 def expectation(code: str, outcome: str) -> dict[str, Any]:

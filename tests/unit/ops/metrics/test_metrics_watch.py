@@ -21,7 +21,7 @@ from ops.metrics.drive_reading import Sources
 from ops.metrics.lake_watch import LakeWatch
 from ops.metrics.ledger_watch import DriveMark, LedgerWatch
 from quality.rules.rule import Outcome
-from tests.unit.cli import lake_builders as rows
+from tests.unit.ops import lake_builders as rows
 
 REFUSED = RefusedRecord(ObjectHead("a.pkl", "v1", 3, "e", 0), "KEY001", "", "", 0)
 

@@ -14,7 +14,7 @@ from ops.audit.accounting import Line
 from ops.audit.identity import Check
 from ops.report.collect import drive_facts
 from ops.report.facts import DriveFacts, Figure, ReportFacts
-from tests.unit.cli import lake_builders as rows
+from tests.unit.ops import lake_builders as rows
 
 GOOD, BAD = rows.DRIVE_A, DriveId("veh-1", "drive-b")
 REVISION_B = "b" * 64

@@ -19,7 +19,7 @@ from ops.report.picture import find_image
 from ops.report.scene import scene_view
 from sensors.geometry import SE3
 from sensors.rig import Rig
-from tests.unit.cli import lake_builders as rows
+from tests.unit.ops import lake_builders as rows
 from tests.unit.ops.report.report_builders import CUT, SCENES, example
 
 HOSTILE = '<script>alert("x")</script><img src=http://evil.example/a.png>'

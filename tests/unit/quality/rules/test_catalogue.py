@@ -10,7 +10,7 @@ from quality.rules import page as rules_page
 from quality.rules import schema as rules_schema
 from quality.rules.catalogue import RULES, Bound, Level, Outcome, Rule, Severity, rule
 
-PACKAGE = Path(rules_page.__file__).parent
+PACKAGE = Path(rules_page.__file__).parents[1]
 FIRST_CODES = (
     "KEY001 CMP001 CMP002 CMP003 CMP004 CMP005 DEC001 DEC002 DEC003 DEC004 DEC005 DEC006 LID001 LID002 CLK001 CLK002 CLK003 "
     "CLK004 CLK005 CAL001 CAL002 POS001 SYN001 SYN002 SYN003 ACC001"
@@ -46,7 +46,7 @@ def test_every_sentence_is_one_sentence_with_a_unit() -> None:
 def test_every_code_is_used_by_an_evaluator(code: str) -> None:
     users = [
         path.name
-        for path in sorted(PACKAGE.glob("*.py"))
+        for path in sorted(PACKAGE.rglob("*.py"))
         if path.name != "catalogue.py" and f'"{code}"' in path.read_text(encoding="utf-8")
     ]
     assert users, f"{code} is declared, but nothing evaluates it"

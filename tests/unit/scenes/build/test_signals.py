@@ -17,7 +17,7 @@ from scenes.options import CHECKS
 from spark_jobs.publish import publish_drive
 from scenes.build.window_findings import WindowFindings
 from scenes.work_area import SIGNALS, WorkArea, WorkAreaError
-from tests.unit.spark_jobs import serial_jobs
+from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 FRAMES = 12

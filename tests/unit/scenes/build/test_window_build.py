@@ -15,7 +15,7 @@ from lake.tables.schemas import OPAQUE_LEAVES, SCENES
 from spark_jobs.build_scenes import drive_context
 from scenes.build.window_build import DriveContext, build_window
 from scenes.work_area import INSPECTION
-from tests.unit.spark_jobs import serial_jobs
+from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 END_NS = T0 + 400 * MS

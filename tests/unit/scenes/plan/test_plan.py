@@ -20,9 +20,9 @@ from scenes.plan.pose_track import pose_sensor
 from scenes.plan.window_plan import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
 from scenes.plan.windows import Window
 from sensors.match.nearest import Reason
+from tests.unit.scenes import timelines as oracle
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
 from tests.unit.scenes.timelines import SENSORS, Timeline, slots_of
-from tests.unit.spark_jobs import timelines as oracle
 
 TIMELINES = oracle.timelines()
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sensors.container.recorded import Recorded
 from sensors.container.rosbag1 import scan_bag
 from sensors.container.stored import ContainerFault, FaultKind, Limits
-from tests.unit.sensors import ros1_messages as made
+from tests.unit.sensors.decode import ros1_messages as made
 
 MAGIC = b"#ROSBAG V2.0\n"
 MESSAGE, BAG_HEADER, INDEX, CHUNK, CHUNK_INFO, CONNECTION = 2, 3, 4, 5, 6, 7

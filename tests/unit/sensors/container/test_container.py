@@ -21,6 +21,7 @@ from mcap.writer import CompressionType, IndexType, Writer
 
 from sensors.container.mcap import ContainerFault, FaultKind, Limits, StoredMessage, decompress, scan
 from sensors.container.mcap_chunks import MESSAGES_AT_ONCE
+from tests.real_data import DATA
 from tests.unit.sensors.container.short_reads import ShortFills, ShortReads
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -399,7 +400,7 @@ def test_checksums_of_zero_mean_that_there_is_none() -> None:
 
 
 def real_files() -> Iterator[Path]:
-    root = Path(os.environ.get("SCENELAKE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+    root = DATA
     yield from sorted((root / "mcap_ros1_ouster").glob("*.mcap"))
 
 

@@ -10,7 +10,7 @@ import pytest
 from sensors.decode.camera_info import decode_camera_info
 from sensors.errors import DecodeError
 from sensors.rig import Intrinsics
-from tests.unit.sensors import ros1_messages as made
+from tests.unit.sensors.decode import ros1_messages as made
 
 LENS = Intrinsics(8, 6, 10.0, 11.0, 4.0, 3.0, (0.1, -0.2, 0.0, 0.01, 0.0))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import tracemalloc
 import zlib
@@ -18,6 +17,7 @@ from PIL import Image
 
 from sensors.decode.images import ImageInfo, decode_pixels, inspect_image, read_header
 from sensors.errors import DecodeError
+from tests.real_data import DATA
 
 WIDTH_PX, HEIGHT_PX = 131, 67  # no multiple of a block
 
@@ -172,7 +172,7 @@ def test_a_png_whose_pixels_fail_their_checksum_is_refused() -> None:
 
 
 def real_images() -> list[Path]:
-    root = Path(os.environ.get("SCENELAKE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+    root = DATA
     radar = sorted((root / "radiate_tiny_foggy").rglob("*.png"))[:3]
     return [*sorted((root / "pandaset_002").rglob("*.jpg"))[::20], *radar]
 

@@ -15,7 +15,7 @@ from sensors.decode.images import decode_pixels, inspect_image
 from sensors.decode.raw_image import LAYOUTS, decode_raw_image
 from sensors.decode.ros1 import ros1_to_cdr
 from sensors.errors import DecodeError
-from tests.unit.sensors import ros1_messages as made
+from tests.unit.sensors.decode import ros1_messages as made
 
 CHANNELS = {"mono8": 1, "8UC1": 1, "mono16": 1, "16UC1": 1, "rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4}
 ORDERS = {"bgr8": [2, 1, 0], "bgra8": [2, 1, 0, 3]}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sensors.decode.messages import decode_fix, decode_imu, decode_points, decode_pose
 from sensors.decode.ros1 import ROS1_TYPES, peek_ros1_stamp_ns, ros1_to_cdr
 from sensors.errors import DecodeError, UnknownTypeError
-from tests.unit.sensors import ros1_messages as made
+from tests.unit.sensors.decode import ros1_messages as made
 
 MESSAGES: dict[str, Callable[[], Any]] = {
     made.POINT_CLOUD: made.cloud,

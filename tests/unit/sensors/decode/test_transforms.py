@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sensors.decode.transforms import MAX_TRANSFORMS, FrameTree, Transform, decode_transforms
 from sensors.errors import DecodeError
 from sensors.geometry import SE3
-from tests.unit.sensors import ros1_messages as made
+from tests.unit.sensors.decode import ros1_messages as made
 
 TURN = (0.0, 0.0, 0.6, 0.8)
 NONE = (0.0, 0.0, 0.0, 1.0)

@@ -13,8 +13,8 @@ from lineage.names import job
 from lineage.run import JobRun
 from spark_jobs.audit import audit_drive
 from spark_jobs.runtime.provenance import TracedRun
+from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, rig_document, sensor
-from tests.unit.spark_jobs import serial_jobs
 
 STAMPS = [T0 + n * 100 * MS for n in range(4)]
 RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from ops.sync.timeline_table import TableLayout
 from ops.sync.verdict import InSync
 from sensors.clocks.delay import Phase
 from sensors.rig import Modality
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="needs real recordings: SCENELAKE_TEST_DATA names their folder; not part of the repository"
 )

@@ -7,10 +7,9 @@ import subprocess
 from prometheus_client import generate_latest
 
 from ops.metrics.exporter import registry_of
+from tests.integration.monitoring.prometheus_server import program
 from tests.unit.deploy.monitoring import PROMETHEUS
 from tests.unit.ops.metrics.metrics_readings import exporter
-
-from .prometheus_server import program
 
 
 def promtool(*words: str, text: str = "") -> str:

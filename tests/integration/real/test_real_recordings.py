@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,10 @@ from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image, decode_points
 from sensors.geometry import SE3
 from sensors.rig import Modality, Rig, Stamp
+from tests.real_data import DATA
 from tests.unit.fleet.recordings import messages
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA", ROOT.parent / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[3]
 OUSTER = DATA / "mcap_ros1_ouster" / "test.mcap"
 VLP16 = DATA / "nebula_ros2_db3" / "velodyne" / "vlp16" / "1673400471837873222"
 ARS548 = DATA / "nebula_ros2_db3" / "continental" / "ars548" / "1708578204"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from bench.build_scenes.competitors.polars_job import Maps, build, map_files, write_window
 from bench.build_scenes.contest import Task, Work, run
-from bench.build_scenes.polars_job import Maps, build, map_files, write_window
 from bench.build_scenes.raw import Ints
 from bench.build_scenes.workers import started
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sensors.clocks.clock import clock_report
 from sensors.match.nearest import Reason, match_nearest
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 TABLE = DATA / "nuscenes_mini_timing" / "keyframes.csv"
 pytestmark = pytest.mark.skipif(
     not TABLE.is_file(), reason="needs real recordings: SCENELAKE_TEST_DATA names their folder; not part of the repository"

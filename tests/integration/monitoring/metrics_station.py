@@ -8,10 +8,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from lake.landing import DriveId
+from tests.integration.drives import small_drive
+from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
-
-from .drives import small_drive
-from .station import Station
 
 CLEAN, FAULTY, REFUSED, WAITING, LANDING = (
     DriveId("car-1", name) for name in ("d-clean", "d-faulty", "d-refused", "d-waiting", "d-landing")

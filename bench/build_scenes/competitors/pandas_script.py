@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bench.build_scenes.competitors.pandas_match import PLACES, plan_matches
 from bench.build_scenes.contest import Task, Work, run
-from bench.build_scenes.pandas_match import PLACES, plan_matches
 from bench.build_scenes.raw import ObjectIndex, message_places, payload_place, raw_objects
 
 WINDOW_SCENES = 40

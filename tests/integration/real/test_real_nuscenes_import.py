@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.decode.pcd import read_pcd
 from sensors.rig import Rig, Stamp
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="needs real recordings: SCENELAKE_TEST_DATA names their folder; not part of the repository"
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,8 @@ from sensors.decode.messages import decode_image, decode_points, decode_pose, pe
 from sensors.match.nearest import match_nearest
 from sensors.motion.poses import interpolate
 from sensors.rig import Rig
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 AV2 = DATA / "argoverse2" / "7fab2350-7eaf-3b7e-a39d-6937a4c1bede"
 DGP = DATA / "dgp_test_scene" / "scene_01"
 SWEEPS_NS = [315966265259836000, 315966265360032000]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from fleet.synthetic.miscalibration import miscalibrated
 from sensors.calibration.result import Verdict
 from sensors.rig import Rig
 from tests.integration.folder_inspection import Inspected, inspect_folder
+from tests.real_data import DATA
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA", ROOT.parent / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.skipif(
     not (DATA / "pandaset_002").is_dir(),

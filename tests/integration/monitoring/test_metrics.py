@@ -27,13 +27,12 @@ from ops.audit import lake_reader
 from ops.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from ops.metrics.queue_watch import QueueWatch
 from spark_jobs.runtime.session import spark_properties, start_spark
+from tests.integration.drives import small_drive
+from tests.integration.monitoring.metrics_station import CLEAN, FAULTY, LANDING, WAITING, fill, new_station
+from tests.integration.monitoring.platform_texts import platform_text
+from tests.integration.monitoring.prometheus_server import program, prometheus_server, text_server
+from tests.integration.station import Station
 from tests.unit.deploy.monitoring import panels
-
-from .drives import small_drive
-from .metrics_station import CLEAN, FAULTY, LANDING, WAITING, fill, new_station
-from .platform_texts import platform_text
-from .prometheus_server import program, prometheus_server, text_server
-from .station import Station
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")  # moto, of types that its CloudFormation lacks
 

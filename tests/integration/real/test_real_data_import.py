@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,8 @@ from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
 from sensors.motion.deskew import compensate
 from sensors.rig import Rig, Stamp
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="needs real recordings: SCENELAKE_TEST_DATA names their folder; not part of the repository"
 )

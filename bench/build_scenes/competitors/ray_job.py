@@ -25,8 +25,8 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from bench.build_scenes.competitors.pandas_match import PLACES, plan_matches
 from bench.build_scenes.contest import Task, Work, run
-from bench.build_scenes.pandas_match import PLACES, plan_matches
 from bench.build_scenes.raw import ObjectIndex, index_object, raw_objects
 
 WINDOW_SCENES = 40

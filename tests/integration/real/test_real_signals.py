@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +23,8 @@ from sensors.decode.images import decode_luma, read_header, shrink_to
 from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
 from sensors.measure.cloud import measure_lidar
 from sensors.measure.image import SCALE_PX, measure_image
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("SCENELAKE_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="needs real recordings: SCENELAKE_TEST_DATA names their folder; not part of the repository"
 )
