@@ -11,7 +11,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
-from tests.integration.standalone_cluster import standalone_cluster, until
+from tests.integration.spark.standalone_cluster import standalone_cluster, until
 from tests.unit.deploy.monitoring import PROMETHEUS, SPARK_APPLICATION, SPARK_MASTER, SPARK_WORKER
 
 SERVLET = {

@@ -28,7 +28,7 @@ from sensors.decode.points import point_fields
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from tests.integration.conftest import new_settings
-from tests.integration.worker_memory import CLEAR_REFS, Usage, run_apart
+from tests.integration.spark.worker_memory import CLEAR_REFS, Usage, run_apart
 from tests.unit.scenes.job_builders import MS, POINT, T0, pose, recording, rig_document, sensor
 
 MIB = 1024 * 1024

@@ -23,7 +23,7 @@ from scenes.plan.windows import Window, cut
 from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 from tests.integration.conftest import new_settings
 from tests.integration.drives import Processed, process, small_drive
-from tests.integration.standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
+from tests.integration.spark.standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
 
 DRIVE = DriveId("car-1", "d-1")
 WINDOW_BYTES = 40_000  # one scene a window: enough tasks for two executors

@@ -21,8 +21,8 @@ from ops import stack
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import audit
-from tests.integration.browser import Browser, find_chromium
 from tests.integration.drives import small_drive
+from tests.integration.review.browser import Browser, find_chromium
 
 DRIVE = DriveId("car-1", "d-1")
 WITHIN_S = 600

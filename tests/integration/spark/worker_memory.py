@@ -1,6 +1,6 @@
 """A worker's tasks in a process of its own, one after the other, and the memory that they took.
 
-python -m tests.integration.worker_memory < work and items > results and memory
+python -m tests.integration.spark.worker_memory < work and items > results and memory
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyspark import cloudpickle
 
 from lake.storage import ObjectStore, ObjectVersion
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -44,7 +44,7 @@ def run_apart(usage: Usage) -> Callable[[object, Callable[[Any], Any], Sequence[
         if not items:
             return []
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.worker_memory"],
+            [sys.executable, "-m", "tests.integration.spark.worker_memory"],
             input=cloudpickle.dumps((work, list(items))),
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
