@@ -85,7 +85,8 @@ def test_a_contender_that_fails_leaves_a_reason_and_no_files(tmp_path: Path) -> 
 
 
 def test_every_contender_has_its_module() -> None:
-    missing = [name for name, it in CONTENDERS.items() if not (PROJECT / "bench" / "build_scenes" / f"{it.module}.py").is_file()]
+    folder = PROJECT / "bench" / "build_scenes"
+    missing = [name for name, it in CONTENDERS.items() if not (folder / f"{it.module.replace('.', '/')}.py").is_file()]
     assert missing == []
 
 

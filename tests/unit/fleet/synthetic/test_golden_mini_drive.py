@@ -23,7 +23,7 @@ from sensors.decode.images import decode_pixels
 from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
 from tests.unit.fleet.recordings import messages, truth_faults
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "mini_drive.json"
+GOLDEN = Path(__file__).parents[3] / "golden" / "mini_drive.json"
 SPEC = DriveSpec(
     "golden-car",
     "mini-drive",

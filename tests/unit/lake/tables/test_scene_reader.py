@@ -66,7 +66,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         keys = [key(drive, number) for number in range(SCENES)]
         lake.add(*(parquet(keys[at : at + WINDOW], GROUP) for at in range(0, SCENES, WINDOW)))
     yield lake
-    lake.tables.catalog.engine.dispose()
+    lake.catalog.engine.dispose()
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_reader_stays_with_its_snapshot(tmp_path: Path) -> None:
     assert first.scene(key(drive, 1)) is None
     assert lake.reader(snapshot_id).scene(key(drive, 1)) is None
     assert lake.reader().scene(key(drive, 1)) is not None
-    lake.tables.catalog.engine.dispose()
+    lake.catalog.engine.dispose()
 
 
 def test_a_file_without_statistics_is_read_group_by_group(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_file_without_statistics_is_read_group_by_group(tmp_path: Path) -> Non
     assert row is not None
     assert row["anchor_ns"] == keys[2].anchor_ns
     assert len(lake.s3.gets) == 1 + 3
-    lake.tables.catalog.engine.dispose()
+    lake.catalog.engine.dispose()
 
 
 def test_the_tables_own_file_access_reads_the_same(lake: Lake) -> None:
@@ -206,7 +206,7 @@ def test_faults_are_errors_of_the_lake(tmp_path: Path) -> None:
     del lake.s3.versions[("lake", "0.parquet")]
     with pytest.raises(AbsentError):
         lake.reader().scene(key(DRIVES[0], 0))
-    lake.tables.catalog.engine.dispose()
+    lake.catalog.engine.dispose()
 
 
 def test_rows_that_were_deleted_beside_their_file_are_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,5 +127,5 @@ def test_a_job_that_ends_well_ends_with_its_status() -> None:
 
 @pytest.mark.parametrize("job", ["inspect", "build_scenes", "audit", "publish"])
 def test_every_job_ends_that_way(job: str) -> None:
-    source = (Path(__file__).parents[3] / "spark_jobs" / f"{job}.py").read_text()
+    source = (Path(__file__).parents[4] / "spark_jobs" / f"{job}.py").read_text()
     assert source.endswith('if __name__ == "__main__":\n    sys.exit(run_job(main, sys.argv[1:]))\n')
