@@ -1,23 +1,24 @@
-"""Make all that Scenelake needs on an AWS endpoint, from the one template: `python localstack/provision.py --endpoint URL`.
+"""Create Scenelake's AWS resources on an endpoint from the one template: `python localstack/provision.py --endpoint URL`.
 
-Waits until the endpoint answers, creates or updates the stack, then reads back what was made and sets what the endpoint
-left out of the template. Can be run again at any time. On success the SCENELAKE_* variables are printed (and written to
---env-file); exit status 1 with the reason otherwise.
+Waits until the endpoint answers, creates or updates the stack, then reads back what the pipeline cannot work without:
+versions of objects, notifications, and dead letters. Emulators drop parts of a template without a word; the first two are
+set again where they are missing. Can be run again at any time. On success the SCENELAKE_* variables are printed (and
+written to --env-file); exit status 1 with the reason otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from aspects import Aspect, aspects
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from template_values import Place, Template, TemplateError
@@ -25,7 +26,6 @@ from template_values import Place, Template, TemplateError
 TEMPLATE = Path(__file__).with_name("template.yaml")
 TEMPLATE_TAG = "scenelake-template"
 POLL_S = 0.25
-NOT_OFFERED = (404, 405, 501)
 VARIABLES = {  # variable: logical id of the bucket, queue or table that it names
     "SCENELAKE_RAW_BUCKET": "RawBucket",
     "SCENELAKE_LAKE_BUCKET": "LakeBucket",
@@ -43,40 +43,32 @@ class ProvisionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """The variables to run with, what the endpoint had left out and was set, and what it does not offer at all."""
+    """The variables to run with, and what the endpoint had left out of the template and was set."""
 
     variables: Mapping[str, str]
     applied: tuple[str, ...]
-    not_offered: tuple[str, ...]
 
 
 def provision(endpoint: str, stack: str, region: str, timeout_s: float = 120.0) -> Provisioned:
     """Create or update `stack` at `endpoint` and verify it.
 
     Raises:
-        ProvisionError: No answer in time, the stack failed, or a part is not as the template says and cannot be set.
+        ProvisionError: No answer in time, the stack failed, or an essential part differs from the template and cannot be set.
     """
     deadline_s = time.monotonic() + timeout_s
     cloudformation = _client("cloudformation", endpoint, region)
     existing = _await_endpoint(cloudformation, stack, deadline_s)
-    parameters = {"NamePrefix": stack}
+    parameters = {"NamePrefix": stack, "RequireTls": "false" if endpoint.startswith("http://") else "true"}
     stack_arn = _apply_stack(cloudformation, stack, parameters, existing, deadline_s)
     template = Template(TEMPLATE, parameters, Place.of_stack(stack_arn))
-    s3, sqs, dynamodb = (_client(service, endpoint, region) for service in ("s3", "sqs", "dynamodb"))
-    plain_http = endpoint.startswith("http://")
-    applied: list[str] = []
-    not_offered = ["encrypted transport: statements that deny plain HTTP are left out"] if plain_http else []
-    for aspect in aspects(template, s3, sqs, dynamodb, plain_http):
-        outcome = _settle(aspect)
-        if outcome == "applied":
-            applied.append(aspect.what)
-        elif outcome == "not offered":
-            not_offered.append(aspect.what)
+    s3, sqs = _client("s3", endpoint, region), _client("sqs", endpoint, region)
+    _check_dead_letters(template, sqs)
+    applied = [what for settle in (_version_buckets, _notify_queues) for what in settle(template, s3)]
     variables = {}
     for variable, logical_id in VARIABLES.items():
         name = template.name_of(logical_id)
         variables[variable] = sqs.get_queue_url(QueueName=name)["QueueUrl"] if variable in URLS else name
-    return Provisioned(variables, tuple(applied), tuple(not_offered))
+    return Provisioned(variables, tuple(applied))
 
 
 def _await_endpoint(cloudformation: Any, stack: str, deadline_s: float) -> dict[str, Any] | None:
@@ -132,24 +124,53 @@ def _describe(cloudformation: Any, stack: str) -> dict[str, Any] | None:
         raise
 
 
-def _settle(aspect: Aspect) -> str:
-    """Make one aspect so: `as told`, `applied` or `not offered`."""
-    try:
-        found = aspect.read()
-        if found == aspect.wanted:
-            return "as told"
-        if aspect.write is None:
-            raise ProvisionError(f"{aspect.what}: {found}, the template says {aspect.wanted}")
-        aspect.write()
-        found = aspect.read()
-    except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if not aspect.essential and status in NOT_OFFERED:
-            return "not offered"
-        raise ProvisionError(f"{aspect.what}: {error}") from error
-    if found != aspect.wanted:
-        raise ProvisionError(f"{aspect.what}: {found} after it was set to {aspect.wanted}")
-    return "applied"
+def _version_buckets(template: Template, s3: Any) -> Iterator[str]:
+    for properties in template.resources("AWS::S3::Bucket").values():
+        name, wanted = properties["BucketName"], properties["VersioningConfiguration"]["Status"]
+        if _versioning(s3, name) == wanted:
+            continue
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": wanted})
+        if (found := _versioning(s3, name)) != wanted:
+            raise ProvisionError(f"versioning of bucket {name} is {found} after it was set to {wanted}")
+        yield f"versioning of bucket {name}"
+
+
+def _versioning(s3: Any, name: str) -> str | None:
+    status: str | None = s3.get_bucket_versioning(Bucket=name).get("Status")
+    return status
+
+
+def _notify_queues(template: Template, s3: Any) -> Iterator[str]:
+    for properties in template.resources("AWS::S3::Bucket").values():
+        name, notifications = properties["BucketName"], properties.get("NotificationConfiguration")
+        if notifications is None:
+            continue
+        if unknown := set(notifications) - {"QueueConfigurations"}:
+            raise TemplateError(f"bucket {name} notifies {', '.join(sorted(unknown))}; only queues are supported")
+        wanted = [{"QueueArn": entry["Queue"], "Events": [entry["Event"]]} for entry in notifications["QueueConfigurations"]]
+        if _notifications(s3, name) == wanted:
+            continue
+        s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": wanted})
+        if (found := _notifications(s3, name)) != wanted:
+            raise ProvisionError(f"notifications of bucket {name} are {found} after they were set to {wanted}")
+        yield f"notifications of bucket {name}"
+
+
+def _notifications(s3: Any, name: str) -> list[dict[str, Any]]:
+    found = s3.get_bucket_notification_configuration(Bucket=name).get("QueueConfigurations", [])
+    return [{"QueueArn": entry["QueueArn"], "Events": entry["Events"]} for entry in found]
+
+
+def _check_dead_letters(template: Template, sqs: Any) -> None:
+    for properties in template.resources("AWS::SQS::Queue").values():
+        name, wanted = properties["QueueName"], properties.get("RedrivePolicy")
+        if wanted is None:
+            continue
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
+        redrive = json.loads(found.get("RedrivePolicy", "{}"))
+        if redrive.get("deadLetterTargetArn") != wanted["deadLetterTargetArn"]:
+            raise ProvisionError(f"queue {name} sends no dead letters to {wanted['deadLetterTargetArn']}: {redrive}")
 
 
 def _client(service: Any, endpoint: str, region: str) -> Any:
@@ -175,9 +196,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"cannot provision {arguments.endpoint}: {error}", file=sys.stderr)
         return 1
     for what in made.applied:
-        print(f"set, the endpoint had left it out: {what}", file=sys.stderr)
-    for what in made.not_offered:
-        print(f"not offered by the endpoint: {what}", file=sys.stderr)
+        print(f"missing after the stack was created, set: {what}", file=sys.stderr)
     lines = "".join(f"{name}={value}\n" for name, value in made.variables.items())
     if arguments.env_file is not None:
         arguments.env_file.parent.mkdir(parents=True, exist_ok=True)

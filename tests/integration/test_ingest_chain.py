@@ -234,14 +234,18 @@ def test_provisioning_twice_changes_nothing_and_everything_is_as_told(deployed: 
     assert json.loads(redrive["RedrivePolicy"])["maxReceiveCount"] == 5
 
 
-def test_what_drifted_is_set_again(deployed: Deployment) -> None:
+def test_notifications_that_were_removed_are_set_again(deployed: Deployment) -> None:
     deployed.s3.put_bucket_notification_configuration(Bucket=deployed.raw, NotificationConfiguration={})
-    deployed.sqs.set_queue_attributes(QueueUrl=deployed.work_url, Attributes={"VisibilityTimeout": "1"})
     again = provision.provision(deployed.endpoint, deployed.stack, REGION)
-    assert [what.partition(":")[0] for what in again.applied] == [
-        f"queue {deployed.work_url.rsplit('/', 1)[1]}",
-        f"bucket {deployed.raw}",
-    ]
+    assert again.applied == (f"notifications of bucket {deployed.raw}",)
+    [queue] = deployed.s3.get_bucket_notification_configuration(Bucket=deployed.raw)["QueueConfigurations"]
+    assert queue["QueueArn"].endswith(f":{deployed.stack}-object-events")
+
+
+def test_a_queue_without_dead_letters_is_an_error(deployed: Deployment) -> None:
+    deployed.sqs.set_queue_attributes(QueueUrl=deployed.work_url, Attributes={"RedrivePolicy": ""})
+    with pytest.raises(provision.ProvisionError, match="sends no dead letters"):
+        provision.provision(deployed.endpoint, deployed.stack, REGION)
 
 
 def test_the_command_writes_the_variables(aws: str, tmp_path: Path) -> None:
@@ -254,7 +258,6 @@ def test_the_command_writes_the_variables(aws: str, tmp_path: Path) -> None:
     variables = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert set(variables) == set(provision.VARIABLES)
     assert variables["SCENELAKE_RAW_BUCKET"].startswith(f"{stack}-raw-")
-    assert "statements that deny plain HTTP are left out" in done.stderr
 
 
 def test_the_command_fails_in_bounded_time_without_an_endpoint(aws: str) -> None:

@@ -11,13 +11,12 @@ LOCALSTACK = ROOT / "localstack"
 if str(LOCALSTACK) not in sys.path:
     sys.path.insert(0, str(LOCALSTACK))
 
-import aspects  # noqa: E402
 import provision  # noqa: E402
 import template_values  # noqa: E402
 
 PLACE = template_values.Place("aws", "us-east-1", "123456789012")
 
-__all__ = ["LOCALSTACK", "PLACE", "ROOT", "aspects", "provision", "table_arguments", "template", "template_values"]
+__all__ = ["LOCALSTACK", "PLACE", "ROOT", "provision", "table_arguments", "template", "template_values"]
 
 
 def template(prefix: str = "scenelake") -> Any:

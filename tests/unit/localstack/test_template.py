@@ -58,13 +58,22 @@ def test_every_work_queue_has_its_dead_letters_after_at_least_five_receives() ->
 
 
 def test_only_the_raw_bucket_of_this_account_may_send_events() -> None:
-    [allow, deny] = template().resources("AWS::SQS::QueuePolicy")["ObjectEventsPolicy"]["PolicyDocument"]["Statement"]
+    [allow, unless_plain] = RESOURCES["ObjectEventsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert allow["Principal"] == {"Service": "s3.amazonaws.com"}
-    assert allow["Condition"] == {
+    assert template().resolve(allow["Condition"]) == {
         "ArnEquals": {"aws:SourceArn": "arn:aws:s3:::scenelake-raw-123456789012"},
         "StringEquals": {"aws:SourceAccount": "123456789012"},
     }
-    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    [condition, deny, otherwise] = unless_plain["Fn::If"]
+    assert (condition, otherwise) == ("TlsRequired", {"Ref": "AWS::NoValue"})
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_plain_http_is_refused_unless_an_emulator_asks_for_it() -> None:
+    assert DOCUMENT["Parameters"]["RequireTls"]["Default"] == "true"
+    assert DOCUMENT["Conditions"]["TlsRequired"] == {"Fn::Equals": [{"Ref": "RequireTls"}, "true"]}
+    conditional = {name for name, about in RESOURCES.items() if about.get("Condition") == "TlsRequired"}
+    assert conditional == {*of_kind("AWS::S3::BucketPolicy"), "DriveWorkPolicy"}
 
 
 def test_events_go_to_the_queue_that_the_function_reads() -> None:
