@@ -43,12 +43,13 @@ compose-down: ## End the containers; volumes stay (with VOLUMES=1 they go, too)
 
 ## Develop
 test: check unit integration e2e ## Set everything up and run all checks and tests
-check: ## Lint, types, import boundaries, template
+check: ## Lint, types, import boundaries, declared dependencies, template
 	@requirements/install.sh dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 	$(BIN)/cfn-lint localstack/template.yaml
 unit: ## Tests that touch nothing (HYPOTHESIS_PROFILE=explore looks for new examples)
 	@requirements/install.sh dev

@@ -7,11 +7,6 @@ venv="$1"
 packages="$(echo "$venv"/lib/python3.*/site-packages)"
 jars="$packages/pyspark/jars"
 
-# The AWS endpoint is a container of its own here: moto, and what only moto brings.
-for name in moto cfnlint samtranslator sympy isympy.py networkx py_partiql_parser openapi_spec_validator aws_xray_sdk; do
-    rm -rf "${packages:?}/$name"
-done
-
 # Spark runs tasks of Python functions on a standalone cluster: no Kubernetes, no Hive metastore, no machine learning, no
 # streaming state, no Spark Connect.
 rm -rf "$jars/connect-repl"
