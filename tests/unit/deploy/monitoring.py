@@ -1,4 +1,4 @@
-"""What `deploy/` holds for Prometheus and Grafana, as values, and the names that its expressions may use."""
+"""Dashboards, alerts and StatsD mappings under `deploy/`, and the metric names they may use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 GRAFANA = ROOT / "deploy" / "grafana"
 
-# What Spark 4.3's servlet tells and prometheus.yml keeps; tests/integration/monitoring/test_spark_metrics.py asks a real cluster.
+# Kept by prometheus.yml; tests/integration/monitoring/test_spark_metrics.py checks them on a real cluster (Spark 4.3).
 SPARK_MASTER = frozenset(f"metrics_master_{name}_Value" for name in ("aliveWorkers", "apps", "waitingApps", "workers"))
 SPARK_WORKER = frozenset(
     f"metrics_worker_{name}_Value" for name in ("coresFree", "coresUsed", "executors", "memFree_MB", "memUsed_MB")
@@ -31,7 +31,7 @@ _NAME = re.compile(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?!\s*\(|[\w:])")
 
 
 def metric_names(expression: str) -> set[str]:
-    """The metrics that a PromQL expression asks for."""
+    """The metrics that a PromQL expression queries."""
     quoteless = re.sub(r'"[^"]*"', '""', expression)
     return set(_NAME.findall(_IGNORED.sub(" ", quoteless)))
 
@@ -69,14 +69,14 @@ def alerts() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def mappings() -> list[dict[str, Any]]:
-    """What becomes of Airflow's StatsD messages, the last rule, which drops the rest, left out."""
+    """Mappings of Airflow's StatsD metrics, without the last one, which drops the rest."""
     *kept, rest = yaml.safe_load((PROMETHEUS / "statsd-mapping.yml").read_text())["mappings"]
     assert (rest["match"], rest["match_type"], rest["action"]) == (".", "regex", "drop")
     return kept
 
 
 def airflow_names() -> set[str]:
-    """What the StatsD exporter tells by these mappings."""
+    """Metrics that the StatsD exporter derives from these mappings."""
     names = {entry["name"] for entry in mappings()}
     timers = {name for name in names if name.endswith("_duration_seconds")}
     return names | {f"{name}{suffix}" for name in timers for suffix in ("_sum", "_count")}

@@ -1,4 +1,4 @@
-"""Dashboards and alerts ask for what is told, say what they mean, and name commands that there are."""
+"""Dashboards and alerts query metrics that exist, explain themselves, and name existing commands."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.unit.deploy.monitoring import (
 from tests.unit.ops.metrics.metrics_readings import exporter
 
 FAMILIES: list[Metric] = list(exporter().collect())
-TOLD = {sample.name for family in FAMILIES for sample in family.samples} | platform_names()
+EXPORTED = {sample.name for family in FAMILIES for sample in family.samples} | platform_names()
 PANELS = panels()
 ALERTS = list(alerts())
 
 
-def test_names_are_read_out_of_an_expression() -> None:
+def test_metric_names_are_extracted_from_an_expression() -> None:
     assert metric_names('sum by (a) (rate(x_total{b="c"}[5m])) / on (d) group_left () (2 * y{e=~"f|g"} > 0.5) and z') == {
         "x_total", "y", "z",
     }  # fmt: skip
@@ -42,9 +42,9 @@ def test_names_are_read_out_of_an_expression() -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: f"{panel.dashboard}-{panel.title}")
-def test_a_panel_asks_for_what_is_told_and_says_what_it_shows(panel: Panel) -> None:
+def test_a_panel_queries_existing_metrics_and_describes_itself(panel: Panel) -> None:
     for expression in panel.expressions:
-        assert metric_names(expression) - TOLD == set()
+        assert metric_names(expression) - EXPORTED == set()
         assert metric_names(expression)
     assert panel.title
     assert panel.document["description"].endswith(".")
@@ -54,7 +54,7 @@ def test_a_panel_asks_for_what_is_told_and_says_what_it_shows(panel: Panel) -> N
     assert uid in {source["uid"] for source in provisioned}
 
 
-def test_dashboards_have_their_own_ids_and_no_panel_lies_on_another() -> None:
+def test_dashboards_have_their_own_ids_and_panels_do_not_overlap() -> None:
     found = dashboards()
     assert set(found) == {"pipeline", "quality", "platform"}
     assert len({document["uid"] for document in found.values()}) == 3
@@ -70,15 +70,15 @@ def test_dashboards_have_their_own_ids_and_no_panel_lies_on_another() -> None:
             assert apart_x or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
 
 
-def test_every_metric_of_ours_is_on_a_dashboard() -> None:
+def test_every_exported_metric_is_on_a_dashboard() -> None:
     shown = {name for panel in PANELS for expression in panel.expressions for name in metric_names(expression)}
-    told = {sample.name for family in FAMILIES for sample in family.samples if not sample.name.endswith("_created")}
-    assert told - shown == set()
+    exported = {sample.name for family in FAMILIES for sample in family.samples if not sample.name.endswith("_created")}
+    assert exported - shown == set()
 
 
 @pytest.mark.parametrize(("group", "rule"), ALERTS, ids=lambda value: value if isinstance(value, str) else value["alert"])
-def test_an_alert_asks_for_what_is_told_and_names_a_command(group: str, rule: dict[str, object]) -> None:
-    assert metric_names(str(rule["expr"])) - TOLD == set()
+def test_an_alert_queries_existing_metrics_and_names_a_command(group: str, rule: dict[str, object]) -> None:
+    assert metric_names(str(rule["expr"])) - EXPORTED == set()
     annotations, labels = rule["annotations"], rule["labels"]
     assert isinstance(annotations, dict)
     assert isinstance(labels, dict)
@@ -91,10 +91,10 @@ def test_an_alert_asks_for_what_is_told_and_names_a_command(group: str, rule: di
     command = get_command(app)
     for word in words:
         command = command.commands[word]  # type: ignore[attr-defined]
-    assert not hasattr(command, "commands"), "the name of a group is no command"
+    assert not hasattr(command, "commands"), "a command group is not a command"
 
 
-def test_the_checks_that_alerts_tell_apart_are_those_of_the_audit() -> None:
+def test_checks_named_in_alerts_exist_in_the_audit() -> None:
     named = {
         name for _, rule in ALERTS for names in re.findall(r'check[!=]~"([^"]*)"', rule["expr"]) for name in names.split("|")
     }
@@ -102,12 +102,12 @@ def test_the_checks_that_alerts_tell_apart_are_those_of_the_audit() -> None:
     assert named <= {check.name for check in audit(AuditInputs()).checks}
 
 
-def test_every_alert_is_shown_to_fire_and_to_stay_silent() -> None:
-    told: dict[str, set[bool]] = {}
+def test_every_alert_has_a_firing_and_a_silent_case() -> None:
+    cases: dict[str, set[bool]] = {}
     for case in yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]:
         for expected in case["alert_rule_test"]:
-            told.setdefault(expected["alertname"], set()).add(bool(expected["exp_alerts"]))
-    assert told == {rule["alert"]: {True, False} for _, rule in ALERTS}
+            cases.setdefault(expected["alertname"], set()).add(bool(expected["exp_alerts"]))
+    assert cases == {rule["alert"]: {True, False} for _, rule in ALERTS}
 
 
 def test_the_operations_page_names_every_alert_and_metric() -> None:
@@ -116,4 +116,4 @@ def test_the_operations_page_names_every_alert_and_metric() -> None:
     assert {name for name in ours if f"`{name}`" not in page} == set()
     assert {rule["alert"] for _, rule in ALERTS if f"`{rule['alert']}`" not in page} == set()
     named = set(re.findall(r"`(scenelake_\w+)`", page))
-    assert named <= ours, "the page names a metric that there is not"
+    assert named <= ours, "the page names a metric that does not exist"
