@@ -1,4 +1,4 @@
-"""What was scored, as Markdown."""
+"""Scores as Markdown tables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from quality.rules.catalogue import RULES
 
 
 def score_table(rows: Sequence[Mapping[str, Any]], promised: Callable[[str], float]) -> str:
-    """A row for each rule, by code."""
+    """One row per rule, by code."""
     names = {entry.code: entry.name for entry in RULES}
-    header = ("rule", "name", "found", "false alarms", "missed", "precision", "recall", "promised", "smallest found", "unit")
+    header = ("rule", "name", "found", "false alarms", "missed", "precision", "recall", "minimum", "smallest found", "unit")
     cells = [
         (
             row["rule"],
@@ -34,7 +34,7 @@ def score_table(rows: Sequence[Mapping[str, Any]], promised: Callable[[str], flo
 
 
 def alarm_table(tried: Iterable[Tried]) -> str:
-    """Drives without a fault, and what was said of them all the same."""
+    """False alarms on fault-free drives, by source."""
     clean: Counter[str] = Counter()
     alarms: dict[str, Counter[str]] = {}
     for one in tried:
@@ -42,7 +42,7 @@ def alarm_table(tried: Iterable[Tried]) -> str:
             name = one.case.source
             clean[name] += 1
             alarms.setdefault(name, Counter()).update(rule for rule, _ in one.alarms)
-    header = ("drives without a fault", "drives", "false alarms")
+    header = ("fault-free drives", "drives", "false alarms")
     rows = [
         (name, str(count), ", ".join(f"{rule} ({times})" for rule, times in sorted(alarms[name].items())) or "none")
         for name, count in sorted(clean.items())
