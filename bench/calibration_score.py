@@ -226,7 +226,7 @@ def _row(case: Case, said: Mapping[float, Sequence[Verdict]]) -> dict[str, Any]:
 
 def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as Markdown."""
-    header = ("error", "rule", "drives", "detected", "of these bad", "clean drives flagged", "of these bad", "smallest detected", "unit")
+    header = ("error", "rule", "drives", "detected", "of these bad", "clean flagged", "of these bad", "smallest detected", "unit")
     cells = [
         (
             f"`{row['fault']}`",
