@@ -1,7 +1,7 @@
-"""The embedded AWS endpoint: moto's server, with the requests that AWS makes atomic made one at a time.
+"""The embedded AWS endpoint: moto's server, with requests that are atomic on AWS serialised.
 
-moto checks the condition of a write and then writes, without a lock. Of two requests that arrive together both may find
-the condition true, which neither DynamoDB nor S3 allows. Everything else runs in parallel.
+moto checks a write's condition and then writes, without a lock: two concurrent requests may both find the condition true,
+which neither DynamoDB nor S3 allows. Everything else runs in parallel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class AtomicWrites:
-    """A WSGI application that passes DynamoDB's requests and S3's conditional ones to `inner` one at a time."""
+    """WSGI application that passes DynamoDB requests and conditional S3 requests to `inner` one at a time."""
 
     def __init__(self, inner: Application) -> None:
         self._inner = inner
@@ -36,14 +36,14 @@ class AtomicWrites:
 
 
 def is_atomic(environ: dict[str, Any]) -> bool:
-    """Whether AWS answers the request as if no other were answered meanwhile."""
+    """Whether AWS handles the request atomically: any DynamoDB call, or a conditional S3 write."""
     conditional = "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
     reads = environ["REQUEST_METHOD"] in ("GET", "HEAD")
     return environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_") or (conditional and not reads)
 
 
 class Emulator:
-    """The endpoint on loopback, at `url` from construction on; `with` serves it from a thread."""
+    """The endpoint on loopback. Bound to `url` on construction; as a context manager, serves from a thread."""
 
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
         application = AtomicWrites(DomainDispatcherApplication(create_backend_app))
@@ -51,11 +51,11 @@ class Emulator:
         self.url = f"http://{host}:{self._server.server_port}"
 
     def serve(self) -> None:
-        """Answer until another thread calls `stop`."""
+        """Serve until another thread calls `stop`."""
         self._server.serve_forever()
 
     def stop(self) -> None:
-        """End `serve`."""
+        """Make `serve` return."""
         self._server.shutdown()
 
     def __enter__(self) -> Self:
@@ -69,7 +69,7 @@ class Emulator:
 
 
 def main() -> None:
-    """Serve until a signal ends the process."""
+    """Serve until the process receives a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-H", "--host", default=LOOPBACK)
     parser.add_argument("-p", "--port", type=int, required=True)

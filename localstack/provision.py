@@ -1,9 +1,9 @@
-"""Create Scenelake's AWS resources on an endpoint from the one template: `python localstack/provision.py --endpoint URL`.
+"""Create Scenelake's AWS resources on an endpoint: `python localstack/provision.py --endpoint URL`.
 
-Waits until the endpoint answers, creates or updates the stack, then reads back what the pipeline cannot work without:
-versions of objects, notifications, and dead letters. Emulators drop parts of a template without a word; the first two are
-set again where they are missing. Can be run again at any time. On success the SCENELAKE_* variables are printed (and
-written to --env-file); exit status 1 with the reason otherwise.
+Waits for the endpoint, creates or updates the stack from template.yaml, then verifies what the pipeline cannot work without:
+bucket versioning, bucket notifications and dead-letter queues. Emulators silently drop parts of a template; missing
+versioning and notifications are set directly. Idempotent. On success, prints the SCENELAKE_* variables (and writes them to
+--env-file); otherwise exits with status 1 and the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from template_values import Place, Template, TemplateError
 TEMPLATE = Path(__file__).with_name("template.yaml")
 TEMPLATE_TAG = "scenelake-template"
 POLL_S = 0.25
-VARIABLES = {  # variable: logical id of the bucket, queue or table that it names
+VARIABLES = {  # variable: logical id of the bucket, queue or table it names
     "SCENELAKE_RAW_BUCKET": "RawBucket",
     "SCENELAKE_LAKE_BUCKET": "LakeBucket",
     "SCENELAKE_QUARANTINE_BUCKET": "QuarantineBucket",
@@ -38,12 +38,12 @@ URLS = {"SCENELAKE_OBJECT_EVENTS_URL", "SCENELAKE_DRIVE_WORK_URL"}
 
 
 class ProvisionError(Exception):
-    """The endpoint is not, or cannot be made, as the template says."""
+    """The endpoint does not match the template and cannot be made to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """The variables to run with, and what the endpoint had left out of the template and was set."""
+    """The variables to run with, and the settings that the endpoint had dropped from the template and that were applied."""
 
     variables: Mapping[str, str]
     applied: tuple[str, ...]
@@ -53,7 +53,8 @@ def provision(endpoint: str, stack: str, region: str, timeout_s: float = 120.0) 
     """Create or update `stack` at `endpoint` and verify it.
 
     Raises:
-        ProvisionError: No answer in time, the stack failed, or an essential part differs from the template and cannot be set.
+        ProvisionError: The endpoint timed out, the stack failed, or an essential setting differs from the template and cannot
+            be applied.
     """
     deadline_s = time.monotonic() + timeout_s
     cloudformation = _client("cloudformation", endpoint, region)
@@ -72,13 +73,13 @@ def provision(endpoint: str, stack: str, region: str, timeout_s: float = 120.0) 
 
 
 def _await_endpoint(cloudformation: Any, stack: str, deadline_s: float) -> dict[str, Any] | None:
-    """The stack as it is, once the endpoint answers; None if there is none."""
+    """Wait for the endpoint; the existing stack, or None."""
     while True:
         try:
             return _describe(cloudformation, stack)
         except (BotoCoreError, ClientError) as error:
             if time.monotonic() >= deadline_s:
-                raise ProvisionError(f"the endpoint does not answer: {error}; is the emulator started?") from error
+                raise ProvisionError(f"the endpoint does not respond: {error}; is the emulator running?") from error
         time.sleep(POLL_S)
 
 
@@ -109,7 +110,7 @@ def _apply_stack(
             return str(found["StackId"])
         if not status.endswith("_IN_PROGRESS"):
             why = "" if found is None else found.get("StackStatusReason", "")
-            raise ProvisionError(f"stack {stack} is {status}: {why or 'no reason given'}; delete it and try again")
+            raise ProvisionError(f"stack {stack} is {status}: {why or 'no reason given'}; delete it and retry")
         if time.monotonic() >= deadline_s:
             raise ProvisionError(f"stack {stack} is still {status}")
         time.sleep(POLL_S)
@@ -146,7 +147,7 @@ def _notify_queues(template: Template, s3: Any) -> Iterator[str]:
         if notifications is None:
             continue
         if unknown := set(notifications) - {"QueueConfigurations"}:
-            raise TemplateError(f"bucket {name} notifies {', '.join(sorted(unknown))}; only queues are supported")
+            raise TemplateError(f"bucket {name} has {', '.join(sorted(unknown))}; only QueueConfigurations are supported")
         wanted = [{"QueueArn": entry["Queue"], "Events": [entry["Event"]]} for entry in notifications["QueueConfigurations"]]
         if _notifications(s3, name) == wanted:
             continue
@@ -170,7 +171,7 @@ def _check_dead_letters(template: Template, sqs: Any) -> None:
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
         redrive = json.loads(found.get("RedrivePolicy", "{}"))
         if redrive.get("deadLetterTargetArn") != wanted["deadLetterTargetArn"]:
-            raise ProvisionError(f"queue {name} sends no dead letters to {wanted['deadLetterTargetArn']}: {redrive}")
+            raise ProvisionError(f"queue {name} has no dead-letter target {wanted['deadLetterTargetArn']}: {redrive}")
 
 
 def _client(service: Any, endpoint: str, region: str) -> Any:
@@ -185,9 +186,9 @@ def main(argv: list[str] | None = None) -> int:
         epilog="example: python localstack/provision.py --endpoint http://127.0.0.1:5000 --env-file .scenelake/aws.env",
     )
     parser.add_argument("--endpoint", required=True, help="URL of an AWS-compatible endpoint")
-    parser.add_argument("--stack", default="scenelake", help="name of the stack, and prefix of every name in it")
+    parser.add_argument("--stack", default="scenelake", help="stack name, and prefix of every resource name")
     parser.add_argument("--region", default="us-east-1", help="region to provision in")
-    parser.add_argument("--env-file", type=Path, help="also write the variables here, one NAME=VALUE a line")
+    parser.add_argument("--env-file", type=Path, help="also write the variables here, one NAME=VALUE per line")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="give up after this many seconds")
     arguments = parser.parse_args(argv)
     try:
@@ -196,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"cannot provision {arguments.endpoint}: {error}", file=sys.stderr)
         return 1
     for what in made.applied:
-        print(f"missing after the stack was created, set: {what}", file=sys.stderr)
+        print(f"dropped by the endpoint, set directly: {what}", file=sys.stderr)
     lines = "".join(f"{name}={value}\n" for name, value in made.variables.items())
     if arguments.env_file is not None:
         arguments.env_file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A CloudFormation template as plain values: enough of its language to say what each bucket, queue and table shall be."""
+"""Resolves enough of a CloudFormation template to compare its buckets, queues and tables with what exists."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ARN = {
 
 
 class TemplateError(Exception):
-    """The template uses something that is not understood here."""
+    """The template uses an unsupported feature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stack lives, as its ARN tells."""
+    """Partition, region and account of a stack."""
 
     partition: str
     region: str
@@ -37,15 +37,15 @@ class Place:
 
     @classmethod
     def of_stack(cls, stack_arn: str) -> Place:
-        """Read `arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/…`."""
+        """Parse `arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/…`."""
         parts = stack_arn.split(":")
         if len(parts) < 6 or parts[2] != "cloudformation":
-            raise TemplateError(f"{stack_arn!r} is no stack ARN")
+            raise TemplateError(f"{stack_arn!r} is not a stack ARN")
         return cls(parts[1], parts[3], parts[4])
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms (`!Ref x`, `!Sub …`), which become their long forms."""
+    """YAML loader that expands CloudFormation's short forms (`!Ref x`, `!Sub …`) to the long forms."""
 
 
 def _short_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def _short_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        raise TemplateError(f"line {node.start_mark.line + 1}: !{tag} of a mapping is not understood")
+        raise TemplateError(f"line {node.start_mark.line + 1}: !{tag} of a mapping is not supported")
     if tag == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
     return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
@@ -64,7 +64,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 class Template:
-    """A template with its parameters given and its place known."""
+    """A template with its parameters and stack location bound."""
 
     def __init__(self, path: Path, parameters: Mapping[str, str], place: Place) -> None:
         self._document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - derived from SafeLoader
@@ -78,7 +78,7 @@ class Template:
         }
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Logical id to resolved properties of every resource of a type."""
+        """Resolved properties of every resource of a type, by logical id."""
         found = {name: about for name, about in self._document["Resources"].items() if about["Type"] == kind}
         return {name: self.resolve(about.get("Properties", {})) for name, about in found.items()}
 
@@ -87,14 +87,14 @@ class Template:
         about = self._document["Resources"][logical_id]
         wanted = _NAME_PROPERTY.get(about["Type"])
         if wanted is None:
-            raise TemplateError(f"{logical_id} ({about['Type']}) has no name that the template fixes")
+            raise TemplateError(f"{logical_id} ({about['Type']}) has no fixed name in the template")
         return str(self.resolve(about["Properties"][wanted]))
 
     def resolve(self, value: Any) -> Any:
-        """`value` with every Ref, Sub, GetAtt Arn and GetAtt QueueName replaced. A queue's Ref becomes its name, not its URL.
+        """`value` with every Ref, Sub, GetAtt Arn and GetAtt QueueName resolved. A queue's Ref becomes its name, not its URL.
 
         Raises:
-            TemplateError: Another function is used.
+            TemplateError: `value` uses any other function.
         """
         if isinstance(value, list):
             return [self.resolve(element) for element in value]
@@ -109,7 +109,7 @@ class Template:
             if function == "Fn::GetAtt":
                 return self._attribute(argument[0], argument[1])
             if function.startswith("Fn::"):
-                raise TemplateError(f"{function} is not understood here; name buckets, queues and tables by Ref, Sub and GetAtt")
+                raise TemplateError(f"{function} is not supported; refer to buckets, queues and tables by Ref, Sub and GetAtt")
         return {name: self.resolve(element) for name, element in value.items()}
 
     def _substitute(self, match: re.Match[str]) -> str:
@@ -130,4 +130,4 @@ class Template:
         if attribute == "Arn" and kind in _ARN:
             place = self._place
             return _ARN[kind].format(partition=place.partition, region=place.region, account=place.account, name=name)
-        raise TemplateError(f"GetAtt {logical_id}.{attribute} is not understood here")
+        raise TemplateError(f"GetAtt {logical_id}.{attribute} is not supported")

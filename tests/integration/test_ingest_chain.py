@@ -244,7 +244,7 @@ def test_notifications_that_were_removed_are_set_again(deployed: Deployment) -> 
 
 def test_a_queue_without_dead_letters_is_an_error(deployed: Deployment) -> None:
     deployed.sqs.set_queue_attributes(QueueUrl=deployed.work_url, Attributes={"RedrivePolicy": ""})
-    with pytest.raises(provision.ProvisionError, match="sends no dead letters"):
+    with pytest.raises(provision.ProvisionError, match="has no dead-letter target"):
         provision.provision(deployed.endpoint, deployed.stack, REGION)
 
 
@@ -264,7 +264,7 @@ def test_the_command_fails_in_bounded_time_without_an_endpoint(aws: str) -> None
     command = [sys.executable, LOCALSTACK / "provision.py", "--endpoint", "http://127.0.0.1:9", "--timeout", "0.5"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ))
     assert done.returncode == 1
-    assert "does not answer" in done.stderr
+    assert "does not respond" in done.stderr
 
 
 def test_the_mapping_as_a_process_from_ready_line_to_sigterm(deployed: Deployment) -> None:

@@ -23,7 +23,7 @@ def test_an_endpoint_that_never_answers_is_an_error_in_bounded_time() -> None:
             raise refused(503)
 
     silent = Silent()
-    with pytest.raises(provision.ProvisionError, match="does not answer"):
+    with pytest.raises(provision.ProvisionError, match="does not respond"):
         provision._await_endpoint(silent, "s", provision.time.monotonic() + 0.5)
     assert silent.calls >= 2
 

@@ -37,15 +37,15 @@ def test_references_are_replaced(made: template_values.Template) -> None:
     }
 
 
-def test_what_is_not_understood_is_said(made: template_values.Template) -> None:
+def test_unsupported_functions_are_errors(made: template_values.Template) -> None:
     with pytest.raises(template_values.TemplateError, match="Fn::If"):
         made.resources("AWS::IAM::Role")
-    with pytest.raises(template_values.TemplateError, match="no name"):
+    with pytest.raises(template_values.TemplateError, match="no fixed name"):
         made.name_of("Role")
 
 
 def test_place_of_a_stack() -> None:
     arn = "arn:aws-cn:cloudformation:cn-north-1:42:stack/s/1"
     assert template_values.Place.of_stack(arn) == template_values.Place("aws-cn", "cn-north-1", "42")
-    with pytest.raises(template_values.TemplateError, match="no stack ARN"):
+    with pytest.raises(template_values.TemplateError, match="not a stack ARN"):
         template_values.Place.of_stack("arn:aws:s3:::x")
