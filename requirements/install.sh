@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes .venv from a lock of names, versions and hashes. Needs Python 3.11 to 3.13 and a network; does nothing when done.
+# Installs .venv from a lock of names, versions and hashes. Needs Python 3.11 to 3.13 and a network; does nothing if up to date.
 #   requirements/install.sh demo|dev
-#   requirements/install.sh bench      makes .venv-bench of the tools that the benchmark compares with; after dev
+#   requirements/install.sh bench      installs the benchmark's contenders into .venv-bench; run dev first
 set -eu
 cd "$(dirname "$0")/.."
 lock="requirements/$1.lock"
@@ -17,15 +17,15 @@ interpreter() {
             return
         fi
     done
-    fail "needs Python 3.11, 3.12 or 3.13; none found on PATH. Install one, or name it: make PYTHON=/path/to/python3.12 ..."
+    fail "needs Python 3.11, 3.12 or 3.13; none found on PATH. Install one, or point to it: make PYTHON=/path/to/python3.12 ..."
 }
 
-# The path of the checkout is part of the stamp: a moved .venv holds the old one in every script.
+# The stamp includes the checkout's path: the scripts of a moved .venv still contain the old one.
 want="$(cat "$lock" requirements/java.lock requirements/bootstrap.lock pyproject.toml requirements/install.sh | cksum) $PWD"
 [ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && exit 0
 
 if [ "$1" = bench ]; then
-    [ -x .venv/bin/uv ] || fail "needs .venv first: requirements/install.sh dev"
+    [ -x .venv/bin/uv ] || fail "needs .venv; first run: requirements/install.sh dev"
     echo "Installing $(grep -c '==' "$lock") locked packages into .venv-bench (about 0.9 GB)"
     .venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-bench
     .venv/bin/uv pip install --quiet --compile-bytecode --python .venv-bench/bin/python --no-deps --require-hashes -r "$lock"
@@ -41,7 +41,7 @@ fi
 if [ ! -x .venv/bin/uv ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 fi
-# Bytecode is compiled once, here: a process that may not write it would compile Airflow and Spark anew at every start.
+# Compile bytecode once, here: a process that cannot write it would recompile Airflow and Spark at every start.
 install=".venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python"
 echo "Installing $(grep -c '==' "$lock") locked packages (about 1.5 GB; a minute or two the first time)"
 $install --no-deps --require-hashes -r "$lock"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Airflow's tables, brought up to date, and the password of its one user.
+# Migrates Airflow's database and sets the password of its only user.
 set -eu
 umask 077
 printf '{"admin": "%s"}\n' "$AIRFLOW_ADMIN_PASSWORD" > /var/lib/scenelake/airflow/passwords.json

@@ -1,8 +1,8 @@
-"""Health checks of containers: exit status 0 where all is well, else 1 and why. Starts in a few hundredths of a second.
+"""Container health checks: exit status 0 if healthy, else 1 with the reason. Starts in tens of milliseconds.
 
-python -S healthy.py http://localhost:8081/json/    something answers there, with 2xx
-python -S healthy.py airflow scheduler              Airflow has heard from this component
-python -S healthy.py file /tmp/alive 30             a file was written in the last 30 s
+python -S healthy.py http://localhost:8081/json/    the URL returns 2xx
+python -S healthy.py airflow scheduler              Airflow reports the component as healthy
+python -S healthy.py file /tmp/alive 30             the file was written in the last 30 s
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ TIMEOUT_S = 5
 
 
 def problem(arguments: list[str]) -> str | None:
-    """What is wrong; None where nothing is."""
+    """What is wrong, or None."""
     match arguments:
         case ["airflow", component]:
             state = json.loads(_get(AIRFLOW_HEALTH)).get(component) or {}
-            return None if state.get("status") == "healthy" else f"Airflow says of {component}: {state}"
+            return None if state.get("status") == "healthy" else f"Airflow reports {component} as {state}"
         case ["file", path, seconds]:
             age_s = time.time() - Path(path).stat().st_mtime
             return None if age_s <= float(seconds) else f"{path} was last written {age_s:.0f} s ago"
         case [url]:
             _get(url)
             return None
-    return f"not understood: {arguments}"
+    return f"invalid arguments: {arguments}"
 
 
 def _get(url: str) -> bytes:
-    # A proxy of the machine has no business between two containers.
+    # The host's proxy must not come between two containers.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=TIMEOUT_S) as answer:
         return bytes(answer.read())

@@ -1,8 +1,8 @@
-"""Makes the settings of docker-compose.yml, and refuses examples: `python3 deploy/compose/settings.py [check]`.
+"""Generates or checks the settings of docker-compose.yml: `python3 deploy/compose/settings.py [check]`.
 
-Without an argument: writes `.env` from `.env.example` if there is none, and makes the folder that the demo's report goes to.
-With `check`: looks at this process's environment, as the containers get it; exit status 1 and the names of those that still hold
-an example. Needs nothing but Python.
+Without an argument: writes `.env` from `.env.example` if there is none, and creates the folder for the demo's report.
+With `check`: exits with status 1 if a variable in this process's environment still holds an example value, and names it.
+Needs only the standard library.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ REPORTS = Path("build") / "compose"
 
 
 def filled(example: str, uid: int, gid: int) -> str:
-    """The text of an `.env` with every example replaced. Root does not hand itself to a container: the image's user stands in."""
+    """The text of an `.env` with every example value replaced. For root, the image's user is the owner instead."""
     owner = (uid, gid) if uid else (IMAGE_USER, IMAGE_USER)
     return "".join(_filled_line(line, *owner) for line in example.splitlines(keepends=True))
 
 
 def examples_in(env: Mapping[str, str]) -> list[str]:
-    """Names of the variables that still hold an example, sorted."""
+    """Names of the variables that still hold an example value, sorted."""
     return sorted(name for name, value in env.items() if value.startswith(EXAMPLE))
 
 
 def generate(root: Path) -> bool:
-    """Write `root`/.env (mode 0600) unless it is there, and make the folder of reports; whether it was written."""
+    """Write `root`/.env (mode 0600) unless it exists, and create the report folder. Returns whether it was written."""
     target, uid, gid = root / ".env", os.getuid(), os.getgid()
     reports = root / REPORTS
     reports.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _value(example: str, uid: int, gid: int) -> str:
         return urlsafe_b64encode(secrets.token_bytes(32)).decode()
     if example in (UID, GID):
         return str(uid if example == UID else gid)
-    return secrets.token_urlsafe(48)  # 64 characters: Airflow warns of a shorter secret for its tokens
+    return secrets.token_urlsafe(48)  # 64 characters: Airflow warns about shorter token secrets
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     found = examples_in(os.environ)
     if found:
         print(
-            f"refused, still an example: {', '.join(found)}; `make compose-env` writes a .env with random values", file=sys.stderr
+            f"refused: example values in {', '.join(found)}; `make compose-env` writes a .env with random values", file=sys.stderr
         )
     return 1 if found else 0
 

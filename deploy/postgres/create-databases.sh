@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once, when the volume is new: a database and a user for each who keeps something here, closed to the others.
+# Runs once, on a new volume: a database and a user per client, closed to the others.
 set -eu
 
 create() {
@@ -12,5 +12,5 @@ SQL
 
 create airflow "$AIRFLOW_DB_PASSWORD"
 create catalog "$CATALOG_DB_PASSWORD"
-# Also where the profile is off: a volume that exists runs this no more when it is switched on.
+# Even if the profile is off: this script does not run again when it is enabled on an existing volume.
 create marquez "$MARQUEZ_DB_PASSWORD"

@@ -99,5 +99,5 @@ def test_health_of_an_airflow_component_is_what_airflow_says(monkeypatch: pytest
     monkeypatch.setattr(healthy, "_get", lambda url: answer)
     assert healthy.problem(["airflow", "scheduler"]) is None
     assert "unhealthy" in healthy.problem(["airflow", "triggerer"])
-    assert "says of dag_processor" in healthy.problem(["airflow", "dag_processor"])
-    assert healthy.problem([]) == "not understood: []"
+    assert "reports dag_processor as" in healthy.problem(["airflow", "dag_processor"])
+    assert healthy.problem([]) == "invalid arguments: []"
