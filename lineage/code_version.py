@@ -64,11 +64,10 @@ class CodeVersion:
 def code_version(env: Mapping[str, str], tree: Path | None = None) -> CodeVersion:
     """The version from SCENELAKE_CODE_VERSION, else from the git checkout that tracks `tree` (default: this file).
 
-    Unknown if neither can tell: no git, no commit yet, or code installed outside a checkout (even if that happens to lie in
-    somebody else's).
+    Unknown without either: no git, no commit yet, or code installed outside a checkout (even inside somebody else's).
 
     Raises:
-        CodeVersionError: The variable is set, but is no commit.
+        CodeVersionError: The variable is set but is not a commit id.
     """
     if text := env.get(VARIABLE):
         return CodeVersion.parse(text)

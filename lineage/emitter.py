@@ -1,80 +1,79 @@
-"""Sends events to where they are kept, and is never the reason why a job fails or waits.
+"""Sends events to where they are kept, and never fails or stalls the job that emits them.
 
-Without an endpoint, events are appended to a file: one JSON document a line, one write an event. With an endpoint, a background
-thread posts them; what cannot be posted in time, or does not fit its queue, goes to the file instead, so that it is kept.
+The transports are those of the OpenLineage client: a file that holds every event, and, where an endpoint is configured, an
+asynchronous HTTP transport beside it. Why the file comes first and is not a fallback: docs/adr/0024.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from openlineage.client.event_v2 import RunEvent
-from openlineage.client.transport.file import FileConfig, FileTransport
-from openlineage.client.transport.http import HttpConfig, HttpTransport
+from openlineage.client.transport import get_default_factory
 
 FILE_VARIABLE = "SCENELAKE_LINEAGE_FILE"
 URL_VARIABLE = "OPENLINEAGE_URL"
-HTTP_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 5.0
-QUEUE_SIZE = 256
+ENDPOINT_VARIABLE = "OPENLINEAGE_ENDPOINT"
+API_KEY_VARIABLE = "OPENLINEAGE_API_KEY"
+DEFAULT_ENDPOINT = "api/v1/lineage"
+HTTP_TIMEOUT_S = 2.0  # a run has two events, sent one after the other: both time out within the limit below
+CLOSE_LIMIT_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
 class Transport(Protocol):
-    """What takes one event, and may raise or block."""
+    """The part of an OpenLineage transport that is used here; both calls may raise."""
 
     def emit(self, event: RunEvent) -> Any:
-        """Deliver one event."""
+        """Deliver one event, or queue it."""
+
+    def close(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for queued events; returns whether all were processed."""
 
 
 class Emitter:
-    """Delivers events in order; `emit` returns at once and never raises.
+    """Sends events through `transport` (None: nowhere); no method raises, and `close` returns within a limit."""
 
-    Args:
-        file: Takes the events, or with `http` those that it could not deliver; None to keep none.
-        http: Takes them on a background thread; None if there is no endpoint.
-        queue_size: How many events may wait for `http`.
-        close_timeout_s: How long `close` waits for them.
-    """
+    def __init__(self, transport: Transport | None) -> None:
+        self._transport = transport
 
-    def __init__(
-        self,
-        file: Transport | None,
-        http: Transport | None = None,
-        *,
-        queue_size: int = QUEUE_SIZE,
-        close_timeout_s: float = CLOSE_TIMEOUT_S,
-    ) -> None:
-        self._file = file
-        self._http = http
-        self._queue_size = queue_size
-        self._close_timeout_s = close_timeout_s
-        self._waiting: deque[RunEvent] = deque()  # the event in delivery stays in front, so that none is ever out of sight
-        self._changed = threading.Condition()
-        self._writing = threading.Lock()
-        self._closed = False
-        self._given_up = False
-        self._thread: threading.Thread | None = None
+    @classmethod
+    def open(cls, file: str | None, url: str | None = None, *, endpoint: str | None = None, api_key: str | None = None) -> Self:
+        """An emitter that appends events to a local file and posts them to an endpoint.
+
+        What cannot be used is logged and left out.
+
+        Args:
+            file: Path of the file, one JSON document per line; it may be shared by many processes.
+            url: Base URL of an OpenLineage endpoint.
+            endpoint: Path below `url`; `api/v1/lineage` by default.
+            api_key: Sent as a bearer token.
+        """
+        if file and "://" in file:
+            log.warning("%s is %r, not the path of a local file; it is ignored", FILE_VARIABLE, file)
+            file = None
+        if not file and not url:
+            log.warning("neither %s nor %s is set: this run leaves no lineage events", FILE_VARIABLE, URL_VARIABLE)
+        return cls(
+            _transport(
+                {"type": "file", "log_file_path": file, "append": True} if file else None,
+                _endpoint(url, endpoint, api_key) if url else None,
+            )
+        )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """An emitter for SCENELAKE_LINEAGE_FILE and OPENLINEAGE_URL (with OPENLINEAGE_ENDPOINT and OPENLINEAGE_API_KEY).
-
-        A variable that cannot be used is logged and left out.
-        """
-        path, url = env.get(FILE_VARIABLE), env.get(URL_VARIABLE)
-        file = FileTransport(FileConfig(log_file_path=path, append=True)) if path and "://" not in path else None
-        if path and file is None:
-            log.warning("%s is %r, not the path of a local file; it is ignored", FILE_VARIABLE, path)
-        if not path and not url:
-            log.warning("neither %s nor %s is set: this run leaves no lineage events", FILE_VARIABLE, URL_VARIABLE)
-        return cls(file, _http_transport(env, url) if url else None)
+        """`open` with SCENELAKE_LINEAGE_FILE, OPENLINEAGE_URL, OPENLINEAGE_ENDPOINT and OPENLINEAGE_API_KEY."""
+        return cls.open(
+            env.get(FILE_VARIABLE),
+            env.get(URL_VARIABLE),
+            endpoint=env.get(ENDPOINT_VARIABLE),
+            api_key=env.get(API_KEY_VARIABLE),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -83,107 +82,59 @@ class Emitter:
         self.close()
 
     def emit(self, event: RunEvent) -> None:
-        """Deliver `event`, now to the file or soon to the endpoint. After `close`, only to the file."""
-        if not self._enqueue(event):
-            self._keep(event)
-
-    def close(self) -> bool:
-        """Wait a bounded time for the endpoint; events that it has not taken by then go to the file.
-
-        Returns whether the endpoint answered for every event in time. Calling it again does nothing. An event that the
-        endpoint was just taking may be in both places: consumers know events by run and state.
-        """
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-            thread = self._thread
-        if thread is None:
-            return True
-        thread.join(self._close_timeout_s)
-        with self._changed:
-            left = list(self._waiting)
-            self._waiting.clear()
-            self._given_up = True
-        if not left:
-            return True
-        log.warning("the lineage endpoint did not answer within %g s; %d events go to the file", self._close_timeout_s, len(left))
-        for event in left:
-            self._keep(event)
-        return False
-
-    def _enqueue(self, event: RunEvent) -> bool:
-        with self._changed:
-            if self._http is None or self._closed:
-                return False
-            if len(self._waiting) >= self._queue_size:
-                log.warning("%d lineage events wait for the endpoint already; this one goes to the file", len(self._waiting))
-                return False
-            if self._thread is None and not self._start(self._http):
-                return False
-            self._waiting.append(event)
-            self._changed.notify_all()
-        return True
-
-    def _start(self, http: Transport) -> bool:
-        thread = threading.Thread(target=self._post_all, args=(http,), name="lineage", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads, or the interpreter is shutting down
-            log.warning("no thread for the lineage endpoint; events go to the file", exc_info=True)
-            return False
-        self._thread = thread
-        return True
-
-    def _post_all(self, http: Transport) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
-                    return
-                event = self._waiting[0]
-            if not _post(http, event) and not self._given_up:
-                self._keep(event)  # before it leaves the queue: an exit in between then costs a repetition, not the event
-            with self._changed:
-                if self._given_up:
-                    return
-                self._waiting.popleft()
-
-    def _keep(self, event: RunEvent) -> None:
-        if self._file is None:
-            log.warning("no %s: the %s is lost", FILE_VARIABLE, _title(event))
+        """Write `event` to the file and queue it for the endpoint."""
+        if self._transport is None:
             return
         try:
-            with self._writing:
-                self._file.emit(event)
+            self._transport.emit(event)
         except Exception:
-            log.exception("the %s could not be written and is lost", _title(event))
+            log.exception("the %s could not be emitted and is lost", _title(event))
+
+    def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
+        """Wait at most `limit_s` for the endpoint; returns whether it answered, in whatever way, for every event."""
+        if self._transport is None:
+            return True
+        try:
+            answered = self._transport.close(limit_s)
+        except Exception:
+            log.exception("the lineage transport could not be closed")
+            return False
+        if not answered:
+            log.warning("the lineage endpoint did not answer within %g s; only the lineage file has every event", limit_s)
+        return answered
+
+
+def _endpoint(url: str, endpoint: str | None, api_key: str | None) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "type": "async_http",
+        "url": url,
+        "endpoint": endpoint or DEFAULT_ENDPOINT,
+        "timeout": HTTP_TIMEOUT_S,
+        "retry": {"total": 0},  # five retries, its default, take longer than a job may wait; the file is what one sends again
+    }
+    if api_key:
+        settings["auth"] = {"type": "api_key", "apiKey": api_key}
+    return settings
+
+
+def _transport(file: Mapping[str, Any] | None, endpoint: Mapping[str, Any] | None) -> Transport | None:
+    try:
+        return _composite(file=file, endpoint=endpoint)
+    except Exception:
+        log.exception("%s cannot be used; events go to the file alone", URL_VARIABLE)
+        return _composite(file=file)
+
+
+def _composite(**transports: Mapping[str, Any] | None) -> Transport | None:
+    """Every event goes to each of `transports` that is given, in this order, whatever happens to the others."""
+    given = {name: settings for name, settings in transports.items() if settings}
+    if not given:
+        return None
+    composite = {"type": "composite", "continue_on_failure": True, "continue_on_success": True, "transports": given}
+    transport: Transport = get_default_factory().create(composite)  # type: ignore[arg-type] # its hint has no nested settings
+    return transport
 
 
 def _title(event: RunEvent) -> str:
     state = event.eventType.value if event.eventType else "stateless"
     return f"{state} event of {event.job.name}"
-
-
-def _post(http: Transport, event: RunEvent) -> bool:
-    try:
-        http.emit(event)
-    except Exception:
-        log.warning("the lineage endpoint refused an event; it goes to the file", exc_info=True)
-        return False
-    return True
-
-
-def _http_transport(env: Mapping[str, str], url: str) -> HttpTransport | None:
-    settings: dict[str, Any] = {
-        "url": url,
-        "endpoint": env.get("OPENLINEAGE_ENDPOINT") or "api/v1/lineage",
-        "timeout": HTTP_TIMEOUT_S,
-        "retry": {"total": 0, "read": 0, "connect": 0},  # its default retries take 9 s an event; the file is our retry
-    }
-    if key := env.get("OPENLINEAGE_API_KEY"):
-        settings["auth"] = {"type": "api_key", "apiKey": key}
-    try:
-        return HttpTransport(HttpConfig.from_dict(settings))
-    except Exception:
-        log.exception("%s cannot be used; events go to the file", URL_VARIABLE)
-        return None

@@ -56,7 +56,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What is the same in all events of one run. `properties` is the Spark configuration; secrets in it are redacted."""
+    """What all events of one run have in common. `properties` is the Spark configuration; secrets in it are redacted."""
 
     job: JobName
     run_id: str
@@ -91,7 +91,7 @@ def run_event(
     Inputs and outputs are sorted by name, so that equal runs have equal events.
 
     Raises:
-        ValueError: The run id is no UUID.
+        ValueError: The run id is not a UUID.
     """
     return RunEvent(
         eventType=state,

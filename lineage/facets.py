@@ -1,4 +1,4 @@
-"""Our own OpenLineage facets, for what the standard has none.
+"""Custom OpenLineage facets, where the standard has none.
 
 Custom facets carry a prefix and a schema URL of their own (OpenLineage specification, "Custom Facet Naming").
 `spark_properties` is the exception: name and shape are those of the OpenLineage Spark integration, so that consumers know it.

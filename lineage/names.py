@@ -87,7 +87,7 @@ def s3_object(bucket: str, key: str) -> DatasetName:
     """An object, or all objects below a prefix (`key` then ends before the slash).
 
     Raises:
-        NamingError: `bucket` is no bucket name, or `key` is empty or too long.
+        NamingError: `bucket` is not a bucket name, or `key` is empty or too long.
     """
     if _BUCKET.fullmatch(bucket) is None:
         raise NamingError(f"bucket {bucket!r} must match {_BUCKET.pattern}")
@@ -108,7 +108,7 @@ def iceberg_table(warehouse: str, table: str, location: str | None = None) -> Da
         location: Where the table's files are, if not at `{warehouse}/{namespace}/{table}`.
 
     Raises:
-        NamingError: `warehouse` or `location` is no S3 URI, or `table` is not two words joined by a dot.
+        NamingError: `warehouse` or `location` is not an S3 URI, or `table` is not two words joined by a dot.
     """
     if _TABLE.fullmatch(table) is None:
         raise NamingError(f"table {table!r} must match {_TABLE.pattern}")
@@ -121,5 +121,5 @@ def iceberg_table(warehouse: str, table: str, location: str | None = None) -> Da
 def _of_uri(uri: str) -> DatasetName:
     bucket, slash, key = uri.removeprefix(_SCHEME).partition("/")
     if not uri.startswith(_SCHEME) or not slash:
-        raise NamingError(f"{uri!r} is no s3://BUCKET/PATH")
+        raise NamingError(f"{uri!r} is not an s3://BUCKET/PATH URI")
     return s3_object(bucket, key.rstrip("/"))

@@ -1,4 +1,4 @@
-"""The run that started this one, as the scheduler tells it through the environment."""
+"""The run that started this one, as the scheduler passes it through the environment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def parse_run(text: str) -> RunRef:
     """Read `namespace/job_name/run_id`; the namespace may hold slashes, the job name dots.
 
     Raises:
-        ValueError: Too long, fewer than three parts, an empty part, or a run id that is no UUID.
+        ValueError: Too long, fewer than three parts, an empty part, or a run id that is not a UUID.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(f"{len(text)} characters, more than {MAX_LENGTH}")
@@ -58,5 +58,5 @@ def _read(env: Mapping[str, str], variable: str) -> RunRef | None:
     try:
         return parse_run(text)
     except ValueError as error:
-        log.warning("%s is ignored, the run will have no such relative: %s", variable, error)
+        log.warning("%s is ignored, the run is recorded without it: %s", variable, error)
         return None

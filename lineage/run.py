@@ -1,4 +1,4 @@
-"""Tells the story of one job run: START, then COMPLETE, FAIL or ABORT."""
+"""The events of one job run: START, then COMPLETE, FAIL or ABORT."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def job_run(
     Lineage that cannot be built or delivered is logged and harms nothing.
 
     Args:
-        emitter: Takes the events; it is not closed.
+        emitter: Sends the events; the caller closes it.
         job: Name of the job.
         parent: The run that started this one.
         root: The first run of that chain; the parent itself if not given.
@@ -80,19 +80,19 @@ def job_run(
             integration=integration,
         )
     )
-    _tell(emitter, RunState.START, run, now)
+    _emit(emitter, RunState.START, run, now)
     try:
         yield run
     except Exception as error:
-        _tell(emitter, RunState.FAIL, run, now, Failure(_message(error), traceback.format_exc()))
+        _emit(emitter, RunState.FAIL, run, now, Failure(_message(error), traceback.format_exc()))
         raise
     except BaseException as error:
-        _tell(emitter, RunState.ABORT, run, now, Failure(_message(error)))
+        _emit(emitter, RunState.ABORT, run, now, Failure(_message(error)))
         raise
-    _tell(emitter, RunState.COMPLETE, run, now)
+    _emit(emitter, RunState.COMPLETE, run, now)
 
 
-def _tell(emitter: Emitter, state: RunState, run: JobRun, now: Callable[[], int], failure: Failure | None = None) -> None:
+def _emit(emitter: Emitter, state: RunState, run: JobRun, now: Callable[[], int], failure: Failure | None = None) -> None:
     try:
         event = run_event(state, now(), run.context, inputs=run.inputs, outputs=run.outputs, failure=failure)
         emitter.emit(event)

@@ -1,35 +1,11 @@
-"""A fixed clock, and a transport that hangs."""
+"""A fixed clock."""
 
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import pytest
-from openlineage.client.event_v2 import RunEvent
-
-
-@dataclass
-class Hanging:
-    """Takes an event and does not come back until released; the events it has come back from are in `events`."""
-
-    entered: threading.Event = field(default_factory=threading.Event)
-    released: threading.Event = field(default_factory=threading.Event)
-    events: list[RunEvent] = field(default_factory=list)
-
-    def emit(self, event: RunEvent) -> None:
-        self.entered.set()
-        self.released.wait(60)
-        self.events.append(event)
-
-
-@pytest.fixture
-def hanging() -> Iterator[Hanging]:
-    transport = Hanging()
-    yield transport
-    transport.released.set()
 
 
 @pytest.fixture

@@ -27,6 +27,9 @@ class Keeping:
     def emit(self, event: RunEvent) -> None:
         self.events.append(event)
 
+    def close(self, timeout: float) -> bool:
+        return True
+
     def documents(self) -> list[dict[str, Any]]:
         return [json.loads(Serde.to_json(event)) for event in self.events]
 
