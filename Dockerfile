@@ -42,7 +42,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     SPARK_HOME=/opt/venv/lib/python3.12/site-packages/pyspark \
     HOME=/tmp \
     AIRFLOW_HOME=/tmp/airflow \
-    GX_ANALYTICS_ENABLED=false \
     MALLOC_ARENA_MAX=2 \
     AWS_EC2_METADATA_DISABLED=true
 # The image has no git, so the commit is a build argument. It comes last, so that a new commit invalidates no other layer.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cli.demo.run import DemoResult
     from ops.report.facts import Figure
-    from quality.gx.data_docs import Validated
+    from ops.report.validations import DriveResults
 
 DEFAULT_REPORT = Path("build/demo-report.html")
 KEPT = Path("build/demo-drives")
@@ -50,7 +50,7 @@ def demo(
     Starts the stack if need be (a deployment that the environment names with an Airflow, SCENELAKE_AIRFLOW_URL, is used as
     it is), makes three drives (a clean one, one with damaged frames and a dead radar, one with a
     cut file and a wrong checksum), uploads them, follows them live, prints accounting and audit, and writes one HTML
-    report with pictures, and beside it the Data Docs of Great Expectations. The stack stays up. Exits with 1 where the
+    report with pictures, and beside it Data Docs: what Great Expectations found. The stack stays up. Exits with 1 where the
     audit does not balance or a drive fails.
     """
     started_s = time.monotonic()
@@ -63,7 +63,7 @@ def demo(
     from ops.audit.identity import audit
     from ops.audit.identity_reader import read
     from ops.report import page
-    from quality.gx.data_docs import build_data_docs
+    from ops.report.data_docs import build_data_docs
 
     with ExitStack() as cleanup:
         folder = KEPT if keep else Path(cleanup.enter_context(TemporaryDirectory(prefix="scenelake-demo-")))
@@ -93,7 +93,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _validations(found: DemoResult, catalog: Catalog) -> tuple[Validated, ...]:
+def _validations(found: DemoResult, catalog: Catalog) -> tuple[DriveResults, ...]:
     from lake.storage import ObjectStore
     from ops.audit.lake_reader import snapshots
     from ops.report.validations import validations

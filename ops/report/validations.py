@@ -1,29 +1,72 @@
-"""What the audit of each publication found, as a deployment keeps it beside its snapshots: for Data Docs, and for the report."""
+"""What Great Expectations found in the audit of each publication, read from where a deployment keeps it beside its snapshots."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
 from ops.report.facts import CalibrationVerdict
-from quality.gx.data_docs import Validated
 
 NS_PER_MS = 1_000_000
 
 
-def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[Validated, ...]:
-    """Of the newest publication of each drive, in the order of `drives`; a drive without one is left out.
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """One expectation of a suite, as judged.
+
+    `outcome` is passed, failed or unknown; `observed` the value of a whole table, empty where each row has its own. `rows`
+    are the first rows that do not meet it, each with its value, and `failing` counts all of them.
+    """
+
+    rule_id: str
+    severity: str
+    outcome: str
+    description: str
+    column: str | None
+    observed: str
+    rows: tuple[tuple[str, str], ...]
+    failing: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResults:
+    """The expectations of one suite; `success`: every one of severity error passed."""
+
+    name: str
+    success: bool
+    expectations: tuple[ExpectationResult, ...]
+
+    @property
+    def passed(self) -> int:
+        """How many expectations passed, warnings among them."""
+        return sum(entry.outcome == "passed" for entry in self.expectations)
+
+
+@dataclass(frozen=True, slots=True)
+class DriveResults:
+    """The results of one drive revision; `published_ns` is the time of the snapshot that names them."""
+
+    drive: str
+    revision: str
+    published_ns: int
+    suites: tuple[SuiteResults, ...]
+
+
+def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[DriveResults, ...]:
+    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out.
 
     Raises:
         LakeError: A result that a snapshot names could not be read.
     """
     newest = {entry.drive: entry for entry in snapshots if entry.validations is not None}
-    return tuple(_read(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
+    return tuple(_results(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
 
 
 def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveId) -> tuple[CalibrationVerdict, ...]:
@@ -33,16 +76,118 @@ def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveI
         LakeError: A result that a snapshot names could not be read.
     """
     newest = [entry for entry in snapshots if entry.drive == str(drive) and entry.validations is not None][-1:]
-    rows = [row for entry in newest for row in _document(store, entry).get("calibration", ())]
-    names = [field.name for field in fields(CalibrationVerdict)]
-    return tuple(CalibrationVerdict(**{name: row[name] for name in names}) for row in rows)
+    return tuple(row for entry in newest for row in _read(store, entry).calibration)
 
 
-def _read(store: ObjectStore, snapshot: Snapshot) -> Validated:
-    document = _document(store, snapshot)
-    return Validated(document["drive"], document["revision"], snapshot.committed_ms * NS_PER_MS, document["validations"])
+class _Judged(msgspec.Struct, frozen=True):
+    """One of `expectations`, by our rules: unknown is not passed, and a warning fails no suite."""
+
+    rule_id: str
+    severity: str
+    kind: str
+    column: str | None
+    outcome: str
+    rows: tuple[str, ...]
+    failing: int
 
 
-def _document(store: ObjectStore, snapshot: Snapshot) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(store.read(ObjectVersion.from_uri(snapshot.validations or "")))
-    return document
+class _JudgedSuite(msgspec.Struct, frozen=True):
+    success: bool
+    expectations: tuple[_Judged, ...]
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    rule_id: str
+    severity: str
+    kind: str
+
+
+class _Kwargs(msgspec.Struct, frozen=True):
+    column: str | None = None
+
+
+class _Configuration(msgspec.Struct, frozen=True):
+    meta: _Meta
+    kwargs: _Kwargs
+    description: str | None = None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    observed_value: Any = None
+    unexpected_index_list: list[dict[str, Any]] | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """One of `results` in the form of Great Expectations."""
+
+    expectation_config: _Configuration
+    result: _Found
+
+
+class _Suite(msgspec.Struct, frozen=True):
+    results: tuple[_Result, ...]
+
+
+class _Document(msgspec.Struct, frozen=True):
+    """What `scenes.outcome.validation.keep_validations` writes; fields that are not shown are not read."""
+
+    drive: str
+    revision: str
+    suites: dict[str, _JudgedSuite]
+    validations: dict[str, _Suite]
+    calibration: tuple[CalibrationVerdict, ...] = ()
+
+
+def _read(store: ObjectStore, snapshot: Snapshot) -> _Document:
+    uri = snapshot.validations or ""
+    try:
+        return msgspec.json.decode(store.read(ObjectVersion.from_uri(uri)), type=_Document)
+    except msgspec.DecodeError as error:
+        raise LakeError(f"{uri} does not hold results of an audit: {error}") from error
+
+
+def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults:
+    document = _read(store, snapshot)
+    suites = tuple(
+        SuiteResults(name, document.suites[name].success, tuple(_expectations(document.suites[name], suite)))
+        for name, suite in document.validations.items()
+        if name in document.suites
+    )
+    return DriveResults(document.drive, document.revision, snapshot.committed_ms * NS_PER_MS, suites)
+
+
+def _expectations(judged: _JudgedSuite, suite: _Suite) -> Iterable[ExpectationResult]:
+    found = {_identity(one.expectation_config.meta, one.expectation_config.kwargs.column): one for one in suite.results}
+    for entry in judged.expectations:
+        one = found.get(_identity(entry, entry.column))
+        yield ExpectationResult(
+            rule_id=entry.rule_id,
+            severity=entry.severity,
+            outcome=entry.outcome,
+            description=_description(entry, None if one is None else one.expectation_config.description),
+            column=entry.column,
+            observed="" if one is None or one.result.observed_value is None else str(one.result.observed_value),
+            rows=_rows(entry, None if one is None else one.result.unexpected_index_list),
+            failing=entry.failing,
+        )
+
+
+def _description(entry: _Judged, given: str | None) -> str:
+    """Only the expectation on the number of rows is stored without a description."""
+    return given or f"{entry.rule_id} ({entry.severity}): the table has rows."
+
+
+def _identity(entry: _Judged | _Meta, column: str | None) -> tuple[str, str, str, str | None]:
+    return (entry.rule_id, entry.severity, entry.kind, column)
+
+
+def _rows(entry: _Judged, values: Sequence[dict[str, Any]] | None) -> tuple[tuple[str, str], ...]:
+    """Great Expectations names a row by the suite's subject column, beside the value of the column that it judged."""
+    if entry.column is None or entry.outcome == "passed" or not values:
+        return tuple((row, "") for row in entry.rows)
+    return tuple(
+        (str(name), "unknown" if row.get(entry.column) is None else str(row[entry.column]))
+        for row in values
+        for column, name in row.items()
+        if column != entry.column
+    )

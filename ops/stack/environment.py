@@ -109,6 +109,5 @@ def process_environment(stack: Mapping[str, str], java: Mapping[str, str], calle
         "MALLOC_ARENA_MAX": "2",
         # Airflow renames its processes, which would overwrite the environment that the kernel shows of them, our mark in it.
         "SPT_NOENV": "1",
-        "GX_ANALYTICS_ENABLED": "false",
         "SPARK_LOCAL_IP": LOOPBACK,
     }

@@ -1,1 +1,1 @@
-"""Great Expectations: context, suites, checkpoint and Data Docs."""
+"""Great Expectations: context, suites and checkpoints."""

@@ -1,4 +1,4 @@
-"""Validates a drive's metric tables with Great Expectations: in memory, no telemetry, no files, no network."""
+"""Validates a drive's metric tables with Great Expectations, in memory: one checkpoint per table."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Codes = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
-    """What one suite found.
+    """The result of one suite.
 
     `success`: no error rule failed or was unknown. `evaluated` counts the expectations. `failed` and `flagged` give the
     sorted ids of the error and warning rules that did not pass, by row (`*`: the whole table). `document` is the result as
-    JSON, and `validation` that of Great Expectations itself, from which Data Docs are made; both are free of clock values
-    and random ids: equal tables have equal documents.
+    JSON, and `validation` the one in the form of Great Expectations; both are free of clock values and random ids: equal
+    tables have equal documents.
     """
 
     name: str
@@ -46,7 +46,7 @@ class SuiteResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointResult:
-    """What the checkpoint found, by the name of the suite."""
+    """The results of all suites, by name."""
 
     suites: Mapping[str, SuiteResult]
 
@@ -62,7 +62,7 @@ class CheckpointResult:
 
     @property
     def validations(self) -> dict[str, Any]:
-        """The results as Great Expectations tells them, by suite; `quality.gx.data_docs` reads it."""
+        """The results in the form of Great Expectations, by suite."""
         return {name: suite.validation for name, suite in self.suites.items()}
 
 
@@ -76,17 +76,27 @@ def run_checkpoint(tables: Sequence[tuple[Suite, pa.Table]], rules: RuleBook = D
     """
     for suite, table in tables:
         check_schema(table.schema, suite.schema, f"metric table of {suite.name}")
-    gx, context = load(), ephemeral_context()
-    source, found = context.data_sources.add_pandas("metrics"), {}
-    for suite, table in tables:
-        batch = source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("drive")
-        definition = gx.ValidationDefinition(name=suite.name, data=batch, suite=context.suites.add(build_suite(suite, rules)))
-        outcome = context.validation_definitions.add(definition).run(
-            batch_parameters={"dataframe": _dataframe(table)},
-            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [suite.subject]},
-        )
-        found[suite.name] = _result(suite, outcome)
-    return CheckpointResult(MappingProxyType(found))
+    context = ephemeral_context()
+    source = context.data_sources.add_pandas("metrics")
+    return CheckpointResult(
+        MappingProxyType({suite.name: _result(suite, _validate(context, source, suite, table, rules)) for suite, table in tables})
+    )
+
+
+def _validate(context: Any, source: Any, suite: Suite, table: pa.Table, rules: RuleBook) -> Any:
+    """Run the checkpoint of one table: a checkpoint hands one dataframe to all its validations."""
+    gx = load()
+    batch = source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("drive")
+    expectations = context.suites.add(build_suite(suite, rules))
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=suite.name, data=batch, suite=expectations))
+    checkpoint = gx.Checkpoint(
+        name=suite.name,
+        validation_definitions=[definition],
+        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [suite.subject]},
+    )
+    run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": _dataframe(table)})
+    (validation,) = run.run_results.values()
+    return validation
 
 
 def _dataframe(table: pa.Table) -> pd.DataFrame:
@@ -97,19 +107,19 @@ def _dataframe(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _result(suite: Suite, outcome: Any) -> SuiteResult:
-    told = [_entry(result, suite.subject) for result in outcome.results]
-    told.sort(key=lambda pair: tuple(str(pair[0][name]) for name in ("rule_id", "severity", "kind", "column")))
-    entries = [entry for entry, _ in told]
-    failed = _by_row(told, Severity.ERROR)
-    flagged = _by_row(told, Severity.WARNING)
+def _result(suite: Suite, validation: Any) -> SuiteResult:
+    judged = [_judge(result, suite.subject) for result in validation.results]
+    judged.sort(key=lambda pair: tuple(str(pair[0][name]) for name in ("rule_id", "severity", "kind", "column")))
+    entries = [entry for entry, _ in judged]
+    failed = _by_row(judged, Severity.ERROR)
+    flagged = _by_row(judged, Severity.WARNING)
     success = bool(entries) and not failed
     document = {"success": success, "evaluated": len(entries), "expectations": entries}
-    return SuiteResult(suite.name, success, len(entries), failed, flagged, document, _validation(outcome))
+    return SuiteResult(suite.name, success, len(entries), failed, flagged, document, _document(validation))
 
 
-def _entry(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
-    """The expectation's result in our words, and the rows that do not meet it."""
+def _judge(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
+    """An expectation's result as our rules judge it, and the rows that do not meet it."""
     config = result.expectation_config
     success = bool(result.success)  # may be a numpy bool
     rows = sorted({str(row[subject]) for row in result.result.get("unexpected_index_list") or ()})
@@ -129,16 +139,17 @@ def _entry(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
     return entry, failing
 
 
-def _by_row(told: Iterable[tuple[dict[str, Any], list[str]]], severity: Severity) -> Codes:
+def _by_row(judged: Iterable[tuple[dict[str, Any], list[str]]], severity: Severity) -> Codes:
     codes: dict[str, set[str]] = {}
-    for entry, failing in told:
+    for entry, failing in judged:
         for row in failing if entry["severity"] == severity.value else ():
             codes.setdefault(row, set()).add(entry["rule_id"])
     return MappingProxyType({row: tuple(sorted(found)) for row, found in sorted(codes.items())})
 
 
-def _validation(outcome: Any) -> dict[str, Any]:
-    document: dict[str, Any] = outcome.to_json_dict()
+def _document(validation: Any) -> dict[str, Any]:
+    """The result in the form of Great Expectations, without clock values, random ids and rows beyond the first."""
+    document: dict[str, Any] = validation.to_json_dict()
     kept = ("great_expectations_version", "active_batch_definition")
     document["meta"] = {name: document["meta"][name] for name in kept}
     del document["id"]
@@ -148,8 +159,8 @@ def _validation(outcome: Any) -> dict[str, Any]:
         for name in ("unexpected_list", "unexpected_index_list"):  # as long as the table
             if result["result"].get(name) is not None:
                 result["result"][name] = result["result"][name][:MAX_ROWS_NAMED]
-    kept_finite: dict[str, Any] = _finite(document)
-    return kept_finite
+    finite: dict[str, Any] = _finite(document)
+    return finite
 
 
 def _finite(value: Any) -> Any:

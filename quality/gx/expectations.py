@@ -1,7 +1,7 @@
-"""Great Expectations suites from our own: each check becomes a bound on its column.
+"""Compiles our suites into those of Great Expectations: each check becomes a bound on its column.
 
-A bound on each value comes with a demand that the column is filled: Great Expectations ignores nulls in a bound, and here
-an unknown value must not pass. The function that builds a suite imports Great Expectations itself: the import takes seconds.
+A bound on each value comes with an expectation that the column is filled: Great Expectations ignores nulls in a bound, and an
+unknown value must not pass. `build_suite` imports Great Expectations itself, because the import takes seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What an expectation asks of its column."""
+    """What an expectation requires of its column."""
 
     BOUND = "bound"
     KNOWN = "known"
@@ -55,12 +55,12 @@ def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
     entry, condition, severity = rules[check.code], _condition(check), _gx_severity(check.severity)
     limit = entry.threshold if check.limit is None else check.limit
     bound = ExpectColumnMeanToBeBetween if check.statistic is Statistic.MEAN else ExpectColumnValuesToBeBetween
-    words = (
+    bounds = (
         f"{entry.bound.value} {limit:g}" + (f" {entry.unit}" if check.limit is None else "") if limit is not None else "unknown"
     )
     yield bound(
         column=check.column,
-        description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {words}.",
+        description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {bounds}.",
         min_value=limit if entry.bound is Bound.AT_LEAST else None,
         max_value=limit if entry.bound is Bound.AT_MOST else None,
         row_condition=condition,

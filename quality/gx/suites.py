@@ -1,7 +1,7 @@
 """The three suites of the audit, compiled from the catalogue: of a drive's sensors, of its objects, of its scenes.
 
-Objects and scenes that are kept out of gold fail their rules rightly; those that are to be published must not. So an error
-in the suites of objects and scenes is a contradiction of ours (ACC002), while the suite of sensors judges the drive.
+Objects and scenes that are kept out of gold are expected to fail their rules; those that are to be published must not. So an
+error in the suites of objects and scenes contradicts our own split (ACC002), while the suite of sensors judges the drive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PUBLISHED = ((objects.QUARANTINED, False),)  # the same column in both tables
 
 
 class Statistic(StrEnum):
-    """What of a column is compared: each value, or their mean."""
+    """Which statistic of a column is compared: each value, or their mean."""
 
     EACH = "each"
     MEAN = "mean"
@@ -35,7 +35,7 @@ class Statistic(StrEnum):
 class Check:
     """One rule at one severity: the column it judges, and the boolean columns that must have these values in a row.
 
-    `limit` is in place of the rule's threshold where the column holds what is left of it.
+    `limit` replaces the rule's threshold where the column holds the excess over it.
     """
 
     code: str
@@ -59,7 +59,7 @@ class Suite:
 
 
 def drive_suite(rules: RuleBook) -> Suite:
-    """Of the sensors of a drive, rows of `quality.tables.audit_metrics.AUDIT`: every measure, the accounting, the residuals."""
+    """The suite of a drive's sensors, rows of `quality.tables.audit_metrics.AUDIT`: all measures, accounting, residuals."""
     checks = (
         *(check for measure in MEASURES for check in _of_measure(measure, rules)),
         Check("ACC001", UNACCOUNTED, Severity.ERROR),
@@ -69,7 +69,7 @@ def drive_suite(rules: RuleBook) -> Suite:
 
 
 def object_suite(rules: RuleBook, *, compared: bool = True) -> Suite:
-    """Of the objects, rows of `quality.tables.object.OBJECTS`; `compared`: whether there was a manifest to compare them with."""
+    """The suite of its objects, rows of `quality.tables.object.OBJECTS`; `compared`: with a manifest."""
     checks = tuple(
         Check(measure.code, measure.column, rules.severity(measure.code), _PUBLISHED)
         for measure in objects.OBJECT_MEASURES
@@ -79,7 +79,7 @@ def object_suite(rules: RuleBook, *, compared: bool = True) -> Suite:
 
 
 def scene_suite(rules: RuleBook, policy: Policy = DEFAULT_POLICY) -> Suite:
-    """Of the scenes, rows of `quality.tables.scene.SCENE_METRICS`, under a rig's `policy` for incomplete ones."""
+    """The suite of its scenes, rows of `quality.tables.scene.SCENE_METRICS`, under a rig's `policy` for incomplete ones."""
     lenient = Severity.WARNING if policy.publish_incomplete else Severity.ERROR
     posed = Severity.ERROR if policy.pose_required else Severity.WARNING
     checks = (

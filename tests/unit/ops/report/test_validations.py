@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from lake.errors import AbsentError
+from lake.errors import AbsentError, LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
 from ops.report.facts import CalibrationVerdict
-from ops.report.validations import calibration, validations
-from quality.gx.data_docs import Validated
+from ops.report.validations import DriveResults, ExpectationResult, SuiteResults, calibration, validations
 from tests.unit.lake.fake_s3 import FakeS3
 
 ONE, TWO, THREE = (DriveId("car-1", name) for name in ("one", "two", "three"))
@@ -24,11 +23,18 @@ def snapshot(number: int, drive: DriveId | None, uri: str | None) -> Snapshot:
     return Snapshot(number, number * 1000, "append", name, "ab" * 32, number, 1, 1, uri)
 
 
+def document(**changed: Any) -> dict[str, Any]:
+    return {"drive": "car-1/one", "revision": "ab" * 32, "success": True, "suites": {}, "validations": {}, **changed}
+
+
+def keep(store: ObjectStore, name: str, body: dict[str, Any]) -> None:
+    store.put(ObjectVersion("lake", f"v/{name}.json"), json.dumps(body).encode())
+
+
 def test_the_newest_of_each_drive_in_the_order_that_is_asked_for() -> None:
     store = ObjectStore(FakeS3())
     for name in ("old", "new", "other"):
-        body: dict[str, Any] = {"drive": name, "revision": name * 2, "validations": {"drive": {"success": True}}}
-        store.put(ObjectVersion("lake", f"v/{name}.json"), json.dumps(body).encode())
+        keep(store, name, document(drive=name, revision=name * 2))
     found = [
         snapshot(1, ONE, "s3://lake/v/old.json"),
         snapshot(2, TWO, "s3://lake/v/other.json"),
@@ -36,11 +42,42 @@ def test_the_newest_of_each_drive_in_the_order_that_is_asked_for() -> None:
         snapshot(4, None, None),
         snapshot(5, THREE, None),
     ]
-    suites = {"drive": {"success": True}}
     assert validations(found, store, [TWO, THREE, ONE]) == (
-        Validated("other", "otherother", 2_000_000_000, suites),
-        Validated("new", "newnew", 3_000_000_000, suites),
+        DriveResults("other", "otherother", 2_000_000_000, ()),
+        DriveResults("new", "newnew", 3_000_000_000, ()),
     )
+
+
+def test_the_outcome_is_that_of_the_rules_and_the_values_are_those_of_great_expectations() -> None:
+    meta = {"rule_id": "CLK002", "severity": "warning", "kind": "bound"}
+    judged = {**meta, "column": "repeated_stamps", "outcome": "failed", "rows": ["lidar_top", "zed"], "failing": 2, "limits": {}}
+    counted = {**meta, "kind": "known", "column": None, "outcome": "passed", "rows": [], "failing": 0}
+    configuration = {"meta": meta, "kwargs": {"column": "repeated_stamps", "max_value": 0}, "description": "No two."}
+    values = [{"repeated_stamps": 4.0, "sensor": "lidar_top"}, {"repeated_stamps": None, "sensor": "zed"}]
+    results = [
+        {"success": False, "expectation_config": configuration, "result": {"unexpected_index_list": values}},
+        {
+            "success": True,
+            "expectation_config": {"meta": {**meta, "kind": "known"}, "kwargs": {}},
+            "result": {"observed_value": 8},
+        },
+    ]
+    store = ObjectStore(FakeS3())
+    suites = {"drive": {"success": True, "evaluated": 2, "expectations": [judged, counted]}}
+    keep(store, "one", document(suites=suites, validations={"drive": {"success": False, "results": results}}))
+    (drive,) = validations([snapshot(1, ONE, "s3://lake/v/one.json")], store, [ONE])
+    rows = (("lidar_top", "4.0"), ("zed", "unknown"))
+    assert drive.suites == (
+        SuiteResults(
+            "drive",
+            True,
+            (
+                ExpectationResult("CLK002", "warning", "failed", "No two.", "repeated_stamps", "", rows, 2),
+                ExpectationResult("CLK002", "warning", "passed", "CLK002 (warning): the table has rows.", None, "8", (), 0),
+            ),
+        ),
+    )
+    assert drive.suites[0].passed == 1
 
 
 def test_calibration_is_that_of_the_newest_publication() -> None:
@@ -50,8 +87,7 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
         "frames": 20, "items": 900, "reason": "",
     }  # fmt: skip
     for name, rows in (("old", [row, row]), ("new", [row]), ("before", None)):
-        body = {"validations": {}} | ({} if rows is None else {"calibration": rows})
-        store.put(ObjectVersion("lake", f"v/{name}.json"), json.dumps(body).encode())
+        keep(store, name, document() if rows is None else document(calibration=rows))
     found = [
         snapshot(1, ONE, "s3://lake/v/old.json"),
         snapshot(2, TWO, "s3://lake/v/before.json"),
@@ -66,3 +102,11 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
 def test_results_that_are_gone_are_no_silence() -> None:
     with pytest.raises(AbsentError):
         validations([snapshot(1, ONE, "s3://lake/v/gone.json")], ObjectStore(FakeS3()), [ONE])
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"drive": "car-1/one"}'])
+def test_a_document_of_another_shape_is_refused_by_name(body: bytes) -> None:
+    store = ObjectStore(FakeS3())
+    store.put(ObjectVersion("lake", "v/odd.json"), body)
+    with pytest.raises(LakeError, match=r"s3://lake/v/odd\.json does not hold results of an audit"):
+        validations([snapshot(1, ONE, "s3://lake/v/odd.json")], store, [ONE])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +55,6 @@ def test_clean_drive(clean: tuple[SensorMetrics, ...]) -> None:
     assert result.evaluated == 1 + 2 * len(drive_suite(DEFAULT_RULES).checks)
     assert json.loads(json.dumps(result.document)) == result.document
     assert {entry["outcome"] for entry in result.document["expectations"]} == {"passed"}
-    assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
 
 
 def by_findings(rig: Rig, manifest: Any, metrics: tuple[SensorMetrics, ...], severity: Severity) -> dict[str, tuple[str, ...]]:
