@@ -1,0 +1,1 @@
+"""A window of scenes: decode, measure, compensate motion, judge, and write Parquet."""
