@@ -20,8 +20,7 @@ from collections import OrderedDict
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
 from ingest.journal import note
-from ingest.ledger.landing import Requeue
-from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord
+from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.work import DriveWork, Reason
 from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest

@@ -11,46 +11,337 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call, on one item but for a decision, which comes with its drive's change; which steps may follow each other is drawn in `ingest.ledger.states`.
+Every write is one conditional call on one item; a decision is a transaction with its drive's change. `ingest.ledger.states` draws the allowed transitions.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ingest.ledger.decisions import DecisionLedger
-from ingest.ledger.items import DRIVE, drive_record
-from ingest.ledger.landing import LandingLedger
-from ingest.ledger.records import DriveRecord, ObjectOutcome, ObjectRecord, RefusedRecord
-from ingest.ledger.runs import RunLedger
-from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.table import LedgerTable
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+
+from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger import table
+from ingest.ledger.records import (
+    DecisionRecord,
+    DriveRecord,
+    Json,
+    ObjectHead,
+    ObjectOutcome,
+    ObjectRecord,
+    RefusedRecord,
+    Requeue,
+)
+from ingest.ledger.states import FINAL, DriveState, ObjectState, sources_of
+from ingest.ledger.table import DRIVE, Change, LedgerTable, Put, Update, Value, drive_record, object_record, object_sort_key
+from lake.documents import canonical_json
+from lake.landing import DriveId
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-    from lake.landing import DriveId
-
 __all__ = ["DriveRecord", "DriveState", "Ledger", "ObjectOutcome", "ObjectRecord", "ObjectState", "RefusedRecord"]
 
+UNSENT = "unsent"
+SETTLING = "settling"
+MAX_FAULT_CHARACTERS = 1000
+MAX_DETAIL_BYTES = 64 * 1024  # an item holds 400 KB
+_SWEEP = ("_sweep", "reconcile")
+_WRITERS = 8
 
-class Ledger(LandingLedger, RunLedger, DecisionLedger):
-    """The ledger in DynamoDB. `clock` gives wall time in nanoseconds since the epoch; it never orders anything."""
 
-    def __init__(self, client: DynamoDBClient, table: str, clock: Callable[[], int] = time.time_ns) -> None:
-        super().__init__(LedgerTable(client, table), clock)
+class Ledger:
+    """The state of every object and drive in DynamoDB.
+
+    `clock` gives wall time in nanoseconds since the epoch; it never orders anything.
+    """
+
+    def __init__(self, client: DynamoDBClient, table_name: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._table = LedgerTable(client, table_name)
+        self._clock = clock
+
+    # Reading drives
 
     def drive(self, drive: DriveId) -> DriveRecord | None:
-        """A drive as it is now (strongly consistent); None if nothing of it has landed."""
+        """The current state of a drive (strongly consistent); None if nothing of it has landed."""
         item = self._table.get(str(drive), DRIVE)
         return None if item is None else drive_record(item)
 
     def drives(self, state: DriveState | None = None, since_ns: int = 0) -> Iterator[DriveRecord]:
-        """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that came into
+        """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that entered
         their state at that time or later. Eventually consistent."""
-        condition = "#drive_state = :state AND #updated_ns >= :since"
         for wanted in DriveState if state is None else (state,):
-            found = self._table.query(condition, {"state": wanted.value, "since": since_ns}, index="by-state")
-            yield from (drive_record(item) for item in found)
+            condition = Key("drive_state").eq(wanted.value) & Key("updated_ns").gte(since_ns)
+            yield from (drive_record(item) for item in self._table.query(condition, index="by-state"))
+
+    # Landing: objects, changes, the outbox, refusals
+
+    def object_of(self, drive: DriveId, key: str) -> ObjectRecord | None:
+        """The registered version of an object (strongly consistent)."""
+        item = self._table.get(str(drive), object_sort_key(key))
+        return None if item is None else object_record(item)
+
+    def objects(self, drive: DriveId) -> Iterator[ObjectRecord]:
+        """Every object of a drive in key order, manifest and calibration among them (strongly consistent)."""
+        yield from map(object_record, self._table.query(_under(str(drive), table.OBJECT)))
+
+    def objects_between(self, drive: DriveId, first: str, last: str) -> Iterator[ObjectRecord]:
+        """The drive's objects from key `first` to key `last`, both included, in key order (strongly consistent)."""
+        between = Key("sk").between(object_sort_key(first), object_sort_key(last))
+        yield from map(object_record, self._table.query(Key("pk").eq(str(drive)) & between))
+
+    def put_object(self, drive: DriveId, head: ObjectHead, previous: ObjectRecord | None) -> bool:
+        """Register `head` in place of `previous`; False if another version has been registered meanwhile.
+
+        The caller read `previous` before it asked S3 for `head`. A registered version was current when it was written,
+        and S3 reads are strongly consistent, so `head` is then never older than `previous`: no clock is compared.
+        """
+        condition: ConditionBase = Attr("pk").not_exists()
+        if previous is not None:
+            condition = Attr("version_id").eq(previous.version_id) & Attr("etag").eq(previous.head.etag)
+        return self._table.put(table.object_item(drive, head, self._clock()), condition)
+
+    def touch(self, drive: DriveId, changed: bool) -> None:
+        """Count a registered object of `drive`; creates the drive's item if there is none.
+
+        `changed` is False for a version that was known already, which does not put off when the drive is overdue.
+        """
+        now_ns = self._clock()
+        defaults: dict[str, Value] = {
+            "drive_state": DriveState.LANDING.value,
+            "generation": 0,
+            "created_ns": now_ns,
+            "updated_ns": now_ns,
+        }
+        assigned: dict[str, Value] = {"settling": SETTLING}
+        (assigned if changed else defaults)["changed_ns"] = now_ns
+        self._table.update(str(drive), DRIVE, Change(assigned, defaults, add={"changes": 1}))
+
+    def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
+        """Make a revision the drive's current one, with the outbox mark, in one write.
+
+        None, and nothing is written, if anything was registered or queued since `seen` was read.
+        """
+        assigned, removed = self._queueing(seen, requeue)
+        item = self._table.update(str(seen.drive), DRIVE, Change(assigned, remove=removed), _may_queue(seen))
+        return None if item is None else drive_record(item)
+
+    def settle(self, seen: DriveRecord) -> bool:
+        """Record that the current revision holds every object; False if anything was registered or queued since `seen`."""
+        return self._table.update(str(seen.drive), DRIVE, Change(remove=("settling",)), _unmoved(seen)) is not None
+
+    def sent(self, queued: DriveRecord) -> None:
+        """Clear the outbox mark of `queued`'s generation; that of a newer generation stays."""
+        change = Change(remove=("outbox", "outbox_ns"))
+        self._table.update(str(queued.drive), DRIVE, change, Attr("generation").eq(queued.generation))
+
+    def unsent(self, before_ns: int, limit: int) -> list[DriveId]:
+        """Up to `limit` drives whose outbox mark was set before `before_ns`, oldest first. Eventually consistent."""
+        return self._marked("by-outbox", Key("outbox").eq(UNSENT) & Key("outbox_ns").lt(before_ns), limit)
+
+    def settling(self, before_ns: int, limit: int) -> list[DriveId]:
+        """Up to `limit` drives with objects that no queued revision holds, the last from before `before_ns`, oldest first."""
+        return self._marked("by-settling", Key("settling").eq(SETTLING) & Key("changed_ns").lt(before_ns), limit)
+
+    def _marked(self, index: str, condition: ConditionBase, limit: int) -> list[DriveId]:
+        items = self._table.query(condition, index=index, page=limit)
+        return [table.drive_of(item) for item in islice(items, limit)]
+
+    def refuse(self, record: RefusedRecord) -> bool:
+        """Register a refused version; False if it was registered before."""
+        return self._table.put(table.refused_item(record), Attr("pk").not_exists())
+
+    def refused(self) -> Iterator[RefusedRecord]:
+        """Every refused version, in key order (strongly consistent)."""
+        yield from map(table.refused_record, self._table.query(Key("pk").eq(table.REFUSED)))
+
+    def refused_versions(self, key: str) -> list[RefusedRecord]:
+        """The refused versions of one key (strongly consistent)."""
+        return [table.refused_record(item) for item in self._table.query(_under(table.REFUSED, table.refused_prefix(key)))]
+
+    def cursor(self) -> str:
+        """Key after which the next reconciliation begins; empty for the bucket's first."""
+        item = self._table.get(*_SWEEP)
+        return "" if item is None else table.text(item, "cursor")
+
+    def move_cursor(self, key: str) -> None:
+        """Store the key after which the next reconciliation begins."""
+        self._table.put({"pk": _SWEEP[0], "sk": _SWEEP[1], "cursor": key})
+
+    # Runs: each step names its revision and is refused once the drive has another one
+
+    def begin(self, drive: DriveId, revision: str) -> DriveRecord:
+        """Start, or start again, to process a queued revision.
+
+        Returns:
+            The drive as `processing`; as `published` or `quarantined` if this revision is finished already, and then
+            nothing was written: only its message is left to delete.
+
+        Raises:
+            SupersededWorkError: The drive has another revision by now.
+            UnknownDriveError: The ledger has no such drive.
+        """
+        begun = self._enter(drive, revision, DriveState.PROCESSING, add={"attempts": 1})
+        if begun is not None:
+            return begun
+        record = self._current(drive, revision)
+        if record.state in FINAL:
+            return record
+        raise TransitionError(f"{drive} is {record.state} and cannot be started")
+
+    def finish(
+        self,
+        drive: DriveId,
+        revision: str,
+        state: DriveState,
+        outcomes: Iterable[ObjectOutcome],
+        detail: Mapping[str, Json],
+        *,
+        generation: int | None = None,
+    ) -> DriveRecord:
+        """Record the result of a revision: its objects first, then the drive. Idempotent.
+
+        An outcome is written only to the version it names: a newer version that has landed stays pending. With `generation`,
+        a run that outlived its drive's reprocessing cannot end it, although the revision is the same.
+
+        Raises:
+            SupersededWorkError: The drive has another revision, or generation, by now.
+            UnknownDriveError: The ledger has no such drive.
+            TransitionError: `state` is not final, or this revision ended in another state.
+            LedgerError: `detail` exceeds 64 KiB of JSON.
+        """
+        if state not in FINAL:
+            raise TransitionError(f"a run ends as {' or '.join(sorted(FINAL))}, not as {state}; use fail() for a failed one")
+        detail_json = _bounded(detail)
+        self._current(drive, revision, generation)
+        with ThreadPoolExecutor(max_workers=_WRITERS) as writers:
+            for _ in writers.map(lambda outcome: self._finish_object(drive, revision, outcome), outcomes):
+                pass
+        ended = self._enter(drive, revision, state, {"detail": detail_json}, generation=generation)
+        if ended is not None:
+            return ended
+        record = self._current(drive, revision, generation)
+        if record.state is state:
+            return record
+        raise TransitionError(f"{drive} is {record.state} and cannot become {state}")
+
+    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None) -> DriveRecord:
+        """Record that a run failed; when its message returns, it may start again.
+
+        A revision that is finished already stays finished. `generation` as at `finish`.
+
+        Raises:
+            SupersededWorkError: The drive has another revision, or generation, by now.
+            UnknownDriveError: The ledger has no such drive.
+            LedgerError: `detail` exceeds 64 KiB of JSON.
+        """
+        failed = self._enter(drive, revision, DriveState.FAILED, {"detail": _bounded(detail)}, generation=generation)
+        return self._current(drive, revision, generation) if failed is None else failed
+
+    def _enter(
+        self,
+        drive: DriveId,
+        revision: str,
+        state: DriveState,
+        assign: Mapping[str, Value] | None = None,
+        *,
+        add: Mapping[str, int] | None = None,
+        generation: int | None = None,
+    ) -> DriveRecord | None:
+        """Move a drive to `state`; None if its revision, generation or present state does not allow it."""
+        condition = Attr("revision").eq(revision) & _in_one_of(sources_of(state))
+        if generation is not None:
+            condition &= Attr("generation").eq(generation)
+        change = Change({"drive_state": state.value, "updated_ns": self._clock(), **(assign or {})}, add=add or {})
+        item = self._table.update(str(drive), DRIVE, change, condition)
+        return None if item is None else drive_record(item)
+
+    def _current(self, drive: DriveId, revision: str, generation: int | None = None) -> DriveRecord:
+        record = self.drive(drive)
+        if record is None:
+            raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` lists the known drives")
+        if record.revision != revision or generation not in (None, record.generation):
+            current = f"{record.revision} (generation {record.generation})"
+            wanted = revision if generation is None else f"{revision} (generation {generation})"
+            raise SupersededWorkError(f"{drive} has the revision {current}, not {wanted}")
+        return record
+
+    def _finish_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> None:
+        change = Change({"object_state": outcome.state.value, "revision": revision})
+        self._table.update(str(drive), object_sort_key(outcome.key), change, Attr("version_id").eq(outcome.version_id))
+
+    # Decisions: append-only, each in one transaction with its effect on the drive
+
+    def decisions(self, drive: DriveId) -> list[DecisionRecord]:
+        """Every decision about a drive, oldest first (strongly consistent)."""
+        return [table.decision_record(item) for item in self._table.query(_under(str(drive), table.DECISION))]
+
+    def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
+        """Append a decision and, with `requeue`, queue the revision that follows from it, all or nothing.
+
+        None, and nothing is written, if anything was registered, queued or decided since `seen` was read, or if the drive is
+        not in a final state.
+        """
+        number = seen.decisions + 1
+        decision = DecisionRecord(seen.drive, number, overrides, self._clock(), seen.revision or "", seen.generation)
+        assigned, removed = ({}, ()) if requeue is None else self._queueing(seen, requeue)
+        condition = _unmoved(seen) if requeue is None else _may_queue(seen)
+        counted = Attr("decisions").not_exists() if number == 1 else Attr("decisions").eq(seen.decisions)
+        condition &= _in_one_of(sorted(FINAL)) & counted
+        change = Change({"decisions": number, **assigned}, remove=removed)
+        written = self._table.write_transaction(
+            [
+                Put(table.decision_item(decision), Attr("pk").not_exists()),
+                Update(str(seen.drive), DRIVE, change, condition),
+            ]
+        )
+        return self.drive(seen.drive) if written else None
+
+    def _queueing(self, seen: DriveRecord, requeue: Requeue) -> tuple[dict[str, Value], tuple[str, ...]]:
+        """The attributes that queueing a revision assigns, and those that it removes."""
+        now_ns = self._clock()
+        assigned: dict[str, Value | None] = {
+            "drive_state": DriveState.QUEUED.value,
+            "revision": requeue.revision,
+            "generation": seen.generation + 1,
+            "reason": requeue.reason.value,
+            "updated_ns": now_ns,
+            "outbox": UNSENT,
+            "outbox_ns": now_ns,
+            "attempts": 0,
+            "manifest_version": requeue.manifest_version,
+            "manifest_fault": requeue.manifest_fault and requeue.manifest_fault[:MAX_FAULT_CHARACTERS],
+            "overrides": requeue.overrides or None,
+            "settling": None,
+            "detail": None,
+        }
+        removed = tuple(name for name, value in assigned.items() if value is None)
+        return {name: value for name, value in assigned.items() if value is not None}, removed
+
+
+def _under(pk: str, prefix: str) -> ConditionBase:
+    return Key("pk").eq(pk) & Key("sk").begins_with(prefix)
+
+
+def _unmoved(seen: DriveRecord) -> ConditionBase:
+    """Nothing has been registered or queued since `seen` was read."""
+    return Attr("generation").eq(seen.generation) & Attr("changes").eq(seen.changes)
+
+
+def _may_queue(seen: DriveRecord) -> ConditionBase:
+    return _unmoved(seen) & _in_one_of(sources_of(DriveState.QUEUED))
+
+
+def _in_one_of(states: Iterable[DriveState]) -> ConditionBase:
+    return Attr("drive_state").is_in([state.value for state in states])
+
+
+def _bounded(detail: Mapping[str, Json]) -> str:
+    body = canonical_json(detail)
+    if len(body) > MAX_DETAIL_BYTES:
+        raise LedgerError(f"detail of {len(body)} bytes exceeds {MAX_DETAIL_BYTES}; store long lists in the tables")
+    return body.decode()

@@ -1,4 +1,4 @@
-"""What the ledger says about objects and drives, as values."""
+"""The ledger's records of objects and drives, as values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """What S3 says about the current version of an object. `version_id` is `"null"` in a bucket without versioning."""
+    """S3's metadata of the current version of an object. `version_id` is `"null"` in a bucket without versioning."""
 
     key: str
     version_id: str
@@ -25,7 +25,7 @@ class ObjectHead:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """The newest observed version of a drive's object and what became of it.
+    """The newest observed version of a drive's object and its state.
 
     `observed_ns` is when this version was first registered; `revision` is the drive revision that gave it its state,
     None while it is pending.
@@ -49,7 +49,7 @@ class ObjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class ObjectOutcome:
-    """What a finished revision made of one object version."""
+    """The state in which a finished revision left one object version."""
 
     key: str
     version_id: str
@@ -69,9 +69,9 @@ class RefusedRecord:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """One act of a reviewer on one drive: the `number`-th, counted from 1, on what `revision` of `generation` showed.
+    """A reviewer's decision about one drive: the `number`-th, counted from 1, on the data of `revision` and `generation`.
 
-    `overrides` are `lake.overrides.Override` as strings; they say who and why. `decided_ns` is wall time.
+    `overrides` are `lake.overrides.Override` as strings, with reviewer and reason. `decided_ns` is wall time.
     """
 
     drive: DriveId
@@ -83,14 +83,25 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Requeue:
+    """The revision that is to become the drive's current one, and why; `overrides` are the decisions in its input."""
+
+    revision: str
+    reason: Reason
+    manifest_version: str | None
+    manifest_fault: str | None
+    overrides: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class DriveRecord:
     """A drive in the ledger.
 
     `generation` grows by one with every new revision. `changes` counts registrations: a writer that saw `changes` and
     `generation` may queue only while neither has moved. `settling`: there may be objects that no queued revision holds.
-    `unsent`: the revision's work message may not have been sent. `updated_ns` is the time of the last change of state,
-    `changed_ns` that of the last new object version. `detail` is what the last run left (findings, counts, error).
-    `overrides` are the decisions that the current revision holds, `decisions` counts all that were ever taken.
+    `unsent`: the revision's work message may not have been sent yet. `updated_ns` is the time of the last change of state,
+    `changed_ns` that of the last new object version. `detail` holds findings, counts or the error of the last run.
+    `overrides` are the decisions in the current revision, `decisions` counts all that were ever taken.
     """
 
     drive: DriveId

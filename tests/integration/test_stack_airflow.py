@@ -16,9 +16,8 @@ import psutil
 import pytest
 
 from ingest.environment import client
-from ingest.ledger.landing import Requeue
 from ingest.ledger.ledger import DriveState, Ledger, ObjectState
-from ingest.ledger.records import ObjectHead
+from ingest.ledger.records import ObjectHead, Requeue
 from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.landing import DriveId

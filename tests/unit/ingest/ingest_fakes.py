@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from ingest.errors import StoreError
-from ingest.ledger.landing import Requeue
-from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
+from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.states import FINAL, TRANSITIONS, DriveState, ObjectState
 from ingest.ledger.work import DriveWork
 from ingest.register import Registrar

@@ -13,9 +13,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.handler import handle
-from ingest.ledger.landing import Requeue
 from ingest.ledger.ledger import Ledger
-from ingest.ledger.records import DriveRecord
+from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.states import DriveState
 from ingest.ledger.work import DriveWork, Reason
 from lake.drive_input import DriveInput, input_key

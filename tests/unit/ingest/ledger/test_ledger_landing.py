@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest.ledger.landing import Requeue
 from ingest.ledger.ledger import Ledger
-from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord
+from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord, Requeue
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work import Reason
 from lake.landing import DriveId

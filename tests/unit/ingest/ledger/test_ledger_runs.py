@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
-from ingest.ledger.landing import Requeue
 from ingest.ledger.ledger import Ledger
-from ingest.ledger.records import DriveRecord, ObjectHead, ObjectOutcome
+from ingest.ledger.records import DriveRecord, ObjectHead, ObjectOutcome, Requeue
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work import Reason
 from lake.landing import DriveId
