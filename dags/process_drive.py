@@ -1,13 +1,13 @@
 """# process_drive: from a complete drive to scenes in gold
 
-One run takes up to `SCENELAKE_DAG_DRIVES_PER_RUN` drives from the queue `drive-work` and brings each of them, side by side,
-to its end: **published** in `gold.scenes`, or **quarantined** with its reasons. Nothing runs, and no worker slot is held,
-while the queue is empty.
+One run leases up to `SCENELAKE_DAG_DRIVES_PER_RUN` drives from the queue `drive-work` and processes them in parallel. Each
+ends **published** in `gold.scenes`, or **quarantined** with its reasons. While the queue is empty nothing runs, and no worker
+slot is held.
 
 ```
 lease ─▶ drive (one per leased drive)
            inspect ─▶ gate ─▶ build_scenes ─▶ audit ─▶ publish ─▶ acknowledge
-              └─────────────────────┴───────────┴─────────┴──────▶ give_back   (only after a failure)
+              └─────────────────────┴───────────┴─────────┴──────▶ abandon       (only after a failure)
 ```
 
 | step | does | worker |
@@ -19,13 +19,22 @@ lease ─▶ drive (one per leased drive)
 | `audit` | frames read = gold + quarantined + unmatched; expectations on the drive's metrics | job |
 | `publish` | one atomic commit of scenes and quarantine records, fenced by the batch identity | job |
 | `acknowledge` | final state in the ledger, then deletes the message | task |
-| `give_back` | state `failed` in the ledger, then lets the message come back | task |
+| `abandon` | state `failed` in the ledger, then returns the message to the queue | task |
+
+The number of mapped `drive` groups is the number of drives that `lease` got, so the scheduler does not know it, and the grid
+shows one placeholder, until `lease` has ended. A run that finds the queue empty ends with all of them skipped.
 
 ## How a run starts
 
-The asset `drive-work` is watched by a *doorbell* in the triggerer: it looks at the number of visible messages and rings when
-that becomes positive, rises, or stays positive for 30 s. It never receives, so it can lose nothing; rings that Airflow
-merges into one run are answered by the next ring.
+The asset `drive-work` is watched by a *doorbell* in the triggerer: it reads the number of visible messages and fires when
+that becomes positive, rises, or stays positive for 30 s. It never receives, so it can lose nothing; events that Airflow
+merges into one run are made up for by the next one.
+
+## What a run announces
+
+`publish` has the outlet `gold.scenes`: a DAG that is scheduled on this asset runs after each publication. The event's `extra`
+holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`, `quarantined` or `superseded`) and
+`snapshot_id`, the Iceberg snapshot to read, `null` if superseded.
 
 ## Parameters (environment of scheduler and DAG processor)
 
@@ -41,27 +50,27 @@ merges into one run are answered by the next ring.
 | `SCENELAKE_DAG_AUDIT_TIMEOUT_S` | 1800 | s | longest run of `audit` |
 | `SCENELAKE_DAG_PUBLISH_TIMEOUT_S` | 1800 | s | longest run of `publish` |
 | `SCENELAKE_DAG_STEP_TIMEOUT_S` | 120 | s | longest run of the other steps |
-| `SCENELAKE_DAG_LEASE_S` | 600 | s | a message stays invisible after its drive's last sign of life |
+| `SCENELAKE_DAG_LEASE_S` | 600 | s | a message stays invisible after each extension of its lease |
 | `SCENELAKE_DAG_GIVE_BACK_S` | 30 | s | a failed drive waits, times its deliveries so far |
-| `SCENELAKE_DAG_KILL_GRACE_S` | 3 | s | between SIGTERM and SIGKILL for a job that must end |
+| `SCENELAKE_DAG_KILL_GRACE_S` | 3 | s | between SIGTERM and SIGKILL when a job is ended |
 
 ## When something fails
 
-* **A step fails, times out or is killed**: its job is ended with everything that it started, and the step is tried again;
-  the message stays invisible meanwhile. Steps of one attempt share a work area and may be repeated.
-* **All tries of a step have failed**: `give_back` writes `failed` and the reason into the ledger and lets the message become
-  visible after `GIVE_BACK_S` times its delivery count. The next delivery begins a new attempt with a new work area
+* **A step fails, times out or is killed**: its job and all its processes are ended, and the step is retried; the message
+  stays invisible meanwhile. The steps of one attempt share a work area and are idempotent.
+* **All tries of a step have failed**: `abandon` writes `failed` and the reason into the ledger and makes the message visible
+  again after `GIVE_BACK_S` times its delivery count. The next delivery begins a new attempt with a new work area
   (`failed` → `processing`). After as many deliveries as the queue allows (`maxReceiveCount`), SQS moves the message to the
   dead-letter queue; the ledger keeps saying `failed`. The run is red; the other drives of the run are not touched.
-* **Worker, scheduler or machine is gone**: nobody extends the lease, so the message comes back after `LEASE_S`. If the run
+* **Worker, scheduler or machine is gone**: nobody extends the lease, so the message is redelivered after `LEASE_S`. If the run
   itself is resumed first, its steps go on with the same lease.
-* **The lease is lost** (paused longer than `LEASE_S`, then delivered to another run): the job is ended and not tried again; the
-  other run has the drive. `give_back` leaves message and ledger alone.
+* **The lease is lost** (paused longer than `LEASE_S`, then delivered to another run): the job is ended and not retried; the
+  other run has the drive. `abandon` touches neither message nor ledger.
 * **Two runs work on one drive at once** (an expired lease, a message sent twice): both may get as far as `publish`. The commit is
   the fence: it finds the batch identity in the table and adds nothing.
 * **A message for a revision that is finished or superseded** is deleted by `lease` without work.
-* **A message that was delivered before** closes its run: it is leased alone if it comes first, and after it no other is
-  leased, so that a drive that takes a worker down takes as few innocent ones with it as possible.
+* **A message that was delivered before** is the last that a run leases, and the only one if it comes first, so that a drive
+  that kills its worker interrupts as few others as possible.
 * **A message that cannot be read** is neither deleted nor extended: SQS moves it to the dead-letter queue.
 
 ## Replay
@@ -84,12 +93,13 @@ from scenelake_airflow.policy import Policy
 
 POLICY = Policy.from_env(os.environ)
 DRIVE_WORK = Asset("drive-work", watchers=[AssetWatcher(name="doorbell", trigger=DriveWorkDoorbell())])
+GOLD_SCENES = Asset("gold.scenes")
 OF_LEASE = "{{ task.op_kwargs['lease']['vehicle_id'] }}/{{ task.op_kwargs['lease']['drive_id'] }}"
 OF_JOB = "{{ task.lease['vehicle_id'] }}/{{ task.lease['drive_id'] }}"
 
 
 def job(name: str, lease: Any, timeout_s: int, **more: Any) -> JobOperator:
-    """One job step, within the policy."""
+    """One job step with the limits of the policy."""
     return JobOperator(
         task_id=name,
         job=name,
@@ -117,7 +127,7 @@ def job(name: str, lease: Any, timeout_s: int, **more: Any) -> JobOperator:
     tags=["scenelake"],
 )
 def process_drive() -> None:
-    """Lease drives and bring each of them to its end."""
+    """Lease drives and process each of them."""
 
     @task
     def lease() -> list[dict[str, Any]]:
@@ -131,7 +141,7 @@ def process_drive() -> None:
         from scenelake_airflow import lease_steps
 
         if not lease_steps.passes_gate(lease, inspection):
-            # A short-circuit task would skip nothing here: the scheduler looks for its decision without the map index (3.3.2).
+            # A short-circuit task would skip nothing here: the scheduler looks up its decision without the map index (3.3.2).
             build_scenes = ("drive.build_scenes", get_current_context()["ti"].map_index)
             raise DownstreamTasksSkipped(tasks=[build_scenes])  # type: ignore[no-untyped-call]  # Airflow's is not annotated
 
@@ -142,10 +152,10 @@ def process_drive() -> None:
         return lease_steps.acknowledge(os.environ, lease, publication)
 
     @task(map_index_template=OF_LEASE, trigger_rule=TriggerRule.ONE_FAILED)
-    def give_back(lease: dict[str, Any]) -> None:
+    def abandon(lease: dict[str, Any]) -> None:
         from scenelake_airflow import lease_steps
 
-        lease_steps.give_back(os.environ, lease, get_current_context()["ti"], POLICY)
+        lease_steps.abandon(os.environ, lease, get_current_context()["ti"], POLICY)
 
     @task_group
     def drive(lease: dict[str, Any]) -> None:
@@ -153,12 +163,12 @@ def process_drive() -> None:
         build_scenes = job("build_scenes", lease, POLICY.build_timeout_s)
         # After a skipped build, too: a quarantined drive is accounted for and published like any other. Not after a failure.
         audit = job("audit", lease, POLICY.audit_timeout_s, trigger_rule=TriggerRule.NONE_FAILED)
-        publish = job("publish", lease, POLICY.publish_timeout_s)
+        publish = job("publish", lease, POLICY.publish_timeout_s, outlets=[GOLD_SCENES])
         gate(lease=lease, inspection=inspect.output) >> build_scenes >> audit >> publish
-        # A leaf of its own: were it upstream of nothing but a give_back that succeeds, a failed drive would leave a green run.
+        # A leaf: if only an `abandon` that succeeds came after it, a failed drive would leave a green run.
         acknowledge(lease=lease, publication=publish.output)
         # Where `gate` fails, build_scenes counts as failed upstream.
-        [inspect, build_scenes, audit, publish] >> give_back(lease=lease)
+        [inspect, build_scenes, audit, publish] >> abandon(lease=lease)
 
     drive.expand(lease=lease())
 

@@ -1,5 +1,5 @@
-"""From an object in the raw bucket to one work message per drive revision, with nothing lost and nothing doubled.
+"""From an object in the raw bucket to one work message per drive revision; nothing is lost and nothing processed twice.
 
-`register` is the use case and knows only the ports of `ports`; `handler` is its Lambda entry, `event_source_mapping` the
-local stand-in for the mapping that feeds the Lambda; `ledger` keeps the state, `lease` and `queues` are the work queue.
+`register`, `sweep` and `review` are the use cases and know only the ports of `ports`; `handler` is the Lambda entry,
+`event_source_mapping` feeds it where no Lambda runs. `ledger` keeps the state, `queues` and `lease` are the work queue.
 """

@@ -1,11 +1,11 @@
-"""Is a drive to be queued, and as what? A pure decision over what has landed."""
+"""Decides whether a drive is complete and is to be queued. Pure: from its ledger record, its objects and its manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from ingest.completeness import Missing, missing_objects
 from ingest.ledger.records import DriveRecord, ObjectRecord
 from ingest.ledger.work import Reason
 from lake.documents import Manifest
@@ -13,11 +13,32 @@ from lake.drive_input import DriveInput, InputObject
 from lake.overrides import Override
 
 
+class Lack(StrEnum):
+    """Why an object counts as missing."""
+
+    ABSENT = "absent"
+    SIZE_DIFFERS = "size_differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One object that the drive still waits for. `expected_bytes` is None for the calibration: no manifest states its size."""
+
+    key: str
+    lack: Lack
+    expected_bytes: int | None
+    found_bytes: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is there and what follows. `reason` is None while the drive is to wait; then `missing` says for what.
+    """The drive's input and the decision about it.
 
-    `manifest_fault` is why a manifest that has landed cannot be used.
+    Attributes:
+        input: What has landed, as the input of a revision.
+        reason: Why to queue it; None while the drive has to wait.
+        missing: What the drive waits for.
+        manifest_fault: Why a manifest that has landed cannot be used.
     """
 
     input: DriveInput
@@ -38,18 +59,18 @@ def assess(
 
     Of the record's overrides the input holds those that were decided on the same objects.
 
-    | there is | then |
+    | landed | decision |
     | --- | --- |
-    | a good manifest and all that it names, with the calibration | queue: `complete` the first time, `reprocess` later |
-    | a manifest that cannot be used | queue at once, so that the drive is quarantined with the reason; what lands after that waits until overdue |
-    | anything else | wait; once overdue queue, `overdue` |
+    | a valid manifest, all objects that it names and the calibration | queue: `complete` the first time, `reprocess` later |
+    | a manifest that cannot be used | queue at once, so that the drive is quarantined with the reason; later objects wait until overdue |
+    | anything else | wait; once overdue, queue as `overdue` |
     """  # noqa: E501 - a table row is one line
     found = _input(record, objects, manifest)
     sizes_bytes = {key: known.head.size_bytes for key, known in objects.items()}
     missing = () if manifest is None else missing_objects(manifest, sizes_bytes)
-    told = found.manifest is not None and found.manifest.version_id == record.manifest_version
+    manifest_queued = found.manifest is not None and found.manifest.version_id == record.manifest_version
     reason: Reason | None = None
-    if (manifest is not None and not missing) or (manifest_fault is not None and not told):
+    if (manifest is not None and not missing) or (manifest_fault is not None and not manifest_queued):
         reason = Reason.COMPLETE if record.generation == 0 else Reason.REPROCESS
     elif overdue:
         reason = Reason.OVERDUE
@@ -69,3 +90,25 @@ def _input(record: DriveRecord, objects: Mapping[str, ObjectRecord], manifest: M
         objects=frozenset(pinned.values()),
     )
     return replace(bare, overrides=frozenset(text for text in record.overrides if Override.parse(text).input == bare.revision))
+
+
+def missing_objects(manifest: Manifest, sizes_bytes: Mapping[str, int]) -> tuple[Missing, ...]:
+    """The objects that `manifest` names and that have not landed with the named size, in the manifest's order.
+
+    The calibration comes first. Objects that the manifest does not name are ignored. A size that differs is an older or an
+    unfinished version of the object; checksums are compared by whoever reads the bytes.
+
+    Args:
+        manifest: The drive's manifest.
+        sizes_bytes: Size of every landed object by key.
+    """
+    found = []
+    if manifest.drive.calibration_key not in sizes_bytes:
+        found.append(Missing(manifest.drive.calibration_key, Lack.ABSENT, None, None))
+    for entry in manifest.objects:
+        size_bytes = sizes_bytes.get(entry.key)
+        if size_bytes is None:
+            found.append(Missing(entry.key, Lack.ABSENT, entry.size_bytes, None))
+        elif size_bytes != entry.size_bytes:
+            found.append(Missing(entry.key, Lack.SIZE_DIFFERS, entry.size_bytes, size_bytes))
+    return tuple(found)

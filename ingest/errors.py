@@ -1,16 +1,16 @@
-"""What can go wrong between an object event and a finished drive.
+"""The errors of ingest, from an object event to a finished drive.
 
 IngestError
-├── SettingsError            the environment does not say where things are
+├── SettingsError            a setting is absent or invalid
 ├── EventError               a notification that cannot be understood
 ├── WorkError                a drive-work message that cannot be understood
-├── StoreError               an object that should be there cannot be read
-├── DeliveryError            a direct event of which an object could not be registered
-├── SweepError               a sweep that could not do all of its work
-├── ReviewError              a decision that cannot be taken; nothing was changed
+├── StoreError               a registered object cannot be read
+├── DeliveryError            an object of a direct event could not be registered
+├── SweepError               a sweep of which some steps failed
+├── ReviewError              a decision that is refused; nothing was changed
 │   ├── DriveBusyError       the drive is being processed, or its last run failed
 │   ├── StaleReviewError     the drive has other data by now than the reviewer saw
-│   └── DecidedError         it has been decided before
+│   └── DecidedError         the target has been decided before
 └── LedgerError
     ├── ContentionError      others kept changing the same item
     ├── UnknownDriveError    the ledger has no such drive
@@ -28,7 +28,7 @@ class IngestError(ScenelakeError):
 
 
 class SettingsError(IngestError):
-    """The environment does not say where things are."""
+    """A setting is absent or invalid."""
 
 
 class EventError(IngestError):
@@ -40,19 +40,19 @@ class WorkError(IngestError):
 
 
 class StoreError(IngestError):
-    """An object that should be there cannot be read."""
+    """A registered object cannot be read."""
 
 
 class DeliveryError(IngestError):
-    """A direct event of which an object could not be registered; Lambda invokes again."""
+    """An object of a direct event, or of a message without an id, could not be registered; Lambda invokes again."""
 
 
 class SweepError(IngestError):
-    """A sweep that could not do all of its work; the next one tries again."""
+    """A sweep of which some steps failed; the next one tries again."""
 
 
 class ReviewError(IngestError):
-    """A decision that cannot be taken; nothing was changed."""
+    """A decision that is refused; nothing was changed."""
 
 
 class DriveBusyError(ReviewError):
@@ -64,11 +64,11 @@ class StaleReviewError(ReviewError):
 
 
 class DecidedError(ReviewError):
-    """It has been decided before; a decision is final."""
+    """The target has been decided before; a decision is final."""
 
 
 class LedgerError(IngestError):
-    """The ledger refuses."""
+    """Base of the ledger's refusals."""
 
 
 class ContentionError(LedgerError):

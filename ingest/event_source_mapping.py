@@ -1,49 +1,61 @@
 """The event-source mapping where no Lambda runs: `python -m ingest.event_source_mapping`.
 
-Polls `object-events`, gives the same handler exactly the event that Lambda would, deletes what succeeded, and leaves what
-failed to the queue's visibility and dead letters. It also does the scheduled sweep. SIGTERM or SIGINT ends it after the
-batch in hand.
+Polls `object-events`, calls the same handler with exactly the event that Lambda would pass, deletes the messages that
+succeeded, and leaves the others to the queue's visibility timeout and dead letters. It also runs the scheduled sweep. SIGTERM
+or SIGINT ends it after the current batch.
 
 Environment: as the function's, and `SCENELAKE_OBJECT_EVENTS_URL`, `SCENELAKE_SWEEP_EVERY_S` (15),
 `SCENELAKE_EVENT_VISIBILITY_S` (30: how soon a failed message comes back), `SCENELAKE_ALIVE_FILE` (touched after every poll that
-the queue answered, for a health check to look at; none unless set).
+the queue answered, for a health check; none unless set).
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import RetryCallState
 
 from ingest.environment import IngestSettings, client, seconds
 from ingest.errors import IngestError, SettingsError
-from ingest.handler import handler, sweep_handler
-from ingest.journal import note
+from ingest.handler import BatchResponse, handler, logger, sweep_handler
+from ingest.retries import on_outage
 from lake.settings import PREFIX
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 BATCH = 10
-WAIT_S = 2  # a stop waits for the poll in hand
-BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+WAIT_S = 2  # a stop waits for the current poll
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
 READY = "event-source mapping ready"
 
-Handler = Callable[[object, object], dict[str, Any]]
+Handler = Callable[[object, object], BatchResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalContext:
+    """The part of Lambda's context object that the handler logs."""
+
+    function_name: str = "event-source-mapping"
+    memory_limit_in_mb: int = 0
+    invoked_function_arn: str = "local"
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """What the mapping polls, and how."""
+    """The queue that the mapping polls, and how often it polls and sweeps."""
 
     url: str
     arn: str
@@ -53,7 +65,7 @@ class Mapped:
 
 
 class EventSourceMapping:
-    """Polls one queue for one handler."""
+    """Feeds one queue to one handler, and runs the sweep on its schedule."""
 
     def __init__(
         self,
@@ -70,25 +82,30 @@ class EventSourceMapping:
         self._alive = alive
 
     def run(self, stop: threading.Event, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        """Poll and sweep until `stop`. An endpoint that does not answer is tried again, ever more slowly."""
-        failures = 0
+        """Poll and sweep until `stop`. While the endpoint does not answer, polls become less frequent."""
+        errors = (ClientError, BotoCoreError)
+        retry = on_outage(errors, stop, first_s=FIRST_BACKOFF_S, longest_s=LONGEST_BACKOFF_S, before_sleep=_log_failed_poll)
         sweep_at_s = monotonic_s()
-        while not stop.is_set():
+
+        def cycle() -> None:
+            nonlocal sweep_at_s
+            if stop.is_set():
+                return
             try:
                 self.poll(WAIT_S)
-                failures = 0
                 if self._alive is not None:
                     self._alive.touch()
-            except (ClientError, BotoCoreError) as error:
-                note("poll_failed", logging.WARNING, error=error, failures=failures + 1)
-                stop.wait(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-                failures += 1
-            if monotonic_s() >= sweep_at_s and not stop.is_set():
-                self._run_sweep()
-                sweep_at_s = monotonic_s() + self._mapped.sweep_every_s
+            finally:  # a sweep needs no event queue
+                if monotonic_s() >= sweep_at_s and not stop.is_set():
+                    self._run_sweep()
+                    sweep_at_s = monotonic_s() + self._mapped.sweep_every_s
+
+        while not stop.is_set():
+            with contextlib.suppress(*errors):  # raised only once `stop` is set
+                retry(cycle)
 
     def poll(self, wait_s: int) -> int:
-        """Take one batch through the handler; returns how many messages it had."""
+        """Pass one batch to the handler; returns its number of messages."""
         answer = self._sqs.receive_message(
             QueueUrl=self._mapped.url,
             MaxNumberOfMessages=BATCH,
@@ -101,11 +118,12 @@ class EventSourceMapping:
         if not messages:
             return 0
         try:
-            said = self._handle({"Records": [lambda_record(message, self._mapped) for message in messages]}, None)
-        except Exception as error:  # noqa: BLE001 - as Lambda does: the whole batch comes back
-            note("handler_failed", logging.ERROR, exc_info=True, error=error, messages=len(messages))
+            records = [lambda_record(message, self._mapped) for message in messages]
+            response = self._handle({"Records": records}, LocalContext())
+        except Exception as error:  # noqa: BLE001 - as Lambda does: the whole batch is delivered again
+            logger.exception("handler_failed", error=error, messages=len(messages))
             return len(messages)
-        failed = {failure["itemIdentifier"] for failure in said.get("batchItemFailures", [])}
+        failed = {failure["itemIdentifier"] for failure in response.get("batchItemFailures", [])}
         done = [message for message in messages if message["MessageId"] not in failed]
         if done:
             self._delete(done)
@@ -117,17 +135,22 @@ class EventSourceMapping:
         ]
         answer = self._sqs.delete_message_batch(QueueUrl=self._mapped.url, Entries=entries)
         for failure in answer.get("Failed", []):
-            note("delete_failed", logging.WARNING, code=failure.get("Code"), message=failure.get("Message"))
+            logger.warning("delete_failed", code=failure.get("Code"), reason=failure.get("Message"))
 
     def _run_sweep(self) -> None:
         try:
-            self._sweep({}, None)
-        except Exception as error:  # noqa: BLE001 - the next sweep looks again
-            note("sweep_failed", logging.ERROR, exc_info=True, error=error)
+            self._sweep({}, LocalContext())
+        except Exception as error:  # noqa: BLE001 - the next sweep tries again
+            logger.exception("sweep_failed", error=error)
+
+
+def _log_failed_poll(state: RetryCallState) -> None:
+    error = None if state.outcome is None else state.outcome.exception()
+    logger.warning("poll_failed", error=error, failures=state.attempt_number)
 
 
 def lambda_record(message: Mapping[str, Any], mapped: Mapped) -> dict[str, Any]:
-    """A received message in the form that Lambda gives to a function (Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
+    """A received message as Lambda passes it to a function (Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
     attributes = {
         name: {_lower_first(part): value for part, value in attribute.items()}
         for name, attribute in message.get("MessageAttributes", {}).items()
@@ -153,7 +176,7 @@ def connect(env: Mapping[str, str]) -> tuple[Any, Mapped]:
     """The client and the queue that the environment names.
 
     Raises:
-        SettingsError: `SCENELAKE_OBJECT_EVENTS_URL` is not set, or a duration is none.
+        SettingsError: `SCENELAKE_OBJECT_EVENTS_URL` is not set, or a duration is invalid.
     """
     url = env.get(PREFIX + "OBJECT_EVENTS_URL")
     if not url:
@@ -165,9 +188,7 @@ def connect(env: Mapping[str, str]) -> tuple[Any, Mapped]:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 1 with a message if the environment or the endpoint does not allow a start."""
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
-    logging.getLogger("ingest").setLevel(logging.INFO)
+    """Run until SIGTERM or SIGINT; 1 with a message if a setting is absent or the endpoint does not answer."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

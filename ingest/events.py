@@ -1,15 +1,18 @@
-"""S3 event notifications, direct or wrapped by SQS, as values. Nothing here believes what a record says about an object.
+"""S3 event notifications, direct or wrapped by SQS, as values. An event is only a hint: S3 is asked about the object.
 
-Source: Amazon S3 User Guide, "Event message structure"; AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
+Shapes: `aws_lambda_powertools.utilities.data_classes`. Source: Amazon S3 User Guide, "Event message structure"; AWS Lambda
+Developer Guide, "Using Lambda with Amazon SQS".
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.data_classes import S3Event, SQSRecord
+from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 
 from ingest.errors import EventError
 from lake.landing import MAX_KEY_BYTES
@@ -20,16 +23,21 @@ MAX_QUOTED_CHARACTERS = 3 * MAX_KEY_BYTES
 CREATED = "ObjectCreated:"
 TEST_EVENT = "s3:TestEvent"
 
+_FIELDS: dict[str, Callable[[S3EventRecord], object]] = {
+    "eventSource": lambda record: record.event_source,
+    "eventName": lambda record: record.event_name,
+    "s3.bucket.name": lambda record: record.s3.bucket.name,
+    "s3.object.key": lambda record: record.s3.get_object.key,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectNotice:
-    """Something may have happened to `key` (decoded). `version_id` and `sequencer` are None where an emulator sends none."""
+    """Something may have happened to `key` (decoded)."""
 
     bucket: str
     key: str
     event_name: str
-    version_id: str | None = None
-    sequencer: str | None = None
 
     @property
     def created(self) -> bool:
@@ -39,31 +47,49 @@ class ObjectNotice:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came with one SQS message, or with a direct event (`message_id` None). `faults` tells what was not understood."""
+    """The content of one SQS message or direct event; `faults` says which parts of it are malformed."""
 
-    message_id: str | None
     notices: tuple[ObjectNotice, ...]
     faults: tuple[str, ...]
 
 
-def parse_event(event: object) -> tuple[Delivery, ...]:
-    """Read what Lambda was given: an SQS batch, a direct S3 event, or S3's test event (which holds nothing).
-
-    Bad content becomes a fault of its own delivery; the others stay whole.
+def is_sqs_batch(event: object) -> bool:
+    """Whether an event is a batch of SQS messages; otherwise it is a direct S3 event, or S3's test event.
 
     Raises:
-        EventError: The event is neither of the three, so that no delivery can be told apart.
+        EventError: The event is none of the three.
     """
     records = _records(event)
-    if all(isinstance(record, Mapping) and record.get("eventSource") == "aws:sqs" for record in records) and records:
-        return tuple(_from_message(record) for record in records)
-    return (_from_notification(None, event),)
+    return bool(records) and all(isinstance(record, Mapping) and record.get("eventSource") == "aws:sqs" for record in records)
 
 
-def parse_body(body: object) -> tuple[tuple[ObjectNotice, ...], tuple[str, ...]]:
-    """Notices and faults of one SQS message body."""
-    delivery = _from_body(None, body)
-    return delivery.notices, delivery.faults
+def parse_message(message: SQSRecord) -> Delivery:
+    """The S3 notification in an SQS message. Never raises: what is malformed becomes a fault."""
+    body = message.get("body")
+    if not isinstance(body, str):
+        return Delivery((), ("message has no text body",))
+    if len(body) > MAX_BODY_BYTES:
+        return Delivery((), (f"body of {len(body)} characters exceeds {MAX_BODY_BYTES} bytes",))
+    try:
+        document = message.json_body
+    except (ValueError, RecursionError) as error:
+        return Delivery((), (f"body is not JSON: {error}",))
+    return parse_notification(document)
+
+
+def parse_notification(document: object) -> Delivery:
+    """An S3 notification, or S3's test event, which holds nothing. Never raises: what is malformed becomes a fault."""
+    try:
+        records = S3Event({"Records": _records(document)}).records
+    except EventError as error:
+        return Delivery((), (str(error),))
+    notices, faults = [], []
+    for position, record in enumerate(records):
+        try:
+            notices.append(_notice(record))
+        except EventError as error:
+            faults.append(f"record {position}: {error}")
+    return Delivery(tuple(notices), tuple(faults))
 
 
 def _records(event: object) -> list[Any]:
@@ -79,49 +105,26 @@ def _records(event: object) -> list[Any]:
     return records
 
 
-def _from_message(record: Mapping[str, Any]) -> Delivery:
-    message_id = record.get("messageId")
-    return _from_body(message_id if isinstance(message_id, str) else None, record.get("body"))
-
-
-def _from_body(message_id: str | None, body: object) -> Delivery:
-    if not isinstance(body, str):
-        return Delivery(message_id, (), ("message has no text body",))
-    if len(body) > MAX_BODY_BYTES:
-        return Delivery(message_id, (), (f"body of {len(body)} characters exceeds {MAX_BODY_BYTES} bytes",))
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        return Delivery(message_id, (), (f"body is not JSON: {error}",))
-    return _from_notification(message_id, document)
-
-
-def _from_notification(message_id: str | None, document: object) -> Delivery:
-    try:
-        records = _records(document)
-    except EventError as error:
-        return Delivery(message_id, (), (str(error),))
-    notices, faults = [], []
-    for position, record in enumerate(records):
-        try:
-            notices.append(_notice(record))
-        except EventError as error:
-            faults.append(f"record {position}: {error}")
-    return Delivery(message_id, tuple(notices), tuple(faults))
-
-
-def _notice(record: object) -> ObjectNotice:
-    if _text(record, "eventSource") != "aws:s3":
-        raise EventError(f"event source {_text(record, 'eventSource')[:80]!r} is not aws:s3")
-    described = _mapping(record, "s3")
-    found = _mapping(described, "object")
+def _notice(record: S3EventRecord) -> ObjectNotice:
+    source = _text(record, "eventSource")
+    if source != "aws:s3":
+        raise EventError(f"event source {source[:80]!r} is not aws:s3")
     return ObjectNotice(
-        bucket=_text(_mapping(described, "bucket"), "name"),
-        key=decode_key(_text(found, "key")),
+        bucket=_text(record, "s3.bucket.name"),
+        key=decode_key(_text(record, "s3.object.key")),
         event_name=_text(record, "eventName"),
-        version_id=_optional_text(found, "versionId"),
-        sequencer=_optional_text(found, "sequencer"),
     )
+
+
+def _text(record: S3EventRecord, name: str) -> str:
+    """A field that must be a string; the data classes check nothing."""
+    try:
+        value = _FIELDS[name](record)
+    except (KeyError, TypeError, AttributeError):
+        value = None
+    if not isinstance(value, str):
+        raise EventError(f"no text {name!r}")
+    return value
 
 
 def decode_key(quoted: str) -> str:
@@ -140,22 +143,3 @@ def decode_key(quoted: str) -> str:
     if not 0 < size_bytes <= MAX_KEY_BYTES:
         raise EventError(f"key of {size_bytes} bytes is not between 1 and {MAX_KEY_BYTES}")
     return key
-
-
-def _mapping(parent: object, name: str) -> Mapping[str, Any]:
-    value = parent.get(name) if isinstance(parent, Mapping) else None
-    if not isinstance(value, Mapping):
-        raise EventError(f"no object {name!r}")
-    return value
-
-
-def _text(parent: object, name: str) -> str:
-    value = parent.get(name) if isinstance(parent, Mapping) else None
-    if not isinstance(value, str):
-        raise EventError(f"no text {name!r}")
-    return value
-
-
-def _optional_text(parent: Mapping[str, Any], name: str) -> str | None:
-    value = parent.get(name)
-    return value if isinstance(value, str) else None

@@ -1,8 +1,11 @@
-"""Lambda entry points. Nothing is read or connected at import; adapters are made at the first call and kept."""
+"""Lambda entry points. Nothing is read or connected at import; adapters are made at the first call and kept.
+
+`logger` is configured here, once: the loggers of this package's modules are below it and inherit its JSON lines.
+"""
 
 from __future__ import annotations
 
-import logging
+import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,10 +13,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes import SQSRecord
+
 from ingest.environment import IngestSettings, client
 from ingest.errors import DeliveryError, EventError, SweepError
-from ingest.events import Delivery, parse_event
-from ingest.journal import note
+from ingest.events import Delivery, is_sqs_batch, parse_message, parse_notification
 from ingest.ledger.ledger import Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
@@ -21,14 +27,33 @@ from ingest.s3_objects import S3Objects
 from ingest.sweep import Sweep
 from lake.landing import DriveId
 
-MAX_FAULTS_NAMED = 20
+MAX_FAULTS_LOGGED = 20
+MAX_VALUE_CHARACTERS = 2000
+MAX_TRACEBACK_CHARACTERS = 20_000
+
+BatchResponse = dict[str, Any]  # `{"batchItemFailures": [{"itemIdentifier": message id}, …]}`
 
 
-def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Register the objects that an event tells of: an SQS batch of S3 events, or one S3 event.
+def log_line(record: Mapping[str, object]) -> str:
+    """One log record as one line of ASCII JSON; long values are cut, so that no event can flood the log."""
+    return json.dumps({name: _bounded(name, value) for name, value in record.items()}, separators=(",", ":"))
+
+
+def _bounded(name: str, value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value)[: MAX_TRACEBACK_CHARACTERS if name == "exception" else MAX_VALUE_CHARACTERS]
+
+
+logger = Logger(service="ingest", utc=True, use_rfc3339=True, serialize_stacktrace=False, json_serializer=log_line)
+
+
+@logger.inject_lambda_context
+def handler(event: object, context: object) -> BatchResponse:  # noqa: ARG001 - Lambda's signature
+    """Register the objects that an event names: an SQS batch of S3 events, or one S3 event.
 
     Returns:
-        `batchItemFailures` with the messages that SQS shall deliver again, and move to the dead letters in the end.
+        `batchItemFailures` with the messages that SQS shall deliver again, and finally move to the dead letters.
 
     Raises:
         DeliveryError: An object of a direct event could not be registered, so that Lambda invokes again.
@@ -37,11 +62,12 @@ def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 -
     return handle(event, service.registrar, service.settings.raw_bucket)
 
 
+@logger.inject_lambda_context
 def sweep_handler(event: object, context: object) -> dict[str, int]:  # noqa: ARG001 - Lambda's signature
-    """Send what was not sent, queue what is overdue, register what no event told of.
+    """Resend unsent work, queue overdue drives, register objects whose event was lost.
 
     Raises:
-        SweepError: A part failed; the rest was done.
+        SweepError: Some steps failed; the others were done.
     """
     report = _service().sweep.run()
     if report.failed:
@@ -49,53 +75,110 @@ def sweep_handler(event: object, context: object) -> dict[str, int]:  # noqa: AR
     return asdict(report)
 
 
-def handle(event: object, registrar: Registrar, raw_bucket: str) -> dict[str, Any]:
-    """`handler` without its surroundings: register every object, then evaluate every drive once."""
+def handle(event: Any, registrar: Registrar, raw_bucket: str) -> BatchResponse:
+    """`handler` with its use case: register every object, then evaluate every drive once."""
     try:
-        deliveries = parse_event(event)
+        batch = is_sqs_batch(event)
     except EventError as error:
-        note("event_unreadable", logging.WARNING, error=error)
+        logger.warning("event_unreadable", error=error)
         return {"batchItemFailures": []}
-    failed: set[int] = set()  # positions in `deliveries` that are to come again
-    broken: set[int] = set()  # the part of them that failed for no fault of their own
-    drives: dict[DriveId, set[int]] = defaultdict(set)
-    for position, delivery in enumerate(deliveries):
-        if delivery.faults:
-            failed.add(position)
-            note("message_unreadable", logging.WARNING, message_id=delivery.message_id, faults=delivery.faults[:MAX_FAULTS_NAMED])
-        for drive in _register(delivery, registrar, raw_bucket, position, broken):
-            drives[drive].add(position)
-    for drive, positions in drives.items():
-        try:
-            registrar.evaluate(drive)
-        except Exception as error:  # noqa: BLE001 - reported below: one drive's trouble is not the others'
-            broken |= positions
-            note("evaluation_failed", logging.ERROR, exc_info=True, drive=drive, error=error)
-    failed |= broken
-    if any(deliveries[position].message_id is None for position in broken):
+    intake = Intake(registrar, raw_bucket)
+    if batch:
+        return {**process_partial_response(event, intake.register_message, DriveBatchProcessor(intake))}
+    try:
+        intake.register(parse_notification(event))
+    except EventError:
+        pass  # logged; another invocation would find the same
+    intake.evaluate()
+    if intake.interrupted:
         raise DeliveryError("an object of a direct event could not be registered, see the log lines before")
-    identified = (deliveries[position].message_id for position in sorted(failed))
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in identified if message_id is not None]}
+    return {"batchItemFailures": []}
 
 
-def _register(delivery: Delivery, registrar: Registrar, raw_bucket: str, position: int, broken: set[int]) -> set[DriveId]:
-    drives = set()
-    for notice in delivery.notices:
-        if notice.bucket != raw_bucket or not notice.created:
-            note("notice_passed_over", key=notice.key, bucket=notice.bucket, event_name=notice.event_name)
-            continue
+class Intake:
+    """Registers the objects of one invocation, delivery by delivery, then evaluates each of their drives once.
+
+    `interrupted` are the positions of the deliveries that failed although their content is sound.
+    """
+
+    def __init__(self, registrar: Registrar, raw_bucket: str) -> None:
+        self._registrar = registrar
+        self._raw_bucket = raw_bucket
+        self._deliveries = 0
+        self._positions: dict[DriveId, set[int]] = defaultdict(set)
+        self.interrupted: set[int] = set()
+
+    def register_message(self, record: SQSRecord) -> None:
+        """`register` the content of an SQS message, with its id on every log line."""
+        logger.thread_safe_append_keys(message_id=record.get("messageId"))
         try:
-            drive = registrar.register(notice.key)
-        except Exception as error:  # noqa: BLE001 - reported as this message's failure; the others go on
-            broken.add(position)
-            note("registration_failed", logging.ERROR, exc_info=True, key=notice.key, error=error)
-        else:
-            drives |= set() if drive is None else {drive}
-    return drives
+            self.register(parse_message(record))
+        finally:
+            logger.thread_safe_remove_keys(["message_id"])
+
+    def register(self, delivery: Delivery) -> None:
+        """Register every object of a delivery; a failure does not keep it from the others.
+
+        Raises:
+            EventError: A part of the delivery, or an object of it, failed.
+        """
+        position = self._deliveries
+        self._deliveries += 1
+        for notice in delivery.notices:
+            if notice.bucket != self._raw_bucket or not notice.created:
+                logger.info("notice_skipped", key=notice.key, bucket=notice.bucket, event_name=notice.event_name)
+                continue
+            try:
+                drive = self._registrar.register(notice.key)
+            except Exception as error:
+                self.interrupted.add(position)
+                logger.exception("registration_failed", key=notice.key, error=error)
+            else:
+                if drive is not None:
+                    self._positions[drive].add(position)
+        if delivery.faults:
+            logger.warning("message_unreadable", faults=delivery.faults[:MAX_FAULTS_LOGGED])
+        if delivery.faults or position in self.interrupted:
+            raise EventError("not everything in this delivery could be registered, see the log lines before")
+
+    def evaluate(self) -> None:
+        """Evaluate each drive that got an object; all deliveries of one that fails are `interrupted`."""
+        for drive, positions in self._positions.items():
+            try:
+                self._registrar.evaluate(drive)
+            except Exception as error:
+                self.interrupted |= positions
+                logger.exception("evaluation_failed", drive=drive, error=error)
+
+
+class DriveBatchProcessor(BatchProcessor):
+    """Powertools' partial batch failures, with one evaluation of each drive after all messages are registered.
+
+    A batch of which every message failed is reported like any other, not raised: SQS delivers it again either way.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
+        self._intake = intake
+
+    def process(self) -> list[tuple[Any, ...]]:
+        """Register all messages, evaluate all drives, and mark every message of either failure.
+
+        Raises:
+            DeliveryError: A sound message without an id failed: nothing else would bring it back.
+        """
+        results = super().process()
+        self._intake.evaluate()
+        failed = {position for position, (status, *_) in enumerate(results) if status == "fail"} | self._intake.interrupted
+        identified = {place for place, record in enumerate(self.records) if isinstance(record.get("messageId"), str)}
+        self.fail_messages = [SQSRecord(self.records[position]) for position in sorted(failed & identified)]
+        if self._intake.interrupted - identified:
+            raise DeliveryError("an object of a message without an id could not be registered, see the log lines before")
+        return results
 
 
 class Service:
-    """The use cases on their real adapters."""
+    """The use cases with their real adapters."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.settings = IngestSettings.from_env(env)
@@ -109,5 +192,4 @@ class Service:
 
 @cache
 def _service() -> Service:
-    logging.getLogger("ingest").setLevel(logging.INFO)
     return Service(os.environ)

@@ -1,12 +1,23 @@
-"""What registering and sweeping need of the world. `Ledger`, `S3Objects` and `WorkQueue` are the real ones."""
+"""Interfaces of the stores and queues that the use cases need; `Ledger`, `S3Objects` and `WorkQueue` implement them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
+from ingest.ledger.records import (
+    DecisionRecord,
+    DriveRecord,
+    Json,
+    ObjectHead,
+    ObjectOutcome,
+    ObjectRecord,
+    RefusedRecord,
+    Requeue,
+)
+from ingest.ledger.states import DriveState
 from ingest.ledger.work import DriveWork
+from ingest.queues import ReceivedWork
 from lake.landing import DriveId
 
 Clock = Callable[[], int]  # wall time, nanoseconds since the epoch
@@ -25,10 +36,10 @@ class ObjectStore(Protocol):
         """Up to `limit` current raw objects with keys greater than `key`, in key order; their version ids are unknown (`""`)."""
 
     def keep_refused(self, head: ObjectHead) -> str:
-        """Copy a raw version to the quarantine bucket without opening it; returns the copy's URI. Repeatable."""
+        """Copy a raw version to the quarantine bucket without opening it; returns the copy's URI. Idempotent."""
 
     def keep_input(self, key: str, body: bytes) -> None:
-        """Write a revision's input document to the lake bucket. Repeatable: equal keys have equal bodies."""
+        """Write a revision's input document to the lake bucket. Idempotent: equal keys have equal bodies."""
 
 
 class WorkSender(Protocol):
@@ -38,8 +49,16 @@ class WorkSender(Protocol):
         """Send one message; returns when the queue has it."""
 
 
+class WorkSource(Protocol):
+    """Where work messages are received; contracts at `ingest.queues.WorkQueue`."""
+
+    def messages(self, most: int) -> Iterator[ReceivedWork]: ...
+    def extend(self, receipt_handle: str, visibility_s: int) -> bool: ...
+    def delete(self, receipt_handle: str) -> bool: ...
+
+
 class LandingStore(Protocol):
-    """The half of the ledger that registering and sweeping use; contracts at `ingest.ledger.landing`."""
+    """The part of the ledger that registering and sweeping use; contracts at `ingest.ledger.ledger`."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def object_of(self, drive: DriveId, key: str) -> ObjectRecord | None: ...
@@ -59,9 +78,28 @@ class LandingStore(Protocol):
 
 
 class ReviewStore(Protocol):
-    """The part of the ledger that a review uses; contracts at `ingest.ledger.decisions` and `ingest.ledger.landing`."""
+    """The part of the ledger that a review uses; contracts at `ingest.ledger.ledger`."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def decisions(self, drive: DriveId) -> Sequence[DecisionRecord]: ...
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None: ...
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None: ...
+
+
+class RunStore(Protocol):
+    """The part of the ledger that a run uses; contracts at `ingest.ledger.ledger`."""
+
+    def begin(self, drive: DriveId, revision: str) -> DriveRecord: ...
+    def finish(
+        self,
+        drive: DriveId,
+        revision: str,
+        state: DriveState,
+        outcomes: Iterable[ObjectOutcome],
+        detail: Mapping[str, Json],
+        *,
+        generation: int | None = None,
+    ) -> DriveRecord: ...
+    def fail(
+        self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None
+    ) -> DriveRecord: ...

@@ -1,47 +1,57 @@
-"""The use case: an object may have landed; when its drive has all that it needs, exactly one message per revision follows.
+"""The use case of landing: registers objects, and sends exactly one message per revision once a drive is complete.
 
-Level-triggered: an event only says where to look. What is written is what S3 answers now, so duplicates, reorderings and
-late events write the same. A killed handler leaves one of these, and something finds each:
+Level-triggered: an event only names a key. What is written is what S3 answers now, so duplicate, reordered and late events
+have the same effect. A handler that is killed leaves one of these states, and something finds each:
 
 | killed after | found by |
 | --- | --- |
-| nothing, the object registered, or the drive touched | the event's redelivery; reconciliation and the sweep of settling drives if it never comes |
+| nothing, the object registered, or the drive touched | the event's redelivery; without one, reconciliation and the sweep of settling drives |
 | the revision queued, not sent (or sent, mark not cleared) | the outbox sweep, which may send a second, equal message |
 
-An event whose object S3 does not know is passed over: emulators tell of a multipart upload before there is an object, and
-the completing event, or reconciliation, follows. A deleted object keeps its registered version.
+An event whose object S3 does not have is skipped: emulators announce a multipart upload before there is an object, and the
+completing event, or reconciliation, follows. A deleted object keeps its registered version.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
-from ingest.journal import note
 from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.work import DriveWork, Reason
 from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
+from ingest.retries import Sleep, on_contention
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest
 from lake.drive_input import input_key
 from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
 
-MAX_ATTEMPTS = 16
 MAX_MESSAGE_CHARACTERS = 500
 REFUSED_RULE = "KEY001"
 _MANIFESTS_KEPT = 4
+
+_log = logging.getLogger(__name__)
 
 
 class Registrar:
     """Registers objects and queues drives."""
 
-    def __init__(self, objects: ObjectStore, ledger: LandingStore, queue: WorkSender, clock: Clock = time.time_ns) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        ledger: LandingStore,
+        queue: WorkSender,
+        clock: Clock = time.time_ns,
+        sleep: Sleep = time.sleep,
+    ) -> None:
         self._objects = objects
         self._ledger = ledger
         self._queue = queue
         self._clock = clock
+        self._retry = on_contention(sleep)
         self._manifests: OrderedDict[tuple[str, str, str], Manifest | str] = OrderedDict()
 
     def register(self, key: str) -> DriveId | None:
@@ -50,56 +60,62 @@ class Registrar:
         None if there is nothing to evaluate: no such object, or one that is refused.
 
         Raises:
-            ContentionError: Others registered versions of the same object all the time.
+            ContentionError: Others kept registering versions of the same object.
         """
         try:
             drive = parse_raw_key(key).drive
         except LandingError as error:
             self._refuse(key, str(error))
             return None
-        for _ in range(MAX_ATTEMPTS):
-            previous = self._ledger.object_of(drive, key)
-            head = self._objects.head(key)
-            if head is None:
-                note("object_absent", key=key)
-                return None
-            known = previous is not None and (previous.version_id, previous.head.etag) == (head.version_id, head.etag)
-            if known or self._ledger.put_object(drive, head, previous):
-                self._ledger.touch(drive, changed=not known)
-                note("object_registered", key=key, version_id=head.version_id, known=known)
-                return drive
-        raise ContentionError(f"version of {key!r} changed {MAX_ATTEMPTS} times while it was being registered")
+        return self._retry(self._try_to_register, drive, key)
+
+    def _try_to_register(self, drive: DriveId, key: str) -> DriveId | None:
+        previous = self._ledger.object_of(drive, key)
+        head = self._objects.head(key)
+        if head is None:
+            _log.info("object_absent", extra={"key": key})
+            return None
+        known = previous is not None and (previous.version_id, previous.head.etag) == (head.version_id, head.etag)
+        if not known and not self._ledger.put_object(drive, head, previous):
+            raise ContentionError(f"{key!r} kept changing while it was being registered")
+        self._ledger.touch(drive, changed=not known)
+        _log.info("object_registered", extra={"key": key, "version_id": head.version_id, "known": known})
+        return drive
 
     def evaluate(self, drive: DriveId, *, overdue: bool = False) -> DriveRecord:
-        """Queue the drive if it is to be queued, and return it as it is then.
+        """Queue the drive if it is complete or `overdue`, and return its record.
 
         Whoever registered something evaluates afterwards; a snapshot that is out of date cannot be queued, so the last
         one to register sees everything.
 
         Raises:
             UnknownDriveError: Nothing of the drive has landed.
-            ContentionError: Others changed the drive all the time.
+            ContentionError: Others kept changing the drive.
             StoreError: The manifest cannot be read.
         """
-        for _ in range(MAX_ATTEMPTS):
-            record = self._ledger.drive(drive)  # before its objects: see `queue`
-            if record is None:
-                raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
-            if not overdue and self._ledger.object_of(drive, drive.manifest_key) is None:
-                return record  # the common case, an object before its manifest, must not read all the others
-            found = self.assess(record, overdue=overdue)
-            if found.reason is None and found.input.revision != record.revision:
-                note("drive_waits", drive=drive, missing=len(found.missing), first=[lack.key for lack in found.missing[:1]])
+        return self._retry(self._try_to_evaluate, drive, overdue)
+
+    def _try_to_evaluate(self, drive: DriveId, overdue: bool) -> DriveRecord:
+        record = self._ledger.drive(drive)  # before its objects: see `queue`
+        if record is None:
+            raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
+        if not overdue and self._ledger.object_of(drive, drive.manifest_key) is None:
+            return record  # the common case, an object before its manifest, must not read all the others
+        found = self.assess(record, overdue=overdue)
+        unchanged = found.input.revision == record.revision
+        if found.reason is None and not unchanged:
+            first = [lack.key for lack in found.missing[:1]]
+            _log.info("drive_waits", extra={"drive": drive, "missing": len(found.missing), "first": first})
+            return record
+        if found.reason is None or unchanged:
+            if not record.settling or self._ledger.settle(record):
                 return record
-            if found.reason is None or found.input.revision == record.revision:
-                if not record.settling or self._ledger.settle(record):
-                    return record
-                continue
-            queued = self._ledger.queue(record, self.prepare(found, found.reason))
-            if queued is not None:
-                self.deliver(queued)
-                return queued
-        raise ContentionError(f"{drive} changed {MAX_ATTEMPTS} times while it was being evaluated")
+            raise _contention(drive)
+        queued = self._ledger.queue(record, self.prepare(found, found.reason))
+        if queued is None:
+            raise _contention(drive)
+        self.deliver(queued)
+        return queued
 
     def deliver(self, queued: DriveRecord) -> None:
         """Send the work message of a queued revision, then clear its outbox mark."""
@@ -107,16 +123,17 @@ class Registrar:
             raise UnknownDriveError(f"{queued.drive} has no revision to send")
         self._queue.send(DriveWork(queued.drive, queued.revision, queued.reason))
         self._ledger.sent(queued)
-        note("work_sent", drive=queued.drive, revision=queued.revision, reason=queued.reason, generation=queued.generation)
+        facts = {"revision": queued.revision, "reason": queued.reason, "generation": queued.generation}
+        _log.info("work_sent", extra={"drive": queued.drive, **facts})
 
     def prepare(self, found: Assessment, reason: Reason) -> Requeue:
-        """Keep the input document of what was found, so that its revision can be queued."""
+        """Store the input document of an assessment, so that its revision can be queued."""
         self._objects.keep_input(input_key(found.input.drive, found.input.revision), found.input.to_bytes())
         manifest_version = None if found.input.manifest is None else found.input.manifest.version_id
         return Requeue(found.input.revision, reason, manifest_version, found.manifest_fault, found.input.overrides)
 
     def assess(self, record: DriveRecord, *, overdue: bool = False) -> Assessment:
-        """What of a drive has landed, and what follows.
+        """Assess a drive from its record and its registered objects.
 
         Raises:
             StoreError: The manifest cannot be read.
@@ -128,7 +145,7 @@ class Registrar:
         return assess(record, objects, manifest, fault, overdue=overdue)
 
     def _manifest(self, drive: DriveId, known: ObjectRecord | None) -> Manifest | str | None:
-        """The parsed manifest, why it cannot be used, or None where there is none. Versions never change, so they are kept."""
+        """The parsed manifest, why it cannot be used, or None if there is none. Versions never change, so they are cached."""
         if known is None:
             return None
         if known.head.size_bytes > MAX_DOCUMENT_BYTES:
@@ -138,7 +155,7 @@ class Registrar:
             try:
                 self._manifests[identity] = Manifest.parse(self._objects.read(known.head, MAX_DOCUMENT_BYTES), drive)
             except LandingError as error:
-                note("manifest_unusable", drive=drive, version_id=known.version_id, message=error)
+                _log.info("manifest_unusable", extra={"drive": drive, "version_id": known.version_id, "fault": error})
                 self._manifests[identity] = str(error)
             if len(self._manifests) > _MANIFESTS_KEPT:
                 self._manifests.popitem(last=False)
@@ -150,4 +167,9 @@ class Registrar:
             return
         uri = self._objects.keep_refused(head)
         self._ledger.refuse(RefusedRecord(head, REFUSED_RULE, message[-MAX_MESSAGE_CHARACTERS:], uri, self._clock()))
-        note("object_refused", key=key, version_id=head.version_id, rule_id=REFUSED_RULE, payload_uri=uri)
+        facts = {"version_id": head.version_id, "rule_id": REFUSED_RULE, "payload_uri": uri}
+        _log.info("object_refused", extra={"key": key, **facts})
+
+
+def _contention(drive: DriveId) -> ContentionError:
+    return ContentionError(f"{drive} kept changing while it was being evaluated")

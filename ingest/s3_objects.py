@@ -64,7 +64,7 @@ class S3Objects:
         with answer["Body"] as body:
             content = body.read(max_bytes + 1)
         if len(content) > max_bytes:
-            raise StoreError(f"{head.key!r} has more than the {max_bytes} bytes that its entry tells")
+            raise StoreError(f"{head.key!r} has more than the {max_bytes} bytes that its entry states")
         return content
 
     def list_after(self, key: str, limit: int) -> Sequence[ObjectHead]:
@@ -93,7 +93,7 @@ class S3Objects:
             Key=key,
             CopySource=source,
             MetadataDirective="REPLACE",
-            ContentType="application/octet-stream",  # nothing shall open it by itself
+            ContentType="application/octet-stream",  # so that nothing opens it on its own
             TaggingDirective="REPLACE",
         )
         return f"s3://{self._quarantine_bucket}/{key}"
@@ -104,7 +104,7 @@ class S3Objects:
 
 
 def refused_key(head: ObjectHead) -> str:
-    """Where a refused version is kept; a key too long to take the prefix is told by its SHA-256."""
+    """Where a refused version is kept; a key too long for the prefix is replaced by its SHA-256."""
     plain = f"refused/{head.key}/{head.version_id}"
     if len(plain.encode()) <= MAX_KEY_BYTES:
         return plain

@@ -1,4 +1,4 @@
-"""What no event brings about: unsent work, overdue drives, objects whose event was lost."""
+"""The scheduled sweep: resends unsent work, queues overdue drives, registers objects whose event was lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TypeVar
 
-from ingest.journal import note
 from ingest.ledger.records import ObjectHead
 from ingest.ledger.states import DriveState
 from ingest.ports import Clock, LandingStore, ObjectStore
@@ -20,13 +19,15 @@ from lake.landing import DriveId, parse_raw_key
 Subject = TypeVar("Subject")
 _NS_PER_S = 1_000_000_000
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """How long things may take before the sweep steps in, and how much one sweep does.
+    """Deadlines after which the sweep acts, and how much one sweep does.
 
-    Unsent work is sent again after `resend_after_s`; objects and drives that no event brought forward are looked at after
-    `reconcile_after_s`; a drive is queued as it is `overdue_after_s` after its last new object.
+    Unsent work is sent again after `resend_after_s`; objects and drives whose event has not come are checked after
+    `reconcile_after_s`; an incomplete drive is queued `overdue_after_s` after its last new object.
     """
 
     overdue_after_s: float = 3600.0
@@ -38,7 +39,7 @@ class SweepLimits:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many messages were sent again, drives evaluated, objects looked at and registered, and how many steps failed."""
+    """How many messages were sent again, drives evaluated, objects listed and registered, and how many steps failed."""
 
     resent: int
     evaluated: int
@@ -48,7 +49,7 @@ class SweepReport:
 
 
 class Sweep:
-    """One pass. Several at once do no harm: every step is the same conditional write that an event causes."""
+    """One pass. Concurrent sweeps are harmless: every step is the same conditional write that an event causes."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Sweep:
         listed, reconciled = self._reconcile(self._before(limits.reconcile_after_s))
         report = SweepReport(resent, evaluated, listed, reconciled, self._failed)
         if resent or evaluated or reconciled or self._failed:
-            note("swept", **asdict(report))
+            _log.info("swept", extra=asdict(report))
         return report
 
     def _before(self, age_s: float) -> int:
@@ -90,13 +91,13 @@ class Sweep:
         if record.state is DriveState.QUEUED:
             self._registrar.deliver(record)
             return True
-        self._ledger.sent(record)  # it is in work or done, so its message did arrive
+        self._ledger.sent(record)  # it is processing or done, so its message did arrive
         return False
 
     def _reconcile(self, before_ns: int) -> tuple[int, int]:
-        """Register what the ledger does not know among the next objects of the raw bucket, then move on.
+        """Register the next objects of the raw bucket that the ledger does not have, then advance the cursor.
 
-        The place is kept in the ledger, so that sweeps go round the bucket. Objects younger than `before_ns` are left to
+        The cursor is in the ledger, so that sweeps go round the bucket. Objects younger than `before_ns` are left to
         their events.
         """
         heads = self._objects.list_after(self._ledger.cursor(), self._limits.objects)
@@ -132,12 +133,12 @@ class Sweep:
         return True
 
     def _guard(self, step: Callable[[Subject], bool], subject: Subject) -> bool:
-        """One subject's failure must not keep the sweep from the others."""
+        """Run one step; a failure is logged and counted, and the sweep goes on."""
         try:
             return step(subject)
         except Exception as error:  # noqa: BLE001 - logged and counted
             self._failed += 1
-            note("sweep_step_failed", logging.ERROR, exc_info=True, subject=subject, error=error)
+            _log.exception("sweep_step_failed", extra={"subject": subject, "error": error})
             return False
 
 
@@ -149,5 +150,5 @@ def _drive_of(head: ObjectHead) -> DriveId | None:
 
 
 def _identity(head: ObjectHead) -> tuple[str, str, int, int]:
-    """What a listing and a HEAD both tell: no version id, whole seconds. Equal bytes put twice in a second count as one."""
+    """What both a listing and a HEAD state: no version id, whole seconds. Equal bytes put twice in a second count as one."""
     return head.key, head.etag, head.size_bytes, head.last_modified_ns // _NS_PER_S

@@ -1,7 +1,7 @@
-"""The doorbell: it looks at a queue's depth and rings when there is work. It never receives, so it can lose nothing.
+"""The doorbell: a trigger that reads a queue's depth and fires when there is work. It never receives, so it loses nothing.
 
-It is level-triggered: it rings when the depth becomes positive, when it rises, and again after a while for as long as it
-stays positive. A ring that is lost, merged with another or doubled changes nothing but the time until the next look.
+It is level-triggered: it fires when the depth becomes positive, when it rises, and again after a while for as long as it
+stays positive. An event that is lost, merged with another or doubled only changes how soon a run starts.
 """
 
 from __future__ import annotations
@@ -12,136 +12,111 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from tenacity import RetryCallState
 
+from ingest.retries import on_outage_async
 from scenelake_airflow.errors import QueueError
-
-if TYPE_CHECKING:
-    from types_boto3_sqs import SQSClient
 
 QUEUE_URL = "SCENELAKE_DRIVE_WORK_URL"
 LONGEST_BACKOFF_S = 30.0
 
+ReadDepth = Callable[[], int]  # number of visible messages; raises QueueError while the queue does not answer
+
 
 @dataclass(frozen=True, slots=True)
-class Bell:
-    """What is remembered between two looks: the depth seen, and when it rang last (monotonic seconds)."""
+class DepthWatcher:
+    """Decides from successive depths of a queue when to fire.
+
+    Attributes:
+        depth: The depth at the last reading.
+        fired_s: When it fired last, in monotonic seconds.
+    """
 
     depth: int = 0
-    rung_s: float = -math.inf
+    fired_s: float = -math.inf
+
+    def observe(self, depth: int, now_s: float, again_s: float) -> tuple[DepthWatcher, bool]:
+        """Take a new reading.
+
+        Args:
+            depth: Visible messages now.
+            now_s: Monotonic time of this reading.
+            again_s: Fire again after this long while messages stay visible.
+
+        Returns:
+            The watcher for the next reading, and whether to fire. A depth that falls but stays positive does not fire before
+            `again_s` is over; a depth of zero never fires.
+        """
+        fires = depth > 0 and (depth > self.depth or now_s - self.fired_s >= again_s)
+        return DepthWatcher(depth, now_s if fires else self.fired_s), fires
 
 
-def look(bell: Bell, depth: int, now_s: float, again_s: float) -> tuple[Bell, bool]:
-    """Decide from one look at the queue whether to ring.
+def drive_work_depth(env: Mapping[str, str]) -> ReadDepth:
+    """Reader of the drive-work queue's depth at the endpoint that the environment names.
 
-    Args:
-        bell: What the look before this one left.
-        depth: Visible messages now.
-        now_s: Monotonic time of this look.
-        again_s: Ring again after this long while messages stay visible.
-
-    Returns:
-        What to remember, and whether to ring. A depth that falls but stays positive does not ring before `again_s` is over;
-        a depth of zero never rings.
+    Raises:
+        QueueError: `SCENELAKE_DRIVE_WORK_URL` is not set.
     """
-    rings = depth > 0 and (depth > bell.depth or now_s - bell.rung_s >= again_s)
-    return Bell(depth, now_s if rings else bell.rung_s), rings
+    # Airflow imports this module for every parse of the DAG file; boto3 is needed only where the doorbell runs.
+    from botocore.exceptions import BotoCoreError, ClientError
 
+    from ingest.environment import client
+    from ingest.queues import WorkQueue
 
-def backoff_s(failures: int, poll_s: float) -> float:
-    """Wait after so many failed looks in a row: doubled each time, at most 30 s."""
-    return float(min(LONGEST_BACKOFF_S, poll_s * 2 ** min(failures, 16)))
+    url = env.get(QUEUE_URL)
+    if not url:
+        raise QueueError(f"{QUEUE_URL} is not set; the triggerer needs the URL of the queue that it watches")
+    queue = WorkQueue(client("sqs", env), url)
 
-
-class WorkQueue(Protocol):
-    """What the doorbell looks at."""
-
-    def depth(self) -> int:
-        """Number of visible messages.
-
-        Raises:
-            QueueError: The queue cannot be asked.
-        """
-        ...
-
-
-class SqsQueue:
-    """An SQS queue at the endpoint that the environment names."""
-
-    def __init__(self, client: SQSClient, url: str) -> None:
-        self._client, self._url = client, url
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> SqsQueue:
-        """The drive-work queue.
-
-        Raises:
-            QueueError: `SCENELAKE_DRIVE_WORK_URL` is not set.
-        """
-        # Airflow imports this module for every parse of the DAG file; boto3 is needed only where the doorbell runs.
-        from ingest.environment import client
-
-        if not env.get(QUEUE_URL):
-            raise QueueError(f"{QUEUE_URL} is not set; the triggerer needs the address of the queue that it looks at")
-        return cls(client("sqs", env), env[QUEUE_URL])
-
-    def depth(self) -> int:
-        """Number of visible messages (`ApproximateNumberOfMessages`).
-
-        Raises:
-            QueueError: The endpoint does not answer or refuses.
-        """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from ingest.queues import depth
-
+    def read() -> int:
         try:
-            return depth(self._client, self._url).visible
+            return queue.depth().visible
         except (BotoCoreError, ClientError) as error:
-            raise QueueError(f"cannot ask {self._url} for its depth: {error}") from error
+            raise QueueError(f"cannot read the depth of {url}: {error}") from error
 
-
-def queue_from_environment() -> WorkQueue:
-    """The queue that the process environment names."""
-    return SqsQueue.from_env(os.environ)
+    return read
 
 
 class DriveWorkDoorbell(BaseEventTrigger):
-    """Fires an event with the depth whenever `look` says so; outlives an endpoint that is away.
+    """Fires an event with the depth whenever a `DepthWatcher` says so; survives an outage of the endpoint.
 
     Args:
-        poll_s: Time between two looks.
-        again_s: Ring again after this long while messages stay visible.
+        poll_s: Time between two readings.
+        again_s: Fire again after this long while messages stay visible.
+        open_queue: Connects to the queue; Airflow, which rebuilds a trigger from `serialize`, always gets the default.
     """
 
-    open_queue: Callable[[], WorkQueue] = staticmethod(queue_from_environment)
-
-    def __init__(self, poll_s: float = 1.0, again_s: float = 30.0) -> None:
+    def __init__(self, poll_s: float = 1.0, again_s: float = 30.0, open_queue: Callable[[], ReadDepth] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's is not annotated
         self.poll_s, self.again_s = poll_s, again_s
+        self._open_queue = open_queue or (lambda: drive_work_depth(os.environ))
+        self._read_depth: ReadDepth | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments: the trigger's identity in the metadata database."""
         return "scenelake_airflow.doorbell.DriveWorkDoorbell", {"poll_s": self.poll_s, "again_s": self.again_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look, ring, wait; for ever."""
-        bell, failures = Bell(), 0
-        queue: WorkQueue | None = None
+        """Read, fire, wait; until it is cancelled."""
+        watcher = DepthWatcher()
+        retry = on_outage_async(
+            QueueError, first_s=self.poll_s, longest_s=LONGEST_BACKOFF_S, before_sleep=self._log_failed_reading
+        )
         while True:
-            try:
-                if queue is None:
-                    queue = await asyncio.to_thread(self.open_queue)
-                depth = await asyncio.to_thread(queue.depth)
-            except QueueError as error:
-                failures += 1
-                self.log.warning("doorbell: %s; looking again in %.0f s", error, backoff_s(failures, self.poll_s))
-                await asyncio.sleep(backoff_s(failures, self.poll_s))
-                continue
-            failures = 0
-            bell, rings = look(bell, depth, time.monotonic(), self.again_s)
-            if rings:
+            depth: int = await retry(self._read)
+            watcher, fires = watcher.observe(depth, time.monotonic(), self.again_s)
+            if fires:
                 yield TriggerEvent({"depth": depth})  # type: ignore[no-untyped-call]  # as above
             await asyncio.sleep(self.poll_s)
+
+    async def _read(self) -> int:
+        if self._read_depth is None:
+            self._read_depth = await asyncio.to_thread(self._open_queue)
+        return await asyncio.to_thread(self._read_depth)
+
+    def _log_failed_reading(self, state: RetryCallState) -> None:
+        error = None if state.outcome is None else state.outcome.exception()
+        self.log.warning("doorbell: %s; trying again in %.0f s", error, state.upcoming_sleep)

@@ -1,11 +1,11 @@
-"""What can go wrong between Airflow and the work that it starts.
+"""The errors between Airflow and the work that it starts.
 
 OrchestrationError
-├── PolicyError      a tunable in the environment that is not a number in its bounds
-├── QueueError       the queue cannot be asked for its depth
-├── LeaseLostError   a drive's message belongs to somebody else by now
-├── PayloadError     a value that came from another task is not what it should be
-└── JobResultError   a job ended well but left no usable result
+├── PolicyError      a tunable in the environment is not a number in its bounds
+├── QueueError       the queue's depth cannot be read
+├── LeaseLostError   another run has the drive's message by now
+├── PayloadError     a value from another task is invalid
+└── JobResultError   a job succeeded but left no usable result
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ class OrchestrationError(ScenelakeError):
 
 
 class PolicyError(OrchestrationError):
-    """A tunable in the environment that is not a number in its bounds."""
+    """A tunable in the environment is not a number in its bounds."""
 
 
 class QueueError(OrchestrationError):
-    """The queue cannot be asked for its depth."""
+    """The queue's depth cannot be read."""
 
 
 class LeaseLostError(OrchestrationError):
-    """A drive's message belongs to somebody else by now."""
+    """Another run has the drive's message by now."""
 
 
 class PayloadError(OrchestrationError):
-    """A value that came from another task is not what it should be."""
+    """A value from another task is invalid."""
 
 
 class JobResultError(OrchestrationError):
-    """A job ended well but left no usable result."""
+    """A job succeeded but left no usable result."""

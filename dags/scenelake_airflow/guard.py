@@ -29,7 +29,7 @@ import psutil
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 ENDED = 128 + signal.SIGTERM
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 def main(argv: Sequence[str]) -> int:
@@ -122,7 +122,7 @@ def _signal_until_gone(living: Callable[[], list[psutil.Process]], kind: signal.
             if process.pid not in signalled:
                 _signal(process, kind)
                 signalled.add(process.pid)
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def _signal(process: psutil.Process, kind: signal.Signals) -> None:
@@ -140,7 +140,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _wake_on_signals() -> int:
-    """A descriptor that becomes readable, with the signal's number, when the command ends or the guard is told to."""
+    """A descriptor that becomes readable, with the signal's number, when the command ends or the guard is asked to end it."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)

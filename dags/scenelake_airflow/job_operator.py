@@ -1,4 +1,4 @@
-"""Runs one job of `spark_jobs` on one leased drive: logs, lease, kill, result, lineage."""
+"""Runs one job of `spark_jobs` on one leased drive: logs, lease, kill, result, lineage, asset events."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
 MAX_RESULT_BYTES = 1024 * 1024
-LOOK_AT_LEASE_S = 1.0
-FAILURE = "failure"  # XCom key: the last line that a failed job wrote
+CHECK_LEASE_S = 1.0
+FAILURE = "failure"  # XCom key: the last line of a failed job
 PARENT = "SCENELAKE_OPENLINEAGE_PARENT"
 ROOT = "SCENELAKE_OPENLINEAGE_ROOT"
 
@@ -32,17 +32,18 @@ class JobOperator(BaseOperator):
     """`python -m spark_jobs.<job> --vehicle V --drive D --revision R --work URI --result FILE` in a guarded process.
 
     Its lines go to the task log; its JSON result is the return value. While it works, the drive's message stays invisible.
+    An event of each of its `outlets` names the drive, its revision and generation, and the outcome and snapshot of the result.
 
     Args:
         job: Module of `spark_jobs`.
-        lease: The drive (see `scenelake_airflow.lease.Lease`), also as the output of another task.
-        lease_s: How long the message stays invisible after each sign of life.
+        lease: The payload of a `scenelake_airflow.lease.Lease`, or another task's output of one.
+        lease_s: How long the message stays invisible after each extension.
         kill_grace_s: Time between SIGTERM and SIGKILL when the job is made to end.
 
     Raises:
         AirflowException: The job's exit status is not 0; the message holds the last lines of its stderr.
-        JobResultError: It ended well but left no usable result.
-        AirflowFailException: The lease is lost: another run has the drive, so this one must not try again.
+        JobResultError: It succeeded but left no usable result.
+        AirflowFailException: The lease is lost: another run has the drive, so this one must not retry.
     """
 
     template_fields: Sequence[str] = ("lease",)
@@ -69,16 +70,19 @@ class JobOperator(BaseOperator):
                 tail = self._tail()
                 context["ti"].xcom_push(key=FAILURE, value=f"{self.job}: {tail[-1] if tail else 'nothing on stderr'}")
                 raise AirflowException(failure_text(self.job, str(lease.drive), status, tail))
-            return read_result(result, self.job)
+            report = read_result(result, self.job)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = outlet_extra(lease, report)
+        return report
 
     def on_kill(self) -> None:
-        """Make the job end; the guard does it, also where this process is killed meanwhile."""
+        """Make the job end; the guard does so even if this process is killed meanwhile."""
         if self._process is not None:
             self._process.ask_to_end()
 
     def _run(self, command: Sequence[str], env: Mapping[str, str], folder: Path, lease: Lease) -> int:
         with hold(lease, self.lease_s) as held, JobProcess(command, env, folder, self.kill_grace_s) as self._process:
-            for line in self._process.lines(LOOK_AT_LEASE_S):
+            for line in self._process.lines(CHECK_LEASE_S):
                 if line is not None:
                     self.log.info("%s", line)
                 held.check()
@@ -88,8 +92,19 @@ class JobOperator(BaseOperator):
         return () if self._process is None else tuple(self._process.tail)
 
 
+def outlet_extra(lease: Lease, report: Mapping[str, Any]) -> dict[str, Any]:
+    """What an asset event says about the drive that it is about. The snapshot of a superseded publication is None."""
+    return {
+        "drive": str(lease.drive),
+        "revision": lease.revision,
+        "generation": lease.generation,
+        "outcome": report.get("outcome"),
+        "snapshot_id": report.get("snapshot_id"),
+    }
+
+
 def job_environment(env: Mapping[str, str], lineage: Mapping[str, str]) -> dict[str, str]:
-    """What a job sees: the environment without Airflow's own settings and secrets, and who started it."""
+    """The environment of a job: this one without Airflow's settings and secrets, and with the lineage of the task."""
     return {name: value for name, value in env.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))} | dict(lineage)
 
 
@@ -101,7 +116,7 @@ def lineage_environment(context: Context) -> dict[str, str]:
 
 
 def failure_text(job: str, drive: str, status: int, tail: Sequence[str]) -> str:
-    """What the task's error says: how the job ended and the last lines of its stderr."""
+    """Message of the task's error: how the job ended and the last lines of its stderr."""
     ending = f"by signal {status - 128}" if status > 128 else f"with exit status {status}"
     last = "\n".join(tail) or "(nothing on stderr)"
     return f"job {job} of {drive} ended {ending}; the end of its stderr:\n{last}"

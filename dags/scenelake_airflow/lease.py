@@ -1,19 +1,21 @@
-"""A leased drive as a value that travels between tasks."""
+"""A leased drive as a document that travels between the tasks of a run."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
+
+import msgspec
 
 from lake.landing import DriveId
 from scenelake_airflow.errors import PayloadError
 
+SCHEMA_VERSION = 1
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One drive revision that a run holds the message of.
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One drive revision whose message a run holds.
 
     Attributes:
         generation: Which revision of the drive this is, counted from 1 by the ledger.
@@ -31,22 +33,26 @@ class Lease:
     receipt_handle: str
     receive_count: int
     work: str
+    schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def parse(cls, payload: Any) -> Self:
         """Read what `payload` wrote.
 
         Raises:
-            PayloadError: Another type, or other fields.
+            PayloadError: Not a mapping, another version, or a field that is absent, unknown or of another type.
         """
-        names = {entry.name for entry in fields(cls)}
-        if not isinstance(payload, Mapping) or set(payload) != names:
-            raise PayloadError(f"a lease must be a mapping of exactly {', '.join(sorted(names))}, not {type(payload).__name__}")
-        return cls(**payload)
+        version = payload.get("schema_version") if isinstance(payload, Mapping) else None
+        if version != SCHEMA_VERSION:
+            raise PayloadError(f"a lease document has the version {version!r}, expected {SCHEMA_VERSION}; let its run fail")
+        try:
+            return msgspec.convert(payload, cls)
+        except msgspec.ValidationError as error:
+            raise PayloadError(f"a lease document of version {version} is invalid: {error}") from error
 
     def payload(self) -> dict[str, Any]:
         """Plain values for Airflow's XCom."""
-        return asdict(self)
+        return dict(msgspec.to_builtins(self))
 
     @property
     def drive(self) -> DriveId:
@@ -72,7 +78,7 @@ def work_uri(lake_bucket: str, drive: DriveId, revision: str, run_id: str, posit
         drive: The drive.
         revision: Its revision.
         run_id: Airflow's run id; hashed, because it holds characters that a path should not.
-        position: Place of the drive among those that the run leased.
+        position: Index of the drive among those that the run leased.
         receive_count: Deliveries of its message so far.
     """
     run = hashlib.sha256(run_id.encode()).hexdigest()[:12]

@@ -5,46 +5,36 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from scenelake_airflow.doorbell import QUEUE_URL
 from scenelake_airflow.errors import LeaseLostError
 from scenelake_airflow.lease import Lease
 
 if TYPE_CHECKING:
-    from ingest.ledger.lease import Heartbeat
+    from ingest.lease import Heartbeat
 
-# Key of the XCom by which a step tells `give_back` that message and drive belong to another run by now.
+# Key of the XCom by which a step tells `abandon` that another run has the message and the drive by now.
 LEASE_LOST = "lease_lost"
 
 
-class Held(Protocol):
-    """A lease that is being kept."""
-
-    def check(self) -> None:
-        """Raises:
-        LeaseLostError: The lease is lost.
-        """
-        ...
-
-
-class HeldMessage:
-    """A message that a thread keeps invisible (`ingest.ledger.lease.keep_alive`)."""
+class HeldLease:
+    """A lease that a thread keeps extending (`ingest.lease.keep_alive`)."""
 
     def __init__(self, lease: Lease, heartbeat: Heartbeat) -> None:
         self._lease, self._heartbeat = lease, heartbeat
 
     def check(self) -> None:
         """Raises:
-        LeaseLostError: The queue says that the message is no longer ours, or could not be told in time that it is.
+        LeaseLostError: The message is no longer in flight, or its visibility ran out before it could be extended.
         """
         if self._heartbeat.lost.is_set():
-            said = "; ".join(self._heartbeat.failures[-1:]) or "its visibility ran out"
-            raise LeaseLostError(f"the lease of {self._lease.drive} is lost ({said}); its next delivery has the drive")
+            reason = "; ".join(self._heartbeat.failures[-1:]) or "its visibility ran out"
+            raise LeaseLostError(f"the lease of {self._lease.drive} is lost ({reason}); its next delivery has the drive")
 
 
 @contextmanager
-def hold(lease: Lease, lease_s: int) -> Iterator[Held]:
+def hold(lease: Lease, lease_s: int) -> Iterator[HeldLease]:
     """Keep a message invisible until the block ends.
 
     Raises:
@@ -52,9 +42,11 @@ def hold(lease: Lease, lease_s: int) -> Iterator[Held]:
     """
     # Imported where it is used: a DAG file is parsed often, and boto3 alone takes a third of a second.
     from ingest.environment import client
-    from ingest.ledger.lease import keep_alive
+    from ingest.lease import keep_alive
+    from ingest.queues import WorkQueue
 
-    with keep_alive(client("sqs", os.environ), os.environ[QUEUE_URL], lease.receipt_handle, lease_s) as heartbeat:
-        held = HeldMessage(lease, heartbeat)
+    queue = WorkQueue(client("sqs", os.environ), os.environ[QUEUE_URL])
+    with keep_alive(queue, lease.receipt_handle, lease_s) as heartbeat:
+        held = HeldLease(lease, heartbeat)
         held.check()
         yield held

@@ -1,4 +1,4 @@
-"""The steps of `replay_quarantine`: which drives a rule has records of, and queueing them again.
+"""The steps of `replay_quarantine`: find the drives with records of a rule, and queue them again.
 
 Imported inside the tasks, never while a DAG file is parsed.
 """
@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class Desk(Protocol):
-    """What a replay asks of the review (`ingest.review.ReviewDesk`)."""
+    """The part of `ingest.review.ReviewDesk` that a replay uses."""
 
     def reprocess(self, drive: DriveId) -> DriveRecord:
-        """Judge a drive again as it is."""
+        """Process the current data of a drive again."""
         ...
 
 
@@ -49,12 +49,12 @@ def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dic
     for name, count in found.items():
         _log.info("%s: %d records", name, count)
     if len(found) > most:
-        _log.warning("only the first %d of %d drives are taken; run it again for the others", most, len(found))
+        _log.warning("only the first %d of %d drives are selected; run it again for the others", most, len(found))
     return {str(name): count for name, count in list(found.items())[:most]}
 
 
 def replay(env: Mapping[str, str], drives: Iterable[str]) -> dict[str, str]:
-    """Queue each drive again; what became of each."""
+    """Queue each drive again; the result of each."""
     settings = Settings.from_env(env)
     objects = S3Objects(client("s3", env), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
     ledger = Ledger(client("dynamodb", env), settings.ledger_table)
@@ -63,17 +63,17 @@ def replay(env: Mapping[str, str], drives: Iterable[str]) -> dict[str, str]:
 
 
 def requeue(desk: Desk, drives: Iterable[str]) -> dict[str, str]:
-    """`replay` with its port. A drive that is being processed, or has newer data, is judged again anyway: it is passed over."""
-    outcomes = {}
+    """`replay` with its port. A drive that is being processed, or has newer data, is processed again anyway: it is skipped."""
+    results = {}
     for name in drives:
         try:
             record = desk.reprocess(parse_drive(name))
         except (ReviewError, UnknownDriveError) as error:
-            outcomes[name] = f"passed over: {error}"
+            results[name] = f"skipped: {error}"
         else:
-            outcomes[name] = f"queued, generation {record.generation}"
-        _log.info("%s: %s", name, outcomes[name])
-    return outcomes
+            results[name] = f"queued, generation {record.generation}"
+        _log.info("%s: %s", name, results[name])
+    return results
 
 
 def parse_drive(name: str) -> DriveId:

@@ -1,1 +1,1 @@
-"""The DynamoDB record of every object and drive: states, leases, runs and decisions."""
+"""The DynamoDB ledger: every object and drive, their states, runs and decisions."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
+from aws_lambda_powertools.utilities.data_classes import SQSRecord
 
 from ingest.errors import EventError, WorkError
-from ingest.events import decode_key, parse_body, parse_event
+from ingest.events import decode_key, is_sqs_batch, parse_message, parse_notification
 from ingest.ledger.work import DriveWork, Reason
 from lake.documents import Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
@@ -92,13 +93,15 @@ def _events() -> list[bytes]:
 
 def _event(data: bytes, _: Path) -> str:
     """The event as Lambda would hand it over, and the same bytes as the body of a message, which never raises."""
-    notices, faults = parse_body(data.decode("utf-8", "surrogateescape"))
-    assert all(0 < len(notice.key.encode()) <= 1024 for notice in notices)
+    delivery = parse_message(SQSRecord({"messageId": "m-1", "body": data.decode("utf-8", "surrogateescape")}))
+    assert all(0 < len(notice.key.encode()) <= 1024 for notice in delivery.notices)
     try:
         event = json.loads(data)
     except (ValueError, RecursionError):
-        return f"body of {min(len(notices), 3)} notices and {min(len(faults), 3)} faults"
-    deliveries = parse_event(event)
+        return f"body of {min(len(delivery.notices), 3)} notices and {min(len(delivery.faults), 3)} faults"
+    if not is_sqs_batch(event):
+        return f"direct event, {len(parse_notification(event).notices)} notices"
+    deliveries = [parse_message(SQSRecord(record)) for record in event["Records"]]
     return f"{len(deliveries)} deliveries, {sum(len(one.notices) for one in deliveries)} notices"
 
 

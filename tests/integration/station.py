@@ -9,10 +9,10 @@ from typing import Any
 
 import boto3
 from pyspark.sql import SparkSession
-from scenelake_airflow.drive_queue import SqsDriveQueue
 from scenelake_airflow.lease import Lease
-from scenelake_airflow.lease_steps import settle, take
+from scenelake_airflow.lease_steps import finish_drive, take
 from scenelake_airflow.policy import Policy
+from scenelake_airflow.results import PublicationResult, parse_result
 
 from ingest.ledger.ledger import DriveRecord, Ledger
 from ingest.queues import WorkQueue
@@ -42,7 +42,8 @@ class Station:
         self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
         self.ledger = Ledger(boto3.client("dynamodb"), self.settings.ledger_table)
         objects = S3Objects(self.s3, self.settings.raw_bucket, self.settings.lake_bucket, self.settings.quarantine_bucket)
-        self.registrar = Registrar(objects, self.ledger, WorkQueue(self.sqs, self.settings.drive_work_url))
+        self.queue = WorkQueue(self.sqs, self.settings.drive_work_url)
+        self.registrar = Registrar(objects, self.ledger, self.queue)
         self.desk = ReviewDesk(self.registrar, self.ledger)
         self.catalog = open_catalog(self.settings)
         ensure_tables(self.catalog)
@@ -63,8 +64,7 @@ class Station:
     def take(self) -> list[Lease]:
         """Lease what waits."""
         self.runs += 1
-        queue = SqsDriveQueue(self.sqs, self.settings.drive_work_url)
-        return take(queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", Policy())
+        return take(self.queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", Policy())
 
     def run(self, spark: SparkSession) -> list[str]:
         """Bring every waiting drive to its end; their final states."""
@@ -79,8 +79,9 @@ class Station:
         if inspection["verdict"] == "build":
             build_drive(spark, self.settings, area, drive_input)
         audit_drive(self.settings, area, drive_input)
-        publication = publish_drive(self.catalog, area, drive_input, leased.generation)
-        return settle(SqsDriveQueue(self.sqs, self.settings.drive_work_url), self.ledger, leased, publication, drive_input)
+        report = publish_drive(self.catalog, area, drive_input, leased.generation)
+        publication = parse_result(report, PublicationResult, "publish")
+        return finish_drive(self.queue, self.ledger, leased, publication, drive_input)
 
     def drive_input(self, drive: DriveId, revision: str) -> DriveInput:
         body = ObjectStore.connect().read(ObjectVersion(self.settings.lake_bucket, input_key(drive, revision)))

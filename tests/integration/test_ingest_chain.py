@@ -22,12 +22,12 @@ import pytest
 from emulator import Emulator
 
 from ingest import handler as entry
-from ingest.event_source_mapping import READY, EventSourceMapping, connect
-from ingest.ledger import lease
+from ingest.event_source_mapping import READY, EventSourceMapping, LocalContext, connect
+from ingest.lease import keep_alive
 from ingest.ledger.ledger import Ledger
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work import DriveWork, Reason
-from ingest.queues import depth
+from ingest.queues import WorkQueue, depth
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import LOCALSTACK, ROOT, provision
@@ -51,6 +51,7 @@ class Deployment:
         self.raw = variables["SCENELAKE_RAW_BUCKET"]
         self.work_url = variables["SCENELAKE_DRIVE_WORK_URL"]
         self.events_url = variables["SCENELAKE_OBJECT_EVENTS_URL"]
+        self.queue = WorkQueue(self.sqs, self.work_url)
         self.ledger = Ledger(self.dynamodb, variables["SCENELAKE_LEDGER_TABLE"])
 
     def upload(self, files: dict[str, bytes]) -> None:
@@ -70,10 +71,10 @@ class Deployment:
 
     def messages(self) -> list[DriveWork]:
         found = []
-        while leases := lease.receive(self.sqs, self.work_url, 10):
-            for held in leases:
-                found.append(held.work)
-                lease.delete(self.sqs, self.work_url, held.receipt_handle)
+        while received := self.queue.receive(10):
+            for message in received:
+                found.append(message.work)
+                self.queue.delete(message.receipt_handle)
         return found
 
 
@@ -156,7 +157,7 @@ def test_a_deleted_object_is_not_registered_and_a_registered_one_is_kept(deploye
     deployed.drain()
     assert [known.key for known in deployed.ledger.objects(DRIVE)] == [kept]
     deployed.s3.delete_object(Bucket=deployed.raw, Key=kept)
-    assert entry.handler(sqs_event({"m": s3_body(kept, bucket=deployed.raw)}), None) == {"batchItemFailures": []}
+    assert entry.handler(sqs_event({"m": s3_body(kept, bucket=deployed.raw)}), LocalContext()) == {"batchItemFailures": []}
     assert [known.key for known in deployed.ledger.objects(DRIVE)] == [kept]
 
 
@@ -165,7 +166,7 @@ def test_lost_events_are_reconciled(deployed: Deployment) -> None:
     deployed.sqs.purge_queue(QueueUrl=deployed.events_url)
 
     def work() -> list[DriveWork] | None:
-        assert entry.sweep_handler({}, None)["failed"] == 0
+        assert entry.sweep_handler({}, LocalContext())["failed"] == 0
         return deployed.messages() or None
 
     [found] = wait_for(work, "the message, sweep by sweep")
@@ -184,13 +185,13 @@ def test_eight_handlers_at_once_queue_one_revision_and_send_one_message(deployed
 
         def handle(_: int, event: Any = event, start: threading.Barrier = start) -> Any:
             start.wait()
-            return entry.handler(event, None)
+            return entry.handler(event, LocalContext())
 
         entry._service()
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(handle, range(8)))
         if any(answer["batchItemFailures"] for answer in answers):
-            entry.handler(event, None)  # what gave way to the others is delivered again
+            entry.handler(event, LocalContext())  # what gave way to the others is delivered again
         found = deployed.ledger.drive(drive)
         assert found is not None
         assert (found.state, found.generation, found.settling, found.unsent) == (DriveState.QUEUED, 1, False, False)
@@ -210,16 +211,17 @@ def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nobody(deploy
 
 
 def test_a_kept_lease_outlives_its_visibility_and_ends_with_the_keeping(deployed: Deployment) -> None:
-    deployed.sqs.send_message(QueueUrl=deployed.work_url, MessageBody=DriveWork(DRIVE, "a" * 64, Reason.COMPLETE).to_message())
-    [held] = lease.receive(deployed.sqs, deployed.work_url, 1, visibility_s=1)
-    with lease.keep_alive(deployed.sqs, deployed.work_url, held.receipt_handle, 1) as heartbeat:
+    queue = deployed.queue
+    queue.send(DriveWork(DRIVE, "a" * 64, Reason.COMPLETE))
+    [held] = queue.receive(1, visibility_s=1)
+    with keep_alive(queue, held.receipt_handle, 1) as heartbeat:
         wait_for(lambda: True if heartbeat.beats >= 8 else None, "more than two visibilities of beats")
-        assert lease.receive(deployed.sqs, deployed.work_url, 1) == []
+        assert queue.receive(1) == []
         assert not heartbeat.lost.is_set()
-    again = wait_for(lambda: lease.receive(deployed.sqs, deployed.work_url, 1) or None, "the message to come back")
+    again = wait_for(lambda: queue.receive(1) or None, "the message to come back")
     assert (again[0].work, again[0].receive_count) == (held.work, 2)
-    lease.delete(deployed.sqs, deployed.work_url, again[0].receipt_handle)
-    with lease.keep_alive(deployed.sqs, deployed.work_url, again[0].receipt_handle, 1) as heartbeat:
+    queue.delete(again[0].receipt_handle)
+    with keep_alive(queue, again[0].receipt_handle, 1) as heartbeat:
         assert heartbeat.lost.wait(timeout=5)
 
 

@@ -26,7 +26,7 @@ PARSED = {
     "errors",
     "__init__",
 }
-LIGHT_OF_OURS = {"lake.landing"}
+LIGHT_OF_OURS = {"lake.landing", "ingest.retries"}
 ROOT_OF_ERRORS = "sensors.errors"  # classes, and no import
 
 

@@ -26,23 +26,23 @@ def dag() -> DAG:
 def test_steps_and_edges(dag: DAG) -> None:
     edges = {name: sorted(task.downstream_task_ids) for name, task in dag.task_dict.items()}
     assert edges == {
-        "lease": ["drive.acknowledge", "drive.audit", "drive.build_scenes", "drive.gate", "drive.give_back", "drive.inspect",
+        "lease": ["drive.abandon", "drive.acknowledge", "drive.audit", "drive.build_scenes", "drive.gate", "drive.inspect",
                   "drive.publish"],
-        "drive.inspect": ["drive.gate", "drive.give_back"],
+        "drive.inspect": ["drive.abandon", "drive.gate"],
         "drive.gate": ["drive.build_scenes"],
-        "drive.build_scenes": ["drive.audit", "drive.give_back"],
-        "drive.audit": ["drive.give_back", "drive.publish"],
-        "drive.publish": ["drive.acknowledge", "drive.give_back"],
+        "drive.build_scenes": ["drive.abandon", "drive.audit"],
+        "drive.audit": ["drive.abandon", "drive.publish"],
+        "drive.publish": ["drive.abandon", "drive.acknowledge"],
         "drive.acknowledge": [],
-        "drive.give_back": [],
+        "drive.abandon": [],
     }  # fmt: skip
 
 
 def test_a_failed_drive_leaves_a_red_run(dag: DAG) -> None:
     leaves = {task.task_id for task in dag.leaves}
-    assert leaves == {"drive.acknowledge", "drive.give_back"}
+    assert leaves == {"drive.acknowledge", "drive.abandon"}
     rules = {name.removeprefix("drive."): task.trigger_rule for name, task in dag.task_dict.items()}
-    assert rules.pop("give_back") == TriggerRule.ONE_FAILED
+    assert rules.pop("abandon") == TriggerRule.ONE_FAILED
     assert rules.pop("audit") == TriggerRule.NONE_FAILED
     assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
 
@@ -78,9 +78,14 @@ def test_it_starts_by_the_doorbell_and_holds_no_slot_while_idle(dag: DAG) -> Non
     assert not [task for task in dag.tasks if "Sensor" in type(task).__name__]
 
 
+def test_only_publish_announces_gold(dag: DAG) -> None:
+    announcing = {name: [asset.name for asset in task.outlets] for name, task in dag.task_dict.items() if task.outlets}
+    assert announcing == {"drive.publish": ["gold.scenes"]}
+
+
 def test_its_page_is_the_module_docstring_and_names_every_parameter_with_its_default(dag: DAG) -> None:
     assert dag.doc_md == process_drive.__doc__
     rows = dict(re.findall(r"^\| `(SCENELAKE_DAG_\w+)` \| (\d+) \|", str(dag.doc_md), re.MULTILINE))
     assert rows == {variable(field.name): str(field.default) for field in fields(Policy)}
-    for step in ("lease", *JOBS, "gate", "acknowledge", "give_back"):
+    for step in ("lease", *JOBS, "gate", "acknowledge", "abandon"):
         assert f"| `{step}` |" in str(dag.doc_md)

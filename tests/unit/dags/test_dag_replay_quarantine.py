@@ -58,7 +58,7 @@ def test_a_drive_that_is_judged_again_anyway_is_passed_over() -> None:
     outcomes = requeue(desk, ["car/one", "car/busy", "car/stale", "car/gone", "car/two"])
     assert [str(drive) for drive in desk.queued] == ["car/one", "car/two"]
     assert outcomes["car/one"] == "queued, generation 4"
-    assert all(outcomes[f"car/{name}"].startswith("passed over") for name in ("busy", "stale", "gone"))
+    assert all(outcomes[f"car/{name}"].startswith("skipped") for name in ("busy", "stale", "gone"))
 
 
 def test_what_could_not_be_queued_for_another_reason_fails_the_task() -> None:

@@ -1,52 +1,48 @@
-"""The doorbell: what a look decides, and a trigger that outlives its endpoint."""
+"""The doorbell: what a reading decides, and a trigger that survives an outage of its endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenelake_airflow.doorbell import Bell, DriveWorkDoorbell, SqsQueue, WorkQueue, backoff_s, look
+from scenelake_airflow.doorbell import DepthWatcher, DriveWorkDoorbell, ReadDepth, drive_work_depth
 from scenelake_airflow.errors import QueueError
 
 
 @pytest.mark.parametrize(
-    ("bell", "depth", "now_s", "rings"),
+    ("watcher", "depth", "now_s", "fires"),
     [
-        (Bell(), 0, 0.0, False),
-        (Bell(), 1, 0.0, True),  # becomes positive
-        (Bell(0, 99.0), 1, 100.0, True),  # becomes positive again, soon after the last ring
-        (Bell(1, 99.0), 1, 100.0, False),  # unchanged
-        (Bell(1, 99.0), 2, 100.0, True),  # rises
-        (Bell(3, 99.0), 2, 100.0, False),  # falls
-        (Bell(3, 70.0), 2, 100.0, True),  # still positive after 30 s
-        (Bell(3, 70.1), 3, 100.0, False),  # not yet 30 s
-        (Bell(3, 0.0), 0, 100.0, False),  # empty
+        (DepthWatcher(), 0, 0.0, False),
+        (DepthWatcher(), 1, 0.0, True),  # becomes positive
+        (DepthWatcher(0, 99.0), 1, 100.0, True),  # becomes positive again, soon after it fired
+        (DepthWatcher(1, 99.0), 1, 100.0, False),  # unchanged
+        (DepthWatcher(1, 99.0), 2, 100.0, True),  # rises
+        (DepthWatcher(3, 99.0), 2, 100.0, False),  # falls
+        (DepthWatcher(3, 70.0), 2, 100.0, True),  # still positive after 30 s
+        (DepthWatcher(3, 70.1), 3, 100.0, False),  # not yet 30 s
+        (DepthWatcher(3, 0.0), 0, 100.0, False),  # empty
     ],
 )
-def test_when_it_rings(bell: Bell, depth: int, now_s: float, rings: bool) -> None:
-    after, rang = look(bell, depth, now_s, again_s=30.0)
-    assert rang is rings
-    assert after == Bell(depth, now_s if rings else bell.rung_s)
+def test_when_it_fires(watcher: DepthWatcher, depth: int, now_s: float, fires: bool) -> None:
+    after, fired = watcher.observe(depth, now_s, again_s=30.0)
+    assert fired is fires
+    assert after == DepthWatcher(depth, now_s if fires else watcher.fired_s)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60))
-def test_it_never_rings_for_nothing_and_never_stays_silent_for_long(depths: list[int]) -> None:
-    bell, last_ring_s = Bell(), -math.inf
+def test_it_never_fires_for_nothing_and_never_stays_silent_for_long(depths: list[int]) -> None:
+    watcher, last_s = DepthWatcher(), -math.inf
     for now_s, depth in enumerate(depths):
-        bell, rings = look(bell, depth, float(now_s), again_s=5.0)
+        watcher, fires = watcher.observe(depth, float(now_s), again_s=5.0)
         if depth == 0:
-            assert not rings
+            assert not fires
             continue
-        last_ring_s = now_s if rings else last_ring_s
-        assert now_s - last_ring_s < 5.0
-
-
-def test_backoff_doubles_up_to_half_a_minute() -> None:
-    assert [backoff_s(failures, 1.0) for failures in (1, 2, 3, 4, 5, 6, 1000)] == [2, 4, 8, 16, 30, 30, 30]
+        last_s = now_s if fires else last_s
+        assert now_s - last_s < 5.0
 
 
 class Depths:
@@ -69,10 +65,9 @@ class EndOfTest(Exception):
     pass
 
 
-def rung(queue: WorkQueue) -> list[int]:
-    """Depths for which a doorbell rings until the queue has no more answers."""
-    trigger = DriveWorkDoorbell(poll_s=0.0, again_s=30.0)
-    trigger.open_queue = lambda: queue
+def fired(open_queue: Callable[[], ReadDepth], poll_s: float = 0.0) -> list[int]:
+    """Depths for which a doorbell fires until the queue has no more answers."""
+    trigger = DriveWorkDoorbell(poll_s=poll_s, again_s=30.0, open_queue=open_queue)
     events: list[int] = []
 
     async def listen() -> None:
@@ -85,9 +80,40 @@ def rung(queue: WorkQueue) -> list[int]:
 
 
 @pytest.mark.enable_socket  # the event loop wakes itself through a socket pair
-def test_it_rings_through_failures_of_the_endpoint() -> None:
+def test_it_fires_through_failures_of_the_endpoint() -> None:
     away = QueueError("the endpoint is away")
-    assert rung(Depths(0, 1, 1, away, away, 2, 2, 0, 5, 4)) == [1, 2, 5]
+    assert fired(lambda: Depths(0, 1, 1, away, away, 2, 2, 0, 5, 4).depth) == [1, 2, 5]
+
+
+@pytest.mark.enable_socket
+def test_a_queue_that_cannot_be_opened_is_opened_again() -> None:
+    opened: list[int] = []
+    queue = Depths(3)
+
+    def open_queue() -> ReadDepth:
+        opened.append(1)
+        if len(opened) < 3:
+            raise QueueError("not set")
+        return queue.depth
+
+    assert fired(open_queue) == [3]
+    assert len(opened) == 3
+
+
+@pytest.mark.enable_socket
+def test_its_pauses_double_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    away = QueueError("the endpoint is away")
+
+    async def record(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", record)
+    assert fired(lambda: Depths(*[away] * 7, 1).depth, poll_s=1.0) == [1]
+    *outage, after = pauses
+    assert after == 1.0
+    for pause, doubled in zip(outage, [1, 2, 4, 8, 16, 30, 30], strict=True):
+        assert doubled <= pause <= min(doubled + 1, 30)
 
 
 def test_it_is_rebuilt_from_what_it_serializes() -> None:
@@ -96,6 +122,6 @@ def test_it_is_rebuilt_from_what_it_serializes() -> None:
     assert DriveWorkDoorbell(**arguments).serialize() == (path, arguments) == (path, {"poll_s": 2.0, "again_s": 30.0})
 
 
-def test_without_an_address_it_says_what_is_missing() -> None:
+def test_without_a_url_it_says_what_is_missing() -> None:
     with pytest.raises(QueueError, match="SCENELAKE_DRIVE_WORK_URL is not set"):
-        SqsQueue.from_env({})
+        drive_work_depth({})

@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from scenelake_airflow import job_operator
 from scenelake_airflow.errors import JobResultError, LeaseLostError, PayloadError
 from scenelake_airflow.job_operator import JobOperator, job_environment, read_result
@@ -98,7 +100,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
     (package / "inspect.py").write_text(prelude + request.param)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "secret")
-    monkeypatch.setattr(job_operator, "LOOK_AT_LEASE_S", 0.05)
+    monkeypatch.setattr(job_operator, "CHECK_LEASE_S", 0.05)
     return JobOperator(task_id="inspect", job="inspect", lease=LEASE.payload(), lease_s=60, kill_grace_s=1)
 
 
@@ -133,6 +135,31 @@ def test_a_job_gets_its_drive_and_returns_its_result(operator: JobOperator, hold
     assert (namespace, name, len(run_id)) == ("default", "process_drive.drive.inspect", 36)
     assert result["env"]["SCENELAKE_OPENLINEAGE_ROOT"].split("/")[:2] == ["default", "process_drive"]
     assert not [variable for variable in result["env"] if variable.startswith("AIRFLOW_")]
+
+
+@script("json.dump({'outcome': 'published', 'snapshot_id': 7, 'scenes': 3}, open(said['--result'], 'w'))")
+def test_an_outlet_event_names_the_drive_and_the_snapshot(operator: JobOperator, hold: FakeHold) -> None:
+    gold = Asset("gold.scenes")
+    operator.outlets = [gold]
+    events = OutletEventAccessors()
+    operator.execute(context(FakeTaskInstance()) | {"outlet_events": events})
+    assert events[gold].extra == {
+        "drive": "car/monday",
+        "revision": "a" * 64,
+        "generation": 3,
+        "outcome": "published",
+        "snapshot_id": 7,
+    }
+
+
+@script("sys.exit(3)")
+def test_a_failed_job_announces_nothing(operator: JobOperator) -> None:
+    gold = Asset("gold.scenes")
+    operator.outlets = [gold]
+    events = OutletEventAccessors()
+    with pytest.raises(AirflowException):
+        operator.execute(context(FakeTaskInstance()) | {"outlet_events": events})
+    assert events[gold].extra == {}
 
 
 @script("print('loading')\nfor n in range(40): print('line', n, file=sys.stderr)\nsys.exit(3)")
@@ -218,7 +245,7 @@ def test_a_kill_before_the_start_is_no_error(hold: FakeHold) -> None:
 
 def test_a_lease_that_is_none_is_refused_before_anything_starts(hold: FakeHold) -> None:
     operator = JobOperator(task_id="t", job="inspect", lease={"vehicle_id": "car"}, lease_s=60, kill_grace_s=1)
-    with pytest.raises(PayloadError, match="a lease must be a mapping of exactly"):
+    with pytest.raises(PayloadError, match="a lease document has the version None, expected 1"):
         operator.execute(context(FakeTaskInstance()))
     assert hold.held == []
 

@@ -1,4 +1,4 @@
-"""Lease, gate, acknowledge, give back: what they do to queue and ledger, with both in memory."""
+"""Lease, gate, acknowledge, abandon: what they do to queue and ledger, with both in memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from scenelake_airflow.errors import PayloadError
 from scenelake_airflow.lease import Lease, work_uri
-from scenelake_airflow.lease_steps import let_go, object_outcomes, passes_gate, settle, take
+from scenelake_airflow.lease_steps import fail_drive, finish_drive, object_outcomes, passes_gate, take
 from scenelake_airflow.policy import Policy
+from scenelake_airflow.results import PublicationResult, parse_result
 
 from ingest.errors import ContentionError, SupersededWorkError
-from ingest.ledger import lease as messages
 from ingest.ledger.ledger import DriveRecord, DriveState, ObjectOutcome, ObjectState
 from ingest.ledger.work import DriveWork, Reason
+from ingest.queues import ReceivedWork
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId
 
@@ -29,27 +30,29 @@ INPUT = DriveInput(
 
 
 class FakeQueue:
-    """Gives its messages in order and keeps what became of each."""
+    """Gives its messages in order and records what is done with each."""
 
-    def __init__(self, *waiting: messages.Lease) -> None:
+    def __init__(self, *waiting: ReceivedWork) -> None:
         self.waiting = list(waiting)
         self.deleted: list[str] = []
-        self.kept: dict[str, int] = {}
+        self.extended: dict[str, int] = {}
 
-    def messages(self, most: int) -> Iterator[messages.Lease]:
+    def messages(self, most: int) -> Iterator[ReceivedWork]:
         for _ in range(min(most, len(self.waiting))):
             yield self.waiting.pop(0)
 
-    def keep(self, receipt_handle: str, visibility_s: int) -> None:
-        self.kept[receipt_handle] = visibility_s
+    def extend(self, receipt_handle: str, visibility_s: int) -> bool:
+        self.extended[receipt_handle] = visibility_s
+        return True
 
-    def delete(self, receipt_handle: str) -> None:
+    def delete(self, receipt_handle: str) -> bool:
         self.deleted.append(receipt_handle)
+        return True
 
 
 @dataclass
 class FakeLedger:
-    """Answers `begin` as told; everything else is kept."""
+    """Answers `begin` from `begins`; records everything else."""
 
     begins: Mapping[DriveId, DriveState | Exception] = field(default_factory=dict)
     superseded: bool = False
@@ -88,20 +91,20 @@ class FakeLedger:
             raise SupersededWorkError(f"{drive} has another revision")
 
 
-def message(name: str, receive_count: int = 1, handle: str | None = None, revision: str = "a") -> messages.Lease:
+def message(name: str, receive_count: int = 1, handle: str | None = None, revision: str = "a") -> ReceivedWork:
     work = DriveWork(DriveId("car", name), revision * 64, Reason.COMPLETE)
-    return messages.Lease(work, handle or name, receive_count, f"id-{name}")
+    return ReceivedWork(work, handle or name, receive_count, f"id-{name}")
 
 
 def taken(queue: FakeQueue, ledger: FakeLedger, most: int = 4) -> list[str]:
     return [lease.drive_id for lease in take(queue, ledger, "lake", "run+1", Policy(drives_per_run=most, lease_s=600))]
 
 
-def test_it_takes_as_many_as_it_may_and_keeps_them() -> None:
+def test_it_takes_as_many_as_it_may_and_extends_them() -> None:
     queue = FakeQueue(*(message(name) for name in "abcde"))
     assert taken(queue, FakeLedger(), most=3) == ["a", "b", "c"]
     assert [left.receipt_handle for left in queue.waiting] == ["d", "e"]
-    assert queue.kept == {"a": 600, "b": 600, "c": 600}
+    assert queue.extended == {"a": 600, "b": 600, "c": 600}
     assert queue.deleted == []
 
 
@@ -125,7 +128,7 @@ def test_what_needs_no_work_is_deleted_and_what_fails_is_left_to_come_back() -> 
     queue = FakeQueue(*(message(name) for name in ("done", "dark", "old", "busy", "new")))
     assert taken(queue, ledger, most=8) == ["new"]
     assert queue.deleted == ["done", "dark", "old"]
-    assert set(queue.kept) == {"new"}
+    assert set(queue.extended) == {"new"}
 
 
 def test_a_second_message_for_the_same_revision_is_deleted_but_not_one_for_another() -> None:
@@ -150,13 +153,30 @@ def test_every_attempt_has_a_work_area_of_its_own() -> None:
     assert work_uri("lake", drive, "a" * 64, "run1", 0, 1) in uris
 
 
-@pytest.mark.parametrize("payload", [None, "lease", {}, {"vehicle_id": "car"}])
-def test_a_payload_of_another_form_is_refused(payload: object) -> None:
-    with pytest.raises(PayloadError, match="must be a mapping of exactly"):
+LEASED = take(FakeQueue(message("monday", receive_count=2)), FakeLedger(), "lake", "run", Policy())[0]
+
+
+@pytest.mark.parametrize(
+    ("payload", "fault"),
+    [
+        (None, "has the version None, expected 1"),
+        ("lease", "has the version None, expected 1"),
+        ({}, "has the version None, expected 1"),
+        (LEASED.payload() | {"schema_version": 2}, "has the version 2, expected 1"),
+        ({name: value for name, value in LEASED.payload().items() if name != "schema_version"}, "has the version None"),
+        ({"schema_version": 1, "vehicle_id": "car"}, "version 1 is invalid: .*missing required field"),
+        (LEASED.payload() | {"more": 1}, "version 1 is invalid: .*unknown field `more`"),
+        (LEASED.payload() | {"generation": "3"}, r"version 1 is invalid: .*Expected `int`, got `str` - at `\$.generation`"),
+    ],
+)
+def test_a_lease_document_of_another_form_is_refused_by_version_or_field(payload: object, fault: str) -> None:
+    with pytest.raises(PayloadError, match=fault):
         Lease.parse(payload)
 
 
-LEASED = take(FakeQueue(message("monday", receive_count=2)), FakeLedger(), "lake", "run", Policy())[0]
+def test_a_lease_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        LEASED.generation = 4  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("verdict", "builds"), [("build", True), ("quarantine", False)])
@@ -166,15 +186,16 @@ def test_the_gate_goes_by_the_verdict(verdict: str, builds: bool) -> None:
 
 @pytest.mark.parametrize("inspection", [{}, {"verdict": "maybe"}, {"verdict": None}])
 def test_the_gate_does_not_guess(inspection: dict[str, Any]) -> None:
-    with pytest.raises(PayloadError, match="known are 'build' and 'quarantine'"):
+    with pytest.raises(PayloadError, match=r"result of inspect is invalid: .*verdict"):
         passes_gate(LEASED.payload(), inspection)
 
 
 def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_deleted() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
-    publication = {"outcome": "published", "snapshot_id": 7, "scenes": 5, "records": 1, "already": True,
+    report = {"outcome": "published", "snapshot_id": 7, "scenes": 5, "records": 1, "already": True,
                    "warnings": ["CMP004"], "quarantined_objects": ["car/monday/radar/front/1.mcap"]}  # fmt: skip
-    assert settle(queue, ledger, LEASED, publication, INPUT) == "published"
+    publication = parse_result(report, PublicationResult, "publish")
+    assert finish_drive(queue, ledger, LEASED, publication, INPUT) == "published"
     ((state, outcomes, detail),) = ledger.finished
     assert state is DriveState.PUBLISHED
     assert {(outcome.key.rpartition("/")[2], outcome.version_id, outcome.state) for outcome in outcomes} == {
@@ -188,46 +209,46 @@ def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_dele
 
 
 def test_all_objects_of_a_quarantined_drive_are_quarantined() -> None:
-    outcomes = list(object_outcomes(INPUT, DriveState.QUARANTINED, {}))
+    outcomes = list(object_outcomes(INPUT, DriveState.QUARANTINED, PublicationResult("quarantined")))
     assert len(outcomes) == 4
     assert {outcome.state for outcome in outcomes} == {ObjectState.QUARANTINED}
 
 
 def test_a_superseded_publication_leaves_the_ledger_alone() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
-    assert settle(queue, ledger, LEASED, {"outcome": "superseded"}, INPUT) == "superseded"
+    assert finish_drive(queue, ledger, LEASED, PublicationResult("superseded"), INPUT) == "superseded"
     assert (ledger.finished, queue.deleted) == ([], ["monday"])
 
 
 def test_a_revision_that_was_overtaken_after_its_commit_is_done_with() -> None:
     queue, ledger = FakeQueue(), FakeLedger(superseded=True)
-    assert settle(queue, ledger, LEASED, {"outcome": "published"}, INPUT) == "superseded"
+    assert finish_drive(queue, ledger, LEASED, PublicationResult("published"), INPUT) == "superseded"
     assert queue.deleted == ["monday"]
 
 
-@pytest.mark.parametrize("outcome", [None, "already", "failed", "processing"])
-def test_an_unknown_outcome_keeps_the_message(outcome: str | None) -> None:
-    queue, ledger = FakeQueue(), FakeLedger()
-    with pytest.raises(PayloadError, match="known are"):
-        settle(queue, ledger, LEASED, {"outcome": outcome}, INPUT)
-    assert (ledger.finished, queue.deleted) == ([], [])
+@pytest.mark.parametrize(
+    "publication", [None, {}, {"outcome": "already"}, {"outcome": "failed"}, {"outcome": "published", "scenes": "many"}]
+)
+def test_an_unknown_outcome_keeps_the_message(publication: Any) -> None:
+    with pytest.raises(PayloadError, match="result of publish is invalid"):
+        parse_result(publication, PublicationResult, "publish")
 
 
 def test_a_failed_drive_comes_back_later_each_time() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
-    let_go(queue, ledger, LEASED, 30, lost=False, error="inspect: no space left")
-    assert queue.kept == {"monday": 60}
+    fail_drive(queue, ledger, LEASED, 30, lost=False, error="inspect: no space left")
+    assert queue.extended == {"monday": 60}
     assert queue.deleted == []
     assert ledger.failed == [{"error": "inspect: no space left", "receive_count": 2}]
 
 
-def test_a_lost_lease_is_not_ours_to_end() -> None:
+def test_a_drive_whose_lease_was_lost_is_left_to_the_other_run() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
-    let_go(queue, ledger, LEASED, 30, lost=True, error="inspect: no space left")
-    assert (queue.kept, queue.deleted, ledger.failed) == ({}, [], [])
+    fail_drive(queue, ledger, LEASED, 30, lost=True, error="inspect: no space left")
+    assert (queue.extended, queue.deleted, ledger.failed) == ({}, [], [])
 
 
 def test_a_failure_of_a_superseded_revision_needs_no_second_delivery() -> None:
     queue, ledger = FakeQueue(), FakeLedger(superseded=True)
-    let_go(queue, ledger, LEASED, 30, lost=False, error="inspect: no space left")
-    assert (queue.kept, queue.deleted) == ({}, ["monday"])
+    fail_drive(queue, ledger, LEASED, 30, lost=False, error="inspect: no space left")
+    assert (queue.extended, queue.deleted) == ({}, ["monday"])

@@ -295,13 +295,14 @@ class World:
         self.ledger = FakeLedger(self.clock)
         self.queue = FakeQueue()
         self.limits = limits or SweepLimits()
+        self.sleeps: list[float] = []  # the pauses of every retry; nothing really sleeps
 
     def registrar(self, steps: Steps | None = None) -> Registrar:
         wrap = (steps or Steps()).wrap
-        return Registrar(wrap(self.objects), wrap(self.ledger), wrap(self.queue), self.clock)
+        return Registrar(wrap(self.objects), wrap(self.ledger), wrap(self.queue), self.clock, self.sleeps.append)
 
     def desk(self, steps: Steps | None = None) -> ReviewDesk:
-        return ReviewDesk(self.registrar(steps), (steps or Steps()).wrap(self.ledger))
+        return ReviewDesk(self.registrar(steps), (steps or Steps()).wrap(self.ledger), self.sleeps.append)
 
     def sweep(self, steps: Steps | None = None) -> Sweep:
         wrap = (steps or Steps()).wrap

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.completeness import Lack, missing_objects
+from ingest.assess import Lack, missing_objects
 from lake.documents import Manifest
 from tests.unit.ingest.ingest_fakes import DRIVE, drive_files
 

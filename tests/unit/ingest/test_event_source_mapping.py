@@ -130,7 +130,31 @@ def test_an_endpoint_that_does_not_answer_is_tried_again_ever_more_slowly() -> N
     flaky: Any = FlakySqs(7, stop)
     EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 1e9), none_failed, none_failed).run(stop)
     assert flaky.polls == 8
-    assert stop.waits == [0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 10.0]
+    for wait_s, doubled_s in zip(stop.waits, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0], strict=True):
+        assert wait_s is not None
+        assert doubled_s <= wait_s <= min(doubled_s + 0.5, 10.0)
+
+
+def test_a_stop_during_an_outage_ends_at_once() -> None:
+    class Stopping(Pauses):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return super().wait(timeout)
+
+    stop = Stopping()
+    flaky: Any = FlakySqs(1000, stop)
+    EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 1e9), none_failed, none_failed).run(stop)
+    assert (flaky.polls, len(stop.waits)) == (1, 1)
+
+
+def test_sweeps_go_on_while_the_event_queue_is_down() -> None:
+    stop = Pauses()
+    flaky: Any = FlakySqs(4, stop)
+    ticks = iter(range(1000))
+    swept: list[int] = []
+    mapping = EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 0), none_failed, lambda *_: swept.append(flaky.polls))
+    mapping.run(stop, lambda: float(next(ticks)))
+    assert swept == [1, 2, 3, 4]
 
 
 def test_only_a_poll_that_was_answered_is_a_sign_of_life(tmp_path: Path) -> None:

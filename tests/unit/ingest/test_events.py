@@ -5,11 +5,12 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes import SQSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import EventError
-from ingest.events import MAX_BODY_BYTES, decode_key, parse_body, parse_event
+from ingest.events import MAX_BODY_BYTES, Delivery, decode_key, is_sqs_batch, parse_message, parse_notification
 from tests.unit.ingest.ingest_fakes import RAW, s3_body, sqs_event
 
 KEY = "car-1/d/lidar/lidar_top/1700000000000000000.mcap"
@@ -21,33 +22,44 @@ def s3_event(**changes: Any) -> dict[str, Any]:
     return event
 
 
+def parse_body(body: object) -> Delivery:
+    return parse_message(SQSRecord({"messageId": "m", "body": body, "eventSource": "aws:sqs"}))
+
+
 def test_direct_event_with_everything_that_aws_sends() -> None:
-    event = s3_event()
+    event = s3_event(eventVersion="2.1", awsRegion="us-east-1", userIdentity={"principalId": "p"})
     event["Records"][0]["s3"]["object"] |= {"versionId": "v1", "sequencer": "0055AED6DCD90281E5"}
-    [delivery] = parse_event(event)
+    assert not is_sqs_batch(event)
+    delivery = parse_notification(event)
     [notice] = delivery.notices
-    assert (delivery.message_id, delivery.faults) == (None, ())
-    assert (notice.bucket, notice.key, notice.version_id, notice.sequencer) == (RAW, KEY, "v1", "0055AED6DCD90281E5")
+    assert delivery.faults == ()
+    assert (notice.bucket, notice.key) == (RAW, KEY)
     assert notice.created
 
 
 def test_wrapped_event_of_an_emulator_without_version_and_sequencer() -> None:
-    [delivery] = parse_event(sqs_event({"m1": s3_body(KEY)}))
-    assert delivery.message_id == "m1"
-    assert [(notice.key, notice.version_id, notice.sequencer) for notice in delivery.notices] == [(KEY, None, None)]
+    assert is_sqs_batch(sqs_event({"m1": s3_body(KEY)}))
+    assert [notice.key for notice in parse_body(s3_body(KEY)).notices] == [KEY]
 
 
-def test_several_records_in_one_message_and_several_messages() -> None:
-    deliveries = parse_event(sqs_event({"m1": s3_body("a/b/c", "d"), "m2": s3_body("e")}))
-    assert [[notice.key for notice in delivery.notices] for delivery in deliveries] == [["a/b/c", "d"], ["e"]]
+def test_several_records_in_one_message() -> None:
+    assert [notice.key for notice in parse_body(s3_body("a/b/c", "d")).notices] == ["a/b/c", "d"]
+
+
+def test_a_mixture_of_sources_is_no_batch() -> None:
+    event = sqs_event({"m1": s3_body(KEY)})
+    event["Records"] += s3_event()["Records"]
+    assert not is_sqs_batch(event)
+    delivery = parse_notification(event)
+    assert [notice.key for notice in delivery.notices] == [KEY]
+    assert delivery.faults == ("record 0: event source 'aws:sqs' is not aws:s3",)
 
 
 @pytest.mark.parametrize("event", [{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": RAW}])
 def test_test_event_holds_nothing(event: dict[str, Any]) -> None:
-    [direct] = parse_event(event)
-    [wrapped] = parse_event(sqs_event({"m": json.dumps(event)}))
-    assert (direct.notices, direct.faults) == ((), ())
-    assert (wrapped.notices, wrapped.faults) == ((), ())
+    assert not is_sqs_batch(event)
+    for delivery in (parse_notification(event), parse_body(json.dumps(event))):
+        assert (delivery.notices, delivery.faults) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +72,9 @@ def test_test_event_holds_nothing(event: dict[str, Any]) -> None:
         ('{"Records": 3}', "no list Records"),
         ('{"Records": [3]}', "no text 'eventSource'"),
         ('{"Records": [{"eventSource": "aws:sns"}]}', "is not aws:s3"),
-        ('{"Records": [{"eventSource": "aws:s3"}]}', "no object 's3'"),
+        ('{"Records": [{"eventSource": "aws:s3"}]}', "no text 's3.bucket.name'"),
+        ('{"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": []}}]}', "no text 's3.object.key'"),
+        ('{"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": 3}, "object": {}}}]}', "no text 's3.bucket.name'"),
         (json.dumps({"Records": [{}] * 10_001}), "exceeds 10000"),
         ("x" * (MAX_BODY_BYTES + 1), "exceeds 1048576 bytes"),
         (None, "no text body"),
@@ -68,35 +82,34 @@ def test_test_event_holds_nothing(event: dict[str, Any]) -> None:
         (s3_body(""), "not between 1 and 1024"),
     ],
 )
-def test_garbage_is_a_fault_of_its_message_only(body: Any, fault: str) -> None:
-    bad, good = parse_event(sqs_event({"bad": body, "good": s3_body(KEY)}))
-    assert bad.notices == ()
-    assert len(bad.faults) == 1
-    assert fault in bad.faults[0]
-    assert [notice.key for notice in good.notices] == [KEY]
+def test_garbage_is_a_fault_of_its_message(body: Any, fault: str) -> None:
+    delivery = parse_body(body)
+    assert delivery.notices == ()
+    assert len(delivery.faults) == 1
+    assert fault in delivery.faults[0]
 
 
 def test_a_bad_record_leaves_its_neighbours_in_the_same_message() -> None:
     event = json.loads(s3_body("a", "b", "c"))
     event["Records"][1]["s3"]["object"]["key"] = "%ff"
-    notices, faults = parse_body(json.dumps(event))
-    assert [notice.key for notice in notices] == ["a", "c"]
-    assert len(faults) == 1
-    assert faults[0].startswith("record 1: key '%ff' is not UTF-8")
+    delivery = parse_body(json.dumps(event))
+    assert [notice.key for notice in delivery.notices] == ["a", "c"]
+    assert len(delivery.faults) == 1
+    assert delivery.faults[0].startswith("record 1: key '%ff' is not UTF-8")
 
 
 @pytest.mark.parametrize("event", [None, 3, [], "x", {}, {"Records": {}}])
 def test_what_is_no_event_is_refused(event: object) -> None:
     with pytest.raises(EventError, match="Records"):
-        parse_event(event)
+        is_sqs_batch(event)
 
 
 @pytest.mark.parametrize(
     ("name", "created"), [("ObjectCreated:Copy", True), ("s3:ObjectCreated:Put", True), ("ObjectRemoved:Delete", False)]
 )
 def test_created(name: str, created: bool) -> None:
-    notices, _ = parse_body(s3_body(KEY, event_name=name))
-    assert notices[0].created is created
+    [notice] = parse_body(s3_body(KEY, event_name=name)).notices
+    assert notice.created is created
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
@@ -112,6 +125,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(FIELDS, inner)))
 def test_no_document_makes_the_parser_raise(document: Any) -> None:
-    notices, faults = parse_body(json.dumps(document))
-    assert all(notice.key for notice in notices)
-    assert all(faults)
+    delivery = parse_body(json.dumps(document))
+    assert all(notice.key for notice in delivery.notices)
+    assert all(delivery.faults)
+    assert parse_notification(document) == delivery

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import boto3
@@ -11,6 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from ingest import handler as entry
 from ingest.environment import IngestSettings
 from ingest.errors import DeliveryError, SettingsError, SweepError
+from ingest.event_source_mapping import LocalContext
 from ingest.handler import handle
 from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import ObjectHead
@@ -105,12 +108,102 @@ def test_a_direct_event_that_could_not_be_registered_raises_so_that_lambda_invok
     assert len(world.ledger.object_items) == 2
 
 
+def test_a_batch_of_which_every_message_fails_is_reported_not_raised() -> None:
+    world = filled()
+    break_head(world, SENSOR_KEYS[0])
+    assert failures(handle(sqs_event({"a": s3_body(SENSOR_KEYS[0]), "b": "garbage"}), world.registrar(), RAW)) == ["a", "b"]
+
+
+def test_failures_of_both_kinds_are_reported_in_the_order_of_the_batch() -> None:
+    world = filled()
+    break_head(world, SENSOR_KEYS[1])
+    read = world.objects.read
+
+    def maybe(head: ObjectHead, max_bytes: int) -> bytes:
+        raise EndpointConnectionError(endpoint_url="http://s3") if head.key == DRIVE.manifest_key else AssertionError(read)
+
+    world.objects.read = maybe  # type: ignore[method-assign]
+    other = DriveId("car-7", "d")
+    world.objects.put(other.calibration_key, b"{}")
+    bodies = {"d": s3_body(DRIVE.manifest_key), "c": "garbage", "b": s3_body(other.calibration_key), "a": s3_body(SENSOR_KEYS[1])}
+    assert failures(handle(sqs_event(bodies), world.registrar(), RAW)) == ["d", "c", "a"]
+
+
+def test_a_drive_is_evaluated_once_however_many_messages_name_it() -> None:
+    world = filled()
+    registrar = world.registrar()
+    evaluated: list[DriveId] = []
+    evaluate = registrar.evaluate
+
+    def counting(drive: DriveId) -> Any:
+        evaluated.append(drive)
+        return evaluate(drive)
+
+    registrar.evaluate = counting  # type: ignore[method-assign, assignment]
+    handle(sqs_event({key: s3_body(key) for key in FILES}), registrar, RAW)
+    assert evaluated == [DRIVE]
+
+
+@pytest.mark.parametrize("message_id", [None, 7])
+def test_a_message_without_an_id_cannot_be_reported(message_id: Any) -> None:
+    world = filled()
+    event = sqs_event({"named": "garbage"})
+    event["Records"].append({"messageId": message_id, "eventSource": "aws:sqs", "body": "garbage"})
+    assert failures(handle(event, world.registrar(), RAW)) == ["named"]
+    break_head(world, SENSOR_KEYS[0])
+    event["Records"][1]["body"] = s3_body(SENSOR_KEYS[0])
+    with pytest.raises(DeliveryError, match="without an id"):
+        handle(event, world.registrar(), RAW)
+
+
+def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What the configured handler writes for the records that were logged."""
+    written = [entry.logger.registered_formatter.format(record) for record in caplog.records]
+    assert all("\n" not in line and line.isascii() for line in written)
+    return [json.loads(line) for line in written]
+
+
 def test_every_log_line_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
     world = filled()
     with caplog.at_level(logging.INFO, "ingest"):
         handle(sqs_event({"m": s3_body(*FILES), "n": "garbage\n", "o": s3_body("nowhere")}), world.registrar(), RAW)
-    lines = [json.loads(record.getMessage()) for record in caplog.records]
-    assert {"object_registered", "work_sent", "message_unreadable"} <= {line["event"] for line in lines}
+    lines = lines_of(caplog)
+    assert {"object_registered", "work_sent", "message_unreadable"} <= {line["message"] for line in lines}
+    [sent] = [line for line in lines if line["message"] == "work_sent"]
+    assert (sent["service"], sent["level"], sent["drive"], sent["generation"]) == ("ingest", "INFO", str(DRIVE), 1)
+
+
+def test_a_log_line_names_the_message_that_it_is_about() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    class Keys(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append((record.getMessage(), json.loads(entry.logger.registered_formatter.format(record)).get("message_id")))
+
+    keys = Keys()
+    entry.logger.addHandler(keys)
+    try:
+        handle(sqs_event({"m": s3_body(*FILES), "n": "garbage"}), filled().registrar(), RAW)
+    finally:
+        entry.logger.removeHandler(keys)
+    assert {("object_registered", "m"), ("message_unreadable", "n"), ("work_sent", None)} <= set(seen)
+
+
+def test_long_values_are_cut_but_a_traceback_less_so(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError("x" * 50_000)
+    except ValueError:
+        entry.logger.exception("failed", key="ü" * 50_000, count=3, absent=None)
+    [line] = lines_of(caplog)
+    assert (line["key"], line["count"]) == ("ü" * entry.MAX_VALUE_CHARACTERS, 3)
+    assert line["exception"].startswith("Traceback")
+    assert len(line["exception"]) == entry.MAX_TRACEBACK_CHARACTERS
+
+
+def test_the_function_needs_no_tracing_library() -> None:
+    without = "import sys; sys.modules['aws_xray_sdk'] = None; import ingest.handler"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -133,7 +226,7 @@ def test_the_whole_function_on_its_real_adapters(deployed: Any, dynamodb: Any, m
     stray = f"{DRIVE}/ü b+.pkl"
     for key, body in {**FILES, stray: b"\x80"}.items():
         s3.put_object(Bucket="raw", Key=key, Body=body)
-    assert entry.handler(sqs_event({"m": s3_body(*FILES, stray, bucket="raw")}), None) == {"batchItemFailures": []}
+    assert entry.handler(sqs_event({"m": s3_body(*FILES, stray, bucket="raw")}), LocalContext()) == {"batchItemFailures": []}
     ledger = Ledger(dynamodb, table_arguments()["TableName"])
     found = ledger.drive(DRIVE)
     assert found is not None
@@ -152,9 +245,9 @@ def test_the_sweep_function_finds_what_no_event_told_of(deployed: Any, monkeypat
     monkeypatch.setenv("SCENELAKE_RECONCILE_AFTER_S", "0")
     for key, body in FILES.items():
         s3.put_object(Bucket="raw", Key=key, Body=body)
-    done = entry.sweep_handler({}, None)
+    done = entry.sweep_handler({}, LocalContext())
     assert (done["listed"], done["reconciled"], done["failed"]) == (5, 5, 0)
-    assert entry.sweep_handler({}, None)["reconciled"] == 0
+    assert entry.sweep_handler({}, LocalContext())["reconciled"] == 0
 
 
 def test_a_sweep_that_fails_in_part_says_so(deployed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +261,7 @@ def test_a_sweep_that_fails_in_part_says_so(deployed: Any, monkeypatch: pytest.M
 
     monkeypatch.setattr(entry._service().registrar, "evaluate", broken)
     with pytest.raises(SweepError, match="1 steps failed"):
-        entry.sweep_handler({}, None)
+        entry.sweep_handler({}, LocalContext())
 
 
 def test_settings_name_everything_that_is_absent() -> None:

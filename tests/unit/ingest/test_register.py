@@ -10,6 +10,7 @@ from ingest.handler import handle
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState
 from ingest.ledger.work import DriveWork, Reason
+from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, FakeLedger, World, drive_files, s3_body, sqs_event
@@ -202,10 +203,26 @@ def test_a_stale_snapshot_cannot_be_queued() -> None:
     land(world, DRIVE.manifest_key)
     assert len(world.queue.sent) == 1
     assert record(world).generation == 1
+    assert len(world.sleeps) == 5
     world.ledger.races = 1000
     world.ledger.touch(DRIVE, changed=True)
-    with pytest.raises(ContentionError, match="16 times"):
+    with pytest.raises(ContentionError, match=f"{DRIVE} kept changing while it was being evaluated"):
         world.registrar().evaluate(DRIVE)
+    assert 1000 - world.ledger.races == CONTENTION_ATTEMPTS
+
+
+def test_an_object_that_others_keep_replacing_is_contention() -> None:
+    world = World()
+
+    class Lost(FakeLedger):
+        def put_object(self, *_: object) -> bool:
+            return False
+
+    world.ledger = Lost(world.clock)
+    world.objects.put(SENSOR_KEYS[0], b"one")
+    with pytest.raises(ContentionError, match=f"{SENSOR_KEYS[0]}' kept changing while it was being registered"):
+        world.registrar().register(SENSOR_KEYS[0])
+    assert len(world.sleeps) == CONTENTION_ATTEMPTS - 1
 
 
 class NewerMeanwhile(FakeLedger):

@@ -17,6 +17,7 @@ from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.states import DriveState
 from ingest.ledger.work import DriveWork, Reason
+from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict, scene_target
@@ -186,7 +187,7 @@ def test_decisions_that_do_not_fit_are_refused_whole() -> None:
     world = landed()
     before = frozen(world)
     many = [override(world, *(scene_target(first + n) for n in range(4000))) for first in (10**18, 2 * 10**18, 3 * 10**18)]
-    with pytest.raises(ReviewError, match="mend the rule"):
+    with pytest.raises(ReviewError, match="correct the rule"):
         world.desk().release(DRIVE, record(world).revision or "", many)
     assert frozen(world)[1:] == before[1:]
     assert record(world).generation == 1
@@ -239,8 +240,9 @@ def test_a_drive_that_never_rests_is_contention() -> None:
     moving = Moving(world.clock)
     moving.__dict__ |= world.ledger.__dict__
     world.ledger = moving
-    with pytest.raises(ContentionError):
+    with pytest.raises(ContentionError, match="kept changing while a decision about it was being recorded"):
         release(world, A)
+    assert len(world.sleeps) == CONTENTION_ATTEMPTS - 1
 
 
 def kill_points() -> int:

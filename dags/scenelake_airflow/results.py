@@ -1,0 +1,42 @@
+"""The part of a job's result that later tasks use; a job may report more."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from scenelake_airflow.errors import PayloadError
+
+
+class InspectionResult(msgspec.Struct, frozen=True):
+    """What `inspect` found: whether scenes are to be built, and the failed rules."""
+
+    verdict: Literal["build", "quarantine"]
+    rule_ids: tuple[str, ...] = ()
+
+
+class PublicationResult(msgspec.Struct, frozen=True):
+    """What `publish` committed. `superseded`: nothing, a newer generation of the drive is in the table."""
+
+    outcome: Literal["published", "quarantined", "superseded"]
+    snapshot_id: int | None = None
+    scenes: int | None = None
+    records: int | None = None
+    warnings: tuple[str, ...] = ()
+    quarantined_objects: tuple[str, ...] = ()
+
+
+Result = TypeVar("Result", InspectionResult, PublicationResult)
+
+
+def parse_result(payload: Any, kind: type[Result], job: str) -> Result:
+    """Read the result that the task of `job` returned.
+
+    Raises:
+        PayloadError: A field is absent, of another type, or has an unknown value.
+    """
+    try:
+        return msgspec.convert(payload, kind)
+    except msgspec.ValidationError as error:
+        raise PayloadError(f"the result of {job} is invalid: {error}") from error
