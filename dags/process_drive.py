@@ -61,7 +61,7 @@ holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`,
 * **All tries of a step have failed**: `abandon` writes `failed` and the reason into the ledger and makes the message visible
   again after `GIVE_BACK_S` times its delivery count. The next delivery begins a new attempt with a new work area
   (`failed` → `processing`). After as many deliveries as the queue allows (`maxReceiveCount`), SQS moves the message to the
-  dead-letter queue; the ledger keeps saying `failed`. The run is red; the other drives of the run are not touched.
+  dead-letter queue; the ledger state stays `failed`. The run is red; its other drives are not affected.
 * **Worker, scheduler or machine is gone**: nobody extends the lease, so the message is redelivered after `LEASE_S`. If the run
   itself is resumed first, its steps go on with the same lease.
 * **The lease is lost** (paused longer than `LEASE_S`, then delivered to another run): the job is ended and not retried; the

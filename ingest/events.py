@@ -99,7 +99,7 @@ def _records(event: object) -> list[Any]:
         return []
     records = event.get("Records")
     if not isinstance(records, list):
-        raise EventError("event has no list Records and is no s3:TestEvent")
+        raise EventError("event has no list Records and is not s3:TestEvent")
     if len(records) > MAX_RECORDS:
         raise EventError(f"event of {len(records)} records exceeds {MAX_RECORDS}")
     return records

@@ -78,7 +78,7 @@ class ReviewDesk:
             raise ReviewError(f"{drive}: nothing to {verdict}, or an override with another verdict")
         seen = self._at_rest(drive)
         if seen.revision != revision:
-            raise StaleReviewError(f"{drive} has the revision {seen.revision}, not {revision}: look at its records again")
+            raise StaleReviewError(f"{drive} has the revision {seen.revision}, not {revision}: review its records again")
         _refuse_decided(drive, overrides, self._ledger.decisions(drive))
         found = self._decided_input(seen, overrides)
         # A rejection changes nothing that is published: it takes effect with the next revision, whatever the reason for that.
@@ -112,7 +112,7 @@ class ReviewDesk:
             raise StaleReviewError(f"objects of {seen.drive} have landed that are not processed yet: wait until they are")
         base = found.input.base
         if any(override.input != base for override in more):
-            raise StaleReviewError(f"{seen.drive} has other data by now than the reviewer saw: look at its records again")
+            raise StaleReviewError(f"{seen.drive} has other data by now than the reviewer saw: review its records again")
         texts = {text for decision in self._ledger.decisions(seen.drive) for text in decision.overrides}
         texts |= {override.to_string() for override in more}
         held = frozenset(text for text in texts if Override.parse(text).input == base)

@@ -36,7 +36,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
-    def parse(cls, payload: Any) -> Self:
+    def parse(cls, payload: object) -> Self:
         """Read what `payload` wrote.
 
         Raises:
@@ -44,7 +44,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """
         version = payload.get("schema_version") if isinstance(payload, Mapping) else None
         if version != SCHEMA_VERSION:
-            raise PayloadError(f"a lease document has the version {version!r}, expected {SCHEMA_VERSION}; let its run fail")
+            raise PayloadError(
+                f"a lease document has the version {version!r}, expected {SCHEMA_VERSION}",
+                "the run was started by another release; its message is redelivered to a new run once its lease ends",
+            )
         try:
             return msgspec.convert(payload, cls)
         except msgspec.ValidationError as error:

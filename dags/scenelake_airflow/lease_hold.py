@@ -14,7 +14,7 @@ from scenelake_airflow.lease import Lease
 if TYPE_CHECKING:
     from ingest.lease import Heartbeat
 
-# Key of the XCom by which a step tells `abandon` that another run has the message and the drive by now.
+# XCom key: a step found that another run has the message and the drive by now; read by `abandon`.
 LEASE_LOST = "lease_lost"
 
 

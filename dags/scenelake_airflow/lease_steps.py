@@ -96,7 +96,7 @@ def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, pol
     return taken
 
 
-def passes_gate(payload: Mapping[str, Any], inspection: Mapping[str, Any]) -> bool:
+def passes_gate(payload: object, inspection: object) -> bool:
     """Whether scenes are to be built from a drive.
 
     Raises:
@@ -107,7 +107,7 @@ def passes_gate(payload: Mapping[str, Any], inspection: Mapping[str, Any]) -> bo
     return result.verdict == "build"
 
 
-def acknowledge(env: Mapping[str, str], payload: Mapping[str, Any], publication: Mapping[str, Any]) -> str:
+def acknowledge(env: Mapping[str, str], payload: object, publication: object) -> str:
     """Write a drive's final state to the ledger, then delete its message; the state, or `superseded`."""
     settings, leased = Settings.from_env(env), Lease.parse(payload)
     result = parse_result(publication, PublicationResult, "publish")
@@ -150,7 +150,7 @@ def object_outcomes(drive_input: DriveInput, state: DriveState, publication: Pub
         yield ObjectOutcome(entry.key, entry.version_id, ObjectState.PUBLISHED if published else ObjectState.QUARANTINED)
 
 
-def abandon(env: Mapping[str, str], payload: Mapping[str, Any], ti: TaskInstance, policy: Policy) -> None:
+def abandon(env: Mapping[str, str], payload: object, ti: TaskInstance, policy: Policy) -> None:
     """After a failure: record it in the ledger and return the message to the queue, unless another run has it by now."""
     settings, leased = Settings.from_env(env), Lease.parse(payload)
     failures = _pushed_by_jobs(ti, FAILURE)

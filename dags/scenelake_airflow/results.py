@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ class PublicationResult(msgspec.Struct, frozen=True):
 Result = TypeVar("Result", InspectionResult, PublicationResult)
 
 
-def parse_result(payload: Any, kind: type[Result], job: str) -> Result:
+def parse_result(payload: object, kind: type[Result], job: str) -> Result:
     """Read the result that the task of `job` returned.
 
     Raises:
