@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import boto3
 import pytest
 from emulator import Emulator
+from scenelake_airflow import lease_steps
+from scenelake_airflow.policy import Policy
 
 from ingest import handler as entry
 from ingest.event_source_mapping import READY, EventSourceMapping, LocalContext, connect
@@ -27,7 +29,7 @@ from ingest.lease import keep_alive
 from ingest.ledger.ledger import Ledger
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work import DriveWork, Reason
-from ingest.queues import WorkQueue, depth
+from ingest.queues import QueueDepth, WorkQueue, depth
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import LOCALSTACK, ROOT, provision
@@ -223,6 +225,39 @@ def test_a_kept_lease_outlives_its_visibility_and_ends_with_the_keeping(deployed
     queue.delete(again[0].receipt_handle)
     with keep_alive(queue, again[0].receipt_handle, 1) as heartbeat:
         assert heartbeat.lost.wait(timeout=5)
+
+
+class NoFailures:
+    """A task instance whose jobs pushed nothing."""
+
+    map_index = 0
+
+    def xcom_pull(self, *, task_ids: list[str], key: str, map_indexes: int | None) -> list[None]:
+        return [None for _ in task_ids]
+
+
+def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCENELAKE_CATALOG_URI", "sqlite://")
+    deployed.upload(FILES)
+    deployed.drain()
+    policy = Policy(give_back_s=0)
+    [first] = lease_steps.lease(os.environ, "run-1", policy)
+    assert depth(deployed.sqs, deployed.work_url).in_flight == 1
+    assert lease_steps.lease(os.environ, "run-2", policy) == []
+    lease_steps.abandon(os.environ, first, NoFailures(), policy)
+    failed = deployed.ledger.drive(DRIVE)
+    assert failed is not None
+    assert (failed.state, failed.detail["receive_count"]) == (DriveState.FAILED, 1)
+    [again] = lease_steps.lease(os.environ, "run-3", policy)
+    assert (again["receive_count"], again["generation"]) == (2, 1)
+    assert again["work"] != first["work"]
+    report = {"outcome": "published", "snapshot_id": 7, "scenes": 1, "records": 0, "rows": {}, "already": False}
+    assert lease_steps.acknowledge(os.environ, again, report) == "published"
+    finished = deployed.ledger.drive(DRIVE)
+    assert finished is not None
+    assert (finished.state, finished.detail["snapshot_id"], finished.attempts) == (DriveState.PUBLISHED, 7, 2)
+    assert {known.state for known in deployed.ledger.objects(DRIVE)} == {ObjectState.PUBLISHED}
+    assert deployed.queue.depth() == QueueDepth(0, 0, 0)
 
 
 def test_provisioning_twice_changes_nothing_and_everything_is_as_told(deployed: Deployment) -> None:
