@@ -19,10 +19,10 @@ from urllib.parse import quote
 import yaml
 
 from fleet.errors import SourceError
-from sensors.container.recorded import DETECTION_BYTES, Recorded, RecordingKind, recorded_mcap, recording_kind
+from sensors.container.mcap import recorded_mcap
+from sensors.container.recorded import DETECTION_BYTES, ContainerFault, FaultKind, Recorded, RecordingKind, recording_kind
 from sensors.container.rosbag1 import scan_bag
 from sensors.container.rosbag2_sqlite import HEAD_BYTES, cut_page_bytes, scan_sqlite_bag
-from sensors.container.stored import ContainerFault, FaultKind
 from sensors.errors import UnknownKindError
 
 METADATA = "metadata.yaml"

@@ -13,8 +13,7 @@ import numpy as np
 from fleet.errors import SourceError
 from fleet.recording_files import recording_files
 from fleet.recording_topics import READ_TYPES, TopicMap
-from sensors.container.recorded import ROS1, Recorded
-from sensors.container.stored import ContainerFault
+from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.messages import peek_stamp_ns
 from sensors.decode.ros1 import peek_ros1_stamp_ns
 from sensors.errors import DecodeError

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from lake.storage import ObjectStore, ObjectVersion
-from sensors.container.mcap import decompress
+from sensors.container.compression import decompress
 from scenes.plan.plan_rows import FrameRef
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024

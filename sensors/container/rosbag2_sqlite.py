@@ -17,8 +17,7 @@ from dataclasses import replace
 import zstandard
 
 from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, PIECE_BYTES
-from sensors.container.recorded import ZSTD_MAGIC, Recorded, ros2_type
-from sensors.container.stored import ContainerFault, FaultKind, Limits
+from sensors.container.recorded import ZSTD_MAGIC, ContainerFault, FaultKind, Limits, Recorded, ros2_type
 from sensors.errors import ContainerError, LimitError
 from sensors.stamps import MAX_STAMP_NS
 

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensors.container.recorded import Recorded
+from sensors.container.recorded import ContainerFault, FaultKind, Limits, Recorded
 from sensors.container.rosbag1 import scan_bag
-from sensors.container.stored import ContainerFault, FaultKind, Limits
 from tests.unit.sensors.decode import ros1_messages as made
 
 MAGIC = b"#ROSBAG V2.0\n"

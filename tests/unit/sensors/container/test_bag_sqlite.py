@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.encode import encode_imu
-from sensors.container.recorded import Recorded
+from sensors.container.recorded import ContainerFault, FaultKind, Limits, Recorded
 from sensors.container.rosbag2_sqlite import cut_page_bytes, scan_sqlite_bag
-from sensors.container.stored import ContainerFault, FaultKind, Limits
 from tests.unit.sensors.container.sqlite_bags import SCHEMA, write_db3, write_rosbag2
 
 IMU = "sensor_msgs/msg/Imu"

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, IndexType, Writer
 
-from sensors.container.mcap import ContainerFault, FaultKind, Limits, StoredMessage, decompress, scan
-from sensors.container.mcap_chunks import MESSAGES_AT_ONCE
+from sensors.container.compression import decompress
+from sensors.container.mcap import MESSAGES_AT_ONCE, scan
+from sensors.container.recorded import ContainerFault, FaultKind, Limits, StoredMessage
 from tests.real_data import DATA
 from tests.unit.sensors.container.short_reads import ShortFills, ShortReads
 

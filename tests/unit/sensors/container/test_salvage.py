@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from mcap.writer import CompressionType, Writer
 
-from sensors.container.mcap import scan
-from sensors.container.recorded import recorded_mcap
-from sensors.container.stored import ContainerFault, FaultKind, Limits, StoredMessage
+from sensors.container.mcap import recorded_mcap, scan
+from sensors.container.recorded import ContainerFault, FaultKind, Limits, StoredMessage
 
 EPOCH_NS = 1_700_000_000_123_456_789
 CHUNK = 6
