@@ -34,8 +34,7 @@ from sensors.calibration.alignment import View
 from sensors.calibration.doppler import RadarScan, range_rates
 from sensors.calibration.ground import ground_plane
 from sensors.calibration.image_edges import EdgeMaps, edge_maps, shrink_of
-from sensors.calibration.intrinsics import contradictions
-from sensors.calibration.lens import Lens
+from sensors.calibration.lens import Lens, contradictions
 from sensors.calibration.lidar_edges import LidarEdges
 from sensors.calibration.motion import Motion, motion_at, way_ahead
 from sensors.calibration.result import Checked, Quantity, Verdict, worst

@@ -13,8 +13,7 @@ from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World
 from sensors.decode.messages import FIX, IMU, ODOMETRY
-from sensors.geometry import SE3
-from sensors.motion.wgs84 import metres_per_degree
+from sensors.geometry import SE3, metres_per_degree
 from sensors.rig import Sensor
 
 GRAVITY_M_S2 = 9.80665  # standard gravity, 3rd CGPM 1901

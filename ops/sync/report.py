@@ -16,9 +16,8 @@ from ops.sync.stream import Stream
 from ops.sync.verdict import Answer, Finding, MatchFacts, answer, findings_of
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.delay import Delay
-from sensors.clocks.domains import difference_name, epoch_name
 from sensors.clocks.steps import ClockSteps
-from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, survey
+from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, difference_name, epoch_name, survey
 from sensors.match.nearest import Reason, match_nearest
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
 from sensors.stamps import distinct, stamps_array

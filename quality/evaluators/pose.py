@@ -11,9 +11,8 @@ import numpy.typing as npt
 from quality.evaluators.signal_findings import failed, passed
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
-from sensors.geometry import SE3, Floats
+from sensors.geometry import SE3, Floats, metres_per_degree
 from sensors.motion.track_metrics import Track, Windows, triangle_mean, window_mean
-from sensors.motion.wgs84 import metres_per_degree
 from sensors.stamps import Nanoseconds
 
 CODES = ("POS002", "POS003", "POS004", "POS005", "POS006", "POS007")

@@ -25,7 +25,7 @@ FRAME_METRICS = pa.schema(
         pa.field("sensor", pa.string(), nullable=False),
         pa.field("modality", pa.string(), nullable=False),
         pa.field("stamp_ns", NS, nullable=False),
-        pa.field("content", pa.int64(), nullable=False),  # sensors.decode.content.content_hash of the payload
+        pa.field("content", pa.int64(), nullable=False),  # sensors.measure.baseline.content_hash of the payload
         # images; luma in levels from 0 to 255
         pa.field("mean_luma", pa.float64()),
         pa.field("low_luma", pa.float64()),  # 1st percentile

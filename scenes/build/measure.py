@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quality.measurements.frame_metrics import FrameMetrics, metrics_rows
-from sensors.decode.content import content_hash
+from sensors.measure.baseline import content_hash
 from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.decode.points import PointCloud
 from sensors.measure.cloud import measure_lidar, measure_radar

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.importers.argoverse2.tables import Log
-from fleet.importers.measured_rate import rate_hz, within
+from fleet.importers.clock_findings import rate_hz, within
 from sensors.geometry import SE3
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Modality, Rig, Sensor, Stamp, Sync

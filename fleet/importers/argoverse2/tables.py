@@ -15,8 +15,7 @@ from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.argoverse2.feather import Rows, read_rows
 from fleet.importers.clock_findings import named
-from fleet.importers.placement import rigid
-from fleet.importers.source import MAX_FRAMES
+from fleet.importers.source import MAX_FRAMES, rigid
 from sensors.geometry import SE3
 from sensors.rig import NS_PER_S, Intrinsics
 

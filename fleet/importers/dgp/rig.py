@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fleet.errors import SourceError
+from fleet.importers.clock_findings import rate_hz, within
 from fleet.importers.dgp.scene import MAX_CHANNELS, Scene, number, pose_of
-from fleet.importers.measured_rate import rate_hz, within
 from fleet.importers.source import median_ns, read_json
 from sensors.geometry import SE3
 from sensors.policy import Policy

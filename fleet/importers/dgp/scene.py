@@ -17,8 +17,7 @@ from typing import Any
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
-from fleet.importers.placement import rigid
-from fleet.importers.source import MAX_FRAMES, inside, read_json
+from fleet.importers.source import MAX_FRAMES, inside, read_json, rigid
 from sensors.geometry import SE3
 from sensors.rig import NS_PER_S, Modality
 

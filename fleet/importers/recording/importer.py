@@ -29,7 +29,7 @@ from fleet.recording_files import RecordingFile, recording_files
 from fleet.recording_topics import Source, TopicMap
 from fleet.recordings import FaultNotes, no_topic
 from lake.landing import DriveId
-from sensors.clocks.domains import clock_domains
+from sensors.clocks.survey import clock_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import SourceError
 from fleet.importers.argoverse2 import feather as reader
-from fleet.importers.argoverse2.feather import read_rows
-from fleet.importers.argoverse2.feather_sizes import declared_size
+from fleet.importers.argoverse2.feather import declared_size, read_rows
 
 ROWS = 1237
 TWO = np.dtype([("a", "<f4"), ("b", "<i8")])

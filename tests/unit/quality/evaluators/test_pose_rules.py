@@ -8,9 +8,8 @@ import pytest
 
 from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
 from quality.rules.rulebook import DEFAULT_RULES
-from sensors.geometry import SE3
+from sensors.geometry import SE3, metres_per_degree
 from sensors.motion.track_metrics import Track
-from sensors.motion.wgs84 import metres_per_degree
 
 T0 = 1_700_000_000_000_000_000
 HZ, SECONDS = 50, 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sensors.calibration.changes import Change, changes, turned_deg
-from sensors.calibration.intrinsics import contradictions
+from sensors.calibration.lens import contradictions
 from sensors.calibration.result import Checked, Estimate, Limits, Quantity, Unobservable, Verdict, judge, worst
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.clocks.offset import ClockFit, fit_clock
+from sensors.clocks.clock import ClockFit, fit_clock
 
 S = 1_000_000_000
 EPOCH_NS = 1_700_000_000_000_000_001

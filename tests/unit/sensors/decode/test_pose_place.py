@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from sensors.decode import messages
 from sensors.decode.cdr import MAX_FORMS
-from sensors.decode.messages import pose_values
-from sensors.decode.pose_place import PosePlaces
+from sensors.decode.messages import PosePlaces, pose_values
 from sensors.errors import DecodeError
 
 NAMES = st.sampled_from(["", "odom", "oDom", "odometry", "x" * 20])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.match.sweeps import history_horizon_ns, history_lengths
+from sensors.match.nearest import history_horizon_ns, history_lengths
 
 EPOCH_NS = 1_700_000_000_123_456_789
 

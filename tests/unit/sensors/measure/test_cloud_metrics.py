@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.encode import encode_points
-from sensors.decode.content import content_hash
 from sensors.decode.messages import decode_points
 from sensors.decode.points import PointCloud, point_fields
+from sensors.measure.baseline import content_hash
 from sensors.measure.cloud import SECTOR_DEG, SECTORS, measure_lidar, measure_radar
 
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1"), ("ring", "<u2")])
