@@ -20,7 +20,7 @@ from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectVersion
-from quality.evaluators.completeness import evaluate_completeness
+from quality.evaluators.drive import evaluate_completeness
 from quality.evaluators.object import misplaced
 from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES

@@ -15,7 +15,7 @@ from lake.landing import sensor_of
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount
-from quality.evaluators.completeness import evaluate_completeness
+from quality.evaluators.drive import evaluate_completeness
 from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
 from quality.gx.suites import Suite, drive_suite, object_suite, scene_suite
 from quality.measurements.measures import Bounds

@@ -31,8 +31,7 @@ from fleet.encode import encode_pose
 from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
-from fleet.importers.dgp.scene import Datum, Scene, read_scene
-from fleet.importers.dgp.times import find_unit
+from fleet.importers.dgp.scene import Datum, Scene, find_unit, read_scene
 from fleet.importers.source import ImportResult, counted
 from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream

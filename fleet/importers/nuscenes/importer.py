@@ -30,13 +30,12 @@ from fleet.drive_layout import claim
 from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named, overlap_findings
-from fleet.importers.nuscenes.calibration import read_calibrations
 from fleet.importers.nuscenes.keyframe import DOCUMENT, import_keyframe
 from fleet.importers.nuscenes.motion import EgoPose, read_poses
 from fleet.importers.nuscenes.motion import describe as describe_poses
 from fleet.importers.nuscenes.payload import Seen, frames
 from fleet.importers.nuscenes.payload import describe as describe_payload
-from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, reference_of
+from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, read_calibrations, reference_of
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
 from fleet.importers.nuscenes.tables import Layout, Scene, choose_scene, find_layout
 from fleet.importers.source import ImportResult, counted

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
-from fleet.importers.pandaset.track import POSE_BRACKET_NS, PoseTrack
+from fleet.importers.pandaset.importer import POSE_BRACKET_NS, PoseTrack
 from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json, read_list
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest

@@ -18,10 +18,9 @@ from pathlib import Path
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
-from fleet.importers.recording.calibration import RecordedCalibration
 from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
-from fleet.importers.recording.rig import infer_rig
+from fleet.importers.recording.rig import RecordedCalibration, infer_rig
 from fleet.importers.source import ImportResult
 from fleet.progress import Progress, silent
 from fleet.recording import Stream, StreamWriter

@@ -14,11 +14,8 @@ from PIL import Image
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, FaultKind
 from fleet.faults import Fault
-from fleet.synthetic.cloud_damage import CLOUD_DAMAGE
-from fleet.synthetic.damage import damaged
+from fleet.synthetic.damage import CLOUD_DAMAGE, IMAGE_DAMAGE, MOTION_DAMAGE, damaged
 from fleet.synthetic.generate import generate, simulator
-from fleet.synthetic.image_damage import IMAGE_DAMAGE
-from fleet.synthetic.motion_damage import MOTION_DAMAGE
 from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig

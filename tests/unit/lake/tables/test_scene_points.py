@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lake.tables.scene_points import scene_cloud
+from lake.tables.scene_reader import scene_cloud
 from sensors.decode.planes import to_planes
 from sensors.errors import DecodeError
 
