@@ -19,7 +19,7 @@ from rosbags.typesys.stores import ros2_humble as ros
 from sensors.decode.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import PointField
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 MCAP_PROFILE = "ros2"
 MESSAGE_ENCODING = "cdr"

@@ -10,7 +10,7 @@ from typing import Self
 
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, WHOLE_SIZES, FaultKind
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 Amounts = tuple[tuple[str, float], ...]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from fleet.importers.source import median_ns
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 GAP_PERIODS = 1.5
 MOST_NAMED = 5

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lake.errors import LandingError
 from lake.landing import DriveId
+from sensors.time_units import NS_PER_DAY
 
-NS_PER_DAY = 86_400 * 1_000_000_000
 _SCENE_ID = re.compile(r"(?P<vehicle>[^.]+)\.(?P<drive>[^.]+)\.(?P<anchor>0|-?[1-9][0-9]{0,18})")
 _EPOCH = datetime.date(1970, 1, 1)
 

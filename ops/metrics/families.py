@@ -12,8 +12,8 @@ from ops.metrics.lake_summary import LakeSummary
 from ops.metrics.part import PartHealth
 from ops.metrics.queue_watch import QueueState
 from quality.rules.rule import Outcome
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1e9
 PERCENTILES = (50, 95)
 Rows = Iterable[tuple[Sequence[str], float]]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ops.audit.accounting import Nanoseconds, rank
 from ops.sync.stream import Stream
-from sensors.rig import NS_PER_S
 from sensors.stamps import distinct
+from sensors.time_units import NS_PER_S
 
 MIN_PAUSE_NS = 10 * NS_PER_S
 MANY_PERIODS = 20

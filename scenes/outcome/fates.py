@@ -19,7 +19,7 @@ from scenes.build.window_build import DAY_ZERO, DriveContext
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import in_objects
 from scenes.plan.plan import ScenePlan
-from scenes.plan.windows import NS_PER_DAY
+from sensors.time_units import NS_PER_DAY
 
 Report = Mapping[str, Any]
 FAULTY_OBJECT = "object_quarantined"

@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from sensors.rig import NS_PER_S
 from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, stamps_array
+from sensors.time_units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from sensors.clocks.clock import ClockFit, ClockReport, clock_report, fit_clock
 from sensors.clocks.delay import Delay, estimate_delay
 from sensors.clocks.steps import ClockSteps, clock_steps
 from sensors.clocks.units import UnitError, plausible, unit_error
-from sensors.rig import NS_PER_S
 from sensors.stamps import Nanoseconds
+from sensors.time_units import NS_PER_S
 
 APART_NS = NS_PER_S  # transport takes less than a second; the smallest difference of two epochs is leap seconds
 _GPS_EPOCH_S = 315_964_800  # 1980-01-06, less leap seconds: IS-GPS-200

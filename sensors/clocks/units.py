@@ -9,8 +9,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from sensors.rig import NS_PER_S
 from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, stamps_array
+from sensors.time_units import NS_PER_S
 
 PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01
 PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01

@@ -19,8 +19,8 @@ from sensors.container.compression import Bytes, decompressed_prefix, uncompress
 from sensors.container.recorded import BAG_MAGIC, ROS1, ContainerFault, FaultKind, Limits, Recorded, ros2_type
 from sensors.container.source import Source
 from sensors.errors import ContainerError, LimitError, TruncatedError
-from sensors.rig import NS_PER_S
 from sensors.stamps import MAX_STAMP_NS
+from sensors.time_units import NS_PER_S
 
 U32 = struct.Struct("<I")
 U64 = struct.Struct("<Q")

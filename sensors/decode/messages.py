@@ -17,7 +17,8 @@ from sensors.decode.images import EncodedImage, image_encoding
 from sensors.decode.points import Datatype, PointCloud, PointField
 from sensors.errors import DecodeError, UnknownTypeError
 from sensors.geometry import SE3, finite, unit_quaternion
-from sensors.rig import NS_PER_S, Modality
+from sensors.rig import Modality
+from sensors.time_units import NS_PER_S
 
 STAMP_BYTES = 8
 

@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from sensors.errors import DecodeError
 from sensors.stamps import Nanoseconds
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 INTEGER_NS = ("t", "time_stamp", "offset_time", "offset_ns", "time_offset_ns")
 FLOATING = ("t", "time", "timestamp")
 LONGEST_SWEEP_S = 10  # a larger time is not relative to the stamp but counted from the epoch

@@ -18,7 +18,7 @@ from sensors.decode.messages import FIX, IMAGE, IMU, MAX_FIELDS, ODOMETRY, POINT
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.decode.transforms import MAX_TRANSFORMS, TRANSFORMS
 from sensors.errors import DecodeError, UnknownTypeError
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fleet.importers.argoverse2.tables import Log
 from fleet.importers.clock_findings import clock_findings, named, overlap_findings
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 GPS_EPOCH_S = 315_964_800  # 1980-01-06T00:00:00Z (IS-GPS-200, section 20.3.3.5.2.4)
 CLOSE_NS = 1_000

@@ -45,7 +45,8 @@ from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
 
 LIDAR, POSE = "lidar", "pose"
 LIDAR_HZ, CAMERA_HZ, POSE_HZ = 10.0, 20.0, 170.0  # user guide, "Sensor Suite"; the poses' is measured on a log of 15.95 s

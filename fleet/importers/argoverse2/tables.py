@@ -17,7 +17,8 @@ from fleet.importers.argoverse2.feather import Rows, read_rows
 from fleet.importers.clock_findings import named
 from fleet.importers.source import MAX_FRAMES, rigid
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S, Intrinsics
+from sensors.rig import Intrinsics
+from sensors.time_units import NS_PER_S
 
 MAX_SENSORS = 64
 MAX_POSES = 1_000_000

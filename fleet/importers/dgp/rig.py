@@ -17,7 +17,8 @@ from fleet.importers.dgp.scene import MAX_CHANNELS, Scene, number, pose_of
 from fleet.importers.source import median_ns, read_json
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
 
 POSE = "pose"
 DOCUMENTED_HZ = 10.0  # DDAD, "Dataset details": cameras and lidar synchronised at 10 Hz

@@ -21,7 +21,8 @@ from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
 from fleet.importers.source import MAX_FRAMES, inside, median_ns, read_json, rigid
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S, Modality
+from sensors.rig import Modality
+from sensors.time_units import NS_PER_S, NS_PER_US
 
 KINDS = {"image": Modality.CAMERA, "point_cloud": Modality.LIDAR}
 MAX_CHANNELS = 64
@@ -247,7 +248,6 @@ def _is_there(path: Path) -> bool:
 LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1
 FIRST_OF_AN_AGE_NS = 946_684_800 * NS_PER_S  # the year 2000: no drive of this format is older
 TICKS = 10  # a microsecond as written that is a tick of 100 ns
-NS_PER_US = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
 from fleet.importers.nuscenes.tables import Layout, Row, Scene, read_rows, text
 from fleet.importers.source import MAX_FRAMES, MICROSECONDS, exact_ns, inside
-from sensors.rig import NS_PER_S, Modality
+from sensors.rig import Modality
+from sensors.time_units import NS_PER_S
 
 MODALITIES = {kind.value: kind for kind in (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)}
 MAX_CHANNELS = 64

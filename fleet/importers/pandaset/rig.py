@@ -15,8 +15,9 @@ from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json, r
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 from sensors.stamps import MAX_DURATION_NS
+from sensors.time_units import NS_PER_S
 
 NAME = "lidar"
 RATE_HZ = 10.0

@@ -40,7 +40,8 @@ from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from sensors.decode.points import point_fields
-from sensors.rig import NS_PER_S, Modality, Rig
+from sensors.rig import Modality, Rig
+from sensors.time_units import NS_PER_S
 
 _ROW = re.compile(r"Frame: (?P<frame>[0-9]{1,9}) Time: (?P<seconds>[0-9]{1,10})\.(?P<fraction>[0-9]{1,9})\s*")
 

@@ -14,8 +14,9 @@ from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header
 from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
-from sensors.rig import NS_PER_S, Modality, Stamp
+from sensors.rig import Modality, Stamp
 from sensors.stamps import Nanoseconds
+from sensors.time_units import NS_PER_S
 
 SPAN_SLACK = 0.05  # of a period, that point times may lie on the other side of a stamp at an end of the sweep
 

@@ -32,7 +32,8 @@ from sensors.clocks.survey import clock_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError
-from sensors.rig import NS_PER_S, Rig
+from sensors.rig import Rig
+from sensors.time_units import NS_PER_S
 
 RECORDER = "scenelake-import-recording"
 RECORDER_VERSION = "1"

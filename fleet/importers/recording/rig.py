@@ -14,7 +14,8 @@ from sensors.decode.ros1 import ros1_to_cdr
 from sensors.decode.transforms import TRANSFORMS, FrameTree, decode_transforms
 from sensors.errors import DecodeError
 from sensors.geometry import SE3
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
 
 STATIC_TOPIC = "tf_static"
 EGO_FRAME = "base_link"  # REP 105

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.motion.track_metrics import LEAST_STEP_NS, SECOND_NS, Track, triangle_mean, window_mean
+from sensors.motion.track_metrics import LEAST_STEP_NS, Track, triangle_mean, window_mean
+from sensors.time_units import NS_PER_S
 
-T0 = 1_700_000_000 * SECOND_NS
+T0 = 1_700_000_000 * NS_PER_S
 MS = 1_000_000
 
 
@@ -20,11 +21,11 @@ def circle(seconds: float = 4.0, hz: int = 100, speed_m_s: float = 10.0, radius_
     poses = np.zeros((len(times_s), 7))
     poses[:, 0], poses[:, 1] = radius_m * np.sin(angle), radius_m * (1 - np.cos(angle))
     poses[:, 3], poses[:, 6] = np.cos(angle / 2), np.sin(angle / 2)
-    return Track.of(T0 + (times_s * SECOND_NS).astype(np.int64), poses)
+    return Track.of(T0 + (times_s * NS_PER_S).astype(np.int64), poses)
 
 
 def at(*seconds: float) -> npt.NDArray[np.int64]:
-    return T0 + (np.array(seconds) * SECOND_NS).astype(np.int64)
+    return T0 + (np.array(seconds) * NS_PER_S).astype(np.int64)
 
 
 @pytest.mark.parametrize("hz", [2, 10, 100])
@@ -75,7 +76,7 @@ def test_means_compare_with_the_differences_that_they_are_made_for() -> None:
     times_s = np.arange(400) / 100
     poses = np.zeros((400, 7))
     poses[:, 0], poses[:, 3] = times_s**3, 1.0
-    track = Track.of(T0 + (times_s * SECOND_NS).astype(np.int64), poses)
+    track = Track.of(T0 + (times_s * NS_PER_S).astype(np.int64), poses)
     windows = track.windows(at(2.0))
     mean = triangle_mean(windows, track.stamps_ns, 6 * times_s)
     assert windows.forward_m_s2[0] == pytest.approx(mean[0], rel=1e-3)
