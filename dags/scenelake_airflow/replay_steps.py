@@ -39,7 +39,7 @@ def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dic
         LakeError: `drive` is not VEHICLE/DRIVE.
     """
     from lake.tables.catalog import open_catalog
-    from lake.tables.record_index import drives_with_rule
+    from lake.tables.drive_rows import drives_with_rule
     from quality.rules.catalogue import rule as known
 
     sentence = known(rule).sentence

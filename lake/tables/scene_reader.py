@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import And, EqualTo, Reference
-from pyiceberg.expressions.literals import DateLiteral, literal
+from pyiceberg.expressions.literals import DateLiteral
 from pyiceberg.types import LongType
 
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.drive_rows import of_drive
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
 from sensors.decode.planes import PLANES, ROWS, from_planes
@@ -103,10 +104,8 @@ class SceneReader:
         return None
 
     def _plan(self, drive: DriveId, day: datetime.date) -> tuple[ScenesFile, ...]:
-        of_vehicle = EqualTo(term=Reference("vehicle_id"), value=literal(drive.vehicle_id))
-        of_drive = EqualTo(term=Reference("drive_id"), value=literal(drive.drive_id))
         of_day = EqualTo(term=Reference("day"), value=DateLiteral((day - datetime.date(1970, 1, 1)).days))
-        scan = self._table.scan(row_filter=And(And(of_vehicle, of_day), of_drive), snapshot_id=self._snapshot_id)
+        scan = self._table.scan(row_filter=And(of_drive(drive), of_day), snapshot_id=self._snapshot_id)
         anchor_id = self._table.schema().find_field("anchor_ns").field_id
         files = []
         for task in scan.plan_files():

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ops import display
-from ops.audit.accounting import Residuals
 from ops.sync.stream import Stream
 from quality.evaluators.drive import judge
 from quality.measurements.measures import MEASURES
 from quality.measurements.metrics import measured
+from quality.measurements.residuals import Residuals
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import RuleBook, rules_of
 from sensors.clocks.clock import ClockReport

@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
-from lake.tables.schemas import FRAMES
-from quality.accounting import GOLD, QUARANTINED, UNMATCHED
+from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
 from quality.rules.catalogue import Severity
 from scenes.build.window_build import DAY_ZERO, DriveContext
 from scenes.outcome.unmatched import unmatched_reasons

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, stamps_array
+from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, percentile, stamps_with_log_times
 from sensors.time_units import NS_PER_S
 
 
@@ -46,9 +46,7 @@ def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length, or the rate is not positive.
     """
-    stamps, logged = stamps_array(stamps_ns, "stamps_ns"), stamps_array(log_ns, "log_ns")
-    if stamps.shape != logged.shape:
-        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    stamps, logged = stamps_with_log_times(stamps_ns, log_ns)
     if rate_hz is not None and not rate_hz > 0:
         raise ValueError(f"the nominal rate is {rate_hz} Hz; it must be positive")
     steps = np.diff(stamps)
@@ -73,11 +71,7 @@ def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float
 
 
 def _percentile(values: Nanoseconds, percent: int) -> int | None:
-    """The nearest-rank percentile: the smallest value that at least `percent` % of the values do not exceed."""
-    if values.size == 0:
-        return None
-    rank = -(-values.size * percent // 100)
-    return int(np.partition(values, rank - 1)[rank - 1])
+    return percentile(values, percent) if values.size else None
 
 
 BINS = 128
@@ -109,9 +103,7 @@ def fit_clock(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> ClockFit | Non
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length.
     """
-    stamps, logged = stamps_array(stamps_ns, "stamps_ns"), stamps_array(log_ns, "log_ns")
-    if stamps.shape != logged.shape:
-        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    stamps, logged = stamps_with_log_times(stamps_ns, log_ns)
     if stamps.size == 0:
         return None
     order = np.argsort(logged, kind="stable")

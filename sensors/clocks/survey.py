@@ -12,8 +12,8 @@ import numpy as np
 from sensors.clocks.clock import ClockFit, ClockReport, clock_report, fit_clock
 from sensors.clocks.delay import Delay, estimate_delay
 from sensors.clocks.steps import ClockSteps, clock_steps
-from sensors.clocks.units import UnitError, plausible, unit_error
-from sensors.stamps import Nanoseconds
+from sensors.clocks.units import UnitError, unit_error
+from sensors.stamps import PLAUSIBLE_START_NS, Nanoseconds, percentile, plausible
 from sensors.time_units import NS_PER_S
 
 APART_NS = NS_PER_S  # transport takes less than a second; the smallest difference of two epochs is leap seconds
@@ -59,7 +59,7 @@ def epoch_name(stamp_ns: int) -> str:
     """What a stamp counts from, judged by its size: `1970`, or `boot` for less than 30 years."""
     if plausible(stamp_ns):
         return "1970"
-    return "boot" if 0 <= stamp_ns < 946_684_800 * NS_PER_S else "unknown"
+    return "boot" if 0 <= stamp_ns < PLAUSIBLE_START_NS else "unknown"
 
 
 def difference_name(difference_ns: int) -> str | None:
@@ -191,10 +191,10 @@ def _domains(streams: Sequence[ClockStream], logged: Mapping[str, Nanoseconds], 
     """By stamp less log time if every sensor has log times; else by the middle of the stamps."""
     present = [stream for stream in streams if stream.stamps_ns.size]
     if all(stream.sensor in logged for stream in present):
-        return clock_domains({one.sensor: _rank(one.stamps_ns - logged[one.sensor], 50) for one in present}, reference)
+        return clock_domains({one.sensor: percentile(one.stamps_ns - logged[one.sensor], 50) for one in present}, reference)
     # Four fifths of the stamps: one that is wrong must not stretch the span until everything is one domain.
-    spans = [_rank(one.stamps_ns, 90) - _rank(one.stamps_ns, 10) for one in present]
-    middles = {one.sensor: _rank(one.stamps_ns, 50) for one in present}
+    spans = [percentile(one.stamps_ns, 90) - percentile(one.stamps_ns, 10) for one in present]
+    middles = {one.sensor: percentile(one.stamps_ns, 50) for one in present}
     return clock_domains(middles, reference, max([_ONE_RECORDING_NS, *spans]))
 
 
@@ -203,8 +203,3 @@ def _drifting(one: SensorClock, home: ClockFit | None) -> SensorClock:
         return one
     apart = (one.fit.drift_uncertainty_ppm or 0.0) + (home.drift_uncertainty_ppm or 0.0)
     return replace(one, drift_ppm=one.fit.drift_ppm - home.drift_ppm, drift_uncertainty_ppm=apart)
-
-
-def _rank(values: Nanoseconds, percent: int) -> int:
-    at = max(-(-values.size * percent // 100) - 1, 0)
-    return int(np.partition(values, at)[at])

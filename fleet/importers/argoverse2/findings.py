@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from fleet.importers.argoverse2.tables import Log
 from fleet.importers.clock_findings import clock_findings, named, overlap_findings
+from sensors.stamps import PLAUSIBLE_START_NS
 from sensors.time_units import NS_PER_S
 
 GPS_EPOCH_S = 315_964_800  # 1980-01-06T00:00:00Z (IS-GPS-200, section 20.3.3.5.2.4)
 CLOSE_NS = 1_000
-YEAR_2000_NS = 946_684_800 * NS_PER_S
 
 Stamps = npt.NDArray[np.int64]
 
@@ -39,7 +39,7 @@ def _clocks(log: Log) -> list[str]:
     found = [entry for name, stamps_ns in streams.items() for entry in clock_findings(name, stamps_ns)]
     found += overlap_findings({**streams, "pose": [int(stamp_ns) for stamp_ns in log.pose_stamps_ns]})
     first_ns = min(log.sweeps)
-    if first_ns < YEAR_2000_NS:
+    if first_ns < PLAUSIBLE_START_NS:
         date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=first_ns // NS_PER_S)
         after_s = first_ns / NS_PER_S - GPS_EPOCH_S
         found.append(

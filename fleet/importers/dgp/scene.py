@@ -22,6 +22,7 @@ from fleet.importers.clock_findings import named
 from fleet.importers.source import MAX_FRAMES, inside, median_ns, read_json, rigid
 from sensors.geometry import SE3
 from sensors.rig import Modality
+from sensors.stamps import PLAUSIBLE_START_NS
 from sensors.time_units import NS_PER_S, NS_PER_US
 
 KINDS = {"image": Modality.CAMERA, "point_cloud": Modality.LIDAR}
@@ -246,7 +247,6 @@ def _is_there(path: Path) -> bool:
 
 
 LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1
-FIRST_OF_AN_AGE_NS = 946_684_800 * NS_PER_S  # the year 2000: no drive of this format is older
 TICKS = 10  # a microsecond as written that is a tick of 100 ns
 
 
@@ -281,7 +281,7 @@ def find_unit(data: Sequence[Datum], findings: list[str]) -> TimeUnit:
                 f"reach {max(late, key=lambda one: one.written_ns).written}, later than a stamp can be, so their unit is wrong, "
                 "but the file names do not show which it is: correct them at the source"
             )
-        if not FIRST_OF_AN_AGE_NS <= datum.written_ns // TICKS <= LAST_STAMP_NS:
+        if not PLAUSIBLE_START_NS <= datum.written_ns // TICKS <= LAST_STAMP_NS:
             raise SourceError(f"{datum.path} has the time {datum.written}, no drive's, in microseconds or in ticks of 100 ns")
     findings.append(_said(data))
     return TimeUnit(TICKS)

@@ -16,7 +16,7 @@ from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
 from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.rig import Rig, Stamp
-from tests.unit.fleet.importers import dgp_dataset as made
+from tests.unit.fleet.importers.dgp import dgp_dataset as made
 from tests.unit.fleet.recordings import messages
 
 Scene = dict[str, Any]

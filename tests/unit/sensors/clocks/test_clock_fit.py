@@ -90,7 +90,7 @@ def test_neither_the_epoch_nor_the_order_matters(shift_ns: int, drift_ppm: int, 
     assert one == other
 
 
-def test_wrong_input_is_refused() -> None:
+def test_wrong_input_cannot_be_fitted() -> None:
     with pytest.raises(ValueError, match="2 stamps but 1 log times"):
         fit_clock([1, 2], [1])
     with pytest.raises(ValueError, match="float64"):

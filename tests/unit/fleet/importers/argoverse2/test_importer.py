@@ -18,7 +18,7 @@ from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
 from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig, Stamp
-from tests.unit.fleet.importers import argoverse2_dataset as made
+from tests.unit.fleet.importers.argoverse2 import argoverse2_dataset as made
 from tests.unit.fleet.recordings import messages
 
 POSES = "city_SE3_egovehicle.feather"

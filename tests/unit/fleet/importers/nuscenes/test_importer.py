@@ -17,7 +17,7 @@ from sensors.decode.messages import decode_image, decode_points, decode_pose, pe
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
 from sensors.rig import Modality, Rig, Stamp
-from tests.unit.fleet.importers import nuscenes_dataset as made
+from tests.unit.fleet.importers.nuscenes import nuscenes_dataset as made
 from tests.unit.fleet.recordings import messages
 
 
