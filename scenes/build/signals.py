@@ -17,16 +17,16 @@ from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, t
 from quality.measurements.frame_metrics import FRAME_METRICS
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
+from scenes.build.window_findings import Findings, WindowFindings
+from scenes.options import BuildOptions, PayloadChecks
+from scenes.plan.plan import ScenePlan
+from scenes.plan.pose_track import first_sensor, pose_sensor
+from scenes.plan.windows import Window
+from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
 from sensors.decode.messages import IMAGE
 from sensors.geometry import SE3
 from sensors.motion.track_metrics import Track
 from sensors.rig import Modality, Rig
-from scenes.options import BuildOptions, PayloadChecks
-from scenes.plan.plan import ScenePlan
-from scenes.plan.pose_track import first_sensor, pose_sensor
-from scenes.build.window_findings import Findings, WindowFindings
-from scenes.plan.windows import Window
-from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
 
 SIGNALS_VERSION = "signals-2"  # part of the configuration hash
 _STATUS_NO_FIX = -1.0

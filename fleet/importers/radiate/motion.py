@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.errors import SourceError
-from fleet.importers.radiate.importer import read_index
+from fleet.importers.radiate.index import read_index
 from fleet.importers.source import read_text_lines
 from fleet.recording import Frame, Stream, write_stream
 from sensors.decode.messages import FIX, IMU, ODOMETRY
