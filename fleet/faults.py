@@ -80,7 +80,7 @@ MAX_OFFSET_NS = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. Which of the sizes a kind needs is said by `FaultKind.form`; the others stay None.
+    """One fault. `FaultKind.form` names the sizes that a kind needs; the others stay None.
 
     `share`: of points or bytes, above 0 and at most 1. `frames`: a share (float) or indices. `after_ns`: since the
     start of the drive. `size`: in the unit of the kind's own part, see `FaultKind.size`. `turn_deg`, `shift_cm`, `lens`: as

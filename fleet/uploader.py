@@ -19,10 +19,10 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFile, DriveFolder
 from fleet.errors import UploadError
 from fleet.object_summary import sha256_of
-from fleet.progress import Progress, silent
 from lake.landing import CALIBRATION, MANIFEST
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What can go wrong between us and the lake.
+"""Errors of access to the lake.
 
 LakeError
 ├── AbsentError       an object or version that is not there

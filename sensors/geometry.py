@@ -1,4 +1,4 @@
-"""Rigid transforms and the interpolation of poses.
+"""Rigid transforms, the interpolation of poses, and small distances on the WGS 84 ellipsoid.
 
 A transform is named `dst_SE3_src`: it maps coordinates of frame `src` to frame `dst`, so that composition reads as
 cancelling neighbours: `world_SE3_ego @ ego_SE3_lidar = world_SE3_lidar`.

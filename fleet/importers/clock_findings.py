@@ -1,4 +1,4 @@
-"""What is odd about the stamps of an imported sensor, in words; nothing of it is repaired."""
+"""What is odd about the stamps of an imported sensor, in words (nothing is repaired), and the rates that stamps show."""
 
 from __future__ import annotations
 

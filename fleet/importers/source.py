@@ -1,4 +1,4 @@
-"""Reading dataset folders that others made: bounded, exact in time, never a pickle."""
+"""Reading dataset folders that others made: bounded, exact in time, never a pickle; poses only where a vehicle can be."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from decimal import Context, Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fleet import Progress
 from fleet.drive_folder import DriveFolder
 from fleet.errors import SourceError
-from fleet.progress import Progress
 from fleet.recording import Frame
 from sensors.geometry import SE3
 from sensors.stamps import MAX_STAMP_NS

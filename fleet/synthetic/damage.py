@@ -1,4 +1,4 @@
-"""Faults of payload and of declaration, applied while a drive is recorded."""
+"""Faults of images, clouds, poses, inertial samples and declarations, applied while a drive is recorded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One scene of a table of any size: the catalog names the file, its footer the row group, two ranged reads fetch it.
 
-Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are told apart by the bounds of
+Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds of
 `anchor_ns`, row groups by their statistics. Plans and footers are kept, so that reading many scenes of a drive costs the
 row groups alone.
 """
@@ -180,7 +180,7 @@ def scene_cloud(entry: Mapping[str, Any]) -> PointCloud | None:
         return None
     sensor, count, step = entry["sensor"], entry["num_points"], entry["point_step"]
     if len(entry["points"]) != count * step:
-        raise DecodeError(f"{sensor}: {count} points of {step} bytes are said, {len(entry['points'])} bytes are there")
+        raise DecodeError(f"{sensor}: {count} points of {step} bytes are declared, but there are {len(entry['points'])} bytes")
     return PointCloud(
         stamp_ns=entry["stamp_ns"],
         frame_id=sensor,

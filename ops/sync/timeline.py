@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fleet.progress import Progress, silent
+from fleet import Progress, silent
 from fleet.recordings import stamp_streams
 from lake.documents import parse_document
 from lake.landing import CALIBRATION, MODALITIES

@@ -1,4 +1,4 @@
-"""The rules that judge a drive as a whole, before money is spent on it."""
+"""The rules that judge a drive as a whole, before it is built and, for its completeness, after."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.rig import Rig
 
-Verdict = Literal["build", "quarantine"]
+DriveVerdict = Literal["build", "quarantine"]
 
 
 def evaluate_drive(
@@ -51,7 +51,7 @@ def evaluate_drive(
     return tuple(sorted(found))
 
 
-def verdict(findings: Iterable[Finding]) -> Verdict:
+def verdict(findings: Iterable[Finding]) -> DriveVerdict:
     """`quarantine` if any drive-level finding is an error, else `build`; findings on objects and scenes do not count."""
     fatal = any(entry.severity is Severity.ERROR and rule(entry.rule_id).level is Level.DRIVE for entry in findings)
     return "quarantine" if fatal else "build"

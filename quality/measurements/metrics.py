@@ -150,7 +150,7 @@ def metrics_table(metrics: Sequence[SensorMetrics]) -> pa.Table:
     """The metrics as rows of `METRICS`, sorted by sensor.
 
     Raises:
-        MetricsError: A sensor is there twice.
+        MetricsError: A sensor is duplicated.
     """
     names = [entry.sensor for entry in metrics]
     doubled = sorted({name for name in names if names.count(name) > 1})

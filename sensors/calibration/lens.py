@@ -1,4 +1,4 @@
-"""A camera's lens: from directions to pixels, and intrinsics that cannot be."""
+"""A camera's lens: from directions to pixels, and intrinsics that contradict their image or that no lens has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""What the stamps of one sensor say about its clock, in integers."""
+"""The clock of one sensor: rate, gaps and jitter from its stamps, offset and drift against the recorder's clock.
+
+Offset and drift come from a line that outliers do not bend, by Theil-Sen: the slope is the median of the slopes between all
+pairs of points (P. K. Sen, Estimates of the Regression Coefficient Based on Kendall's Tau, J. Am. Stat. Assoc. 63, 1968),
+here of at most 128 medians of consecutive frames. Its interval is Sen's too; it takes the errors as independent, which
+latency that grows with load is not.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Offsets of nearest frames wrap: of two streams with one period P, a delay d and d - P are the same pattern, and an average of
 nearest offsets near half a period means nothing. So offsets are angles: they are averaged on a circle (K. V. Mardia and
-P. E. Jupp, Directional Statistics, 2000, section 2.2), refined by a median, and both readings are told. A declared delay
+P. E. Jupp, Directional Statistics, 2000, section 2.2), refined by a median, and both readings are reported. A declared delay
 chooses the reading; without one it is the one nearer to zero.
 """
 

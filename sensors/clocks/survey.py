@@ -1,4 +1,4 @@
-"""Everything that the stamps of all sensors of a recording say about their clocks."""
+"""The clocks of all sensors of a recording: each by itself, against the reference, and which sensors share a clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every container holds: messages and faults, within limits; and how the kinds of containers are told apart."""
+"""What every container holds: messages and faults, within limits; and how to recognise each kind of container."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ class _Scan:
         stored = self._source.view_up_to(length)
         cut = len(stored) < length
         self._counted["chunks"] += 1
-        yield from self._guarded(start, self._chunk(start, header, stored, cut=cut), told=not cut)
+        yield from self._guarded(start, self._chunk(start, header, stored, cut=cut), report=not cut)
         if cut:
             raise self._source.ended(length, data_at)
 
@@ -317,25 +317,25 @@ class _Scan:
 
     def _counts(self) -> Iterator[Found]:
         """Each chunk and connection is listed once more at the end of a bag, so that a lost end shows without any checksum."""
-        said, found = self._announced, self._counted
+        announced, found = self._announced, self._counted
         for wanted, there, where, what in (
-            (said["chunks"], found["chunks"], "header counts", "chunks"),
-            (said["chunks"], found["chunk infos"], "header counts", "chunks, but in its list of chunks"),
-            (said["connections"], found["connections"], "header counts", "connections, but in its list of connections"),
+            (announced["chunks"], found["chunks"], "header counts", "chunks"),
+            (announced["chunks"], found["chunk infos"], "header counts", "chunks, but in its list of chunks"),
+            (announced["connections"], found["connections"], "header counts", "connections, but in its list of connections"),
             (found["indexed"], found["messages"], "indexes count", "messages"),
         ):
             if wanted != there:
                 kind = FaultKind.TRUNCATED if wanted > there else FaultKind.CORRUPT
                 yield self._fault(self._source.offset, kind, f"the bag's {where} {wanted} {what}, it holds {there}")
 
-    def _guarded(self, start: int, found: Iterator[Found], *, told: bool = True) -> Iterator[Found]:
+    def _guarded(self, start: int, found: Iterator[Found], *, report: bool = True) -> Iterator[Found]:
         """The same, with what is wrong in it as a fault; not `told` where the end of the file explains it."""
         try:
             yield from found
         except LimitError as error:
             yield self._fault(start, FaultKind.LIMIT, str(error))
         except ContainerError as error:
-            if told:
+            if report:
                 yield self._fault(start, FaultKind.CORRUPT, str(error))
 
     def _fault(self, offset: int, kind: FaultKind, message: str) -> ContainerFault:

@@ -86,7 +86,7 @@ def scan_sqlite_bag(connection: sqlite3.Connection, limits: Limits | None = None
 def _rows(connection: sqlite3.Connection, limits: Limits, *, cut: bool = False) -> Iterator[Found]:
     last_id = 0
     try:
-        if cut:  # SQLite refuses a database that is shorter than its header says, unless told so; nothing can write to it
+        if cut:  # SQLite refuses a database that is shorter than its header says by default; nothing can write to it
             connection.execute("PRAGMA writable_schema = ON")
         _harden(connection, limits)
         topics = yield from _topics(connection, limits)

@@ -11,7 +11,7 @@
 | `timestamp` | float64 | s since the epoch (its resolution is 238 ns) | Hesai, RoboSense |
 | `timestamp` | float64 | ns since the epoch (its resolution is 256 ns) | livox_ros_driver2 |
 
-Which of the three a float means is told by its size: the median of points with a position is at most 10 s, at most 2^32 s, or
+Which of the three a float means follows from its size: the median of points with a position is at most 10 s, at most 2^32 s, or
 more. What it would mean is then held against the stamp, so that a wrong guess is an error and no wrong time.
 """
 

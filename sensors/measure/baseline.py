@@ -1,4 +1,4 @@
-"""What is usual for a sensor in a drive, told by values that a minority of odd frames cannot move."""
+"""What is usual for a sensor in a drive, by statistics that a minority of odd frames cannot move, and which frames repeat."""
 
 from __future__ import annotations
 

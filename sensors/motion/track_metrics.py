@@ -1,4 +1,4 @@
-"""What a track of ego poses says about itself: steps that no vehicle makes, speed, acceleration, turning."""
+"""Plausibility of a track of ego poses: steps that no vehicle makes, speed, acceleration, turning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_ACCELERATION_M_S2 = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Track:
+class EgoTrack:
     """Samples of odom_SE3_ego: `stamps_ns` (P,) ascending, at least `LEAST_STEP_NS` apart; `poses` (P, 7): x y z m, qw qx qy
     qz."""
 
@@ -26,7 +26,7 @@ class Track:
     poses: Floats
 
     @classmethod
-    def of(cls, stamps_ns: Nanoseconds, poses: Floats) -> Track:
+    def of(cls, stamps_ns: Nanoseconds, poses: Floats) -> EgoTrack:
         """From samples in ascending order; those that are too close to the one before are left out."""
         if (np.diff(stamps_ns) >= LEAST_STEP_NS).all():
             return cls(stamps_ns, poses)

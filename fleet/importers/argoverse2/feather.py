@@ -1,4 +1,11 @@
-"""Feather files (Arrow IPC) as numpy arrays: bounded before anything is decompressed, and no value changed on the way."""
+"""Feather files (Arrow IPC) as numpy arrays: bounded before anything is decompressed, and no value changed on the way.
+
+A compressed buffer begins with its size once decompressed, which the library allocates unasked; a file of a few hundred
+bytes can name any number there. The sizes that a file declares are therefore read from its own headers and added up first.
+
+Format: Arrow columnar format, "IPC File Format" and "Compression"; field numbers of the tables as in `File.fbs` and
+`Message.fbs` of Apache Arrow; how a table lies in memory: FlatBuffers, "Internals".
+"""
 
 from __future__ import annotations
 

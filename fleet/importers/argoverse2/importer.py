@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_image, encode_points, encode_pose
@@ -38,7 +39,6 @@ from fleet.importers.argoverse2.findings import findings_of
 from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
 from fleet.importers.clock_findings import rate_hz, within
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD

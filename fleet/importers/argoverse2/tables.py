@@ -88,7 +88,7 @@ def read_log(src: Path, findings: list[str]) -> Log:
     cameras = {path.name: frames for path in there if (frames := _frames(path, ".jpg", findings))}
     for name in cameras:
         if _NAME.fullmatch(name) is None or name in ("lidar", "pose"):
-            raise SourceError(f"{folder / name}: no sensor of ours can have this name; rename it to match {_NAME.pattern}")
+            raise SourceError(f"{folder / name}: not a valid sensor name; rename it to match {_NAME.pattern}")
     without = tuple(name for name in lenses if name not in cameras)
     return Log(mountings, lenses, stamps_ns, poses, sweeps, MappingProxyType(cameras), without)
 

@@ -283,11 +283,11 @@ def find_unit(data: Sequence[Datum], findings: list[str]) -> TimeUnit:
             )
         if not PLAUSIBLE_START_NS <= datum.written_ns // TICKS <= LAST_STAMP_NS:
             raise SourceError(f"{datum.path} has the time {datum.written}, no drive's, in microseconds or in ticks of 100 ns")
-    findings.append(_said(data))
+    findings.append(_tick_note(data))
     return TimeUnit(TICKS)
 
 
-def _said(data: Sequence[Datum]) -> str:
+def _tick_note(data: Sequence[Datum]) -> str:
     first = min(data, key=lambda datum: datum.written_ns)
     by_sensor: dict[str, list[int]] = {}
     for datum in data:

@@ -192,15 +192,15 @@ def _sensor(
 ) -> Sensor:
     nominal_hz = convention.nominal_hz.get(channel.modality)
     rate_hz, measured_hz = rate_of(channel.stamps_ns, nominal_hz)
-    said = [
+    notes = [
         f"declared {rate_hz:g} Hz, " + ("one stamp, not measured" if measured_hz is None else f"measured {measured_hz:.2f} Hz")
     ]
     expected_ns = 0
     delay = delay_of(channel, reference)
     if channel is not reference and delay is not None:
         expected_ns = 0 if channel.modality is Modality.RADAR else delay.median_ns
-        said.append(_told(delay, expected_ns, reference))
-    findings.append(f"{channel.name}: {'; '.join(said)}")
+        notes.append(_delay_note(delay, expected_ns, reference))
+    findings.append(f"{channel.name}: {'; '.join(notes)}")
     compensated = channel.modality is Modality.LIDAR and convention.lidar_compensated
     stamp = convention.camera_stamp if channel.modality is Modality.CAMERA else Stamp.END
     half_ns = min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
@@ -210,7 +210,7 @@ def _sensor(
     return Sensor(channel.sensor, channel.modality, rate_hz, sync, calibration.ego_SE3_sensor, calibration.lens)
 
 
-def _told(delay: Delay, expected_ns: int, reference: Channel) -> str:
+def _delay_note(delay: Delay, expected_ns: int, reference: Channel) -> str:
     pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
     extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
     spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"

@@ -216,5 +216,5 @@ def _dangling(layout: Layout, found: Mapping[tuple[str, str], Sequence[Shot]]) -
     elsewhere = {row["token"] for row in read_rows(layout.table("sample_data")) if row.get("token") in outside}
     loose = sum(link in outside and link not in elsewhere for link in links)
     others = sum(link in elsewhere for link in links)
-    said = [f"sample_data: {loose} of {len(links)} links (prev, next) lead to rows that are not there"] if loose else []
-    return said + ([f"sample_data: {others} links (prev, next) lead into another scene"] if others else [])
+    notes = [f"sample_data: {loose} of {len(links)} links (prev, next) lead to rows that are not there"] if loose else []
+    return notes + ([f"sample_data: {others} links (prev, next) lead into another scene"] if others else [])

@@ -35,6 +35,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_fix, encode_image, encode_points, encode_pose
@@ -61,7 +62,6 @@ from fleet.importers.source import (
     read_list,
     refuse_pickles,
 )
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD

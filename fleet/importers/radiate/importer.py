@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_image, encode_points
@@ -34,7 +35,6 @@ from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded, read_text_lines
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, POINT_CLOUD

@@ -1,4 +1,4 @@
-"""A rig for a recording that came without one: what can be measured is measured, what cannot is left open and said."""
+"""A rig for a recording that came without one: what can be measured is measured, the rest is left open and reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRANSPORTS = ("/compressed",)  # image_transport hangs its name below the topic
 
 
 class RecordedCalibration:
-    """What the recording says of places and lenses. A camera's lens is told beside its images (image_pipeline):
+    """What the recording says of places and lenses. A camera's lens is published beside its images (image_pipeline):
     `/front/image_raw` and `/front/camera_info`, of the same frame."""
 
     def __init__(self) -> None:
@@ -85,17 +85,17 @@ class RecordedCalibration:
         placed = [census for census in measuring if self.place(census, ego_frame) is not None]
         cameras = [census for census in measuring if census.source.modality is Modality.CAMERA]
         seen = [census for census in cameras if self.lens(census) is not None]
-        said = [
+        notes = [
             f"{topic}: a message does not decode, and none after it was read: {why}" for topic, why in self._undecoded.items()
         ]
         if placed:
             names = ", ".join(census.source.sensor for census in placed)
-            said.append(f"calibration: places in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
+            notes.append(f"calibration: places in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
         if seen:
-            said.append(f"calibration: lenses from CameraInfo: {', '.join(census.source.sensor for census in seen)}")
-        said += [self._why_open(census, ego_frame) for census in measuring if census not in placed]
-        said += [f"{census.source.sensor}: {self._why_dark(census)}" for census in cameras if census not in seen]
-        return said
+            notes.append(f"calibration: lenses from CameraInfo: {', '.join(census.source.sensor for census in seen)}")
+        notes += [self._why_open(census, ego_frame) for census in measuring if census not in placed]
+        notes += [f"{census.source.sensor}: {self._why_dark(census)}" for census in cameras if census not in seen]
+        return notes
 
     def _info(self, census: Census) -> CameraInfo | None:
         if census.source.modality is not Modality.CAMERA:
@@ -155,18 +155,18 @@ def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tu
         for census in ordered
     )
     rig = Rig(RIG_ID, reference.source.sensor, made)
-    told = [
+    notes = [
         f"no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference "
         f"{rig.reference}; no sensor is required, delays are 0, tolerances half a period",
         *calibration.words(ordered),
     ]
-    told += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
-    told += [
+    notes += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
+    notes += [
         f"{census.source.sensor}: one frame tells no rate; {SINGLE_FRAME_HZ} Hz is written"
         for census in ordered
         if not census.period_ns
     ]
-    return rig, tuple(told)
+    return rig, tuple(notes)
 
 
 def _sensor(census: Census) -> Sensor:

@@ -9,7 +9,7 @@ from quality.evaluators.drive import verdict
 from quality.rules.catalogue import Outcome, Severity, rule
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from quality.tables.calibration import CALIBRATION_CHECKS, calibration_table, read_calibration_table
-from sensors.calibration.result import Checked, Estimate, Quantity, Unobservable, Verdict, judge
+from sensors.calibration.result import CalibrationVerdict, Checked, Estimate, Quantity, Unobservable, judge
 from sensors.calibration.verdicts import LIMITS
 from sensors.policy import Policy
 from sensors.rig import Rig
@@ -93,7 +93,7 @@ def test_the_table_keeps_checks_and_their_order_does_not_matter() -> None:
     assert table.schema == CALIBRATION_CHECKS
     assert table == calibration_table(checks[::-1])
     assert sorted(read_calibration_table(table), key=repr) == sorted(checks, key=repr)
-    (unseen,) = [row for row in table.to_pylist() if row["verdict"] == Verdict.NOT_OBSERVABLE]
+    (unseen,) = [row for row in table.to_pylist() if row["verdict"] == CalibrationVerdict.NOT_OBSERVABLE]
     assert (unseen["error"], unseen["reason"], unseen["items"]) == (None, "fog", 7)
 
 

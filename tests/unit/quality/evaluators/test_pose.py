@@ -9,7 +9,7 @@ import pytest
 from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
 from quality.rules.rulebook import DEFAULT_RULES
 from sensors.geometry import SE3, metres_per_degree
-from sensors.motion.track_metrics import Track
+from sensors.motion.track_metrics import EgoTrack
 
 T0 = 1_700_000_000_000_000_000
 HZ, SECONDS = 50, 8
@@ -51,7 +51,7 @@ def judged(
     track: Floats, imu: Inertial | None = None, gnss: Fixes | None = None, has_pose: npt.NDArray[np.bool_] | None = None
 ) -> dict[str, list[int]]:
     there = np.ones(len(ANCHORS_NS), dtype=bool) if has_pose is None else has_pose
-    found = evaluate_poses("pose", ANCHORS_NS, there, Track.of(STAMPS_NS, track), imu, gnss, DEFAULT_RULES)
+    found = evaluate_poses("pose", ANCHORS_NS, there, EgoTrack.of(STAMPS_NS, track), imu, gnss, DEFAULT_RULES)
     by_rule: dict[str, list[int]] = {}
     for scene, entries in found.items():
         for entry in entries:
@@ -96,7 +96,7 @@ def test_what_cannot_be_compared_is_unknown_where_there_is_a_sensor() -> None:
     empty = Inertial(STAMPS_NS[:0], np.zeros((0, 3)), np.zeros((0, 3)), SE3.identity())
     nowhere = Fixes(STAMPS_NS[:0], np.zeros((0, 3)))
     found = evaluate_poses(
-        "pose", ANCHORS_NS, np.ones(len(ANCHORS_NS), dtype=bool), Track.of(STAMPS_NS, poses()), empty, nowhere, DEFAULT_RULES
+        "pose", ANCHORS_NS, np.ones(len(ANCHORS_NS), dtype=bool), EgoTrack.of(STAMPS_NS, poses()), empty, nowhere, DEFAULT_RULES
     )
     assert {(entry.rule_id, entry.measured) for entries in found.values() for entry in entries} == {
         ("POS005", None), ("POS006", None), ("POS007", None)

@@ -9,7 +9,7 @@ import pytest
 
 from sensors.calibration.changes import Change, changes, turned_deg
 from sensors.calibration.lens import contradictions
-from sensors.calibration.result import Checked, Estimate, Limits, Quantity, Unobservable, Verdict, judge, worst
+from sensors.calibration.result import CalibrationVerdict, Checked, Estimate, Limits, Quantity, Unobservable, judge, worst
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 
@@ -90,27 +90,29 @@ LIMITS = Limits(suspect=0.2, bad=0.5, widest=0.4)
 @pytest.mark.parametrize(
     ("measured", "verdict"),
     [
-        (Estimate(0.3, 0.1, 5, 100), Verdict.OK),
-        (Estimate(-0.31, 0.1, 5, 100), Verdict.SUSPECT),
-        (Estimate(0.6, 0.1, 5, 100), Verdict.SUSPECT),
-        (Estimate(-0.61, 0.1, 5, 100), Verdict.BAD),
-        (Estimate(0.0, 0.41, 5, 100), Verdict.NOT_OBSERVABLE),
-        (Estimate(0.0, float("nan"), 5, 100), Verdict.NOT_OBSERVABLE),
-        (Estimate(float("inf"), 0.1, 5, 100), Verdict.NOT_OBSERVABLE),
-        (Unobservable("fog", 1, 2), Verdict.NOT_OBSERVABLE),
+        (Estimate(0.3, 0.1, 5, 100), CalibrationVerdict.OK),
+        (Estimate(-0.31, 0.1, 5, 100), CalibrationVerdict.SUSPECT),
+        (Estimate(0.6, 0.1, 5, 100), CalibrationVerdict.SUSPECT),
+        (Estimate(-0.61, 0.1, 5, 100), CalibrationVerdict.BAD),
+        (Estimate(0.0, 0.41, 5, 100), CalibrationVerdict.NOT_OBSERVABLE),
+        (Estimate(0.0, float("nan"), 5, 100), CalibrationVerdict.NOT_OBSERVABLE),
+        (Estimate(float("inf"), 0.1, 5, 100), CalibrationVerdict.NOT_OBSERVABLE),
+        (Unobservable("fog", 1, 2), CalibrationVerdict.NOT_OBSERVABLE),
     ],
 )
-def test_only_what_is_proven_is_called(measured: Estimate | Unobservable, verdict: Verdict) -> None:
+def test_only_what_is_proven_is_called(measured: Estimate | Unobservable, verdict: CalibrationVerdict) -> None:
     checked = judge("camera_front", Quantity.CAMERA_YAW, measured, LIMITS)
     assert checked.verdict is verdict
-    assert bool(checked.reason) == (verdict is Verdict.NOT_OBSERVABLE)
-    assert (checked.proven is None) == (verdict is Verdict.NOT_OBSERVABLE)
+    assert bool(checked.reason) == (verdict is CalibrationVerdict.NOT_OBSERVABLE)
+    assert (checked.proven is None) == (verdict is CalibrationVerdict.NOT_OBSERVABLE)
 
 
 def test_a_sensor_is_as_good_as_its_worst_quantity_and_never_ok_unseen() -> None:
-    def of(verdict: Verdict) -> Checked:
+    def of(verdict: CalibrationVerdict) -> Checked:
         return Checked("s", Quantity.CAMERA_YAW, verdict, None, None, 0, 0, "")
 
-    assert worst([of(Verdict.OK), of(Verdict.BAD), of(Verdict.SUSPECT)]) is Verdict.BAD
-    assert worst([of(Verdict.NOT_OBSERVABLE), of(Verdict.OK)]) is Verdict.OK
-    assert worst([of(Verdict.NOT_OBSERVABLE)]) is worst([]) is Verdict.NOT_OBSERVABLE
+    assert (
+        worst([of(CalibrationVerdict.OK), of(CalibrationVerdict.BAD), of(CalibrationVerdict.SUSPECT)]) is CalibrationVerdict.BAD
+    )
+    assert worst([of(CalibrationVerdict.NOT_OBSERVABLE), of(CalibrationVerdict.OK)]) is CalibrationVerdict.OK
+    assert worst([of(CalibrationVerdict.NOT_OBSERVABLE)]) is worst([]) is CalibrationVerdict.NOT_OBSERVABLE

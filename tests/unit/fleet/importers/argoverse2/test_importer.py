@@ -274,7 +274,7 @@ def test_camera_folders_named_like_our_own_sensors_or_like_none_are_refused(log:
     cameras = log / "sensors" / "cameras"
     for name in ("lidar", "pose", "Ring Front"):
         (cameras / "ring_front_center").rename(cameras / name)
-        with pytest.raises(SourceError, match="no sensor of ours can have this name"):
+        with pytest.raises(SourceError, match="not a valid sensor name"):
             import_drive(log, tmp_path / "out", "car-1", "drive-1")
         (cameras / name).rename(cameras / "ring_front_center")
 
