@@ -152,7 +152,7 @@ def _described(folder: Path, name: str, drive: DriveId) -> ManifestObject | Prob
     except LandingError as error:
         return Problem(name, str(error), "remove or rename it")
     if not isinstance(key, SensorKey):
-        return Problem(name, "is no sensor file", "remove it")
+        return Problem(name, "is not a sensor file", "remove it")
     summary = summarize(path)
     if summary.flaw is not None or summary.start_ns is None or summary.end_ns is None:
         return Problem(name, summary.flaw or "holds no frame", WRITE_AGAIN)

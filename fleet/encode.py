@@ -57,7 +57,7 @@ def encode_points(
     last field.
 
     Raises:
-        ValueError: A field leaves the point, the data is no whole number of points, or the stamp does not fit.
+        ValueError: A field leaves the point, the data is not a whole number of points, or the stamp does not fit.
     """
     if point_step is None:
         packed = max((field.offset + field.size for field in fields), default=0)

@@ -27,7 +27,7 @@ class AmountForm:
         """Read the amounts `value` of the fault `text`.
 
         Raises:
-            SpecError: A name is unknown or given twice, or what follows it is no number with its unit.
+            SpecError: A name is unknown or given twice, or what follows it is not a number with its unit.
 
         """
         found: dict[str, float] = {}
@@ -35,11 +35,11 @@ class AmountForm:
             name, _, written = part.partition("=")
             unit = self.units.get(name)
             if unit is None or name in found or not written.endswith(unit):
-                raise SpecError(f"fault {text!r}: {part!r} is none of {self.example()}, each at most once")
+                raise SpecError(f"fault {text!r}: {part!r} is not one of {self.example()}, each at most once")
             try:
                 found[name] = float(written.removesuffix(unit))
             except ValueError:
-                raise SpecError(f"fault {text!r}: {written!r} is no number of {unit or 'times'}") from None
+                raise SpecError(f"fault {text!r}: {written!r} is not a number of {unit or 'times'}") from None
         return tuple(found.items())
 
     def write(self, amounts: Amounts) -> str:
@@ -199,7 +199,7 @@ def _share(text: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is no share between 0 and 1") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a share between 0 and 1") from None
 
 
 def _frames(text: str, value: str) -> Frames:
@@ -215,21 +215,21 @@ def _after_ns(text: str, value: str) -> int:
     try:
         return int(Decimal(value).scaleb(9))
     except (InvalidOperation, ValueError, OverflowError):
-        raise SpecError(f"fault {text!r}: {value!r} is no number of seconds") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a number of seconds") from None
 
 
 def _offset_ns(text: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is no whole number of nanoseconds") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a whole number of nanoseconds") from None
 
 
 def _size(text: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is no number") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a number") from None
 
 
 _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {

@@ -50,7 +50,7 @@ def apply_file_fault(folder: Path, fault: Fault, drive: DriveId, rig: Rig) -> di
         case FaultKind.ABSENT_OBJECT:
             path.unlink()
             return effect
-    raise SpecError(f"fault {fault} is no fault of files")
+    raise SpecError(f"fault {fault} is not a fault of files")
 
 
 def _first_file(folder: Path, fault: Fault, rig: Rig) -> Path:

@@ -143,7 +143,7 @@ def _object_problems(folder: Path, drive: DriveId, entry: ManifestObject) -> lis
 def _content_problems(path: Path, name: str, entry: ManifestObject) -> list[Problem]:
     summary = summarize(path)
     if summary.flaw is not None:
-        return [Problem(name, f"is no whole MCAP file: {summary.flaw}", f"restore it, {SEND_ANYWAY}")]
+        return [Problem(name, f"is not a whole MCAP file: {summary.flaw}", f"restore it, {SEND_ANYWAY}")]
     problems = []
     if summary.frame_count != entry.frame_count:
         cause = f"holds {summary.frame_count} frames, the manifest says {entry.frame_count}"

@@ -92,7 +92,7 @@ def exact_ns(time: object, decimals: int = SECONDS) -> int:
     `decimals`: how many digits a nanosecond is behind the point: `SECONDS` or `MICROSECONDS`.
 
     Raises:
-        SourceError: It is no number, or not between 1970 and October 2096.
+        SourceError: It is not a number, or not between 1970 and October 2096.
 
     """
     if isinstance(time, bool) or not isinstance(time, int | Decimal) or not Decimal(time).is_finite():

@@ -165,7 +165,7 @@ def read_rows(path: Path, dtype: np.dtype[Any], max_rows: int) -> Rows:
     try:
         size = declared_size(file)
     except ValueError as error:
-        raise SourceError(f"{path} is no whole Feather file: {error}") from error
+        raise SourceError(f"{path} is not a whole Feather file: {error}") from error
     if size.rows > max_rows:
         raise SourceError(f"{path} has {size.rows} rows, the limit is {max_rows}")
     if size.data_bytes > MAX_DATA_BYTES:
@@ -190,7 +190,7 @@ def _table(path: Path, file: bytes, names: tuple[str, ...]) -> pa.Table:
             table = reader.read_all()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"{path} is no whole Feather file: {error}") from error
+        raise SourceError(f"{path} is not a whole Feather file: {error}") from error
     return table
 
 

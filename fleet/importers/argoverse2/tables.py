@@ -133,7 +133,7 @@ def _rigid(path: Path, row: np.void) -> SE3:
     try:
         return rigid([row[axis] for axis in ("tx_m", "ty_m", "tz_m")], [row[part] for part in ("qw", "qx", "qy", "qz")])
     except ValueError as error:
-        raise SourceError(f"{path}: the row of {row[0]} is no pose: {error}") from error
+        raise SourceError(f"{path}: the row of {row[0]} is not a pose: {error}") from error
 
 
 def _lens(path: Path, row: np.void) -> Lens:
@@ -142,7 +142,7 @@ def _lens(path: Path, row: np.void) -> Lens:
     sized = 0 < width_px <= MAX_PIXELS and 0 < height_px <= MAX_PIXELS
     focused = all(0 < value < np.inf for value in (fx_px, fy_px)) and all(np.isfinite((k1, k2, k3)))
     if not (sized and focused and 0 <= cx_px <= width_px and 0 <= cy_px <= height_px):
-        raise SourceError(f"{path}: the row of {row['sensor_name']} is no pinhole camera: {row}")
+        raise SourceError(f"{path}: the row of {row['sensor_name']} is not a pinhole camera: {row}")
     return Lens(Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px), (k1, k2, k3))
 
 

@@ -70,7 +70,7 @@ def read_calibration(scene: Scene, findings: list[str]) -> Calibration:
     if not len(names) == len(extrinsics) == len(intrinsics) == len({str(name) for name in names}):
         raise SourceError(f"{path} has {len(names)} names, {len(extrinsics)} extrinsics and {len(intrinsics)} intrinsics")
     if not all(isinstance(name, str) for name in names) or not all(isinstance(lens, dict) for lens in intrinsics):
-        raise SourceError(f"{path} holds a name that is no text, or intrinsics that are no object")
+        raise SourceError(f"{path} holds a name that is not text, or intrinsics that are not an object")
     mountings = {name: pose_of(path, entry) for name, entry in zip(names, extrinsics, strict=True)}
     return Calibration(path, MappingProxyType(mountings), MappingProxyType(dict(zip(names, intrinsics, strict=True))))
 

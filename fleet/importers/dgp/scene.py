@@ -113,7 +113,7 @@ def pose_of(path: Path, entry: Any) -> SE3:
     try:
         return rigid([number(path, translation, axis) for axis in "xyz"], [number(path, rotation, f"q{part}") for part in "wxyz"])
     except ValueError as error:
-        raise SourceError(f"{path}: {str(entry)[:200]} is no pose: {error}") from error
+        raise SourceError(f"{path}: {str(entry)[:200]} is not a pose: {error}") from error
 
 
 def number(path: Path, entry: Mapping[str, Any], key: str) -> float:
@@ -184,7 +184,7 @@ def _written_ns(path: Path, written: str) -> int:
             raise ValueError("it is not like 2019-05-03T21:39:53.820375Z")
         since = datetime.fromisoformat(found["second"]).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     except ValueError as error:
-        raise SourceError(f"{path}: {written[:80]!r} is no time: {error}") from error
+        raise SourceError(f"{path}: {written[:80]!r} is not a time: {error}") from error
     return (since.days * 86_400 + since.seconds) * NS_PER_S + int((found["fraction"] or "0").ljust(9, "0"))
 
 

@@ -68,7 +68,7 @@ def pinhole(matrix: object, size_px: tuple[int, int] | None) -> Intrinsics:
         raise ValueError(f"camera_intrinsic has shape {values.shape} instead of (3, 3), or holds what is not finite")
     fx_px, skew, cx_px, below, fy_px, cy_px = (float(value) for value in values[:2].ravel())
     if skew or below or values[2].tolist() != [0.0, 0.0, 1.0] or fx_px <= 0 or fy_px <= 0:
-        raise ValueError(f"{values.tolist()} is no pinhole matrix without skew")
+        raise ValueError(f"{values.tolist()} is not a pinhole matrix without skew")
     if size_px is None:
         raise ValueError("the size of its images is not known")
     width_px, height_px = size_px

@@ -86,7 +86,7 @@ def read_poses(path: Path) -> list[SE3]:
     """A list of {position{x,y,z}, heading{w,x,y,z}} as transforms from the sensor to the world frame.
 
     Raises:
-        SourceError: An entry lacks a number or is no pose.
+        SourceError: An entry lacks a number or is not a pose.
 
     """
     poses = []
@@ -95,7 +95,7 @@ def read_poses(path: Path) -> list[SE3]:
             position = [float(entry["position"][axis]) for axis in "xyz"]
             poses.append(SE3.from_wxyz(position, [float(entry["heading"][part]) for part in "wxyz"]))
         except (LookupError, TypeError, ValueError) as error:
-            raise SourceError(f"{path}: entry {index} is no pose: {error}") from error
+            raise SourceError(f"{path}: entry {index} is not a pose: {error}") from error
     return poses
 
 

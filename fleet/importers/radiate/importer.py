@@ -128,7 +128,7 @@ def _points(path: Path) -> np.ndarray[Any, np.dtype[np.void]]:
             else np.empty((0, 5))
         )
     except ValueError as error:
-        raise SourceError(f"{path} is no table of numbers: {error}") from error
+        raise SourceError(f"{path} is not a table of numbers: {error}") from error
     if table.shape[1] != 5:
         raise SourceError(f"{path} has {table.shape[1]} columns instead of x, y, z, intensity, ring")
     if np.abs(table[:, :3]).max(initial=0.0) > np.finfo(np.float32).max:

@@ -62,7 +62,7 @@ def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
         ("blur:camera_front:0:0.1", "PX must be 0.01 to 50, got 0"),
         ("drop_rings:lidar_top:1.5", "COUNT must be a whole number from 1 to 10000, got 1.5"),
         ("clock_unit:pose:12", "POWER must be a whole number from 1 to 9"),
-        ("pose_jump:pose:x:1", "'x' is no number"),
+        ("pose_jump:pose:x:1", "'x' is not a number"),
         ("pose_jump:pose:1", "write pose_jump:SENSOR:M:AFTER_S"),
         ("gyro_bias:imu:nan", "RAD_S must be"),
     ],

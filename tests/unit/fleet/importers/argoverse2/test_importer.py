@@ -217,19 +217,19 @@ def test_tables_that_are_not_whole_stop_the_import_before_anything_is_written(
 @pytest.mark.parametrize(
     ("name", "row", "column", "value", "said"),
     [
-        (POSES, 2, "tx_m", np.nan, "the row of 315966265259836001 is no pose: holds a value that is not finite"),
+        (POSES, 2, "tx_m", np.nan, "the row of 315966265259836001 is not a pose: holds a value that is not finite"),
         (POSES, 2, "qw", np.inf, "not finite"),
         (POSES, 2, "qw", 7.0, "no unit quaternion"),
         (POSES, 2, "ty_m", 1e300, "a coordinate of 1e\\+300 m is beyond 1e\\+08 m; are its units metres"),
         (POSES, 2, "timestamp_ns", -1, "its stamps span -1 to"),
         (POSES, 2, "timestamp_ns", 2**62, "its stamps span .* to 4611686018427387904 ns, not within"),
-        (MOUNTINGS, 1, "qw", 0.0, "the row of ring_side_left is no pose"),
+        (MOUNTINGS, 1, "qw", 0.0, "the row of ring_side_left is not a pose"),
         (MOUNTINGS, 1, "sensor_name", "up_lidar", "has a sensor twice"),
-        (LENSES, 0, "fx_px", np.nan, "ring_front_center is no pinhole camera"),
-        (LENSES, 0, "fx_px", -1.0, "is no pinhole camera"),
-        (LENSES, 0, "cx_px", 1e9, "is no pinhole camera"),
-        (LENSES, 0, "k3", np.inf, "is no pinhole camera"),
-        (LENSES, 0, "width_px", 0, "is no pinhole camera"),
+        (LENSES, 0, "fx_px", np.nan, "ring_front_center is not a pinhole camera"),
+        (LENSES, 0, "fx_px", -1.0, "is not a pinhole camera"),
+        (LENSES, 0, "cx_px", 1e9, "is not a pinhole camera"),
+        (LENSES, 0, "k3", np.inf, "is not a pinhole camera"),
+        (LENSES, 0, "width_px", 0, "is not a pinhole camera"),
     ],
 )
 def test_values_that_cannot_be_are_named(
@@ -259,7 +259,7 @@ def test_no_poses_and_no_sweeps_are_no_drive(log: Path, tmp_path: Path) -> None:
 def test_a_truncated_sweep_is_refused(log: Path, tmp_path: Path, cut: int) -> None:
     body = (log / FIRST_SWEEP).read_bytes()
     (log / FIRST_SWEEP).write_bytes(body[:cut])
-    with pytest.raises(SourceError, match=f"{made.S0_NS}.feather is no whole Feather file"):
+    with pytest.raises(SourceError, match=f"{made.S0_NS}.feather is not a whole Feather file"):
         import_drive(log, tmp_path / "out", "car-1", "drive-1")
 
 

@@ -102,7 +102,7 @@ def test_late_times_without_the_evidence_are_refused(folder: Path, rename: str |
     ["2463-05-15", "2463-13-15T00:38:58Z", "2463-05-15T00:38:58+01:00", "yesterday", "", "2463-05-15T00:38:58.1234567890Z"],
 )
 def test_what_is_no_time_is_refused(folder: Path, time: str) -> None:
-    refused(folder, lambda document: document["data"][4]["id"].update(timestamp=time), "is no time")
+    refused(folder, lambda document: document["data"][4]["id"].update(timestamp=time), "is not a time")
 
 
 def test_times_before_1970_are_refused(folder: Path) -> None:
@@ -296,7 +296,7 @@ def test_malformed_scenes_are_explained_before_anything_is_written(
         (lambda document: document.pop("names"), "does not hold names as a list"),
         (lambda document: document.update(extrinsics=document["extrinsics"][:2]), "has 3 names, 2 extrinsics and 3 intrinsics"),
         (lambda document: document.update(names=["LIDAR", "LIDAR", "X"]), "has 3 names"),
-        (lambda document: document.update(names=["LIDAR", 7, "X"]), "a name that is no text"),
+        (lambda document: document.update(names=["LIDAR", 7, "X"]), "a name that is not text"),
         (lambda document: document["extrinsics"][1]["rotation"].update(qw=9.0), "no unit quaternion"),
         (lambda document: document["intrinsics"][1].update(fx=-1.0), "intrinsics of CAMERA_01 are those of no 64x48 px camera"),
         (lambda document: document["intrinsics"][1].update(cx=float("nan")), "are those of no 64x48 px camera"),
@@ -375,7 +375,7 @@ def test_a_truncated_cloud_is_refused(folder: Path, cut: int) -> None:
 
 @pytest.mark.parametrize(
     ("number", "kind", "suffix", "said"),
-    [(0, "point_cloud", ".ply", "clouds of another kind"), (1, "image", ".tiff", "is no image that is read")],
+    [(0, "point_cloud", ".ply", "clouds of another kind"), (1, "image", ".tiff", "is not an image that is read")],
 )
 def test_other_file_kinds_are_refused_by_name(folder: Path, number: int, kind: str, suffix: str, said: str) -> None:
     def change(document: Scene) -> None:

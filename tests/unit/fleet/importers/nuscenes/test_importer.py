@@ -324,7 +324,7 @@ def test_poses_that_contradict_each_other_or_their_shots_are_reported(data: made
     [
         ({"camera_intrinsic": []}, "its intrinsics cannot be used and are left out: camera_intrinsic has shape"),
         ({"camera_intrinsic": None}, "its intrinsics cannot be used"),
-        ({"camera_intrinsic": [[1, 2, 3], [0, 1, 2], [0, 0, 1]]}, "is no pinhole matrix without skew"),
+        ({"camera_intrinsic": [[1, 2, 3], [0, 1, 2], [0, 0, 1]]}, "is not a pinhole matrix without skew"),
         ({"camera_intrinsic": [[60, 0, 999], [0, 60, 2], [0, 0, 1]]}, "lies outside of the 64x36 px image"),
         ({"rotation": [1, 1, 1, 1]}, "its mounting cannot be used and is left out: rotation is no unit quaternion"),
         ({"translation": [1, 2]}, "its mounting cannot be used"),
