@@ -89,7 +89,7 @@ def test_texts_mean_what_the_table_says(text: str, fault: Fault) -> None:
         ("rotate_extrinsic:camera_front:yaw=0deg", "yaw must be at most 180 either way and not 0, got 0.0"),
         ("rotate_extrinsic:camera_front:yaw=nandeg", "yaw must be at most 180"),
         ("shift_extrinsic:camera_front:x=5m", "'x=5m' is not one of x=Ncm"),
-        ("wrong_intrinsics:camera_front:zoom=2", "none of focal=N, size=N"),
+        ("wrong_intrinsics:camera_front:zoom=2", "not one of focal=N, size=N"),
         ("wrong_intrinsics:camera_front:focal=1", "focal must be at most 10 either way and not 1"),
         ("", "no fault is called ''"),
     ],

@@ -85,7 +85,7 @@ def test_a_decompression_bomb_is_refused_before_arrow_sees_it(file: Path, monkey
 def test_a_size_below_the_truth_is_found_by_the_codec(file: Path) -> None:
     body = file.read_bytes()
     file.write_bytes(body.replace(struct.pack("<q", 4000), struct.pack("<q", 3000), 1))
-    with pytest.raises(SourceError, match="no whole Feather file"):
+    with pytest.raises(SourceError, match="not a whole Feather file"):
         read_rows(file, TWO, ROWS)
 
 
@@ -102,7 +102,7 @@ def test_every_truncation_is_refused(file: Path) -> None:
     body = file.read_bytes()
     for length in [*range(0, len(body), 97), len(body) - 1]:
         file.write_bytes(body[:length])
-        with pytest.raises(SourceError, match="no whole Feather file"):
+        with pytest.raises(SourceError, match="not a whole Feather file"):
             read_rows(file, TWO, ROWS)
 
 
@@ -157,7 +157,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     for body, said in (
         (b"", "does not begin and end"),
         (b"FEA1" + bytes(40) + b"FEA1", "of version 1"),
-        (b"ARROW1" * 9, "no whole"),
+        (b"ARROW1" * 9, "not a whole"),
     ):
         path.write_bytes(body)
         with pytest.raises(SourceError, match=said):

@@ -209,7 +209,7 @@ def test_tables_that_are_not_whole_stop_the_import_before_anything_is_written(
     (log / name).unlink()
     if damage != "missing":
         (log / name).write_bytes(body[: len(body) // 2] if damage == "truncated" else b"")
-    with pytest.raises(SourceError, match="is missing" if damage == "missing" else "no whole Feather file"):
+    with pytest.raises(SourceError, match="is missing" if damage == "missing" else "not a whole Feather file"):
         import_drive(log, tmp_path / "out", "car-1", "drive-1")
     assert not (tmp_path / "out").exists()
 
