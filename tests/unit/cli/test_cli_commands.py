@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from cli.main import app
@@ -30,7 +31,15 @@ COMMANDS = (
     "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
+SETTINGS = Settings(
+    raw_bucket="raw",
+    lake_bucket="lake",
+    quarantine_bucket="quarantine",
+    ledger_table="ledger",
+    object_events_url="http://events",
+    drive_work_url="http://work",
+    catalog_uri=SecretStr("sqlite://"),
+)
 REFUSED = RefusedRecord(
     ObjectHead("a/model.pkl", "v1", 3, "e", 0), "KEY001", "key 'a/model.pkl' is none of …", "s3://raw/a/model.pkl", 0
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from cli.main import app
@@ -15,7 +16,15 @@ from lake.settings import Settings
 from ops import deployment
 from tests.unit.ops.review.review_rows import NotingDesk, frame, scene, whole_drive, whole_object
 
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
+SETTINGS = Settings(
+    raw_bucket="raw",
+    lake_bucket="lake",
+    quarantine_bucket="quarantine",
+    ledger_table="ledger",
+    object_events_url="http://events",
+    drive_work_url="http://work",
+    catalog_uri=SecretStr("sqlite://"),
+)
 ROWS = [scene(1), scene(2), frame("DEC005"), whole_object(), whole_drive("CLK003"), scene(3, status="rejected")]
 
 
