@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import SecretStr, ValidationError
@@ -101,9 +102,8 @@ def variables(model: type[SettingsModel]) -> Iterator[Variable]:
         if part is not None:
             yield from variables(part)
             continue
-        default = None if field.is_required() or field.default is None else str(field.default)
         names = _names(model, field_name, field)
-        yield Variable(names, _kind(field), default, field.is_required(), field.description or "")
+        yield Variable(names, _kind(field), _default(field), field.is_required(), field.description or "")
 
 
 class _Variables(PydanticBaseSettingsSource):
@@ -141,11 +141,17 @@ def _names(model: type[SettingsModel], field_name: str, field: FieldInfo) -> tup
     return (f"{model.model_config.get('env_prefix', '')}{field_name}".upper(),)
 
 
+def _default(field: FieldInfo) -> str | None:
+    if field.is_required() or field.default is None:
+        return None
+    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+
+
 def _kind(field: FieldInfo) -> str:
     (annotation,) = [kind for kind in get_args(field.annotation) if kind is not type(None)] or [field.annotation]
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return "one of " + ", ".join(annotation)
-    name = {int: "whole number", float: "number", SecretStr: "text, secret"}.get(annotation) or "text"
+    name = {int: "whole number", float: "number", SecretStr: "text, secret", Path: "path"}.get(annotation) or "text"
     least = [entry.ge for entry in field.metadata if hasattr(entry, "ge")]
     most = [entry.le for entry in field.metadata if hasattr(entry, "le")]
     bounds = [f"from {bound:.0f}" for bound in least] + [f"to {bound:.0f}" for bound in most]
@@ -168,7 +174,8 @@ def _problem(model: type[SettingsModel], env: Mapping[str, str], error: Validati
         kind = _kind(field)
         value = "" if kind.endswith("secret") else f"={env[name]!r}"
         article = "" if kind.startswith("one of") else "a "
-        advice = "" if field.default is None or field.is_required() else f"; unset it for the default, {field.default}"
+        default = _default(field)
+        advice = "" if default is None else f"; unset it for the default, {default}"
         wrong.append(f"{name}{value} must be {article}{kind}{advice}")
     if absent:
         return SettingsError(f"not set: {', '.join(absent)}; {_LOCAL}")
