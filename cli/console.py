@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +16,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-
-PIPE_WIDTH = 220  # a table in a pipe or a log must not be folded at the 80 columns of a terminal that is not there
 
 
 def out() -> Console:
@@ -104,8 +101,17 @@ def progress() -> Iterator[Bars]:
 
 def _console(stream: TextIO) -> Console:
     watched = stream.isatty()
-    width = None if watched else int(os.environ.get("COLUMNS", PIPE_WIDTH))
-    return Console(file=stream, width=width, emoji=False)
+    return Console(file=stream, width=None if watched else _pipe_width(), emoji=False)
+
+
+def _pipe_width() -> int:
+    from lake.errors import SettingsError
+    from ops.settings import PIPE_WIDTH, CommandSettings
+
+    try:
+        return CommandSettings.from_env().columns
+    except SettingsError:
+        return PIPE_WIDTH  # COLUMNS is the shell's: rich, too, passes over one that is no number
 
 
 def _plain(value: object) -> Any:

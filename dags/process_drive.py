@@ -81,7 +81,6 @@ Clearing tasks of an old run is safe for the data but pointless: its lease has e
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -91,7 +90,9 @@ from scenelake_airflow.doorbell import DriveWorkDoorbell
 from scenelake_airflow.job_operator import JobOperator
 from scenelake_airflow.policy import Policy
 
-POLICY = Policy.from_env(os.environ)
+from lake.settings import Settings
+
+POLICY = Policy.from_env()
 DRIVE_WORK = Asset("drive-work", watchers=[AssetWatcher(name="doorbell", trigger=DriveWorkDoorbell())])
 GOLD_SCENES = Asset("gold.scenes")
 OF_LEASE = "{{ task.op_kwargs['lease']['vehicle_id'] }}/{{ task.op_kwargs['lease']['drive_id'] }}"
@@ -134,7 +135,7 @@ def process_drive() -> None:
         from scenelake_airflow import lease_steps
 
         run_id = get_current_context()["run_id"]
-        return lease_steps.lease(os.environ, run_id, POLICY)
+        return lease_steps.lease(Settings.from_env(), run_id, POLICY)
 
     @task(map_index_template=OF_LEASE)
     def gate(lease: dict[str, Any], inspection: Any) -> None:
@@ -149,13 +150,13 @@ def process_drive() -> None:
     def acknowledge(lease: dict[str, Any], publication: Any) -> str:
         from scenelake_airflow import lease_steps
 
-        return lease_steps.acknowledge(os.environ, lease, publication)
+        return lease_steps.acknowledge(Settings.from_env(), lease, publication)
 
     @task(map_index_template=OF_LEASE, trigger_rule=TriggerRule.ONE_FAILED)
     def abandon(lease: dict[str, Any]) -> None:
         from scenelake_airflow import lease_steps
 
-        lease_steps.abandon(os.environ, lease, get_current_context()["ti"], POLICY)
+        lease_steps.abandon(Settings.from_env(), lease, get_current_context()["ti"], POLICY)
 
     @task_group
     def drive(lease: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """The errors of ingest, from an object event to a finished drive.
 
 IngestError
-├── SettingsError            a setting is absent or invalid
 ├── EventError               a notification that cannot be understood
 ├── WorkError                a drive-work message that cannot be understood
 ├── StoreError               a registered object cannot be read
@@ -25,10 +24,6 @@ from sensors.errors import ScenelakeError
 
 class IngestError(ScenelakeError):
     """Base of every error of this package."""
-
-
-class SettingsError(IngestError):
-    """A setting is absent or invalid."""
 
 
 class EventError(IngestError):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -58,8 +57,7 @@ def handler(event: object, context: object) -> BatchResponse:  # noqa: ARG001 - 
     Raises:
         DeliveryError: An object of a direct event could not be registered, so that Lambda invokes again.
     """
-    service = _service()
-    return handle(event, service.registrar, service.settings.raw_bucket)
+    return _service().handle(event)
 
 
 @logger.inject_lambda_context
@@ -69,10 +67,7 @@ def sweep_handler(event: object, context: object) -> dict[str, int]:  # noqa: AR
     Raises:
         SweepError: Some steps failed; the others were done.
     """
-    report = _service().sweep.run()
-    if report.failed:
-        raise SweepError(f"{report.failed} steps failed, see the log lines before; done: {asdict(report)}")
-    return asdict(report)
+    return _service().run_sweep()
 
 
 def handle(event: Any, registrar: Registrar, raw_bucket: str) -> BatchResponse:
@@ -180,16 +175,25 @@ class DriveBatchProcessor(BatchProcessor):
 class Service:
     """The use cases with their real adapters."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.settings = IngestSettings.from_env(env)
-        objects = S3Objects(
-            client("s3", env), self.settings.raw_bucket, self.settings.lake_bucket, self.settings.quarantine_bucket
-        )
-        ledger = Ledger(client("dynamodb", env), self.settings.ledger_table)
-        self.registrar = Registrar(objects, ledger, WorkQueue(client("sqs", env), self.settings.drive_work_url))
-        self.sweep = Sweep(self.registrar, objects, ledger, self.settings.limits)
+    def __init__(self, settings: IngestSettings) -> None:
+        self.settings, aws = settings, settings.aws
+        objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+        ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
+        self.registrar = Registrar(objects, ledger, WorkQueue(client("sqs", aws), settings.drive_work_url))
+        self.sweep = Sweep(self.registrar, objects, ledger, settings.limits)
+
+    def handle(self, event: object) -> BatchResponse:
+        """What `handler` does, without Lambda's context."""
+        return handle(event, self.registrar, self.settings.raw_bucket)
+
+    def run_sweep(self) -> dict[str, int]:
+        """What `sweep_handler` does, without Lambda's context."""
+        report = self.sweep.run()
+        if report.failed:
+            raise SweepError(f"{report.failed} steps failed, see the log lines before; done: {asdict(report)}")
+        return asdict(report)
 
 
 @cache
 def _service() -> Service:
-    return Service(os.environ)
+    return Service(IngestSettings.from_env())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sensors.time_units import NS_PER_S
+
 
 def ms(value_ns: int | None) -> str:
     """Nanoseconds as milliseconds for a reader: 3 decimals below 1 ms, else 1; '–' for None."""
@@ -19,7 +21,7 @@ def utc(at_ns: int | None) -> str:
     """Nanoseconds since the epoch as UTC to the millisecond; '–' for None."""
     if at_ns is None:
         return "–"
-    seconds, rest_ns = divmod(at_ns, 1_000_000_000)
+    seconds, rest_ns = divmod(at_ns, NS_PER_S)
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError):

@@ -27,12 +27,12 @@ from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount, accounts, balance
 from quality.gx.checkpoint import run_checkpoint
 from quality.measurements.metrics import read_metrics
+from quality.measurements.residuals import Residuals
 from quality.records import Origin, records_table
 from quality.review import with_rejections
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding, rule_ids
 from quality.rules.rulebook import rules_of
-from quality.tables.audit_metrics import Residuals
 from quality.tables.results import audit_results
 from scenes.build.window_review import lets_drive_pass
 from scenes.errors import AccountError

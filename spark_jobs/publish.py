@@ -13,7 +13,7 @@ from lake.errors import SupersededError
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
-from lake.tables.publish import VALIDATIONS, Batch, Outcome, publish
+from lake.tables.publish import VALIDATIONS, Batch, PublishOutcome, publish
 from scenes.work_area import AUDIT, WorkArea
 from spark_jobs.audit import QUARANTINE
 from spark_jobs.runtime.arguments import parse
@@ -67,7 +67,7 @@ def publish_drive(catalog: LakeCatalog, area: WorkArea, drive_input: DriveInput,
         return result | {"outcome": SUPERSEDED, "scenes": 0, "records": 0}
     _clear(area, audit["unused"])
     outcome = QUARANTINED if audit["verdict"] == QUARANTINE else "published"
-    already = publication.outcome is Outcome.ALREADY
+    already = publication.outcome is PublishOutcome.ALREADY
     return result | {
         "outcome": outcome,
         "already": already,

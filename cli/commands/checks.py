@@ -34,8 +34,8 @@ def audit(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_j
     from ops.audit import identity_reader as audit_reader
     from ops.audit.identity import audit as make
 
-    settings = deployment.enter(endpoint, home)
-    report = make(audit_reader.read(settings, deployment.s3(), deployment.ledger(settings), deployment.catalog(settings)))
+    target = deployment.enter(endpoint, home)
+    report = make(audit_reader.read(target.settings, target.s3(), target.ledger(), target.catalog()))
     if as_json:
         console.print_json({"balanced": report.balanced, "checks": report.checks})
     else:

@@ -25,7 +25,7 @@ from ops.deployment import DEFAULT_HOME
 from ops.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from lake.settings import Settings
+    from ops.deployment import Deployment
     from ops.review.listing import Filter, Row
     from ops.review.service import Plan, Result
 
@@ -75,9 +75,9 @@ def _command(verdict: str) -> Callable[..., None]:
         as_json: JsonOption = False,
     ) -> None:
         chosen = record_filter(vehicle, drive, level, rule, sensor, None)
-        settings = deployment.enter(endpoint, home)
-        rows = _chosen(listed(settings, drive), records or [], chosen)
-        _decide(settings, verdict, rows, reviewer, reason, dry_run=dry_run, yes=yes, as_json=as_json)
+        target = deployment.enter(endpoint, home)
+        rows = _chosen(listed(target, drive), records or [], chosen)
+        _decide(target, verdict, rows, reviewer, reason, dry_run=dry_run, yes=yes, as_json=as_json)
 
     return decide
 
@@ -92,7 +92,7 @@ def _chosen(rows: Sequence[Row], ids: Sequence[str], chosen: Filter) -> list[Row
 
 
 def _decide(
-    settings: Settings,
+    target: Deployment,
     verdict: str,
     rows: Sequence[Row],
     reviewer: str | None,
@@ -115,7 +115,7 @@ def _decide(
     results: list[Result] = []
     if wanted.drives and not dry_run:
         _confirm(wanted, yes)
-        results = service.carry_out(service.open_desk(settings), wanted, who, why)
+        results = service.carry_out(service.open_desk(target.settings), wanted, who, why)
     _report(wanted, results, dry_run=dry_run, as_json=as_json)
     if not wanted.drives or any(result.problem for result in results):
         raise typer.Exit(1)

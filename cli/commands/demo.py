@@ -14,7 +14,6 @@ from rich.text import Text
 
 from cli import console
 from cli.options import HomeOption
-from ops import deployment
 from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ def demo(
     out = console.out()
     out.print(accounting_table([line for result in found.results for line in result.lines]))
     out.print()
-    catalog = deployment.catalog(found.settings)
-    audited = audit(read(found.settings, deployment.s3(), deployment.ledger(found.settings), catalog))
+    catalog = found.deployment.catalog()
+    audited = audit(read(found.deployment.settings, found.deployment.s3(), found.deployment.ledger(), catalog))
     print_audit(audited)
     facts = report_facts(found, audited, (), catalog)
     measured = figures(found, time.monotonic() - started_s)
@@ -94,11 +93,10 @@ def demo(
 
 
 def _validations(found: DemoResult, catalog: Catalog) -> tuple[DriveResults, ...]:
-    from lake.storage import ObjectStore
     from ops.audit.lake_reader import snapshots
     from ops.report.validations import validations
 
-    return validations(snapshots(catalog), ObjectStore(deployment.s3()), [result.drive for result in found.results])
+    return validations(snapshots(catalog), found.deployment.store(), [result.drive for result in found.results])
 
 
 def _figure_table(measured: tuple[Figure, ...]) -> object:

@@ -128,10 +128,10 @@ def upload(
     from fleet.uploader import CLIENT_CONFIG
     from fleet.uploader import upload as send
 
-    settings = deployment.enter(endpoint, home)
+    target = deployment.enter(endpoint, home)
     with console.progress() as bars:
         loaded = DriveFolder.load(folder, check=check, progress=bars)
-        report = send(loaded, deployment.s3(CLIENT_CONFIG), settings.raw_bucket, progress=bars)
+        report = send(loaded, target.s3(CLIENT_CONFIG), target.settings.raw_bucket, progress=bars)
     if as_json:
         sent = {"drive": str(loaded.drive), "sent": report.sent, "skipped": report.skipped, "bytes_sent": report.bytes_sent}
         console.print_json(sent)
@@ -160,12 +160,12 @@ def wait(
     from ops.following import Follower
 
     identity = drive_id(vehicle, drive)
-    settings = deployment.enter(endpoint, home)
-    manifest_version = deployment.manifest_versions(settings)
-    follower = Follower(deployment.ledger(settings), manifest_version, deployment.airflow_steps(home))
+    target = deployment.enter(endpoint, home)
+    manifest_version = target.manifest_versions()
+    follower = Follower(target.ledger(), manifest_version, target.airflow_steps())
     with _Line() as line:
         seen = follower.follow(identity, timeout_s, line.show)
-    lines = lake_reader.accounting(deployment.catalog(settings), identity) if seen.final else ()
+    lines = lake_reader.accounting(target.catalog(), identity) if seen.final else ()
     if as_json:
         console.print_json(
             {"drive": str(identity), "state": seen.state, "revision": seen.revision, "problem": seen.problem, "accounting": lines}
@@ -185,11 +185,10 @@ def calibrations(
     """Compare the calibrations of a vehicle's drives, each with that of the drive before it: what was turned by more than 0.1
     degrees, moved by more than 2 cm, added, removed, or given another lens. Drives that landed late stand where they belong.
     """
-    from lake.storage import ObjectStore
     from ops.audit.calibration_history import history, read_drives, told
 
-    settings = deployment.enter(endpoint, home)
-    driven, skipped = read_drives(ObjectStore.connect(), settings, deployment.ledger(settings).drives(), vehicle)
+    target = deployment.enter(endpoint, home)
+    driven, skipped = read_drives(target.store(), target.settings, target.ledger().drives(), vehicle)
     if not driven and not skipped:
         raise NotFoundError(f"the ledger has no drive of {vehicle!r}", "`scenelake gold ls` shows what there is")
     steps = history(driven)

@@ -32,7 +32,7 @@ def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json
     """
     from ops.audit import lake_reader
 
-    found = lake_reader.snapshots(deployment.catalog(deployment.enter(endpoint, home)))
+    found = lake_reader.snapshots(deployment.enter(endpoint, home).catalog())
     if as_json:
         console.print_json(found)
         return
@@ -76,7 +76,7 @@ def show(
         raise typer.BadParameter("name either a SCENE_ID or --drive VEHICLE/DRIVE")
     if html is not None and scene_id is None:
         raise typer.BadParameter("--html draws one scene: name its SCENE_ID", param_hint="--html")
-    catalog = deployment.catalog(deployment.enter(endpoint, home))
+    catalog = deployment.enter(endpoint, home).catalog()
     if scene_id is None:
         assert chosen is not None
         _show_drive(catalog, chosen, as_json=as_json)

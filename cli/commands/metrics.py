@@ -96,8 +96,8 @@ def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_js
 def _exporter(endpoint: str | None, home: Path) -> Exporter:
     from ops.metrics.exporter import open_exporter
 
-    settings = deployment.enter(endpoint, home)
-    return open_exporter(settings, lambda: deployment.catalog(settings))
+    target = deployment.enter(endpoint, home)
+    return open_exporter(target.settings, target.catalog)
 
 
 def _tell(part: Readable, error: Exception) -> None:

@@ -25,7 +25,7 @@ from ops import deployment, display
 from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
-    from lake.settings import Settings
+    from ops.deployment import Deployment
 
 app = typer.Typer(no_args_is_help=True, help="Look at what was kept out of gold, and why; let it in or reject it for good.")
 decide.register(app)
@@ -81,11 +81,11 @@ def show(
     bucket the data lies, where its copy is kept, and what was decided about it. Write a page with the pictures that matter:
     the frame, its neighbours, the scene with the lidar in its images, and the measures beside their limits.
     """
-    settings = deployment.enter(endpoint, home)
-    rows = listed(settings, None)
+    target = deployment.enter(endpoint, home)
+    rows = listed(target, None)
     row = one_record(rows, record_id)
     if not no_page and (html is not None or not as_json):
-        _write_page(settings, row, rows, html or Path(f"quarantine-{row['record_id'][:12]}.html"))
+        _write_page(target, row, rows, html or Path(f"quarantine-{row['record_id'][:12]}.html"))
     if as_json:
         console.print_json(row)
         return
@@ -98,14 +98,13 @@ def show(
     out.print(console.table("Findings", ("rule", "measured", "threshold", "message"), findings, ("measured", "threshold")))
 
 
-def _write_page(settings: Settings, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    from lake.storage import ObjectStore
+def _write_page(target: Deployment, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     from ops.report.page import write
     from ops.review.evidence import gather
     from ops.review.page import record_page
 
     of_drive = [other for other in rows if (other["vehicle_id"], other["drive_id"]) == (row["vehicle_id"], row["drive_id"])]
-    write(path, record_page(row, gather(deployment.catalog(settings), ObjectStore.connect(), row, of_drive)))
+    write(path, record_page(row, gather(target.catalog(), target.store(), row, of_drive)))
     console.say(f"pictures: {path}")
 
 

@@ -9,21 +9,20 @@ from rich.table import Table
 
 from cli import console
 from cli.commands.arguments import drive_filter
-from ops import deployment
 from ops.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from lake.settings import Settings
+    from ops.deployment import Deployment
     from ops.review.listing import Row
 
 COLUMNS = ("record", "level", "what", "sensor", "rules", "frames", "status", "measured")
 
 
-def listed(settings: Settings, drive: str | None) -> list[Row]:
+def listed(target: Deployment, drive: str | None) -> list[Row]:
     """The records of a drive (VEHICLE/DRIVE), or of all; of all with the refused objects."""
     from ops.review import listing
 
-    return listing.rows(deployment.catalog(settings), deployment.ledger(settings), drive_filter(drive))
+    return listing.rows(target.catalog(), target.ledger(), drive_filter(drive))
 
 
 def one_record(rows: Sequence[Row], record_id: str) -> Row:

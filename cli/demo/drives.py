@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet import Progress
 from fleet.drive_folder import DriveFolder
 from fleet.faults import Fault
-from fleet.progress import Progress
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from cli.demo.run import DemoResult, DriveResult
-from lake.storage import ObjectStore
-from lineage.code_version import code_version
-from ops import deployment, display
+from lineage.code_version import CodeVersion, code_version
+from ops import display
 from ops.audit.identity import AuditReport
 from ops.report.collect import drive_facts
 from ops.report.facts import Figure, ReportFacts
@@ -48,7 +47,7 @@ def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
 
 def report_facts(found: DemoResult, audited: AuditReport, measured: tuple[Figure, ...], catalog: Catalog) -> ReportFacts:
     """Everything that the page shows."""
-    store = ObjectStore(deployment.s3())
+    store = found.standing.deployment.store()
     return ReportFacts(
         title="Scenelake demo",
         run=run_facts(found),
@@ -66,18 +65,18 @@ def run_facts(found: DemoResult) -> tuple[tuple[str, str], ...]:
     memory = display.size(psutil.virtual_memory().total)
     return (
         ("made", display.utc(time.time_ns())),
-        ("code", _code()),
+        ("code", _code(found.standing.deployment.command.code_version)),
         ("machine", f"{os.cpu_count()} cores, {memory}, {platform.system()} {platform.machine()}"),
         ("stack", found.standing.words),
-        ("endpoint", os.environ.get(deployment.ENDPOINT) or "as the environment says"),
+        ("endpoint", found.standing.deployment.settings.aws.endpoint_url or "as the environment says"),
         ("scenelake", version("scenelake")),
         ("python", platform.python_version()),
         *((name, version(package)) for name, package in PACKAGES),
     )
 
 
-def _code() -> str:
-    found = code_version(os.environ)
+def _code(given: str | None) -> str:
+    found = CodeVersion.parse(given) if given else code_version({})
     return "unknown" if found.commit is None else found.commit[:12] + (" and changes" if found.dirty else "")
 
 

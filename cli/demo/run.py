@@ -20,10 +20,9 @@ from cli.demo.stage import Stage, Standing
 from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
-from lake.settings import Settings
-from ops import deployment
 from ops.audit import lake_reader
 from ops.audit.accounting import Line
+from ops.deployment import Deployment
 from ops.errors import WaitTimeoutError
 from ops.following import FAILED_PATIENCE_S, LOOK_S, Follower, Sighting
 
@@ -67,9 +66,9 @@ class DemoResult:
     peak_memory_bytes: int | None
 
     @property
-    def settings(self) -> Settings:
-        """Names of the deployment that it ran on."""
-        return self.standing.settings
+    def deployment(self) -> Deployment:
+        """The deployment that it ran on."""
+        return self.standing.deployment
 
 
 @dataclass(slots=True)
@@ -90,7 +89,7 @@ class _Run:
     ready: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     failure: BaseException | None = None
-    settings: Settings | None = None
+    deployment: Deployment | None = None
     sent: list[_Sent] = field(default_factory=list)
     peak_bytes: int | None = None
 
@@ -123,7 +122,7 @@ def run_demo(drives: Sequence[DemoDrive], stage: Stage, started_s: float) -> Dem
 
 def _bring_up(run: _Run) -> Standing:
     standing = run.stage.bring_up(run.board.stack)
-    run.settings = standing.settings
+    run.deployment = standing.deployment
     run.board.stack(standing.words)
     run.ready.set()
     return standing
@@ -137,14 +136,13 @@ def _send_all(run: _Run) -> None:
             run.board.rename(index, str(folder.drive))
             run.board.phase(index, "waits for the stack")
             run.ready.wait()
-            if run.ended.is_set() or run.settings is None:
+            if run.ended.is_set() or run.deployment is None:
                 return
             run.board.phase(index, "being sent")
             # Known before the first PUT, so that it is followed while it lands.
             run.sent[index].drive = folder.drive
-            report = upload(
-                folder, deployment.s3(CLIENT_CONFIG), run.settings.raw_bucket, progress=_watched(run, index, "being sent")
-            )
+            s3, bucket = run.deployment.s3(CLIENT_CONFIG), run.deployment.settings.raw_bucket
+            report = upload(folder, s3, bucket, progress=_watched(run, index, "being sent"))
             run.sent[index].last_put_ns = time.time_ns() if report.sent else None
     except _EndedError:
         return
@@ -163,9 +161,9 @@ def _watched(run: _Run, index: int, words: str) -> Callable[[str, int, int], Non
 
 
 def _follow_all(run: _Run) -> tuple[DriveResult, ...]:
-    assert run.settings is not None
-    follower = Follower(deployment.ledger(run.settings), deployment.manifest_versions(run.settings), run.stage.steps())
-    catalog = deployment.catalog(run.settings)
+    assert run.deployment is not None
+    follower = Follower(run.deployment.ledger(), run.deployment.manifest_versions(), run.deployment.airflow_steps())
+    catalog = run.deployment.catalog()
     deadline_s = time.monotonic() + TIMEOUT_S
     results: dict[int, DriveResult] = {}
     failed_since_s: dict[int, float] = {}

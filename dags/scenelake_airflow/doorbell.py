@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,10 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from tenacity import RetryCallState
 
 from ingest.retries import on_outage_async
+from lake.errors import SettingsError
 from scenelake_airflow.errors import QueueError
+from scenelake_airflow.settings import QueueSettings
 
-QUEUE_URL = "SCENELAKE_DRIVE_WORK_URL"
 LONGEST_BACKOFF_S = 30.0
 
 ReadDepth = Callable[[], int]  # number of visible messages; raises QueueError while the queue does not answer
@@ -54,30 +54,35 @@ class DepthWatcher:
         return DepthWatcher(depth, now_s if fires else self.fired_s), fires
 
 
-def drive_work_depth(env: Mapping[str, str]) -> ReadDepth:
-    """Reader of the drive-work queue's depth at the endpoint that the environment names.
-
-    Raises:
-        QueueError: `SCENELAKE_DRIVE_WORK_URL` is not set.
-    """
+def drive_work_depth(settings: QueueSettings) -> ReadDepth:
+    """Reader of the drive-work queue's depth."""
     # Airflow imports this module for every parse of the DAG file; boto3 is needed only where the doorbell runs.
     from botocore.exceptions import BotoCoreError, ClientError
 
     from ingest.environment import client
     from ingest.queues import WorkQueue
 
-    url = env.get(QUEUE_URL)
-    if not url:
-        raise QueueError(f"{QUEUE_URL} is not set; the triggerer needs the URL of the queue that it watches")
-    queue = WorkQueue(client("sqs", env), url)
+    queue = WorkQueue(client("sqs", settings.aws), settings.drive_work_url)
 
     def read() -> int:
         try:
             return queue.depth().visible
         except (BotoCoreError, ClientError) as error:
-            raise QueueError(f"cannot read the depth of {url}: {error}") from error
+            raise QueueError(f"cannot read the depth of {settings.drive_work_url}: {error}") from error
 
     return read
+
+
+def depth_from_environment() -> ReadDepth:
+    """Reader of the depth of the queue that the triggerer's environment names.
+
+    Raises:
+        QueueError: The environment names none.
+    """
+    try:
+        return drive_work_depth(QueueSettings.from_env())
+    except SettingsError as error:
+        raise QueueError(str(error)) from error
 
 
 class DriveWorkDoorbell(BaseEventTrigger):
@@ -92,7 +97,7 @@ class DriveWorkDoorbell(BaseEventTrigger):
     def __init__(self, poll_s: float = 1.0, again_s: float = 30.0, open_queue: Callable[[], ReadDepth] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's is not annotated
         self.poll_s, self.again_s = poll_s, again_s
-        self._open_queue = open_queue or (lambda: drive_work_depth(os.environ))
+        self._open_queue = open_queue or depth_from_environment
         self._read_depth: ReadDepth | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """The errors between Airflow and the work that it starts.
 
 OrchestrationError
-├── PolicyError      a tunable in the environment is not a number in its bounds
 ├── QueueError       the queue's depth cannot be read
 ├── LeaseLostError   another run has the drive's message by now
 ├── PayloadError     a value from another task is invalid
@@ -15,10 +14,6 @@ from sensors.errors import ScenelakeError
 
 class OrchestrationError(ScenelakeError):
     """Base of every error of this package."""
-
-
-class PolicyError(OrchestrationError):
-    """A tunable in the environment is not a number in its bounds."""
 
 
 class QueueError(OrchestrationError):

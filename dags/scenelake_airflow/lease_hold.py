@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scenelake_airflow.doorbell import QUEUE_URL
 from scenelake_airflow.errors import LeaseLostError
 from scenelake_airflow.lease import Lease
+from scenelake_airflow.settings import QueueSettings
 
 if TYPE_CHECKING:
     from ingest.lease import Heartbeat
@@ -45,7 +44,8 @@ def hold(lease: Lease, lease_s: int) -> Iterator[HeldLease]:
     from ingest.lease import keep_alive
     from ingest.queues import WorkQueue
 
-    queue = WorkQueue(client("sqs", os.environ), os.environ[QUEUE_URL])
+    settings = QueueSettings.from_env()
+    queue = WorkQueue(client("sqs", settings.aws), settings.drive_work_url)
     with keep_alive(queue, lease.receipt_handle, lease_s) as heartbeat:
         held = HeldLease(lease, heartbeat)
         held.check()

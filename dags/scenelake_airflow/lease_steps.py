@@ -1,13 +1,13 @@
 """The steps of `process_drive` that start no job: they move a drive's message and its ledger record.
 
-Imported inside the tasks, never while a DAG file is parsed. Each task has two functions: one that reads the environment and
-connects, and one that does the work on ports.
+Imported inside the tasks, never while a DAG file is parsed. Each task has two functions: one that connects with the
+settings of a deployment, and one that does the work on ports.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ingest.environment import client
@@ -43,10 +43,9 @@ class TaskInstance(Protocol):
         ...
 
 
-def lease(env: Mapping[str, str], run_id: str, policy: Policy) -> list[dict[str, Any]]:
+def lease(settings: Settings, run_id: str, policy: Policy) -> list[dict[str, Any]]:
     """Lease drives for a run; the lease documents of those that need work."""
-    settings = Settings.from_env(env)
-    leases = take(_queue(env, settings), _ledger(env, settings), settings.lake_bucket, run_id, policy)
+    leases = take(_queue(settings), _ledger(settings), settings.lake_bucket, run_id, policy)
     return [taken.payload() for taken in leases]
 
 
@@ -107,13 +106,14 @@ def passes_gate(payload: object, inspection: object) -> bool:
     return result.verdict == "build"
 
 
-def acknowledge(env: Mapping[str, str], payload: object, publication: object) -> str:
+def acknowledge(settings: Settings, payload: object, publication: object) -> str:
     """Write a drive's final state to the ledger, then delete its message; the state, or `superseded`."""
-    settings, leased = Settings.from_env(env), Lease.parse(payload)
+    leased = Lease.parse(payload)
     result = parse_result(publication, PublicationResult, "publish")
-    document = ObjectStore(client("s3", env)).read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
+    store = ObjectStore(client("s3", settings.aws))
+    document = store.read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
     drive_input = DriveInput.parse(document, leased.revision)
-    return finish_drive(_queue(env, settings), _ledger(env, settings), leased, result, drive_input)
+    return finish_drive(_queue(settings), _ledger(settings), leased, result, drive_input)
 
 
 def finish_drive(
@@ -150,13 +150,13 @@ def object_outcomes(drive_input: DriveInput, state: DriveState, publication: Pub
         yield ObjectOutcome(entry.key, entry.version_id, ObjectState.PUBLISHED if published else ObjectState.QUARANTINED)
 
 
-def abandon(env: Mapping[str, str], payload: object, ti: TaskInstance, policy: Policy) -> None:
+def abandon(settings: Settings, payload: object, ti: TaskInstance, policy: Policy) -> None:
     """After a failure: record it in the ledger and return the message to the queue, unless another run has it by now."""
-    settings, leased = Settings.from_env(env), Lease.parse(payload)
+    leased = Lease.parse(payload)
     failures = _pushed_by_jobs(ti, FAILURE)
     error = str(failures[-1]) if failures else "a step failed in all its tries; its log in Airflow says why"
     lost = any(_pushed_by_jobs(ti, LEASE_LOST))
-    fail_drive(_queue(env, settings), _ledger(env, settings), leased, policy.give_back_s, lost=lost, error=error)
+    fail_drive(_queue(settings), _ledger(settings), leased, policy.give_back_s, lost=lost, error=error)
 
 
 def _pushed_by_jobs(ti: TaskInstance, key: str) -> list[Any]:
@@ -182,9 +182,9 @@ def fail_drive(queue: WorkSource, ledger: RunStore, leased: Lease, delay_s: int,
     _log.info("%s: failed, its message is redelivered in %d s", leased.drive, wait_s)
 
 
-def _queue(env: Mapping[str, str], settings: Settings) -> WorkQueue:
-    return WorkQueue(client("sqs", env), settings.drive_work_url)
+def _queue(settings: Settings) -> WorkQueue:
+    return WorkQueue(client("sqs", settings.aws), settings.drive_work_url)
 
 
-def _ledger(env: Mapping[str, str], settings: Settings) -> Ledger:
-    return Ledger(client("dynamodb", env), settings.ledger_table)
+def _ledger(settings: Settings) -> Ledger:
+    return Ledger(client("dynamodb", settings.aws), settings.ledger_table)

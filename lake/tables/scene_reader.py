@@ -1,6 +1,6 @@
 """One scene of a table of any size: the catalog names the file, its footer the row group, two ranged reads fetch it.
 
-Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are told apart by the bounds of
+Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds of
 `anchor_ns`, row groups by their statistics. Plans and footers are kept, so that reading many scenes of a drive costs the
 row groups alone.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,15 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import And, EqualTo, Reference
-from pyiceberg.expressions.literals import DateLiteral, literal
+from pyiceberg.expressions.literals import DateLiteral
 from pyiceberg.types import LongType
 
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.drive_rows import of_drive
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
+from sensors.decode.planes import PLANES, ROWS, from_planes
+from sensors.decode.points import Datatype, PointCloud, PointField
+from sensors.errors import DecodeError
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -100,10 +104,8 @@ class SceneReader:
         return None
 
     def _plan(self, drive: DriveId, day: datetime.date) -> tuple[ScenesFile, ...]:
-        of_vehicle = EqualTo(term=Reference("vehicle_id"), value=literal(drive.vehicle_id))
-        of_drive = EqualTo(term=Reference("drive_id"), value=literal(drive.drive_id))
         of_day = EqualTo(term=Reference("day"), value=DateLiteral((day - datetime.date(1970, 1, 1)).days))
-        scan = self._table.scan(row_filter=And(And(of_vehicle, of_day), of_drive), snapshot_id=self._snapshot_id)
+        scan = self._table.scan(row_filter=And(of_drive(drive), of_day), snapshot_id=self._snapshot_id)
         anchor_id = self._table.schema().find_field("anchor_ns").field_id
         files = []
         for task in scan.plan_files():
@@ -166,3 +168,47 @@ def _kept(kept: OrderedDict[Key, Made], key: Key, most: int, make: Callable[[], 
             kept.popitem(last=False)
     kept.move_to_end(key)
     return kept[key]
+
+
+def scene_cloud(entry: Mapping[str, Any]) -> PointCloud | None:
+    """The cloud of an element, whatever its `point_layout` (none: rows); None for a radar that delivers an image.
+
+    Raises:
+        DecodeError: The element contradicts itself, or has a layout that this version does not know.
+    """
+    if entry["points"] is None or entry["num_points"] is None:
+        return None
+    sensor, count, step = entry["sensor"], entry["num_points"], entry["point_step"]
+    if len(entry["points"]) != count * step:
+        raise DecodeError(f"{sensor}: {count} points of {step} bytes are declared, but there are {len(entry['points'])} bytes")
+    return PointCloud(
+        stamp_ns=entry["stamp_ns"],
+        frame_id=sensor,
+        num_points=count,
+        fields=_fields(entry),
+        point_step=step,
+        is_bigendian=bool(entry["is_bigendian"]),
+        data=_rows(entry),
+    )
+
+
+def _rows(entry: Mapping[str, Any]) -> memoryview:
+    layout = entry.get("point_layout") or ROWS
+    if layout == ROWS:
+        return memoryview(entry["points"])
+    if layout == PLANES:
+        return from_planes(entry["points"], entry["point_step"]).data.toreadonly()
+    raise DecodeError(f"{entry['sensor']}: point layout {layout!r} is unknown, only {ROWS} and {PLANES} are read")
+
+
+def _fields(entry: Mapping[str, Any]) -> tuple[PointField, ...]:
+    fields = []
+    for field in entry["point_fields"]:
+        try:
+            made = PointField(field["name"], field["offset"], Datatype(field["datatype"]), field["count"])
+        except ValueError as error:
+            raise DecodeError(f"{entry['sensor']}: field {field['name']!r}: {error}") from error
+        if made.offset < 0 or made.count < 0 or made.offset + made.size > entry["point_step"]:
+            raise DecodeError(f"{entry['sensor']}: field {made.name!r} lies beyond a point of {entry['point_step']} bytes")
+        fields.append(made)
+    return tuple(fields)

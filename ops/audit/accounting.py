@@ -6,12 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from lake.tables.schemas import FATES, GOLD, QUARANTINED, UNMATCHED
+from quality.measurements.residuals import Residuals
+from sensors.stamps import Nanoseconds
 
-Nanoseconds = npt.NDArray[np.int64]
-GOLD, QUARANTINED, UNMATCHED = "gold", "quarantined", "unmatched"
-FATES = (GOLD, QUARANTINED, UNMATCHED)
 SCENE_MODALITIES = ("lidar", "camera", "radar")
 _ORDER = (*SCENE_MODALITIES, "pose", "imu", "gnss")
 
@@ -27,24 +25,6 @@ class Frames:
     fate: str
     reason: str | None
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Residuals:
-    """Size of the residuals of a sensor's matches, |stamp - anchor - expected delay|, in ns; nearest-rank percentiles."""
-
-    matches: int
-    p50_ns: int
-    p95_ns: int
-    max_ns: int
-
-    @classmethod
-    def of(cls, residuals_ns: Nanoseconds) -> Residuals | None:
-        """Summarise signed residuals (N,) int64; None where there are none."""
-        if residuals_ns.size == 0:
-            return None
-        sizes = np.sort(np.abs(residuals_ns))
-        return cls(len(sizes), rank(sizes, 50), rank(sizes, 95), int(sizes[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +66,6 @@ def account(frames: Iterable[Frames], residuals_ns: Mapping[tuple[str, str], Nan
         groups[entry.drive, entry.revision, entry.modality, entry.sensor].append(entry)
     lines = [_line(entries, residuals_ns.get((key[0], key[3]))) for key, entries in groups.items()]
     return tuple(sorted(lines, key=lambda line: (line.drive, line.revision, _rank(line.modality), line.sensor)))
-
-
-def rank(ascending: Nanoseconds, percent: int) -> int:
-    """The nearest-rank percentile of ascending values (N,), N > 0: always one of the values."""
-    position = -(-percent * len(ascending) // 100) - 1
-    return int(ascending[max(position, 0)])
 
 
 def _line(entries: list[Frames], residuals_ns: Nanoseconds | None) -> Line:

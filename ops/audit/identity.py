@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ops.audit.accounting import GOLD, QUARANTINED, SCENE_MODALITIES, account
+from lake.tables.schemas import GOLD, QUARANTINED
+from ops.audit.accounting import SCENE_MODALITIES, account
 from ops.audit.identity_inputs import AuditInputs, BatchRef, LedgerDrive, RawObject
 
 LANDED = "objects landed = published + quarantined + refused + pending + replaced by a newer version"

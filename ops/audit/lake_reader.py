@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 
 from lake.errors import LandingError
 from lake.landing import DriveId
+from lake.tables.drive_rows import of_drive
 from lake.tables.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
-from ops.audit.accounting import Frames, Line, Nanoseconds, account
+from ops.audit.accounting import Frames, Line, account
+from sensors.stamps import Nanoseconds
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -166,18 +168,9 @@ def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId 
 
 
 def _of(drive: DriveId | None) -> BooleanExpression:
-    from pyiceberg.expressions import AlwaysTrue, And
+    from pyiceberg.expressions import AlwaysTrue
 
-    if drive is None:
-        return AlwaysTrue()
-    return And(_equals("vehicle_id", drive.vehicle_id), _equals("drive_id", drive.drive_id))
-
-
-def _equals(column: str, value: str) -> BooleanExpression:
-    from pyiceberg.expressions import EqualTo
-
-    made: BooleanExpression = EqualTo(column, value)  # type: ignore[call-arg, arg-type]  # pydantic hides its __init__
-    return made
+    return AlwaysTrue() if drive is None else of_drive(drive)
 
 
 def _flatten(scenes: pa.Table, name: str) -> pa.Table:

@@ -12,11 +12,11 @@ import numpy as np
 from ingest.ledger.ledger import ObjectRecord
 from lake.documents import parse_document
 from ops.audit import lake_reader
-from ops.audit.accounting import Nanoseconds
 from ops.audit.identity import audit
 from ops.audit.identity_inputs import AuditInputs
 from quality.rules.rule import Outcome
 from sensors.rig import Rig
+from sensors.stamps import Nanoseconds
 
 RELEASED = "released"
 _WORST_FIRST = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.PASSED)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ingest.ledger.states import FINAL, DriveState
 from ingest.ledger.work import Reason
-from ops.audit.accounting import Nanoseconds
 from ops.metrics.ledger_watch import DriveMark
+from sensors.stamps import Nanoseconds
 
 RECENT_LAGS = 100
 _BY_LANDING = (Reason.COMPLETE, Reason.OVERDUE)  # the others begin with a reviewer's or operator's act, not with an object

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ingest.ledger.ledger import Ledger
+from lake.clients import client
 from ops.metrics.drive_reading import Sources
 from ops.metrics.drive_states import DriveStates
 from ops.metrics.families import drive_families, lake_families, part_families, queue_families
@@ -62,15 +62,14 @@ class Exporter(Collector):
 def open_exporter(
     settings: Settings, open_catalog: Callable[[], LakeCatalog], clock: Callable[[], int] = time.time_ns
 ) -> Exporter:
-    """An exporter of a deployment; the endpoint and credentials come from the AWS variables. Nothing is read yet, and the
-    catalog is opened by the first reading that finds it up."""
-    ledger = Ledger(boto3.client("dynamodb", config=_CALLS), settings.ledger_table)
+    """An exporter of a deployment. Nothing is read yet, and the catalog is opened by the first reading that finds it up."""
+    ledger = Ledger(client("dynamodb", settings.aws, _CALLS), settings.ledger_table)
     urls = {"object-events": settings.object_events_url, "drive-work": settings.drive_work_url}
-    sources = Sources(settings, boto3.client("s3", config=_CALLS), ledger)
+    sources = Sources(settings, client("s3", settings.aws, _CALLS), ledger)
     watch = LedgerWatch(ledger, clock)
     return Exporter(
         drives=Part("drives", lambda: DriveStates.of(watch.read().values(), clock()), clock),
-        queues=Part("queues", QueueWatch(boto3.client("sqs", config=_CALLS), urls).read, clock),
+        queues=Part("queues", QueueWatch(client("sqs", settings.aws, _CALLS), urls).read, clock),
         lake=Part("lake", LakeWatch(sources, LedgerWatch(ledger, clock), open_catalog).read, clock),
     )
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from ops.audit.accounting import FATES, rank
+from lake.tables.schemas import FATES
 from ops.metrics.drive_states import DriveStates
 from ops.metrics.lake_summary import LakeSummary
 from ops.metrics.part import PartHealth
 from ops.metrics.queue_watch import QueueState
 from quality.rules.rule import Outcome
+from sensors.stamps import percentile
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1e9
 PERCENTILES = (50, 95)
 Rows = Iterable[tuple[Sequence[str], float]]
 
@@ -39,7 +40,7 @@ def drive_families(states: DriveStates) -> Iterator[Metric]:
         [((), states.oldest_unprocessed_ns / NS_PER_S)],
     )
     lags = states.lags_ns
-    found = [((f"p{percent}",), rank(lags, percent) / NS_PER_S) for percent in PERCENTILES] if len(lags) else []
+    found = [((f"p{percent}",), percentile(lags, percent) / NS_PER_S) for percent in PERCENTILES] if len(lags) else []
     yield _gauge(
         "scenelake_landing_to_gold_seconds",
         "From the registration of a drive's last object to its publication, of the 100 drives published last.",
@@ -166,7 +167,7 @@ def _recent(lake: LakeSummary) -> Iterator[Metric]:
     )
     yield _gauge(
         "scenelake_recent_residual_seconds",
-        "Size of the residuals of published matches in recent drives, nearest rank (promise P4).",
+        "Size of the residuals of published matches in recent drives, nearest percentile (promise P4).",
         ("sensor", "percentile"),
         (
             ((sensor, name), value_ns / NS_PER_S)

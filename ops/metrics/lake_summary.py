@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ops.audit.accounting import Nanoseconds, rank
 from ops.metrics.drive_facts import Amount, DriveFacts
+from quality.measurements.residuals import in_tolerances
 from quality.rules.catalogue import RULES
 from quality.rules.rule import Outcome
+from sensors.stamps import Nanoseconds, percentile
 
 MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake may have any number
 OTHER = "(other)"
@@ -20,7 +21,7 @@ _CODES = frozenset(rule.code for rule in RULES)
 
 @dataclass(frozen=True, slots=True)
 class ResidualSizes:
-    """Sizes of a sensor's residuals, nearest rank, in ns. `tolerances`: the largest in units of its drive's tolerance, None
+    """Sizes of a sensor's residuals, nearest percentile, in ns. `tolerances`: the largest in units of its drive's tolerance, None
     where no rig states one; infinite where one of 0 is exceeded."""
 
     p50_ns: int
@@ -130,17 +131,15 @@ def _residuals(drives: Sequence[DriveFacts]) -> dict[str, ResidualSizes]:
             label = sensor if sensor in named else OTHER
             sizes.setdefault(label, []).append(values)
             if sensor in drive.tolerances_ns:
-                excess.setdefault(label, []).append(_tolerances(int(values[-1]), drive.tolerances_ns[sensor]))
+                excess.setdefault(label, []).append(in_tolerances(int(values[-1]), drive.tolerances_ns[sensor]))
     return {sensor: _sizes(np.sort(np.concatenate(many)), excess.get(sensor)) for sensor, many in sorted(sizes.items())}
 
 
 def _sizes(ascending: Nanoseconds, excess: list[float] | None) -> ResidualSizes:
     return ResidualSizes(
-        rank(ascending, 50), rank(ascending, 95), rank(ascending, 99), int(ascending[-1]), max(excess) if excess else None
+        percentile(ascending, 50),
+        percentile(ascending, 95),
+        percentile(ascending, 99),
+        int(ascending[-1]),
+        max(excess) if excess else None,
     )
-
-
-def _tolerances(largest_ns: int, tolerance_ns: int) -> float:
-    if tolerance_ns == 0:
-        return 0.0 if largest_ns == 0 else float("inf")
-    return largest_ns / tolerance_ns

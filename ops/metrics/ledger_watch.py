@@ -9,8 +9,9 @@ from ingest.ledger.ledger import DriveRecord, DriveState, Ledger
 from ingest.ledger.states import FINAL
 from ingest.ledger.work import Reason
 from lake.landing import DriveId
+from sensors.time_units import NS_PER_S
 
-OVERLAP_NS = 300 * 10**9  # the index is eventually consistent, and the clocks of its writers differ
+OVERLAP_NS = 300 * NS_PER_S  # the index is eventually consistent, and the clocks of its writers differ
 MAX_LATE = 256  # finished drives with objects that no revision holds; each takes a request of its own
 
 

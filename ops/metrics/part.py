@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-STALE_AFTER_NS = 300 * 10**9  # as long as Prometheus itself goes on with a sample that is not renewed
+from sensors.time_units import NS_PER_S
+
+STALE_AFTER_NS = 300 * NS_PER_S  # as long as Prometheus itself goes on with a sample that is not renewed
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from ops import display
-from ops.audit.accounting import Nanoseconds, rank
 from ops.report.facts import Histogram, Timeline
+from sensors.stamps import Nanoseconds, percentile
 
 BINS = 61  # odd: the middle bin is centred on zero
 STRETCHES = 120
@@ -27,7 +27,7 @@ def histogram(sensor: str, residuals_ns: Nanoseconds, tolerance_ns: int | None) 
     span_ns = max(tolerance_ns or int(sizes[-1]), _MIN_SPAN_NS)
     place = (residuals_ns + span_ns) * BINS // (2 * span_ns + 1)
     counts = np.bincount(np.clip(place, 0, BINS - 1), minlength=BINS)
-    return Histogram(sensor, span_ns, tuple(int(n) for n in counts), rank(sizes, 50), rank(sizes, 95), int(sizes[-1]))
+    return Histogram(sensor, span_ns, tuple(int(n) for n in counts), percentile(sizes, 50), percentile(sizes, 95), int(sizes[-1]))
 
 
 def timeline(anchors_ns: Nanoseconds, held: Sequence[tuple[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]) -> Timeline | None:

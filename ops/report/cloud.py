@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lake.tables.scene_points import scene_cloud
+from lake.tables.scene_reader import scene_cloud
 from sensors.decode.points import PointCloud
 from sensors.geometry import SE3
 from sensors.rig import Rig

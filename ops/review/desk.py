@@ -30,11 +30,10 @@ class Review:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        import boto3
-
         from ingest.ledger.ledger import Ledger
+        from lake.clients import client
 
-        return Ledger(boto3.client("dynamodb"), self._settings.ledger_table)
+        return Ledger(client("dynamodb", self._settings.aws), self._settings.ledger_table)
 
     @cached_property
     def _catalog(self) -> LakeCatalog:
@@ -46,7 +45,7 @@ class Review:
     def _store(self) -> ObjectStore:
         from lake.storage import ObjectStore
 
-        return ObjectStore.connect()
+        return ObjectStore.connect(self._settings.aws)
 
     def rows(self) -> list[Row]:
         """Every record, as `ops.review.listing.rows`."""

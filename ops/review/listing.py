@@ -12,8 +12,9 @@ from ingest.ledger.states import FINAL
 from lake.documents import content_hash
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict
+from lake.tables.schemas import QUARANTINED
 from ops.audit import lake_reader
-from quality.records import QUARANTINED, REJECTED
+from quality.records import REJECTED
 from quality.review import record_target, why_not_releasable
 
 if TYPE_CHECKING:

@@ -86,15 +86,15 @@ def carry_out(desk: Desk, wanted: Plan, reviewer: str, reason: str) -> list[Resu
 
 
 def open_desk(settings: Settings) -> ReviewDesk:
-    """The desk of a deployment; the clients read endpoint and credentials from the environment."""
-    import boto3
-
+    """The desk of a deployment."""
     from ingest.ledger.ledger import Ledger
     from ingest.queues import WorkQueue
     from ingest.register import Registrar
     from ingest.review import ReviewDesk
     from ingest.s3_objects import S3Objects
+    from lake.clients import client
 
-    objects = S3Objects(boto3.client("s3"), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
-    ledger = Ledger(boto3.client("dynamodb"), settings.ledger_table)
-    return ReviewDesk(Registrar(objects, ledger, WorkQueue(boto3.client("sqs"), settings.drive_work_url)), ledger)
+    aws = settings.aws
+    objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+    ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
+    return ReviewDesk(Registrar(objects, ledger, WorkQueue(client("sqs", aws), settings.drive_work_url)), ledger)

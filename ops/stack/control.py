@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from lake.settings import inherited
 from ops.stack import emulator, inspection, processes
 from ops.stack.airflow_api import AirflowApi
 from ops.stack.airflow_database import prepare
@@ -47,7 +47,7 @@ def up(home: Path, progress: Progress = lambda _: None, env: Mapping[str, str] |
         StackConfigError: Java, the project's files or the given endpoint are not there.
         ComponentError: A process ended, or is not healthy within three minutes; the message holds the end of its log.
     """
-    layout, caller = Layout.of(home), dict(os.environ if env is None else env)
+    layout, caller = Layout.of(home), inherited() if env is None else dict(env)
     layout.make()
     with _alone(layout):
         return _Start(layout, caller, progress).run()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from lake.settings import AwsSettings, inherited
 from ops.stack import processes
 from ops.stack.airflow_api import AirflowApi, Heartbeat
 from ops.stack.choices import ADMIN, Choices, Secrets
@@ -72,7 +72,7 @@ def environment(home: Path) -> dict[str, str]:
     choices = Choices.load(layout)
     if choices is None:
         raise StackDownError(f"there is no stack in {layout.home}", "`scenelake up` starts one")
-    return stack_environment(layout, choices, Secrets.load_or_generate(layout), os.environ)
+    return stack_environment(layout, choices, Secrets.load_or_generate(layout), inherited())
 
 
 def memory(home: Path) -> int:
@@ -118,25 +118,18 @@ def _component(
 
 
 def _queue_depths(layout: Layout, choices: Choices) -> Iterable[QueueDepth]:
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    aws = aws_environment(choices, os.environ)
-    client = boto3.client(
-        "sqs",
-        endpoint_url=aws["AWS_ENDPOINT_URL"],
-        region_name=aws.get("AWS_REGION"),
-        aws_access_key_id=aws.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=aws.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=aws.get("AWS_SESSION_TOKEN"),
-    )
+    from lake.clients import client
+
+    sqs = client("sqs", AwsSettings.from_env(aws_environment(choices, inherited())))
     try:
         urls = [url for name, url in resource_names(layout).items() if name.endswith("_URL")]
     except StackDownError:
         return
     for url in urls:
         try:
-            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)
+            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)
         except (BotoCoreError, ClientError):
             continue  # a depth that is not known is not shown; whether the endpoint answers is told above
         waiting, leased = (int(answer["Attributes"][name]) for name in _DEPTHS)

@@ -6,7 +6,6 @@ with it are taken out of the catalog before those that are absent are created: a
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def _is_lost(catalog: LakeCatalog, name: str) -> bool:
 
 def main() -> int:
     """Forget what is lost, create what is missing."""
-    catalog = open_catalog(Settings.from_env(os.environ))
+    catalog = open_catalog(Settings.from_env())
     lost = forget_lost(catalog)
     if lost:
         print(f"the endpoint is new and holds no files of {', '.join(lost)}: the lake begins empty", flush=True)

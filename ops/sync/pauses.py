@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ops.audit.accounting import Nanoseconds, rank
 from ops.sync.stream import Stream
-from sensors.rig import NS_PER_S
-from sensors.stamps import distinct
+from sensors.stamps import Nanoseconds, distinct, percentile
+from sensors.time_units import NS_PER_S
 
 MIN_PAUSE_NS = 10 * NS_PER_S
 MANY_PERIODS = 20
@@ -27,7 +26,7 @@ def pauses_of(streams: Sequence[Stream], reference: str) -> Nanoseconds:
     steps = np.diff(anchors)
     if steps.size == 0:
         return np.zeros((0, 2), dtype=np.int64)
-    limit_ns = max(MIN_PAUSE_NS, MANY_PERIODS * rank(np.sort(steps), 50))
+    limit_ns = max(MIN_PAUSE_NS, MANY_PERIODS * percentile(steps, 50))
     found = []
     for at in np.flatnonzero(steps > limit_ns)[:MAX_PAUSES].tolist():
         middle_ns = (int(anchors[at]) + int(anchors[at + 1])) // 2

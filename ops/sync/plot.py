@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ops import display
-from ops.audit.accounting import Nanoseconds
 from ops.errors import InputError
 from ops.sync.report import Matched, SensorSync, SyncReport
 from ops.sync.verdict import grouped
+from sensors.stamps import Nanoseconds
 
 MAX_SENSORS = 64
 MAX_DOTS = 1500

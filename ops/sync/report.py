@@ -9,19 +9,18 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from ops.audit.accounting import Nanoseconds, Residuals, rank
 from ops.errors import InputError
 from ops.sync.pauses import closed_up, pauses_of
 from ops.sync.stream import Stream
 from ops.sync.verdict import Answer, Finding, MatchFacts, answer, findings_of
+from quality.measurements.residuals import Residuals
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.delay import Delay
-from sensors.clocks.domains import difference_name, epoch_name
 from sensors.clocks.steps import ClockSteps
-from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, survey
+from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, difference_name, epoch_name, survey
 from sensors.match.nearest import Reason, match_nearest
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
-from sensors.stamps import distinct, stamps_array
+from sensors.stamps import Nanoseconds, distinct, percentile, stamps_array
 
 Mask = npt.NDArray[np.bool_]
 
@@ -185,7 +184,7 @@ def _survey(streams: Sequence[Stream], rig: Rig | None, home: str) -> tuple[Cloc
     pauses_ns = pauses_of(streams, home)
     anchors_ns = next(stream.stamps_ns for stream in streams if stream.sensor == home)
     steps = np.diff(distinct(anchors_ns))
-    closed = closed_up(streams, pauses_ns, rank(np.sort(steps), 50) if steps.size else 0)
+    closed = closed_up(streams, pauses_ns, percentile(steps, 50) if steps.size else 0)
     clocks = survey([_clock_stream(stream, rig) for stream in closed], home)
     if pauses_ns.size:
         sensors = {stream.sensor: _dated(clocks.sensors[stream.sensor], stream.stamps_ns) for stream in streams}
@@ -277,7 +276,7 @@ def _sensor(
 
 
 def _domains(clocks: ClockSurvey, streams: Sequence[Stream]) -> tuple[ClockDomain, ...]:
-    typical = {one.sensor: rank(np.sort(one.stamps_ns), 50) for one in streams if one.stamps_ns.size}
+    typical = {one.sensor: percentile(one.stamps_ns, 50) for one in streams if one.stamps_ns.size}
     return tuple(
         ClockDomain(one.sensors, one.at_ns, epoch_name(typical[one.sensors[0]]), difference_name(one.at_ns) if number else None)
         for number, one in enumerate(clocks.domains)

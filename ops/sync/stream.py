@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops.audit.accounting import Nanoseconds
 from sensors.rig import Modality
+from sensors.stamps import Nanoseconds
 
 _PARTS = {
     Modality.LIDAR: ("lidar", "velo", "ouster", "points"),

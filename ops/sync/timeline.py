@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from fleet.progress import Progress, silent
+from fleet import Progress, silent
 from fleet.recordings import stamp_streams
 from lake.documents import parse_document
 from lake.landing import CALIBRATION, MODALITIES
 from ops.errors import InputError
 from ops.sync.stream import Stream
 from ops.sync.timeline_table import DEFAULT_LAYOUT, TableLayout, read_table
-from sensors.container.mcap import ContainerFault, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import ContainerFault
 from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError
 from sensors.rig import Modality, Rig

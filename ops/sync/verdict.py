@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ops import display
-from ops.audit.accounting import Residuals
 from ops.sync.stream import Stream
 from quality.evaluators.drive import judge
-from quality.measurements.measured import measured
 from quality.measurements.measures import MEASURES
+from quality.measurements.metrics import measured
+from quality.measurements.residuals import Residuals
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import RuleBook, rules_of
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.survey import ClockSurvey, SensorClock
-from sensors.rig import NS_PER_S, Modality, Rig
+from sensors.rig import Modality, Rig
+from sensors.time_units import NS_PER_S
 
 MISSING_SHARE = 0.05  # of anchors without a frame; a sensor that starts a little late is still in sync
 _NEEDS_RATE = "CLK003"

@@ -7,7 +7,7 @@ It joins what inspection measured, where the frames went, and the residuals of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from quality.accounting import SensorAccount, balance
 from quality.errors import MetricsError
 from quality.measurements.measures import MEASURES, Bounds
 from quality.measurements.metrics import METRICS, SensorMetrics
+from quality.measurements.residuals import Residuals
 from sensors.rig import Modality
 
 UNACCOUNTED = "unaccounted_frames"  # judged by ACC001
@@ -42,31 +43,6 @@ AUDIT = pa.schema(
         pa.field(TOLERANCES, pa.float64()),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Residuals:
-    """Absolute residuals of one sensor's published matches; the quantiles are values that occur (nearest rank)."""
-
-    p50_ns: int
-    p95_ns: int
-    max_ns: int
-    tolerance_ns: int
-
-    @classmethod
-    def of(cls, residuals_ns: Sequence[int], tolerance_ns: int) -> Residuals | None:
-        """Summarise signed residuals, in any order; None if there are none."""
-        ordered = sorted(abs(value) for value in residuals_ns)
-        if not ordered:
-            return None
-        return cls(_quantile(ordered, 50), _quantile(ordered, 95), ordered[-1], tolerance_ns)
-
-    @property
-    def tolerances(self) -> float:
-        """The largest residual in units of the tolerance; infinite if a residual exceeds a tolerance of 0."""
-        if self.tolerance_ns == 0:
-            return 0.0 if self.max_ns == 0 else float("inf")
-        return self.max_ns / self.tolerance_ns
 
 
 def audit_table(
@@ -125,8 +101,3 @@ def _unaccounted(metrics: SensorMetrics, account: SensorAccount | None) -> int |
     if found:
         return found[0].frames
     return abs(metrics.frames_read - (account.read or 0))
-
-
-def _quantile(ordered: Sequence[int], percent: int) -> int:
-    rank = -(-len(ordered) * percent // 100)
-    return ordered[max(rank, 1) - 1]

@@ -15,15 +15,15 @@ from quality.measurements.frame_metrics import FrameMetrics
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding, finding, has_errors
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
+from scenes.build.measure import cloud_metrics, image_metrics
+from scenes.options import PayloadChecks
+from scenes.plan.plan_rows import FrameRef, PlanRow
 from sensors.decode.images import read_header
 from sensors.decode.messages import IMAGE, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position
 from sensors.errors import DecodeError, SensorDataError
 from sensors.measure.cloud import LidarMetrics
 from sensors.rig import Modality
-from scenes.build.measure import cloud_metrics, image_metrics
-from scenes.options import PayloadChecks
-from scenes.plan.plan_rows import FrameRef, PlanRow
 
 MAX_FORMS = 16  # each may be as large as a hostile message makes it
 MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables.schemas`; a cloud without points may claim any size for one

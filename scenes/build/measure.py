@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from quality.measurements.frame_metrics import FrameMetrics, metrics_rows
-from sensors.decode.content import content_hash
+from scenes.plan.plan_rows import FrameRef
+from scenes.work_area import WorkArea
 from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.decode.points import PointCloud
+from sensors.measure.baseline import content_hash
 from sensors.measure.cloud import measure_lidar, measure_radar
 from sensors.measure.image import SCALE_PX, measure_image
 from sensors.rig import Modality
-from scenes.plan.plan_rows import FrameRef
-from scenes.work_area import WorkArea
 
 if TYPE_CHECKING:
     from scenes.build.frames import Frame

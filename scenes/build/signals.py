@@ -17,16 +17,16 @@ from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, t
 from quality.measurements.frame_metrics import FRAME_METRICS
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
-from sensors.decode.messages import IMAGE
-from sensors.geometry import SE3
-from sensors.motion.track_metrics import Track
-from sensors.rig import Modality, Rig
+from scenes.build.window_findings import Findings, WindowFindings
 from scenes.options import BuildOptions, PayloadChecks
 from scenes.plan.plan import ScenePlan
 from scenes.plan.pose_track import first_sensor, pose_sensor
-from scenes.build.window_findings import Findings, WindowFindings
 from scenes.plan.windows import Window
 from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
+from sensors.decode.messages import IMAGE
+from sensors.geometry import SE3
+from sensors.motion.track_metrics import EgoTrack
+from sensors.rig import Modality, Rig
 
 SIGNALS_VERSION = "signals-2"  # part of the configuration hash
 _STATUS_NO_FIX = -1.0
@@ -101,7 +101,7 @@ def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Fin
     sensor = pose_sensor(rig)
     if sensor is None or not plan.pose_valid.any():
         return {}
-    track = Track.of(plan.track.frames.stamps_ns, plan.track.samples)
+    track = EgoTrack.of(plan.track.frames.stamps_ns, plan.track.samples)
     inertial, fixes = _inertial(area, rig), _fixes(area, rig)
     return evaluate_poses(sensor, plan.anchors_ns, plan.pose_valid, track, inertial, fixes, rules)
 

@@ -17,21 +17,21 @@ from quality.evaluators.scene import evaluate_scene
 from quality.rules.catalogue import Severity
 from quality.rules.findings import rule_ids
 from quality.rules.rulebook import RuleBook
-from sensors.decode.planes import to_planes
-from sensors.decode.points import PointCloud
-from sensors.rig import Modality, Rig
 from scenes.build.frames import Frame, look_into, sound
 from scenes.build.measure import leave_metrics
 from scenes.build.motion import Placed, PosesUsed, Track, place
-from scenes.options import BuildOptions, PayloadChecks, PointLayout
 from scenes.build.payloads import fetch
-from scenes.plan.plan_rows import FrameRef, PlanRow, plan_rows
-from scenes.build.window_review import WindowReview
 from scenes.build.scene_file import scene_pieces
 from scenes.build.signals import not_evaluated
 from scenes.build.window_findings import WindowFindings
 from scenes.build.window_report import MadeScene, account, keep_bad
+from scenes.build.window_review import WindowReview
+from scenes.options import BuildOptions, PayloadChecks, PointLayout
+from scenes.plan.plan_rows import FrameRef, PlanRow, plan_rows
 from scenes.work_area import WorkArea
+from sensors.decode.planes import to_planes
+from sensors.decode.points import PointCloud
+from sensors.rig import Modality, Rig
 
 DAY_ZERO = datetime.date(1970, 1, 1)
 _COLUMN = {Modality.LIDAR: "lidars", Modality.CAMERA: "cameras", Modality.RADAR: "radars"}

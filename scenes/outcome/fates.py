@@ -12,14 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
-from lake.tables.schemas import FRAMES
-from quality.accounting import GOLD, QUARANTINED, UNMATCHED
+from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
 from quality.rules.catalogue import Severity
 from scenes.build.window_build import DAY_ZERO, DriveContext
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import in_objects
 from scenes.plan.plan import ScenePlan
-from scenes.plan.windows import NS_PER_DAY
+from sensors.time_units import NS_PER_DAY
 
 Report = Mapping[str, Any]
 FAULTY_OBJECT = "object_quarantined"

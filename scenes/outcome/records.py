@@ -12,7 +12,7 @@ import pyarrow as pa
 from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from quality.accounting import QUARANTINED
+from lake.tables.schemas import QUARANTINED
 from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
 from quality.rules.findings import Finding
 from scenes.outcome.fates import FAULTY_OBJECT, IN_QUARANTINED_SCENE, Built

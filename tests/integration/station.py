@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class Station:
     """`run` does what `process_drive` does for every message that waits; nothing else happens by itself."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.settings = Settings.from_env(variables)
+        self.variables = variables
+        self.settings = Settings.from_env({**os.environ, **variables})
         self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
         self.ledger = Ledger(boto3.client("dynamodb"), self.settings.ledger_table)
         objects = S3Objects(self.s3, self.settings.raw_bucket, self.settings.lake_bucket, self.settings.quarantine_bucket)

@@ -24,6 +24,7 @@ from scenelake_airflow import lease_steps
 from scenelake_airflow.policy import Policy
 
 from ingest import handler as entry
+from ingest.environment import MappingSettings
 from ingest.event_source_mapping import READY, EventSourceMapping, LocalContext, connect
 from ingest.lease import keep_alive
 from ingest.ledger.ledger import Ledger
@@ -31,6 +32,7 @@ from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work import DriveWork, Reason
 from ingest.queues import QueueDepth, WorkQueue, depth
 from lake.landing import DriveId
+from lake.settings import Settings
 from tests.unit.ingest.ingest_fakes import DRIVE, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import LOCALSTACK, ROOT, provision
 
@@ -61,7 +63,7 @@ class Deployment:
             self.s3.put_object(Bucket=self.raw, Key=key, Body=body)
 
     def mapping(self) -> EventSourceMapping:
-        sqs, mapped = connect(os.environ)
+        sqs, mapped = connect(MappingSettings.from_env())
         return EventSourceMapping(sqs, mapped, entry.handler, entry.sweep_handler)
 
     def drain(self) -> int:
@@ -240,19 +242,19 @@ def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deploym
     monkeypatch.setenv("SCENELAKE_CATALOG_URI", "sqlite://")
     deployed.upload(FILES)
     deployed.drain()
-    policy = Policy(give_back_s=0)
-    [first] = lease_steps.lease(os.environ, "run-1", policy)
+    settings, policy = Settings.from_env(), Policy(give_back_s=0)
+    [first] = lease_steps.lease(settings, "run-1", policy)
     assert depth(deployed.sqs, deployed.work_url).in_flight == 1
-    assert lease_steps.lease(os.environ, "run-2", policy) == []
-    lease_steps.abandon(os.environ, first, NoFailures(), policy)
+    assert lease_steps.lease(settings, "run-2", policy) == []
+    lease_steps.abandon(settings, first, NoFailures(), policy)
     failed = deployed.ledger.drive(DRIVE)
     assert failed is not None
     assert (failed.state, failed.detail["receive_count"]) == (DriveState.FAILED, 1)
-    [again] = lease_steps.lease(os.environ, "run-3", policy)
+    [again] = lease_steps.lease(settings, "run-3", policy)
     assert (again["receive_count"], again["generation"]) == (2, 1)
     assert again["work"] != first["work"]
     report = {"outcome": "published", "snapshot_id": 7, "scenes": 1, "records": 0, "rows": {}, "already": False}
-    assert lease_steps.acknowledge(os.environ, again, report) == "published"
+    assert lease_steps.acknowledge(settings, again, report) == "published"
     finished = deployed.ledger.drive(DRIVE)
     assert finished is not None
     assert (finished.state, finished.detail["snapshot_id"], finished.attempts) == (DriveState.PUBLISHED, 7, 2)

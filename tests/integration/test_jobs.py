@@ -17,9 +17,10 @@ import spark_jobs.build_scenes
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.scene_points import scene_cloud
+from lake.tables.scene_reader import scene_cloud
 from scenes.plan.windows import Window, cut
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig
 from spark_jobs.runtime.session import spark_properties, start_spark

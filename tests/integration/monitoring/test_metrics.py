@@ -286,7 +286,7 @@ def test_every_panel_of_every_dashboard_shows_something(station: Station, tmp_pa
 
 @pytest.mark.timeout(900)
 def test_the_command_serves_until_a_signal_and_shows_the_same(station: Station, found: Samples, tmp_path: Path) -> None:
-    env = {**os.environ, **station.settings.to_env(), "SCENELAKE_HOME": str(tmp_path / "none")}
+    env = {**os.environ, **station.variables, "SCENELAKE_HOME": str(tmp_path / "none")}
     command = [sys.executable, "-m", "cli.main", "metrics"]
     shown = subprocess.run([*command, "show", "--json"], env=env, capture_output=True, text=True, timeout=600, check=True)
     told = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}

@@ -39,7 +39,7 @@ class Running:
 
     def __init__(self, home: Path) -> None:
         self.status = stack.status(home)
-        self.settings = Settings.from_env(os.environ)
+        self.settings = Settings.from_env()
         self.ledger = Ledger(boto3.client("dynamodb"), self.settings.ledger_table)
         self.catalog = open_catalog(self.settings)
 

@@ -15,13 +15,14 @@ from cli.main import app
 from ingest.ledger.records import DecisionRecord, ObjectHead, RefusedRecord
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
-from lake.settings import Settings
 from lake.tables.catalog import LakeCatalog
 from ops import deployment
 from ops.audit import lake_reader
+from ops.deployment import Deployment
 from ops.errors import CliError, explain
 from ops.review.listing import refused_row
 from tests.unit.ops import lake_builders as rows
+from tests.unit.ops.fake_deployment import deployment_with
 from tests.unit.ops.report.report_builders import BAD, GOOD, SCENES, fill_two_drives
 
 COMMANDS = (
@@ -30,7 +31,6 @@ COMMANDS = (
     "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 REFUSED = RefusedRecord(
     ObjectHead("a/model.pkl", "v1", 3, "e", 0), "KEY001", "key 'a/model.pkl' is none of …", "s3://raw/a/model.pkl", 0
 )
@@ -60,9 +60,8 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> LakeCatalog:
 
 @pytest.fixture
 def lake(catalog: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> LakeCatalog:
-    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
-    monkeypatch.setattr(deployment, "catalog", lambda settings: catalog)
-    monkeypatch.setattr(deployment, "ledger", lambda settings: FakeLedger())
+    made = deployment_with(catalog=catalog, ledger=FakeLedger())
+    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: made)
     return catalog
 
 
@@ -135,7 +134,7 @@ def test_status_of_a_stack_that_is_down_fails() -> None:
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(endpoint: str | None, home: Path) -> Settings:
+    def broken(endpoint: str | None, home: Path) -> Deployment:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(deployment, "enter", broken)

@@ -11,20 +11,19 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from lake.overrides import Verdict
-from lake.settings import Settings
 from ops import deployment
+from tests.unit.ops.fake_deployment import deployment_with
 from tests.unit.ops.review.review_rows import NotingDesk, frame, scene, whole_drive, whole_object
 
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 ROWS = [scene(1), scene(2), frame("DEC005"), whole_object(), whole_drive("CLK003"), scene(3, status="rejected")]
 
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> NotingDesk:
     made = NotingDesk()
-    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
+    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: deployment_with(catalog=None, store=None))
     for module in ("decide", "quarantine"):
-        monkeypatch.setattr(f"cli.commands.{module}.listed", lambda settings, drive: ROWS)
+        monkeypatch.setattr(f"cli.commands.{module}.listed", lambda target, drive: ROWS)
     monkeypatch.setattr("ops.review.service.open_desk", lambda settings: made)
     return made
 
@@ -117,7 +116,6 @@ def test_show_writes_a_page(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch, t
     from tests.unit.ops.review.test_review import EVIDENCE
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(deployment, "catalog", lambda settings: None)
     monkeypatch.setattr("lake.storage.ObjectStore.connect", lambda: None)
     seen: list[Any] = []
     monkeypatch.setattr("ops.review.evidence.gather", lambda catalog, store, row, rows: seen.append(rows) or EVIDENCE)

@@ -15,7 +15,7 @@ import spark_jobs.publish
 from fleet.encode import encode_points
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
-from lake.tables.publish import Batch, Outcome, Publication
+from lake.tables.publish import Batch, Publication, PublishOutcome
 from scenes.errors import AccountError, IncompleteError
 from scenes.work_area import AUDIT
 from sensors.decode.points import point_fields
@@ -183,7 +183,7 @@ def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput,
 
     def publish(_: object, batch: Batch) -> Publication:
         batches.append(batch)
-        return Publication(Outcome.ALREADY if len(batches) > 1 else Outcome.PUBLISHED, 77)
+        return Publication(PublishOutcome.ALREADY if len(batches) > 1 else PublishOutcome.PUBLISHED, 77)
 
     monkeypatch.setattr(spark_jobs.publish, "publish", publish)
     first, second = (publish_drive(None, landed.area, built, 3) for _ in range(2))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lake.tables.scene_points import scene_cloud
+from lake.tables.scene_reader import scene_cloud
 from sensors.decode.planes import to_planes
 from sensors.errors import DecodeError
 
@@ -65,7 +65,7 @@ def test_a_radar_image_is_no_cloud(without: dict[str, None]) -> None:
     ("wrong", "said"),
     [
         ({"layout": "columns"}, "point layout 'columns' is unknown, only rows and planes are read"),
-        ({"num_points": 3}, "3 points of 14 bytes are said, 28 bytes are there"),
+        ({"num_points": 3}, "3 points of 14 bytes are declared, but there are 28 bytes"),
         ({"point_fields": [{"name": "x", "offset": 0, "datatype": 9, "count": 1}]}, "field 'x': 9 is not a valid Datatype"),
         ({"point_fields": [{"name": "x", "offset": 11, "datatype": 7, "count": 1}]}, "'x' lies beyond a point of 14 bytes"),
         ({"point_fields": [{"name": "x", "offset": -1, "datatype": 7, "count": 1}]}, "'x' lies beyond a point of 14 bytes"),

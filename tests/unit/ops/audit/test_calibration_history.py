@@ -22,7 +22,8 @@ from ops import deployment
 from ops.audit.calibration_history import Calibrated, history, told
 from sensors.rig import Rig
 from tests.unit.lake.fake_s3 import FakeS3
-from tests.unit.scenes.job_builders import SETTINGS, T0, rig_document, sensor
+from tests.unit.ops.fake_deployment import deployment_with
+from tests.unit.scenes.job_builders import T0, rig_document, sensor
 
 HOUR_NS = 3_600_000_000_000
 
@@ -89,9 +90,8 @@ class Lake:
 @pytest.fixture
 def lake(monkeypatch: pytest.MonkeyPatch) -> Lake:
     made = Lake()
-    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
-    monkeypatch.setattr(deployment, "ledger", lambda settings: made)
-    monkeypatch.setattr(ObjectStore, "connect", lambda: ObjectStore(made.s3))  # type: ignore[arg-type]
+    target = deployment_with(ledger=made, store=ObjectStore(made.s3))  # type: ignore[arg-type]
+    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: target)
     return made
 
 

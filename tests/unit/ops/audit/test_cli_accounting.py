@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from ops.audit.accounting import Frames, Residuals, account, rank, why
+from ops.audit.accounting import Frames, account, why
 
 DRIVE = ("veh-1/drive-a", "a" * 64)
 
@@ -43,14 +42,3 @@ def test_lines_come_as_a_rig_is_read() -> None:
     given = [("imu", "imu"), ("radar_b", "radar"), ("cam_a", "camera"), ("top", "lidar"), ("radar_a", "radar")]
     lines = account([frames(sensor, modality, "gold", 1) for sensor, modality in given], {})
     assert [line.sensor for line in lines] == ["top", "cam_a", "radar_a", "radar_b", "imu"]
-
-
-def test_residuals_are_sizes_at_nearest_rank() -> None:
-    found = Residuals.of(np.array([-30, 10, 20, -40, 0], dtype=np.int64))
-    assert found == Residuals(matches=5, p50_ns=20, p95_ns=40, max_ns=40)
-    assert Residuals.of(np.array([], dtype=np.int64)) is None
-
-
-@pytest.mark.parametrize(("percent", "expected"), [(1, 1), (50, 5), (51, 6), (95, 10), (100, 10)])
-def test_nearest_rank(percent: int, expected: int) -> None:
-    assert rank(np.arange(1, 11, dtype=np.int64), percent) == expected

@@ -15,9 +15,9 @@ from ingest.ledger.ledger import DriveRecord, DriveState, Ledger
 from ingest.ledger.states import FINAL
 from ingest.ledger.work import Reason
 from lake.landing import DriveId
-from ops.audit.accounting import rank
 from ops.metrics.drive_states import RECENT_LAGS, DriveStates
 from ops.metrics.ledger_watch import OVERLAP_NS, DriveMark, LedgerWatch
+from sensors.stamps import percentile
 
 S = 10**9
 NOW_NS = 1_000_000 * S
@@ -181,5 +181,5 @@ def test_lags_are_those_of_the_drives_published_last(published: list[tuple[int, 
     newest = sorted(marks, key=lambda one: -one.updated_ns)[:RECENT_LAGS]
     assert sorted(lags.tolist()) == lags.tolist() == sorted(one.updated_ns - one.changed_ns for one in newest)
     if len(lags):
-        assert rank(lags, 50) in lags
-        assert np.count_nonzero(lags <= rank(lags, 95)) >= 0.95 * len(lags)
+        assert percentile(lags, 50) in lags
+        assert np.count_nonzero(lags <= percentile(lags, 95)) >= 0.95 * len(lags)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lake.errors import SettingsError
 from lake.settings import Settings
 from ops.stack.choices import Choices, Secrets
 from ops.stack.environment import PROJECT, aws_environment, process_environment, resource_names, stack_environment
@@ -40,7 +41,20 @@ def variables(layout: Layout, choices: Choices = OWN) -> dict[str, str]:
 
 def test_settings_can_be_read_from_it(layout: Layout) -> None:
     settings = Settings.from_env(variables(layout))
-    assert settings.to_env() == {**NAMES, "SCENELAKE_CATALOG_URI": f"sqlite:///{layout.home}/catalog.db"}
+    names = {name: getattr(settings, name.removeprefix("SCENELAKE_").lower()) for name in NAMES}
+    assert names == NAMES
+    assert settings.catalog_uri.get_secret_value() == f"sqlite:///{layout.home}/catalog.db"
+    assert settings.aws.endpoint_url == OWN.endpoint
+
+
+def test_the_desk_has_defaults_of_its_own_which_the_caller_may_change(layout: Layout) -> None:
+    names = ("SCENELAKE_DAG_JOBS_AT_ONCE", "SCENELAKE_OVERDUE_AFTER_S")
+    assert [variables(layout)[name] for name in names] == ["2", "20"]
+    caller = dict(zip(names, ("3", "0.5"), strict=True))
+    found = stack_environment(layout, OWN, Secrets.load_or_generate(layout), caller)
+    assert [found[name] for name in names] == ["3", "0.5"]
+    with pytest.raises(SettingsError, match="SCENELAKE_DAG_JOBS_AT_ONCE='many' must be a whole number from 1 to 256"):
+        stack_environment(layout, OWN, Secrets.load_or_generate(layout), {names[0]: "many"})
 
 
 def test_each_endpoint_has_a_catalog_of_its_own(layout: Layout) -> None:

@@ -9,14 +9,14 @@ import pytest
 import spark_jobs.publish
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
-from lake.tables.publish import Outcome, Publication
+from lake.tables.publish import Publication, PublishOutcome
 from quality.measurements.frame_metrics import FRAME_METRICS
+from scenes.build.window_findings import WindowFindings
+from scenes.options import CHECKS
+from scenes.work_area import SIGNALS, WorkArea, WorkAreaError
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
-from scenes.options import CHECKS
 from spark_jobs.publish import publish_drive
-from scenes.build.window_findings import WindowFindings
-from scenes.work_area import SIGNALS, WorkArea, WorkAreaError
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
@@ -117,7 +117,7 @@ def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: 
 
     def commit(*_: object) -> Publication:
         there.append(_files(landed))
-        return Publication(Outcome.PUBLISHED, 7)
+        return Publication(PublishOutcome.PUBLISHED, 7)
 
     monkeypatch.setattr(spark_jobs.publish, "publish", commit)
     for _ in range(2):  # a repetition finds nothing to delete
