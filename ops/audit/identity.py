@@ -1,8 +1,7 @@
-"""Promise P1, computed again from what lies there: does everything that landed lie somewhere, and every frame once?
+"""P1, recomputed: is everything that landed accounted for, and every frame exactly once?
 
-Pure: the inputs were read from four independent places (the raw bucket's versions, the ledger, the lake's tables and
-the quarantine bucket), and no check trusts a number that another place could have copied.
-"""
+Pure. The inputs were read from four independent sources (the raw bucket's versions, the ledger, the lake's tables and the
+quarantine bucket), and no check trusts a number that one source could have copied from another."""
 
 from __future__ import annotations
 
@@ -10,8 +9,108 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ops.audit.accounting import GOLD, QUARANTINED, SCENE_MODALITIES, account
-from ops.audit.identity_inputs import AuditInputs, BatchRef, LedgerDrive, RawObject
+from ops.audit.accounting import GOLD, QUARANTINED, SCENE_MODALITIES, Frames, account
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """One version in the raw bucket; `drive` is None for a key outside the landing layout.
+
+    `latest` is False for a version that a later one of the same key replaced: the ledger follows the latest.
+    """
+
+    key: str
+    version_id: str
+    drive: str | None
+    latest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerObject:
+    """What the ledger says of one version."""
+
+    key: str
+    version_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDrive:
+    """What the ledger says of one drive. `rules` are the ids of everything its last run found, warnings included."""
+
+    drive: str
+    state: str
+    revision: str
+    rules: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFrames:
+    """Frames of one raw object: as its manifest declares them, or as `gold.frames` holds them."""
+
+    drive: str
+    key: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One row of `gold.scenes`."""
+
+    scene_id: str
+    drive: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many distinct frames of a sensor the scenes of a drive revision hold."""
+
+    drive: str
+    revision: str
+    sensor: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of `quarantine.records`; `frames` is how many frames it keeps out of gold."""
+
+    record_id: str
+    level: str
+    drive: str
+    revision: str
+    frames: int
+    payload_uri: str | None
+    source_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRef:
+    """One publication, as the snapshots of `gold.scenes` tell it."""
+
+    drive: str
+    revision: str
+    generation: int
+    snapshot_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditInputs:
+    """Everything the audit looks at, read once. `payloads`: URIs of all objects in the quarantine bucket."""
+
+    raw: tuple[RawObject, ...] = ()
+    ledger_objects: tuple[LedgerObject, ...] = ()
+    ledger_drives: tuple[LedgerDrive, ...] = ()
+    declared: tuple[ObjectFrames, ...] = ()
+    indexed: tuple[ObjectFrames, ...] = ()
+    frames: tuple[Frames, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+    held: tuple[Held, ...] = ()
+    records: tuple[Record, ...] = ()
+    payloads: frozenset[str] = frozenset()
+    batches: tuple[BatchRef, ...] = ()
+
 
 LANDED = "objects landed = published + quarantined + refused + pending + replaced by a newer version"
 _WORDS = {

@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from ops import display
 from ops.audit.accounting import Nanoseconds, rank
+from ops.report import display
 from ops.report.facts import Histogram, Timeline
 
 BINS = 61  # odd: the middle bin is centred on zero

@@ -1,12 +1,13 @@
-"""Where the vehicle was, as far as the scenes of its drive tell."""
+"""The vehicle's motion, interpolated from the poses of its drive's scenes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import astuple
 
+from lake.tables.rows import SceneFacts
 from ops.report.cloud import Cloud, Floats
 from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
@@ -14,8 +15,7 @@ from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig
 
 POSE_BRACKET_NS = 500_000_000  # for a picture; the pipeline's own bracket is the rig's
-POSE_FIELDS = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
-LOOK_AROUND_NS = 100_000_000
+VELOCITY_STEP_NS = 100_000_000
 LEAST_SPEED_M_S = 0.5
 LEAST_AGREEMENT = 0.7  # length of the mean of unit axes: cameras all around cancel each other
 
@@ -23,8 +23,8 @@ LEAST_AGREEMENT = 0.7  # length of the mean of unit axes: cameras all around can
 class EgoMotion:
     """The poses of a drive's scenes, interpolated in between; never extrapolated."""
 
-    def __init__(self, scenes: Sequence[Mapping[str, Any]]) -> None:
-        posed = sorted((row["anchor_ns"], [row["ego_pose"][name] for name in POSE_FIELDS]) for row in scenes if row["ego_pose"])
+    def __init__(self, scenes: Sequence[SceneFacts]) -> None:
+        posed = sorted((row.anchor_ns, astuple(row.ego_pose)) for row in scenes if row.ego_pose is not None)
         self._stamps_ns = np.array([stamp_ns for stamp_ns, _ in posed], dtype=np.int64)
         self._poses = np.array([pose for _, pose in posed], dtype=np.float64).reshape(-1, 7)
 
@@ -55,7 +55,7 @@ class EgoMotion:
 
     def velocity_m_s(self, at_ns: int) -> Floats | None:
         """Velocity (3,) in the ego frame, from the poses 100 ms later or earlier; None where there are none."""
-        for step_ns in (LOOK_AROUND_NS, -LOOK_AROUND_NS):
+        for step_ns in (VELOCITY_STEP_NS, -VELOCITY_STEP_NS):
             moved = self.then_SE3_now(at_ns, at_ns + step_ns)
             if moved is not None:
                 return moved.translation_m * (1e9 / step_ns)

@@ -8,9 +8,8 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ops import display
 from ops.audit import accounting
-from ops.report import chart
+from ops.report import chart, display
 from ops.report.facts import ReportFacts, SceneView
 
 STEPS = (

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ops.audit.accounting import Frames
-from ops.audit.identity import audit
-from ops.audit.identity_inputs import (
+from ops.audit.identity import (
     AuditInputs,
     BatchRef,
     Held,
@@ -19,6 +18,7 @@ from ops.audit.identity_inputs import (
     RawObject,
     Record,
     Scene,
+    audit,
 )
 
 DRIVE, OTHER = "veh-1/drive-a", "veh-1/drive-b"

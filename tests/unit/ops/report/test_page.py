@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lake.tables.rows import SceneRow, row_of
 from ops.report import chart, page
 from ops.report.cloud import Cloud
 from ops.report.collect import pick, reasons
@@ -125,7 +126,7 @@ def test_the_scene_page_stands_alone(facts: ReportFacts) -> None:
 def test_a_scene_whose_image_does_not_decode_is_drawn_all_the_same() -> None:
     row = rows.scene()
     row["cameras"][0]["image"] = CUT
-    view = scene_view(row)
+    view = scene_view(row_of(SceneRow, row))
     assert view.cameras[0].image is None
     assert view.cameras[0].note.startswith("does not decode")
     assert view.birdseye is not None
@@ -134,12 +135,12 @@ def test_a_scene_whose_image_does_not_decode_is_drawn_all_the_same() -> None:
 def test_a_cloud_that_contradicts_itself_is_a_note() -> None:
     row = rows.scene()
     row["lidars"][0]["points"] = row["lidars"][0]["points"][:40]
-    view = scene_view(row)
+    view = scene_view(row_of(SceneRow, row))
     assert any("lidar_top cannot be drawn" in note for note in view.notes)
 
 
 def test_ego_motion_turns_and_moves_between_poses() -> None:
-    motion = EgoMotion([rows.scene(index) for index in range(3)])
+    motion = EgoMotion([rows.scene_row(index) for index in range(3)])
     moved = motion.then_SE3_now(rows.EPOCH_NS + 50_000_000, rows.EPOCH_NS + 100_000_000)
     assert moved is not None
     np.testing.assert_allclose(moved.translation_m, [0.5, 0, 0], atol=1e-9)
@@ -148,9 +149,8 @@ def test_ego_motion_turns_and_moves_between_poses() -> None:
 
 @pytest.mark.parametrize(("axis", "forward"), [("x_m", (1, 0)), ("y_m", (0, 1))])
 def test_forward_is_where_the_vehicle_moves(axis: str, forward: tuple[int, int]) -> None:
-    scenes = [rows.scene(index) for index in range(3)]
-    for index, scene in enumerate(scenes):
-        scene["ego_pose"] = {**scene["ego_pose"], "x_m": 0.0, axis: 1.0 * index}
+    poses = [{**rows.scene(index)["ego_pose"], "x_m": 0.0, axis: 1.0 * index} for index in range(3)]
+    scenes = [row_of(SceneRow, rows.scene(index) | {"ego_pose": pose}) for index, pose in enumerate(poses)]
     assert EgoMotion(scenes).forward(rows.EPOCH_NS) == forward
     assert EgoMotion(scenes).forward(rows.EPOCH_NS + 2 * rows.PERIOD_NS) == forward
     assert EgoMotion([]).forward(rows.EPOCH_NS) is None
@@ -174,21 +174,21 @@ def test_a_sweep_is_moved_point_by_point_to_the_moment_of_the_image() -> None:
         origin_m=np.zeros(3),
         calibrated=True,
     )
-    moved_m, complete = EgoMotion([rows.scene(index) for index in range(3)]).at(cloud, rows.EPOCH_NS + rows.PERIOD_NS)
+    moved_m, complete = EgoMotion([rows.scene_row(index) for index in range(3)]).at(cloud, rows.EPOCH_NS + rows.PERIOD_NS)
     assert complete
     np.testing.assert_allclose(moved_m[:, 0], [9.0, 10.0], atol=1e-5)  # 1 m a scene: the first point has come nearer
     assert EgoMotion([]).at(cloud, rows.EPOCH_NS)[1] is False
 
 
 def test_a_complete_and_an_incomplete_scene_are_picked() -> None:
-    scenes = [rows.scene(index, radar=index < 3) for index in range(5)]
-    assert pick(scenes) == (scenes[1]["scene_id"], scenes[4]["scene_id"])
+    scenes = [rows.scene_row(index, radar=index < 3) for index in range(5)]
+    assert pick(scenes) == (scenes[1].scene_id, scenes[4].scene_id)
     assert pick([]) == ()
 
 
 def test_reasons_are_counted_with_the_catalogues_sentence() -> None:
     found = reasons(
-        [rows.record("a", ["DEC005"]), rows.record("b", ["DEC005", "XYZ999"], frames=3), rows.record("c", ["SYN003"])]
+        [rows.record_row("a", ["DEC005"]), rows.record_row("b", ["DEC005", "XYZ999"], frames=3), rows.record_row("c", ["SYN003"])]
     )
     assert [(entry.rule_id, entry.records, entry.frames) for entry in found] == [
         ("DEC005", 2, 4),
