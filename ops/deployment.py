@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lake.landing import DriveId
     from lake.settings import Settings
     from lake.tables.catalog import LakeCatalog
-    from ops.following import Steps
+    from ops.drives.follower import Steps
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 # Where the environment names a deployment: the address of its Airflow, and who asks there.
@@ -110,8 +110,8 @@ def manifest_versions(settings: Settings) -> Callable[[DriveId], str | None]:
 def airflow_steps(home: Path) -> Steps:
     """Airflow's view of the drives, where the environment or a local stack has one."""
     from ops import stack
-    from ops.airflow_steps import AirflowSteps
-    from ops.following import NoSteps
+    from ops.drives.airflow_steps import AirflowSteps
+    from ops.drives.follower import NoSteps
 
     if url := os.environ.get(AIRFLOW_URL):
         return AirflowSteps(url, os.environ.get(AIRFLOW_USER, ""), os.environ.get(AIRFLOW_PASSWORD, ""))

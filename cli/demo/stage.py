@@ -13,8 +13,8 @@ from typing import Protocol
 
 from lake.settings import Settings
 from ops import deployment, stack
-from ops.following import Steps
-from ops.stack.values import StackStatus
+from ops.drives.follower import Steps
+from ops.stack.inspection import StackStatus
 
 LOCAL_LIMIT_S, GIVEN_LIMIT_S = 300.0, 360.0
 

@@ -1,22 +1,33 @@
-"""What one drive adds to the metrics: read once for each change of its ledger record or its publication."""
+"""What one drive adds to the metrics, read from the raw bucket, the ledger, the tables and the quarantine bucket.
+
+A drive is read once for each change of its ledger record or its publication; a reading costs what the drive holds."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.ledger.ledger import ObjectRecord
+from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
 from lake.documents import parse_document
+from lake.errors import AbsentError
+from lake.settings import Settings
+from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.rows import RecordRow
+from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.accounting import Nanoseconds
-from ops.audit.identity import audit
-from ops.audit.identity_inputs import AuditInputs
+from ops.audit.identity import AuditInputs, audit
 from quality.rules.rule import Outcome
 from sensors.rig import Rig
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
 
 RELEASED = "released"
 _WORST_FIRST = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.PASSED)
@@ -74,7 +85,7 @@ def check_outcomes(inputs: AuditInputs) -> dict[str, bool]:
     return found
 
 
-def rule_outcomes(validations: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
+def rule_outcomes(validations: Mapping[str, Any], records: Iterable[RecordRow]) -> dict[str, Outcome]:
     """The worst that each rule came to: failed before unknown before passed.
 
     Args:
@@ -86,16 +97,16 @@ def rule_outcomes(validations: Mapping[str, Any], records: Iterable[Mapping[str,
         for expectation in suite["expectations"]:
             found.setdefault(expectation["rule_id"], set()).add(Outcome(expectation["outcome"]))
     for row in records:
-        measured = {entry["rule_id"]: entry["measured"] for entry in row["findings"]}
-        for code in row["rule_ids"] if row["status"] != RELEASED else ():
+        measured = {entry.rule_id: entry.measured for entry in row.findings}
+        for code in row.rule_ids if row.status != RELEASED else ():
             found.setdefault(code, set()).add(Outcome.UNKNOWN if measured.get(code) is None else Outcome.FAILED)
     return {code: next(one for one in _WORST_FIRST if one in outcomes) for code, outcomes in sorted(found.items())}
 
 
-def record_counts(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], int]:
+def record_counts(records: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
     """Records that keep something out, by (rule, level); one that names two rules counts for both."""
-    kept_out = (row for row in records if row["status"] != RELEASED)
-    return dict(Counter((code, row["level"]) for row in kept_out for code in row["rule_ids"]))
+    kept_out = (row for row in records if row.status != RELEASED)
+    return dict(Counter((code, row.level) for row in kept_out for code in row.rule_ids))
 
 
 def residual_sizes(found: lake_reader.Matches) -> dict[str, Nanoseconds]:
@@ -113,6 +124,98 @@ def tolerances(calibration: str | None) -> dict[str, int]:
     return {sensor.name: sensor.sync.tolerance_ns for sensor in rig.sensors}
 
 
-def payload_prefixes(records: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+def payload_prefixes(records: Iterable[RecordRow]) -> frozenset[str]:
     """The folders, as `s3://bucket/folder/`, in which the copies of these records lie."""
-    return frozenset(row["payload_uri"].rpartition("/")[0] + "/" for row in records if row["payload_uri"])
+    return frozenset(row.payload_uri.rpartition("/")[0] + "/" for row in records if row.payload_uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where drives lie."""
+
+    settings: Settings
+    s3: S3Client
+    ledger: Ledger
+
+
+def read_drive(
+    sources: Sources, tables: lake_reader.Tables, record: DriveRecord, batches: Sequence[lake_reader.Snapshot], *, whole: bool
+) -> DriveFacts:
+    """The facts of a drive.
+
+    Args:
+        sources: Where it lies.
+        tables: The lake's tables; a drive without a publication is not looked for in them.
+        record: The drive as the ledger has it.
+        batches: Its publications, oldest first.
+        whole: Also what only the newest drives are asked for: residuals, tolerances and the outcomes of rules.
+
+    Raises:
+        LakeError: Its documents could not be read.
+    """
+    objects = tuple(sources.ledger.objects(record.drive))
+    published = audit_reader.published_rows(tables, record.drive) if batches else None
+    facts = DriveFacts(
+        objects=object_amounts(objects),
+        checks=check_outcomes(_audit_inputs(sources, record, objects, batches, published)),
+    )
+    if published is None:
+        return facts
+    frames: Counter[tuple[str, str, str]] = Counter()
+    for entry in published.frames:
+        frames[entry.sensor, entry.modality, entry.fate] += entry.count
+    facts = replace(facts, frames=dict(frames), scenes=len(published.scenes), records=record_counts(published.records))
+    if not whole:
+        return facts
+    return replace(
+        facts,
+        outcomes=rule_outcomes(_validations(sources, batches[-1]), published.records),
+        residuals_ns=residual_sizes(published.matches),
+        tolerances_ns=tolerances(lake_reader.calibration(tables, record.drive)),
+    )
+
+
+def _audit_inputs(
+    sources: Sources,
+    record: DriveRecord,
+    objects: tuple[ObjectRecord, ...],
+    batches: Sequence[lake_reader.Snapshot],
+    published: audit_reader.Published | None,
+) -> AuditInputs:
+    settings = sources.settings
+    of_ledger = AuditInputs(
+        raw=tuple(audit_reader.raw_objects(sources.s3, settings.raw_bucket, record.drive.prefix)),
+        ledger_objects=tuple(audit_reader.ledger_object(entry) for entry in objects),
+        ledger_drives=(audit_reader.ledger_drive(record),),
+    )
+    if published is None:
+        return of_ledger
+    return replace(
+        of_ledger,
+        declared=tuple(audit_reader.declared(ObjectStore(sources.s3), settings.raw_bucket, (record,))),
+        indexed=published.indexed,
+        frames=published.frames,
+        scenes=published.scenes,
+        held=audit_reader.held(published.matches),
+        records=tuple(audit_reader.record(row) for row in published.records),
+        payloads=frozenset(_payloads(sources, published)),
+        batches=tuple(audit_reader.batch_ref(entry) for entry in batches),
+    )
+
+
+def _payloads(sources: Sources, published: audit_reader.Published) -> Iterator[str]:
+    store = ObjectStore(sources.s3)
+    for prefix in sorted(payload_prefixes(published.records)):
+        bucket, _, folder = prefix.removeprefix("s3://").partition("/")
+        yield from (f"s3://{bucket}/{key}" for key in store.list(bucket, folder))
+
+
+def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> dict[str, Any]:
+    """What Great Expectations said of a publication; nothing where its document is gone, which hides no drive's other facts."""
+    if snapshot.validations is None:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(ObjectStore(sources.s3).read(ObjectVersion.from_uri(snapshot.validations)))
+    except AbsentError:
+        return {}
+    return found

@@ -15,14 +15,12 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ingest.ledger.ledger import Ledger
-from ops.metrics.drive_reading import Sources
-from ops.metrics.drive_states import DriveStates
+from ops.metrics.drive_facts import Sources
 from ops.metrics.families import drive_families, lake_families, part_families, queue_families
-from ops.metrics.lake_summary import LakeSummary
-from ops.metrics.lake_watch import LakeWatch
-from ops.metrics.ledger_watch import LedgerWatch
+from ops.metrics.lake import LakeSummary, LakeWatch
+from ops.metrics.ledger import DriveStates, LedgerWatch
 from ops.metrics.part import Part, Readable
-from ops.metrics.queue_watch import QueueState, QueueWatch
+from ops.metrics.queues import QueueState, QueueWatch
 
 if TYPE_CHECKING:
     from lake.settings import Settings

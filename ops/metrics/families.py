@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from ops.audit.accounting import FATES, rank
-from ops.metrics.drive_states import DriveStates
-from ops.metrics.lake_summary import LakeSummary
+from ops.metrics.lake import LakeSummary
+from ops.metrics.ledger import DriveStates
 from ops.metrics.part import PartHealth
-from ops.metrics.queue_watch import QueueState
+from ops.metrics.queues import QueueState
 from quality.rules.rule import Outcome
 
 NS_PER_S = 1e9

@@ -16,7 +16,7 @@ from fastapi import Depends, FastAPI, Request
 
 from lake.settings import Settings
 from ops import deployment
-from ops.review.desk import Review
+from ops.review.session import ReviewSession
 from ops.review.web import review_app
 
 DECIDES_ABOUT = "process_drive"  # a release starts a run of it
@@ -38,8 +38,8 @@ def _may(method: ResourceMethod) -> Callable[..., None]:
 
 
 @cache
-def _review() -> Review:
-    """The deployment of this process; in the local stack, whose API server starts before there is one, the stack's."""
+def _review() -> ReviewSession:
+    """The deployment of this process. The API server of a local stack starts before its names are known, and reads them here."""
     if "SCENELAKE_RAW_BUCKET" in os.environ:
-        return Review(Settings.from_env(os.environ))
-    return Review(deployment.enter(None, Path(os.environ.get(deployment.HOME, deployment.DEFAULT_HOME))))
+        return ReviewSession(Settings.from_env(os.environ))
+    return ReviewSession(deployment.enter(None, Path(os.environ.get(deployment.HOME, deployment.DEFAULT_HOME))))

@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
+from ops.errors import ComponentError
 from ops.stack.choices import ADMIN
-from ops.stack.components import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER
-from ops.stack.errors import ComponentError
+from ops.stack.processes import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER
 
 TIMEOUT_S = 5.0
 _HEARTBEATS = {

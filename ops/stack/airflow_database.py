@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from ops.errors import ComponentError
 from ops.stack.choices import ADMIN, Secrets
-from ops.stack.errors import ComponentError
 from ops.stack.layout import Layout, write_private
 
 MIGRATION_TIMEOUT_S = 300

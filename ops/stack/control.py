@@ -11,17 +11,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ops.errors import ComponentError, StackConfigError
 from ops.stack import emulator, inspection, processes
 from ops.stack.airflow_api import AirflowApi
 from ops.stack.airflow_database import prepare
 from ops.stack.choices import Choices, Secrets, choose
-from ops.stack.components import AIRFLOW, API_SERVER, DAG_PROCESSOR, EMULATOR, MAPPING, command_lines, expected
 from ops.stack.environment import airflow_environment, aws_environment, process_environment, stack_environment
-from ops.stack.errors import ComponentError, StackConfigError
+from ops.stack.inspection import StackStatus
 from ops.stack.java import java_environment
 from ops.stack.layout import Layout
-from ops.stack.processes import ProcessRecord
-from ops.stack.values import StackStatus
+from ops.stack.processes import AIRFLOW, API_SERVER, DAG_PROCESSOR, EMULATOR, MAPPING, ProcessRecord, command_lines, expected
 
 Progress = Callable[[str], None]
 DAG_ID = "process_drive"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import requests
 
+from ops.errors import ComponentError, StackConfigError
 from ops.stack.environment import PROJECT
-from ops.stack.errors import ComponentError, StackConfigError
 from ops.stack.layout import Layout
 
 PROVISION = PROJECT / "localstack" / "provision.py"

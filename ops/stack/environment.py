@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ops.errors import StackDownError
 from ops.stack.choices import Choices, Secrets
-from ops.stack.errors import StackDownError
 from ops.stack.layout import Layout
 from ops.stack.ports import LOOPBACK
 

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ops.stack.errors import StackConfigError
+from ops.errors import StackConfigError
 from ops.stack.layout import PRIVATE_FOLDER
 
 OLDEST_JAVA = 17

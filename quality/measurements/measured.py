@@ -13,13 +13,13 @@ from sensors.rig import Rig
 
 def measured(
     name: str,
-    modality: str,
+    modality: str | None,
     found: SensorClock | None,
     rig: Rig | None,
     manifest: Manifest | None = None,
     frames_expected: int | None = None,
 ) -> SensorMetrics:
-    """The metrics of sensor `name`, recorded as `modality`; `found` is None for a sensor that left no frame."""
+    """The metrics of sensor `name`, recorded as `modality` (None: unknown); `found` is None for a sensor that left no frame."""
     sensor = rig[name] if rig is not None and name in rig else None
     clock = found.report if found else clock_report([], [], None)
     covered = None

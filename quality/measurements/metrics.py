@@ -53,7 +53,8 @@ _NOT_NEGATIVE = (
 
 @dataclass(frozen=True, slots=True)
 class SensorMetrics:
-    """One sensor of one drive. What has a default was added later: it is what a clock without a flaw has.
+    """One sensor of one drive; `modality` is None where it is unknown, which the table does not allow. Defaults are those of a
+    flawless clock, for values that were added later.
 
     Raises:
         MetricsError: A count is negative, a rate not positive and finite, a coverage outside 0 to 1, or the last stamp
@@ -61,7 +62,7 @@ class SensorMetrics:
     """
 
     sensor: str
-    modality: str
+    modality: str | None
     required: bool
     reference: bool
     frames_expected: int | None
@@ -87,7 +88,8 @@ class SensorMetrics:
     delay_error_ns: int | None = None
 
     def __post_init__(self) -> None:
-        Modality(self.modality)
+        if self.modality is not None:
+            Modality(self.modality)
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -104,6 +106,11 @@ class SensorMetrics:
             raise MetricsError(f"sensor {self.sensor}: coverage is {self.coverage}, outside 0 to 1")
         if self.first_ns is not None and self.last_ns is not None and self.last_ns < self.first_ns:
             raise MetricsError(f"sensor {self.sensor}: last_ns {self.last_ns} is before first_ns {self.first_ns}")
+
+    @property
+    def in_scene(self) -> bool:
+        """Whether scenes hold the sensor's frames."""
+        return self.modality is not None and Modality(self.modality).in_scene
 
     @classmethod
     def silent(cls, sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:

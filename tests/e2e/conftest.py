@@ -27,7 +27,7 @@ from lake.settings import Settings
 from ops import deployment
 from ops.audit import identity as audits
 from ops.audit import identity_reader as audit_reader
-from ops.following import Follower, NoSteps, Sighting
+from ops.drives.follower import Follower, NoSteps, Sighting
 
 from .compose_stack import ComposeStack
 from .embedded_stack import EmbeddedStack
@@ -73,7 +73,7 @@ class Deployed:
         """Until the drive is published or quarantined."""
         follower = Follower(self.ledger, deployment.manifest_versions(self.settings), NoSteps())
         found = follower.follow(drive, WAIT_S, lambda _: None)
-        assert found.final, f"{drive} ended as {found.words}: {found.problem}"
+        assert found.final, f"{drive} ended as {found.summary}: {found.problem}"
         return found
 
     def table(self, name: str, drive: DriveId) -> list[dict[str, Any]]:

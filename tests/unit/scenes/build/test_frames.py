@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fleet.encode import encode_image
 from quality.rules.catalogue import Severity
-from sensors.decode.messages import IMAGE, POINT_CLOUD
 from scenes.build.frames import Frame, look_into
 from scenes.options import PayloadChecks
 from scenes.plan.plan_rows import FrameRef
+from sensors.decode.messages import IMAGE, POINT_CLOUD
 from tests.unit.scenes.job_builders import T0, cloud, image, jpeg
 
 

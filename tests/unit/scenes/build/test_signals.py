@@ -11,12 +11,12 @@ from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables.publish import Outcome, Publication
 from quality.measurements.frame_metrics import FRAME_METRICS
+from scenes.build.window_findings import WindowFindings
+from scenes.options import CHECKS
+from scenes.work_area import SIGNALS, WorkArea, WorkAreaError
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
-from scenes.options import CHECKS
 from spark_jobs.publish import publish_drive
-from scenes.build.window_findings import WindowFindings
-from scenes.work_area import SIGNALS, WorkArea, WorkAreaError
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 

@@ -12,9 +12,9 @@ import scenes.build.scene_file
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables.schemas import OPAQUE_LEAVES, SCENES
-from spark_jobs.build_scenes import drive_context
 from scenes.build.window_build import DriveContext, build_window
 from scenes.work_area import INSPECTION
+from spark_jobs.build_scenes import drive_context
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 

@@ -1,4 +1,4 @@
-"""Follows a drive from its first object to its end, by looking: at the ledger, at the manifest in S3, and at Airflow."""
+"""Follows a drive from its first object to a final state, by polling the ledger, the manifest in S3, and Airflow."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ingest.ledger.states import FINAL, DriveState
 from lake.landing import DriveId
 from ops.errors import WaitTimeoutError
 
-LOOK_S = 1.0
-FAILED_PATIENCE_S = 180.0  # the message of a failed run comes back and is tried again; after this long nobody is trying
+POLL_S = 1.0
+FAILED_PATIENCE_S = 180.0  # SQS redelivers the message of a failed run; after this long no retry is coming
 
 
 class LedgerReader(Protocol):
-    """What is asked of the ledger."""
+    """Reads drives and their objects from the ledger."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None:
-        """A drive, or None if nothing of it has landed."""
+        """The drive; None if nothing of it has landed."""
 
     def objects(self, drive: DriveId) -> Iterator[ObjectRecord]:
-        """Its objects."""
+        """The objects of a drive."""
 
 
 class Steps(Protocol):
-    """What is asked of Airflow."""
+    """Knows which step of the DAG works on a drive."""
 
     def step(self, drive: DriveId) -> str | None:
-        """The step that works on a drive now; None where none does, or where Airflow cannot be asked."""
+        """The current step of a drive; None if there is none, or if Airflow does not answer."""
 
 
 class NoSteps:
-    """Stands in where there is no Airflow to ask."""
+    """Steps without an Airflow: always unknown."""
 
     def step(self, drive: DriveId) -> str | None:  # noqa: ARG002 - the protocol's argument
         """Always None."""
@@ -44,7 +44,7 @@ class NoSteps:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A drive as it was seen at one moment. `landed`: objects in the ledger, the manifest and calibration among them."""
+    """A drive at one moment. `landed`: its objects in the ledger, including the manifest and the calibration."""
 
     drive: DriveId
     state: str
@@ -58,26 +58,26 @@ class Sighting:
     updated_ns: int
 
     @property
-    def words(self) -> str:
-        """State and step, for one line."""
+    def summary(self) -> str:
+        """State, step and attempt on one line."""
         return (
             self.state + (f" · {self.step}" if self.step else "") + (f" · attempt {self.attempts}" if self.attempts > 1 else "")
         )
 
 
 class Follower:
-    """Looks at drives. `manifest_version` gives the version of a drive's manifest in S3, None where there is none."""
+    """Follows drives. `manifest_version` gives the version of a drive's manifest in S3; None if there is none."""
 
     def __init__(self, ledger: LedgerReader, manifest_version: Callable[[DriveId], str | None], steps: Steps) -> None:
         self._ledger = ledger
         self._manifest_version = manifest_version
         self._steps = steps
 
-    def look(self, drive: DriveId) -> Sighting:
-        """The drive as it is now.
+    def observe(self, drive: DriveId) -> Sighting:
+        """The drive now.
 
-        A final state counts only for the manifest that lies in S3: right after an upload the ledger may still tell of
-        the revision before.
+        A final state counts only for the current manifest in S3: right after an upload the ledger may still hold the
+        previous revision.
         """
         record = self._ledger.drive(drive)
         if record is None:
@@ -102,24 +102,24 @@ class Follower:
         self,
         drive: DriveId,
         timeout_s: float,
-        seen: Callable[[Sighting], None],
+        report: Callable[[Sighting], None],
         *,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> Sighting:
-        """Look once a second until the drive has ended, and tell `seen` each time.
+        """Poll once a second until the drive has finished, and call `report` each time.
 
         Returns:
-            The final sighting, or one in state `failed` once nobody has tried again for three minutes.
+            The final sighting, or one in state `failed` that was not retried for three minutes.
 
         Raises:
-            WaitTimeoutError: The drive has not ended in time.
+            WaitTimeoutError: The drive did not finish in time.
         """
         deadline_s = clock() + timeout_s
         failed_since_s: float | None = None
         while True:
-            found = self.look(drive)
-            seen(found)
+            found = self.observe(drive)
+            report(found)
             if found.final:
                 return found
             if found.state != DriveState.FAILED:
@@ -130,7 +130,7 @@ class Follower:
                 return found
             if clock() >= deadline_s:
                 raise WaitTimeoutError(*_too_late(found, timeout_s))
-            pause(LOOK_S)
+            pause(POLL_S)
 
 
 def _problem(record: DriveRecord) -> str:
@@ -141,9 +141,9 @@ def _problem(record: DriveRecord) -> str:
 
 
 def _too_late(found: Sighting, timeout_s: float) -> tuple[str, str]:
-    cause = f"{found.drive} is {found.words} after {timeout_s:.0f} s"
+    cause = f"{found.drive} is {found.summary} after {timeout_s:.0f} s"
     if found.landed == 0:
-        return cause, f"nothing of it has landed: `scenelake drive upload DIR` sends a drive; check the ids ({found.drive})"
+        return cause, f"nothing of it has landed; check the ids ({found.drive}), or upload it with `scenelake drive upload DIR`"
     if found.state == DriveState.LANDING:
-        return cause, "a drive is queued once everything that its manifest names has landed; `scenelake status` shows the queues"
+        return cause, "a drive is queued once every object in its manifest has landed; `scenelake status` shows the queues"
     return cause, "`scenelake status` shows the stack and Airflow's address; --timeout waits longer"

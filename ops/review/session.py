@@ -1,32 +1,31 @@
-"""One deployment's review, opened when it is first asked for: the records, what shows them, and where decisions are taken."""
+"""The review of one deployment, opened on first use: its records, the evidence for them, and the desk that takes decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ops.review import evidence, listing, service
+from ops.review import decisions, evidence, listing
 
 if TYPE_CHECKING:
     from ingest.ledger.ledger import Ledger
     from lake.settings import Settings
     from lake.storage import ObjectStore
     from lake.tables.catalog import LakeCatalog
+    from ops.review.listing import ReviewRecord
 
-Row = dict[str, Any]
 
-
-class Review:
-    """What the browser's pages are made of. Clients are made once and kept; boto3's may be used by several threads."""
+class ReviewSession:
+    """The data behind the review pages. Clients are made once and kept; boto3's are safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     @cached_property
-    def desk(self) -> service.Desk:
-        """Where decisions are taken."""
-        return service.open_desk(self._settings)
+    def desk(self) -> decisions.Desk:
+        """Takes decisions."""
+        return decisions.open_desk(self._settings)
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -48,15 +47,11 @@ class Review:
 
         return ObjectStore.connect()
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ReviewRecord]:
         """Every record, as `ops.review.listing.rows`."""
         return listing.rows(self._catalog, self._ledger)
 
-    def evidence(self, row: Row, rows: Sequence[Row]) -> evidence.Evidence:
-        """What shows a record."""
-        of_drive = [one for one in rows if _drive(one) == _drive(row)]
+    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> evidence.Evidence:
+        """The evidence for a record; `rows` may hold those of other drives."""
+        of_drive = [one for one in rows if one.drive == row.drive]
         return evidence.gather(self._catalog, self._store, row, of_drive)
-
-
-def _drive(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    return row["vehicle_id"], row["drive_id"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lake.settings import Settings
+from ops.errors import StackDownError
 from ops.stack.choices import Choices, Secrets
 from ops.stack.environment import PROJECT, aws_environment, process_environment, resource_names, stack_environment
-from ops.stack.errors import StackDownError
 from ops.stack.layout import Layout
 
 NAMES = {

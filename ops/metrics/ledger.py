@@ -1,14 +1,20 @@
-"""Follows the ledger's drives: reads in whole what is unfinished, and of what is finished only what changed since."""
+"""The ledger's drives, followed from reading to reading, and what they add up to: counts, ages, and lag from landing to gold.
+
+Unfinished drives are read in full each time, finished ones only if they changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from ingest.ledger.ledger import DriveRecord, DriveState, Ledger
-from ingest.ledger.states import FINAL
+import numpy as np
+
+from ingest.ledger.ledger import DriveRecord, Ledger
+from ingest.ledger.states import FINAL, DriveState
 from ingest.ledger.work import Reason
 from lake.landing import DriveId
+from ops.audit.accounting import Nanoseconds
 
 OVERLAP_NS = 300 * 10**9  # the index is eventually consistent, and the clocks of its writers differ
 MAX_LATE = 256  # finished drives with objects that no revision holds; each takes a request of its own
@@ -88,3 +94,50 @@ def _keep_newer(marks: dict[DriveId, DriveMark], mark: DriveMark) -> None:
     known = marks.get(mark.drive)
     if known is None or (known.generation, known.updated_ns) <= (mark.generation, mark.updated_ns):
         marks[mark.drive] = mark
+
+
+RECENT_LAGS = 100
+_BY_LANDING = (Reason.COMPLETE, Reason.OVERDUE)  # the others begin with a reviewer's or operator's act, not with an object
+WAITING = tuple(state for state in DriveState if state not in FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class DriveStates:
+    """The drives of a ledger at one time.
+
+    `state_age_ns`: for each unfinished state, how long the drive has been in it that came first; 0 where there is none.
+    `oldest_unprocessed_ns`: the longest time since the last object of a drive landed that no finished revision holds; of a
+    drive that is processed again, since it was last taken up. `lags_ns`: ascending (N,), N <= 100, from the registration
+    of a drive's last object to the ledger's note that it is published, of the drives published last.
+    """
+
+    counts: Mapping[DriveState, int]
+    state_age_ns: Mapping[DriveState, int]
+    oldest_unprocessed_ns: int
+    lags_ns: Nanoseconds
+
+    @classmethod
+    def of(cls, marks: Collection[DriveMark], now_ns: int) -> DriveStates:
+        """Summarise the drives. Ages are never negative, whatever the clocks say."""
+        counts = Counter(mark.state for mark in marks)
+        since = {state: min((mark.updated_ns for mark in marks if mark.state is state), default=now_ns) for state in WAITING}
+        waiting = [_waiting_since_ns(mark) for mark in marks if mark.unprocessed]
+        return cls(
+            counts={state: counts[state] for state in DriveState},
+            state_age_ns={state: max(0, now_ns - first_ns) for state, first_ns in since.items()},
+            oldest_unprocessed_ns=max(0, now_ns - min(waiting, default=now_ns)),
+            lags_ns=_lags_ns(marks),
+        )
+
+
+def _waiting_since_ns(mark: DriveMark) -> int:
+    by_landing = mark.reason is None or mark.reason in _BY_LANDING or mark.settling
+    return mark.changed_ns if by_landing else mark.updated_ns
+
+
+def _lags_ns(marks: Collection[DriveMark]) -> Nanoseconds:
+    at_rest = (mark for mark in marks if mark.state is DriveState.PUBLISHED and not mark.settling)
+    by_landing = (mark for mark in at_rest if mark.reason in _BY_LANDING)
+    newest = sorted(by_landing, key=lambda mark: mark.updated_ns)[-RECENT_LAGS:]
+    lags = np.array([max(0, mark.updated_ns - mark.changed_ns) for mark in newest], dtype=np.int64)
+    return np.sort(lags)

@@ -1,28 +1,26 @@
-"""Release and reject many records at once: one decision for each drive, each of which succeeds or is told why not."""
+"""Bulk decisions: release or reject many records at once, with one result per drive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ingest.errors import IngestError
 from ingest.ledger.records import DriveRecord
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict, check_person
-from ops.review.listing import drive_of, why_not
+from ops.review.listing import ReviewRecord, columns, why_not
 from quality.review import overrides_for
 
 if TYPE_CHECKING:
     from ingest.review import ReviewDesk
     from lake.settings import Settings
 
-Row = Mapping[str, Any]
-
 
 class Desk(Protocol):
-    """Where decisions are taken (`ingest.review.ReviewDesk`)."""
+    """Takes decisions (`ingest.review.ReviewDesk`)."""
 
     def release(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...
     def reject(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...
@@ -30,21 +28,21 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be decided: the records by drive, in order, and those that cannot be, each with the reason."""
+    """Records to decide about, by drive in order, and those that cannot be decided about, each with the reason."""
 
     verdict: Verdict
-    drives: Mapping[DriveId, tuple[Row, ...]]
-    refused: tuple[tuple[Row, str], ...]
+    drives: Mapping[DriveId, tuple[ReviewRecord, ...]]
+    refused: tuple[tuple[ReviewRecord, str], ...]
 
     @property
     def records(self) -> int:
-        """How many records would be decided about."""
+        """How many records will be decided about."""
         return sum(map(len, self.drives.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one drive. `generation` is the one that is queued, after a release; `problem` why nothing was done."""
+    """The result for one drive. `generation` was queued by a release; `problem` says why nothing was done."""
 
     drive: str
     records: tuple[str, ...]
@@ -52,21 +50,21 @@ class Result:
     problem: str | None = None
 
 
-def plan(rows: Iterable[Row], verdict: Verdict) -> Plan:
-    """Sort the records out."""
-    drives: dict[DriveId, list[Row]] = {}
+def plan(rows: Iterable[ReviewRecord], verdict: Verdict) -> Plan:
+    """Group the records by drive, and set aside those that cannot be decided about."""
+    drives: dict[DriveId, list[ReviewRecord]] = {}
     refused = []
     for row in rows:
         problem = why_not(row, verdict)
-        if problem is None:
-            drives.setdefault(drive_of(row), []).append(row)
+        if problem is not None or row.drive is None:
+            refused.append((row, problem or "it belongs to no drive"))
         else:
-            refused.append((row, problem))
+            drives.setdefault(row.drive, []).append(row)
     return Plan(verdict, {drive: tuple(drives[drive]) for drive in sorted(drives)}, tuple(refused))
 
 
 def carry_out(desk: Desk, wanted: Plan, reviewer: str, reason: str) -> list[Result]:
-    """Decide, drive by drive. A drive that refuses keeps no other from being done.
+    """Decide, drive by drive. A drive that refuses does not stop the others.
 
     Raises:
         OverrideError: The reviewer or the reason is outside its bounds; nothing was done.
@@ -75,9 +73,10 @@ def carry_out(desk: Desk, wanted: Plan, reviewer: str, reason: str) -> list[Resu
     act = desk.release if wanted.verdict is Verdict.RELEASE else desk.reject
     results = []
     for drive, rows in wanted.drives.items():
-        ids = tuple(row["record_id"] for row in rows)
+        ids = tuple(row.record_id for row in rows)
         try:
-            record = act(drive, rows[0]["revision"], overrides_for(rows, wanted.verdict, reviewer, reason))
+            overrides = overrides_for([columns(row) for row in rows], wanted.verdict, reviewer, reason)
+            record = act(drive, rows[0].revision or "", overrides)
         except (IngestError, OverrideError) as error:
             results.append(Result(str(drive), ids, problem=str(error)))
         else:

@@ -9,17 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-import ops.metrics.lake_watch as lake_watch
+import ops.metrics.lake as lake_watch
 from ingest.ledger.ledger import DriveRecord, DriveState
 from ingest.ledger.records import ObjectHead, RefusedRecord
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from ops.audit import lake_reader
-from ops.metrics.drive_facts import Amount, DriveFacts
-from ops.metrics.drive_reading import Sources
-from ops.metrics.lake_watch import LakeWatch
-from ops.metrics.ledger_watch import DriveMark, LedgerWatch
+from ops.metrics.drive_facts import Amount, DriveFacts, Sources
+from ops.metrics.lake import LakeWatch
+from ops.metrics.ledger import DriveMark, LedgerWatch
 from quality.rules.rule import Outcome
 from tests.unit.ops import lake_builders as rows
 

@@ -1,4 +1,4 @@
-"""One answer of a sync report, from findings by the pipeline's own rules: what is told here is what inspection would flag."""
+"""The answer of a sync report: the pipeline's own rules judge every clock and match, as inspection would."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ops import display
 from ops.audit.accounting import Residuals
-from ops.sync.stream import Stream
+from ops.report import display
+from ops.sync.streams import Stream
 from quality.evaluators.drive import judge
 from quality.measurements.measured import measured
 from quality.measurements.measures import MEASURES
@@ -16,7 +16,7 @@ from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import RuleBook, rules_of
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.survey import ClockSurvey, SensorClock
-from sensors.rig import NS_PER_S, Modality, Rig
+from sensors.rig import NS_PER_S, Rig
 
 MISSING_SHARE = 0.05  # of anchors without a frame; a sensor that starts a little late is still in sync
 _NEEDS_RATE = "CLK003"
@@ -34,15 +34,15 @@ class InSync(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer, and why, in one sentence."""
+    """The answer, with the reason in one sentence."""
 
     in_sync: InSync
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule of `quality/rules/RULES.md` that did not pass for one sensor, in words; `measured` in the rule's unit."""
+class SyncIssue:
+    """A rule of `quality/rules/RULES.md` that did not pass for one sensor; `measured` is in the unit of the rule."""
 
     rule_id: str
     sensor: str
@@ -52,13 +52,13 @@ class Finding:
 
     @property
     def error(self) -> bool:
-        """Whether it makes the answer no."""
+        """Whether it turns the answer to no."""
         return self.severity is Severity.ERROR
 
 
 @dataclass(frozen=True, slots=True)
 class MatchFacts:
-    """The matches of one sensor; `overlaps`: whether it has frames between the first and the last anchor at all."""
+    """The matches of one sensor; `overlaps`: whether it has any frame between the first and the last anchor."""
 
     expected_delay_ns: int
     tolerance_ns: int
@@ -76,27 +76,27 @@ class MatchFacts:
         return self.no_frame + self.outside_tolerance
 
 
-def findings_of(
+def issues_of(
     streams: Sequence[Stream], clocks: ClockSurvey, reference: str, rig: Rig | None, facts: Mapping[str, MatchFacts]
-) -> tuple[Finding, ...]:
-    """Every rule on clocks and matches that a sensor does not pass; errors first, then by rule, the worst before the others."""
-    found: list[Finding] = []
+) -> tuple[SyncIssue, ...]:
+    """Every rule on clocks and matches that a sensor does not pass: errors first, then by rule, worst first."""
+    found: list[SyncIssue] = []
     home, rules = clocks.sensors[reference].report, rules_of(rig)
     for stream in streams:
-        found += _of_clock(stream, clocks.sensors[stream.sensor], reference, rig, rules)
+        found += _clock_issues(stream, clocks.sensors[stream.sensor], reference, rig, rules)
         fact = facts.get(stream.sensor)
         if fact is None:
             clock = clocks.sensors[stream.sensor]
-            if clock.domain == 0 and _apart(clock.report, home):  # clocks of two domains overlap by chance alone
+            if clock.domain == 0 and _apart(clock.report, home):  # clocks of different domains overlap only by chance
                 found.append(_no_overlap(stream.sensor, reference, Severity.WARNING))
         elif stream.sensor != reference:
-            found += _of_matches(stream.sensor, fact, reference, rules)
+            found += _match_issues(stream.sensor, fact, reference, rules)
     return tuple(sorted(found, key=lambda one: (not one.error, one.rule_id, -one.measured, one.sensor)))
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Findings of one rule and severity: the sensors, and the message of the first."""
+class IssueGroup:
+    """Issues of one rule and severity: the sensors, and the message of the first."""
 
     rule_id: str
     severity: Severity
@@ -104,38 +104,38 @@ class Group:
     sensors: tuple[str, ...]
 
     @property
-    def words(self) -> str:
-        """The message, and whom it holds for likewise."""
+    def text(self) -> str:
+        """The message, and whom it holds for also."""
         others = self.sensors[1:]
         if not others:
             return self.message
-        likewise = ", ".join(others) if len(others) <= _NAMED else f"{len(others)} other sensors"
-        return f"{self.message} (likewise {likewise})"
+        also = ", ".join(others) if len(others) <= _NAMED else f"{len(others)} other sensors"
+        return f"{self.message} (also {also})"
 
 
-def grouped(findings: Sequence[Finding]) -> tuple[Group, ...]:
-    """One group for each rule and severity, in the order of the findings."""
-    groups: dict[tuple[str, Severity], list[Finding]] = {}
-    for one in findings:
+def grouped(issues: Sequence[SyncIssue]) -> tuple[IssueGroup, ...]:
+    """One group per rule and severity, in the order of the issues."""
+    groups: dict[tuple[str, Severity], list[SyncIssue]] = {}
+    for one in issues:
         groups.setdefault((one.rule_id, one.severity), []).append(one)
     return tuple(
-        Group(rule_id, severity, members[0].message, tuple(one.sensor for one in members))
+        IssueGroup(rule_id, severity, members[0].message, tuple(one.sensor for one in members))
         for (rule_id, severity), members in groups.items()
     )
 
 
-def answer(findings: Sequence[Finding], reference: str, anchors: int, facts: Mapping[str, MatchFacts]) -> Answer:
-    """Yes or no, because: the first three groups of findings that decide it, or what holds for all."""
+def answer(issues: Sequence[SyncIssue], reference: str, anchors: int, facts: Mapping[str, MatchFacts]) -> Answer:
+    """Yes or no, with the first three groups of issues that decide it, or with what holds for all sensors."""
     others = {name: fact for name, fact in facts.items() if name != reference}
-    deciding = grouped([one for one in findings if one.error] or findings)
+    deciding = grouped([one for one in issues if one.error] or issues)
     if deciding:
-        told = "; ".join(one.words for one in deciding[:_NAMED])
-        more = f"; and {len(deciding) - _NAMED} more findings" if len(deciding) > _NAMED else ""
+        reasons = "; ".join(one.text for one in deciding[:_NAMED])
+        more = f"; and {len(deciding) - _NAMED} more" if len(deciding) > _NAMED else ""
         if deciding[0].severity is Severity.ERROR:
-            return Answer(InSync.NO, f"No: {told}{more}.")
-        return Answer(InSync.WITH_WARNINGS, f"Yes, with reservations: {told}{more}.")
+            return Answer(InSync.NO, f"No: {reasons}{more}.")
+        return Answer(InSync.WITH_WARNINGS, f"Yes, with reservations: {reasons}{more}.")
     if not others:
-        return Answer(InSync.YES, f"There is nothing to compare {reference} with; its own clock is sound.")
+        return Answer(InSync.YES, f"Nothing to compare {reference} with; its own clock is sound.")
     largest = max((fact.residuals.max_ns for fact in others.values() if fact.residuals), default=0)
     whose = "the other sensor has" if len(others) == 1 else f"all {len(others)} other sensors have"
     return Answer(
@@ -145,10 +145,9 @@ def answer(findings: Sequence[Finding], reference: str, anchors: int, facts: Map
     )
 
 
-def _of_clock(stream: Stream, clock: SensorClock, reference: str, rig: Rig | None, rules: RuleBook) -> list[Finding]:
+def _clock_issues(stream: Stream, clock: SensorClock, reference: str, rig: Rig | None, rules: RuleBook) -> list[SyncIssue]:
     in_rig = rig is not None and stream.sensor in rig
-    # Rules on clocks do not look at the kind of the sensor, but metrics have one.
-    metrics = measured(stream.sensor, (stream.modality or Modality.CAMERA).value, clock, rig)
+    metrics = measured(stream.sensor, None if stream.modality is None else stream.modality.value, clock, rig)
     metrics = replace(metrics, reference=stream.sensor == reference)
     if not in_rig:
         in_scene = stream.modality is None or stream.modality.in_scene
@@ -159,11 +158,13 @@ def _of_clock(stream: Stream, clock: SensorClock, reference: str, rig: Rig | Non
         if measure.code.startswith("CLK") and measure.code != _WITHOUT_BOUNDS and (in_rig or measure.code != _NEEDS_RATE):
             problem = judge(measure, metrics, None, rules)
             if problem is not None and (in_rig or problem.outcome is Outcome.FAILED):
-                found.append(Finding(problem.rule_id, stream.sensor, problem.severity, problem.measured or 0.0, problem.message))
+                found.append(
+                    SyncIssue(problem.rule_id, stream.sensor, problem.severity, problem.measured or 0.0, problem.message)
+                )
     return found
 
 
-def _of_matches(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) -> list[Finding]:
+def _match_issues(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) -> list[SyncIssue]:
     anchors = fact.matched + fact.missing
     if not fact.overlaps:
         return [_no_overlap(sensor, reference, Severity.ERROR if fact.required else Severity.WARNING)]
@@ -171,7 +172,7 @@ def _of_matches(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) 
     if fact.missing:
         severe = fact.required and fact.missing > MISSING_SHARE * anchors
         found.append(
-            Finding(
+            SyncIssue(
                 "SYN001",
                 sensor,
                 Severity.ERROR if severe else Severity.WARNING,
@@ -182,7 +183,7 @@ def _of_matches(sensor: str, fact: MatchFacts, reference: str, rules: RuleBook) 
         )
     if fact.residuals is not None and fact.residuals.p95_ns > fact.warn_residual_ns:
         found.append(
-            Finding(
+            SyncIssue(
                 "SYN002",
                 sensor,
                 rules.severity("SYN002"),
@@ -200,5 +201,5 @@ def _apart(one: ClockReport, other: ClockReport) -> bool:
     return one.last_ns < other.first_ns or other.last_ns < one.first_ns
 
 
-def _no_overlap(sensor: str, reference: str, severity: Severity) -> Finding:
-    return Finding("CMP005", sensor, severity, 0.0, f"{sensor} has no frame between the first and the last of {reference}")
+def _no_overlap(sensor: str, reference: str, severity: Severity) -> SyncIssue:
+    return SyncIssue("CMP005", sensor, severity, 0.0, f"{sensor} has no frame between the first and the last of {reference}")

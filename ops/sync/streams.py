@@ -1,16 +1,44 @@
-"""Several recordings in one table: where all sensors pause together, nothing was recorded, and no sensor has a gap."""
+"""Stamp streams of sensors, and the pauses that all of them share: nothing was recorded then, so no sensor has a gap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ops.audit.accounting import Nanoseconds, rank
-from ops.sync.stream import Stream
-from sensors.rig import NS_PER_S
+from sensors.rig import NS_PER_S, Modality
 from sensors.stamps import distinct
+
+_PARTS = {
+    Modality.LIDAR: ("lidar", "velo", "ouster", "points"),
+    Modality.RADAR: ("radar", "navtech"),
+    Modality.CAMERA: ("cam", "image", "zed"),
+    Modality.IMU: ("imu", "gyro", "accelero"),
+    Modality.GNSS: ("gnss", "gps", "fix"),
+    Modality.POSE: ("pose", "odom", "twist"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """One sensor's frames in the order in which they were logged: stamps and log times (N,) int64.
+
+    `log_ns` is None if it was not recorded, `modality` if it is unknown.
+    """
+
+    sensor: str
+    modality: Modality | None
+    stamps_ns: Nanoseconds
+    log_ns: Nanoseconds | None
+
+
+def guessed_modality(name: str) -> Modality | None:
+    """The modality that a sensor's name suggests: `CAM_FRONT` is a camera."""
+    lowered = name.lower()
+    return next((modality for modality, parts in _PARTS.items() if any(part in lowered for part in parts)), None)
+
 
 MIN_PAUSE_NS = 10 * NS_PER_S
 MANY_PERIODS = 20

@@ -18,13 +18,14 @@ from ingest.ledger.records import ObjectHead, ObjectRecord
 from ingest.ledger.states import ObjectState
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
+from lake.tables.rows import RecordRow, row_of
 from lake.tables.scene_key import SceneKey
 from ops.audit import lake_reader
-from ops.audit.identity_inputs import AuditInputs, LedgerDrive, LedgerObject, RawObject
+from ops.audit.identity import AuditInputs, LedgerDrive, LedgerObject, RawObject
 from ops.audit.identity_reader import published_rows
 from ops.metrics import drive_facts
 from ops.metrics.drive_facts import Amount, DriveFacts
-from ops.metrics.lake_summary import MAX_SENSORS, OTHER, ResidualSizes, summarise
+from ops.metrics.lake import MAX_SENSORS, OTHER, ResidualSizes, summarise
 from ops.metrics.pinned_tables import pin
 from quality.rules.rule import Outcome
 from tests.unit.ops import lake_builders as rows
@@ -34,17 +35,17 @@ def expectation(code: str, outcome: str) -> dict[str, Any]:
     return {"rule_id": code, "outcome": outcome}
 
 
-def test_a_rule_comes_to_the_worst_of_all_that_was_said_of_it() -> None:
+def test_a_rule_has_its_worst_outcome() -> None:
     validations = {
         "suites": {
             "drive": {"expectations": [expectation("CLK003", "passed"), expectation("CLK003", "unknown")]},
             "objects": {"expectations": [expectation("DEC001", "passed"), expectation("LID001", "passed")]},
         }
     }
-    kept_out = rows.record("a", ["DEC001", "POS001"])
-    kept_out["findings"][1]["measured"] = None
-    let_in = rows.record("b", ["LID001"], status="released")
-    assert drive_facts.rule_outcomes(validations, [kept_out, let_in]) == {
+    record = rows.record("a", ["DEC001", "POS001"])
+    record["findings"][1]["measured"] = None
+    quarantined, released = row_of(RecordRow, record), rows.record_row("b", ["LID001"], status="released")
+    assert drive_facts.rule_outcomes(validations, [quarantined, released]) == {
         "CLK003": Outcome.UNKNOWN,
         "DEC001": Outcome.FAILED,
         "LID001": Outcome.PASSED,
@@ -56,10 +57,10 @@ def test_a_rule_comes_to_the_worst_of_all_that_was_said_of_it() -> None:
 def test_records_count_for_each_rule_that_they_name_unless_released() -> None:
     found = drive_facts.record_counts(
         [
-            rows.record("a", ["DEC005", "CAM001"]),
-            rows.record("b", ["DEC005"], status="rejected"),
-            rows.record("c", ["SYN001"], level="scene"),
-            rows.record("d", ["SYN001"], level="scene", status="released"),
+            rows.record_row("a", ["DEC005", "CAM001"]),
+            rows.record_row("b", ["DEC005"], status="rejected"),
+            rows.record_row("c", ["SYN001"], level="scene"),
+            rows.record_row("d", ["SYN001"], level="scene", status="released"),
         ]
     )
     assert found == {("DEC005", "object"): 2, ("CAM001", "object"): 1, ("SYN001", "scene"): 1}
@@ -106,8 +107,8 @@ def test_checks_are_those_of_the_audit() -> None:
 
 
 def test_copies_are_looked_for_in_their_folders_only() -> None:
-    records = [rows.record(name, ["DEC005"], payload_uri=f"s3://q/frames/d/{name}") for name in ("a/1", "a/2", "b/1")]
-    records.append(rows.record("none", ["CMP001"], payload_uri=None))
+    records = [rows.record_row(name, ["DEC005"], payload_uri=f"s3://q/frames/d/{name}") for name in ("a/1", "a/2", "b/1")]
+    records.append(rows.record_row("none", ["CMP001"], payload_uri=None))
     assert drive_facts.payload_prefixes(records) == {"s3://q/frames/d/a/", "s3://q/frames/d/b/"}
 
 

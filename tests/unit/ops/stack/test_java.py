@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.errors import StackConfigError
 from ops.stack import java
-from ops.stack.errors import StackConfigError
 from ops.stack.java import ABSENT_MODULE, java_environment, major_version, write_wrapper
 
 

@@ -9,13 +9,13 @@ import psutil
 import pytest
 
 from ops import stack
+from ops.errors import StackDownError
 from ops.stack import emulator, inspection
 from ops.stack.airflow_api import Heartbeat
 from ops.stack.choices import Choices
-from ops.stack.components import AIRFLOW, EMULATOR, MAPPING, command_lines, expected
-from ops.stack.errors import StackDownError
+from ops.stack.inspection import ComponentStatus, StackStatus
 from ops.stack.layout import Layout
-from ops.stack.values import ComponentStatus, StackStatus
+from ops.stack.processes import AIRFLOW, EMULATOR, MAPPING, command_lines, expected
 
 
 @pytest.fixture

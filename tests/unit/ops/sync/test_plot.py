@@ -11,7 +11,7 @@ import pytest
 from ops.errors import InputError
 from ops.sync.plot import MAX_SENSORS, check_plot, drawing, write_plot
 from ops.sync.report import Options, sync_report
-from ops.sync.stream import Stream
+from ops.sync.streams import Stream
 from sensors.rig import Modality
 
 MS = 1_000_000

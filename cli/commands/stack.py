@@ -11,28 +11,27 @@ import typer
 from rich.text import Text
 
 from cli import console
-from cli.options import HomeOption, JsonOption
-from ops import display
+from cli.options import STACK, HomeOption, JsonOption, examples
 from ops.deployment import DEFAULT_HOME
+from ops.report import display
 
 if TYPE_CHECKING:
-    from ops.stack.values import StackStatus
-
-PANEL = "Local stack"
+    from ops.stack.inspection import StackStatus
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command(rich_help_panel=PANEL, epilog="Example:  `scenelake up`")(up)
-    app.command(rich_help_panel=PANEL, epilog="Example:  `scenelake down`")(down)
-    app.command(rich_help_panel=PANEL, epilog='Example:  `scenelake status`  ·  `eval "$(scenelake status --env)"`')(status)
+    app.command(rich_help_panel=STACK, epilog=examples("up"))(up)
+    app.command(rich_help_panel=STACK, epilog=examples("down"))(down)
+    app.command(rich_help_panel=STACK, epilog=examples("status", "status --json"))(status)
 
 
 def up(home: HomeOption = DEFAULT_HOME) -> None:
-    """Start the local stack and wait until it is healthy: an AWS endpoint, the event-source mapping, and Airflow.
+    """Start the local stack and wait until it is healthy.
 
-    Everything listens on loopback only. What runs already is left as it is, so the command can be repeated. With
-    AWS_ENDPOINT_URL set, that endpoint is provisioned and used instead of the embedded one.
+    The stack is an AWS endpoint, the event-source mapping, and Airflow; all listen on loopback only. Running components are
+    left alone, so the command is safe to repeat. With AWS_ENDPOINT_URL set, that endpoint is provisioned and used instead of
+    the embedded one.
     """
     from ops import stack
 
@@ -46,28 +45,30 @@ def up(home: HomeOption = DEFAULT_HOME) -> None:
 
 
 def down(home: HomeOption = DEFAULT_HOME) -> None:
-    """End all processes of the local stack. Data in the state folder stays where it is.
+    """Stop the local stack. The state folder is kept.
 
-    The embedded AWS endpoint keeps its objects in memory: with it end the buckets, the queues and the ledger.
+    The embedded AWS endpoint is in-memory: stopping it deletes the buckets, the queues and the ledger.
     """
     from ops import stack
 
     with console.progress() as bars:
         killed = stack.down(home, bars.say)
-    console.say("the stack is down" + (f"; {killed} processes did not end when asked and were killed" if killed else ""))
+    console.say("the stack is down" + (f"; killed {killed} that ignored SIGTERM" if killed else ""))
 
 
 def status(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
     env: Annotated[
-        bool, typer.Option("--env", help="Print the stack's variables for a shell, passwords and keys among them.")
+        bool, typer.Option("--env", help="Print the stack's variables for a shell, including passwords and keys.")
     ] = False,
 ) -> None:
-    """Say what of the local stack is healthy and where, how full its queues are, and what memory it takes.
+    """Show health and addresses of the local stack, queue depths and memory.
 
-    Exits with 1 where the stack is down or a part of it is not healthy. The Airflow password is generated at the first
-    start and told here.
+    Shows the Airflow password, too, which the first start generates. To point other tools at the stack:
+    `eval "$(scenelake status --env)"`.
+
+    Exits with 1 if the stack is down or a component is not healthy.
     """
     from ops import stack
 
@@ -91,7 +92,7 @@ def status(
         console.out().print(_table(found))
         _print_addresses(found)
     else:
-        console.complain(f"no local stack is up in {found.home}", "`scenelake up` starts it")
+        console.complain(f"no local stack is running in {found.home}", "`scenelake up` starts it")
     if not found.healthy:
         raise typer.Exit(1)
 
@@ -115,7 +116,7 @@ def _table(found: StackStatus) -> object:
         )
         for part in found.components
     ]
-    rows.append((Text(" "), "all together", "", "", "", display.size(found.memory_bytes)))
+    rows.append((Text(" "), "total", "", "", "", display.size(found.memory_bytes)))
     return console.table(None, ("", "component", "state", "address", "pid", "memory"), rows, ("pid", "memory"))
 
 

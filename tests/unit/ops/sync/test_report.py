@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ops.errors import InputError
+from ops.sync.answer import InSync
 from ops.sync.report import Options, SensorSync, SyncReport, sync_report
-from ops.sync.stream import Stream, guessed_modality
-from ops.sync.verdict import InSync
+from ops.sync.streams import Stream, guessed_modality
 from sensors.clocks.delay import Phase
 from sensors.policy import Policy, RuleOverride
 from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
@@ -111,7 +111,7 @@ def test_the_tolerance_can_be_given() -> None:
 def test_the_reference_can_be_chosen() -> None:
     report = make(timeline(), reference="cam")
     assert (report.reference, report.anchors) == ("cam", 9)
-    with pytest.raises(InputError, match="'radar' is none of the streams"):
+    with pytest.raises(InputError, match="'radar' is not one of the streams"):
         make(timeline(), reference="radar")
 
 
@@ -168,7 +168,7 @@ def test_findings_of_one_rule_are_told_once_the_worst_first() -> None:
     gaps = {f"cam{n}": np.delete(LONG_NS, range(20, 21 + n)) for n in (1, 4, 2)}
     report = make(base | gaps, tolerance_ns=S)
     assert report.answer.sentence == (
-        "Yes, with reservations: cam4: the longest gap is 6.00 nominal periods, more than 2 (likewise cam2, cam1)."
+        "Yes, with reservations: cam4: the longest gap is 6.00 nominal periods, more than 2 (also cam2, cam1)."
     )
 
 
@@ -180,7 +180,7 @@ def test_nothing_to_compare_and_stamps_out_of_range_are_said() -> None:
     far = np.array([9 * 10**18], dtype=np.int64)
     with pytest.raises(InputError, match="cannot be compared"):
         sync_report((Stream("lidar", Modality.LIDAR, far, far),))
-    assert make({"lidar": LONG_NS}).answer.sentence == "There is nothing to compare lidar with; its own clock is sound."
+    assert make({"lidar": LONG_NS}).answer.sentence == "Nothing to compare lidar with; its own clock is sound."
 
 
 def test_a_sensor_that_the_rig_does_not_know_is_matched_with_defaults() -> None:

@@ -10,9 +10,9 @@ import pytest
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState, ObjectState
 from lake.landing import DriveId
-from ops.airflow_steps import step_of
+from ops.drives.airflow_steps import TaskInstance, step_of
+from ops.drives.follower import FAILED_PATIENCE_S, Follower, NoSteps, Sighting
 from ops.errors import WaitTimeoutError
-from ops.following import FAILED_PATIENCE_S, Follower, NoSteps, Sighting
 
 DRIVE = DriveId("veh-1", "drive-a")
 RECORD = DriveRecord(DRIVE, DriveState.PUBLISHED, revision="a" * 64, generation=1, manifest_version="m1", updated_ns=7)
@@ -81,7 +81,7 @@ def test_a_drive_that_stays_failed_is_given_up_with_its_problem() -> None:
 
 @pytest.mark.parametrize(
     ("record", "hint"),
-    [(None, "nothing of it has landed"), (replace(RECORD, state=DriveState.LANDING), "everything that its manifest")],
+    [(None, "nothing of it has landed"), (replace(RECORD, state=DriveState.LANDING), "every object in its manifest")],
 )
 def test_waiting_ends_with_what_to_do(record: DriveRecord | None, hint: str) -> None:
     with pytest.raises(WaitTimeoutError) as caught:
@@ -91,13 +91,13 @@ def test_waiting_ends_with_what_to_do(record: DriveRecord | None, hint: str) -> 
     assert hint in caught.value.hint
 
 
-def test_words_name_state_step_and_attempt() -> None:
+def test_the_summary_names_state_step_and_attempt() -> None:
     found = Sighting(DRIVE, "processing", "", 2, 5, (), "build_scenes", False, "", 0)
-    assert found.words == "processing · build_scenes · attempt 2"
+    assert found.summary == "processing · build_scenes · attempt 2"
 
 
-def instance(task: str, state: str, drive: str | None, map_index: int = 0) -> dict[str, object]:
-    return {"task_id": f"drive.{task}", "state": state, "rendered_map_index": drive, "map_index": map_index, "dag_run_id": "r1"}
+def instance(task: str, state: str, drive: str | None, map_index: int = 0) -> TaskInstance:
+    return TaskInstance(task_id=f"drive.{task}", state=state, rendered_map_index=drive, map_index=map_index, dag_run_id="r1")
 
 
 def test_the_step_is_found_by_the_name_of_the_drive() -> None:

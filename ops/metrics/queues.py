@@ -1,4 +1,4 @@
-"""How full the two queues and their dead-letter queues are."""
+"""Depths of the two queues and their dead-letter queues."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from ingest.ledger.states import FINAL
 from ingest.ledger.work import Reason
 from lake.landing import DriveId
 from ops.audit.accounting import rank
-from ops.metrics.drive_states import RECENT_LAGS, DriveStates
-from ops.metrics.ledger_watch import OVERLAP_NS, DriveMark, LedgerWatch
+from ops.metrics.ledger import OVERLAP_NS, RECENT_LAGS, DriveMark, DriveStates, LedgerWatch
 
 S = 10**9
 NOW_NS = 1_000_000 * S

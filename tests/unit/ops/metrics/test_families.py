@@ -11,8 +11,8 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 
 from ops.metrics import families
-from ops.metrics.drive_states import DriveStates
 from ops.metrics.exporter import registry_of
+from ops.metrics.ledger import DriveStates
 from ops.metrics.part import STALE_AFTER_NS, Part, PartHealth
 from tests.unit.ops.metrics.metrics_readings import LAKE, QUEUES, STATES, exporter
 
