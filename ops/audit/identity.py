@@ -27,7 +27,7 @@ class RawObject:
 
 @dataclass(frozen=True, slots=True)
 class LedgerObject:
-    """What the ledger says of one version."""
+    """One version in the ledger."""
 
     key: str
     version_id: str
@@ -36,7 +36,7 @@ class LedgerObject:
 
 @dataclass(frozen=True, slots=True)
 class LedgerDrive:
-    """What the ledger says of one drive. `rules` are the ids of everything its last run found, warnings included."""
+    """One drive in the ledger. `rules`: every rule that its last run found violated, warnings included."""
 
     drive: str
     state: str
@@ -87,7 +87,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class BatchRef:
-    """One publication, as the snapshots of `gold.scenes` tell it."""
+    """One publication, from the snapshots of `gold.scenes`."""
 
     drive: str
     revision: str
@@ -97,7 +97,7 @@ class BatchRef:
 
 @dataclass(frozen=True, slots=True)
 class AuditInputs:
-    """Everything the audit looks at, read once. `payloads`: URIs of all objects in the quarantine bucket."""
+    """All inputs of the audit, read once. `payloads`: URIs of all objects in the quarantine bucket."""
 
     raw: tuple[RawObject, ...] = ()
     ledger_objects: tuple[LedgerObject, ...] = ()
@@ -121,10 +121,10 @@ _WORDS = {
     "replaced": "replaced",
 }
 OBJECT_STATES = tuple(_WORDS)
-FRAMES_MISSING = "CMP004"  # the rule that tells of a difference without quarantining the object
+FRAMES_MISSING = "CMP004"  # reports a difference without quarantining the object
 IN_WORK = ("landing", "queued", "processing")
 LAKE, OUTSIDE = "the lake", "outside the layout"
-NAMED = 5  # how many culprits a detail names
+NAMED = 5  # examples that a detail names
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All comparisons that were made."""
+    """All checks."""
 
     checks: tuple[Check, ...]
 
@@ -157,7 +157,7 @@ class AuditReport:
 
 
 def audit(inputs: AuditInputs) -> AuditReport:
-    """Make every check. An empty lake balances."""
+    """Run every check. An empty lake balances."""
     return AuditReport(tuple(check for checks in _CHECKS for check in checks(inputs)))
 
 
@@ -173,7 +173,7 @@ def _objects_landed(inputs: AuditInputs) -> Iterator[Check]:
         accounted_total += accounted
         lost = [entry.key for entry in landed if _state(entry, states) not in OBJECT_STATES]
         split = ", ".join(f"{found[state]} {word}" for state, word in _WORDS.items() if found[state])
-        detail = f"in S3, but not in the ledger: {_some(lost)}; the event is still waiting, or was lost" if lost else split
+        detail = f"in S3, but not in the ledger: {_some(lost)}; the event is still queued, or was lost" if lost else split
         yield Check(LANDED, scope, len(landed), accounted, not lost, detail)
     yield Check(LANDED, LAKE, len(inputs.raw), accounted_total, len(inputs.raw) == accounted_total)
 
@@ -203,12 +203,12 @@ def _frames_have_a_fate(inputs: AuditInputs) -> Iterator[Check]:
 def _frames_declared(inputs: AuditInputs) -> Iterator[Check]:
     indexed = {(entry.drive, entry.key): entry.frames for entry in inputs.indexed}
     excused = {(record.drive, record.source_key) for record in inputs.records}
-    told = {drive.drive for drive in inputs.ledger_drives if FRAMES_MISSING in drive.rules}
+    reported = {drive.drive for drive in inputs.ledger_drives if FRAMES_MISSING in drive.rules}
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     wrong: dict[str, list[str]] = defaultdict(list)
     for entry in inputs.declared:
         found = indexed.get((entry.drive, entry.key), 0)
-        if (entry.drive, entry.key) in excused or entry.drive in told:
+        if (entry.drive, entry.key) in excused or entry.drive in reported:
             continue
         sums[entry.drive][0] += entry.frames
         sums[entry.drive][1] += found
@@ -233,7 +233,7 @@ def _gold_frames_are_in_scenes(inputs: AuditInputs) -> Iterator[Check]:
             gold[entry.drive, entry.revision, entry.sensor] += entry.count
     for key in sorted(held.keys() | gold.keys()):
         left, right = gold[key], held.get(key, 0)
-        detail = "" if left == right else "gold.frames and gold.scenes do not hold the same frames"
+        detail = "" if left == right else "gold.frames and gold.scenes hold different frames"
         yield Check("frames called gold = distinct frames in gold scenes", _scope(*key), left, right, left == right, detail)
 
 
@@ -288,7 +288,7 @@ def _published_is_in_gold(inputs: AuditInputs) -> Iterator[Check]:
 def _gold_is_published(inputs: AuditInputs) -> Iterator[Check]:
     ledger = {drive.drive: drive for drive in inputs.ledger_drives}
     in_gold = sorted({scene.drive for scene in inputs.scenes})
-    # While a drive is processed again, its former revision stays readable: that is no contradiction.
+    # While a drive is processed again, its former revision stays readable, which is legitimate.
     legitimate = ("published", *IN_WORK, "failed")
     wrong = [drive for drive in in_gold if drive not in ledger or ledger[drive].state not in legitimate]
     detail = f"in gold, but not published in the ledger: {_some(wrong)}" if wrong else ""

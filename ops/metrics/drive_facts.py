@@ -35,7 +35,7 @@ _WORST_FIRST = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.PASSED)
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Objects, and their bytes together."""
+    """A number of objects, and their total size."""
 
     objects: int = 0
     size_bytes: int = 0
@@ -48,10 +48,10 @@ class Amount:
 class DriveFacts:
     """One drive.
 
-    `objects` by state in the ledger; `frames` by (sensor, modality, fate); `records` by (rule, level), those that a reviewer
-    released left out; `checks`: whether each check of the audit holds for it; `outcomes`: the worst that each rule came to
-    in its newest publication; `residuals_ns`: sizes of the residuals of its published matches by sensor, ascending (N,);
-    `tolerances_ns` by sensor, as its rig says.
+    `objects` by state in the ledger; `frames` by (sensor, modality, fate); `records` by (rule, level), without
+    released ones; `checks`: whether each check of the audit holds for it; `outcomes`: the worst outcome of each rule in its
+    newest publication; `residuals_ns`: sizes of the residuals of its published matches by sensor, ascending (N,);
+    `tolerances_ns` by sensor, from its rig.
     """
 
     objects: Mapping[str, Amount]
@@ -70,7 +70,7 @@ class DriveFacts:
 
 
 def object_amounts(objects: Iterable[ObjectRecord]) -> dict[str, Amount]:
-    """How many objects are in each state, and their bytes."""
+    """Number and size of the objects in each state."""
     found: dict[str, Amount] = {}
     for entry in objects:
         found[entry.state.value] = found.get(entry.state.value, Amount()) + Amount(1, entry.head.size_bytes)
@@ -78,7 +78,7 @@ def object_amounts(objects: Iterable[ObjectRecord]) -> dict[str, Amount]:
 
 
 def check_outcomes(inputs: AuditInputs) -> dict[str, bool]:
-    """Each kind of check of the audit, and whether all of them hold."""
+    """Each kind of check of the audit, and whether all checks of that kind hold."""
     found: dict[str, bool] = {}
     for check in audit(inputs).checks:
         found[check.name] = found.get(check.name, True) and check.ok
@@ -86,11 +86,11 @@ def check_outcomes(inputs: AuditInputs) -> dict[str, bool]:
 
 
 def rule_outcomes(validations: Mapping[str, Any], records: Iterable[RecordRow]) -> dict[str, Outcome]:
-    """The worst that each rule came to: failed before unknown before passed.
+    """The worst outcome of each rule: failed before unknown before passed.
 
     Args:
         validations: What `scenes.outcome.validation` keeps: expectations passed and failed, on what was to be published.
-        records: Rows of `quarantine.records` of the drive: what was kept out, and so never came before an expectation.
+        records: Rows of `quarantine.records` of the drive: data that was kept out of gold and never reached an expectation.
     """
     found: dict[str, set[Outcome]] = {}
     for suite in validations.get("suites", {}).values():
@@ -104,7 +104,7 @@ def rule_outcomes(validations: Mapping[str, Any], records: Iterable[RecordRow]) 
 
 
 def record_counts(records: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
-    """Records that keep something out, by (rule, level); one that names two rules counts for both."""
+    """Records that keep data out of gold, by (rule, level); one with two rules counts for both."""
     kept_out = (row for row in records if row.status != RELEASED)
     return dict(Counter((code, row.level) for row in kept_out for code in row.rule_ids))
 
@@ -117,7 +117,7 @@ def residual_sizes(found: lake_reader.Matches) -> dict[str, Nanoseconds]:
 
 
 def tolerances(calibration: str | None) -> dict[str, int]:
-    """What the rig allows each sensor, in ns."""
+    """The tolerance of each sensor in the rig, in ns."""
     if calibration is None:
         return {}
     rig = Rig.from_dict(parse_document(calibration.encode(), "calibration"))
@@ -125,13 +125,13 @@ def tolerances(calibration: str | None) -> dict[str, int]:
 
 
 def payload_prefixes(records: Iterable[RecordRow]) -> frozenset[str]:
-    """The folders, as `s3://bucket/folder/`, in which the copies of these records lie."""
+    """The folders, as `s3://bucket/folder/`, that hold the copies of these records."""
     return frozenset(row.payload_uri.rpartition("/")[0] + "/" for row in records if row.payload_uri)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where drives lie."""
+    """The deployment that drives are read from."""
 
     settings: Settings
     s3: S3Client
@@ -144,14 +144,14 @@ def read_drive(
     """The facts of a drive.
 
     Args:
-        sources: Where it lies.
-        tables: The lake's tables; a drive without a publication is not looked for in them.
-        record: The drive as the ledger has it.
+        sources: The deployment.
+        tables: The lake's tables; not read for a drive without a publication.
+        record: The drive in the ledger.
         batches: Its publications, oldest first.
-        whole: Also what only the newest drives are asked for: residuals, tolerances and the outcomes of rules.
+        whole: Also the facts that only the newest drives need: residuals, tolerances and outcomes of rules.
 
     Raises:
-        LakeError: Its documents could not be read.
+        LakeError: A document could not be read.
     """
     objects = tuple(sources.ledger.objects(record.drive))
     published = audit_reader.published_rows(tables, record.drive) if batches else None

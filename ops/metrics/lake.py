@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lake.tables.catalog import LakeCatalog
 
 
-MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake may have any number
+MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake could add any number
 OTHER = "(other)"
 _CODES = frozenset(rule.code for rule in RULES)
 
@@ -44,7 +44,7 @@ class ResidualSizes:
 
 @dataclass(frozen=True, slots=True)
 class LakeSummary:
-    """The lake, and of its newest `recent_drives` drives what tells of now; keys as in `DriveFacts`.
+    """The lake as a whole, and the state of its newest `recent_drives` drives; keys as in `DriveFacts`.
 
     `rules`: drives by (rule, outcome); `checks`: drives by (check, whether it holds). `publications` and
     `published_scenes` count everything that was ever committed.
@@ -71,11 +71,11 @@ def summarise(
     publications: int,
     published_scenes: int,
 ) -> LakeSummary:
-    """Add everything up.
+    """Sum up all drives.
 
     Args:
-        drives: Of every drive.
-        recent: Of the newest ones, read whole; they are among `drives`.
+        drives: Facts of every drive.
+        recent: Facts of the newest ones, read in full; they are among `drives`.
         refused: Objects that belong to no drive.
         publications: Commits of drives so far.
         published_scenes: Scenes that they added.
@@ -110,7 +110,7 @@ def _known(code: str) -> str:
 
 
 def _frames(drives: Collection[DriveFacts]) -> dict[tuple[str, str, str], int]:
-    """Frames of the sensors that have most; those of all further ones under one name."""
+    """Frames of the sensors with the most frames; all others under one name."""
     found: Counter[tuple[str, str, str]] = Counter()
     by_sensor: Counter[str] = Counter()
     for drive in drives:
@@ -158,9 +158,9 @@ def _tolerances(largest_ns: int, tolerance_ns: int) -> float:
     return largest_ns / tolerance_ns
 
 
-RECENT_DRIVES = 32  # that residuals, rules and the share of quarantine speak of; bounds what is kept in memory
-MAX_AGAIN = 16  # drives that do not balance and have not changed: looked at again in turn, however many there are
-MAX_REFUSED = 1000  # the count stands for "as many or more" there
+RECENT_DRIVES = 32  # covered by the metrics of residuals, rules and quarantine share; bounds memory
+MAX_AGAIN = 16  # unchanged drives that do not balance: this many are read again per reading, in turn
+MAX_REFUSED = 1000  # the count means "this many or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +174,9 @@ class _Read:
 
 class LakeWatch:
     """The lake's summary. A reading costs the drives that changed since the last one, and up to 16 that do not balance, which
-    may be for a moment only; the first costs every drive once.
+    may be temporary; the first one reads every drive.
 
-    Used by one thread.
+    Not for use by several threads.
     """
 
     def __init__(self, sources: Sources, drives: LedgerWatch, open_catalog: Callable[[], LakeCatalog]) -> None:
@@ -195,16 +195,16 @@ class LakeWatch:
         """The summary as of now.
 
         Raises:
-            LakeError: Something of a drive that changed could not be read; what had been read before is kept for the next time.
+            LakeError: A changed drive could not be read; facts of the others are kept for the next reading.
         """
-        # The ledger first: it calls a drive published only after the commit, so what it says is in the tables that follow.
+        # The ledger first: a drive is marked published after its commit, so the tables read next hold it.
         marks = self._drives.read()
         self._pin()
         recent = _newest(self._batches, marks)
         self._readings += 1
         again = self._unbalanced_longest_ago()
         for drive, mark in marks.items():
-            self._look_at(mark, whole=drive in recent, again=drive in again)
+            self._read_drive(mark, whole=drive in recent, again=drive in again)
         refused = self._refused()
         if self._summary is None or self._summary.objects["refused"] != refused:
             self._summary = summarise(
@@ -228,14 +228,14 @@ class LakeWatch:
         self._batches = {}
         for snapshot in self._snapshots:
             drive = snapshot.drive or ""
-            # Taken out and put in again, so that the order of the drives is that of their last publication.
+            # Removed and inserted again, so that drives are ordered by their last publication.
             self._batches[drive] = [*self._batches.pop(drive, []), snapshot]
 
     def _unbalanced_longest_ago(self) -> frozenset[DriveId]:
         unbalanced = [(read.reading, drive) for drive, read in self._read.items() if not read.facts.balanced]
         return frozenset(drive for _, drive in sorted(unbalanced)[:MAX_AGAIN])
 
-    def _look_at(self, mark: DriveMark, *, whole: bool, again: bool) -> None:
+    def _read_drive(self, mark: DriveMark, *, whole: bool, again: bool) -> None:
         drive, batches = mark.drive, self._batches.get(str(mark.drive), [])
         known = self._read.get(drive)
         newest = batches[-1].snapshot_id if batches else None
@@ -244,7 +244,7 @@ class LakeWatch:
             if known.whole and not whole:
                 self._read[drive] = replace(known, whole=False, facts=_light(known.facts))
             return
-        self._summary = None  # before anything can fail: an old summary must not outlive a reading that was broken off
+        self._summary = None  # before anything can fail: an old summary must not survive a failed reading
         record = self._sources.ledger.drive(drive)
         assert record is not None and self._tables is not None
         facts = read_drive(self._sources, self._tables.of_drive(drive), record, batches, whole=whole)
@@ -256,11 +256,11 @@ class LakeWatch:
 
 
 def _newest(published: dict[str, list[lake_reader.Snapshot]], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
-    """The drives that were published last, newest first."""
+    """The drives published last, newest first."""
     drives = (DriveId(*name.split("/")) for name in reversed(published))
     return tuple(islice((drive for drive in drives if drive in marks), RECENT_DRIVES))
 
 
 def _light(facts: DriveFacts) -> DriveFacts:
-    """Without what only the newest drives are asked for."""
+    """Without the facts that only the newest drives need."""
     return replace(facts, outcomes={}, residuals_ns={}, tolerances_ns={})

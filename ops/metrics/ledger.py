@@ -22,7 +22,7 @@ MAX_LATE = 256  # finished drives with objects that no revision holds; each take
 
 @dataclass(frozen=True, slots=True)
 class DriveMark:
-    """What says whether a drive changed since it was last looked at; the fields are those of `DriveRecord`."""
+    """The fields of a `DriveRecord` that say whether the drive has changed."""
 
     drive: DriveId
     state: DriveState
@@ -49,13 +49,13 @@ class DriveMark:
 
     @property
     def unprocessed(self) -> bool:
-        """Whether there is data of the drive that no finished revision holds."""
+        """Whether the drive has data that no finished revision holds."""
         return self.state not in FINAL or self.settling
 
 
 class LedgerWatch:
-    """The drives of a ledger. A reading costs what is unfinished and what was finished since the last one; memory grows by
-    some hundred bytes a drive. Used by one thread.
+    """The drives of a ledger. A reading costs the unfinished drives and those finished since the last one; memory grows by some
+    hundred bytes per drive. Not for use by several threads.
     """
 
     def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
@@ -69,19 +69,19 @@ class LedgerWatch:
         for state in DriveState:
             for record in () if state in FINAL else self._ledger.drives(state):
                 _keep_newer(unfinished, DriveMark.of(record))
-        # Finished ones last: a drive that ends between two queries is seen, and its newer state counts.
+        # Finished ones last: a drive that finishes between two queries is then read, and its newer state counts.
         newest_ns = max((mark.updated_ns for mark in self._finished.values()), default=0)
         for state in sorted(FINAL):
             for record in self._ledger.drives(state, max(0, newest_ns - OVERLAP_NS)):
                 _keep_newer(self._finished, DriveMark.of(record))
-        self._look_at_late_objects()
+        self._read_late_objects()
         marks = dict(self._finished)
         for mark in unfinished.values():
             _keep_newer(marks, mark)
         return dict(sorted(marks.items()))
 
-    def _look_at_late_objects(self) -> None:
-        """A new object of a finished drive does not move its state, so no query by state tells of it."""
+    def _read_late_objects(self) -> None:
+        """A new object of a finished drive does not change its state, so no query by state finds it."""
         settling = self._ledger.settling(self._clock(), MAX_LATE)
         known = [drive for drive, mark in self._finished.items() if mark.settling]
         for drive in {*settling, *known} & self._finished.keys():
@@ -97,7 +97,7 @@ def _keep_newer(marks: dict[DriveId, DriveMark], mark: DriveMark) -> None:
 
 
 RECENT_LAGS = 100
-_BY_LANDING = (Reason.COMPLETE, Reason.OVERDUE)  # the others begin with a reviewer's or operator's act, not with an object
+_BY_LANDING = (Reason.COMPLETE, Reason.OVERDUE)  # other runs are started by a reviewer or operator, not by an object
 WAITING = tuple(state for state in DriveState if state not in FINAL)
 
 
@@ -105,7 +105,7 @@ WAITING = tuple(state for state in DriveState if state not in FINAL)
 class DriveStates:
     """The drives of a ledger at one time.
 
-    `state_age_ns`: for each unfinished state, how long the drive has been in it that came first; 0 where there is none.
+    `state_age_ns`: for each unfinished state, how long its oldest drive has been in it; 0 if there is none.
     `oldest_unprocessed_ns`: the longest time since the last object of a drive landed that no finished revision holds; of a
     drive that is processed again, since it was last taken up. `lags_ns`: ascending (N,), N <= 100, from the registration
     of a drive's last object to the ledger's note that it is published, of the drives published last.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """One queue; `dead` are the messages in its dead-letter queue, None where it has none."""
+    """One queue; `dead` is the number of messages in its dead-letter queue, None if it has no such queue."""
 
     queue: str
     depth: QueueDepth
@@ -23,7 +23,7 @@ class QueueState:
 
 
 class QueueWatch:
-    """Looks at queues by name and URL. The dead-letter queue is the one that a queue's redrive policy names."""
+    """Reads queues by name and URL. The dead-letter queue is the one in a queue's redrive policy."""
 
     def __init__(self, client: SQSClient, urls: Mapping[str, str]) -> None:
         self._client = client
@@ -31,7 +31,7 @@ class QueueWatch:
         self._dead_urls: dict[str, str | None] = {}
 
     def read(self) -> tuple[QueueState, ...]:
-        """Every queue as it is now; looking changes nothing."""
+        """Every queue as it is now; read-only."""
         return tuple(self._state(name, url) for name, url in self._urls.items())
 
     def _state(self, name: str, url: str) -> QueueState:

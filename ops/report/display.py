@@ -1,4 +1,4 @@
-"""How times and sizes read in a table, a chart or a page."""
+"""Times and sizes as text for tables, charts and pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def ms(value_ns: int | None) -> str:
-    """Nanoseconds as milliseconds for a reader: 3 decimals below 1 ms, else 1; '–' for None."""
+    """Nanoseconds as milliseconds: 3 decimals below 1 ms, else 1; '–' for None."""
     if value_ns is None:
         return "–"
     if abs(value_ns) < 500:

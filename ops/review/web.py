@@ -143,7 +143,7 @@ def review_app(review: Callable[[], ReviewSession], may_read: Check, may_decide:
     @app.exception_handler(OpsError)
     @app.exception_handler(LakeError)
     async def refused(request: Request, error: Exception) -> Response:
-        return HTMLResponse(page.message_page("Nothing was done", str(error), pages.frame(request)), 400)
+        return HTMLResponse(page.message_page("Nothing changed", str(error), pages.frame(request)), 400)
 
     @app.exception_handler(AnyHTTPException)
     async def answered(request: Request, error: AnyHTTPException) -> Response:

@@ -22,9 +22,9 @@ from ops.stack.processes import AIRFLOW, EMULATOR, MAPPING, ProcessRecord, addre
 
 @dataclass(frozen=True, slots=True)
 class ComponentStatus:
-    """One component: `pid` and `memory_bytes` (proportional set size, its descendants included) of what runs here.
+    """One component: `pid` and `memory_bytes` (proportional set size, its descendants included) of a local process.
 
-    `problem` says why it is not healthy; None where it is.
+    `problem` says why it is not healthy; None if it is.
     """
 
     name: str
@@ -46,7 +46,7 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """All of the local stack. `notes` say what a start had to reset."""
+    """The whole local stack. `notes` list what a start had to reset."""
 
     home: Path
     components: tuple[ComponentStatus, ...]
@@ -59,7 +59,7 @@ class StackStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether there is a stack and all of it works."""
+        """Whether there is a stack and every component is healthy."""
         return bool(self.components) and all(component.healthy for component in self.components)
 
     @property
@@ -74,7 +74,7 @@ class StackStatus:
 
 ENDPOINT = "endpoint"
 _DEPTHS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-# Every process that a component may have started; what is expected depends on the endpoint.
+# All components; which of them are expected depends on the endpoint.
 ALL = (EMULATOR, MAPPING, *AIRFLOW)
 
 
@@ -85,7 +85,7 @@ def running(layout: Layout) -> frozenset[str]:
 
 
 def status(home: Path) -> StackStatus:
-    """What is healthy and where, how full the queues are, what it costs in memory. A stack that is down has no components."""
+    """Health, addresses, queue depths and memory. A stack that is down has no components."""
     layout = Layout.of(home)
     choices = Choices.load(layout)
     alive = running(layout)
@@ -135,9 +135,9 @@ def memory(home: Path) -> int:
 
 
 def unhealthy(layout: Layout, name: str, health: Mapping[str, Heartbeat], *, reachable: bool) -> str | None:
-    """Why a component is not healthy; None where it is.
+    """Why a component is not healthy; None if it is.
 
-    A heartbeat counts only if it is younger than the process: the database still holds those of the one before.
+    A heartbeat counts only if it is younger than the process: the database still holds those of its predecessor.
     """
     record = ProcessRecord.load(layout, name)
     if record is None or record.alive() is None:
@@ -190,6 +190,6 @@ def _queue_depths(layout: Layout, choices: Choices) -> Iterable[QueueDepth]:
         try:
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)
         except (BotoCoreError, ClientError):
-            continue  # a depth that is not known is not shown; whether the endpoint answers is told above
+            continue  # an unknown depth is omitted; whether the endpoint answers is reported separately
         waiting, leased = (int(answer["Attributes"][name]) for name in _DEPTHS)
         yield QueueDepth(url.rsplit("/", 1)[-1], waiting, leased)
