@@ -86,10 +86,10 @@ class Bars:
                 self._tasks[step] = self._bar.add_task(escape(step), total=total)
         self._bar.update(self._tasks[step], completed=done, total=total, visible=done < total)
 
-    def say(self, words: str) -> None:
+    def say(self, message: str) -> None:
         """Show a step whose total is unknown."""
         self("work", 0, 1)
-        self._bar.update(self._tasks["work"], description=escape(words), total=None)
+        self._bar.update(self._tasks["work"], description=escape(message), total=None)
 
 
 @contextmanager

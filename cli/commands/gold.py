@@ -57,7 +57,7 @@ def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json
 @app.command("show", epilog=examples("gold show --drive veh-1/drive-a", "gold show SCENE_ID --html scene.html"))
 def show(
     scene_id: Annotated[
-        str | None, typer.Argument(metavar="[SCENE_ID]", help="Scene id; or list a drive's scenes with --drive.")
+        str | None, typer.Argument(metavar="SCENE_ID", help="Scene id; or list a drive's scenes with --drive.")
     ] = None,
     drive: DriveFilter = None,
     html: Annotated[

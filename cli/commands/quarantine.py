@@ -42,7 +42,7 @@ _LIST_HINT = "`scenelake quarantine ls` lists the records"
 
 Records = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[RECORD_ID]...", help="Record ids or unique prefixes; without any, the filters select."),
+    typer.Argument(metavar="RECORD_ID", help="Record ids or unique prefixes; without any, the filters select."),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; it is kept permanently.")]
 Reviewer = Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who decides; default: the current user.")]
@@ -54,7 +54,7 @@ app = typer.Typer(no_args_is_help=True, help="Inspect what was kept out of gold,
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a reviewer asked for: a verdict on records, by whom and why. `confirmed`: do not prompt."""
+    """A decision about records: the verdict, by whom and why, and how to carry it out. `confirmed`: do not prompt."""
 
     verdict: str
     reviewer: str
@@ -183,7 +183,7 @@ def one_record(rows: Sequence[ReviewRecord], record_id: str) -> ReviewRecord:
     """The record with this id or prefix of an id.
 
     Raises:
-        NotFoundError: There is none, or more than one.
+        NotFoundError: None matches, or more than one does.
     """
     found = [row for row in rows if row.record_id.startswith(record_id)]
     if len(found) != 1:

@@ -211,7 +211,7 @@ def _payloads(sources: Sources, published: audit_reader.Published) -> Iterator[s
 
 
 def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> dict[str, Any]:
-    """What Great Expectations said of a publication; nothing where its document is gone, which hides no drive's other facts."""
+    """The validation results of a publication; empty if their document is gone, which must not hide the drive's other facts."""
     if snapshot.validations is None:
         return {}
     try:

@@ -120,10 +120,10 @@ def _draw_vehicle(axes: Axes) -> None:
 
 
 def _draw_legend(axes: Axes, lidars: Sequence[Cloud], radars: Sequence[Cloud]) -> None:
-    words = [f"{sum(len(cloud.ego_m) for cloud in lidars):,} lidar points, coloured by height".replace(",", "\u202f")]
+    labels = [f"{sum(len(cloud.ego_m) for cloud in lidars):,} lidar points, coloured by height".replace(",", "\u202f")]
     if radars:
-        words.append(f"{sum(len(cloud.ego_m) for cloud in radars)} radar detections")
-    axes.text(0.02, 0.02, " · ".join(words), transform=axes.transAxes, color=INK, fontsize=10, va="bottom")
+        labels.append(f"{sum(len(cloud.ego_m) for cloud in radars)} radar detections")
+    axes.text(0.02, 0.02, " · ".join(labels), transform=axes.transAxes, color=INK, fontsize=10, va="bottom")
     if radars:
         legend = (("approaching", APPROACHING), ("receding", RECEDING), ("still", STILL))
         for position, (word, colour) in enumerate(legend):

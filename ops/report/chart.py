@@ -64,8 +64,8 @@ def timeline_chart(found: Timeline) -> str:
         top = number * _ROW
         parts.append(_text(0, top + 17, sensor, "name"))
         parts.append(_cells(shares, top))
-        whole = sum(share == 1 for share in shares)
-        summary = "every scene" if whole == len(shares) else f"{100 * sum(shares) / len(shares):.0f} % of scenes"
+        complete = sum(share == 1 for share in shares)
+        summary = "every scene" if complete == len(shares) else f"{100 * sum(shares) / len(shares):.0f} % of scenes"
         parts.append(_text(_LABEL + _WIDTH + 16, top + 17, summary, "value"))
     end_s = (found.end_ns - found.start_ns) / 1e9
     bottom = len(found.rows) * _ROW + 14

@@ -70,7 +70,7 @@ class EgoMotion:
 
 
 def looking_forward(rig: Rig) -> tuple[int, int]:
-    """The axis of the ego frame (x, y) that the front camera, else the cameras together, look along; +x without them.
+    """The axis of the ego frame (x, y) that the front camera, else the cameras together, face; +x without cameras.
 
     Not every dataset has its ego frame point forward: PandaSet and RADIATE have y ahead.
     """

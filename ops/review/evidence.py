@@ -41,7 +41,7 @@ MAX_TICKS = 200
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with what it shows; `body` is None where there is none, and `note` says why."""
+    """A picture with its caption; `body` is None if there is no picture, and `note` says why."""
 
     caption: str
     body: bytes | None

@@ -81,7 +81,7 @@ def message_page(title: str, message: str, frame: Mapping[str, str]) -> str:
 
 
 def subject(row: ReviewRecord) -> str:
-    """What a record is about, in words."""
+    """The subject of a record, as text."""
     from ops.report import display
 
     at_ns = row.anchor_ns if row.anchor_ns is not None else row.stamp_ns
