@@ -217,7 +217,7 @@ def test_timeline_shares_are_of_all_scenes() -> None:
     found = chart.timeline(anchors, [("cam", anchors < 500)])
     assert found is not None
     (_, shares) = found.rows[0]
-    assert len(shares) == chart.STRETCHES
+    assert len(shares) == chart.SEGMENTS
     assert np.mean(shares) == pytest.approx(0.5, abs=0.01)
     assert {round(share) for share in shares} == {0, 1}
 
