@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.storage import ObjectStore
     from lake.tables.catalog import LakeCatalog
-    from ops.following import Steps
+    from ops.drives.follower import Steps
     from ops.settings import CommandSettings
 
 ENDPOINT = "AWS_ENDPOINT_URL"
@@ -90,8 +90,8 @@ class Deployment:
     def airflow_steps(self) -> Steps:
         """Airflow's view of the drives, where the environment names an Airflow or a local stack has one."""
         from ops import stack
-        from ops.airflow_steps import AirflowSteps
-        from ops.following import NoSteps
+        from ops.drives.airflow_steps import AirflowSteps
+        from ops.drives.follower import NoSteps
 
         command = self.command
         if command.airflow_url:

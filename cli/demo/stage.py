@@ -13,7 +13,7 @@ from typing import Protocol
 from ops import deployment, stack
 from ops.deployment import Deployment
 from ops.settings import CommandSettings
-from ops.stack.values import StackStatus
+from ops.stack.inspection import StackStatus
 
 LOCAL_LIMIT_S, GIVEN_LIMIT_S = 300.0, 360.0
 

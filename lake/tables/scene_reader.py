@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.drive_rows import of_drive
+from lake.tables.rows import CloudFrame
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
 from sensors.decode.planes import PLANES, ROWS, from_planes
@@ -170,45 +171,45 @@ def _kept(kept: OrderedDict[Key, Made], key: Key, most: int, make: Callable[[], 
     return kept[key]
 
 
-def scene_cloud(entry: Mapping[str, Any]) -> PointCloud | None:
+def scene_cloud(frame: CloudFrame) -> PointCloud | None:
     """The cloud of an element, whatever its `point_layout` (none: rows); None for a radar that delivers an image.
 
     Raises:
         DecodeError: The element contradicts itself, or has a layout that this version does not know.
     """
-    if entry["points"] is None or entry["num_points"] is None:
+    if frame.points is None or frame.num_points is None:
         return None
-    sensor, count, step = entry["sensor"], entry["num_points"], entry["point_step"]
-    if len(entry["points"]) != count * step:
-        raise DecodeError(f"{sensor}: {count} points of {step} bytes are declared, but there are {len(entry['points'])} bytes")
+    step = frame.point_step or 0
+    if len(frame.points) != frame.num_points * step:
+        raise DecodeError(f"{frame.sensor}: declares {frame.num_points} points of {step} bytes, holds {len(frame.points)} bytes")
     return PointCloud(
-        stamp_ns=entry["stamp_ns"],
-        frame_id=sensor,
-        num_points=count,
-        fields=_fields(entry),
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.sensor,
+        num_points=frame.num_points,
+        fields=_fields(frame, step),
         point_step=step,
-        is_bigendian=bool(entry["is_bigendian"]),
-        data=_rows(entry),
+        is_bigendian=bool(frame.is_bigendian),
+        data=_rows(frame, frame.points, step),
     )
 
 
-def _rows(entry: Mapping[str, Any]) -> memoryview:
-    layout = entry.get("point_layout") or ROWS
+def _rows(frame: CloudFrame, points: bytes, step: int) -> memoryview:
+    layout = frame.point_layout or ROWS
     if layout == ROWS:
-        return memoryview(entry["points"])
+        return memoryview(points)
     if layout == PLANES:
-        return from_planes(entry["points"], entry["point_step"]).data.toreadonly()
-    raise DecodeError(f"{entry['sensor']}: point layout {layout!r} is unknown, only {ROWS} and {PLANES} are read")
+        return from_planes(points, step).data.toreadonly()
+    raise DecodeError(f"{frame.sensor}: point layout {layout!r} is unknown, only {ROWS} and {PLANES} are read")
 
 
-def _fields(entry: Mapping[str, Any]) -> tuple[PointField, ...]:
+def _fields(frame: CloudFrame, step: int) -> tuple[PointField, ...]:
     fields = []
-    for field in entry["point_fields"]:
+    for field in frame.point_fields or ():
         try:
-            made = PointField(field["name"], field["offset"], Datatype(field["datatype"]), field["count"])
+            made = PointField(field.name, field.offset, Datatype(field.datatype), field.count)
         except ValueError as error:
-            raise DecodeError(f"{entry['sensor']}: field {field['name']!r}: {error}") from error
-        if made.offset < 0 or made.count < 0 or made.offset + made.size > entry["point_step"]:
-            raise DecodeError(f"{entry['sensor']}: field {made.name!r} lies beyond a point of {entry['point_step']} bytes")
+            raise DecodeError(f"{frame.sensor}: field {field.name!r}: {error}") from error
+        if made.offset < 0 or made.count < 0 or made.offset + made.size > step:
+            raise DecodeError(f"{frame.sensor}: field {made.name!r} extends beyond a point of {step} bytes")
         fields.append(made)
     return tuple(fields)

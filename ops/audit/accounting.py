@@ -1,4 +1,4 @@
-"""The accounting of a drive (promise P1): what became of every frame, sensor by sensor."""
+"""The accounting of a drive (promise P1): the fate of every frame, sensor by sensor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ORDER = (*SCENE_MODALITIES, "pose", "imu", "gnss")
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """How many frames of one sensor of one drive revision had one fate for one reason."""
+    """The number of frames of one sensor in one drive revision that had one fate for one reason."""
 
     drive: str
     revision: str
@@ -45,12 +45,12 @@ class Line:
 
     @property
     def in_scene(self) -> bool:
-        """Whether the sensor's frames are stored in scenes; pose, IMU and GNSS only support them."""
+        """Whether scenes store the sensor's frames; pose, IMU and GNSS only support them."""
         return self.modality in SCENE_MODALITIES
 
     @property
     def balanced(self) -> bool:
-        """Whether every frame that was read is accounted for."""
+        """Whether every frame read is accounted for."""
         return self.lost == 0 and self.read == self.gold + self.quarantined + self.unmatched
 
 
@@ -95,11 +95,11 @@ def _line(entries: list[Frames], residuals_ns: Nanoseconds | None) -> Line:
 
 
 def why(line: Line) -> str:
-    """The reasons of a line with their counts, in words."""
-    words = [f"{reason} ×{count}" for reason, count in line.reasons]
+    """The reasons of a line with their counts, as text."""
+    parts = [f"{reason} ×{count}" for reason, count in line.reasons]
     if line.lost:
-        words.append(f"no reason given ×{line.lost}")
-    return ", ".join(words)
+        parts.append(f"no reason given ×{line.lost}")
+    return ", ".join(parts)
 
 
 def _rank(modality: str) -> int:

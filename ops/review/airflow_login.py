@@ -13,7 +13,7 @@ from airflow.configuration import conf
 from fastapi import Depends, FastAPI, Request
 
 from ops import deployment
-from ops.review.desk import Review
+from ops.review.session import ReviewSession
 from ops.review.web import review_app
 from ops.settings import CommandSettings
 
@@ -36,6 +36,6 @@ def _may(method: ResourceMethod) -> Callable[..., None]:
 
 
 @cache
-def _review() -> Review:
-    """The deployment of this process; in the local stack, whose API server starts before there is one, the stack's."""
-    return Review(deployment.enter(None, CommandSettings.from_env().home).settings)
+def _review() -> ReviewSession:
+    """The deployment of this process. The API server of a local stack starts before its names are known, and reads them here."""
+    return ReviewSession(deployment.enter(None, CommandSettings.from_env().home).settings)

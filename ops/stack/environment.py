@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ops.errors import StackDownError
 from ops.settings import StackSettings
 from ops.stack.choices import Choices, Secrets
-from ops.stack.errors import StackDownError
 from ops.stack.layout import Layout
 from ops.stack.ports import LOOPBACK
 

@@ -57,7 +57,8 @@ _NOT_NEGATIVE = (
 
 @dataclass(frozen=True, slots=True)
 class SensorMetrics:
-    """One sensor of one drive. What has a default was added later: it is what a clock without a flaw has.
+    """One sensor of one drive; `modality` is None where it is unknown, which the table does not allow. Defaults are those of a
+    flawless clock, for values that were added later.
 
     Raises:
         MetricsError: A count is negative, a rate not positive and finite, a coverage outside 0 to 1, or the last stamp
@@ -65,7 +66,7 @@ class SensorMetrics:
     """
 
     sensor: str
-    modality: str
+    modality: str | None
     required: bool
     reference: bool
     frames_expected: int | None
@@ -91,7 +92,8 @@ class SensorMetrics:
     delay_error_ns: int | None = None
 
     def __post_init__(self) -> None:
-        Modality(self.modality)
+        if self.modality is not None:
+            Modality(self.modality)
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -108,6 +110,11 @@ class SensorMetrics:
             raise MetricsError(f"sensor {self.sensor}: coverage is {self.coverage}, outside 0 to 1")
         if self.first_ns is not None and self.last_ns is not None and self.last_ns < self.first_ns:
             raise MetricsError(f"sensor {self.sensor}: last_ns {self.last_ns} is before first_ns {self.first_ns}")
+
+    @property
+    def in_scene(self) -> bool:
+        """Whether scenes hold the sensor's frames."""
+        return self.modality is not None and Modality(self.modality).in_scene
 
     @classmethod
     def silent(cls, sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:
@@ -175,13 +182,13 @@ def read_metrics(table: pa.Table) -> tuple[SensorMetrics, ...]:
 
 def measured(
     name: str,
-    modality: str,
+    modality: str | None,
     found: SensorClock | None,
     rig: Rig | None,
     manifest: Manifest | None = None,
     frames_expected: int | None = None,
 ) -> SensorMetrics:
-    """The metrics of sensor `name`, recorded as `modality`; `found` is None for a sensor that left no frame."""
+    """The metrics of sensor `name`, recorded as `modality` (None: unknown); `found` is None for a sensor that left no frame."""
     sensor = rig[name] if rig is not None and name in rig else None
     clock = found.report if found else clock_report([], [], None)
     covered = None

@@ -18,7 +18,6 @@ from quality.errors import MetricsError
 from quality.measurements.measures import MEASURES, Bounds
 from quality.measurements.metrics import METRICS, SensorMetrics
 from quality.measurements.residuals import Residuals
-from sensors.rig import Modality
 
 UNACCOUNTED = "unaccounted_frames"  # judged by ACC001
 TOLERANCES = "residual_tolerances"  # judged by SYN004: the largest residual in units of the tolerance
@@ -79,7 +78,7 @@ def _row(
     return {
         **asdict(metrics),
         CRITICAL: metrics.required or metrics.reference,
-        MATCHED: in_gold and Modality(metrics.modality).in_scene and not metrics.reference,
+        MATCHED: in_gold and metrics.in_scene and not metrics.reference,
         "read": account and account.read,
         "gold": account and account.gold,
         "quarantined": account and account.quarantined,

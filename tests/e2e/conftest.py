@@ -27,7 +27,7 @@ from lake.settings import Settings
 from ops.audit import identity as audits
 from ops.audit import identity_reader as audit_reader
 from ops.deployment import Deployment
-from ops.following import Follower, NoSteps, Sighting
+from ops.drives.follower import Follower, NoSteps, Sighting
 from ops.settings import CommandSettings
 
 from .compose_stack import ComposeStack
@@ -78,7 +78,7 @@ class Deployed:
         """Until the drive is published or quarantined."""
         follower = Follower(self.ledger, self.deployment.manifest_versions(), NoSteps())
         found = follower.follow(drive, WAIT_S, lambda _: None)
-        assert found.final, f"{drive} ended as {found.words}: {found.problem}"
+        assert found.final, f"{drive} ended as {found.summary}: {found.problem}"
         return found
 
     def table(self, name: str, drive: DriveId) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from lake.tables.catalog import ensure_tables, open_catalog
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditReport, audit
+from ops.review.listing import columns
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
@@ -95,7 +96,7 @@ class Station:
         return found
 
     def records(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
-        return lake_reader.records(self.catalog, drive)
+        return [columns(row) for row in lake_reader.records(self.catalog, drive)]
 
     def scenes(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
         rows = self.catalog.load_table("gold.scenes").scan().to_arrow().to_pylist()

@@ -17,6 +17,7 @@ import spark_jobs.build_scenes
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.rows import CloudFrame, row_of
 from lake.tables.scene_reader import scene_cloud
 from scenes.plan.windows import Window, cut
 from sensors.container.mcap import scan
@@ -60,7 +61,7 @@ def test_a_clean_drive_is_published_with_the_bytes_that_were_recorded(
     for scene in scenes:
         (top,) = scene["lidars"]
         cloud = decode_points(lidar[top["stamp_ns"]])
-        stored = scene_cloud(top)
+        stored = scene_cloud(row_of(CloudFrame, top))
         assert stored is not None
         assert (stored.num_points, stored.fields) == (cloud.num_points, cloud.fields)
         for name in cloud.names:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.demo.stage import GIVEN_LIMIT_S, GivenStage, LocalStage, stage
-from ops.airflow_steps import AirflowSteps
+from ops.drives.airflow_steps import AirflowSteps
 
 GIVEN = {
     "AWS_ENDPOINT_URL": "http://aws.example:4566",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.airflow_steps import AirflowSteps
 from ops.deployment import choose, enter
+from ops.drives.airflow_steps import AirflowSteps
 from ops.errors import NoDeploymentError
 
 FAR = {
