@@ -14,9 +14,6 @@ READERS = {
     "lake/settings.py": "every model reads through `inherited`",
     "deploy/compose/settings.py": "checks what containers get before anything but Python is installed",
 }
-EXCEPTIONS = {
-    "quality/gx/context.py": "Great Expectations reads GX_ANALYTICS_ENABLED once, when it is imported",
-}
 # Empty this when spark_jobs/runtime/settings.py has come: the jobs then read JobSettings.
 NOT_YET = {
     "spark_jobs/audit.py",
@@ -54,11 +51,11 @@ def offenders() -> dict[str, list[int]]:
 
 def test_no_module_reads_or_changes_the_environment_but_the_settings() -> None:
     found = offenders()
-    assert {path: found[path] for path in found.keys() - READERS.keys() - EXCEPTIONS.keys() - NOT_YET} == {}
+    assert {path: found[path] for path in found.keys() - READERS.keys() - NOT_YET} == {}
 
 
 def test_whoever_is_excused_still_needs_it() -> None:
-    assert (READERS.keys() | EXCEPTIONS.keys()) - offenders().keys() == set()
+    assert READERS.keys() - offenders().keys() == set()
 
 
 @pytest.mark.parametrize(
@@ -92,4 +89,4 @@ def test_what_only_looks_like_it_is_let_through(source: str) -> None:
 
 
 def test_the_lists_name_files_that_are_there() -> None:
-    assert [path for path in (*READERS, *EXCEPTIONS, *NOT_YET) if not (ROOT / Path(path)).is_file()] == []
+    assert [path for path in (*READERS, *NOT_YET) if not (ROOT / Path(path)).is_file()] == []
