@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
 from quality.records import REJECTED, RELEASED
@@ -87,8 +88,8 @@ def reject(
     found = tuple(sorted(findings))
     if override is None or has_errors(found):
         return found
-    said = f"rejected by {override.reviewer}: {override.reason}"
-    return tuple(sorted([*found, finding(_REJECTION[level], said, sensor=sensor, measured=1, severity=Severity.ERROR)]))
+    message = f"rejected by {override.reviewer}: {override.reason}"
+    return tuple(sorted([*found, finding(_REJECTION[level], message, sensor=sensor, measured=1, severity=Severity.ERROR)]))
 
 
 def decided(row: Mapping[str, Any], override: Override, status: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class LedgerObject:
 
 @dataclass(frozen=True, slots=True)
 class LedgerDrive:
-    """What the ledger says of one drive. `rules` are the ids of everything its last run found, warnings included."""
+    """What the ledger says of one drive. `rules` are those that its last run names as warnings."""
 
     drive: str
     state: str

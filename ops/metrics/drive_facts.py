@@ -16,6 +16,7 @@ from ops.audit.accounting import Nanoseconds
 from ops.audit.identity import audit
 from ops.audit.identity_inputs import AuditInputs
 from quality.rules.rule import Outcome
+from scenes.documents import ValidationResults
 from sensors.rig import Rig
 
 RELEASED = "released"
@@ -74,17 +75,17 @@ def check_outcomes(inputs: AuditInputs) -> dict[str, bool]:
     return found
 
 
-def rule_outcomes(validations: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
+def rule_outcomes(validations: ValidationResults | None, records: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
     """The worst that each rule came to: failed before unknown before passed.
 
     Args:
-        validations: What `scenes.outcome.validation` keeps: expectations passed and failed, on what was to be published.
+        validations: Expectations passed and failed, on what was to be published; None if they are not known.
         records: Rows of `quarantine.records` of the drive: what was kept out, and so never came before an expectation.
     """
     found: dict[str, set[Outcome]] = {}
-    for suite in validations.get("suites", {}).values():
-        for expectation in suite["expectations"]:
-            found.setdefault(expectation["rule_id"], set()).add(Outcome(expectation["outcome"]))
+    for suite in validations.suites.values() if validations is not None else ():
+        for expectation in suite.expectations:
+            found.setdefault(expectation.rule_id, set()).add(expectation.outcome)
     for row in records:
         measured = {entry["rule_id"]: entry["measured"] for entry in row["findings"]}
         for code in row["rule_ids"] if row["status"] != RELEASED else ():

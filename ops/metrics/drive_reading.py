@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
 from lake.errors import AbsentError
 from lake.settings import Settings
-from lake.storage import ObjectStore, ObjectVersion
+from lake.storage import ObjectStore
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity_inputs import AuditInputs
@@ -25,9 +25,14 @@ from ops.metrics.drive_facts import (
     rule_outcomes,
     tolerances,
 )
+from scenes.documents import ValidationResults
+from scenes.errors import DocumentError
+from scenes.outcome.validation import read_validations
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +116,15 @@ def _payloads(sources: Sources, published: audit_reader.Published) -> Iterator[s
         yield from (f"s3://{bucket}/{key}" for key in store.list(bucket, folder))
 
 
-def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> dict[str, Any]:
-    """What Great Expectations said of a publication; nothing where its document is gone, which hides no drive's other facts."""
+def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> ValidationResults | None:
+    """What the audit of a publication found; None where its document is gone or of another version, which hides none of the
+    drive's other facts."""
     if snapshot.validations is None:
-        return {}
+        return None
     try:
-        found: dict[str, Any] = json.loads(ObjectStore(sources.s3).read(ObjectVersion.from_uri(snapshot.validations)))
+        return read_validations(ObjectStore(sources.s3), snapshot.validations)
     except AbsentError:
-        return {}
-    return found
+        return None
+    except DocumentError as error:
+        _log.warning("the outcomes of rules are left out: %s", error)
+        return None

@@ -69,7 +69,6 @@ def differences(facts: ObjectFacts) -> tuple[str, ...] | None:
 
 def _identity(facts: ObjectFacts) -> list[Finding]:
     found = differences(facts)
-    found = differences(facts)
     if found is None:
         problem = "the manifest does not name it" if facts.expected is None else "its bytes could not be read"
         return [finding("DEC001", f"{facts.key}: cannot be compared with the manifest: {problem}", sensor=facts.sensor)]

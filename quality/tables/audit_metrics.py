@@ -7,9 +7,10 @@ It joins what inspection measured, where the frames went, and the residuals of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from lake.tables.schemas import NS
@@ -44,8 +45,7 @@ AUDIT = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Residuals:
+class Residuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Absolute residuals of one sensor's published matches; the quantiles are values that occur (nearest rank)."""
 
     p50_ns: int

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scenes.plan.pose_track import PoseTrack
 from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
 from sensors.motion.deskew import compensate
 from sensors.rig import Sensor
-from scenes.plan.pose_track import PoseTrack
 
 MOTION_VERSION = "slerp-1"  # part of the configuration hash
 _AXES = ("x", "y", "z")

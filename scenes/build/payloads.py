@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from lake.storage import ObjectStore, ObjectVersion
+from scenes.plan.window_plan import FrameRef
 from sensors.container.mcap import decompress
-from scenes.plan.plan_rows import FrameRef
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 # What S3 delivers while a second request would wait for its first byte: reading over a gap of this size costs no time.

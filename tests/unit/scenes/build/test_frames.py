@@ -13,7 +13,7 @@ from quality.rules.catalogue import Severity
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from scenes.build.frames import Frame, look_into
 from scenes.options import PayloadChecks
-from scenes.plan.plan_rows import FrameRef
+from scenes.plan.window_plan import FrameRef
 from tests.unit.scenes.job_builders import T0, cloud, image, jpeg
 
 
