@@ -21,6 +21,7 @@ from lake.landing import DriveId, SensorKey
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.schemas import FRAME_INDEX
+from scenes.documents import Provenance
 from scenes.scan.motion_samples import POSES
 from scenes.work_area import WorkArea
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -34,6 +35,7 @@ MS = 1_000_000
 DRIVE = DriveId("car-1", "d-1")
 REVISION = "f" * 64
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1")])
+PROVENANCE = Provenance("code", "config", "lock")
 SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
 
 

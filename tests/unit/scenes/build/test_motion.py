@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.encode import encode_points
+from scenes.build.motion import MARGIN_NS, Track, place, poses_around
+from scenes.plan.drive_frames import DriveFrames
+from scenes.plan.pose_track import PoseTrack
 from sensors.decode.messages import decode_points
 from sensors.decode.points import PointCloud, point_fields
 from sensors.geometry import SE3
 from sensors.rig import Modality, Sensor, Stamp, Sync
-from scenes.plan.drive_frames import DriveFrames
-from scenes.build.motion import MARGIN_NS, Track, place, poses_around
-from scenes.plan.pose_track import PoseTrack
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
 
 POINT = np.dtype([("intensity", "u1"), ("x", "<f4"), ("y", "<f8"), ("z", "<f4"), ("t", "<i4")])

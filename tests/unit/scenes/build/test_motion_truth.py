@@ -12,11 +12,11 @@ import numpy.typing as npt
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.world import World
+from scenes.build.motion import Track, place
 from sensors.container.mcap import StoredMessage, scan
 from sensors.decode.messages import decode_points, decode_pose
 from sensors.decode.points import PointCloud
 from sensors.rig import Rig
-from scenes.build.motion import Track, place
 
 SPEC = DriveSpec("car-7", "drive-1", seed=5, duration_s=2.0, rig=RigOptions(cameras=(), lidar_rings=8, lidar_columns=180))
 LIDAR = "lidar_top"

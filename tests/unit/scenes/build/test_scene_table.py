@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import scenes.build.scene_file
 from lake.tables.schemas import SCENES
 from scenes.build.scene_file import scene_pieces
 from scenes.build.scene_table import scene_table
