@@ -35,8 +35,8 @@ from bench.build_scenes.scenelake_job import SETTINGS, register
 from bench.figures import Measurement, Report, console_table, measurement_table
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
+from quality.evaluators.drive import GateVerdict
 from quality.measurements.frame_metrics import FrameMetrics
-from scenes.documents import GateVerdict
 from scenes.options import BuildOptions
 from scenes.work_area import WorkArea
 from sensors.decode.images import ImageInfo, inspect_image

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from quality.errors import QualityError
+from quality.evaluators.drive import GateVerdict
 from quality.rules.findings import Finding
 from quality.rules.rule import Outcome, Severity
 from quality.tables.audit_metrics import Residuals
@@ -37,13 +38,6 @@ class Document(Part, frozen=True, kw_only=True):
     """Base of the documents; `version` is that of this module."""
 
     version: int = VERSION
-
-
-class GateVerdict(StrEnum):
-    """Whether scenes are to be built from an inspected drive."""
-
-    BUILD = "build"
-    QUARANTINE = "quarantine"
 
 
 class AuditVerdict(StrEnum):

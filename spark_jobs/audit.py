@@ -16,6 +16,7 @@ from lake.documents import Manifest
 from lake.drive_documents import read_calibration, read_manifest
 from lake.errors import LandingError
 from quality.accounting import SensorAccount
+from quality.evaluators.drive import GateVerdict
 from quality.gx.checkpoint import run_checkpoint
 from quality.measurements.metrics import read_metrics
 from quality.records import records_table
@@ -24,7 +25,7 @@ from quality.rules.findings import Finding, rule_ids
 from quality.rules.rulebook import rules_of
 from quality.tables.results import audit_results
 from scenes.build.decisions import drive_released_from
-from scenes.documents import Account, AuditDocument, AuditVerdict, BuiltWindows, GateVerdict, Inspection, WindowReport
+from scenes.documents import Account, AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built

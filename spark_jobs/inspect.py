@@ -31,7 +31,7 @@ from quality.rules.rulebook import rules_of
 from quality.tables.calibration import read_calibration_table
 from quality.tables.results import RuleResult, drive_results, object_results
 from scenes.build.decisions import reviewed_drive, reviewed_objects
-from scenes.documents import GateVerdict, Inspection, ObjectReport
+from scenes.documents import Inspection, ObjectReport
 from scenes.plan.pose_track import first_sensor
 from scenes.scan.frame_rows import OBJECT_INDEX, FrameRows
 from scenes.scan.judge import judge_objects
@@ -58,7 +58,7 @@ OBJECT_COST_BYTES = 384 * 1024
 
 
 class Inspected(NamedTuple):
-    """What was left in the work area, and what every rule said."""
+    """What was left in the work area, and the result of every rule."""
 
     inspection: Inspection
     results: tuple[RuleResult, ...]
@@ -101,7 +101,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     released = [key for key, version in versions.items() if object_target(key, version) in decisions.released]
     inspection = Inspection(
         provenance=step.provenance,
-        verdict=GateVerdict(verdict(drive_findings)),
+        verdict=verdict(drive_findings),
         objects={report.key: report for report in reports},
         object_findings=object_findings,
         faulty_keys=tuple(sorted(faulty)),

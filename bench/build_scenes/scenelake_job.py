@@ -28,8 +28,8 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
 from lake.settings import Settings
 from lake.storage import ObjectVersion
+from quality.evaluators.drive import GateVerdict
 from quality.rules.findings import rule_ids
-from scenes.documents import GateVerdict
 from scenes.options import BuildOptions, PayloadChecks, PointLayout
 from scenes.work_area import WorkArea
 from spark_jobs.build_scenes import build_drive

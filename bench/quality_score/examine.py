@@ -21,10 +21,11 @@ from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_ke
 from lake.settings import Settings
 from lake.storage import ObjectVersion
 from quality.evaluators.completeness import evaluate_completeness
+from quality.evaluators.drive import GateVerdict
 from quality.evaluators.object import misplaced
 from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES
-from scenes.documents import BuiltWindows, GateVerdict, SceneReport, WindowReport
+from scenes.documents import BuiltWindows, SceneReport, WindowReport
 from scenes.options import BuildOptions
 from scenes.work_area import BUILT, WorkArea
 from spark_jobs.build_scenes import build_drive

@@ -13,8 +13,8 @@ from lake.documents import content_hash
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict
 from ops.audit import lake_reader
+from quality.decisions import record_target, why_not_releasable
 from quality.records import QUARANTINED, REJECTED
-from quality.review import record_target, why_not_releasable
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -123,7 +123,7 @@ def _even(column: pa.ChunkedArray) -> bool:
 
 
 def series(table: pa.Table) -> tuple[Series, ...]:
-    """The table by sensor, sorted by name; a frame that is there twice (two windows looked into it) counts once."""
+    """The table by sensor, sorted by name; a duplicated frame (two windows decoded it) counts once."""
     ordered = table.sort_by("frame_id").combine_chunks()
     ids = ordered["frame_id"].to_numpy()
     first = np.ones(len(ids), dtype=np.bool_)

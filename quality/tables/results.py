@@ -1,4 +1,4 @@
-"""What every rule said of a drive, passed ones included: the source of lineage's quality assertions."""
+"""The result of every rule for a drive, passes included: the source of lineage's quality assertions."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ SCENE_METRICS = pa.schema(
         pa.field(ERRORS, pa.float64(), nullable=False),  # judged by ACC002 where the scene is to be published
         pa.field(WHOLE, pa.float64(), nullable=False),  # 1: every required sensor has a frame; its mean is judged by CMP006
         pa.field(ANCHOR_MISSING, pa.float64(), nullable=False),
-        pa.field(REQUIRED_MISSING, pa.float64()),  # the anchor apart; null: a required sensor was not looked for
+        pa.field(REQUIRED_MISSING, pa.float64()),  # the anchor apart; null: it is not known whether a required sensor has a frame
         pa.field(RESIDUAL_EXCESS, pa.float64(), nullable=False),  # the largest |residual| less the sensor's warn_residual_ns
         pa.field(POSES, pa.float64()),
         pa.field(COMPENSATIONS, pa.float64()),

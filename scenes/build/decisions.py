@@ -9,8 +9,8 @@ from typing import Any
 from msgspec.structs import replace as changed
 
 from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target
+from quality.decisions import NOT_RELEASABLE, reject, release
 from quality.evaluators.scene import SceneVerdict
-from quality.review import NOT_RELEASABLE, reject, release
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, has_errors, rule_ids
 from scenes.build.frames import Frame

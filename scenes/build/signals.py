@@ -44,7 +44,7 @@ def not_evaluated(rig: Rig, options: BuildOptions) -> tuple[str, ...]:
 
 
 def known_before(area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, options: BuildOptions) -> WindowFindings:
-    """What can be said of a drive's frames and scenes before a payload is read."""
+    """What is known of a drive's frames and scenes before a payload is read."""
     rules = RuleBook.of(rig.policy)
     frames = _too_few(index, plan, rig, rules) if options.payload_checks is PayloadChecks.FULL else {}
     return WindowFindings(frames=frames, scenes=dict(_of_poses(area, plan, rig, rules)))

@@ -20,7 +20,7 @@ from quality.rules.findings import rule_ids
 from scenes.build.context import DriveContext
 from scenes.build.decisions import WindowDecisions
 from scenes.build.frames import Frame, decode_frame, sound
-from scenes.build.motion import Placed, PosesUsed, Track, place
+from scenes.build.motion import EgoTrack, Placed, PosesUsed, place
 from scenes.build.payloads import fetch
 from scenes.build.scene_file import scene_pieces
 from scenes.build.signals import not_evaluated
@@ -153,11 +153,11 @@ def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Frame
     )
 
 
-def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:
+def _track(area: WorkArea, context: DriveContext, number: int) -> EgoTrack | None:
     policy = context.rig.policy
     if not policy.motion_compensation:
         return None
-    return Track.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
+    return EgoTrack.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
 
 
 class _SceneBuilder:
@@ -168,7 +168,7 @@ class _SceneBuilder:
         context: DriveContext,
         day: int,
         frames: Mapping[int, Frame],
-        track: Track | None,
+        track: EgoTrack | None,
         known: WindowFindings,
         decisions: WindowDecisions,
     ) -> None:

@@ -23,7 +23,7 @@ from sensors.rig import Modality, Rig, Sensor
 
 CALIBRATION_VERSION = "calibration-1"  # part of the configuration hash: other verdicts publish other drives
 SWEEPS, OTHER_SWEEPS, SCANS = 20, 10, 40
-SIZES_ONLY = 2  # images that are looked at where no lidar can be held against them
+SIZES_ONLY = 2  # images that are read where no lidar can be held against them
 NO_SWEEP = -1
 AROUND_NS = 400_000_000  # poses that the points of a sweep and an image beside it can need
 

@@ -39,7 +39,7 @@ EDGES = pa.schema(
 
 
 class Raw(NamedTuple):
-    """Where the frames lie: the bucket, and the version of each key."""
+    """Where the frames are: the bucket, and the version of each key."""
 
     bucket: str
     versions: Mapping[str, str]
@@ -54,7 +54,7 @@ class SweepResult(NamedTuple):
 
 
 class SensorResult(NamedTuple):
-    """The verdicts on a camera or radar, and the sizes of the images that were looked at."""
+    """The verdicts on a camera or radar, and the sizes of the images that were read."""
 
     checks: tuple[Checked, ...]
     sizes_px: tuple[tuple[int, int], ...] = ()

@@ -12,8 +12,8 @@ from lake.drive_input import DriveInput
 from lake.overrides import Decisions
 from lake.storage import ObjectStore
 from quality.accounting import SensorAccount, accounts, balance
+from quality.decisions import with_rejections
 from quality.records import Origin
-from quality.review import with_rejections
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding
 from quality.tables.audit_metrics import Residuals

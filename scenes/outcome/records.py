@@ -14,8 +14,8 @@ from lake.drive_input import DriveInput
 from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
 from lake.storage import ObjectStore
 from quality.accounting import QUARANTINED
+from quality.decisions import decided
 from quality.records import RELEASED, Origin, Position, drive_record, frame_record, object_record, scene_record
-from quality.review import decided
 from quality.rules.catalogue import Level, rule
 from quality.rules.findings import Finding
 from scenes.build.decisions import as_judged

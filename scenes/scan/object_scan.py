@@ -104,7 +104,7 @@ class _Rows:
                 except DecodeError as error:
                     self._fault(f"message at byte {chunk_at}+{at}: {error}")
             frames.append((stamp_ns, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, message_type))
-            del item, data  # the next chunk is read to where this one lay, if nobody looks at it any more
+            del item, data  # with no view left, the buffer is reused for the next chunk
 
     def samples(self) -> pa.Table:
         return NO_SAMPLES if self._samples is None else self._samples.table()

@@ -81,7 +81,7 @@ class TracedRun:
         self._run, self._settings, self._input = run, settings, drive_input
 
     def reads_raw(self, size_bytes: int, results: Sequence[RuleResult] = ()) -> None:
-        """The raw objects, as one manifest dataset (events must not grow with their number), and what every rule said of them."""
+        """The raw objects, as one manifest dataset (events must not grow with their number), and what rules found in them."""
         manifest = self._input.manifest
         self._run.inputs.append(
             manifest_input(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scenes.documents import Account, AuditVerdict, GateVerdict, Part
+from quality.evaluators.drive import GateVerdict
+from scenes.documents import Account, AuditVerdict, Part
 
 
 class InspectionResult(Part, frozen=True, kw_only=True):

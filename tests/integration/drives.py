@@ -21,7 +21,8 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
-from scenes.documents import AuditDocument, GateVerdict, Inspection
+from quality.evaluators.drive import GateVerdict
+from scenes.documents import AuditDocument, Inspection
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive

@@ -28,7 +28,7 @@ from lake.tables.catalog import ensure_tables, open_catalog
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditReport, audit
-from scenes.documents import GateVerdict
+from quality.evaluators.drive import GateVerdict
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive

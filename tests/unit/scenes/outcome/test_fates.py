@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from lake.drive_input import DriveInput
 from lake.overrides import NONE
 from lake.tables.schemas import FRAMES
+from quality.evaluators.drive import GateVerdict
 from quality.records import Origin
 from quality.rules.findings import Finding, finding
-from scenes.documents import DataFile, FrameReport, GateVerdict, Inspection, ObjectReport, SceneReport, WindowReport
+from scenes.documents import DataFile, FrameReport, Inspection, ObjectReport, SceneReport, WindowReport
 from scenes.outcome.fates import Built, IndexedDrive
 from scenes.outcome.records import RecordKeeper
 from scenes.plan.plan import ScenePlan, plan_scenes

@@ -13,8 +13,8 @@ from quality.records import REJECTED, RELEASED
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, finding, has_errors
 
-_ABSENT = "there is nothing to let in"
-_OURS = "this is our own error, and no property of the data"
+_ABSENT = "there is nothing to admit"
+_DEFECT = "this is a defect of the pipeline, not a property of the data"
 
 NOT_RELEASABLE = MappingProxyType(
     {
@@ -26,9 +26,9 @@ NOT_RELEASABLE = MappingProxyType(
         "DEC005": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC006": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC007": f"what does not decode cannot be put into a scene: {_ABSENT}",
-        "SYN004": _OURS,
-        "ACC001": _OURS,
-        "ACC002": _OURS,
+        "SYN004": _DEFECT,
+        "ACC001": _DEFECT,
+        "ACC002": _DEFECT,
     }
 )
 _REJECTION = {Level.OBJECT: "REV001", Level.DRIVE: "REV002", Level.SCENE: "REV003"}
