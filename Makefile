@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status compose-env compose-demo compose-test compose-down test check unit integration e2e fuzz bench quality-score fault-tour rules lock clean
+.PHONY: help demo up down status compose-env compose-demo compose-test compose-down test check unit integration e2e fuzz bench quality-score fault-tour rules configuration lock clean
 
 BIN := .venv/bin
 DRIVE ?=
@@ -77,6 +77,8 @@ fault-tour: ## Send one drive per fault to quarantine and back, auditing at each
 ## Maintain
 rules: ## Generate quality/rules/RULES.md from the rule catalogue
 	$(BIN)/python -m quality.rules.page
+configuration: ## Generate docs/configuration.md from the settings models
+	PYTHONPATH=.:dags $(BIN)/python -m ops.configuration
 lock: ## Regenerate the lock files from pyproject.toml
 	requirements/lock.sh
 clean: ## Remove the environment, the local stack's state and build outputs

@@ -34,13 +34,12 @@ from sensors.calibration.alignment import View
 from sensors.calibration.doppler import RadarScan, range_rates
 from sensors.calibration.ground import ground_plane
 from sensors.calibration.image_edges import EdgeMaps, edge_maps, shrink_of
-from sensors.calibration.intrinsics import contradictions
-from sensors.calibration.lens import Lens
+from sensors.calibration.lens import Lens, contradictions
 from sensors.calibration.lidar_edges import LidarEdges
 from sensors.calibration.motion import Motion, motion_at, way_ahead
-from sensors.calibration.result import Checked, Quantity, Verdict, worst
+from sensors.calibration.result import CalibrationVerdict, Checked, Quantity, worst
 from sensors.calibration.sampling import candidates, choose, nearest
-from sensors.calibration.scene import Track, edges_seen
+from sensors.calibration.scene import PoseSamples, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, lidar_verdicts, radar_verdicts
 from sensors.decode.images import decode_luma
 from sensors.decode.messages import decode_points
@@ -52,7 +51,7 @@ CAMERA, RADAR = "camera_front", "radar_front"
 OPTIONS = RigOptions(cameras=(CAMERA,), camera_noise_levels=4.0, lidar_range_noise_m=0.03)
 SWEEPS, SCANS = 20, 40
 ENOUGH = 0.95
-CALLED = (Verdict.SUSPECT, Verdict.BAD)
+CALLED = (CalibrationVerdict.SUSPECT, CalibrationVerdict.BAD)
 POSE_STEP_NS = 10_000_000
 
 Ints = npt.NDArray[np.int64]
@@ -101,7 +100,7 @@ class Recorded:
     motion: Motion
     scans: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
     scans_motion: Motion
-    track: Track
+    track: PoseSamples
 
     def lidar(self, rig: Rig) -> tuple[Checked, ...]:
         """The lidar's verdicts under a declared rig."""
@@ -141,12 +140,12 @@ class Recorded:
         """Whether the case's rule calls anything under a declared rig."""
         return self.verdict(case, rig) in CALLED
 
-    def verdict(self, case: Case, rig: Rig) -> Verdict:
+    def verdict(self, case: Case, rig: Rig) -> CalibrationVerdict:
         """The worst that the case's rule says under a declared rig."""
         if case.quantity is None:
             lens = rig[CAMERA].intrinsics
             wrong = lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
-            return Verdict.BAD if wrong else Verdict.OK
+            return CalibrationVerdict.BAD if wrong else CalibrationVerdict.OK
         part = {"CAL003": self.lidar, "CAL004": self.lidar, "CAL005": self.camera, "CAL006": self.radar}[case.rule]
         family = case.quantity.value.split("_")[0] if case.rule != "CAL004" else case.quantity.value
         others = (Quantity.GROUND_HEIGHT,) if case.rule == "CAL003" else ()
@@ -186,7 +185,7 @@ def record(seed: int) -> Recorded:
 
 def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
     """A row for each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
-    said: dict[tuple[Case, float], list[Verdict]] = {}
+    said: dict[tuple[Case, float], list[CalibrationVerdict]] = {}
     for number, seed in enumerate(seeds):
         drive = record(seed)
         for case in cases:
@@ -202,7 +201,7 @@ def declared(rig: Rig, fault: str) -> Rig:
     return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
-def _row(case: Case, said: Mapping[float, Sequence[Verdict]]) -> dict[str, Any]:
+def _row(case: Case, said: Mapping[float, Sequence[CalibrationVerdict]]) -> dict[str, Any]:
     """`said`: by size the verdict on each drive; 0 is a clean one."""
     true, false_alarms, seeds = _called(said[case.stated]), _called(said[0.0]), len(said[case.stated])
     recall = {size: _called(found) / len(found) for size, found in said.items() if size}
@@ -212,9 +211,9 @@ def _row(case: Case, said: Mapping[float, Sequence[Verdict]]) -> dict[str, Any]:
         "fault": case.fault(case.stated),
         "seeds": seeds,
         "true_positives": true,
-        "bad": said[case.stated].count(Verdict.BAD),
+        "bad": said[case.stated].count(CalibrationVerdict.BAD),
         "false_positives": false_alarms,
-        "false_bad": said[0.0].count(Verdict.BAD),
+        "false_bad": said[0.0].count(CalibrationVerdict.BAD),
         "false_negatives": seeds - true,
         "precision": true / (true + false_alarms) if true + false_alarms else None,
         "recall": true / seeds,
@@ -244,20 +243,20 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(header, cells)
 
 
-def _called(said: Sequence[Verdict]) -> int:
+def _called(said: Sequence[CalibrationVerdict]) -> int:
     return sum(verdict in CALLED for verdict in said)
 
 
-def _track(world: World, spec: DriveSpec, rig: Rig) -> Track:
+def _track(world: World, spec: DriveSpec, rig: Rig) -> PoseSamples:
     since_ns = np.arange(0, spec.duration_ns + 10 * POSE_STEP_NS, POSE_STEP_NS, dtype=np.int64)
     motion = world.road.at_ns(since_ns)
     poses = np.zeros((len(since_ns), 7))
     poses[:, :2], poses[:, 3], poses[:, 6] = motion.position_m, np.cos(motion.yaw_rad / 2), np.sin(motion.yaw_rad / 2)
-    return Track(since_ns + spec.start_ns, poses, rig.policy.pose_bracket_ns)
+    return PoseSamples(since_ns + spec.start_ns, poses, rig.policy.pose_bracket_ns)
 
 
 def _scans(
-    world: World, spec: DriveSpec, rig: Rig, track: Track
+    world: World, spec: DriveSpec, rig: Rig, track: PoseSamples
 ) -> tuple[tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...], Motion]:
     radar, shots = Radar(world, rig[RADAR], spec), shots_of(rig[RADAR], spec)
     at, stretch = candidates(len(shots), SCANS)

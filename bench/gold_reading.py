@@ -35,7 +35,8 @@ from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.publish import SCENES_TABLE
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader
-from sensors.rig import NS_PER_S, Modality
+from sensors.rig import Modality
+from sensors.time_units import NS_PER_S
 
 NAME = "gold"
 TABLE_BYTES = 10e9

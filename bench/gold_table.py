@@ -21,6 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from bench.build_scenes.folder_client import VERSION, FolderStore
 from fleet.drive_folder import write_calibration
 from lake.documents import Manifest
@@ -41,7 +43,15 @@ if TYPE_CHECKING:
 
 TABLE = "table.json"
 PROCESSES = 2
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+SETTINGS = Settings(
+    raw_bucket="raw",
+    lake_bucket="lake",
+    quarantine_bucket="quarantine",
+    ledger_table="ledger",
+    object_events_url="events",
+    drive_work_url="work",
+    catalog_uri=SecretStr("sqlite://"),
+)
 
 
 def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = None) -> Path:

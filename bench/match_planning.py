@@ -33,7 +33,8 @@ from lake.tables.schemas import FRAME_INDEX
 from scenes.plan.plan import plan_scenes
 from scenes.plan.window_plan import scene_bytes, window_tables
 from scenes.plan.windows import cut
-from sensors.rig import NS_PER_S, Modality, Rig
+from sensors.rig import Modality, Rig
+from sensors.time_units import NS_PER_S
 
 NAME = "match"
 START_NS = 1_700_000_000_123_456_789

@@ -17,8 +17,7 @@ from bench.stream_buffer import StreamBuffer
 from sensors.errors import LimitError
 from sensors.match.anchors import cell_numbers, keyframes
 from sensors.match.exclusive import match_exclusive
-from sensors.match.nearest import match_nearest
-from sensors.match.sweeps import history_lengths
+from sensors.match.nearest import history_lengths, match_nearest
 from sensors.policy import FrameUse
 from sensors.stamps import MAX_STAMP_NS, Nanoseconds, check_duration_ns
 

@@ -1,24 +1,23 @@
-"""Where words go: results to stdout, everything about the work to stderr."""
+"""Output: results to stdout, progress, notes and errors to stderr."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-
-PIPE_WIDTH = 220  # a table in a pipe or a log must not be folded at the 80 columns of a terminal that is not there
 
 
 def out() -> Console:
@@ -32,17 +31,17 @@ def err() -> Console:
 
 
 def at_terminal() -> bool:
-    """Whether somebody watches stderr, and a progress bar makes sense."""
+    """Whether stderr is a terminal, where a progress bar makes sense."""
     return sys.stderr.isatty()
 
 
 def say(message: str) -> None:
-    """One plain line about the work, on stderr; data in it is never read as markup."""
+    """Print one line on stderr; never interpreted as markup."""
     err().print(message, markup=False, highlight=False)
 
 
 def complain(cause: str, hint: str | None) -> None:
-    """An error, and what to do next, on stderr."""
+    """Print an error and the next step on stderr."""
     console = err()
     console.print(f"[bold red]error:[/] {escape(cause)}", highlight=False, soft_wrap=True)
     if hint:
@@ -50,12 +49,12 @@ def complain(cause: str, hint: str | None) -> None:
 
 
 def print_json(value: object) -> None:
-    """A result for a program: indented JSON on stdout; dataclasses as objects, paths and enums as strings."""
-    sys.stdout.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Print indented JSON on stdout; dataclasses and structs become objects, paths and enums strings."""
+    sys.stdout.write(json.dumps(value, default=_encoded, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> Table:
-    """A table of plain cells; columns in `numbers` are set flush right. Cells that are rich values stay what they are."""
+    """A table of plain cells; columns in `numbers` are right-aligned. Rich renderables are kept as they are."""
     right = frozenset(numbers)
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in columns:
@@ -65,8 +64,13 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[obj
     return made
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: 1 frame, 2 frames."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class Bars:
-    """A progress bar for each step under way; called as `bars(step, done, total)`, from any thread."""
+    """One progress bar per running step; called as `bars(step, done, total)`, from any thread."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
@@ -79,15 +83,15 @@ class Bars:
                 self._tasks[step] = self._bar.add_task(escape(step), total=total)
         self._bar.update(self._tasks[step], completed=done, total=total, visible=done < total)
 
-    def say(self, words: str) -> None:
-        """What is going on, where nobody knows how much there is to do."""
+    def say(self, message: str) -> None:
+        """Show a step whose total is unknown."""
         self("work", 0, 1)
-        self._bar.update(self._tasks["work"], description=escape(words), total=None)
+        self._bar.update(self._tasks["work"], description=escape(message), total=None)
 
 
 @contextmanager
 def progress() -> Iterator[Bars]:
-    """Progress bars on stderr; silent when nobody watches."""
+    """Progress bars on stderr; silent unless it is a terminal."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -103,17 +107,28 @@ def progress() -> Iterator[Bars]:
 
 
 def _console(stream: TextIO) -> Console:
-    watched = stream.isatty()
-    width = None if watched else int(os.environ.get("COLUMNS", PIPE_WIDTH))
-    return Console(file=stream, width=width, emoji=False)
+    at_terminal = stream.isatty()
+    return Console(file=stream, width=None if at_terminal else _pipe_width(), emoji=False)
 
 
-def _plain(value: object) -> Any:
+def _pipe_width() -> int:
+    from lake.errors import SettingsError
+    from ops.settings import PIPE_WIDTH, CommandSettings
+
+    try:
+        return CommandSettings.from_env().columns
+    except SettingsError:
+        return PIPE_WIDTH  # COLUMNS is set by the shell; like rich, ignore a value that is not a number
+
+
+def _encoded(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Path):
+    if isinstance(value, Path | date):
         return str(value)
     if isinstance(value, frozenset):
         return sorted(value)

@@ -1,4 +1,4 @@
-"""The `scenelake` command. Its parts import what they need when they run, so that `--help` answers at once."""
+"""The `scenelake` command. Commands import what they need when they run, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import typer
 from typer.core import TyperGroup
 
 from cli import console
-from cli.commands import checks, demo, drive, gold, local_stack, metrics, quarantine, sync
+from cli.commands import audit, demo, drive, gold, metrics, quarantine, stack, sync
+from cli.options import CHECK, DATA, examples
 from ops.errors import explain
 
 
 class ErrorBoundary(TyperGroup):
-    """The one place where expected errors end: a cause and a next step on stderr, and their exit status."""
+    """Turns expected errors into a cause and a next step on stderr, and their exit status."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -34,15 +35,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="Raw lidar, camera and radar recordings in; synchronised, quality-checked, traceable scenes out.",
-    epilog="Start here:  `scenelake demo`  ·  then  `scenelake gold ls`,  `scenelake quarantine ls`,  `scenelake audit`",
+    help="Turn raw lidar, camera and radar recordings into synchronised, quality-checked, traceable scenes.",
+    epilog=examples("demo", "gold ls", "quarantine ls", "audit", title="Start here:"),
 )
-app.add_typer(drive.app, name="drive", rich_help_panel="Data")
-app.add_typer(gold.app, name="gold", rich_help_panel="Data")
-app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Data")
-app.add_typer(metrics.app, name="metrics", rich_help_panel="Questions")
-local_stack.register(app)
-checks.register(app)
+app.add_typer(drive.app, name="drive", rich_help_panel=DATA)
+app.add_typer(gold.app, name="gold", rich_help_panel=DATA)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=DATA)
+app.add_typer(metrics.app, name="metrics", rich_help_panel=CHECK)
+app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
+stack.register(app)
+audit.register(app)
 sync.register(app)
 demo.register(app)
 
@@ -56,7 +58,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     wanted: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of every command."""

@@ -1,21 +1,103 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share, the values they parse to, and the form of help texts.
+
+typer maps one parameter of a function to one option, so commands with many options have many parameters; they pass them on
+as one value each (`Filter`, `DriveId`).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops.deployment import HOME
 
+if TYPE_CHECKING:
+    from lake.landing import DriveId
+    from ops.review.listing import Filter
+
+
+DATA, CHECK, STACK = "Data", "Check", "Local stack"  # panels of `scenelake --help`
+
+VehicleArgument = Annotated[str, typer.Argument(metavar="VEHICLE", help="Vehicle id, e.g. `veh-1`.")]
+DriveArgument = Annotated[str, typer.Argument(metavar="DRIVE", help="Drive id, e.g. `drive-a`.")]
+DriveFilter = Annotated[str | None, typer.Option("--drive", metavar="VEHICLE/DRIVE", help="Only this drive.")]
+VehicleFilter = Annotated[str | None, typer.Option("--vehicle", metavar="VEHICLE", help="Only this vehicle.")]
+LevelFilter = Annotated[
+    str | None, typer.Option("--level", metavar="LEVEL", help="Only this level: `object`, `drive`, `scene` or `refused`.")
+]
+RuleFilter = Annotated[str | None, typer.Option("--rule", metavar="CODE", help="Only records in which this rule failed.")]
+SensorFilter = Annotated[str | None, typer.Option("--sensor", metavar="SENSOR", help="Only records about this sensor.")]
+StatusFilter = Annotated[
+    str | None,
+    typer.Option("--status", metavar="STATUS", help="Only `quarantined`, `releasing`, `released`, `rejected` or `refused`."),
+]
+
+
+def examples(*commands: str, title: str = "Example:") -> str:
+    """The epilog of a help text: commands, one per line, ready to copy."""
+    return "\\\n".join([title, *(f"`scenelake {command}`" for command in commands)])
+
+
+def record_filter(
+    vehicle: str | None,
+    drive: str | None,
+    level: str | None,
+    rule: str | None,
+    sensor: str | None,
+    status: str | None,
+) -> Filter:
+    """The filter that the options describe.
+
+    Raises:
+        typer.BadParameter: A level or status that does not exist, or a drive that is not VEHICLE/DRIVE.
+    """
+    from ops.review.listing import LEVELS, STATUSES, Filter
+
+    for name, value, known in (("--level", level, LEVELS), ("--status", status, STATUSES)):
+        if value is not None and value not in known:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=name)
+    drive_filter(drive)
+    return Filter(vehicle=vehicle, drive=drive, level=level, rule=rule, sensor=sensor, status=status)
+
+
+def drive_id(vehicle: str, drive: str) -> DriveId:
+    """The drive with these ids.
+
+    Raises:
+        typer.BadParameter: An id is not valid in the landing layout.
+    """
+    from lake.errors import LandingError
+    from lake.landing import DriveId
+
+    try:
+        return DriveId(vehicle, drive)
+    except LandingError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def drive_filter(named: str | None) -> DriveId | None:
+    """The drive of `--drive VEHICLE/DRIVE`.
+
+    Raises:
+        typer.BadParameter: Not two ids with a slash between them.
+    """
+    if named is None:
+        return None
+    vehicle, slash, drive = named.partition("/")
+    if not slash:
+        raise typer.BadParameter(f"{named!r} is not VEHICLE/DRIVE", param_hint="--drive")
+    return drive_id(vehicle, drive)
+
+
 EndpointOption = Annotated[
     str | None,
     typer.Option(
-        "--endpoint", metavar="URL", help="AWS-compatible endpoint; else AWS_ENDPOINT_URL, else the local stack that is up."
+        "--endpoint", metavar="URL", help="AWS-compatible endpoint; default: AWS_ENDPOINT_URL, else the running local stack."
     ),
 ]
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME, metavar="DIR", help="Folder of the local stack: its data, logs and passwords.")
+    Path, typer.Option("--home", envvar=HOME, metavar="DIR", help="State folder of the local stack: data, logs, passwords.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -72,7 +72,6 @@ Clearing tasks of an old run is safe for the data but pointless: its lease has e
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -82,7 +81,9 @@ from scenelake_airflow.doorbell import DriveWorkDoorbell
 from scenelake_airflow.job_operator import JobOperator
 from scenelake_airflow.policy import Policy
 
-POLICY = Policy.from_env(os.environ)
+from lake.settings import Settings
+
+POLICY = Policy.from_env()
 DRIVE_WORK = Asset("drive-work", watchers=[AssetWatcher(name="doorbell", trigger=DriveWorkDoorbell())])
 OF_LEASE = "{{ task.op_kwargs['lease']['vehicle_id'] }}/{{ task.op_kwargs['lease']['drive_id'] }}"
 OF_JOB = "{{ task.lease['vehicle_id'] }}/{{ task.lease['drive_id'] }}"
@@ -124,7 +125,7 @@ def process_drive() -> None:
         from scenelake_airflow import lease_steps
 
         run_id = get_current_context()["run_id"]
-        return lease_steps.lease(os.environ, run_id, POLICY)
+        return lease_steps.lease(Settings.from_env(), run_id, POLICY)
 
     @task(map_index_template=OF_LEASE)
     def gate(lease: dict[str, Any], inspection: Any) -> None:
@@ -139,13 +140,13 @@ def process_drive() -> None:
     def acknowledge(lease: dict[str, Any], publication: Any) -> str:
         from scenelake_airflow import lease_steps
 
-        return lease_steps.acknowledge(os.environ, lease, publication)
+        return lease_steps.acknowledge(Settings.from_env(), lease, publication)
 
     @task(map_index_template=OF_LEASE, trigger_rule=TriggerRule.ONE_FAILED)
     def give_back(lease: dict[str, Any]) -> None:
         from scenelake_airflow import lease_steps
 
-        lease_steps.give_back(os.environ, lease, get_current_context()["ti"], POLICY)
+        lease_steps.give_back(Settings.from_env(), lease, get_current_context()["ti"], POLICY)
 
     @task_group
     def drive(lease: dict[str, Any]) -> None:

@@ -30,11 +30,12 @@ it makes a new revision by itself, and earlier decisions, taken on other data, n
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+
+from lake.settings import Settings
 
 
 @dag(
@@ -59,7 +60,7 @@ def replay_quarantine() -> None:
         from scenelake_airflow import replay_steps
 
         params = get_current_context()["params"]
-        return replay_steps.find(os.environ, params["rule"], params["drive"], params["most"])
+        return replay_steps.find(Settings.from_env(), params["rule"], params["drive"], params["most"])
 
     @task
     def replay(drives: Any) -> dict[str, str]:
@@ -67,7 +68,7 @@ def replay_quarantine() -> None:
 
         if get_current_context()["params"]["dry_run"]:
             raise AirflowSkipException(f"a dry run: {len(drives)} drives would be judged again; set dry_run to false")
-        return replay_steps.replay(os.environ, drives)
+        return replay_steps.replay(Settings.from_env(), drives)
 
     replay(find())
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from fleet import Progress, silent
 from fleet.drive_layout import GROUND_TRUTH, WRITE_AGAIN, listed_files, manifest_identity
 from fleet.errors import DriveFolderError, Problem
 from fleet.folder_check import problems_of
 from fleet.object_summary import sha256_of, summarize
-from fleet.progress import Progress, silent
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, canonical_json
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
@@ -152,7 +152,7 @@ def _described(folder: Path, name: str, drive: DriveId) -> ManifestObject | Prob
     except LandingError as error:
         return Problem(name, str(error), "remove or rename it")
     if not isinstance(key, SensorKey):
-        return Problem(name, "is no sensor file", "remove it")
+        return Problem(name, "is not a sensor file", "remove it")
     summary = summarize(path)
     if summary.flaw is not None or summary.start_ns is None or summary.end_ns is None:
         return Problem(name, summary.flaw or "holds no frame", WRITE_AGAIN)

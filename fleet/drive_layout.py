@@ -33,7 +33,7 @@ def listed_files(folder: Path) -> list[str]:
 
     """
     if not folder.is_dir():
-        raise DriveFolderError(folder, [Problem(".", "is no folder", "name the folder of a drive")])
+        raise DriveFolderError(folder, [Problem(".", "is not a folder", "name the folder of a drive")])
     names: list[str] = []
     odd: list[Problem] = []
     pending = [entry for entry in folder.iterdir() if entry.name != GROUND_TRUTH]

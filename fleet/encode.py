@@ -19,7 +19,7 @@ from rosbags.typesys.stores import ros2_humble as ros
 from sensors.decode.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import PointField
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 MCAP_PROFILE = "ros2"
 MESSAGE_ENCODING = "cdr"
@@ -57,7 +57,7 @@ def encode_points(
     last field.
 
     Raises:
-        ValueError: A field leaves the point, the data is no whole number of points, or the stamp does not fit.
+        ValueError: A field leaves the point, the data is not a whole number of points, or the stamp does not fit.
     """
     if point_step is None:
         packed = max((field.offset + field.size for field in fields), default=0)

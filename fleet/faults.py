@@ -2,15 +2,75 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Self
 
-from fleet.amounts import LENS, SHIFT, TURN, Amounts
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, WHOLE_SIZES, FaultKind
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
+
+Amounts = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AmountForm:
+    """The unit of each name that may be given, how large its amount may be either way, and what amount changes nothing."""
+
+    units: dict[str, str]
+    most: float
+    neutral: float = 0.0
+
+    def parse(self, text: str, value: str) -> Amounts:
+        """Read the amounts `value` of the fault `text`.
+
+        Raises:
+            SpecError: A name is unknown or given twice, or what follows it is not a number with its unit.
+
+        """
+        found: dict[str, float] = {}
+        for part in value.split(","):
+            name, _, written = part.partition("=")
+            unit = self.units.get(name)
+            if unit is None or name in found or not written.endswith(unit):
+                raise SpecError(f"fault {text!r}: {part!r} is not one of {self.example()}, each at most once")
+            try:
+                found[name] = float(written.removesuffix(unit))
+            except ValueError:
+                raise SpecError(f"fault {text!r}: {written!r} is not a number of {unit or 'times'}") from None
+        return tuple(found.items())
+
+    def write(self, amounts: Amounts) -> str:
+        """The text that `parse` reads."""
+        return ",".join(f"{name}={Decimal(repr(value)):f}{self.units[name]}" for name, value in amounts)
+
+    def check(self, kind: str, amounts: Amounts) -> None:
+        """Make sure that the amounts can be applied.
+
+        Raises:
+            SpecError: One has no such name, is not finite, out of range, or changes nothing.
+
+        """
+        names = [name for name, _ in amounts]
+        if not names or len(set(names)) < len(names) or not set(names) <= self.units.keys():
+            raise SpecError(f"fault {kind} needs some of {self.example()}, each at most once; got {names}")
+        for name, value in amounts:
+            if not math.isfinite(value) or abs(value) > self.most or value == self.neutral:
+                raise SpecError(
+                    f"fault {kind}: {name} must be at most {self.most:g} either way and not {self.neutral:g}, got {value}"
+                )
+
+    def example(self) -> str:
+        """The names with their units."""
+        return ", ".join(f"{name}=N{unit}" for name, unit in self.units.items())
+
+
+TURN = AmountForm({"roll": "deg", "pitch": "deg", "yaw": "deg"}, 180.0)
+SHIFT = AmountForm({"x": "cm", "y": "cm", "z": "cm"}, 1000.0)
+LENS = AmountForm({"focal": "", "size": "", "centre_x": "", "centre_y": ""}, 10.0, neutral=1.0)
+
 
 Frames = float | tuple[int, ...]
 
@@ -20,11 +80,11 @@ MAX_OFFSET_NS = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. Which of the sizes a kind needs is said by `FaultKind.form`; the others stay None.
+    """One fault. `FaultKind.form` names the sizes that a kind needs; the others stay None.
 
     `share`: of points or bytes, above 0 and at most 1. `frames`: a share (float) or indices. `after_ns`: since the
     start of the drive. `size`: in the unit of the kind's own part, see `FaultKind.size`. `turn_deg`, `shift_cm`, `lens`: as
-    `fleet.amounts` names them.
+    `fleet.faults` names them.
 
     Raises:
         SpecError: A part that the kind needs is absent, one that it does not know is given, or a value is out of range.
@@ -139,7 +199,7 @@ def _share(text: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is no share between 0 and 1") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a share between 0 and 1") from None
 
 
 def _frames(text: str, value: str) -> Frames:
@@ -155,21 +215,21 @@ def _after_ns(text: str, value: str) -> int:
     try:
         return int(Decimal(value).scaleb(9))
     except (InvalidOperation, ValueError, OverflowError):
-        raise SpecError(f"fault {text!r}: {value!r} is no number of seconds") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a number of seconds") from None
 
 
 def _offset_ns(text: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is no whole number of nanoseconds") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a whole number of nanoseconds") from None
 
 
 def _size(text: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is no number") from None
+        raise SpecError(f"fault {text!r}: {value!r} is not a number") from None
 
 
 _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {

@@ -50,7 +50,7 @@ def apply_file_fault(folder: Path, fault: Fault, drive: DriveId, rig: Rig) -> di
         case FaultKind.ABSENT_OBJECT:
             path.unlink()
             return effect
-    raise SpecError(f"fault {fault} is no fault of files")
+    raise SpecError(f"fault {fault} is not a fault of files")
 
 
 def _first_file(folder: Path, fault: Fault, rig: Rig) -> Path:
@@ -74,6 +74,6 @@ def _wrong_entry(folder: Path, fault: Fault, drive: DriveId) -> dict[str, Any]:
             wrong = fault.kind is FaultKind.WRONG_CHECKSUM
             objects[index] = replace(entry, sha256=flipped) if wrong else replace(entry, frame_count=promised)
             path.write_bytes(replace(manifest, objects=tuple(objects)).to_bytes())
-            told = {"sha256": entry.sha256, "manifest_sha256": flipped} if wrong else {"manifest_frame_count": promised}
-            return {"key": entry.key, **told}
+            declared = {"sha256": entry.sha256, "manifest_sha256": flipped} if wrong else {"manifest_frame_count": promised}
+            return {"key": entry.key, **declared}
     raise SpecError(f"fault {fault}: {fault.sensor} recorded no file to apply it to")

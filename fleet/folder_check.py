@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fleet import Progress, silent
 from fleet.drive_layout import GROUND_TRUTH, WRITE_AGAIN, listed_files, manifest_identity
 from fleet.errors import DriveFolderError, Problem
 from fleet.object_summary import sha256_of, summarize
-from fleet.progress import Progress, silent
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
@@ -143,7 +143,7 @@ def _object_problems(folder: Path, drive: DriveId, entry: ManifestObject) -> lis
 def _content_problems(path: Path, name: str, entry: ManifestObject) -> list[Problem]:
     summary = summarize(path)
     if summary.flaw is not None:
-        return [Problem(name, f"is no whole MCAP file: {summary.flaw}", f"restore it, {SEND_ANYWAY}")]
+        return [Problem(name, f"is not a whole MCAP file: {summary.flaw}", f"restore it, {SEND_ANYWAY}")]
     problems = []
     if summary.frame_count != entry.frame_count:
         cause = f"holds {summary.frame_count} frames, the manifest says {entry.frame_count}"

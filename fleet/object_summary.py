@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensors.container.mcap import ContainerFault, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import ContainerFault
 from sensors.decode.messages import peek_stamp_ns
 from sensors.errors import DecodeError
 

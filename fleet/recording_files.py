@@ -19,10 +19,10 @@ from urllib.parse import quote
 import yaml
 
 from fleet.errors import SourceError
-from sensors.container.recorded import DETECTION_BYTES, Recorded, RecordingKind, recorded_mcap, recording_kind
+from sensors.container.mcap import recorded_mcap
+from sensors.container.recorded import DETECTION_BYTES, ContainerFault, FaultKind, Recorded, RecordingKind, recording_kind
 from sensors.container.rosbag1 import scan_bag
 from sensors.container.rosbag2_sqlite import HEAD_BYTES, cut_page_bytes, scan_sqlite_bag
-from sensors.container.stored import ContainerFault, FaultKind
 from sensors.errors import UnknownKindError
 
 METADATA = "metadata.yaml"
@@ -78,7 +78,7 @@ def recording_files(path: Path) -> tuple[tuple[RecordingFile, ...], tuple[str, .
 
 def _opened(path: Path) -> RecordingFile:
     if not path.is_file():
-        raise SourceError(f"{path} is no plain file; name an MCAP file, a .bag, a .db3 or the folder of a ROS 2 bag")
+        raise SourceError(f"{path} is not a plain file; name an MCAP file, a .bag, a .db3 or the folder of a ROS 2 bag")
     with path.open("rb") as stream:
         head = stream.read(DETECTION_BYTES)
     try:
@@ -105,14 +105,16 @@ def _folder(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _named_files(path: Path) -> list[str]:
     if path.stat().st_size > MAX_METADATA_BYTES:
-        raise SourceError(f"{path} has {path.stat().st_size} bytes, the limit is {MAX_METADATA_BYTES}; it is no bag's metadata")
+        raise SourceError(
+            f"{path} has {path.stat().st_size} bytes, the limit is {MAX_METADATA_BYTES}; it is not a bag's metadata"
+        )
     try:
         document: Any = yaml.safe_load(path.read_bytes())
         names = document["rosbag2_bagfile_information"]["relative_file_paths"]
         # Some versions wrote the folder's name in front; only the file's own name is used, and never leads elsewhere.
         files = [Path(name).name for name in names]
     except (yaml.YAMLError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise SourceError(f"{path} is no metadata of a ROS 2 bag ({error}); name its files one by one instead") from error
+        raise SourceError(f"{path} is not metadata of a ROS 2 bag ({error}); name its files one by one instead") from error
     if any(len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES for name in files):
         raise SourceError(f"{path} names a file by more than {MAX_NAME_BYTES} bytes, which no file system allows")
     if not 0 < len(files) <= MAX_FILES or len(set(files)) != len(files):

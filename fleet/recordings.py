@@ -13,15 +13,14 @@ import numpy as np
 from fleet.errors import SourceError
 from fleet.recording_files import recording_files
 from fleet.recording_topics import READ_TYPES, TopicMap
-from sensors.container.recorded import ROS1, Recorded
-from sensors.container.stored import ContainerFault
+from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.messages import peek_stamp_ns
 from sensors.decode.ros1 import peek_ros1_stamp_ns
 from sensors.errors import DecodeError
 from sensors.rig import Modality, Rig
 from sensors.stamps import Nanoseconds
 
-MAX_FAULTS_TOLD = 20
+MAX_FAULTS_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,16 +47,16 @@ def stamp_streams(path: Path, rig: Rig | None) -> tuple[tuple[StampStream, ...],
         SourceError: No recording of a kind that is read, or no topic of use in it.
     """
     files, notes = recording_files(path)
-    topics, told = TopicMap(rig), FaultNotes()
+    topics, faults = TopicMap(rig), FaultNotes()
     stamps: dict[str, tuple[array[int], array[int]]] = {}
     unset: Counter[str] = Counter()
     unreadable: Counter[str] = Counter()
     for file in files:
         for item in file.read():
             if isinstance(item, ContainerFault):
-                told.add(file.path.name, item)
+                faults.add(file.path.name, item)
                 continue
-            told.see(item)
+            faults.see(item)
             source = topics.source(item)
             if source is None:
                 continue
@@ -76,10 +75,10 @@ def stamp_streams(path: Path, rig: Rig | None) -> tuple[tuple[StampStream, ...],
     modality = {source.sensor: source.modality for source in topics.sources}
     order = sorted(stamps) if rig is None else [sensor.name for sensor in rig.sensors if sensor.name in stamps]
     found = tuple(StampStream(name, modality[name], *(np.array(values, np.int64) for values in stamps[name])) for name in order)
-    said = [f"{name}: {count} stamps were never set (0); the log time is taken" for name, count in unset.items() if count]
-    said += unusable
-    said += [f"{name}: the recording has no message of it" for name in topics.absent()]
-    return found, (*notes, *told.words(), *said, *topics.left_out())
+    flaws = [f"{name}: {count} stamps were never set (0); the log time is taken" for name, count in unset.items() if count]
+    flaws += unusable
+    flaws += [f"{name}: the recording has no message of it" for name in topics.absent()]
+    return found, (*notes, *faults.words(), *flaws, *topics.left_out())
 
 
 def header_stamp_ns(message: Recorded) -> int:
@@ -92,7 +91,7 @@ def header_stamp_ns(message: Recorded) -> int:
 
 
 class FaultNotes:
-    """The flaws of a recording's files in words, of which the first are told and the rest counted."""
+    """The flaws of a recording's files in words, of which the first are listed and the rest counted."""
 
     def __init__(self) -> None:
         self._words: list[str] = []
@@ -101,7 +100,7 @@ class FaultNotes:
 
     def add(self, file: str, fault: ContainerFault) -> None:
         """Take note of a flaw."""
-        if len(self._words) < MAX_FAULTS_TOLD:
+        if len(self._words) < MAX_FAULTS_LISTED:
             self._words.append(f"{file}: {fault.kind} at {fault.offset}: {fault.message}")
         else:
             self._more += 1

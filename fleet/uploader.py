@@ -19,10 +19,10 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFile, DriveFolder
 from fleet.errors import UploadError
 from fleet.object_summary import sha256_of
-from fleet.progress import Progress, silent
 from lake.landing import CALIBRATION, MANIFEST
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class _Sender:
         if kept != sha256:
             return f"its SHA-256 is noted as {kept} instead of {sha256}"
         stored = head.get("ChecksumSHA256")
-        whole = stored is not None and "-" not in stored  # a composite of parts ends in -N and is no hash of the file
+        whole = stored is not None and "-" not in stored  # a composite of parts ends in -N and is not a hash of the file
         if whole and file.size_bytes <= SINGLE_PUT_BYTES and base64.b64decode(stored or "") != bytes.fromhex(sha256):
             return f"its stored checksum is {stored}"
         return None

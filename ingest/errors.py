@@ -1,7 +1,6 @@
 """What can go wrong between an object event and a finished drive.
 
 IngestError
-├── SettingsError            the environment does not say where things are
 ├── EventError               a notification that cannot be understood
 ├── WorkError                a drive-work message that cannot be understood
 ├── StoreError               an object that should be there cannot be read
@@ -25,10 +24,6 @@ from sensors.errors import ScenelakeError
 
 class IngestError(ScenelakeError):
     """Base of every error of this package."""
-
-
-class SettingsError(IngestError):
-    """The environment does not say where things are."""
 
 
 class EventError(IngestError):

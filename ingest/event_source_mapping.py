@@ -4,15 +4,12 @@ Polls `object-events`, gives the same handler exactly the event that Lambda woul
 failed to the queue's visibility and dead letters. It also does the scheduled sweep. SIGTERM or SIGINT ends it after the
 batch in hand.
 
-Environment: as the function's, and `SCENELAKE_OBJECT_EVENTS_URL`, `SCENELAKE_SWEEP_EVERY_S` (15),
-`SCENELAKE_EVENT_VISIBILITY_S` (30: how soon a failed message comes back), `SCENELAKE_ALIVE_FILE` (touched after every poll that
-the queue answered, for a health check to look at; none unless set).
+Its settings are `ingest.environment.MappingSettings`.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -24,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest.environment import IngestSettings, client, seconds
-from ingest.errors import IngestError, SettingsError
+from ingest.environment import MappingSettings, client
+from ingest.errors import IngestError
 from ingest.handler import handler, sweep_handler
 from ingest.journal import note
-from lake.settings import PREFIX
+from lake.errors import SettingsError
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -149,19 +146,11 @@ def _lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def connect(env: Mapping[str, str]) -> tuple[Any, Mapped]:
-    """The client and the queue that the environment names.
-
-    Raises:
-        SettingsError: `SCENELAKE_OBJECT_EVENTS_URL` is not set, or a duration is none.
-    """
-    url = env.get(PREFIX + "OBJECT_EVENTS_URL")
-    if not url:
-        raise SettingsError(f"not set: {PREFIX}OBJECT_EVENTS_URL; `python localstack/provision.py` prints it for an emulator")
-    sqs = client("sqs", env)
+def connect(settings: MappingSettings) -> tuple[Any, Mapped]:
+    """The client and the queue of the settings."""
+    sqs, url = client("sqs", settings.aws), settings.object_events_url
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    visibility_s = round(seconds(env, PREFIX + "EVENT_VISIBILITY_S", 30.0))
-    return sqs, Mapped(url, arn, arn.split(":")[3], visibility_s, seconds(env, PREFIX + "SWEEP_EVERY_S", 15.0))
+    return sqs, Mapped(url, arn, arn.split(":")[3], round(settings.event_visibility_s), settings.sweep_every_s)
 
 
 def main() -> int:
@@ -172,14 +161,13 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        IngestSettings.from_env(os.environ)
-        sqs, mapped = connect(os.environ)
-    except (IngestError, ClientError, BotoCoreError) as error:
+        settings = MappingSettings.from_env()
+        sqs, mapped = connect(settings)
+    except (IngestError, SettingsError, ClientError, BotoCoreError) as error:
         print(f"event-source mapping cannot start: {error}", file=sys.stderr)
         return 1
     print(f"{READY}: {mapped.arn}", flush=True)
-    alive = os.environ.get(PREFIX + "ALIVE_FILE")
-    EventSourceMapping(sqs, mapped, handler, sweep_handler, Path(alive) if alive else None).run(stop)
+    EventSourceMapping(sqs, mapped, handler, sweep_handler, settings.alive_file).run(stop)
     return 0
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -97,17 +95,15 @@ def _register(delivery: Delivery, registrar: Registrar, raw_bucket: str, positio
 class Service:
     """The use cases on their real adapters."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.settings = IngestSettings.from_env(env)
-        objects = S3Objects(
-            client("s3", env), self.settings.raw_bucket, self.settings.lake_bucket, self.settings.quarantine_bucket
-        )
-        ledger = Ledger(client("dynamodb", env), self.settings.ledger_table)
-        self.registrar = Registrar(objects, ledger, WorkQueue(client("sqs", env), self.settings.drive_work_url))
-        self.sweep = Sweep(self.registrar, objects, ledger, self.settings.limits)
+    def __init__(self, settings: IngestSettings) -> None:
+        self.settings, aws = settings, settings.aws
+        objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+        ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
+        self.registrar = Registrar(objects, ledger, WorkQueue(client("sqs", aws), settings.drive_work_url))
+        self.sweep = Sweep(self.registrar, objects, ledger, settings.limits)
 
 
 @cache
 def _service() -> Service:
     logging.getLogger("ingest").setLevel(logging.INFO)
-    return Service(os.environ)
+    return Service(IngestSettings.from_env())

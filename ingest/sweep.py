@@ -16,9 +16,9 @@ from ingest.ports import Clock, LandingStore, ObjectStore
 from ingest.register import Registrar
 from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
+from sensors.time_units import NS_PER_S
 
 Subject = TypeVar("Subject")
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Sweep:
         return report
 
     def _before(self, age_s: float) -> int:
-        return self._clock() - round(age_s * _NS_PER_S)
+        return self._clock() - round(age_s * NS_PER_S)
 
     def _resend(self, drive: DriveId) -> bool:
         record = self._ledger.drive(drive)  # the index may be behind
@@ -150,4 +150,4 @@ def _drive_of(head: ObjectHead) -> DriveId | None:
 
 def _identity(head: ObjectHead) -> tuple[str, str, int, int]:
     """What a listing and a HEAD both tell: no version id, whole seconds. Equal bytes put twice in a second count as one."""
-    return head.key, head.etag, head.size_bytes, head.last_modified_ns // _NS_PER_S
+    return head.key, head.etag, head.size_bytes, head.last_modified_ns // NS_PER_S

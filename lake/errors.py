@@ -1,6 +1,7 @@
-"""What can go wrong between us and the lake.
+"""Errors of access to the lake.
 
 LakeError
+├── SettingsError     variables of a process that are missing or cannot be used
 ├── AbsentError       an object or version that is not there
 ├── OversizeError     an object larger than its reader is willing to hold
 ├── LandingError      a key, manifest or calibration that breaks the landing contract
@@ -17,6 +18,10 @@ from sensors.errors import ScenelakeError
 
 class LakeError(ScenelakeError):
     """Base of every error of this package."""
+
+
+class SettingsError(LakeError):
+    """Variables of a process that are missing, or whose values cannot be used."""
 
 
 class AbsentError(LakeError):

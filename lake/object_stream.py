@@ -38,14 +38,14 @@ class ObjectStream(io.RawIOBase):
         self._failures = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """True: a stream for reading."""
         return True
 
     def readinto(self, buffer: Any) -> int:
         """The next bytes, as many as have come; 0 at the object's end.
 
         Raises:
-            LakeError: The endpoint does not deliver, or the object is shorter than it said.
+            LakeError: The endpoint does not deliver, or the object is shorter than announced.
         """
         while True:
             try:
@@ -54,7 +54,7 @@ class ObjectStream(io.RawIOBase):
                 self._reopen(error)
                 continue
             if count == 0 and len(buffer) and self._at < self._size:
-                raise LakeError(f"{self._name} ends at byte {self._at}, but was said to have {self._size}")
+                raise LakeError(f"{self._name} ends at byte {self._at} of {self._size}")
             self._at += count
             self._failures = 0 if count else self._failures
             return count

@@ -1,59 +1,230 @@
-"""Where everything is: read once from the environment at the edge of a process, passed on as a value."""
+"""Settings: typed values that a process reads once from its environment, at its entry, and passes on (ADR 0023).
+
+Every process has one model. It is composed of the parts that several processes share: where AWS is (`AwsSettings`), and the
+names of a deployment (`Settings`). `docs/configuration.md` is generated from the models.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self, get_args
 
-from lake.errors import LakeError
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import Field, FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lake.errors import SettingsError
 
 PREFIX = "SCENELAKE_"
-_NAMES = {
-    "raw_bucket": "RAW_BUCKET",
-    "lake_bucket": "LAKE_BUCKET",
-    "quarantine_bucket": "QUARANTINE_BUCKET",
-    "ledger_table": "LEDGER_TABLE",
-    "object_events_url": "OBJECT_EVENTS_URL",
-    "drive_work_url": "DRIVE_WORK_URL",
-    "catalog_uri": "CATALOG_URI",
-}
+_LOCAL = "`scenelake up` starts a local stack, `scenelake status --env` prints its variables"
+
+
+def inherited() -> dict[str, str]:
+    """A copy of this process's environment: for settings that depend on it, and to compose that of a child process."""
+    return dict(os.environ)
+
+
+class Named:
+    """Annotation of a field whose variable is not its own name behind the model's prefix; the first that is set counts."""
+
+    def __init__(self, *variables: str) -> None:
+        self.variables = variables
+
+
+class SettingsModel(BaseSettings):
+    """Base of every model: frozen, and filled by keywords or by `from_env`, never silently.
+
+    A field `raw_bucket` is the variable `SCENELAKE_RAW_BUCKET`. A field that is a model itself is a part of this one and reads
+    its own variables. A variable that is unset or empty leaves its field at the default.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keywords only: a value made in a test must not depend on the shell that runs it."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Read the variables of the model and of its parts.
+
+        Args:
+            env: Stands in for the environment of this process.
+
+        Raises:
+            SettingsError: Names every variable that is missing, or else each value that cannot be used, and what it must be.
+        """
+        found = inherited() if env is None else env
+        try:
+            return cls(**_Variables(cls, found)())
+        except ValidationError as error:
+            problem = _problem(cls, found, error)
+        raise problem  # outside of the handler: the library's error shows values, some of them secret
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Names and addresses of a deployment.
+class Variable:
+    """One field of a model as its user sees it.
 
-    `catalog_uri` is the Iceberg SQL catalog (`sqlite:///…`, `postgresql+psycopg2://…`). The AWS endpoint, region and
-    credentials are read by the AWS clients themselves (`AWS_ENDPOINT_URL`, `AWS_REGION`, …).
+    Attributes:
+        names: The environment variable, then those that stand in for it.
+        kind: Type, with its bounds or choices, in words: `whole number from 0 to 10`.
+        default: As it would be written in the environment; None where the variable has none: it may be absent, or it must be
+            set (`required`).
     """
 
-    raw_bucket: str
-    lake_bucket: str
-    quarantine_bucket: str
-    ledger_table: str
-    object_events_url: str
-    drive_work_url: str
-    catalog_uri: str = field(repr=False)  # it may hold a password
+    names: tuple[str, ...]
+    kind: str
+    default: str | None
+    required: bool
+    description: str
 
-    @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read `SCENELAKE_RAW_BUCKET`, `SCENELAKE_LAKE_BUCKET`, ….
 
-        Raises:
-            LakeError: Names every variable that is not set.
-        """
-        absent = [PREFIX + name for name in _NAMES.values() if not env.get(PREFIX + name)]
-        if absent:
-            raise LakeError(
-                f"not set: {', '.join(absent)}; `scenelake up` starts a local stack, "
-                "`scenelake status --env` prints its variables"
-            )
-        return cls(**{field: env[PREFIX + name] for field, name in _NAMES.items()})
+def variables(model: type[SettingsModel]) -> Iterator[Variable]:
+    """The variables of a model and of its parts, in their order."""
+    for field_name, field in model.model_fields.items():
+        part = _part(field)
+        if part is not None:
+            yield from variables(part)
+            continue
+        names = _names(model, field_name, field)
+        yield Variable(names, _kind(field), _default(field), field.is_required(), field.description or "")
 
-    def to_env(self) -> dict[str, str]:
-        """The variables that `from_env` reads."""
-        return {PREFIX + name: str(getattr(self, field)) for field, name in _NAMES.items()}
+
+class _Variables(PydanticBaseSettingsSource):
+    """Values of a model's fields from a mapping of variables."""
+
+    def __init__(self, model: type[SettingsModel], env: Mapping[str, str]) -> None:
+        super().__init__(model)
+        self._model, self._env = model, env
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        for name in _names(self._model, field_name, field):
+            if self._env.get(name) or (name in self._env and not self._model.model_config.get("env_ignore_empty")):
+                return self._env[name], name, False
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for field_name, field in self._model.model_fields.items():
+            part = _part(field)
+            value = self.get_field_value(field, field_name)[0] if part is None else _Variables(part, self._env)()
+            if value is not None:
+                values[field_name] = value
+        return values
+
+
+def _part(field: FieldInfo) -> type[SettingsModel] | None:
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, SettingsModel) else None
+
+
+def _names(model: type[SettingsModel], field_name: str, field: FieldInfo) -> tuple[str, ...]:
+    for entry in field.metadata:
+        if isinstance(entry, Named):
+            return entry.variables
+    return (f"{model.model_config.get('env_prefix', '')}{field_name}".upper(),)
+
+
+def _default(field: FieldInfo) -> str | None:
+    if field.is_required() or field.default is None:
+        return None
+    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+
+
+def _kind(field: FieldInfo) -> str:
+    (annotation,) = [kind for kind in get_args(field.annotation) if kind is not type(None)] or [field.annotation]
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return "one of " + ", ".join(annotation)
+    name = {int: "whole number", float: "number", SecretStr: "text, secret", Path: "path"}.get(annotation) or "text"
+    least = [entry.ge for entry in field.metadata if hasattr(entry, "ge")]
+    most = [entry.le for entry in field.metadata if hasattr(entry, "le")]
+    bounds = [f"from {bound:.0f}" for bound in least] + [f"to {bound:.0f}" for bound in most]
+    return " ".join([name, *bounds])
+
+
+def _problem(model: type[SettingsModel], env: Mapping[str, str], error: ValidationError) -> SettingsError:
+    """One message about all that is wrong; values are quoted, but for secret ones."""
+    absent, wrong = [], []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        owner, (*parts, field_name) = model, [str(step) for step in one["loc"]]
+        for step in parts:
+            owner = _part(owner.model_fields[step]) or owner
+        field = owner.model_fields[field_name]
+        names = _names(owner, field_name, field)
+        if one["type"] == "missing":
+            absent.append(names[0])
+            continue
+        name = next(name for name in names if name in env)
+        kind = _kind(field)
+        value = "" if kind.endswith("secret") else f"={env[name]!r}"
+        article = "" if kind.startswith("one of") else "a "
+        default = _default(field)
+        advice = "" if default is None else f"; unset it for the default, {default}"
+        wrong.append(f"{name}{value} must be {article}{kind}{advice}")
+    if absent:
+        return SettingsError(f"not set: {', '.join(absent)}; {_LOCAL}")
+    return SettingsError("; ".join(wrong))
+
+
+class AwsSettings(SettingsModel):
+    """Where AWS, or what stands in for it, is, and as whom it is called. What is None, boto3 and Arrow find in their own way:
+    a profile, the role of the machine, the public endpoints.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="AWS_")
+
+    endpoint_url: str | None = Field(default=None, description="Endpoint to use instead of AWS's own.")
+    endpoint_url_s3: str | None = Field(default=None, description="The same for S3 alone; it wins over `AWS_ENDPOINT_URL`.")
+    region: Annotated[str | None, Named("AWS_REGION", "AWS_DEFAULT_REGION")] = Field(
+        default=None, description="Region of the deployment."
+    )
+    access_key_id: str | None = Field(default=None, description="Access key; without one, the profile or role of the machine.")
+    secret_access_key: SecretStr | None = Field(default=None, description="Secret of the access key.")
+    session_token: SecretStr | None = Field(default=None, description="Token of temporary credentials.")
+
+    def client_arguments(self, service: str) -> dict[str, Any]:
+        """What `boto3.client` takes besides the service."""
+        endpoint = (self.endpoint_url_s3 if service == "s3" else None) or self.endpoint_url
+        chosen = {"endpoint_url": endpoint, "region_name": self.region, "aws_access_key_id": self.access_key_id}
+        secret = {"aws_secret_access_key": self.secret_access_key, "aws_session_token": self.session_token}
+        shown = {name: None if value is None else value.get_secret_value() for name, value in secret.items()}
+        return {name: value for name, value in (chosen | shown).items() if value is not None}
+
+
+class DeploymentNames(SettingsModel):
+    """The buckets, the table and the queue that everybody works on, and the AWS that holds them."""
+
+    raw_bucket: str = Field(description="Bucket that vehicles upload to; its objects are never changed.")
+    lake_bucket: str = Field(description="Bucket of the tables, and of the work areas of drives that are being processed.")
+    quarantine_bucket: str = Field(description="Bucket with copies of what was kept out of gold.")
+    ledger_table: str = Field(description="DynamoDB table of the ledger.")
+    drive_work_url: str = Field(description="URL of the SQS queue of drives that wait to be processed.")
+    aws: AwsSettings = AwsSettings()
+
+
+class Settings(DeploymentNames):
+    """Names, addresses and credentials of a deployment."""
+
+    object_events_url: str = Field(description="URL of the SQS queue of events about new objects in the raw bucket.")
+    catalog_uri: SecretStr = Field(
+        description="Address of the Iceberg SQL catalog: `sqlite:///…`, `postgresql+psycopg2://…`; it may hold a password."
+    )
 
     @property
     def warehouse(self) -> str:

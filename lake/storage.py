@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import boto3
 import numpy as np
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lake.clients import client
 from lake.errors import AbsentError, LakeError, OversizeError
 from lake.object_stream import READ_ATTEMPTS, Body, ObjectStream
+from lake.settings import AwsSettings
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 16  # so many requests at once; more threads would wait for each other
 ABSENT_OBJECT = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 ABSENT = ABSENT_OBJECT | {"NoSuchBucket"}
+_MACHINE = AwsSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,10 @@ class ObjectStore:
         self._room = np.empty(0, dtype=np.uint8)
 
     @classmethod
-    def connect(cls) -> ObjectStore:
-        """A store at the endpoint that the environment names."""
+    def connect(cls, aws: AwsSettings = _MACHINE) -> ObjectStore:
+        """A store at the endpoint of `aws`; without it, at the one that boto3 finds on this machine."""
         config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=CONNECTIONS)
-        return cls(boto3.client("s3", config=config))
+        return cls(client("s3", aws, config))
 
     def read(self, source: ObjectVersion, start: int = 0, length: int | None = None, limit: int | None = None) -> bytes:
         """The bytes [start, start + length) of an object; to its end where `length` is None.

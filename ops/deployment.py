@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ops.errors import NoDeploymentError
 
@@ -16,14 +16,109 @@ if TYPE_CHECKING:
     from ingest.ledger.ledger import Ledger
     from lake.landing import DriveId
     from lake.settings import Settings
+    from lake.storage import ObjectStore
     from lake.tables.catalog import LakeCatalog
-    from ops.following import Steps
+    from ops.drives.follower import Steps
+    from ops.settings import CommandSettings
 
 ENDPOINT = "AWS_ENDPOINT_URL"
-# Where the environment names a deployment: the address of its Airflow, and who asks there.
-AIRFLOW_URL, AIRFLOW_USER, AIRFLOW_PASSWORD = "SCENELAKE_AIRFLOW_URL", "SCENELAKE_AIRFLOW_USER", "SCENELAKE_AIRFLOW_PASSWORD"
 HOME = "SCENELAKE_HOME"
 DEFAULT_HOME = Path(".scenelake")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The deployment that a command talks to. Its clients take endpoint, region and credentials from `settings`.
+
+    Attributes:
+        settings: Names, addresses and credentials.
+        command: What the process was told besides.
+        home: Folder of the local stack, which knows its own Airflow.
+    """
+
+    settings: Settings
+    command: CommandSettings
+    home: Path
+
+    def client(self, service: str, config: Config | None = None) -> Any:
+        """A client of one of its AWS services."""
+        from lake.clients import client
+
+        return client(service, self.settings.aws, config)
+
+    def s3(self, config: Config | None = None) -> S3Client:
+        """A client of its buckets."""
+        made: S3Client = self.client("s3", config)
+        return made
+
+    def store(self) -> ObjectStore:
+        """Its objects as bytes."""
+        from lake.storage import ObjectStore
+
+        return ObjectStore.connect(self.settings.aws)
+
+    def ledger(self) -> Ledger:
+        """Its ledger."""
+        from ingest.ledger.ledger import Ledger
+
+        return Ledger(self.client("dynamodb"), self.settings.ledger_table)
+
+    def catalog(self) -> LakeCatalog:
+        """The catalog of its lake."""
+        from lake.tables.catalog import open_catalog
+
+        return open_catalog(self.settings)
+
+    def manifest_versions(self) -> Callable[[DriveId], str | None]:
+        """Asks S3 for the version of a drive's manifest; None where there is none."""
+        from botocore.exceptions import ClientError
+
+        from lake.storage import ABSENT
+
+        s3, bucket = self.s3(), self.settings.raw_bucket
+
+        def version_of(drive: DriveId) -> str | None:
+            try:
+                return s3.head_object(Bucket=bucket, Key=drive.manifest_key).get("VersionId")
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ABSENT:
+                    return None
+                raise
+
+        return version_of
+
+    def airflow_steps(self) -> Steps:
+        """Airflow's view of the drives, where the environment names an Airflow or a local stack has one."""
+        from ops import stack
+        from ops.drives.airflow_steps import AirflowSteps
+        from ops.drives.follower import NoSteps
+
+        command = self.command
+        if command.airflow_url:
+            return AirflowSteps(command.airflow_url, command.airflow_user, command.airflow_password.get_secret_value())
+        found = stack.status(self.home)
+        if not found.airflow_url or not found.airflow_user or not found.airflow_password:
+            return NoSteps()
+        return AirflowSteps(found.airflow_url, found.airflow_user, found.airflow_password)
+
+
+def enter(endpoint: str | None, home: Path) -> Deployment:
+    """The deployment of a command. Nothing is connected yet, and the process is not changed.
+
+    Args:
+        endpoint: What `--endpoint` says.
+        home: Folder of the local stack.
+
+    Raises:
+        NoDeploymentError: As `choose`.
+        SettingsError: Variables of the deployment are missing or cannot be used.
+    """
+    from lake.settings import Settings, inherited
+    from ops.settings import CommandSettings
+
+    process = inherited()
+    chosen = choose(process, endpoint, local_environment(home))
+    return Deployment(Settings.from_env(chosen), CommandSettings.from_env(process), home)
 
 
 def choose(process: Mapping[str, str], endpoint: str | None, local: Mapping[str, str] | None) -> dict[str, str]:
@@ -53,24 +148,6 @@ def choose(process: Mapping[str, str], endpoint: str | None, local: Mapping[str,
     )
 
 
-def enter(endpoint: str | None, home: Path) -> Settings:
-    """Choose the deployment, make its variables those of this process, and return its names.
-
-    The AWS clients, the catalog and Spark read the endpoint and credentials from the process environment; this is the
-    one place that sets it.
-
-    Raises:
-        NoDeploymentError: As `choose`.
-        LakeError: Variables of the deployment are not set.
-    """
-    from lake.settings import Settings
-
-    chosen = choose(os.environ, endpoint, local_environment(home))
-    settings = Settings.from_env(chosen)
-    os.environ.update(chosen)
-    return settings
-
-
 def local_environment(home: Path) -> dict[str, str] | None:
     """Variables of the local stack under `home`; None where none is up."""
     from ops import stack
@@ -79,59 +156,3 @@ def local_environment(home: Path) -> dict[str, str] | None:
     if not stack.status(home).components:
         return None
     return dict(stack.environment(home))
-
-
-def s3(config: Config | None = None) -> S3Client:
-    """An S3 client of the deployment that was entered."""
-    import boto3
-
-    return boto3.client("s3", config=config)
-
-
-def manifest_versions(settings: Settings) -> Callable[[DriveId], str | None]:
-    """Asks S3 for the version of a drive's manifest; None where there is none."""
-    from botocore.exceptions import ClientError
-
-    from lake.storage import ABSENT
-
-    client = s3()
-
-    def version_of(drive: DriveId) -> str | None:
-        try:
-            return client.head_object(Bucket=settings.raw_bucket, Key=drive.manifest_key).get("VersionId")
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
-                return None
-            raise
-
-    return version_of
-
-
-def airflow_steps(home: Path) -> Steps:
-    """Airflow's view of the drives, where the environment or a local stack has one."""
-    from ops import stack
-    from ops.airflow_steps import AirflowSteps
-    from ops.following import NoSteps
-
-    if url := os.environ.get(AIRFLOW_URL):
-        return AirflowSteps(url, os.environ.get(AIRFLOW_USER, ""), os.environ.get(AIRFLOW_PASSWORD, ""))
-    found = stack.status(home)
-    if not found.airflow_url or not found.airflow_user or not found.airflow_password:
-        return NoSteps()
-    return AirflowSteps(found.airflow_url, found.airflow_user, found.airflow_password)
-
-
-def catalog(settings: Settings) -> LakeCatalog:
-    """The lake's catalog."""
-    from lake.tables.catalog import open_catalog
-
-    return open_catalog(settings)
-
-
-def ledger(settings: Settings) -> Ledger:
-    """The ledger."""
-    import boto3
-
-    from ingest.ledger.ledger import Ledger
-
-    return Ledger(boto3.client("dynamodb"), settings.ledger_table)

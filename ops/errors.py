@@ -1,13 +1,17 @@
-"""What a command may answer instead of doing its work, and the one place where errors become messages.
+"""Errors of this package, and the one place where expected errors become messages.
 
-    CliError
-    ├── NoDeploymentError     no endpoint given and no local stack up
-    ├── NotFoundError         the scene, drive, record or file that was named does not exist
-    ├── InputError            a file or option that cannot be used as asked
-    └── WaitTimeoutError      the drive did not reach its end in time
+    OpsError
+    ├── NoDeploymentError     no endpoint given and no local stack is up
+    ├── NotFoundError         the scene, drive, record or file does not exist
+    ├── InputError            a file or option that cannot be used
+    ├── WaitTimeoutError      the drive did not finish in time
+    └── StackError            the local stack
+        ├── StackConfigError     a prerequisite is missing: Java, the project's files, a reachable endpoint
+        ├── ComponentError       a process of the stack exited, or did not become healthy in time
+        └── StackDownError       only a running stack can answer
 
-`explain` turns every `ScenelakeError`, and what S3, the catalog and the file system raise, into a message with a next step.
-Anything else is a defect of ours and keeps its traceback.
+`explain` turns every `ScenelakeError`, and errors of S3, the catalog and the file system, into a message with a next step.
+Anything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -19,29 +23,45 @@ from dataclasses import dataclass
 from sensors.errors import ScenelakeError
 
 
-class CliError(ScenelakeError):
+class OpsError(ScenelakeError):
     """Base of every error of this package."""
 
 
-class NoDeploymentError(CliError):
+class NoDeploymentError(OpsError):
     """No endpoint was given and no local stack is up."""
 
 
-class NotFoundError(CliError):
-    """What was named does not exist."""
+class NotFoundError(OpsError):
+    """The scene, drive, record or file does not exist."""
 
 
-class InputError(CliError):
-    """A file or option that cannot be used as asked."""
+class InputError(OpsError):
+    """A file or option that cannot be used."""
 
 
-class WaitTimeoutError(CliError):
-    """The drive did not reach its end in time."""
+class WaitTimeoutError(OpsError):
+    """The drive did not finish in time."""
+
+
+class StackError(OpsError):
+    """Base of every error of the local stack."""
+
+
+class StackConfigError(StackError):
+    """A prerequisite is missing: Java, the project's files, or a reachable endpoint."""
+
+
+class ComponentError(StackError):
+    """A process of the stack exited, or did not become healthy in time."""
+
+
+class StackDownError(StackError):
+    """Only a running stack can answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What went wrong, and what to do next (None: the message says it)."""
+    """The cause of an error, and the next step; None if the cause implies it."""
 
     cause: str
     hint: str | None = None
@@ -49,13 +69,13 @@ class Explanation:
 
 
 def explain(error: BaseException) -> Explanation | None:
-    """Say what an expected error means; None for an unexpected one, which deserves its traceback."""
+    """The explanation of an expected error; None for an unexpected one, which keeps its traceback."""
     if isinstance(error, ScenelakeError):
         return Explanation(str(error), error.hint, error.exit_code)
-    for module, name, words in _FOREIGN:
+    for module, name, explanation in _FOREIGN:
         kind = getattr(sys.modules.get(module), name, None)
         if isinstance(kind, type) and isinstance(error, kind):
-            return words(error)
+            return explanation(error)
     if isinstance(error, OSError) and error.filename is not None:
         return Explanation(f"{error.filename}: {error.strerror}")
     return None
@@ -64,7 +84,7 @@ def explain(error: BaseException) -> Explanation | None:
 def _unreachable(error: BaseException) -> Explanation:
     return Explanation(
         f"the endpoint does not answer: {error}",
-        "`scenelake status` says what is up, `scenelake up` starts the local stack; check --endpoint or AWS_ENDPOINT_URL",
+        "check --endpoint or AWS_ENDPOINT_URL; `scenelake up` starts the local stack, `scenelake status` shows it",
     )
 
 
@@ -80,14 +100,14 @@ def _refused(error: BaseException) -> Explanation:
     code = details.get("Code", "unknown")
     operation = getattr(error, "operation_name", "call")
     return Explanation(
-        f"{operation} was answered with {code}: {details.get('Message', error)}",
-        "check the names (SCENELAKE_…) and the role's permissions; `scenelake status --env` prints the local names",
+        f"{operation} failed with {code}: {details.get('Message', error)}",
+        "check the resource names (SCENELAKE_…) and the role's permissions; `scenelake status --env` prints the local names",
     )
 
 
 def _no_table(error: BaseException) -> Explanation:
     hint = "`scenelake up` creates the tables of a local stack; check SCENELAKE_CATALOG_URI"
-    return Explanation(f"the lake has no such table: {error}", hint)
+    return Explanation(f"no such table in the lake: {error}", hint)
 
 
 _FOREIGN: tuple[tuple[str, str, Callable[[BaseException], Explanation]], ...] = (

@@ -9,13 +9,8 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-from lake.tables.schemas import FRAMES, check_schema
+from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED, check_schema
 from quality.rules.findings import Finding, finding
-
-GOLD = "gold"
-QUARANTINED = "quarantined"
-UNMATCHED = "unmatched"
-FATES = (GOLD, QUARANTINED, UNMATCHED)
 
 
 @dataclass(frozen=True, slots=True)

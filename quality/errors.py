@@ -1,8 +1,8 @@
-"""What can go wrong while judging data; bad data itself is a `Finding`, never an exception.
+"""Errors of judging data; bad data itself is a `Finding`, never an exception.
 
 QualityError
 ├── UnknownRuleError   a code that the catalogue does not hold
-├── OverrideError      a rig that changes a rule in a way that the catalogue does not allow
+├── RuleOverrideError  a rig that changes a rule in a way that the catalogue does not allow
 ├── FindingError       a finding or record that contradicts itself
 └── MetricsError       a metric that cannot be: a negative count, a share above 1, a sensor twice
 """
@@ -20,7 +20,7 @@ class UnknownRuleError(QualityError):
     """A code that the catalogue does not hold."""
 
 
-class OverrideError(QualityError):
+class RuleOverrideError(QualityError):
     """A rig that changes a rule in a way that the catalogue does not allow."""
 
 

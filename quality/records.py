@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from lake.documents import content_hash
 from lake.landing import DriveId
-from lake.tables.schemas import RECORDS
+from lake.tables.schemas import QUARANTINED, RECORDS
 from quality.errors import FindingError
 from quality.rules.catalogue import Level
 from quality.rules.findings import Finding, rule_ids
 
-QUARANTINED, RELEASED, REJECTED = "quarantined", "released", "rejected"
+RELEASED, REJECTED = "released", "rejected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ import msgspec
 
 from quality.errors import QualityError
 from quality.evaluators.drive import GateVerdict
+from quality.measurements.residuals import Residuals
 from quality.rules.findings import Finding
 from quality.rules.rule import Outcome, Severity
-from quality.tables.audit_metrics import Residuals
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 

@@ -6,7 +6,6 @@
     │   └── ProvenanceError  the drive was inspected by other code, or under another configuration
     ├── IncompleteError      the windows that were built are not the scenes that were planned
     ├── AccountError         a drive's account does not balance even where all of it is quarantined
-    ├── OptionError          an option of the build is not one of its choices
     └── WorkerError          a known error that ended a Spark worker
 
 Faults in a drive's data are findings and end nothing.
@@ -39,10 +38,6 @@ class IncompleteError(JobError):
 
 class AccountError(JobError):
     """A drive's account does not balance even where all of it is quarantined: a defect of the pipeline."""
-
-
-class OptionError(JobError):
-    """An option of the build is not one of its choices."""
 
 
 class WorkerError(JobError):

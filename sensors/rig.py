@@ -14,8 +14,8 @@ from typing import Any, Self
 from sensors.errors import RigError
 from sensors.geometry import SE3
 from sensors.policy import DEFAULT_POLICY, Policy
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 DEFAULT_WARN_RESIDUAL_NS = 25_000_000
 
 

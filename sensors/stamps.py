@@ -1,14 +1,20 @@
-"""Bounds and checks that every array of stamps passes before arithmetic is done on it."""
+"""Arrays of stamps: the checks that each passes before arithmetic is done on it, and what is asked of many of them."""
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 import numpy.typing as npt
+
+from sensors.time_units import NS_PER_S
 
 Nanoseconds = npt.NDArray[np.int64]
 
 MAX_STAMP_NS = 4 * 10**18  # October 2096; two stamps within it, and a duration below, subtract without leaving int64
 MAX_DURATION_NS = 10**18  # 31 years
+PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: an earlier stamp is from a clock that was never set
+PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
 
 
 def stamps_array(values: npt.ArrayLike, name: str, *, ascending: bool = False) -> Nanoseconds:
@@ -34,6 +40,27 @@ def stamps_array(values: npt.ArrayLike, name: str, *, ascending: bool = False) -
     return stamps
 
 
+@overload
+def stamps_with_log_times(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> tuple[Nanoseconds, Nanoseconds]: ...
+
+
+@overload
+def stamps_with_log_times(stamps_ns: npt.ArrayLike, log_ns: None) -> tuple[Nanoseconds, None]: ...
+
+
+def stamps_with_log_times(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None) -> tuple[Nanoseconds, Nanoseconds | None]:
+    """Check stamps (N,) and the log times (N,) of the same frames, None where nobody recorded them.
+
+    Raises:
+        ValueError: As `stamps_array`, or there are not as many of one as of the other.
+    """
+    stamps = stamps_array(stamps_ns, "stamps_ns")
+    logged = None if log_ns is None else stamps_array(log_ns, "log_ns")
+    if logged is not None and logged.shape != stamps.shape:
+        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    return stamps, logged
+
+
 def check_duration_ns(value: int, name: str, *, negative: bool = False) -> int:
     """Check a duration and return it as a plain int.
 
@@ -55,3 +82,17 @@ def distinct(stamps: Nanoseconds) -> Nanoseconds:
         return stamps
     ordered = np.sort(stamps)
     return np.asarray(ordered[np.concatenate([[True], np.diff(ordered) != 0])])
+
+
+def percentile(values: Nanoseconds, percent: int) -> int:
+    """The nearest-rank percentile of values (N,), N > 0, in any order: the smallest that at least `percent` % do not exceed.
+
+    Always one of the values, so exact; 50 is the lower median.
+    """
+    at = max(-(-values.size * percent // 100) - 1, 0)
+    return int(np.partition(values, at)[at])
+
+
+def plausible(stamp_ns: float) -> bool:
+    """Whether a stamp reads as a date between the years 2000 and 2100."""
+    return PLAUSIBLE_START_NS <= stamp_ns <= PLAUSIBLE_END_NS

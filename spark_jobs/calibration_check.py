@@ -24,7 +24,7 @@ from scenes.plan.drive_frames import DriveFrames
 from scenes.plan.pose_track import PoseTrack
 from scenes.plan.window_plan import FrameRef
 from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
-from sensors.calibration.intrinsics import contradictions
+from sensors.calibration.lens import contradictions
 from sensors.calibration.result import Checked
 from sensors.calibration.verdicts import lidar_verdicts
 from sensors.rig import Modality, Rig

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lake.errors import SupersededError
 from lake.storage import ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
-from lake.tables.publish import VALIDATIONS, Batch, Outcome, publish
+from lake.tables.publish import VALIDATIONS, Batch, PublishOutcome, publish
 from scenes.documents import AuditDocument, AuditVerdict
 from scenes.work_area import AUDIT, WorkArea
 from spark_jobs.runtime.entry import Job, run_job
@@ -65,7 +65,7 @@ def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> Publicat
     _delete(step.area, audit.unused)
     return PublicationResult(
         outcome=PUBLISHED if audit.verdict is AuditVerdict.PUBLISH else QUARANTINED,
-        already=publication.outcome is Outcome.ALREADY,
+        already=publication.outcome is PublishOutcome.ALREADY,
         snapshot_id=publication.snapshot_id,
         scenes=audit.scenes,
         records=audit.records,

@@ -28,7 +28,8 @@ from lake.landing import MANIFEST, DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S, Modality, Sensor
+from sensors.rig import Modality, Sensor
+from sensors.time_units import NS_PER_S
 
 VERSION = 1  # of the bytes: a folder of another version is written anew
 SECONDS = 60.0

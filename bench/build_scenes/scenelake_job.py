@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.contest import Task, Work, run
@@ -37,7 +38,15 @@ from spark_jobs.inspect import inspect_drive
 from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+SETTINGS = Settings(
+    raw_bucket="raw",
+    lake_bucket="lake",
+    quarantine_bucket="quarantine",
+    ledger_table="ledger",
+    object_events_url="events",
+    drive_work_url="work",
+    catalog_uri=SecretStr("sqlite://"),
+)
 GOLD = "warehouse/gold/scenes/data"
 OPTIONS = BuildOptions(PayloadChecks.STRUCTURE, PointLayout.ROWS)
 

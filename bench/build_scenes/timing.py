@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from sensors.match.nearest import match_nearest
 from sensors.policy import Policy
-from sensors.rig import NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
 
 Ints = npt.NDArray[np.int64]
 

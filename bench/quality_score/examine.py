@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
@@ -20,8 +21,7 @@ from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectVersion
-from quality.evaluators.completeness import evaluate_completeness
-from quality.evaluators.drive import GateVerdict
+from quality.evaluators.drive import GateVerdict, evaluate_completeness
 from quality.evaluators.object import misplaced
 from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES
@@ -32,7 +32,15 @@ from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.runtime.provenance import own_step
 
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+SETTINGS = Settings(
+    raw_bucket="raw",
+    lake_bucket="lake",
+    quarantine_bucket="quarantine",
+    ledger_table="ledger",
+    object_events_url="events",
+    drive_work_url="work",
+    catalog_uri=SecretStr("sqlite://"),
+)
 
 
 @dataclass(frozen=True, slots=True)

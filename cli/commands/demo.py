@@ -1,4 +1,4 @@
-"""`demo`: everything at once."""
+"""`demo`: the whole pipeline end to end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import typer
 from rich.text import Text
 
 from cli import console
-from cli.options import HomeOption
-from ops import deployment
+from cli.options import STACK, HomeOption, examples
 from ops.deployment import DEFAULT_HOME
 
 if TYPE_CHECKING:
@@ -31,31 +30,30 @@ DATA_DOCS = "data-docs"  # beside the report
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel="Local stack", epilog="Example:  `scenelake demo`  ·  `scenelake demo --drive /tmp/pandaset`")(
-        demo
-    )
+    app.command(rich_help_panel=STACK, epilog=examples("demo", "demo --drive /tmp/pandaset"))(demo)
 
 
 def demo(
     drives: Annotated[
         list[Path] | None,
-        typer.Option("--drive", metavar="DIR", help="Send this drive folder instead of the demo's own drives; may be repeated."),
+        typer.Option("--drive", metavar="DIR", help="Send this drive folder instead of the generated drives; repeatable."),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help=f"Keep the generated drive folders, in {KEPT}.")] = False,
-    report: Annotated[Path, typer.Option("--report", metavar="FILE", help="Where the report is written.")] = DEFAULT_REPORT,
+    keep: Annotated[bool, typer.Option("--keep", help=f"Keep the generated drive folders in {KEPT}.")] = False,
+    report: Annotated[Path, typer.Option("--report", metavar="FILE", help="Where to write the report.")] = DEFAULT_REPORT,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Send drives through the whole local stack, and show what became of every frame.
+    """Send drives through the whole local stack and show what happened to every frame.
 
-    Starts the stack if need be (a deployment that the environment names with an Airflow, SCENELAKE_AIRFLOW_URL, is used as
-    it is), makes three drives (a clean one, one with damaged frames and a dead radar, one with a
-    cut file and a wrong checksum), uploads them, follows them live, prints accounting and audit, and writes one HTML
-    report with pictures, and beside it Data Docs: what Great Expectations found. The stack stays up. Exits with 1 where the
-    audit does not balance or a drive fails.
+    Starts the stack if necessary; generates three drives (a clean one, one with damaged frames and a dead radar, one with a
+    truncated file and a wrong checksum); uploads them and follows them live; prints the accounting and the audit; writes an
+    HTML report with pictures and, next to it, the Data Docs of Great Expectations. The stack keeps running.
+
+    With SCENELAKE_AIRFLOW_URL set, the deployment named by the environment is used as it is.
+
+    Exits with 1 if the audit does not balance or a drive fails.
     """
     started_s = time.monotonic()
-    from cli.accounting_table import accounting_table
-    from cli.commands.checks import print_audit
+    from cli.commands.audit import accounting_table, print_audit
     from cli.demo.drives import given_drives, own_drives
     from cli.demo.report import figures, report_facts
     from cli.demo.run import run_demo
@@ -72,8 +70,8 @@ def demo(
     out = console.out()
     out.print(accounting_table([line for result in found.results for line in result.lines]))
     out.print()
-    catalog = deployment.catalog(found.settings)
-    audited = audit(read(found.settings, deployment.s3(), deployment.ledger(found.settings), catalog))
+    catalog = found.deployment.catalog()
+    audited = audit(read(found.deployment.settings, found.deployment.s3(), found.deployment.ledger(), catalog))
     print_audit(audited)
     facts = report_facts(found, audited, (), catalog)
     measured = figures(found, time.monotonic() - started_s)
@@ -86,19 +84,18 @@ def demo(
     failed = [result for result in found.results if result.failed]
     for result in failed:
         console.complain(
-            f"{result.drive} is {result.sighting.words}: {result.sighting.problem or 'it did not end in time'}",
-            "its task log is in Airflow",
+            f"{result.drive} is {result.sighting.summary}: {result.sighting.problem or 'it did not finish in time'}",
+            "see its task log in Airflow",
         )
     if failed or not audited.balanced:
         raise typer.Exit(1)
 
 
 def _validations(found: DemoResult, catalog: Catalog) -> tuple[DriveResults, ...]:
-    from lake.storage import ObjectStore
     from ops.audit.lake_reader import snapshots
     from ops.report.validations import validations
 
-    return validations(snapshots(catalog), ObjectStore(deployment.s3()), [result.drive for result in found.results])
+    return validations(snapshots(catalog), found.deployment.store(), [result.drive for result in found.results])
 
 
 def _figure_table(measured: tuple[Figure, ...]) -> object:
@@ -116,4 +113,4 @@ def _where_next(found: DemoResult, report: Path, docs: Path) -> None:
         ("scenes", f"{own_command()} gold show --drive {found.results[0].drive}"),
         *found.standing.where_next,
     )
-    console.out().print(console.table("Where to look next", ("", ""), lines))
+    console.out().print(console.table("Next", ("", ""), lines))

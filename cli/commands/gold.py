@@ -1,38 +1,39 @@
-"""`gold ls`, `gold show`: what the lake holds."""
+"""`gold ls`, `gold show`: the contents of the lake."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import console
-from cli.commands.arguments import DriveFilter, drive_filter
-from cli.options import EndpointOption, HomeOption, JsonOption
-from ops import deployment, display
+from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, drive_filter, examples
+from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFacts, SceneRow
+from ops import deployment
 from ops.deployment import DEFAULT_HOME
 from ops.errors import NotFoundError
+from ops.report import display
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from lake.landing import DriveId
 
-app = typer.Typer(no_args_is_help=True, help="Look at the published scenes and their versions.")
+app = typer.Typer(no_args_is_help=True, help="Show published scenes and snapshots.")
 LISTS = ("lidars", "cameras", "radars")
 PAYLOAD = ("points", "image")
 
 
-@app.command("ls", epilog="Example:  `scenelake gold ls`  ·  `scenelake gold ls --json`")
+@app.command("ls", epilog=examples("gold ls", "gold ls --json"))
 def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List the versions of `gold.scenes`, newest last: each snapshot, when it was committed, the drive and batch that it
-    published, and how many scenes it added.
+    """List the snapshots of `gold.scenes`, newest last.
+
+    Each with the time of its commit, the drive and batch that it published, and the number of scenes that it added.
     """
     from ops.audit import lake_reader
 
-    found = lake_reader.snapshots(deployment.catalog(deployment.enter(endpoint, home)))
+    found = lake_reader.snapshots(deployment.enter(endpoint, home).catalog())
     if as_json:
         console.print_json(found)
         return
@@ -47,36 +48,35 @@ def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json
         )
         for entry in found
     ]
-    columns = ("snapshot", "committed", "drive", "batch", "scenes", "in all")
-    console.out().print(console.table(None, columns, rows, ("scenes", "in all")))
+    columns = ("snapshot", "committed", "drive", "batch", "scenes", "total")
+    console.out().print(console.table(None, columns, rows, ("scenes", "total")))
     if not rows:
-        console.say("gold is empty: `scenelake drive upload DIR` sends a drive, `scenelake demo` three of them")
+        console.say("gold is empty: upload a drive with `scenelake drive upload DIR`, or run `scenelake demo`")
 
 
-@app.command(
-    "show", epilog="Example:  `scenelake gold show SCENE_ID --html scene.html`  ·  `scenelake gold show --drive veh-1/drive-a`"
-)
+@app.command("show", epilog=examples("gold show --drive veh-1/drive-a", "gold show SCENE_ID --html scene.html"))
 def show(
     scene_id: Annotated[
-        str | None, typer.Argument(metavar="[SCENE_ID]", help="A scene; without it, --drive lists a drive's scenes.")
+        str | None, typer.Argument(metavar="SCENE_ID", help="Scene id; or list a drive's scenes with --drive.")
     ] = None,
     drive: DriveFilter = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the scene's pictures as one HTML file.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the scene's pictures to an HTML file.")
     ] = None,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one scene: its anchor, ego pose, every match with offset and residual, what is missing and why, and the raw
-    objects that it was made of. With --drive instead of an id, list the scenes of that drive.
+    """Show one scene, or list the scenes of a drive.
+
+    A scene: its anchor, ego pose, every match with offset and residual, missing sensors with the reason, and its raw objects.
     """
     chosen = drive_filter(drive)
     if (scene_id is None) == (chosen is None):
-        raise typer.BadParameter("name either a SCENE_ID or --drive VEHICLE/DRIVE")
+        raise typer.BadParameter("give either a SCENE_ID or --drive VEHICLE/DRIVE")
     if html is not None and scene_id is None:
-        raise typer.BadParameter("--html draws one scene: name its SCENE_ID", param_hint="--html")
-    catalog = deployment.catalog(deployment.enter(endpoint, home))
+        raise typer.BadParameter("--html needs a SCENE_ID: it draws one scene", param_hint="--html")
+    catalog = deployment.enter(endpoint, home).catalog()
     if scene_id is None:
         assert chosen is not None
         _show_drive(catalog, chosen, as_json=as_json)
@@ -90,22 +90,23 @@ def _show_drive(catalog: Catalog, drive: DriveId, *, as_json: bool) -> None:
     scenes = lake_reader.scene_facts(catalog, drive)
     if not scenes:
         raise NotFoundError(
-            f"gold holds no scene of {drive}", f"`scenelake drive wait {drive.vehicle_id} {drive.drive_id}` tells its state"
+            f"no scenes of {drive} in gold", f"`scenelake drive wait {drive.vehicle_id} {drive.drive_id}` shows its state"
         )
     if as_json:
         console.print_json(scenes)
         return
     rows = [
         (
-            row["scene_id"],
-            display.utc(row["anchor_ns"]),
-            "yes" if row["complete"] else "no",
+            row.scene_id,
+            display.utc(row.anchor_ns),
+            "yes" if row.complete else "no",
             _missing(row),
-            ", ".join(row["quality_flags"]),
+            ", ".join(row.quality_flags),
         )
         for row in scenes
     ]
-    console.out().print(console.table(f"{drive}: {len(rows)} scenes", ("scene", "anchor", "complete", "missing", "flags"), rows))
+    title = f"{drive}: {console.counted(len(rows), 'scene')}"
+    console.out().print(console.table(title, ("scene", "anchor", "complete", "missing", "flags"), rows))
 
 
 def _show_scene(catalog: Catalog, scene_id: str, html: Path | None, *, as_json: bool) -> None:
@@ -114,7 +115,7 @@ def _show_scene(catalog: Catalog, scene_id: str, html: Path | None, *, as_json: 
     row = lake_reader.scene(catalog, scene_id)
     if row is None:
         raise NotFoundError(
-            f"gold holds no scene {scene_id!r}", "`scenelake gold show --drive VEHICLE/DRIVE` lists a drive's scenes"
+            f"no scene {scene_id!r} in gold", "`scenelake gold show --drive VEHICLE/DRIVE` lists a drive's scenes"
         )
     if html is not None:
         _write_pictures(catalog, row, html)
@@ -124,73 +125,72 @@ def _show_scene(catalog: Catalog, scene_id: str, html: Path | None, *, as_json: 
     out = console.out()
     out.print(console.table(None, ("", ""), scene_facts(row)))
     out.print()
-    columns = ("sensor", "stamp", "offset ms", "residual ms", "holds")
+    columns = ("sensor", "stamp", "offset ms", "residual ms", "content")
     out.print(console.table("Matches", columns, match_rows(row), ("offset ms", "residual ms")))
     out.print()
-    sources = [(entry["key"], entry["version_id"], entry["sha256"][:16]) for entry in row["sources"]]
-    out.print(console.table("Made of", ("raw object", "version", "sha256"), sources))
+    sources = [(entry.key, entry.version_id, entry.sha256[:16]) for entry in row.sources]
+    out.print(console.table("Sources", ("raw object", "version", "sha256"), sources))
 
 
-def scene_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What there is to say of a scene besides its matches."""
-    pose = row["ego_pose"]
-    place = "none" if pose is None else f"x {pose['x_m']:.3f} m, y {pose['y_m']:.3f} m, z {pose['z_m']:.3f} m"
+def scene_facts(row: SceneRow) -> list[tuple[str, str]]:
+    """The facts of a scene, apart from its matches."""
+    pose = row.ego_pose
+    place = "none" if pose is None else f"x {pose.x_m:.3f} m, y {pose.y_m:.3f} m, z {pose.z_m:.3f} m"
     return [
-        ("scene", row["scene_id"]),
-        ("drive", f"{row['vehicle_id']}/{row['drive_id']}, revision {row['revision'][:12]}"),
-        ("anchor", f"{row['anchor_sensor']} at {display.utc(row['anchor_ns'])} ({row['anchor_ns']} ns)"),
+        ("scene", row.scene_id),
+        ("drive", f"{row.drive}, revision {row.revision[:12]}"),
+        ("anchor", f"{row.anchor_sensor} at {display.utc(row.anchor_ns)} ({row.anchor_ns} ns)"),
         ("ego pose", place),
-        ("complete", "yes" if row["complete"] else f"no: {_missing(row)}"),
-        ("flags", ", ".join(row["quality_flags"]) or "none"),
-        ("made by", f"code {row['code_version']}, configuration {row['config_hash'][:12]}"),
+        ("complete", "yes" if row.complete else f"no: {_missing(row)}"),
+        ("flags", ", ".join(row.quality_flags) or "none"),
+        ("built by", f"code {row.code_version}, configuration {row.config_hash[:12]}"),
     ]
 
 
-def match_rows(row: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
+def match_rows(row: SceneRow) -> list[tuple[str, str, str, str, str]]:
     """One line for each matched frame of a scene."""
-    entries = [entry for name in LISTS for entry in row[name]]
     return [
         (
-            entry["sensor"],
-            display.utc(entry["stamp_ns"]),
-            display.ms(entry["offset_ns"]),
-            display.ms(entry["residual_ns"]),
-            _holds(entry),
+            frame.sensor,
+            display.utc(frame.stamp_ns),
+            display.ms(frame.offset_ns),
+            display.ms(frame.residual_ns),
+            _content(frame),
         )
-        for entry in entries
+        for frame in row.frames
     ]
 
 
-def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A scene without its pixels and points: their sizes in bytes instead."""
-    light = {name: value for name, value in row.items() if name not in LISTS} | {"day": str(row["day"])}
-    return light | {name: [_light(entry) for entry in row[name]] for name in LISTS}
+def without_payload(row: SceneRow) -> dict[str, object]:
+    """A scene for JSON, without pixels and points: their sizes in bytes instead."""
+    facts = {name: getattr(row, name) for name in row.__struct_fields__ if name not in LISTS}
+    return facts | {name: [_without_payload(frame) for frame in getattr(row, name)] for name in LISTS}
 
 
-def _light(entry: Mapping[str, Any]) -> dict[str, Any]:
-    sizes = {f"{name}_bytes": len(entry[name]) for name in PAYLOAD if entry.get(name) is not None}
-    return {name: value for name, value in entry.items() if name not in PAYLOAD} | sizes
+def _without_payload(frame: MatchedFrame) -> dict[str, object]:
+    values = {name: getattr(frame, name) for name in frame.__struct_fields__}
+    sizes = {f"{name}_bytes": len(values[name]) for name in PAYLOAD if values.get(name) is not None}
+    return {name: value for name, value in values.items() if name not in PAYLOAD} | sizes
 
 
-def _holds(entry: Mapping[str, Any]) -> str:
-    if entry.get("num_points") is not None:
-        invalid = entry.get("invalid_points") or 0
-        return f"{entry['num_points']} points" + (f", {invalid} of them without a return" if invalid else "")
-    return f"{entry['width_px']}x{entry['height_px']} px {entry['encoding']}, {display.size(len(entry['image'] or b''))}"
+def _content(frame: CloudFrame | CameraFrame | RadarFrame) -> str:
+    if not isinstance(frame, CameraFrame) and frame.num_points is not None:
+        return f"{frame.num_points} points" + (f", {frame.invalid_points} without a return" if frame.invalid_points else "")
+    if isinstance(frame, CameraFrame | RadarFrame):
+        return f"{frame.width_px}x{frame.height_px} px {frame.encoding}, {display.size(len(frame.image or b''))}"
+    return "nothing"
 
 
-def _missing(row: Mapping[str, Any]) -> str:
-    missing: Sequence[Mapping[str, str]] = row["missing"]
-    return ", ".join(f"{entry['sensor']} ({entry['reason']})" for entry in missing)
+def _missing(row: SceneFacts) -> str:
+    return ", ".join(f"{entry.sensor} ({entry.reason})" for entry in row.missing)
 
 
-def _write_pictures(catalog: Catalog, row: Mapping[str, Any], path: Path) -> None:
-    from lake.landing import DriveId
+def _write_pictures(catalog: Catalog, row: SceneRow, path: Path) -> None:
     from ops.audit import lake_reader
     from ops.report import page
     from ops.report.motion import EgoMotion
     from ops.report.scene import scene_view
 
-    neighbours = lake_reader.scene_facts(catalog, DriveId(row["vehicle_id"], row["drive_id"]))
+    neighbours = lake_reader.scene_facts(catalog, row.drive)
     page.write(path, page.scene_page(scene_view(row, EgoMotion(neighbours)), tuple(scene_facts(row))))
     console.say(f"pictures: {path}")

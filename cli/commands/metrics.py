@@ -1,4 +1,4 @@
-"""`metrics serve`, `metrics show`: how the pipeline stands, for Prometheus and for a reader."""
+"""`metrics serve`, `metrics show`: the state of the pipeline, for Prometheus and for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import console
-from cli.options import EndpointOption, HomeOption, JsonOption
+from cli.options import EndpointOption, HomeOption, JsonOption, examples
 from ops import deployment
 from ops.deployment import DEFAULT_HOME
 from ops.errors import explain
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from ops.metrics.exporter import Exporter
     from ops.metrics.part import Readable
 
-app = typer.Typer(no_args_is_help=True, help="Measure the pipeline: drives, queues, quarantine, residuals, accounting.")
+app = typer.Typer(no_args_is_help=True, help="Show or serve metrics: drives, queues, quarantine, residuals, accounting.")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value as a scrape would get it."""
+    """One value as Prometheus scrapes it."""
 
     name: str
     labels: Mapping[str, str]
@@ -37,20 +37,18 @@ class Sample:
     help: str
 
 
-@app.command("serve", epilog="Example:  `scenelake metrics serve --port 9464`  ·  then  `curl -s 127.0.0.1:9464/metrics`")
+@app.command("serve", epilog=examples("metrics serve --port 9464"))
 def serve(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 9464,
-    every_s: Annotated[
-        float, typer.Option("--every", min=1.0, metavar="SECONDS", help="Pause between two readings of a part.")
-    ] = 15.0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any free port.")] = 9464,
+    every_s: Annotated[float, typer.Option("--every", min=1.0, metavar="SECONDS", help="Pause between two readings.")] = 15.0,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Serve metrics to Prometheus under /metrics until a signal ends it.
+    """Serve metrics to Prometheus under /metrics until interrupted.
 
-    Ledger, queues and lake are read in the background, the lake once for each drive that changed; a scrape asks none of
-    them. What could not be read is left out, and counted by `scenelake_reading_errors_total`.
+    Ledger, queues and lake are read in the background, the lake once for each changed drive; scrapes are answered from the
+    last readings. Metrics that could not be read are omitted, and counted by `scenelake_reading_errors_total`.
     """
     from prometheus_client import start_http_server
 
@@ -61,26 +59,26 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     server, _ = start_http_server(port, host, registry_of(exporter))
-    console.say(f"metrics: http://{host}:{server.server_port}/metrics, a reading every {every_s:g} s")
-    keep_reading(exporter.parts, every_s, stop, _tell)
+    console.say(f"metrics: http://{host}:{server.server_port}/metrics, read every {every_s:g} s")
+    keep_reading(exporter.parts, every_s, stop, _complain)
     stop.wait()
     server.shutdown()
     server.server_close()
 
 
-@app.command("show", epilog="Example:  `scenelake metrics show`  ·  `scenelake metrics show --json`")
+@app.command("show", epilog=examples("metrics show", "metrics show --json"))
 def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Read everything once and print it: each metric with its labels and value, as Prometheus would get it.
+    """Read all metrics once and print them, with labels and values as Prometheus scrapes them.
 
-    Exits with 1 where a part could not be read; the others are printed all the same.
+    Exits with 1 if some could not be read; the others are still printed.
     """
     exporter = _exporter(endpoint, home)
     errors = [(part, error) for part in exporter.parts if (error := part.refresh()) is not None]
     families = list(exporter.collect())
     if as_json:
-        # JSON has no infinity, which is what a residual is against a tolerance of 0: Prometheus's own word stands for it.
-        words = [asdict(sample) | ({} if math.isfinite(sample.value) else {"value": "+Inf"}) for sample in _samples(families)]
-        console.print_json(words)
+        # JSON has no infinity, which a residual is in units of a zero tolerance: use Prometheus's notation.
+        samples = [asdict(sample) | ({} if math.isfinite(sample.value) else {"value": "+Inf"}) for sample in _samples(families)]
+        console.print_json(samples)
     else:
         rows = [
             (sample.name, ", ".join(f"{name}={value}" for name, value in sample.labels.items()), f"{sample.value:g}")
@@ -88,7 +86,7 @@ def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_js
         ]
         console.out().print(console.table("Metrics", ("metric", "labels", "value"), rows, ("value",)))
     for part, error in errors:
-        _tell(part, error)
+        _complain(part, error)
     if errors:
         raise typer.Exit(1)
 
@@ -96,11 +94,11 @@ def show(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_js
 def _exporter(endpoint: str | None, home: Path) -> Exporter:
     from ops.metrics.exporter import open_exporter
 
-    settings = deployment.enter(endpoint, home)
-    return open_exporter(settings, lambda: deployment.catalog(settings))
+    target = deployment.enter(endpoint, home)
+    return open_exporter(target.settings, target.catalog)
 
 
-def _tell(part: Readable, error: Exception) -> None:
+def _complain(part: Readable, error: Exception) -> None:
     found = explain(error)
     cause, hint = (f"{type(error).__name__}: {error}", None) if found is None else (found.cause, found.hint)
     console.complain(f"{part.health.part}: {cause}", hint)

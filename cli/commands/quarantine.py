@@ -1,40 +1,70 @@
-"""`quarantine ls`, `show`, `release`, `reject`: what was kept out of gold, why, and what is decided about it."""
+"""`quarantine ls`, `show`, `release`, `reject`: what was kept out of gold, why, and the decisions about it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import getpass
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from cli import console
-from cli.commands import decide
-from cli.commands.arguments import (
+from cli.options import (
     DriveFilter,
+    EndpointOption,
+    HomeOption,
+    JsonOption,
     LevelFilter,
     RuleFilter,
     SensorFilter,
     StatusFilter,
     VehicleFilter,
+    drive_filter,
+    examples,
     record_filter,
 )
-from cli.commands.record_table import listed, one_record, table
-from cli.options import EndpointOption, HomeOption, JsonOption
-from ops import deployment, display
+from ops import deployment
 from ops.deployment import DEFAULT_HOME
+from ops.errors import InputError, NotFoundError
+from ops.report import display
 
 if TYPE_CHECKING:
-    from lake.settings import Settings
+    from ops.deployment import Deployment
+    from ops.review.decisions import Plan, Result
+    from ops.review.listing import Filter, ReviewRecord
 
-app = typer.Typer(no_args_is_help=True, help="Look at what was kept out of gold, and why; let it in or reject it for good.")
-decide.register(app)
+COLUMNS = ("record", "level", "what", "sensor", "rules", "frames", "status", "measured")
+_LIST_HINT = "`scenelake quarantine ls` lists the records"
+
+Records = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="RECORD_ID", help="Record ids or unique prefixes; without any, the filters select."),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; it is kept permanently.")]
+Reviewer = Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who decides; default: the current user.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+app = typer.Typer(no_args_is_help=True, help="Inspect what was kept out of gold, and release or reject it.")
 
 
-@app.command(
-    "ls",
-    epilog="Example:  `scenelake quarantine ls --drive veh-1/drive-b`  ·  `scenelake quarantine ls --rule DEC005 --json`",
-)
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A decision about records: the verdict, by whom and why, and how to carry it out. `confirmed`: do not prompt."""
+
+    verdict: str
+    reviewer: str
+    reason: str
+    dry_run: bool
+    confirmed: bool
+    as_json: bool
+
+
+@app.command("ls", epilog=examples("quarantine ls --drive veh-1/drive-b", "quarantine ls --rule DEC005 --json"))
 def ls(
     vehicle: VehicleFilter = None,
     drive: DriveFilter = None,
@@ -46,11 +76,12 @@ def ls(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """List the quarantine records: what each is about, the rules that it failed, how many frames it keeps out of gold, and
-    what was decided about it.
+    """List quarantine records.
 
-    The status is `quarantined`, `releasing` (released, and the drive not through yet), `released`, `rejected`, or `refused`:
-    objects with a key outside the landing layout were refused before anything of them was read.
+    Each record says what it is about, which rules failed, how many frames it keeps out of gold, and what was decided.
+
+    Statuses: `quarantined`; `releasing` (released, its drive is being processed again); `released`; `rejected`; `refused`
+    (an object whose key is outside the landing layout, never read).
     """
     chosen = record_filter(vehicle, drive, level, rule, sensor, status)
     rows = [row for row in listed(deployment.enter(endpoint, home), chosen.drive) if chosen.takes(row)]
@@ -58,78 +89,244 @@ def ls(
         console.print_json(rows)
         return
     console.out().print(table(rows))
-    frames = sum(row["frames"] for row in rows)
-    console.say(f"{len(rows)} records, {frames} frames kept out of gold" if rows else "no record")
+    frames = sum(row.frames for row in rows)
+    if rows:
+        console.say(f"{console.counted(len(rows), 'record')}, {console.counted(frames, 'frame')} kept out of gold")
+    else:
+        console.say("no records")
 
 
-@app.command(
-    "show",
-    epilog="Example:  `scenelake quarantine show 3f9a0c1d22ab`  ·  `scenelake quarantine show 3f9a --html why.html`",
-)
+@app.command("show", epilog=examples("quarantine show 3f9a0c1d22ab", "quarantine show 3f9a --html why.html"))
 def show(
-    record_id: Annotated[str, typer.Argument(metavar="RECORD_ID", help="A record's id, or the beginning of it.")],
+    record_id: Annotated[str, typer.Argument(metavar="RECORD_ID", help="A record id, or a unique prefix of one.")],
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Where to write the page with the pictures; else `quarantine-RECORD.html`."),
+        typer.Option("--html", metavar="FILE", help="Where to write the page of pictures; default: `quarantine-RECORD.html`."),
     ] = None,
-    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page.")] = False,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Do not write a page.")] = False,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one quarantine record: every rule that it failed with the measured value and the threshold, where in the raw
-    bucket the data lies, where its copy is kept, and what was decided about it. Write a page with the pictures that matter:
-    the frame, its neighbours, the scene with the lidar in its images, and the measures beside their limits.
+    """Show one quarantine record and write a page of pictures.
+
+    Shows every rule that failed with its measured value and threshold, the location of the data in the raw bucket, its copy
+    in the quarantine bucket, and the decision about it.
+
+    The page shows the frame, its neighbours, the scene with lidar points projected into its images, and measured values
+    against their limits.
     """
-    settings = deployment.enter(endpoint, home)
-    rows = listed(settings, None)
+    target = deployment.enter(endpoint, home)
+    rows = listed(target, None)
     row = one_record(rows, record_id)
     if not no_page and (html is not None or not as_json):
-        _write_page(settings, row, rows, html or Path(f"quarantine-{row['record_id'][:12]}.html"))
+        _write_page(target, row, rows, html or Path(f"quarantine-{row.record_id[:12]}.html"))
     if as_json:
         console.print_json(row)
         return
     out = console.out()
     out.print(console.table(None, ("", ""), _facts(row)))
     out.print()
-    findings = [
-        (entry["rule_id"], _number(entry["measured"]), _number(entry["threshold"]), entry["message"]) for entry in row["findings"]
-    ]
+    findings = [(entry.rule_id, _number(entry.measured), _number(entry.threshold), entry.message) for entry in row.findings]
     out.print(console.table("Findings", ("rule", "measured", "threshold", "message"), findings, ("measured", "threshold")))
 
 
-def _write_page(settings: Settings, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    from lake.storage import ObjectStore
+def _decision_command(verdict: str) -> Callable[..., None]:
+    # typer maps one parameter to one option, so the list is long here; from here on it travels as two values.
+    def decide(
+        reason: Reason,
+        records: Records = None,
+        vehicle: VehicleFilter = None,
+        drive: DriveFilter = None,
+        level: LevelFilter = None,
+        rule: RuleFilter = None,
+        sensor: SensorFilter = None,
+        reviewer: Reviewer = None,
+        dry_run: DryRun = False,
+        yes: Yes = False,
+        endpoint: EndpointOption = None,
+        home: HomeOption = DEFAULT_HOME,
+        as_json: JsonOption = False,
+    ) -> None:
+        chosen = record_filter(vehicle, drive, level, rule, sensor, None)
+        request = _Request(verdict, reviewer or getpass.getuser(), reason.strip(), dry_run, yes, as_json)
+        target = deployment.enter(endpoint, home)
+        _decide(target, request, _selected(listed(target, drive), records or [], chosen))
+
+    return decide
+
+
+app.command(
+    "release",
+    help="Admit quarantined data to gold.\n\nProcesses each affected drive again, and no other; gold then records who released "
+    "the data, from which rules, and why. Data that is missing or does not decode cannot be released.",
+    epilog=examples(
+        "quarantine release 3f9a --reason 'rain on the lens'",
+        "quarantine release --rule LID001 --drive veh-1/drive-b --reason 'dust' --dry-run",
+    ),
+)(_decision_command("release"))
+app.command(
+    "reject",
+    help="Keep quarantined data out of gold permanently.\n\nFinal: a later version of the rules does not change it.",
+    epilog=examples("quarantine reject 3f9a --reason 'the mast was bent' --yes"),
+)(_decision_command("reject"))
+
+
+def listed(target: Deployment, drive: str | None) -> list[ReviewRecord]:
+    """The records of a drive (VEHICLE/DRIVE); of all drives, and the refused objects, where it is None."""
+    from ops.review import listing
+
+    return listing.rows(target.catalog(), target.ledger(), drive_filter(drive))
+
+
+def one_record(rows: Sequence[ReviewRecord], record_id: str) -> ReviewRecord:
+    """The record with this id or prefix of an id.
+
+    Raises:
+        NotFoundError: None matches, or more than one does.
+    """
+    found = [row for row in rows if row.record_id.startswith(record_id)]
+    if len(found) != 1:
+        cause = f"{len(found)} records begin with {record_id!r}" if found else f"no quarantine record {record_id!r}"
+        raise NotFoundError(cause, _LIST_HINT)
+    return found[0]
+
+
+def table(rows: Sequence[ReviewRecord], last: Sequence[str] = ()) -> Table:
+    """The records, one per line; `last` replaces the column of what was measured."""
+    from ops.review.page import subject
+
+    messages = last or [_summary(row) for row in rows]
+    cells = [
+        (
+            row.record_id[:12],
+            row.level,
+            subject(row),
+            row.sensor or "",
+            ", ".join(row.rule_ids),
+            row.frames,
+            row.status,
+            _short(message),
+        )
+        for row, message in zip(rows, messages, strict=True)
+    ]
+    return console.table(None, COLUMNS, cells, ("frames",))
+
+
+def _summary(row: ReviewRecord) -> str:
+    """The decision about a record; without one, its first finding."""
+    if row.decision is not None:
+        return f"{row.decision.reviewer}: {row.decision.reason}"
+    return row.findings[0].message if row.findings else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _write_page(target: Deployment, row: ReviewRecord, rows: Sequence[ReviewRecord], path: Path) -> None:
     from ops.report.page import write
     from ops.review.evidence import gather
     from ops.review.page import record_page
 
-    of_drive = [other for other in rows if (other["vehicle_id"], other["drive_id"]) == (row["vehicle_id"], row["drive_id"])]
-    write(path, record_page(row, gather(deployment.catalog(settings), ObjectStore.connect(), row, of_drive)))
+    of_drive = [other for other in rows if other.drive == row.drive]
+    write(path, record_page(row, gather(target.catalog(), target.store(), row, of_drive)))
     console.say(f"pictures: {path}")
 
 
-def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(row: ReviewRecord) -> list[tuple[str, str]]:
     from ops.review.page import subject
 
-    source, decision = row["source"], row["decision"]
-    offset = "" if source["offset"] is None else f", byte {source['offset']}"
-    lies = "no raw object of its own" if source["key"] is None else f"{source['key']} (version {source['version_id']}{offset})"
+    source = row.source
+    offset = "" if source.offset is None else f", byte {source.offset}"
     facts = [
-        ("record", row["record_id"]),
-        ("level", row["level"]),
+        ("record", row.record_id),
+        ("level", row.level),
         ("about", subject(row)),
-        ("sensor", row["sensor"] or "–"),
-        ("status", row["status"]),
-        ("keeps out", f"{row['frames']} frames"),
-        ("lies in", lies),
-        ("copy", row["payload_uri"] or "none"),
+        ("sensor", row.sensor or "–"),
+        ("status", row.status),
+        ("keeps out", console.counted(row.frames, "frame")),
+        ("source", "no raw object" if source.key is None else f"{source.key} (version {source.version_id}{offset})"),
+        ("copy", row.payload_uri or "none"),
     ]
-    if decision:
-        word = "released" if decision["verdict"] == "release" else "rejected"
-        facts.append((word, f"by {decision['reviewer']} at {display.utc(decision['decided_ns'])}: {decision['reason']}"))
+    if row.decision is not None:
+        word = "released" if row.decision.verdict == "release" else "rejected"
+        facts.append((word, f"by {row.decision.reviewer} at {display.utc(row.decision.decided_ns)}: {row.decision.reason}"))
     return facts
 
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g}"
+
+
+def _selected(rows: Sequence[ReviewRecord], ids: Sequence[str], chosen: Filter) -> list[ReviewRecord]:
+    if ids:
+        named = {row.record_id: row for row in (one_record(rows, one) for one in ids)}
+        return [row for row in named.values() if chosen.takes(row)]
+    if not any((chosen.vehicle, chosen.drive, chosen.level, chosen.rule, chosen.sensor)):
+        raise InputError("no records selected: give record ids, or a filter", _LIST_HINT)
+    return [row for row in rows if chosen.takes(row) and row.status == "quarantined"]
+
+
+def _decide(target: Deployment, request: _Request, rows: Sequence[ReviewRecord]) -> None:
+    from lake.overrides import Verdict, check_person
+    from ops.review import decisions
+
+    check_person(request.reviewer, request.reason)
+    if not rows:
+        raise NotFoundError("no quarantined record matches", _LIST_HINT)
+    wanted = decisions.plan(rows, Verdict(request.verdict))
+    if not request.as_json:
+        _print_plan(wanted)
+    results: list[Result] = []
+    if wanted.drives and not request.dry_run:
+        if not request.confirmed:
+            _confirm(wanted)
+        results = decisions.carry_out(decisions.open_desk(target.settings), wanted, request.reviewer, request.reason)
+    _report(wanted, results, request)
+    if not wanted.drives or any(result.problem for result in results):
+        raise typer.Exit(1)
+
+
+def _print_plan(wanted: Plan) -> None:
+    out = console.out()
+    for drive, rows in wanted.drives.items():
+        out.print(f"{wanted.verdict} in {drive}:", highlight=False)
+        out.print(table(rows))
+    if wanted.refused:
+        out.print("not changed:", highlight=False)
+        out.print(table([row for row, _ in wanted.refused], [why for _, why in wanted.refused]))
+
+
+def _confirm(wanted: Plan) -> None:
+    if not sys.stdin.isatty():
+        raise InputError("cannot prompt: stdin is not a terminal", "add --yes, or check first with --dry-run")
+    records, drives = console.counted(wanted.records, "record"), console.counted(len(wanted.drives), "drive")
+    effect = "to be processed again" if wanted.verdict == "release" else "not processed again; this is final"
+    typer.confirm(f"{wanted.verdict} {records} ({drives} {effect})?", abort=True, err=True)
+
+
+def _report(wanted: Plan, results: Sequence[Result], request: _Request) -> None:
+    if request.as_json:
+        console.print_json(
+            {
+                "verdict": wanted.verdict,
+                "dry_run": request.dry_run,
+                "drives": {str(drive): [row.record_id for row in rows] for drive, rows in wanted.drives.items()},
+                "refused": [{"record_id": row.record_id, "why": why} for row, why in wanted.refused],
+                "results": results,
+            }
+        )
+    for result in results:
+        records = console.counted(len(result.records), "record")
+        if result.problem:
+            console.complain(
+                f"{result.drive}: nothing changed: {result.problem}", "`scenelake quarantine ls` shows the current state"
+            )
+        elif result.generation:
+            console.say(f"{result.drive}: {records} released, generation {result.generation} is queued")
+        else:
+            console.say(f"{result.drive}: {records} rejected")
+    if request.dry_run:
+        records, drives = console.counted(wanted.records, "record"), console.counted(len(wanted.drives), "drive")
+        console.say(f"dry run: {records} in {drives}; nothing changed")

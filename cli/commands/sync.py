@@ -1,4 +1,4 @@
-"""`sync-report`: are my sensors in sync?"""
+"""`sync report`: are my sensors in sync?"""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import typer
 from rich.text import Text
 
 from cli import console
-from cli.options import JsonOption
-from ops import display
+from cli.options import JsonOption, examples
+from ops.report import display
 
 if TYPE_CHECKING:
     from ops.sync.report import SensorSync, SyncReport
-    from ops.sync.timeline_table import TableLayout
+    from ops.sync.timeline import TableLayout
 
-PANEL = "Questions"
+app = typer.Typer(no_args_is_help=True, help="Check whether the sensors of a recording are in sync.")
 FAILED = 3
-_STEPS = 10  # listed of each sensor
+_STEPS = 10  # listed per sensor
 _CLOCK_COLUMNS = (
     "sensor", "frames", "rate Hz", "period ms", "jitter p95", "gaps", "longest ms", "repeated", "backwards", "set", "drift ppm",
     "clock",
@@ -32,14 +32,14 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "
 
 
 class FailOn(StrEnum):
-    """From which answer on the exit status is 3."""
+    """The answer from which on the exit status is 3."""
 
     WARNING = "warning"
     ERROR = "error"
 
 
 class Unit(StrEnum):
-    """What the stamps of a table count."""
+    """Unit of a table's stamps."""
 
     NS = "ns"
     TICKS = "100ns"
@@ -48,64 +48,74 @@ class Unit(StrEnum):
     S = "s"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(
-        "sync-report",
-        rich_help_panel=PANEL,
-        epilog="Example:  `scenelake sync-report my-drive --plot sync.html`  ·  `scenelake sync-report run.mcap --rig "
-        "calibration.json`  ·  `scenelake sync-report stamps.csv --sensor-column channel --stamp-column timestamp_us "
-        "--stamp-unit us --any-order`",
-    )(sync_report)
+def register(root: typer.Typer) -> None:
+    """Add `sync-report`, the former name of `sync report`, to the application."""
+    root.command("sync-report", hidden=True, epilog=_examples("sync-report"))(sync_report)
 
 
+def _examples(name: str) -> str:
+    return examples(
+        f"{name} my-drive --plot sync.html",
+        f"{name} run.mcap --rig calibration.json",
+        f"{name} stamps.csv --sensor-column channel --stamp-column timestamp_us --stamp-unit us",
+    )
+
+
+@app.command("report", epilog=_examples("sync report"))
 def sync_report(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A drive folder, a recording (.mcap, .bag, .db3), or a .csv or .parquet.")
+        Path, typer.Argument(metavar="PATH", help="A drive folder, a recording (.mcap, .bag, .db3), or a table (.csv, .parquet).")
     ],
     rig: Annotated[
-        Path | None, typer.Option("--rig", metavar="FILE", help="A calibration.json: delays, tolerances, topics.")
+        Path | None, typer.Option("--rig", metavar="FILE", help="A calibration.json with delays, tolerances and topics.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", metavar="SENSOR", help="Match against this sensor's frames.")
+        str | None, typer.Option("--reference", metavar="SENSOR", help="Match against the frames of this sensor.")
     ] = None,
     tolerance_ms: Annotated[
-        float | None, typer.Option("--tolerance-ms", min=0, max=10_000, help="Match within this, whatever the rig says.")
+        float | None, typer.Option("--tolerance-ms", min=0, max=10_000, help="Match within this tolerance; overrides the rig.")
     ] = None,
     estimated_delays: Annotated[
-        bool, typer.Option("--estimated-delays", help="Without a rig: expect each sensor at its estimated delay, not at 0.")
+        bool, typer.Option("--estimated-delays", help="Without a rig: expect each sensor at its estimated delay instead of 0.")
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw residuals, gaps and delays: .html or .svg.")
+        Path | None, typer.Option("--plot", metavar="FILE", help="Plot residuals, gaps and delays to an .html or .svg.")
     ] = None,
-    fail_on: Annotated[FailOn | None, typer.Option("--fail-on", help="Exit with 3 if there are such findings.")] = None,
-    sensor_column: Annotated[str, typer.Option("--sensor-column", metavar="NAME", help="Of a table.")] = "sensor",
-    stamp_column: Annotated[str, typer.Option("--stamp-column", metavar="NAME", help="Of a table.")] = "stamp_ns",
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Exit with 3 on findings of this severity or worse.")
+    ] = None,
+    sensor_column: Annotated[
+        str, typer.Option("--sensor-column", metavar="NAME", help="Table: column of sensor names.")
+    ] = "sensor",
+    stamp_column: Annotated[str, typer.Option("--stamp-column", metavar="NAME", help="Table: column of stamps.")] = "stamp_ns",
     log_column: Annotated[
-        str | None, typer.Option("--log-column", metavar="NAME", help="Of a table: when a frame was recorded [log_ns, if there].")
+        str | None,
+        typer.Option("--log-column", metavar="NAME", help="Table: column of log times; default: log_ns, if present."),
     ] = None,
-    stamp_unit: Annotated[Unit, typer.Option("--stamp-unit", help="Of a table's stamps.")] = Unit.NS,
+    stamp_unit: Annotated[Unit, typer.Option("--stamp-unit", help="Table: unit of the stamps.")] = Unit.NS,
     any_order: Annotated[
-        bool, typer.Option("--any-order", help="A table's rows are not in the order of recording: sort them.")
+        bool, typer.Option("--any-order", help="Table: rows are in no particular order; sort them by stamp.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Are my sensors in sync? One answer first, then each sensor's clock, and how its frames lie to the reference's.
+    """Check whether sensors are in sync.
 
-    A match is the frame nearest to the reference's stamp plus the sensor's expected delay, within its tolerance. Without
-    a rig the expected delay is zero and the tolerance half the sensor's median period.
+    Prints one answer first, then each sensor's clock, and how its frames match the reference's.
 
-    The estimated delay needs no rig. Frames that keep a delay d after the reference could as well keep d minus a period
-    before the next one: both readings are told. A free-running sensor has no delay to estimate.
+    A match is the frame nearest to the reference's stamp plus the sensor's expected delay, within its tolerance. Without a
+    rig, the expected delay is zero and the tolerance half the sensor's median period.
 
-    With log times (recordings have them; tables in the column log_ns) clocks are held against the recorder's: drift,
-    clocks that were set, several clock domains. Codes such as CLK008 are those of the pipeline's rules.
+    Delays are estimated without a rig. Frames at a delay d after the reference are also at d minus one period before the next
+    reference frame, so both values are shown. A free-running sensor has no delay.
+
+    With log times (recordings have them, tables in the column log_ns), clocks are compared with the recorder's: drift, clock
+    steps, clock domains. Codes such as CLK008 are rules of the pipeline.
     """
+    from ops.sync.answer import InSync
     from ops.sync.plot import check_plot, write_plot
     from ops.sync.report import Options
     from ops.sync.report import sync_report as make
     from ops.sync.timeline import read_rig, read_timeline
-    from ops.sync.verdict import InSync
 
     if plot is not None:
         check_plot(plot)
@@ -126,7 +136,7 @@ def sync_report(
 
 
 def _layout(sensor: str, stamp: str, log: str | None, unit: Unit, any_order: bool) -> TableLayout:
-    from ops.sync.timeline_table import TableLayout
+    from ops.sync.timeline import TableLayout
 
     return TableLayout(sensor, stamp, log, unit.value, any_order)
 
@@ -137,12 +147,12 @@ def _print(report: SyncReport) -> None:
     out.print(Text(report.answer.sentence, style=style), soft_wrap=True)
     out.print()
     clocks = [_clock_row(one) for one in report.sensors]
-    held = "held against log times" if report.logged else "no log times to hold them against"
-    out.print(console.table(f"Clocks, {held}", _CLOCK_COLUMNS, clocks, _CLOCK_COLUMNS[1:-1]))
+    compared = "compared with log times" if report.logged else "without log times to compare with"
+    out.print(console.table(f"Clocks, {compared}", _CLOCK_COLUMNS, clocks, _CLOCK_COLUMNS[1:-1]))
     out.print()
     rows = [_match_row(one, report) for one in report.sensors if one.matched is not None]
     source = f"rig {report.rig_id}" if report.rig_id else "no rig"
-    title = f"Frames near each of the {report.anchors} of {report.reference}, {source}"
+    title = f"Matches with the {report.anchors} frames of {report.reference}, {source}"
     out.print(console.table(title, _MATCH_COLUMNS, rows, (*_MATCH_COLUMNS[2:5], *_MATCH_COLUMNS[6:])))
     share = 100 * report.complete / report.anchors if report.anchors else 0.0
     out.print(f"{report.complete} of {report.anchors} ({share:.1f} %) have a frame of every sensor.", highlight=False)
@@ -150,16 +160,16 @@ def _print(report: SyncReport) -> None:
 
 
 def _print_rest(report: SyncReport) -> None:
-    from ops.sync.verdict import grouped
+    from ops.sync.answer import grouped
 
     out = console.out()
     if any(one.delay is not None and one.delay.delay_ns is not None for one in report.sensors):
-        against = f"read against neighbouring frames of {report.reference}"
-        out.print(f"An estimate and the one under `or` are the same frames, {against}.", markup=False, highlight=False)
+        note = "The estimates under `estimated ms` and `or` describe the same frames, relative to neighbouring frames of"
+        out.print(f"{note} {report.reference}.", markup=False, highlight=False)
         if report.rig_id is None and not report.estimated_delays:
-            out.print("Nobody declared these delays, so they count as residuals; --estimated-delays takes them out.")
+            out.print("No rig declares these delays, so they count as residuals; --estimated-delays removes them.")
     if report.pauses:
-        out.print(f"All sensors pause together {report.pauses} times; these pauses are no gaps.", highlight=False)
+        out.print(f"All sensors pause together {report.pauses} times; these pauses do not count as gaps.", highlight=False)
     if len(report.domains) > 1:
         rows = [
             (_letter(number), ", ".join(one.sensors), f"{one.offset_ns / 1e9:+.3f}", one.epoch, one.reason or "–")
@@ -169,7 +179,7 @@ def _print_rest(report: SyncReport) -> None:
         out.print()
         out.print(console.table("Clock domains", columns, rows, ("offset s",)))
     if report.findings:
-        findings = [(Text(*_MARKS[one.severity.value]), one.rule_id, one.words) for one in grouped(report.findings)]
+        findings = [(Text(*_MARKS[one.severity.value]), one.rule_id, one.text) for one in grouped(report.findings)]
         out.print()
         out.print(console.table("Findings", ("", "rule", ""), findings))
     set_clocks = [
@@ -178,9 +188,9 @@ def _print_rest(report: SyncReport) -> None:
         for step in one.clock_steps.first[:_STEPS]
     ]
     if set_clocks:
-        fields = ("sensor", "before frame", "set by ms", "stamps step by ms")
+        fields = ("sensor", "before frame", "clock step ms", "stamp step ms")
         out.print()
-        out.print(console.table("Clocks that were set", fields, set_clocks, fields[1:]))
+        out.print(console.table("Clock steps", fields, set_clocks, fields[1:]))
     for note in report.notes:
         console.say(f"note: {note}")
 

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a live table at a terminal, a line for every change elsewhere."""
+"""What the demo shows while it runs: a live table on a terminal, otherwise one line per change."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import console
-from ops.following import Sighting
+from ops.drives.follower import Sighting
 
 STYLES = {"published": "green", "quarantined": "yellow", "failed": "red"}
-PREPARING = "preparing"
 
 
 @dataclass(slots=True)
@@ -31,17 +30,17 @@ class Row:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the drive has finished."""
         return self.sighting is not None and self.sighting.final
 
     @property
     def state(self) -> str:
-        """What it is doing."""
+        """Its state in the ledger, or what happens to it before it has landed."""
         return self.phase if self.sighting is None else self.sighting.state
 
     @property
     def step(self) -> str:
-        """The Airflow step that works on it."""
+        """The current Airflow step."""
         return (self.sighting.step or "") if self.sighting is not None else ""
 
     @property
@@ -51,14 +50,14 @@ class Row:
 
 
 class Board:
-    """Shared by the threads of the demo; every change is shown at once."""
+    """Shared by the threads of the demo; every change is shown immediately."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.rows = [Row(name) for name in names]
         self._stack = "starting the stack"
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
-        self._told: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
         self._live = (
             Live(console=console.err(), get_renderable=self._render, refresh_per_second=5) if console.at_terminal() else None
         )
@@ -72,40 +71,40 @@ class Board:
         if self._live is not None:
             self._live.stop()
 
-    def stack(self, words: str) -> None:
-        """What the stack is doing."""
+    def stack(self, status: str) -> None:
+        """Show what the stack is doing."""
         with self._lock:
-            self._stack = words
-        self._tell("stack", words)
+            self._stack = status
+        self._print("stack", status)
 
-    def phase(self, index: int, words: str, *, loud: bool = True) -> None:
-        """What happens to a drive before it has landed; a quiet change is shown at a terminal only."""
+    def phase(self, index: int, phase: str, *, live_only: bool = False) -> None:
+        """Show what happens to a drive before it has landed; `live_only`: on a terminal only."""
         with self._lock:
-            self.rows[index].phase = words
-        if loud:
-            self._tell(self.rows[index].name, words)
+            self.rows[index].phase = phase
+        if not live_only:
+            self._print(self.rows[index].name, phase)
 
     def rename(self, index: int, name: str) -> None:
-        """Give a drive the name that its folder says."""
+        """Show a drive under the name from its folder."""
         with self._lock:
             self.rows[index].name = name
 
-    def seen(self, index: int, sighting: Sighting) -> None:
-        """The newest sighting of a drive."""
+    def update(self, index: int, sighting: Sighting) -> None:
+        """Show the latest sighting of a drive."""
         with self._lock:
             self.rows[index].sighting = sighting
-        self._tell(self.rows[index].name, f"{sighting.words}, {sighting.landed} objects landed")
+        self._print(self.rows[index].name, f"{sighting.summary}, {console.counted(sighting.landed, 'object')} landed")
 
-    def frames(self, index: int, words: str) -> None:
-        """What the accounting says of a drive that has ended."""
+    def frames(self, index: int, accounting: str) -> None:
+        """Show the accounting of a finished drive."""
         with self._lock:
-            self.rows[index].frames = words
-        self._tell(self.rows[index].name + " frames", words)
+            self.rows[index].frames = accounting
+        self._print(self.rows[index].name + " frames", accounting)
 
-    def _tell(self, subject: str, words: str) -> None:
-        if self._live is None and self._told.get(subject) != words:
-            self._told[subject] = words
-            console.say(f"{time.monotonic() - self._started_s:5.0f} s  {subject}: {words}")
+    def _print(self, subject: str, message: str) -> None:
+        if self._live is None and self._printed.get(subject) != message:
+            self._printed[subject] = message
+            console.say(f"{time.monotonic() - self._started_s:5.0f} s  {subject}: {message}")
 
     def _render(self) -> Table:
         with self._lock:

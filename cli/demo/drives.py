@@ -1,4 +1,4 @@
-"""The drives that a demo sends: three of its own, one clean and two faulty, or folders that the caller names."""
+"""The drives of a demo: three generated ones, one clean and two faulty, or given folders."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet import Progress
 from fleet.drive_folder import DriveFolder
 from fleet.faults import Fault
-from fleet.progress import Progress
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec
 
 VEHICLE = "demo"
-DURATION_S, SEGMENT_S = 6.0, 2.0  # several files a sensor: one that is lost takes a part of the drive with it, not all
+DURATION_S, SEGMENT_S = 6.0, 2.0  # several files per sensor, so that a lost file costs a part of the drive only
 _STORIES = (
-    ("clean", "A clean drive: everything it recorded reaches gold.", ()),
+    ("clean", "A clean drive: every frame reaches gold.", ()),
     (
         "bad-frames",
-        "Camera frames cut short, a lidar with blind sweeps, and a front radar that dies after 3 s.",
+        "Truncated camera frames, lidar sweeps without returns, and a front radar that dies after 3 s.",
         ("cut_jpeg:camera_front:0.1", "nan_points:lidar_top:0.6:7,8,23", "dead_sensor:radar_front:3"),
     ),
     (
         "bad-files",
-        "A camera file cut in the middle, and a radar file whose checksum is not the manifest's.",
+        "A truncated camera file, and a radar file whose checksum differs from the manifest.",
         ("truncate_object:camera_front_left:0.4", "wrong_checksum:radar_rear"),
     ),
 )
@@ -31,7 +31,7 @@ _STORIES = (
 
 @dataclass(frozen=True, slots=True)
 class DemoDrive:
-    """One drive to send. `make(progress)` gives its folder; `note` says what is special about it."""
+    """One drive to send. `make(progress)` returns its folder; `note` describes it."""
 
     name: str
     note: str
@@ -39,12 +39,12 @@ class DemoDrive:
 
 
 def own_drives(folder: Path, run: str) -> tuple[DemoDrive, ...]:
-    """The demo's three drives, generated below `folder`; `run` makes their ids new, so that a demo can be repeated."""
+    """The demo's three drives, generated under `folder`; `run` makes their ids unique, so that a demo can be repeated."""
     return tuple(_own(folder, f"{name}-{run}", note, faults, seed) for seed, (name, note, faults) in enumerate(_STORIES))
 
 
 def given_drives(paths: Sequence[Path]) -> tuple[DemoDrive, ...]:
-    """The drives of existing folders; a folder with faults is refused when it is opened."""
+    """The drives in existing folders; a folder with faults is refused when it is opened."""
     return tuple(_given(path) for path in paths)
 
 

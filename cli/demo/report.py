@@ -1,4 +1,4 @@
-"""What the demo says at its end: the figures against their limits, and the facts of the report."""
+"""The results of a demo: measured figures against their limits, and the facts of the report."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from cli.demo.run import DemoResult, DriveResult
-from lake.storage import ObjectStore
-from lineage.code_version import code_version
-from ops import deployment, display
+from lineage.code_version import CodeVersion, code_version
 from ops.audit.identity import AuditReport
+from ops.report import display
 from ops.report.collect import drive_facts
 from ops.report.facts import Figure, ReportFacts
 
@@ -27,7 +26,7 @@ PACKAGES = (("spark", "pyspark"), ("airflow", "apache-airflow"), ("pyiceberg", "
 
 
 def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
-    """What was measured. A drive's own time has a limit only where it had the machine for itself."""
+    """The measured figures. The time of a drive has a limit only if it had the machine to itself."""
     made = []
     if found.standing.healthy_s is not None:
         made.append(_seconds("stack healthy", found.standing.healthy_s, HEALTHY_LIMIT_S))
@@ -48,7 +47,7 @@ def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
 
 def report_facts(found: DemoResult, audited: AuditReport, measured: tuple[Figure, ...], catalog: Catalog) -> ReportFacts:
     """Everything that the page shows."""
-    store = ObjectStore(deployment.s3())
+    store = found.deployment.store()
     return ReportFacts(
         title="Scenelake demo",
         run=run_facts(found),
@@ -62,23 +61,23 @@ def report_facts(found: DemoResult, audited: AuditReport, measured: tuple[Figure
 
 
 def run_facts(found: DemoResult) -> tuple[tuple[str, str], ...]:
-    """When, on what, and with which code."""
+    """Time, machine, and versions of the code and its dependencies."""
     memory = display.size(psutil.virtual_memory().total)
     return (
         ("made", display.utc(time.time_ns())),
-        ("code", _code()),
+        ("code", _code(found.deployment.command.code_version)),
         ("machine", f"{os.cpu_count()} cores, {memory}, {platform.system()} {platform.machine()}"),
         ("stack", found.standing.words),
-        ("endpoint", os.environ.get(deployment.ENDPOINT) or "as the environment says"),
+        ("endpoint", found.deployment.settings.aws.endpoint_url or "as set in the environment"),
         ("scenelake", version("scenelake")),
         ("python", platform.python_version()),
         *((name, version(package)) for name, package in PACKAGES),
     )
 
 
-def _code() -> str:
-    found = code_version(os.environ)
-    return "unknown" if found.commit is None else found.commit[:12] + (" and changes" if found.dirty else "")
+def _code(given: str | None) -> str:
+    found = CodeVersion.parse(given) if given else code_version({})
+    return "unknown" if found.commit is None else found.commit[:12] + (" with local changes" if found.dirty else "")
 
 
 def _note(entry: DriveResult) -> str:

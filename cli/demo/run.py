@@ -1,7 +1,7 @@
-"""The demo: drives, good and faulty, through the whole stack, with the accounting and a report at the end.
+"""The demo: clean and faulty drives through the whole stack.
 
-The stack starts while the first drive is made, and a drive is on its way while the next one is made: three threads
-share the board, and an error in any of them ends all.
+The stack starts while the first drive is generated, and a drive is processed while the next one is generated: one thread
+generates and uploads, one samples memory, and an error in either ends the demo.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,11 @@ from cli.demo.stage import Stage, Standing
 from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
-from lake.settings import Settings
-from ops import deployment
 from ops.audit import lake_reader
 from ops.audit.accounting import Line
+from ops.deployment import Deployment
+from ops.drives.follower import FAILED_PATIENCE_S, POLL_S, Follower, Sighting
 from ops.errors import WaitTimeoutError
-from ops.following import FAILED_PATIENCE_S, LOOK_S, Follower, Sighting
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -36,7 +36,7 @@ SAMPLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DriveResult:
-    """What became of a drive. `last_put_ns`: wall time of its last PUT; None where all of it was there already."""
+    """The result of a drive. `last_put_ns`: wall time of its last PUT; None if everything was already there."""
 
     drive: DriveId
     note: str
@@ -51,7 +51,7 @@ class DriveResult:
 
     @property
     def put_to_final_s(self) -> float | None:
-        """From the last PUT to the final state in the ledger."""
+        """Seconds from the last PUT to the final state in the ledger."""
         if self.last_put_ns is None or self.failed:
             return None
         return (self.sighting.updated_ns - self.last_put_ns) / 1e9
@@ -59,7 +59,7 @@ class DriveResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo measured. `peak_memory_bytes` is None where the stack's processes are not ours to see."""
+    """What the demo measured. `peak_memory_bytes` is None if the stack runs elsewhere."""
 
     results: tuple[DriveResult, ...]
     standing: Standing
@@ -67,14 +67,14 @@ class DemoResult:
     peak_memory_bytes: int | None
 
     @property
-    def settings(self) -> Settings:
-        """Names of the deployment that it ran on."""
-        return self.standing.settings
+    def deployment(self) -> Deployment:
+        """The deployment that it ran on."""
+        return self.standing.deployment
 
 
 @dataclass(slots=True)
-class _Sent:
-    """A drive on its way."""
+class _Upload:
+    """The upload of one drive; `drive` is set before its first PUT, so that it is followed while it lands."""
 
     drive: DriveId | None = None
     last_put_ns: int | None = None
@@ -82,101 +82,92 @@ class _Sent:
 
 @dataclass(slots=True)
 class _Run:
-    """What the threads share."""
+    """State that the threads share."""
 
     drives: Sequence[DemoDrive]
     board: Board
     stage: Stage
-    ready: threading.Event = field(default_factory=threading.Event)
+    uploads: Sequence[_Upload]
+    deployment: Deployment | None = None
+    ready: threading.Event = field(default_factory=threading.Event)  # the stack is up; also set when the demo ends early
     ended: threading.Event = field(default_factory=threading.Event)
-    failure: BaseException | None = None
-    settings: Settings | None = None
-    sent: list[_Sent] = field(default_factory=list)
-    peak_bytes: int | None = None
 
 
 class _EndedError(Exception):
-    """Raised in a thread whose work nobody waits for any more."""
+    """Ends the thread of the uploads once the demo has ended."""
 
 
 def run_demo(drives: Sequence[DemoDrive], stage: Stage, started_s: float) -> DemoResult:
-    """Bring the stack up, send the drives, and follow them until all have ended.
+    """Bring the stack up, send the drives, and follow them until all have finished.
 
     Raises:
-        Whatever making, sending or starting raises; the stack stays up.
+        Whatever generating, uploading or starting raises; the stack keeps running.
     """
-    with Board([drive.name for drive in drives]) as board:
-        run = _Run(drives, board, stage, sent=[_Sent() for _ in drives])
-        threads = [threading.Thread(target=work, args=(run,), daemon=True) for work in (_send_all, _sample_memory)]
-        for thread in threads:
-            thread.start()
+    with Board([drive.name for drive in drives]) as board, ThreadPoolExecutor(2) as threads:
+        run = _Run(drives, board, stage, [_Upload() for _ in drives])
+        uploading = threads.submit(_upload_all, run)
+        memory = threads.submit(_peak_memory_bytes, run)
         try:
             standing = _bring_up(run)
-            results = _follow_all(run)
+            results = _follow_all(run, uploading)
         finally:
             run.ended.set()
             run.ready.set()
-            for thread in threads:
-                thread.join()
-    return DemoResult(results, standing, started_s, run.peak_bytes)
+        return DemoResult(results, standing, started_s, memory.result())
 
 
 def _bring_up(run: _Run) -> Standing:
     standing = run.stage.bring_up(run.board.stack)
-    run.settings = standing.settings
+    run.deployment = standing.deployment
     run.board.stack(standing.words)
     run.ready.set()
     return standing
 
 
-def _send_all(run: _Run) -> None:
+def _upload_all(run: _Run) -> None:
     try:
         for index, drive in enumerate(run.drives):
-            run.board.phase(index, "being made")
-            folder = drive.make(_watched(run, index, "being made"))
+            run.board.phase(index, "generating")
+            folder = drive.make(_progress(run, index, "generating"))
             run.board.rename(index, str(folder.drive))
-            run.board.phase(index, "waits for the stack")
+            run.board.phase(index, "waiting for the stack")
             run.ready.wait()
-            if run.ended.is_set() or run.settings is None:
+            if run.ended.is_set() or run.deployment is None:
                 return
-            run.board.phase(index, "being sent")
-            # Known before the first PUT, so that it is followed while it lands.
-            run.sent[index].drive = folder.drive
-            report = upload(
-                folder, deployment.s3(CLIENT_CONFIG), run.settings.raw_bucket, progress=_watched(run, index, "being sent")
-            )
-            run.sent[index].last_put_ns = time.time_ns() if report.sent else None
+            run.board.phase(index, "uploading")
+            run.uploads[index].drive = folder.drive
+            client, bucket = run.deployment.s3(CLIENT_CONFIG), run.deployment.settings.raw_bucket
+            report = upload(folder, client, bucket, progress=_progress(run, index, "uploading"))
+            run.uploads[index].last_put_ns = time.time_ns() if report.sent else None
     except _EndedError:
         return
-    except BaseException as error:  # noqa: BLE001 - the main thread raises it
-        run.failure = error
 
 
-def _watched(run: _Run, index: int, words: str) -> Callable[[str, int, int], None]:
+def _progress(run: _Run, index: int, phase: str) -> Callable[[str, int, int], None]:
     def progress(step: str, done: int, total: int) -> None:
         if run.ended.is_set():
             raise _EndedError
         name = step.rsplit("/", 2)[-2] if step.count("/") > 2 else step
-        run.board.phase(index, f"{words}: {name} {100 * done // max(total, 1)} %", loud=False)
+        run.board.phase(index, f"{phase}: {name} {100 * done // max(total, 1)} %", live_only=True)
 
     return progress
 
 
-def _follow_all(run: _Run) -> tuple[DriveResult, ...]:
-    assert run.settings is not None
-    follower = Follower(deployment.ledger(run.settings), deployment.manifest_versions(run.settings), run.stage.steps())
-    catalog = deployment.catalog(run.settings)
+def _follow_all(run: _Run, uploading: Future[None]) -> tuple[DriveResult, ...]:
+    assert run.deployment is not None
+    follower = Follower(run.deployment.ledger(), run.deployment.manifest_versions(), run.deployment.airflow_steps())
+    catalog = run.deployment.catalog()
     deadline_s = time.monotonic() + TIMEOUT_S
     results: dict[int, DriveResult] = {}
     failed_since_s: dict[int, float] = {}
     while len(results) < len(run.drives):
-        if run.failure is not None:
-            raise run.failure
-        for index, sent in enumerate(run.sent):
+        if uploading.done():
+            uploading.result()  # raises its error, if any
+        for index, sent in enumerate(run.uploads):
             if index in results or sent.drive is None:
                 continue
-            seen = follower.look(sent.drive)
-            run.board.seen(index, seen)
+            seen = follower.observe(sent.drive)
+            run.board.update(index, seen)
             now_s = time.monotonic()
             if seen.state == DriveState.FAILED:
                 given_up = now_s - failed_since_s.setdefault(index, now_s) >= FAILED_PATIENCE_S
@@ -185,14 +176,14 @@ def _follow_all(run: _Run) -> tuple[DriveResult, ...]:
                 given_up = False
             if seen.final or given_up or now_s > deadline_s:
                 results[index] = _result(run, index, seen, catalog)
-        if time.monotonic() > deadline_s and any(sent.drive is None for sent in run.sent):
-            raise WaitTimeoutError(f"not all drives could be sent within {TIMEOUT_S:.0f} s")
-        time.sleep(LOOK_S)
+        if time.monotonic() > deadline_s and any(sent.drive is None for sent in run.uploads):
+            raise WaitTimeoutError(f"not all drives could be uploaded within {TIMEOUT_S:.0f} s")
+        time.sleep(POLL_S)
     return tuple(results[index] for index in sorted(results))
 
 
 def _result(run: _Run, index: int, seen: Sighting, catalog: Catalog) -> DriveResult:
-    sent = run.sent[index]
+    sent = run.uploads[index]
     assert sent.drive is not None
     lines = lake_reader.accounting(catalog, sent.drive) if seen.state in (DriveState.PUBLISHED, DriveState.QUARANTINED) else ()
     totals = [
@@ -203,10 +194,12 @@ def _result(run: _Run, index: int, seen: Sighting, catalog: Catalog) -> DriveRes
     return DriveResult(sent.drive, run.drives[index].note, seen, sent.last_put_ns, lines)
 
 
-def _sample_memory(run: _Run) -> None:
-    own = psutil.Process()
+def _peak_memory_bytes(run: _Run) -> int | None:
+    """The most memory that the stack and this process took together until the demo ended; None if the stack's is unknown."""
+    peak_bytes, own = 0, psutil.Process()
     while not run.ended.wait(SAMPLE_S):
-        theirs = run.stage.memory_bytes()
-        if theirs is None:
-            return
-        run.peak_bytes = max(run.peak_bytes or 0, theirs + own.memory_info().rss)
+        stack_bytes = run.stage.memory_bytes()
+        if stack_bytes is None:
+            return None
+        peak_bytes = max(peak_bytes, stack_bytes + own.memory_info().rss)
+    return peak_bytes or None

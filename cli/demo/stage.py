@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lake.settings import Settings
 from ops import deployment, stack
-from ops.following import Steps
-from ops.stack.values import StackStatus
+from ops.deployment import Deployment
+from ops.settings import CommandSettings
+from ops.stack.inspection import StackStatus
 
 LOCAL_LIMIT_S, GIVEN_LIMIT_S = 300.0, 360.0
 
@@ -24,14 +23,14 @@ class Standing:
     """A stage that is up.
 
     Attributes:
-        settings: Names of the deployment; its variables are those of this process by now.
+        deployment: What was started or found.
         words: What there is to say of it.
         healthy_s: How long it took to start; None where it was up already.
         demo_limit_s: How long a demo on it may take.
         where_next: For the person at the terminal: what, and where or how.
     """
 
-    settings: Settings
+    deployment: Deployment
     words: str
     healthy_s: float | None
     demo_limit_s: float
@@ -43,10 +42,6 @@ class Stage(Protocol):
 
     def bring_up(self, progress: Callable[[str], None]) -> Standing:
         """Have it up, and enter it."""
-        ...
-
-    def steps(self) -> Steps:
-        """Its Airflow's view of the drives."""
         ...
 
     def memory_bytes(self) -> int | None:
@@ -67,14 +62,10 @@ class LocalStage:
         if not status.healthy:
             status = stack.up(self.home, progress)
             healthy_s = time.monotonic() - began_s
-        settings = deployment.enter(None, self.home)
+        entered = deployment.enter(None, self.home)
         words = "was up already" if healthy_s is None else f"healthy after {healthy_s:.1f} s"
         where = f"{words} · Airflow {status.airflow_url}"
-        return Standing(settings, where, healthy_s, LOCAL_LIMIT_S, _local_places(status))
-
-    def steps(self) -> Steps:
-        """As the stack's own Airflow tells."""
-        return deployment.airflow_steps(self.home)
+        return Standing(entered, where, healthy_s, LOCAL_LIMIT_S, _local_places(status))
 
     def memory_bytes(self) -> int | None:
         """Proportional set size of all its processes."""
@@ -92,10 +83,6 @@ class GivenStage:
         progress("using the deployment that the environment names")
         return Standing(deployment.enter(None, self.home), "was up already", None, GIVEN_LIMIT_S, ())
 
-    def steps(self) -> Steps:
-        """As the Airflow that the environment names tells."""
-        return deployment.airflow_steps(self.home)
-
     def memory_bytes(self) -> int | None:
         """Always None."""
         return None
@@ -103,8 +90,7 @@ class GivenStage:
 
 def stage(home: Path, env: Mapping[str, str] | None = None) -> Stage:
     """The deployment of the environment, if it names one with an Airflow (`SCENELAKE_AIRFLOW_URL`), else the local stack."""
-    given = (os.environ if env is None else env).get(deployment.AIRFLOW_URL)
-    return GivenStage(home) if given else LocalStage(home)
+    return GivenStage(home) if CommandSettings.from_env(env).airflow_url else LocalStage(home)
 
 
 def own_command() -> str:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from lake.errors import SettingsError
 from scenelake_airflow.errors import QueueError
+from scenelake_airflow.settings import QueueSettings
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
-QUEUE_URL = "SCENELAKE_DRIVE_WORK_URL"
 LONGEST_BACKOFF_S = 30.0
 
 
@@ -68,24 +68,18 @@ class WorkQueue(Protocol):
 
 
 class SqsQueue:
-    """An SQS queue at the endpoint that the environment names."""
+    """An SQS queue."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client, self._url = client, url
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> SqsQueue:
-        """The drive-work queue.
-
-        Raises:
-            QueueError: `SCENELAKE_DRIVE_WORK_URL` is not set.
-        """
+    def connect(cls, settings: QueueSettings) -> SqsQueue:
+        """The drive-work queue."""
         # Airflow imports this module for every parse of the DAG file; boto3 is needed only where the doorbell runs.
         from ingest.environment import client
 
-        if not env.get(QUEUE_URL):
-            raise QueueError(f"{QUEUE_URL} is not set; the triggerer needs the address of the queue that it looks at")
-        return cls(client("sqs", env), env[QUEUE_URL])
+        return cls(client("sqs", settings.aws), settings.drive_work_url)
 
     def depth(self) -> int:
         """Number of visible messages (`ApproximateNumberOfMessages`).
@@ -104,8 +98,15 @@ class SqsQueue:
 
 
 def queue_from_environment() -> WorkQueue:
-    """The queue that the process environment names."""
-    return SqsQueue.from_env(os.environ)
+    """The queue that the triggerer's environment names.
+
+    Raises:
+        QueueError: It names none.
+    """
+    try:
+        return SqsQueue.connect(QueueSettings.from_env())
+    except SettingsError as error:
+        raise QueueError(str(error)) from error
 
 
 class DriveWorkDoorbell(BaseEventTrigger):

@@ -1,7 +1,6 @@
 """What can go wrong between Airflow and the work that it starts.
 
 OrchestrationError
-├── PolicyError      a tunable in the environment that is not a number in its bounds
 ├── QueueError       the queue cannot be asked for its depth
 ├── LeaseLostError   a drive's message belongs to somebody else by now
 ├── PayloadError     a value that came from another task is not what it should be
@@ -15,10 +14,6 @@ from sensors.errors import ScenelakeError
 
 class OrchestrationError(ScenelakeError):
     """Base of every error of this package."""
-
-
-class PolicyError(OrchestrationError):
-    """A tunable in the environment that is not a number in its bounds."""
 
 
 class QueueError(OrchestrationError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from lake.settings import inherited
 from scenelake_airflow.errors import JobResultError, LeaseLostError
 from scenelake_airflow.job_process import JobProcess
 from scenelake_airflow.lease import Lease
@@ -56,7 +56,7 @@ class JobOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the job to its end and return its result."""
         lease = Lease.parse(self.lease)
-        env = job_environment(os.environ, lineage_environment(context))
+        env = job_environment(inherited(), lineage_environment(context))
         with tempfile.TemporaryDirectory(prefix=f"scenelake-{self.job}-") as folder:
             result = Path(folder) / "result.json"
             command = [sys.executable, "-m", f"spark_jobs.{self.job}", *lease.job_arguments(), "--result", str(result)]

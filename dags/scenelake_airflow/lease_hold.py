@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from scenelake_airflow.doorbell import QUEUE_URL
 from scenelake_airflow.errors import LeaseLostError
 from scenelake_airflow.lease import Lease
+from scenelake_airflow.settings import QueueSettings
 
 if TYPE_CHECKING:
     from ingest.ledger.lease import Heartbeat
@@ -54,7 +53,8 @@ def hold(lease: Lease, lease_s: int) -> Iterator[Held]:
     from ingest.environment import client
     from ingest.ledger.lease import keep_alive
 
-    with keep_alive(client("sqs", os.environ), os.environ[QUEUE_URL], lease.receipt_handle, lease_s) as heartbeat:
+    queue = QueueSettings.from_env()
+    with keep_alive(client("sqs", queue.aws), queue.drive_work_url, lease.receipt_handle, lease_s) as heartbeat:
         held = HeldMessage(lease, heartbeat)
         held.check()
         yield held

@@ -67,11 +67,10 @@ class TaskInstance(Protocol):
         ...
 
 
-def lease(env: Mapping[str, str], run_id: str, policy: Policy) -> list[dict[str, Any]]:
+def lease(settings: Settings, run_id: str, policy: Policy) -> list[dict[str, Any]]:
     """Lease drives for a run; the payloads of those that need work."""
-    settings = Settings.from_env(env)
-    queue = SqsDriveQueue(client("sqs", env), settings.drive_work_url)
-    leases = take(queue, _ledger(env, settings), settings.lake_bucket, run_id, policy)
+    queue = SqsDriveQueue(client("sqs", settings.aws), settings.drive_work_url)
+    leases = take(queue, _ledger(settings), settings.lake_bucket, run_id, policy)
     return [taken.payload() for taken in leases]
 
 
@@ -134,13 +133,14 @@ def passes_gate(lease: Mapping[str, Any], inspection: Mapping[str, Any]) -> bool
     return bool(verdict == BUILD)
 
 
-def acknowledge(env: Mapping[str, str], payload: Mapping[str, Any], publication: Mapping[str, Any]) -> str:
+def acknowledge(settings: Settings, payload: Mapping[str, Any], publication: Mapping[str, Any]) -> str:
     """Write a drive's final state to the ledger, then delete its message; the state, or `superseded`."""
-    settings, leased = Settings.from_env(env), Lease.parse(payload)
-    queue = SqsDriveQueue(client("sqs", env), settings.drive_work_url)
-    document = ObjectStore(client("s3", env)).read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
+    leased = Lease.parse(payload)
+    queue = SqsDriveQueue(client("sqs", settings.aws), settings.drive_work_url)
+    store = ObjectStore(client("s3", settings.aws))
+    document = store.read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
     drive_input = DriveInput.parse(document, leased.revision)
-    return settle(queue, _ledger(env, settings), leased, publication, drive_input)
+    return settle(queue, _ledger(settings), leased, publication, drive_input)
 
 
 def settle(queue: DriveQueue, ledger: RunLedger, leased: Lease, publication: Mapping[str, Any], drive_input: DriveInput) -> str:
@@ -180,13 +180,13 @@ def object_outcomes(drive_input: DriveInput, state: DriveState, publication: Map
         yield ObjectOutcome(entry.key, entry.version_id, ObjectState.PUBLISHED if kept else ObjectState.QUARANTINED)
 
 
-def give_back(env: Mapping[str, str], payload: Mapping[str, Any], ti: TaskInstance, policy: Policy) -> None:
+def give_back(settings: Settings, payload: Mapping[str, Any], ti: TaskInstance, policy: Policy) -> None:
     """After a failure: note it in the ledger and let the message come back, unless it belongs to another run by now."""
-    settings, leased = Settings.from_env(env), Lease.parse(payload)
-    queue = SqsDriveQueue(client("sqs", env), settings.drive_work_url)
+    leased = Lease.parse(payload)
+    queue = SqsDriveQueue(client("sqs", settings.aws), settings.drive_work_url)
     failures = _left_by_jobs(ti, FAILURE)
     error = str(failures[-1]) if failures else "a step failed in all its tries; its log in Airflow says why"
-    let_go(queue, _ledger(env, settings), leased, policy.give_back_s, lost=any(_left_by_jobs(ti, LEASE_LOST)), error=error)
+    let_go(queue, _ledger(settings), leased, policy.give_back_s, lost=any(_left_by_jobs(ti, LEASE_LOST)), error=error)
 
 
 def _left_by_jobs(ti: TaskInstance, key: str) -> list[Any]:
@@ -212,5 +212,5 @@ def let_go(queue: DriveQueue, ledger: RunLedger, leased: Lease, delay_s: int, *,
     _log.info("%s: failed, its message comes back in %d s", leased.drive, wait_s)
 
 
-def _ledger(env: Mapping[str, str], settings: Settings) -> Ledger:
-    return Ledger(client("dynamodb", env), settings.ledger_table)
+def _ledger(settings: Settings) -> Ledger:
+    return Ledger(client("dynamodb", settings.aws), settings.ledger_table)

@@ -2,79 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Any
 
-from scenelake_airflow.errors import PolicyError
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-_BOUNDS = "bounds"
+from lake.settings import PREFIX, SettingsModel
 
-
-def _tunable(default: int, least: int, most: int) -> int:
-    value: int = field(default=default, metadata={_BOUNDS: (least, most)})
-    return value
+DAG_PREFIX = f"{PREFIX}DAG_"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Tunables of `process_drive`; the field `retries` is `SCENELAKE_DAG_RETRIES` in the environment, and so on.
-
-    Attributes:
-        drives_per_run: Drives that one run leases at most.
-        active_runs: Runs at the same time; more wait as queued runs and hold no lease.
-        jobs_at_once: Instances of one job step at the same time, over all runs: each is a Spark driver.
-        retries: Tries of a failed step after its first.
-        retry_delay_s: Wait before a try is repeated.
-        inspect_timeout_s: Longest run of `inspect`.
-        build_timeout_s: Longest run of `build_scenes`.
-        audit_timeout_s: Longest run of `audit`.
-        publish_timeout_s: Longest run of `publish`.
-        step_timeout_s: Longest run of a step that starts no job.
-        lease_s: How long a drive's message stays invisible after its last sign of life; longer than any wait for a worker slot.
-        give_back_s: How long a failed drive's message stays invisible, times the number of deliveries so far.
-        kill_grace_s: How long a job may take to end when asked, before it is killed.
-    """
-
-    drives_per_run: int = _tunable(4, 1, 64)
-    active_runs: int = _tunable(4, 1, 64)
-    jobs_at_once: int = _tunable(4, 1, 256)
-    retries: int = _tunable(2, 0, 10)
-    retry_delay_s: int = _tunable(10, 0, 3600)
-    inspect_timeout_s: int = _tunable(1800, 1, 43200)
-    build_timeout_s: int = _tunable(7200, 1, 43200)
-    audit_timeout_s: int = _tunable(1800, 1, 43200)
-    publish_timeout_s: int = _tunable(1800, 1, 43200)
-    step_timeout_s: int = _tunable(120, 1, 3600)
-    lease_s: int = _tunable(600, 2, 43200)
-    give_back_s: int = _tunable(30, 0, 3600)
-    kill_grace_s: int = _tunable(3, 1, 60)
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read `SCENELAKE_DAG_<FIELD>`; what is not set keeps its default.
-
-        Raises:
-            PolicyError: A value is not a whole number, or lies outside its bounds.
-        """
-        chosen: dict[str, int] = {}
-        for tunable in fields(cls):
-            name = variable(tunable.name)
-            if name in env:
-                chosen[tunable.name] = _bounded(name, env[name], *tunable.metadata[_BOUNDS])
-        return cls(**chosen)
+def _tunable(default: int, least: int, most: int, description: str) -> Any:
+    return Field(default=default, ge=least, le=most, description=description)
 
 
-def variable(tunable: str) -> str:
-    """Name of the environment variable of a tunable."""
-    return f"SCENELAKE_DAG_{tunable.upper()}"
+class Policy(SettingsModel):
+    """Tunables of `process_drive`; the field `retries` is `SCENELAKE_DAG_RETRIES` in the environment, and so on."""
 
+    model_config = SettingsConfigDict(env_prefix=DAG_PREFIX, env_ignore_empty=False)
 
-def _bounded(name: str, text: str, least: int, most: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        raise PolicyError(f"{name}={text!r} must be a whole number from {least} to {most}")
-    return value
+    drives_per_run: int = _tunable(4, 1, 64, "Drives that one run leases at most.")
+    active_runs: int = _tunable(4, 1, 64, "Runs at the same time; more wait as queued runs and hold no lease.")
+    jobs_at_once: int = _tunable(4, 1, 256, "Instances of one job step at the same time, over all runs: each is a Spark driver.")
+    retries: int = _tunable(2, 0, 10, "Tries of a failed step after its first.")
+    retry_delay_s: int = _tunable(10, 0, 3600, "Seconds before a failed step is tried again.")
+    inspect_timeout_s: int = _tunable(1800, 1, 43200, "Longest run of `inspect` in seconds.")
+    build_timeout_s: int = _tunable(7200, 1, 43200, "Longest run of `build_scenes` in seconds.")
+    audit_timeout_s: int = _tunable(1800, 1, 43200, "Longest run of `audit` in seconds.")
+    publish_timeout_s: int = _tunable(1800, 1, 43200, "Longest run of `publish` in seconds.")
+    step_timeout_s: int = _tunable(120, 1, 3600, "Longest run of a step that starts no job, in seconds.")
+    lease_s: int = _tunable(
+        600,
+        2,
+        43200,
+        "Seconds that a message stays invisible after its drive's last sign of life; longer than any wait for a worker.",
+    )
+    give_back_s: int = _tunable(
+        30, 0, 3600, "Seconds that the message of a failed drive stays invisible, times the number of its deliveries."
+    )
+    kill_grace_s: int = _tunable(3, 1, 60, "Seconds between SIGTERM and SIGKILL for a job that must end.")

@@ -6,7 +6,7 @@ Imported inside the tasks, never while a DAG file is parsed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from ingest.environment import client
@@ -31,7 +31,7 @@ class Desk(Protocol):
         ...
 
 
-def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dict[str, int]:
+def find(settings: Settings, rule: str, drive: str | None, most: int) -> dict[str, int]:
     """Drives with quarantined records of `rule`, at most `most`, each with the number of them.
 
     Raises:
@@ -39,12 +39,12 @@ def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dic
         LakeError: `drive` is not VEHICLE/DRIVE.
     """
     from lake.tables.catalog import open_catalog
-    from lake.tables.record_index import drives_with_rule
+    from lake.tables.drive_rows import drives_with_rule
     from quality.rules.catalogue import rule as known
 
     sentence = known(rule).sentence
     chosen = None if drive is None else parse_drive(drive)
-    found = drives_with_rule(open_catalog(Settings.from_env(env)), rule, chosen)
+    found = drives_with_rule(open_catalog(settings), rule, chosen)
     _log.info("%s (%s): %d records in %d drives", rule, sentence, sum(found.values()), len(found))
     for name, count in found.items():
         _log.info("%s: %d records", name, count)
@@ -53,12 +53,12 @@ def find(env: Mapping[str, str], rule: str, drive: str | None, most: int) -> dic
     return {str(name): count for name, count in list(found.items())[:most]}
 
 
-def replay(env: Mapping[str, str], drives: Iterable[str]) -> dict[str, str]:
+def replay(settings: Settings, drives: Iterable[str]) -> dict[str, str]:
     """Queue each drive again; what became of each."""
-    settings = Settings.from_env(env)
-    objects = S3Objects(client("s3", env), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
-    ledger = Ledger(client("dynamodb", env), settings.ledger_table)
-    registrar = Registrar(objects, ledger, WorkQueue(client("sqs", env), settings.drive_work_url))
+    aws = settings.aws
+    objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+    ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
+    registrar = Registrar(objects, ledger, WorkQueue(client("sqs", aws), settings.drive_work_url))
     return requeue(ReviewDesk(registrar, ledger), drives)
 
 

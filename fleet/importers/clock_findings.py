@@ -1,4 +1,4 @@
-"""What is odd about the stamps of an imported sensor, in words; nothing of it is repaired."""
+"""What is odd about the stamps of an imported sensor, in words (nothing is repaired), and the rates that stamps show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sensors.rig import NS_PER_S
+from fleet.importers.source import median_ns
+from sensors.time_units import NS_PER_S
 
 GAP_PERIODS = 1.5
 MOST_NAMED = 5
@@ -76,3 +77,17 @@ def _more(name: str, what: str, steps: Sequence[tuple[int, int]]) -> list[str]:
         return []
     widest = max(abs(step) for step, _ in steps[MOST_NAMED:])
     return [f"{name}: {len(steps) - MOST_NAMED} more {what}, the widest of {widest / 1e6:.1f} ms"]
+
+
+SLOWEST_HZ, FASTEST_HZ = 0.001, 10_000.0
+
+
+def rate_hz(stamps_ns: Sequence[int], documented_hz: float) -> float:
+    """The rate by the median of the forward steps between stamps; the documented one where there is none, or none sensible."""
+    forward_ns = [after - before for before, after in itertools.pairwise(stamps_ns) if after > before]
+    return within(NS_PER_S / median_ns(forward_ns) if forward_ns else 0.0, documented_hz)
+
+
+def within(measured_hz: float, documented_hz: float) -> float:
+    """The measured rate to the millihertz; the documented one where the measured is none that a rig may have."""
+    return round(measured_hz, 3) if SLOWEST_HZ <= measured_hz <= FASTEST_HZ else documented_hz

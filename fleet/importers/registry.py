@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from fleet import Progress
 from fleet.importers.argoverse2 import importer as argoverse2
 from fleet.importers.dgp import importer as dgp
 from fleet.importers.nuscenes import importer as nuscenes
@@ -14,7 +15,6 @@ from fleet.importers.pandaset import importer as pandaset
 from fleet.importers.radiate import importer as radiate
 from fleet.importers.recording import importer as recording
 from fleet.importers.source import ImportResult
-from fleet.progress import Progress
 from sensors.rig import Rig
 
 
@@ -60,7 +60,7 @@ class RigImporter(Importer, Protocol):
     def __call__(
         self, src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, rig: Rig | None = None
     ) -> ImportResult:
-        """Write the sensors that `rig` gives a topic, or without one all that can be told; otherwise as `Importer`.
+        """Write the sensors that `rig` gives a topic, or without one every topic that can be identified; otherwise as `Importer`.
 
         Raises:
             SourceError: Also if no topic of the recording is of use.

@@ -1,4 +1,4 @@
-"""Reading dataset folders that others made: bounded, exact in time, never a pickle."""
+"""Reading dataset folders that others made: bounded, exact in time, never a pickle; poses only where a vehicle can be."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from decimal import Context, Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fleet import Progress
 from fleet.drive_folder import DriveFolder
 from fleet.errors import SourceError
-from fleet.progress import Progress
 from fleet.recording import Frame
+from sensors.geometry import SE3
 from sensors.stamps import MAX_STAMP_NS
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
@@ -91,7 +92,7 @@ def exact_ns(time: object, decimals: int = SECONDS) -> int:
     `decimals`: how many digits a nanosecond is behind the point: `SECONDS` or `MICROSECONDS`.
 
     Raises:
-        SourceError: It is no number, or not between 1970 and October 2096.
+        SourceError: It is not a number, or not between 1970 and October 2096.
 
     """
     if isinstance(time, bool) or not isinstance(time, int | Decimal) or not Decimal(time).is_finite():
@@ -140,3 +141,20 @@ def inside(filename: str, table: Path) -> PurePosixPath:
     if not filename or name.is_absolute() or ".." in name.parts or "\0" in filename or "\\" in filename:
         raise SourceError(f"{table} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
     return name
+
+
+FARTHEST_M = 1e8  # more than twice around the earth; arithmetic on what is beyond overflows sooner or later
+
+
+def rigid(translation_m: Sequence[float], wxyz: Sequence[float]) -> SE3:
+    """The transform of a translation (3,) in metres and a unit quaternion (4,), scalar first.
+
+    Raises:
+        ValueError: A value is not finite, the quaternion's length is not 1, or the translation is beyond `FARTHEST_M`.
+
+    """
+    transform = SE3.from_wxyz(translation_m, wxyz)
+    farthest_m = float(max(abs(transform.translation_m)))
+    if farthest_m > FARTHEST_M:
+        raise ValueError(f"a coordinate of {farthest_m:.3g} m is beyond {FARTHEST_M:.3g} m; are its units metres?")
+    return transform

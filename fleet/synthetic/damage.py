@@ -1,22 +1,186 @@
-"""Faults of payload and of declaration, applied while a drive is recorded."""
+"""Faults of images, clouds, poses, inertial samples and declarations, applied while a drive is recorded."""
 
 from __future__ import annotations
 
+import io
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
 
 from fleet.errors import SpecError
 from fleet.fault_kinds import FaultKind
+from fleet.faults import Fault
 from fleet.recording import Stream
-from fleet.synthetic.cloud_damage import CLOUD_DAMAGE, damaged_cloud
-from fleet.synthetic.image_damage import IMAGE_DAMAGE, damaged_image
+from fleet.synthetic.camera import JPEG_QUALITY
 from fleet.synthetic.miscalibration import miscalibrated
-from fleet.synthetic.motion_damage import MOTION_DAMAGE, damaged_motion
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
+from sensors.geometry import SE3
+from sensors.measure.cloud import VALID_STATE
+from sensors.measure.image import SCALE_PX
 from sensors.rig import Modality, Rig
+
+IMAGE_DAMAGE = frozenset(
+    {FaultKind.BLANK_IMAGE, FaultKind.OVEREXPOSE, FaultKind.UNDEREXPOSE, FaultKind.BLUR, FaultKind.BLOCK_IMAGE}
+)
+MIDDLE = 127.5
+MUD_RGB = (58, 50, 42)
+MUD_ASPECT = 1.6  # width over height
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def damaged_image(jpeg: bytes, fault: Fault, rng: np.random.Generator) -> bytes:
+    """The image after a fault of `IMAGE_DAMAGE`, encoded again."""
+    image = Image.open(io.BytesIO(jpeg)).convert("RGB")
+    if fault.kind is FaultKind.BLUR:
+        image = image.filter(ImageFilter.GaussianBlur((fault.size or 0.0) * image.width / SCALE_PX))
+    else:
+        image = Image.fromarray(_changed_image(np.asarray(image), fault, rng))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _changed_image(pixels: Pixels, fault: Fault, rng: np.random.Generator) -> Pixels:
+    share = fault.share or 0.0
+    match fault.kind:
+        case FaultKind.BLANK_IMAGE:
+            wanted = MIDDLE + (pixels.astype(np.float32) / 255.0 - 0.5) * (fault.size or 0.0)
+        case FaultKind.OVEREXPOSE:
+            white = max(float(np.quantile(pixels.min(axis=2), 1.0 - share)), 1.0)
+            wanted = pixels * np.float32(256.0 / white)
+        case FaultKind.UNDEREXPOSE:
+            black = float(np.quantile(pixels.max(axis=2), share))
+            wanted = (pixels.astype(np.float32) - black) * 0.5
+        case _:
+            return _covered(pixels, share, rng)
+    return np.clip(np.round(wanted), 0, 255).astype(np.uint8)
+
+
+def _covered(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    """A plain ellipse over `share` of the lower third, as far inside as it fits."""
+    height, width = pixels.shape[:2]
+    third = height - height * 2 // 3
+    radius_y = min(np.sqrt(share * third * width / (np.pi * MUD_ASPECT)), third / 2.0)
+    radius_x = min(share * third * width / (np.pi * radius_y), width / 2.0)  # wider where it cannot be as high as it would be
+    y = height - third + rng.uniform(radius_y, max(third - radius_y, radius_y))
+    x = rng.uniform(radius_x, max(width - radius_x, radius_x))
+    rows, columns = np.ogrid[:height, :width]
+    covered = ((rows - y) / radius_y) ** 2 + ((columns - x) / radius_x) ** 2 <= 1.0
+    changed = pixels.copy()
+    changed[covered] = MUD_RGB
+    return changed
+
+
+CLOUD_DAMAGE = frozenset(
+    {
+        FaultKind.NAN_POINTS,
+        FaultKind.DROP_POINTS,
+        FaultKind.ZERO_POINTS,
+        FaultKind.BLOCK_SECTOR,
+        FaultKind.DROP_RINGS,
+        FaultKind.FADE_INTENSITY,
+        FaultKind.EMPTY_SCAN,
+        FaultKind.GHOSTS,
+        FaultKind.FULL_LIST,
+    }
+)
+INVALID_STATE = VALID_STATE + 4
+CLUTTER_RANGE_M = (2.0, 80.0)
+CLUTTER_HALF_FAN_RAD = 1.0
+
+Cloud = npt.NDArray[np.void]
+
+
+def damaged_cloud(points: Cloud, fault: Fault, rng: np.random.Generator, progress: float) -> Cloud:
+    """The points (N,) after a fault of `CLOUD_DAMAGE`; `progress`: how much of the drive has passed, 0 to 1."""
+    share = fault.share or 0.0
+    match fault.kind:
+        case FaultKind.NAN_POINTS:
+            return _placed(points, _chosen(points, share, rng), np.nan)
+        case FaultKind.ZERO_POINTS:
+            return _placed(points, _chosen(points, share, rng), 0.0)
+        case FaultKind.DROP_POINTS:
+            return np.delete(points, _chosen(points, share, rng))
+        case FaultKind.BLOCK_SECTOR:
+            middle = rng.uniform(-np.pi, np.pi)
+            off = np.angle(np.exp(1j * (np.arctan2(points["y"], points["x"]) - middle)))
+            return np.asarray(points[np.abs(off) > np.radians(fault.size or 0.0) / 2.0])
+        case FaultKind.DROP_RINGS:
+            lowest = points["ring"].max(initial=1) // 2  # rings that look down always have returns
+            lost = rng.choice(max(int(lowest), 1), size=min(int(fault.size or 0), max(int(lowest), 1)), replace=False)
+            return np.asarray(points[~np.isin(points["ring"], lost)])
+        case FaultKind.FADE_INTENSITY:
+            faded = points.copy()
+            faded["intensity"] *= 1.0 - share * min(max(progress, 0.0), 1.0)
+            return faded
+        case FaultKind.EMPTY_SCAN:
+            return points[:0]
+        case FaultKind.GHOSTS:
+            haunted = points.copy()
+            haunted["invalid_state"][_chosen(points, share, rng)] = INVALID_STATE
+            return haunted
+    return _filled(points, int(fault.size or 0), rng)
+
+
+def _chosen(points: Cloud, share: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    return np.asarray(rng.choice(len(points), size=round(share * len(points)), replace=False))
+
+
+def _placed(points: Cloud, chosen: npt.NDArray[np.int64], value: float) -> Cloud:
+    points = points.copy()
+    for name in ("x", "y", "z"):
+        points[name][chosen] = value
+    return points
+
+
+def _filled(detections: Cloud, capacity: int, rng: np.random.Generator) -> Cloud:
+    """Clutter behind the detections up to the list's last place; what does not fit is lost."""
+    clutter: Any = np.zeros(max(capacity - len(detections), 0), dtype=detections.dtype)
+    range_m = rng.uniform(*CLUTTER_RANGE_M, len(clutter))
+    azimuth = rng.uniform(-CLUTTER_HALF_FAN_RAD, CLUTTER_HALF_FAN_RAD, len(clutter))
+    clutter["x"], clutter["y"] = range_m * np.cos(azimuth), range_m * np.sin(azimuth)
+    if "ambig_state" in (detections.dtype.names or ()) and len(detections):
+        clutter["ambig_state"] = detections["ambig_state"][0]
+    return np.asarray(np.concatenate([detections, clutter])[:capacity])
+
+
+MOTION_DAMAGE = frozenset(
+    {
+        FaultKind.POSE_JUMP,
+        FaultKind.POSE_SCALE,
+        FaultKind.POSE_SHAKE,
+        FaultKind.GYRO_BIAS,
+        FaultKind.ACCELERATION_BIAS,
+    }
+)
+SHAKE_HZ = 1.0
+YAW_RATE, FORWARD = 2, 3  # places in an inertial sample
+
+
+def damaged_motion(payload: Any, fault: Fault, since_start_ns: int) -> Any:
+    """The pose (SE3) or inertial sample (6,) after a fault of `MOTION_DAMAGE`."""
+    size = fault.size or 0.0
+    match fault.kind:
+        case FaultKind.POSE_JUMP:
+            return _aside(payload, size)
+        case FaultKind.POSE_SHAKE:
+            return _aside(payload, size * math.sin(2.0 * math.pi * SHAKE_HZ * since_start_ns * 1e-9))
+        case FaultKind.POSE_SCALE:
+            return SE3.from_wxyz(payload.translation_m * size, payload.wxyz)
+    sample = np.array(payload)
+    sample[YAW_RATE if fault.kind is FaultKind.GYRO_BIAS else FORWARD] += size
+    return sample
+
+
+def _aside(pose: SE3, left_m: float) -> SE3:
+    return SE3.from_wxyz(pose.translation_m + left_m * pose.rotation[:, 1], pose.wxyz)
+
 
 UNKNOWN_TYPE = "acme_msgs/msg/OpaqueScan"
 UNKNOWN_DEFINITION = "builtin_interfaces/Time stamp\nstring frame_id\nuint8[] data\n"

@@ -13,14 +13,13 @@ from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World
 from sensors.decode.messages import FIX, IMU, ODOMETRY
-from sensors.geometry import SE3
-from sensors.motion.wgs84 import metres_per_degree
+from sensors.geometry import SE3, metres_per_degree
 from sensors.rig import Sensor
 
 GRAVITY_M_S2 = 9.80665  # standard gravity, 3rd CGPM 1901
 GYRO_NOISE_RAD_S = 0.002
 ACCELERATION_NOISE_M_S2 = 0.03
-ORIGIN_DEG = (48.0, 11.0)  # where the world frame's origin is said to lie
+ORIGIN_DEG = (48.0, 11.0)  # where the world frame's origin is placed on the globe
 ORIGIN_ALTITUDE_M = 500.0
 
 Floats = npt.NDArray[np.float64]

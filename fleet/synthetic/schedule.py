@@ -12,7 +12,8 @@ from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault, Frames
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.vehicle import FIRST_SWEEP_NS, RADAR_JITTER_NS, TAIL_NS
-from sensors.rig import NS_PER_S, Modality, Sensor
+from sensors.rig import Modality, Sensor
+from sensors.time_units import NS_PER_S
 
 CAMERA_JITTER_NS = 100_000
 MAX_STAMP_NS = (2**31 - 1) * NS_PER_S  # builtin_interfaces/msg/Time.sec is int32

@@ -8,7 +8,7 @@ from fleet.errors import SpecError
 from fleet.faults import Fault
 from lake.errors import LandingError
 from lake.landing import DriveId
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 DEFAULT_START_NS = 1_750_000_000_000_000_000  # 2025-06-15T15:06:40Z
 DEFAULT_CAMERAS = ("camera_front", "camera_front_left", "camera_front_right")

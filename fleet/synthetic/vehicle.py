@@ -16,7 +16,8 @@ from fleet.errors import SpecError
 from fleet.synthetic.spec import RigOptions
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
 
 RIG_ID = "synthetic-v1"
 REFERENCE = "lidar_top"

@@ -6,7 +6,6 @@ catalog stages each table's new metadata file and then moves all three pointers 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from lake.errors import TableError
-from lake.settings import Settings
+from lake.settings import AwsSettings, Settings
 from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
 
 CATALOG_NAME = "scenelake"
@@ -40,6 +39,13 @@ _PROPERTIES = {
     "write.metadata.metrics.column.vehicle_id": "full",
     "write.metadata.metrics.column.drive_id": "full",
     "write.metadata.metrics.column.revision": "full",
+}
+_S3_PROPERTIES = {  # of PyIceberg's file IO, each from the argument of boto3 that says the same
+    "s3.endpoint": "endpoint_url",
+    "s3.region": "region_name",
+    "s3.access-key-id": "aws_access_key_id",
+    "s3.secret-access-key": "aws_secret_access_key",
+    "s3.session-token": "aws_session_token",
 }
 _NO_METRICS = {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES}
 
@@ -106,24 +112,23 @@ class LakeCatalog(SqlCatalog):
 
 
 def open_catalog(settings: Settings) -> LakeCatalog:
-    """Open the catalog that `settings` names; the S3 endpoint and credentials come from the AWS variables."""
-    properties = {"uri": settings.catalog_uri, "warehouse": settings.warehouse}
-    if settings.catalog_uri.startswith("sqlite:"):
-        separator = "&" if "?" in settings.catalog_uri else "?"
-        properties["uri"] = f"{settings.catalog_uri}{separator}timeout={BUSY_TIMEOUT_S}"
+    """Open the catalog that `settings` names, with the S3 endpoint, region and credentials of `settings.aws`."""
+    uri = settings.catalog_uri.get_secret_value()
+    properties = {"uri": uri, "warehouse": settings.warehouse, **_s3_properties(settings.aws)}
+    if uri.startswith("sqlite:"):
+        properties["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={BUSY_TIMEOUT_S}"
     else:
         properties["pool_pre_ping"] = "true"  # a connection that a restarted server has ended is replaced, not tried
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        properties["s3.endpoint"] = endpoint
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region:
-        properties["s3.region"] = region
     try:
         return LakeCatalog(CATALOG_NAME, **properties)
     except (IntegrityError, OperationalError, ProgrammingError):
         # Another process may have made the catalog's own tables after we looked and before we did. A real fault comes again.
         return LakeCatalog(CATALOG_NAME, **properties)
+
+
+def _s3_properties(aws: AwsSettings) -> dict[str, str]:
+    given = aws.client_arguments("s3")
+    return {name: given[argument] for name, argument in _S3_PROPERTIES.items() if argument in given}
 
 
 def ensure_tables(catalog: LakeCatalog) -> None:

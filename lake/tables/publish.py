@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, Reference
-from pyiceberg.expressions.literals import literal
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 
 from lake.errors import PublishError, SupersededError
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
+from lake.tables.drive_rows import of_drive
 from lake.tables.schemas import PUBLISHED
 
 SCENES_TABLE = "gold.scenes"
@@ -34,7 +33,7 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 
 
-class Outcome(StrEnum):
+class PublishOutcome(StrEnum):
     """What a publication did. ALREADY: the batch had been committed before; nothing was added."""
 
     PUBLISHED = "published"
@@ -56,7 +55,7 @@ class Batch:
 class Publication:
     """The result of `publish`: the snapshot of `gold.scenes` that holds the batch."""
 
-    outcome: Outcome
+    outcome: PublishOutcome
     snapshot_id: int
 
 
@@ -75,7 +74,7 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
         tables = {name: catalog.load_table(name) for name in PUBLISHED}
         earlier = _batches_of(tables[SCENES_TABLE], batch.drive)
         if published := _find(earlier, batch):
-            return Publication(Outcome.ALREADY, published.snapshot_id)
+            return Publication(PublishOutcome.ALREADY, published.snapshot_id)
         _refuse_older(earlier, batch)
         transactions = [_stage(tables[name], batch, name, replace=bool(earlier)) for name in PUBLISHED]
         try:
@@ -88,7 +87,7 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
         committed = _find(_batches_of(catalog.load_table(SCENES_TABLE), batch.drive), batch)
         if committed is None:
             raise PublishError(f"{batch.drive}: the commit succeeded, but its batch identity is not in {SCENES_TABLE}")
-        return Publication(Outcome.PUBLISHED, committed.snapshot_id)
+        return Publication(PublishOutcome.PUBLISHED, committed.snapshot_id)
     raise PublishError(f"{batch.drive}: {MAX_ATTEMPTS} commits lost the race against other publishers; run it again")
 
 
@@ -130,10 +129,6 @@ def _identity(snapshot: Snapshot) -> tuple[str, int]:
     return str(snapshot.summary[REVISION]), int(str(snapshot.summary[GENERATION]))
 
 
-def _equal(column: str, value: str) -> BooleanExpression:
-    return EqualTo(term=Reference(column), value=literal(value))
-
-
 def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transaction:
     identity = {
         **batch.properties,
@@ -143,9 +138,9 @@ def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transacti
     }
     transaction = table.transaction()
     if replace:
-        of_drive = And(_equal("vehicle_id", batch.drive.vehicle_id), _equal("drive_id", batch.drive.drive_id))
-        if any(table.scan(row_filter=of_drive, selected_fields=("vehicle_id",)).plan_files()):
-            transaction.delete(of_drive)
+        old_rows = of_drive(batch.drive)
+        if any(table.scan(row_filter=old_rows, selected_fields=("vehicle_id",)).plan_files()):
+            transaction.delete(old_rows)
     # Attempt-unique names make a duplicate check over all files of the table useless; the batch identity is the check.
     with _bounds_may_lack():
         transaction.add_files(list(batch.files.get(name, ())), snapshot_properties=identity, check_duplicate_files=False)
@@ -154,8 +149,10 @@ def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transacti
 
 @contextmanager
 def _bounds_may_lack() -> Iterator[None]:
-    """Our files have bounds where readers prune by them (`scenes.build.scene_file`). The library warns of each other column, in
-    each row group: some ten thousand lines a drive, in which no other warning would be seen."""
+    """Silence the library's warning of each column without bounds, in each row group: some ten thousand lines per drive.
+
+    The files have bounds in the columns that readers prune by (`scenes.build.scene_file`).
+    """
     logger = logging.getLogger("pyiceberg.io.pyarrow")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Which scene: a vehicle, a drive and the anchor's time. The scene id says exactly that, so it is never looked up."""
+"""The key of a scene: vehicle, drive and the anchor's time. The scene id spells all three, so no lookup is needed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lake.errors import LandingError
 from lake.landing import DriveId
+from sensors.time_units import NS_PER_DAY
 
-NS_PER_DAY = 86_400 * 1_000_000_000
 _SCENE_ID = re.compile(r"(?P<vehicle>[^.]+)\.(?P<drive>[^.]+)\.(?P<anchor>0|-?[1-9][0-9]{0,18})")
 _EPOCH = datetime.date(1970, 1, 1)
 
@@ -26,11 +26,11 @@ class SceneKey:
         """Read a scene id.
 
         Raises:
-            LandingError: It is none.
+            LandingError: It is not one.
         """
         parts = _SCENE_ID.fullmatch(scene_id)
         if parts is None or not -(2**63) <= int(parts["anchor"]) < 2**63:
-            raise LandingError(f"{scene_id!r} is no scene id, which is VEHICLE.DRIVE.ANCHOR_NS")
+            raise LandingError(f"{scene_id!r} is not a scene id; expected VEHICLE.DRIVE.ANCHOR_NS")
         return cls(DriveId(parts["vehicle"], parts["drive"]), int(parts["anchor"]))
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """One scene of a table of any size: the catalog names the file, its footer the row group, two ranged reads fetch it.
 
-Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are told apart by the bounds of
+Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds of
 `anchor_ns`, row groups by their statistics. Plans and footers are kept, so that reading many scenes of a drive costs the
 row groups alone.
 """
@@ -17,15 +17,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import And, EqualTo, Reference
-from pyiceberg.expressions.literals import DateLiteral, literal
+from pyiceberg.expressions.literals import DateLiteral
 from pyiceberg.types import LongType
 
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.drive_rows import of_drive
+from lake.tables.rows import CloudFrame
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
+from sensors.decode.planes import PLANES, ROWS, from_planes
+from sensors.decode.points import Datatype, PointCloud, PointField
+from sensors.errors import DecodeError
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -100,10 +105,8 @@ class SceneReader:
         return None
 
     def _plan(self, drive: DriveId, day: datetime.date) -> tuple[ScenesFile, ...]:
-        of_vehicle = EqualTo(term=Reference("vehicle_id"), value=literal(drive.vehicle_id))
-        of_drive = EqualTo(term=Reference("drive_id"), value=literal(drive.drive_id))
         of_day = EqualTo(term=Reference("day"), value=DateLiteral((day - datetime.date(1970, 1, 1)).days))
-        scan = self._table.scan(row_filter=And(And(of_vehicle, of_day), of_drive), snapshot_id=self._snapshot_id)
+        scan = self._table.scan(row_filter=And(of_drive(drive), of_day), snapshot_id=self._snapshot_id)
         anchor_id = self._table.schema().find_field("anchor_ns").field_id
         files = []
         for task in scan.plan_files():
@@ -166,3 +169,47 @@ def _kept(kept: OrderedDict[Key, Made], key: Key, most: int, make: Callable[[], 
             kept.popitem(last=False)
     kept.move_to_end(key)
     return kept[key]
+
+
+def scene_cloud(frame: CloudFrame) -> PointCloud | None:
+    """The cloud of an element, whatever its `point_layout` (none: rows); None for a radar that delivers an image.
+
+    Raises:
+        DecodeError: The element contradicts itself, or has a layout that this version does not know.
+    """
+    if frame.points is None or frame.num_points is None:
+        return None
+    step = frame.point_step or 0
+    if len(frame.points) != frame.num_points * step:
+        raise DecodeError(f"{frame.sensor}: declares {frame.num_points} points of {step} bytes, holds {len(frame.points)} bytes")
+    return PointCloud(
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.sensor,
+        num_points=frame.num_points,
+        fields=_fields(frame, step),
+        point_step=step,
+        is_bigendian=bool(frame.is_bigendian),
+        data=_rows(frame, frame.points, step),
+    )
+
+
+def _rows(frame: CloudFrame, points: bytes, step: int) -> memoryview:
+    layout = frame.point_layout or ROWS
+    if layout == ROWS:
+        return memoryview(points)
+    if layout == PLANES:
+        return from_planes(points, step).data.toreadonly()
+    raise DecodeError(f"{frame.sensor}: point layout {layout!r} is unknown, only {ROWS} and {PLANES} are read")
+
+
+def _fields(frame: CloudFrame, step: int) -> tuple[PointField, ...]:
+    fields = []
+    for field in frame.point_fields or ():
+        try:
+            made = PointField(field.name, field.offset, Datatype(field.datatype), field.count)
+        except ValueError as error:
+            raise DecodeError(f"{frame.sensor}: field {field.name!r}: {error}") from error
+        if made.offset < 0 or made.count < 0 or made.offset + made.size > step:
+            raise DecodeError(f"{frame.sensor}: field {made.name!r} extends beyond a point of {step} bytes")
+        fields.append(made)
+    return tuple(fields)

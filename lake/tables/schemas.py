@@ -12,6 +12,9 @@ from lake.errors import TableError
 
 NS = pa.int64()  # integer nanoseconds since the Unix epoch
 
+GOLD, QUARANTINED, UNMATCHED = "gold", "quarantined", "unmatched"
+FATES = (GOLD, QUARANTINED, UNMATCHED)  # of a frame; a quarantine record also has the status QUARANTINED, until it is released
+
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
@@ -121,7 +124,7 @@ FRAMES = pa.schema(
         _required("key", pa.string()),
         _required("chunk_offset", pa.int64()),
         _required("message_offset", pa.int64()),
-        _required("fate", pa.string()),  # gold | quarantined | unmatched
+        _required("fate", pa.string()),  # one of FATES
         pa.field("reason", pa.string()),  # why it is not in gold; null in gold
         _required("scenes", pa.int32()),  # how many gold scenes hold it (support sensors: 0)
     ]

@@ -1,4 +1,4 @@
-"""The accounting of a drive (promise P1): what became of every frame, sensor by sensor."""
+"""The accounting of a drive (promise P1): the fate of every frame, sensor by sensor."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from lake.tables.schemas import FATES, GOLD, QUARANTINED, UNMATCHED
+from quality.measurements.residuals import Residuals
+from sensors.stamps import Nanoseconds
 
-Nanoseconds = npt.NDArray[np.int64]
-GOLD, QUARANTINED, UNMATCHED = "gold", "quarantined", "unmatched"
-FATES = (GOLD, QUARANTINED, UNMATCHED)
 SCENE_MODALITIES = ("lidar", "camera", "radar")
 _ORDER = (*SCENE_MODALITIES, "pose", "imu", "gnss")
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """How many frames of one sensor of one drive revision had one fate for one reason."""
+    """The number of frames of one sensor in one drive revision that had one fate for one reason."""
 
     drive: str
     revision: str
@@ -27,24 +25,6 @@ class Frames:
     fate: str
     reason: str | None
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Residuals:
-    """Size of the residuals of a sensor's matches, |stamp - anchor - expected delay|, in ns; nearest-rank percentiles."""
-
-    matches: int
-    p50_ns: int
-    p95_ns: int
-    max_ns: int
-
-    @classmethod
-    def of(cls, residuals_ns: Nanoseconds) -> Residuals | None:
-        """Summarise signed residuals (N,) int64; None where there are none."""
-        if residuals_ns.size == 0:
-            return None
-        sizes = np.sort(np.abs(residuals_ns))
-        return cls(len(sizes), rank(sizes, 50), rank(sizes, 95), int(sizes[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +45,12 @@ class Line:
 
     @property
     def in_scene(self) -> bool:
-        """Whether the sensor's frames are stored in scenes; pose, IMU and GNSS only support them."""
+        """Whether scenes store the sensor's frames; pose, IMU and GNSS only support them."""
         return self.modality in SCENE_MODALITIES
 
     @property
     def balanced(self) -> bool:
-        """Whether every frame that was read is accounted for."""
+        """Whether every frame read is accounted for."""
         return self.lost == 0 and self.read == self.gold + self.quarantined + self.unmatched
 
 
@@ -86,12 +66,6 @@ def account(frames: Iterable[Frames], residuals_ns: Mapping[tuple[str, str], Nan
         groups[entry.drive, entry.revision, entry.modality, entry.sensor].append(entry)
     lines = [_line(entries, residuals_ns.get((key[0], key[3]))) for key, entries in groups.items()]
     return tuple(sorted(lines, key=lambda line: (line.drive, line.revision, _rank(line.modality), line.sensor)))
-
-
-def rank(ascending: Nanoseconds, percent: int) -> int:
-    """The nearest-rank percentile of ascending values (N,), N > 0: always one of the values."""
-    position = -(-percent * len(ascending) // 100) - 1
-    return int(ascending[max(position, 0)])
 
 
 def _line(entries: list[Frames], residuals_ns: Nanoseconds | None) -> Line:
@@ -121,11 +95,11 @@ def _line(entries: list[Frames], residuals_ns: Nanoseconds | None) -> Line:
 
 
 def why(line: Line) -> str:
-    """The reasons of a line with their counts, in words."""
-    words = [f"{reason} ×{count}" for reason, count in line.reasons]
+    """The reasons of a line with their counts, as text."""
+    parts = [f"{reason} ×{count}" for reason, count in line.reasons]
     if line.lost:
-        words.append(f"no reason given ×{line.lost}")
-    return ", ".join(words)
+        parts.append(f"no reason given ×{line.lost}")
+    return ", ".join(parts)
 
 
 def _rank(modality: str) -> int:

@@ -1,8 +1,7 @@
-"""Promise P1, computed again from what lies there: does everything that landed lie somewhere, and every frame once?
+"""P1, recomputed: is everything that landed accounted for, and every frame exactly once?
 
-Pure: the inputs were read from four independent places (the raw bucket's versions, the ledger, the lake's tables and
-the quarantine bucket), and no check trusts a number that another place could have copied.
-"""
+Pure. The inputs were read from four independent sources (the raw bucket's versions, the ledger, the lake's tables and the
+quarantine bucket), and no check trusts a number that one source could have copied from another."""
 
 from __future__ import annotations
 
@@ -10,8 +9,109 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ops.audit.accounting import GOLD, QUARANTINED, SCENE_MODALITIES, account
-from ops.audit.identity_inputs import AuditInputs, BatchRef, LedgerDrive, RawObject
+from lake.tables.schemas import GOLD, QUARANTINED
+from ops.audit.accounting import SCENE_MODALITIES, Frames, account
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """One version in the raw bucket; `drive` is None for a key outside the landing layout.
+
+    `latest` is False for a version that a later one of the same key replaced: the ledger follows the latest.
+    """
+
+    key: str
+    version_id: str
+    drive: str | None
+    latest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerObject:
+    """One version in the ledger."""
+
+    key: str
+    version_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDrive:
+    """One drive in the ledger. `rules`: every rule that its last run found violated, warnings included."""
+
+    drive: str
+    state: str
+    revision: str
+    rules: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFrames:
+    """Frames of one raw object: as its manifest declares them, or as `gold.frames` holds them."""
+
+    drive: str
+    key: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One row of `gold.scenes`."""
+
+    scene_id: str
+    drive: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many distinct frames of a sensor the scenes of a drive revision hold."""
+
+    drive: str
+    revision: str
+    sensor: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of `quarantine.records`; `frames` is how many frames it keeps out of gold."""
+
+    record_id: str
+    level: str
+    drive: str
+    revision: str
+    frames: int
+    payload_uri: str | None
+    source_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRef:
+    """One publication, from the snapshots of `gold.scenes`."""
+
+    drive: str
+    revision: str
+    generation: int
+    snapshot_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditInputs:
+    """All inputs of the audit, read once. `payloads`: URIs of all objects in the quarantine bucket."""
+
+    raw: tuple[RawObject, ...] = ()
+    ledger_objects: tuple[LedgerObject, ...] = ()
+    ledger_drives: tuple[LedgerDrive, ...] = ()
+    declared: tuple[ObjectFrames, ...] = ()
+    indexed: tuple[ObjectFrames, ...] = ()
+    frames: tuple[Frames, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+    held: tuple[Held, ...] = ()
+    records: tuple[Record, ...] = ()
+    payloads: frozenset[str] = frozenset()
+    batches: tuple[BatchRef, ...] = ()
+
 
 LANDED = "objects landed = published + quarantined + refused + pending + replaced by a newer version"
 _WORDS = {
@@ -22,10 +122,10 @@ _WORDS = {
     "replaced": "replaced",
 }
 OBJECT_STATES = tuple(_WORDS)
-FRAMES_MISSING = "CMP004"  # the rule that tells of a difference without quarantining the object
+FRAMES_MISSING = "CMP004"  # reports a difference without quarantining the object
 IN_WORK = ("landing", "queued", "processing")
 LAKE, OUTSIDE = "the lake", "outside the layout"
-NAMED = 5  # how many culprits a detail names
+NAMED = 5  # examples that a detail names
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +142,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All comparisons that were made."""
+    """All checks."""
 
     checks: tuple[Check, ...]
 
@@ -58,7 +158,7 @@ class AuditReport:
 
 
 def audit(inputs: AuditInputs) -> AuditReport:
-    """Make every check. An empty lake balances."""
+    """Run every check. An empty lake balances."""
     return AuditReport(tuple(check for checks in _CHECKS for check in checks(inputs)))
 
 
@@ -74,7 +174,7 @@ def _objects_landed(inputs: AuditInputs) -> Iterator[Check]:
         accounted_total += accounted
         lost = [entry.key for entry in landed if _state(entry, states) not in OBJECT_STATES]
         split = ", ".join(f"{found[state]} {word}" for state, word in _WORDS.items() if found[state])
-        detail = f"in S3, but not in the ledger: {_some(lost)}; the event is still waiting, or was lost" if lost else split
+        detail = f"in S3, but not in the ledger: {_some(lost)}; the event is still queued, or was lost" if lost else split
         yield Check(LANDED, scope, len(landed), accounted, not lost, detail)
     yield Check(LANDED, LAKE, len(inputs.raw), accounted_total, len(inputs.raw) == accounted_total)
 
@@ -104,12 +204,12 @@ def _frames_have_a_fate(inputs: AuditInputs) -> Iterator[Check]:
 def _frames_declared(inputs: AuditInputs) -> Iterator[Check]:
     indexed = {(entry.drive, entry.key): entry.frames for entry in inputs.indexed}
     excused = {(record.drive, record.source_key) for record in inputs.records}
-    told = {drive.drive for drive in inputs.ledger_drives if FRAMES_MISSING in drive.rules}
+    reported = {drive.drive for drive in inputs.ledger_drives if FRAMES_MISSING in drive.rules}
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     wrong: dict[str, list[str]] = defaultdict(list)
     for entry in inputs.declared:
         found = indexed.get((entry.drive, entry.key), 0)
-        if (entry.drive, entry.key) in excused or entry.drive in told:
+        if (entry.drive, entry.key) in excused or entry.drive in reported:
             continue
         sums[entry.drive][0] += entry.frames
         sums[entry.drive][1] += found
@@ -134,7 +234,7 @@ def _gold_frames_are_in_scenes(inputs: AuditInputs) -> Iterator[Check]:
             gold[entry.drive, entry.revision, entry.sensor] += entry.count
     for key in sorted(held.keys() | gold.keys()):
         left, right = gold[key], held.get(key, 0)
-        detail = "" if left == right else "gold.frames and gold.scenes do not hold the same frames"
+        detail = "" if left == right else "gold.frames and gold.scenes hold different frames"
         yield Check("frames called gold = distinct frames in gold scenes", _scope(*key), left, right, left == right, detail)
 
 
@@ -189,7 +289,7 @@ def _published_is_in_gold(inputs: AuditInputs) -> Iterator[Check]:
 def _gold_is_published(inputs: AuditInputs) -> Iterator[Check]:
     ledger = {drive.drive: drive for drive in inputs.ledger_drives}
     in_gold = sorted({scene.drive for scene in inputs.scenes})
-    # While a drive is processed again, its former revision stays readable: that is no contradiction.
+    # While a drive is processed again, its former revision stays readable, which is legitimate.
     legitimate = ("published", *IN_WORK, "failed")
     wrong = [drive for drive in in_gold if drive not in ledger or ledger[drive].state not in legitimate]
     detail = f"in gold, but not published in the ledger: {_some(wrong)}" if wrong else ""

@@ -1,4 +1,4 @@
-"""Reads what the audit looks at: the raw bucket's versions, the ledger, the tables, the quarantine bucket."""
+"""Reads the inputs of the audit: the raw bucket's versions, the ledger, the tables, the quarantine bucket."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.rows import RecordRow
 from ops.audit import lake_reader
 from ops.audit.accounting import Frames
-from ops.audit.identity_inputs import (
+from ops.audit.identity import (
     AuditInputs,
     BatchRef,
     Held,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def read(settings: Settings, s3: S3Client, ledger: Ledger, catalog: Catalog) -> AuditInputs:
-    """Everything the audit needs. Reads no payload; memory grows with the number of objects, scenes and records."""
+    """All inputs of the audit. Reads no payload; memory grows with the number of objects, scenes and records."""
     drives = tuple(ledger.drives())
     snapshots = lake_reader.snapshots(catalog)
     published = published_rows(catalog)
@@ -56,30 +57,24 @@ def read(settings: Settings, s3: S3Client, ledger: Ledger, catalog: Catalog) -> 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the tables hold, of the whole lake or of one drive, without payload."""
+    """Rows of the tables, of the whole lake or of one drive, without payload."""
 
     indexed: tuple[ObjectFrames, ...]
     frames: tuple[Frames, ...]
     scenes: tuple[Scene, ...]
     matches: lake_reader.Matches
-    records: tuple[dict[str, Any], ...]
+    records: tuple[RecordRow, ...]
 
 
 def published_rows(catalog: lake_reader.Tables, drive: DriveId | None = None) -> Published:
-    """The rows that the audit looks at."""
+    """Rows of the tables, of one drive or of all."""
     found = lake_reader.matches(catalog, drive)
     return Published(
-        indexed=tuple(
-            ObjectFrames(f"{row['vehicle_id']}/{row['drive_id']}", row["key"], row["count_all"])
-            for row in lake_reader.object_counts(catalog, drive)
-        ),
+        indexed=lake_reader.object_counts(catalog, drive),
         frames=lake_reader.frame_counts(catalog, drive),
-        scenes=tuple(
-            Scene(row["scene_id"], f"{row['vehicle_id']}/{row['drive_id']}", row["revision"])
-            for row in lake_reader.scene_facts(catalog, drive)
-        ),
+        scenes=tuple(Scene(row.scene_id, str(row.drive), row.revision) for row in lake_reader.scene_facts(catalog, drive)),
         matches=found,
-        records=tuple(lake_reader.records(catalog, drive)),
+        records=lake_reader.records(catalog, drive),
     )
 
 
@@ -114,12 +109,12 @@ def _ledger_objects(ledger: Ledger, drives: tuple[DriveRecord, ...]) -> Iterator
 
 
 def ledger_object(entry: ObjectRecord) -> LedgerObject:
-    """What the audit looks at of an object in the ledger."""
+    """An object of the ledger as the audit sees it."""
     return LedgerObject(entry.key, entry.version_id, entry.state.value)
 
 
 def ledger_drive(drive: DriveRecord) -> LedgerDrive:
-    """What the audit looks at of a drive in the ledger."""
+    """A drive of the ledger as the audit sees it."""
     return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _warnings(drive.detail))
 
 
@@ -143,18 +138,18 @@ def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -
 
 
 def batch_ref(entry: lake_reader.Snapshot) -> BatchRef:
-    """What the audit looks at of a publication."""
+    """A publication as the audit sees it."""
     return BatchRef(entry.drive or "", entry.revision or "", entry.generation or 0, entry.snapshot_id)
 
 
-def record(row: dict[str, Any]) -> Record:
-    """What the audit looks at of a row of `quarantine.records`."""
+def record(row: RecordRow) -> Record:
+    """A row of `quarantine.records` as the audit sees it."""
     return Record(
-        record_id=row["record_id"],
-        level=row["level"],
-        drive=f"{row['vehicle_id']}/{row['drive_id']}",
-        revision=row["revision"],
-        frames=row["frames"],
-        payload_uri=row["payload_uri"],
-        source_key=row["source"]["key"],
+        record_id=row.record_id,
+        level=row.level,
+        drive=str(row.drive),
+        revision=row.revision,
+        frames=row.frames,
+        payload_uri=row.payload_uri,
+        source_key=row.source.key,
     )

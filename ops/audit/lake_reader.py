@@ -1,4 +1,4 @@
-"""What the command line asks of the lake's tables: counts and match columns without payload, and single rows with it."""
+"""Reads the lake's tables: counts and match columns without payload, and single rows with it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import pyarrow.compute as pc
 
 from lake.errors import LandingError
 from lake.landing import DriveId
+from lake.tables.drive_rows import of_drive
 from lake.tables.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
+from lake.tables.rows import RecordRow, SceneFacts, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
-from ops.audit.accounting import Frames, Line, Nanoseconds, account
+from ops.audit.accounting import Frames, Line, account
+from ops.audit.identity import ObjectFrames
+from sensors.stamps import Nanoseconds
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -25,11 +29,10 @@ FRAMES_TABLE, RECORDS_TABLE = "gold.frames", "quarantine.records"
 LISTS = ("lidars", "cameras", "radars")
 _IDENTITY = ("vehicle_id", "drive_id", "revision")
 _MATCH = ("sensor", "stamp_ns", "offset_ns", "residual_ns")
-_SCENE_FACTS = (*_IDENTITY, "scene_id", "anchor_sensor", "anchor_ns", "ego_pose", "complete", "missing", "quality_flags")
 
 
 class Tables(Protocol):
-    """Where tables are found: a catalog, or tables that were loaded before."""
+    """A catalog, or tables that were loaded before."""
 
     def load_table(self, identifier: str) -> Table:
         """The table of that name."""
@@ -48,7 +51,7 @@ class Snapshot:
     generation: int | None
     added_scenes: int
     total_scenes: int
-    validations: str | None = None  # where the results of its audit lie
+    validations: str | None = None  # URI of its audit document
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +78,24 @@ def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames,
     columns = (*_IDENTITY, "sensor", "modality", "fate", "reason")
     counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
     return tuple(
-        Frames(_name(row), row["revision"], row["sensor"], row["modality"], row["fate"], row["reason"], row["count_all"])
-        for row in counted.to_pylist()
+        Frames(f"{vehicle}/{drive_id}", revision, sensor, modality, fate, reason, count)
+        for vehicle, drive_id, revision, sensor, modality, fate, reason, count in _tuples(counted, (*columns, "count_all"))
     )
 
 
-def object_counts(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
-    """How many frames each raw object gave: vehicle_id, drive_id, key, count_all."""
+def object_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[ObjectFrames, ...]:
+    """How many frames each raw object gave."""
     columns = ("vehicle_id", "drive_id", "key")
-    rows: list[dict[str, Any]] = (
-        _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")]).to_pylist()
-    )
-    return rows
+    counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
+    rows = _tuples(counted, (*columns, "count_all"))
+    return tuple(ObjectFrames(f"{vehicle}/{drive_id}", key, count) for vehicle, drive_id, key, count in rows)
 
 
-def scene_facts(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
+def scene_facts(catalog: Tables, drive: DriveId | None = None) -> tuple[SceneFacts, ...]:
     """The scenes without their payload and their matches, in anchor order."""
-    table = _scan(catalog, SCENES_TABLE, _SCENE_FACTS, drive)
-    rows: list[dict[str, Any]] = table.sort_by(
-        [("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending")]
-    ).to_pylist()
-    return rows
+    table = _scan(catalog, SCENES_TABLE, SceneFacts.__struct_fields__, drive)
+    ordered = table.sort_by([("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending")])
+    return tuple(row_of(SceneFacts, row) for row in ordered.to_pylist())
 
 
 def matches(catalog: Tables, drive: DriveId | None = None) -> Matches:
@@ -135,30 +135,31 @@ def accounting(catalog: Tables, drive: DriveId | None = None) -> tuple[Line, ...
     return account(frame_counts(catalog, drive), residuals(matches(catalog, drive)))
 
 
-def scene(catalog: Tables, scene_id: str) -> dict[str, Any] | None:
+def scene(catalog: Tables, scene_id: str) -> SceneRow | None:
     """One scene with its payload; None where gold has no such scene."""
     try:
         key = SceneKey.parse(scene_id)
     except LandingError:
         return None
-    return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
+    found = SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
+    return None if found is None else row_of(SceneRow, found)
 
 
 def calibration(catalog: Tables, drive: DriveId) -> str | None:
-    """The calibration that the scenes of a drive hold; None where gold has none of it."""
+    """The calibration document that the scenes of a drive hold; None where gold holds no scene of it."""
     scan = catalog.load_table(SCENES_TABLE).scan(row_filter=_of(drive), selected_fields=("calibration",), limit=1)
     found: list[str] = scan.to_arrow()["calibration"].to_pylist()
     return found[0] if found else None
 
 
-def records(catalog: Tables, drive: DriveId | None = None) -> list[dict[str, Any]]:
+def records(catalog: Tables, drive: DriveId | None = None) -> tuple[RecordRow, ...]:
     """The quarantine records, by drive, then level, sensor and time."""
-    rows: list[dict[str, Any]] = catalog.load_table(RECORDS_TABLE).scan(row_filter=_of(drive)).to_arrow().to_pylist()
-    return sorted(rows, key=_record_order)
+    found = catalog.load_table(RECORDS_TABLE).scan(row_filter=_of(drive)).to_arrow()
+    return tuple(sorted((row_of(RecordRow, row) for row in found.to_pylist()), key=_record_order))
 
 
-def _record_order(row: dict[str, Any]) -> tuple[str, str, str, int, int, str]:
-    return _name(row), row["level"], row["sensor"] or "", row["stamp_ns"] or 0, row["anchor_ns"] or 0, row["record_id"]
+def _record_order(row: RecordRow) -> tuple[str, str, str, int, int, str]:
+    return str(row.drive), row.level, row.sensor or "", row.stamp_ns or 0, row.anchor_ns or 0, row.record_id
 
 
 def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:
@@ -166,18 +167,9 @@ def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId 
 
 
 def _of(drive: DriveId | None) -> BooleanExpression:
-    from pyiceberg.expressions import AlwaysTrue, And
+    from pyiceberg.expressions import AlwaysTrue
 
-    if drive is None:
-        return AlwaysTrue()
-    return And(_equals("vehicle_id", drive.vehicle_id), _equals("drive_id", drive.drive_id))
-
-
-def _equals(column: str, value: str) -> BooleanExpression:
-    from pyiceberg.expressions import EqualTo
-
-    made: BooleanExpression = EqualTo(column, value)  # type: ignore[call-arg, arg-type]  # pydantic hides its __init__
-    return made
+    return AlwaysTrue() if drive is None else of_drive(drive)
 
 
 def _flatten(scenes: pa.Table, name: str) -> pa.Table:
@@ -211,8 +203,8 @@ def _ns(column: pa.ChunkedArray) -> Nanoseconds:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def _name(row: dict[str, Any]) -> str:
-    return f"{row['vehicle_id']}/{row['drive_id']}"
+def _tuples(table: pa.Table, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
 def batches(found: tuple[Snapshot, ...]) -> Iterator[Snapshot]:

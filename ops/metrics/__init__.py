@@ -1,4 +1,4 @@
-"""The metrics exporter: reads the ledger, the queues and the lake in the background, and answers scrapes from the last reading.
+"""The metrics exporter: reads ledger, queues and lake in the background, and answers scrapes from the last reading.
 
-Nothing is pushed by jobs: what is true is in the ledger and the tables, and is read from there (ADR 0019).
+Jobs push nothing: the ledger and the tables are the source of truth, and metrics are read from them (ADR 0019).
 """

@@ -1,4 +1,4 @@
-"""The exporter: three parts, each read by a thread of its own, and a collector that answers from what they read last."""
+"""The exporter: three parts, each read by its own thread, and a collector that answers from their last readings."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ingest.ledger.ledger import Ledger
-from ops.metrics.drive_reading import Sources
-from ops.metrics.drive_states import DriveStates
+from lake.clients import client
+from ops.metrics.drive_facts import Sources
 from ops.metrics.families import drive_families, lake_families, part_families, queue_families
-from ops.metrics.lake_summary import LakeSummary
-from ops.metrics.lake_watch import LakeWatch
-from ops.metrics.ledger_watch import LedgerWatch
+from ops.metrics.lake import LakeSummary, LakeWatch
+from ops.metrics.ledger import DriveStates, LedgerWatch
 from ops.metrics.part import Part, Readable
-from ops.metrics.queue_watch import QueueState, QueueWatch
+from ops.metrics.queues import QueueState, QueueWatch
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -33,7 +31,7 @@ _CALLS = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout
 
 @dataclass(frozen=True, slots=True)
 class Exporter(Collector):
-    """What is read, and how it is told."""
+    """A Prometheus collector of three parts."""
 
     drives: Part[DriveStates]
     queues: Part[tuple[QueueState, ...]]
@@ -45,7 +43,7 @@ class Exporter(Collector):
         return self.drives, self.queues, self.lake
 
     def collect(self) -> Iterator[Metric]:
-        """The families of the last readings; asks nobody anything."""
+        """The metric families of the last readings; reads nothing."""
         states, drives = self.drives.latest()
         queues, of_queues = self.queues.latest()
         lake, of_lake = self.lake.latest()
@@ -55,28 +53,27 @@ class Exporter(Collector):
         yield from part_families((drives, of_queues, of_lake))
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: to register the collector reads nothing."""
+        """Nothing, so that registering the collector reads nothing."""
         return ()
 
 
 def open_exporter(
     settings: Settings, open_catalog: Callable[[], LakeCatalog], clock: Callable[[], int] = time.time_ns
 ) -> Exporter:
-    """An exporter of a deployment; the endpoint and credentials come from the AWS variables. Nothing is read yet, and the
-    catalog is opened by the first reading that finds it up."""
-    ledger = Ledger(boto3.client("dynamodb", config=_CALLS), settings.ledger_table)
+    """The exporter of a deployment. Reads nothing yet; the first successful reading opens the catalog."""
+    ledger = Ledger(client("dynamodb", settings.aws, _CALLS), settings.ledger_table)
     urls = {"object-events": settings.object_events_url, "drive-work": settings.drive_work_url}
-    sources = Sources(settings, boto3.client("s3", config=_CALLS), ledger)
+    sources = Sources(settings, client("s3", settings.aws, _CALLS), ledger)
     watch = LedgerWatch(ledger, clock)
     return Exporter(
         drives=Part("drives", lambda: DriveStates.of(watch.read().values(), clock()), clock),
-        queues=Part("queues", QueueWatch(boto3.client("sqs", config=_CALLS), urls).read, clock),
+        queues=Part("queues", QueueWatch(client("sqs", settings.aws, _CALLS), urls).read, clock),
         lake=Part("lake", LakeWatch(sources, LedgerWatch(ledger, clock), open_catalog).read, clock),
     )
 
 
 def registry_of(exporter: Exporter) -> CollectorRegistry:
-    """What a scrape asks: the exporter, and the process that it runs in."""
+    """The registry of a scrape: the exporter, and its own process."""
     registry = CollectorRegistry()
     registry.register(exporter)
     ProcessCollector(registry=registry)
@@ -84,15 +81,15 @@ def registry_of(exporter: Exporter) -> CollectorRegistry:
 
 
 def keep_reading(
-    parts: Iterable[Readable], every_s: float, stop: threading.Event, tell: Callable[[Readable, Exception], None]
+    parts: Iterable[Readable], every_s: float, stop: threading.Event, report: Callable[[Readable, Exception], None]
 ) -> list[threading.Thread]:
-    """Start a thread a part, which reads it until `stop` is set; `tell` is called with what went wrong."""
+    """Start one thread per part, which reads it until `stop` is set; `report` is called with every error."""
 
     def follow(part: Readable) -> None:
         while True:
             error = part.refresh()
             if error is not None:
-                tell(part, error)
+                report(part, error)
             if stop.wait(every_s):
                 return
 

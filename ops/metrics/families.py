@@ -1,4 +1,4 @@
-"""Readings as Prometheus metric families: names in base units, a help text each, and no label whose values nobody bounds."""
+"""Readings as Prometheus metric families: names in base units, help texts, and only labels with bounded values."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from ops.audit.accounting import FATES, rank
-from ops.metrics.drive_states import DriveStates
-from ops.metrics.lake_summary import LakeSummary
+from lake.tables.schemas import FATES
+from ops.metrics.lake import LakeSummary
+from ops.metrics.ledger import DriveStates
 from ops.metrics.part import PartHealth
-from ops.metrics.queue_watch import QueueState
+from ops.metrics.queues import QueueState
 from quality.rules.rule import Outcome
+from sensors.stamps import percentile
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1e9
 PERCENTILES = (50, 95)
 Rows = Iterable[tuple[Sequence[str], float]]
 
 
 def drive_families(states: DriveStates) -> Iterator[Metric]:
-    """How the drives stand."""
+    """States and ages of the drives."""
     yield _gauge(
         "scenelake_drives",
         "Drives in the ledger, by state.",
@@ -28,45 +29,45 @@ def drive_families(states: DriveStates) -> Iterator[Metric]:
     )
     yield _gauge(
         "scenelake_drive_state_age_seconds",
-        "How long the drive that came first into an unfinished state has been in it; 0 where there is none.",
+        "How long the oldest drive in an unfinished state has been in it; 0 if there is none.",
         ("state",),
         (((state.value,), age_ns / NS_PER_S) for state, age_ns in states.state_age_ns.items()),
     )
     yield _gauge(
         "scenelake_oldest_unprocessed_drive_age_seconds",
-        "Longest time since the last object of a drive landed that is not processed yet; 0 where there is none.",
+        "Longest time since the last object of an unprocessed drive landed; 0 if there is none.",
         (),
         [((), states.oldest_unprocessed_ns / NS_PER_S)],
     )
     lags = states.lags_ns
-    found = [((f"p{percent}",), rank(lags, percent) / NS_PER_S) for percent in PERCENTILES] if len(lags) else []
+    found = [((f"p{percent}",), percentile(lags, percent) / NS_PER_S) for percent in PERCENTILES] if len(lags) else []
     yield _gauge(
         "scenelake_landing_to_gold_seconds",
-        "From the registration of a drive's last object to its publication, of the 100 drives published last.",
+        "Time from the registration of a drive's last object to its publication, for the 100 drives published last.",
         ("percentile",),
         [*found, *((("max",), int(value) / NS_PER_S) for value in lags[-1:])],
     )
 
 
 def queue_families(queues: Iterable[QueueState]) -> Iterator[Metric]:
-    """How full the queues are."""
+    """Depths of the queues."""
     seen = tuple(queues)
     yield _gauge(
         "scenelake_queue_messages",
-        "Messages in a queue, about: visible can be received, in_flight are held by somebody, delayed come later.",
+        "Approximate number of messages in a queue: visible (can be received), in_flight (held by a consumer), delayed.",
         ("queue", "state"),
         (((entry.queue, state), getattr(entry.depth, state)) for entry in seen for state in ("visible", "in_flight", "delayed")),
     )
     yield _gauge(
         "scenelake_dead_letter_messages",
-        "Messages that were given up after too many deliveries, by the queue that they come from.",
+        "Messages in the dead-letter queue after too many deliveries, by the queue they came from.",
         ("queue",),
         (((entry.queue,), entry.dead) for entry in seen if entry.dead is not None),
     )
 
 
 def lake_families(lake: LakeSummary) -> Iterator[Metric]:
-    """What landed, what became of it, and whether it adds up."""
+    """What landed, what happened to it, and whether it adds up."""
     yield from _landed(lake)
     yield from _published(lake)
     yield from _recent(lake)
@@ -84,11 +85,11 @@ def lake_families(lake: LakeSummary) -> Iterator[Metric]:
 
 
 def part_families(parts: Iterable[PartHealth]) -> Iterator[Metric]:
-    """How the readings themselves go."""
+    """Health of the readings themselves."""
     seen = tuple(parts)
     yield _gauge(
         "scenelake_reading_current",
-        "1 if the metrics of this part are from a reading that succeeded less than 300 s ago; else they are left out.",
+        "1 if the metrics of this part are from a successful reading less than 300 s ago; else they are omitted.",
         ("part",),
         (((entry.part,), int(entry.current)) for entry in seen),
     )
@@ -100,13 +101,13 @@ def part_families(parts: Iterable[PartHealth]) -> Iterator[Metric]:
     yield errors
     yield _gauge(
         "scenelake_reading_last_success_timestamp_seconds",
-        "When the last reading that succeeded ended, seconds since the epoch.",
+        "When the last successful reading ended, in seconds since the epoch.",
         ("part",),
         (((entry.part,), entry.success_ns / NS_PER_S) for entry in seen if entry.success_ns is not None),
     )
     yield _gauge(
         "scenelake_reading_duration_seconds",
-        "How long the last reading took, whatever came of it.",
+        "Duration of the last reading, successful or not.",
         ("part",),
         (((entry.part,), entry.duration_ns / NS_PER_S) for entry in seen if entry.duration_ns is not None),
     )
@@ -116,7 +117,7 @@ def _landed(lake: LakeSummary) -> Iterator[Metric]:
     objects = sorted(lake.objects.items())
     yield _gauge(
         "scenelake_objects",
-        "Newest versions of raw objects in the ledger; landed is pending, refused never belonged to a drive (1000: or more).",
+        "Latest versions of raw objects, by state in the ledger; landed is pending, refused has no drive (1000 means or more).",
         ("state",),
         (((state,), amount.objects) for state, amount in objects),
     )
@@ -126,21 +127,21 @@ def _landed(lake: LakeSummary) -> Iterator[Metric]:
         ("state",),
         (((state,), amount.size_bytes) for state, amount in objects),
     )
-    yield _frames("scenelake_frames", "Frames that were read, by what became of them.", lake.frames)
+    yield _frames("scenelake_frames", "Frames read, by their fate.", lake.frames)
 
 
 def _published(lake: LakeSummary) -> Iterator[Metric]:
     yield _gauge("scenelake_gold_scenes", "Scenes in gold.scenes.", (), [((), lake.scenes)])
     yield CounterMetricFamily(
-        "scenelake_publications", "Commits that published or quarantined a drive, ever.", value=lake.publications
+        "scenelake_publications", "Commits that published or quarantined a drive, in total.", value=lake.publications
     )
     yield CounterMetricFamily(
-        "scenelake_published_scenes", "Scenes that these commits added, ever; one that replaces another counts again.",
+        "scenelake_published_scenes", "Scenes that these commits added, in total; replacements count again.",
         value=lake.published_scenes,
     )  # fmt: skip
     yield _gauge(
         "scenelake_quarantine_records",
-        "Quarantine records that keep something out of gold, by rule; one that names two rules counts for both.",
+        "Quarantine records that keep data out of gold, by rule; one with two rules counts for both.",
         ("rule", "level"),
         ((key, count) for key, count in sorted(lake.records.items())),
     )
@@ -149,14 +150,14 @@ def _published(lake: LakeSummary) -> Iterator[Metric]:
 def _recent(lake: LakeSummary) -> Iterator[Metric]:
     yield _gauge(
         "scenelake_recent_drives",
-        "How many drives the other recent metrics speak of: those published or quarantined last.",
+        "Number of drives that the recent metrics cover: those published or quarantined last.",
         (),
         [((), lake.recent_drives)],
     )
-    yield _frames("scenelake_recent_frames", "Frames of the recent drives, by what became of them.", lake.recent_frames)
+    yield _frames("scenelake_recent_frames", "Frames of the recent drives, by their fate.", lake.recent_frames)
     yield _gauge(
         "scenelake_recent_rule_drives",
-        "Recent drives by the worst that a rule came to in them.",
+        "Recent drives by the worst outcome of a rule in them.",
         ("rule", "outcome"),
         (
             ((code, outcome.value), lake.rules.get((code, outcome), 0))
@@ -178,7 +179,7 @@ def _recent(lake: LakeSummary) -> Iterator[Metric]:
     )  # fmt: skip
     yield _gauge(
         "scenelake_recent_residual_tolerance_ratio",
-        "Largest residual of a sensor in recent drives over its drive's tolerance; more than 1 breaks promise P4.",
+        "Largest residual of a sensor in recent drives, in units of its drive's tolerance; more than 1 breaks promise P4.",
         ("sensor",),
         (((sensor,), sizes.tolerances) for sensor, sizes in lake.residuals.items() if sizes.tolerances is not None),
     )

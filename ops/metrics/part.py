@@ -1,4 +1,4 @@
-"""A part of the metrics that is read by itself: when it fails, its values are left out, and the others' are not."""
+"""A part of the metrics that is read on its own: if it fails, its values are omitted and the other parts' are not."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-STALE_AFTER_NS = 300 * 10**9  # as long as Prometheus itself goes on with a sample that is not renewed
+from sensors.time_units import NS_PER_S
+
+STALE_AFTER_NS = 300 * NS_PER_S  # as long as Prometheus keeps a sample that is not renewed
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """How the readings of a part go. `success_ns`: wall time of the end of the last good one, None before the first.
-    `duration_ns`: of the last one, good or not; None while the first is under way."""
+    """Health of a part's readings. `success_ns`: wall time at the end of the last successful one, None before the first.
+    `duration_ns`: of the last one, successful or not; None during the first."""
 
     part: str
     current: bool
@@ -26,11 +28,11 @@ class PartHealth:
 
 
 class Readable(Protocol):
-    """What a service needs of a part, whatever it reads."""
+    """A part, whatever it reads."""
 
     @property
     def health(self) -> PartHealth:
-        """How its readings go."""
+        """Health of its readings."""
         ...
 
     def refresh(self) -> Exception | None:
@@ -50,36 +52,36 @@ class Part(Generic[T]):
         self._health = PartHealth(name, False, 0, None, None)
 
     def refresh(self) -> Exception | None:
-        """Read once; what went wrong, or None. After a failure there is no value until a reading succeeds."""
+        """Read once; returns the error, or None. After a failure there is no value until a reading succeeds."""
         begun_ns = self._clock()
         error, value = None, None
         try:
             value = self._read()
-        except Exception as failure:  # noqa: BLE001 - counted, and told by whoever called
+        except Exception as failure:  # noqa: BLE001 - counted, and reported by the caller
             error = failure
         ended_ns = self._clock()
         with self._lock:
-            seen = self._health
+            health = self._health
             self._value = value
             self._health = PartHealth(
                 part=self._name,
                 current=error is None,
-                errors=seen.errors + (error is not None),
-                success_ns=ended_ns if error is None else seen.success_ns,
+                errors=health.errors + (error is not None),
+                success_ns=ended_ns if error is None else health.success_ns,
                 duration_ns=ended_ns - begun_ns,
             )
         return error
 
     @property
     def health(self) -> PartHealth:
-        """How its readings go; a value that is too old is not current."""
+        """Health of its readings; a value that is too old is not current."""
         return self.latest()[1]
 
     def latest(self) -> tuple[T | None, PartHealth]:
-        """The value (None: the last reading failed, is too old, or there was none) and the health that belongs to it."""
+        """The value (None if the last reading failed, is too old, or there was none), and its health."""
         with self._lock:
-            value, seen = self._value, self._health
-        old = seen.success_ns is None or self._clock() - seen.success_ns > STALE_AFTER_NS
+            value, health = self._value, self._health
+        old = health.success_ns is None or self._clock() - health.success_ns > STALE_AFTER_NS
         if not old:
-            return value, seen
-        return None, PartHealth(seen.part, False, seen.errors, seen.success_ns, seen.duration_ns)
+            return value, health
+        return None, PartHealth(health.part, False, health.errors, health.success_ns, health.duration_ns)

@@ -1,7 +1,7 @@
-"""The lake's tables as of one commit, loaded again only when a commit has moved them, and looked into a drive at a time.
+"""The lake's tables pinned to one commit, reloaded only after another commit, and scanned one drive at a time.
 
-A scan for one drive would open every manifest that may hold the drive's vehicle, which grows with every publication.
-Here it opens those that the drive's own publications added; what is in them is still compared with the drive.
+A plain scan for a drive opens every manifest that may hold its vehicle, and their number grows with every publication. Here it
+opens those that the drive's own publications added; their rows are still filtered by drive.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Ids = frozenset[int]
 
 
 class PinnedTables:
-    """`ops.audit.lake_reader.Tables` of tables that were loaded together."""
+    """Tables that were loaded together (`ops.audit.lake_reader.Tables`)."""
 
     def __init__(self, tables: Mapping[str, Table], pointers: Mapping[str, str]) -> None:
         self._tables = dict(tables)
@@ -41,11 +41,11 @@ class PinnedTables:
         return bool(self._tables)
 
     def load_table(self, identifier: str) -> Table:
-        """The table as it was pinned."""
+        """The pinned table."""
         return self._tables[identifier]
 
     def of_drive(self, drive: DriveId) -> Tables:
-        """The same tables for whoever asks for this drive alone: their scans open no other drive's manifests."""
+        """The same tables for scans of this drive only: they open no other drive's manifests."""
         views = {name: _DriveView(table, self._ids(name, drive)) for name, table in self._tables.items()}
         return _DriveTables(views)
 
@@ -59,11 +59,11 @@ class _DriveTables:
         self._views = views
 
     def load_table(self, identifier: str) -> Table:
-        return cast("Table", self._views[identifier])  # it can be scanned, and readers of one drive do nothing else
+        return cast("Table", self._views[identifier])  # it can be scanned, which is all that readers of one drive do
 
 
 class _DriveView:
-    """A table that can be scanned. `added_by`: the snapshots whose manifests are opened; None for all."""
+    """A scannable table. `added_by`: the snapshots whose manifests are opened; None for all."""
 
     def __init__(self, table: Table, added_by: Ids | None) -> None:
         self._table = table
@@ -89,8 +89,8 @@ class _DriveScan(DataScan):
 
 
 def _publications(table: Table) -> dict[str, Ids] | None:
-    """Drive to the snapshots that changed the table for it: each publication, and the one before, which may have removed
-    its former rows. None where manifests were rewritten by something else, and nothing says whose files they hold.
+    """The snapshots that changed the table for each drive: its publications, and the snapshots before them, which may have
+    removed its former rows. None if manifests were rewritten by something else, so that their drives are unknown.
     """
     found: dict[str, set[int]] = defaultdict(set)
     for snapshot in table.snapshots():
@@ -106,10 +106,10 @@ def _publications(table: Table) -> dict[str, Ids] | None:
 
 
 def pin(catalog: LakeCatalog, before: PinnedTables | None) -> PinnedTables:
-    """The tables as of now; `before` itself if no commit has moved one since.
+    """The tables as of now; `before` itself if no commit has changed one since.
 
     Raises:
-        TableError: Commits kept moving the tables while they were loaded; the next reading tries again.
+        TableError: Commits kept changing the tables while they were loaded; the next reading tries again.
     """
     pointers = _pointers(catalog)
     for _ in range(ATTEMPTS):
@@ -118,7 +118,7 @@ def pin(catalog: LakeCatalog, before: PinnedTables | None) -> PinnedTables:
         wanted = PUBLISHED if PUBLISHED.keys() <= pointers.keys() else ()
         before = PinnedTables({name: catalog.load_table(name) for name in wanted}, pointers)
         pointers = _pointers(catalog)
-    raise TableError(f"the tables were changed by others {ATTEMPTS} times while they were loaded")
+    raise TableError(f"the tables changed {ATTEMPTS} times while they were being loaded")
 
 
 def _pointers(catalog: LakeCatalog) -> dict[str, str]:

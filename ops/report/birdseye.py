@@ -1,4 +1,4 @@
-"""A scene from above: lidar coloured by height, radar detections with their range rate."""
+"""Bird's-eye view of a scene: lidar coloured by height, radar detections with their range rate."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ops.report.cloud import Cloud, Floats
 
 SIDE_INCHES, DOTS_PER_INCH = 6.4, 110
 REACH_M = (20.0, 30.0, 50.0, 80.0, 120.0)
-BELOW_GROUND_M, ABOVE_GROUND_M = 0.5, 4.0  # what is higher or lower gets the end colour
-SECONDS_SHOWN = 1.0  # an arrow shows how far the detection comes nearer, or goes away, in this time
+BELOW_GROUND_M, ABOVE_GROUND_M = 0.5, 4.0  # points beyond get the outermost colours
+SECONDS_SHOWN = 1.0  # length of an arrow: distance in this time
 STILL_M_S = 0.7
 BACKGROUND, INK, APPROACHING, RECEDING, STILL = "#0f141b", "#9fb0c3", "#ff6b6b", "#56c2ff", "#ffd166"
 
@@ -30,8 +30,8 @@ def birdseye(
 ) -> bytes:
     """Draw a square PNG: vehicle in the middle, `forward` (an axis of the ego frame) up; ranges in metres.
 
-    `velocity_m_s` (3,): the vehicle's own, in the ego frame. Where it is known it is taken out of the range rates, so
-    that what stands still is drawn still.
+    `velocity_m_s` (3,): the vehicle's velocity in the ego frame. Where it is known, range rates are corrected for it, so that
+    stationary objects are drawn as stationary.
     """
     radars = tuple(_over_ground(cloud, velocity_m_s) for cloud in radars)
     lidars, radars = (tuple(_turned(cloud, forward) for cloud in clouds) for clouds in (lidars, radars))
@@ -86,7 +86,7 @@ def _prepare(axes: Axes, reach_m: float) -> None:
 
 
 def _draw_lidar(axes: Axes, ego_m: Floats) -> None:
-    order = np.argsort(ego_m[:, 2], kind="stable")  # what is high is drawn last, and seen
+    order = np.argsort(ego_m[:, 2], kind="stable")  # high points are drawn last, on top
     shown = ego_m[order]
     if not len(shown):
         return
@@ -120,10 +120,10 @@ def _draw_vehicle(axes: Axes) -> None:
 
 
 def _draw_legend(axes: Axes, lidars: Sequence[Cloud], radars: Sequence[Cloud]) -> None:
-    words = [f"{sum(len(cloud.ego_m) for cloud in lidars):,} lidar points, coloured by height".replace(",", "\u202f")]
+    labels = [f"{sum(len(cloud.ego_m) for cloud in lidars):,} lidar points, coloured by height".replace(",", "\u202f")]
     if radars:
-        words.append(f"{sum(len(cloud.ego_m) for cloud in radars)} radar detections")
-    axes.text(0.02, 0.02, " · ".join(words), transform=axes.transAxes, color=INK, fontsize=10, va="bottom")
+        labels.append(f"{sum(len(cloud.ego_m) for cloud in radars)} radar detections")
+    axes.text(0.02, 0.02, " · ".join(labels), transform=axes.transAxes, color=INK, fontsize=10, va="bottom")
     if radars:
         legend = (("approaching", APPROACHING), ("receding", RECEDING), ("still", STILL))
         for position, (word, colour) in enumerate(legend):

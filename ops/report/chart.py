@@ -1,4 +1,4 @@
-"""Charts as inline SVG. Colours come from the page's style sheet, so they follow its light and dark side."""
+"""Charts as inline SVG. Colours come from the page's style sheet, so they follow its light or dark theme."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from ops import display
-from ops.audit.accounting import Nanoseconds, rank
+from ops.report import display
 from ops.report.facts import Histogram, Timeline
+from sensors.stamps import Nanoseconds, percentile
 
 BINS = 61  # odd: the middle bin is centred on zero
-STRETCHES = 120
+SEGMENTS = 120
 _MIN_SPAN_NS = 1_000_000
 _LABEL, _WIDTH, _FIGURES = 150, 420, 250
 _ROW, _BAR = 30, 24
 
 
 def histogram(sensor: str, residuals_ns: Nanoseconds, tolerance_ns: int | None) -> Histogram | None:
-    """Count signed residuals (N,) over plus and minus the tolerance (else over the largest); None where there are none."""
+    """A histogram of signed residuals (N,) over ± the tolerance (else ± the largest); None if there are none."""
     if residuals_ns.size == 0:
         return None
     sizes = np.sort(np.abs(residuals_ns))
     span_ns = max(tolerance_ns or int(sizes[-1]), _MIN_SPAN_NS)
     place = (residuals_ns + span_ns) * BINS // (2 * span_ns + 1)
     counts = np.bincount(np.clip(place, 0, BINS - 1), minlength=BINS)
-    return Histogram(sensor, span_ns, tuple(int(n) for n in counts), rank(sizes, 50), rank(sizes, 95), int(sizes[-1]))
+    return Histogram(sensor, span_ns, tuple(int(n) for n in counts), percentile(sizes, 50), percentile(sizes, 95), int(sizes[-1]))
 
 
 def timeline(anchors_ns: Nanoseconds, held: Sequence[tuple[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]) -> Timeline | None:
-    """Share of scenes that hold each sensor, over at most 120 stretches with equally many scenes each.
+    """The share of scenes that hold each sensor, in at most 120 segments with equally many scenes.
 
     Args:
         anchors_ns: Anchor of each scene (N,), ascending.
@@ -39,15 +39,15 @@ def timeline(anchors_ns: Nanoseconds, held: Sequence[tuple[str, np.ndarray[tuple
     """
     if anchors_ns.size == 0:
         return None
-    parts = min(STRETCHES, anchors_ns.size)
+    parts = min(SEGMENTS, anchors_ns.size)
     edges = [number * anchors_ns.size // parts for number in range(parts + 1)]
-    stretches = [slice(first, end) for first, end in pairwise(edges)]
-    rows = tuple((sensor, tuple(float(mask[part].mean()) for part in stretches)) for sensor, mask in held)
+    segments = [slice(first, end) for first, end in pairwise(edges)]
+    rows = tuple((sensor, tuple(float(mask[part].mean()) for part in segments)) for sensor, mask in held)
     return Timeline(int(anchors_ns[0]), int(anchors_ns[-1]), int(anchors_ns.size), rows)
 
 
 def residual_chart(histograms: Sequence[Histogram]) -> str:
-    """One row a sensor: bars from minus to plus its tolerance, and its p50, p95 and max in ms."""
+    """One row per sensor: bars over ± its tolerance, and its p50, p95 and max in ms."""
     height = _ROW * len(histograms) + 22
     parts = [_open(height, "Residuals per sensor")]
     parts.append(_text(_LABEL + _WIDTH + 16, 14, "|residual| ms  p50 / p95 / max  of tolerance", "axis"))
@@ -57,16 +57,16 @@ def residual_chart(histograms: Sequence[Histogram]) -> str:
 
 
 def timeline_chart(found: Timeline) -> str:
-    """One row a sensor, one cell a stretch of scenes: held by all, by some, by none."""
+    """One row per sensor, one cell per segment of scenes: held by all, some or none."""
     height = _ROW * len(found.rows) + 26
-    parts = [_open(height, "Which sensors the gold scenes hold")]
+    parts = [_open(height, "Sensors in the gold scenes")]
     for number, (sensor, shares) in enumerate(found.rows):
         top = number * _ROW
         parts.append(_text(0, top + 17, sensor, "name"))
         parts.append(_cells(shares, top))
-        whole = sum(share == 1 for share in shares)
-        words = "every scene" if whole == len(shares) else f"{100 * sum(shares) / len(shares):.0f} % of scenes"
-        parts.append(_text(_LABEL + _WIDTH + 16, top + 17, words, "value"))
+        complete = sum(share == 1 for share in shares)
+        summary = "every scene" if complete == len(shares) else f"{100 * sum(shares) / len(shares):.0f} % of scenes"
+        parts.append(_text(_LABEL + _WIDTH + 16, top + 17, summary, "value"))
     end_s = (found.end_ns - found.start_ns) / 1e9
     bottom = len(found.rows) * _ROW + 14
     parts.append(_text(_LABEL, bottom, f"0 s · {display.utc(found.start_ns)}", "axis"))
@@ -85,10 +85,10 @@ def _histogram_row(entry: Histogram, top: int) -> str:
     ]
     for number, count in enumerate(entry.counts):
         if count:
-            tall = max(2.0, count / highest * (_BAR - 3))
+            bar = max(2.0, count / highest * (_BAR - 3))
             x = _LABEL + number * step
             parts.append(
-                f'<rect class="bar" x="{x:.1f}" y="{base - tall:.1f}" width="{max(step - 1, 1):.1f}" height="{tall:.1f}"/>'
+                f'<rect class="bar" x="{x:.1f}" y="{base - bar:.1f}" width="{max(step - 1, 1):.1f}" height="{bar:.1f}"/>'
             )
     figures = " / ".join(display.ms(value) for value in (entry.p50_ns, entry.p95_ns, entry.max_ns))
     figures += f"   of ±{display.ms(entry.span_ns)}"
@@ -111,5 +111,5 @@ def _open(height: int, label: str) -> str:
     return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(label)}>'
 
 
-def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -1,15 +1,14 @@
-"""The clouds of a scene row, as they are drawn: positions in the ego frame, and range rates where a radar gave them."""
+"""Point clouds of a scene, ready to draw: positions in the ego frame, and range rates where a radar measured them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lake.tables.scene_points import scene_cloud
+from lake.tables.rows import CloudFrame
+from lake.tables.scene_reader import scene_cloud
 from sensors.decode.points import PointCloud
 from sensors.geometry import SE3
 from sensors.rig import Rig
@@ -20,9 +19,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cloud:
-    """Points with a position.
+    """The valid points of a cloud.
 
-    `ego_m` (N, 3): in the ego frame of the moment at which each point was measured, `times_ns` (N,).
+    `ego_m` (N, 3): in the ego frame at the time each point was measured, `times_ns` (N,).
     `range_rate_m_s` (N,) or None: positive when receding. `origin_m` (3,): where the sensor sits in the ego frame.
     """
 
@@ -34,16 +33,16 @@ class Cloud:
     calibrated: bool
 
 
-def in_ego_frame(entry: Mapping[str, Any], rig: Rig, compensated_to_ns: int | None = None) -> Cloud | None:
-    """The drawable points of an element; a sensor without extrinsics is drawn as if it sat at the ego origin.
+def in_ego_frame(frame: CloudFrame, rig: Rig, compensated_to_ns: int | None = None) -> Cloud | None:
+    """The valid points of a frame; a sensor without extrinsics is drawn as if it were mounted at the ego origin.
 
-    `compensated_to_ns`: the moment to which the cloud has been motion-compensated; None where it lies as it was measured.
+    `compensated_to_ns`: the time to which the cloud has been motion-compensated; None if it has not been.
     """
-    cloud = scene_cloud(entry)
+    cloud = scene_cloud(frame)
     if cloud is None or not {"x", "y", "z"} <= set(cloud.names):
         return None
     valid = ~cloud.invalid()
-    name = str(entry["sensor"])
+    name = frame.sensor
     extrinsics = rig[name].ego_SE3_sensor if name in rig else None
     ego_SE3_sensor = extrinsics or SE3.identity()
     rate = next((field for field in RANGE_RATE_FIELDS if field in cloud.names), None)

@@ -1,17 +1,18 @@
-"""Reads what a report shows of a drive from the lake and the quarantine bucket."""
+"""Collects the facts of a drive for a report, from the lake and the quarantine bucket."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.rows import RecordRow, SceneFacts
 from ops.audit import lake_reader
 from ops.audit.accounting import Line
 from ops.report import chart, picture
@@ -33,8 +34,8 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
     scenes = lake_reader.scene_facts(catalog, drive)
     found = lake_reader.matches(catalog, drive)
     records = lake_reader.records(catalog, drive)
-    first = lake_reader.scene(catalog, scenes[0]["scene_id"]) if scenes else None
-    rig = None if first is None else Rig.from_dict(json.loads(first["calibration"]))
+    first = lake_reader.scene(catalog, scenes[0].scene_id) if scenes else None
+    rig = None if first is None else Rig.from_dict(json.loads(first.calibration))
     lines = lake_reader.accounting(catalog, drive)
     return DriveFacts(
         drive=str(drive),
@@ -42,7 +43,7 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
         state=state,
         note=note,
         scenes=len(scenes),
-        incomplete=sum(not row["complete"] for row in scenes),
+        incomplete=sum(not row.complete for row in scenes),
         lines=lines,
         histograms=_histograms(found, rig),
         timeline=_timeline(scenes, found, lines, rig),
@@ -53,26 +54,26 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
     )
 
 
-def reasons(records: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
+def reasons(records: Sequence[RecordRow]) -> tuple[Reason, ...]:
     """How often each rule is in the records, errors first, most frequent first, with the sentence of the catalogue."""
     counts: Counter[str] = Counter()
     frames: Counter[str] = Counter()
     for row in records:
-        for rule_id in row["rule_ids"]:
+        for rule_id in row.rule_ids:
             counts[rule_id] += 1
-            frames[rule_id] += row["frames"]
+            frames[rule_id] += row.frames
     found = [Reason(rule_id, *_known(rule_id), count, frames[rule_id]) for rule_id, count in counts.items()]
     return tuple(sorted(found, key=lambda reason: (reason.severity == "warning", -reason.records, reason.rule_id)))
 
 
-def pick(scenes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The scenes worth a picture: one complete from the middle of the drive, and one incomplete if there is any."""
-    complete = [row["scene_id"] for row in scenes if row["complete"]]
-    incomplete = [row["scene_id"] for row in scenes if not row["complete"]]
+def pick(scenes: Sequence[SceneFacts]) -> tuple[str, ...]:
+    """The scenes to draw: one complete from the middle of the drive, and one incomplete if there is any."""
+    complete = [row.scene_id for row in scenes if row.complete]
+    incomplete = [row.scene_id for row in scenes if not row.complete]
     return tuple(group[len(group) // 2] for group in (complete, incomplete) if group)
 
 
-def _views(catalog: Catalog, scenes: Sequence[Mapping[str, Any]]) -> tuple[SceneView, ...]:
+def _views(catalog: Catalog, scenes: Sequence[SceneFacts]) -> tuple[SceneView, ...]:
     motion = EgoMotion(scenes)
     rows = (lake_reader.scene(catalog, scene_id) for scene_id in pick(scenes))
     return tuple(scene_view(row, motion) for row in rows if row is not None)
@@ -89,41 +90,36 @@ def _histograms(found: lake_reader.Matches, rig: Rig | None) -> tuple[Histogram,
 
 
 def _timeline(
-    scenes: Sequence[Mapping[str, Any]], found: lake_reader.Matches, lines: Sequence[Line], rig: Rig | None
+    scenes: Sequence[SceneFacts], found: lake_reader.Matches, lines: Sequence[Line], rig: Rig | None
 ) -> Timeline | None:
     held = set(zip(found.scene_id, found.sensor, strict=True))
     in_rig = {sensor.name for sensor in rig.sensors if sensor.modality.in_scene} if rig is not None else set()
     order = [line.sensor for line in lines if line.sensor in in_rig]
     order += sorted(in_rig - set(order))
-    ids = [row["scene_id"] for row in scenes]
+    ids = [row.scene_id for row in scenes]
     masks = [(sensor, np.array([(scene_id, sensor) in held for scene_id in ids], dtype=np.bool_)) for sensor in order]
-    return chart.timeline(np.array([row["anchor_ns"] for row in scenes], dtype=np.int64), masks)
+    return chart.timeline(np.array([row.anchor_ns for row in scenes], dtype=np.int64), masks)
 
 
-def _different(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    chosen: dict[tuple[str, str | None, tuple[str, ...]], Mapping[str, Any]] = {}
+def _different(records: Sequence[RecordRow]) -> list[RecordRow]:
+    chosen: dict[tuple[str, str | None, tuple[str, ...]], RecordRow] = {}
     for row in records:
-        chosen.setdefault((row["level"], row["sensor"], tuple(row["rule_ids"])), row)
+        chosen.setdefault((row.level, row.sensor, row.rule_ids), row)
     return list(chosen.values())[:EXAMPLES]
 
 
-def _example(store: ObjectStore, row: Mapping[str, Any]) -> RecordView:
-    source = row["source"]
-    words = (
-        ""
-        if source["key"] is None
-        else f"{source['key']} (version {source['version_id']}"
-        + (")" if source["offset"] is None else f", byte {source['offset']})")
-    )
-    raw = _damaged_image(store, row["payload_uri"]) if row["stamp_ns"] is not None else None
+def _example(store: ObjectStore, row: RecordRow) -> RecordView:
+    source = row.source
+    offset = "" if source.offset is None else f", byte {source.offset}"
+    raw = _damaged_image(store, row.payload_uri) if row.stamp_ns is not None else None
     return RecordView(
-        record_id=row["record_id"],
-        level=row["level"],
-        sensor=row["sensor"] or "",
-        stamp_ns=row["stamp_ns"],
-        rule_ids=tuple(row["rule_ids"]),
-        messages=tuple(dict.fromkeys(finding["message"] for finding in row["findings"])),
-        source=words,
+        record_id=row.record_id,
+        level=row.level,
+        sensor=row.sensor or "",
+        stamp_ns=row.stamp_ns,
+        rule_ids=row.rule_ids,
+        messages=tuple(dict.fromkeys(finding.message for finding in row.findings)),
+        source="" if source.key is None else f"{source.key} (version {source.version_id}{offset})",
         raw=None if raw is None else raw[0],
         media_type="" if raw is None else raw[1],
     )
@@ -139,7 +135,7 @@ def _damaged_image(store: ObjectStore, uri: str | None) -> tuple[bytes, str] | N
             return None
         body = store.read(target)
     except LakeError:
-        return None  # the audit reports a copy that is not there; a report without this picture is still right
+        return None  # the audit reports missing copies; the report is still right without this picture
     return picture.find_image(body)
 
 

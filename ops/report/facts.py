@@ -1,4 +1,4 @@
-"""What a report knows. Plain values: whoever has them can draw the page, without a deployment."""
+"""The facts of a report, as plain values: the page is drawn from them without a deployment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ops.audit.identity import Check
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured figure and the limit it is held against; `ok` is None where there is no limit."""
+    """A measured figure and its limit; `ok` is None if there is no limit."""
 
     name: str
     value: str
@@ -20,7 +20,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class CameraView:
-    """One camera in a scene: its frame and the lidar drawn into it, as JPEG; `note` says why one of them is absent."""
+    """One camera in a scene: its frame, and the frame with lidar points, as JPEG; `note` says why one of them is missing."""
 
     sensor: str
     offset_ns: int
@@ -49,7 +49,7 @@ class SceneView:
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
-    """One quarantine record; `raw` are the damaged bytes of an image, shown as they are."""
+    """One quarantine record; `raw` is a damaged image, shown unchanged."""
 
     record_id: str
     level: str
@@ -64,7 +64,7 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """How often a rule is in the records. Only an error keeps something out of gold; a warning is told beside it."""
+    """How often a rule occurs in the records. Only errors keep data out of gold; warnings are listed with them."""
 
     rule_id: str
     sentence: str
@@ -75,7 +75,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Signed residuals of one sensor in equal bins over [-span_ns, span_ns]; what lies outside is in the end bins."""
+    """Signed residuals of one sensor in equal bins over [-span_ns, span_ns]; outliers are in the outermost bins."""
 
     sensor: str
     span_ns: int
@@ -87,7 +87,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Share of scenes that hold each sensor, in equal stretches of the drive; a share is in [0, 1]."""
+    """Share of scenes that hold each sensor, in equal segments of the drive; a share is in [0, 1]."""
 
     start_ns: int
     end_ns: int
@@ -97,8 +97,8 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationVerdict:
-    """What the drive's data say of one quantity of a sensor's calibration: declared less true, and its 95 % uncertainty, both
-    in `unit`; None where nothing was measured, and `reason` says why."""
+    """One quantity of a sensor's calibration as the drive's data measure it: declared less measured, and its 95 % uncertainty,
+    both in `unit`; None if nothing was measured, and `reason` says why."""
 
     sensor: str
     quantity: str
@@ -145,12 +145,12 @@ class ReportFacts:
     drives: tuple[DriveFacts, ...]
 
     def with_figures(self, figures: tuple[Figure, ...]) -> ReportFacts:
-        """The same facts with other figures: the time until the report is written is known last."""
+        """The same facts with other figures: the total time is known last."""
         return replace(self, figures=figures)
 
     @property
     def check_groups(self) -> tuple[tuple[str, tuple[Check, ...]], ...]:
-        """The checks by name, in the order in which they were made."""
+        """The checks by name, in their order."""
         names = dict.fromkeys(check.name for check in self.checks)
         return tuple((name, tuple(check for check in self.checks if check.name == name)) for name in names)
 

@@ -1,12 +1,13 @@
-"""Where the vehicle was, as far as the scenes of its drive tell."""
+"""The vehicle's motion, interpolated from the poses of its drive's scenes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import astuple
 
+from lake.tables.rows import SceneFacts
 from ops.report.cloud import Cloud, Floats
 from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
@@ -14,22 +15,21 @@ from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig
 
 POSE_BRACKET_NS = 500_000_000  # for a picture; the pipeline's own bracket is the rig's
-POSE_FIELDS = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
-LOOK_AROUND_NS = 100_000_000
+VELOCITY_STEP_NS = 100_000_000
 LEAST_SPEED_M_S = 0.5
 LEAST_AGREEMENT = 0.7  # length of the mean of unit axes: cameras all around cancel each other
 
 
 class EgoMotion:
-    """The poses of a drive's scenes, interpolated in between; never extrapolated."""
+    """The poses of a drive's scenes, interpolated and never extrapolated."""
 
-    def __init__(self, scenes: Sequence[Mapping[str, Any]]) -> None:
-        posed = sorted((row["anchor_ns"], [row["ego_pose"][name] for name in POSE_FIELDS]) for row in scenes if row["ego_pose"])
+    def __init__(self, scenes: Sequence[SceneFacts]) -> None:
+        posed = sorted((row.anchor_ns, astuple(row.ego_pose)) for row in scenes if row.ego_pose is not None)
         self._stamps_ns = np.array([stamp_ns for stamp_ns, _ in posed], dtype=np.int64)
         self._poses = np.array([pose for _, pose in posed], dtype=np.float64).reshape(-1, 7)
 
     def then_SE3_now(self, then_ns: int, now_ns: int) -> SE3 | None:
-        """Maps ego coordinates at `now_ns` to ego coordinates at `then_ns`; None where the poses do not reach."""
+        """Maps ego coordinates at `now_ns` to ego coordinates at `then_ns`; None outside the poses."""
         found = interpolate(np.array([then_ns, now_ns]), self._stamps_ns, self._poses, POSE_BRACKET_NS)
         if not found.valid.all():
             return None
@@ -37,9 +37,9 @@ class EgoMotion:
         return odom_SE3_then.inverse() @ odom_SE3_now
 
     def at(self, cloud: Cloud, moment_ns: int) -> tuple[Floats, bool]:
-        """The points of a cloud (N, 3) in the ego frame of `moment_ns`, had the world stood still.
+        """The points of a cloud (N, 3) in the ego frame of `moment_ns`, assuming a static world.
 
-        False where the poses do not reach all of them; those are where they were.
+        False if some points are outside the poses; those are left unchanged.
         """
         moved = compensate(
             cloud.ego_m,
@@ -54,15 +54,15 @@ class EgoMotion:
         return moved.xyz_m.astype(np.float64), moved.complete
 
     def velocity_m_s(self, at_ns: int) -> Floats | None:
-        """Velocity (3,) in the ego frame, from the poses 100 ms later or earlier; None where there are none."""
-        for step_ns in (LOOK_AROUND_NS, -LOOK_AROUND_NS):
+        """Velocity (3,) in the ego frame, from the poses 100 ms later or earlier; None if there are none."""
+        for step_ns in (VELOCITY_STEP_NS, -VELOCITY_STEP_NS):
             moved = self.then_SE3_now(at_ns, at_ns + step_ns)
             if moved is not None:
                 return moved.translation_m * (1e9 / step_ns)
         return None
 
     def forward(self, at_ns: int) -> tuple[int, int] | None:
-        """The axis of the ego frame (x, y) that the vehicle moves along; None where it stands or nothing is known."""
+        """The axis of the ego frame (x, y) that the vehicle moves along; None if it stands still or its motion is unknown."""
         velocity_m_s = self.velocity_m_s(at_ns)
         if velocity_m_s is None or np.abs(velocity_m_s[:2]).max() < LEAST_SPEED_M_S:
             return None
@@ -70,7 +70,7 @@ class EgoMotion:
 
 
 def looking_forward(rig: Rig) -> tuple[int, int]:
-    """The axis of the ego frame (x, y) that the front camera, else the cameras together, look along; +x without them.
+    """The axis of the ego frame (x, y) that the front camera, else the cameras together, face; +x without cameras.
 
     Not every dataset has its ego frame point forward: PandaSet and RADIATE have y ahead.
     """

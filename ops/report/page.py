@@ -1,4 +1,4 @@
-"""Writes the report: a Jinja template with everything from data escaped, pictures as data URIs, charts as inline SVG."""
+"""Renders the report with Jinja: all data escaped, pictures as data URIs, charts as inline SVG."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ops import display
 from ops.audit import accounting
-from ops.report import chart
+from ops.report import chart, display
 from ops.report.facts import ReportFacts, SceneView
 
 STEPS = (
     ("Land", "objects in S3, manifest last"),
     ("Register", "Lambda writes the ledger"),
-    ("Lease", "Airflow takes the drive"),
+    ("Lease", "Airflow leases the drive"),
     ("Inspect", "checksums, clocks, index"),
     ("Gate", "drive-level rules"),
     ("Build scenes", "match, decode, split"),
@@ -26,23 +25,23 @@ STEPS = (
 
 
 def report_page(facts: ReportFacts) -> str:
-    """The report as one HTML document that refers to nothing outside of itself."""
+    """The report as one self-contained HTML document."""
     return environment().get_template("report.html.j2").render(facts=facts, steps=STEPS)
 
 
 def scene_page(view: SceneView, run: tuple[tuple[str, str], ...]) -> str:
-    """The picture page of one scene."""
+    """The page of one scene, with its pictures."""
     return environment().get_template("scene.html.j2").render(view=view, run=run)
 
 
 def write(path: Path, page: str) -> None:
-    """Write a page, making its folder."""
+    """Write a page; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
 
 
 def environment(*more: str) -> Environment:
-    """The templates of the report, and those of `more` packages before them; everything from data is escaped."""
+    """The templates of `more` packages, then those of the report; all data is escaped."""
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package, "templates") for package in (*more, "ops.report")]),
         autoescape=True,
@@ -55,7 +54,7 @@ def environment(*more: str) -> Environment:
         utc=display.utc,
         data_uri=_data_uri,
         why=accounting.why,
-        residual_chart=lambda rows: Markup(chart.residual_chart(rows)),  # noqa: S704 - charts escape their own words
+        residual_chart=lambda rows: Markup(chart.residual_chart(rows)),  # noqa: S704 - charts escape their own text
         timeline_chart=lambda row: Markup(chart.timeline_chart(row)),  # noqa: S704 - as above
     )
     return made

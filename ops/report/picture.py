@@ -1,4 +1,4 @@
-"""Camera frames as the report shows them: small JPEGs, and the lidar drawn into them."""
+"""Camera frames for the report: small JPEGs, with or without lidar points."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ THUMBNAIL_PX = 560
 QUALITY = 80
 NEAR_M, FAR_M = 3.0, 60.0
 DIMMED = 0.55
-DENSE = 15_000  # from so many points on they are drawn as single pixels: more would hide the image
-MAX_RAW_BYTES = 600_000  # a damaged image is shown as it lies there, up to this size
+DENSE = 15_000  # from this many points on each is one pixel: larger dots would hide the image
+MAX_RAW_BYTES = 600_000  # a damaged image is shown unchanged, up to this size
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -61,9 +61,9 @@ def _jpeg(image: Image.Image) -> bytes:
 
 
 def find_image(body: bytes) -> tuple[bytes, str] | None:
-    """The image in a payload copy, whole or damaged, and its media type; None where there is none.
+    """The image in a payload copy, intact or damaged, and its media type; None if there is none.
 
-    A copy may hold the message around the image: the image begins at its signature, within the first kilobyte.
+    A copy may hold the whole message: the image starts at its signature, within the first kilobyte.
     """
     for signature, media_type in ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png")):
         start = body[:1024].find(signature)

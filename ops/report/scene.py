@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lake.tables.rows import CameraFrame, CloudFrame, RadarFrame, SceneRow
 from ops.report import picture
 from ops.report.birdseye import birdseye
 from ops.report.cloud import Cloud, in_ego_frame
@@ -20,28 +20,28 @@ from sensors.decode.images import decode_pixels
 from sensors.errors import SensorDataError
 from sensors.rig import Rig
 
-NOT_COMPENSATED = "SYN003"  # the flag of scenes whose lidar lies as it was measured
+NOT_COMPENSATED = "SYN003"  # flags scenes whose lidar is not motion-compensated
 
 
-def scene_view(row: Mapping[str, Any], motion: EgoMotion | None = None) -> SceneView:
-    """Draw a scene. What cannot be drawn is said in a note; the rest is drawn all the same."""
-    rig = Rig.from_dict(json.loads(row["calibration"]))
+def scene_view(row: SceneRow, motion: EgoMotion | None = None) -> SceneView:
+    """Draw a scene. What cannot be drawn becomes a note and does not stop the rest."""
+    rig = Rig.from_dict(json.loads(row.calibration))
     notes: list[str] = []
-    anchor_ns = row["anchor_ns"]
+    anchor_ns = row.anchor_ns
     motion = motion or EgoMotion(())
-    lidars = _clouds(row["lidars"], rig, notes, None if NOT_COMPENSATED in row["quality_flags"] else anchor_ns)
-    radars = _clouds(row["radars"], rig, notes, None)
+    lidars = _clouds(row.lidars, rig, notes, None if NOT_COMPENSATED in row.quality_flags else anchor_ns)
+    radars = _clouds(row.radars, rig, notes, None)
     return SceneView(
-        scene_id=row["scene_id"],
-        anchor_sensor=row["anchor_sensor"],
-        anchor_ns=row["anchor_ns"],
-        complete=row["complete"],
-        missing=tuple((entry["sensor"], entry["reason"]) for entry in row["missing"]),
-        flags=tuple(row["quality_flags"]),
+        scene_id=row.scene_id,
+        anchor_sensor=row.anchor_sensor,
+        anchor_ns=anchor_ns,
+        complete=row.complete,
+        missing=tuple((entry.sensor, entry.reason) for entry in row.missing),
+        flags=row.quality_flags,
         birdseye=_from_above(lidars, radars, anchor_ns, motion, rig) if lidars or radars else None,
-        cameras=tuple(_camera(entry, rig, lidars, motion) for entry in row["cameras"]),
+        cameras=tuple(_camera(frame, rig, lidars, motion) for frame in row.cameras),
         detections=sum(len(radar.ego_m) for radar in radars),
-        polar=tuple(_polar(row["radars"], notes)),
+        polar=tuple(_polar(row.radars, notes)),
         notes=tuple(notes),
     )
 
@@ -52,60 +52,60 @@ def _from_above(lidars: Sequence[Cloud], radars: Sequence[Cloud], anchor_ns: int
     return birdseye(sweeps, scans, forward, motion.velocity_m_s(anchor_ns))
 
 
-def _clouds(entries: Sequence[Mapping[str, Any]], rig: Rig, notes: list[str], compensated_to_ns: int | None) -> list[Cloud]:
+def _clouds(frames: Sequence[CloudFrame], rig: Rig, notes: list[str], compensated_to_ns: int | None) -> list[Cloud]:
     clouds = []
-    for entry in entries:
+    for frame in frames:
         try:
-            cloud = in_ego_frame(entry, rig, compensated_to_ns)
+            cloud = in_ego_frame(frame, rig, compensated_to_ns)
         except (SensorDataError, ValueError) as error:
-            notes.append(f"{entry['sensor']} cannot be drawn: {error}")
+            notes.append(f"{frame.sensor} cannot be drawn: {error}")
             continue
         if cloud is None:
             continue
         if not cloud.calibrated:
-            notes.append(f"{cloud.sensor} has no extrinsics: drawn as if it sat at the ego origin")
+            notes.append(f"{cloud.sensor} has no extrinsics: drawn as if mounted at the ego origin")
         clouds.append(cloud)
     return clouds
 
 
-def _polar(entries: Sequence[Mapping[str, Any]], notes: list[str]) -> list[tuple[str, bytes]]:
+def _polar(frames: Sequence[RadarFrame], notes: list[str]) -> list[tuple[str, bytes]]:
     images = []
-    for entry in entries:
-        if entry["image"] is not None:
-            pixels, note = _pixels(entry["image"])
+    for frame in frames:
+        if frame.image is not None:
+            pixels, note = _pixels(frame.image)
             if pixels is None:
-                notes.append(f"{entry['sensor']}: {note}")
+                notes.append(f"{frame.sensor}: {note}")
             else:
-                images.append((str(entry["sensor"]), picture.thumbnail(pixels)))
+                images.append((frame.sensor, picture.thumbnail(pixels)))
     return images
 
 
-def _camera(entry: Mapping[str, Any], rig: Rig, lidars: Sequence[Cloud], motion: EgoMotion) -> CameraView:
-    sensor = str(entry["sensor"])
-    pixels, note = _pixels(entry["image"])
+def _camera(frame: CameraFrame, rig: Rig, lidars: Sequence[Cloud], motion: EgoMotion) -> CameraView:
+    pixels, note = _pixels(frame.image)
     projected = None
     if pixels is not None:
-        projected, note = _projected(pixels, entry, rig, lidars, motion)
+        projected, note = _projected(pixels, frame, rig, lidars, motion)
     image = None if pixels is None else picture.thumbnail(pixels)
-    return CameraView(sensor, entry["offset_ns"], entry["residual_ns"], image, projected, note)
+    return CameraView(frame.sensor, frame.offset_ns, frame.residual_ns, image, projected, note)
 
 
 def _projected(
-    pixels: npt.NDArray[np.uint8], entry: Mapping[str, Any], rig: Rig, lidars: Sequence[Cloud], motion: EgoMotion
+    pixels: npt.NDArray[np.uint8], frame: CameraFrame, rig: Rig, lidars: Sequence[Cloud], motion: EgoMotion
 ) -> tuple[bytes | None, str]:
-    name = str(entry["sensor"])
-    camera = next((sensor for sensor in rig.sensors if sensor.name == name), None)
+    camera = next((sensor for sensor in rig.sensors if sensor.name == frame.sensor), None)
     if camera is None or camera.ego_SE3_sensor is None or camera.intrinsics is None:
         return None, "no lidar drawn: the camera has no calibration"
-    moved = [motion.at(cloud, entry["stamp_ns"]) for cloud in lidars if cloud.calibrated]
+    moved = [motion.at(cloud, frame.stamp_ns) for cloud in lidars if cloud.calibrated]
     if not moved:
-        return None, "no lidar drawn: none with extrinsics in this scene"
+        return None, "no lidar drawn: this scene has none with extrinsics"
     found = project(np.concatenate([ego_m for ego_m, _ in moved]), camera.ego_SE3_sensor.inverse(), camera.intrinsics)
-    note = f"{len(found.index)} points" + ("" if all(complete for _, complete in moved) else ", own motion not removed from all")
+    note = f"{len(found.index)} points" + ("" if all(complete for _, complete in moved) else ", some not motion-compensated")
     return picture.overlay(pixels, found), note
 
 
-def _pixels(image: bytes) -> tuple[npt.NDArray[np.uint8] | None, str]:
+def _pixels(image: bytes | None) -> tuple[npt.NDArray[np.uint8] | None, str]:
+    if image is None:
+        return None, "no image"
     try:
         return decode_pixels(image), ""
     except SensorDataError as error:

@@ -1,1 +1,1 @@
-"""The review of quarantine: what there is, what shows why, and what is decided about it, for terminal and browser alike."""
+"""The review of quarantine, for terminal and browser: the records, the evidence for each, and decisions about them."""

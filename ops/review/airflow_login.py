@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -14,10 +12,10 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from airflow.configuration import conf
 from fastapi import Depends, FastAPI, Request
 
-from lake.settings import Settings
 from ops import deployment
-from ops.review.desk import Review
+from ops.review.session import ReviewSession
 from ops.review.web import review_app
+from ops.settings import CommandSettings
 
 DECIDES_ABOUT = "process_drive"  # a release starts a run of it
 
@@ -38,8 +36,6 @@ def _may(method: ResourceMethod) -> Callable[..., None]:
 
 
 @cache
-def _review() -> Review:
-    """The deployment of this process; in the local stack, whose API server starts before there is one, the stack's."""
-    if "SCENELAKE_RAW_BUCKET" in os.environ:
-        return Review(Settings.from_env(os.environ))
-    return Review(deployment.enter(None, Path(os.environ.get(deployment.HOME, deployment.DEFAULT_HOME))))
+def _review() -> ReviewSession:
+    """The deployment of this process. The API server of a local stack starts before its names are known, and reads them here."""
+    return ReviewSession(deployment.enter(None, CommandSettings.from_env().home).settings)

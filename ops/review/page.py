@@ -1,26 +1,24 @@
-"""The pages of the review: one record for a file or the browser, and, in the browser, the list and the decision."""
+"""The review's pages: one record, as a file or in the browser; the list and the decision, in the browser only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment
 
 from lake.overrides import MAX_REASON_CHARACTERS, Verdict
 from ops.report.page import environment
+from ops.review.decisions import Plan, Result
 from ops.review.evidence import Evidence
-from ops.review.listing import LEVELS, STATUSES, Filter, drive_of, why_not
-from ops.review.service import Plan, Result
+from ops.review.listing import LEVELS, STATUSES, Filter, ReviewRecord, why_not
 
-Row = Mapping[str, Any]
 MAX_LISTED = 500  # records on one page; the filters narrow it down
 TONES = {"quarantined": "bad", "releasing": "warn", "released": "good", "rejected": "", "refused": "bad"}
 
 
-def record_page(row: Row, evidence: Evidence, *, frame: Mapping[str, str] | None = None) -> str:
-    """A record with what shows it; refers to nothing outside of itself. `frame`: what the browser's page adds."""
+def record_page(row: ReviewRecord, evidence: Evidence, *, frame: Mapping[str, str] | None = None) -> str:
+    """A record with its evidence, self-contained. `frame`: what the page in a browser adds."""
     problems = {verdict.value: why_not(row, verdict) for verdict in Verdict}
     return (
         _templates()
@@ -37,20 +35,20 @@ def record_page(row: Row, evidence: Evidence, *, frame: Mapping[str, str] | None
     )
 
 
-def list_page(rows: Sequence[Row], chosen: Filter, frame: Mapping[str, str]) -> str:
-    """The records that the filter takes, with a form that decides about those that are ticked."""
+def list_page(rows: Sequence[ReviewRecord], chosen: Filter, frame: Mapping[str, str]) -> str:
+    """The records that the filter selects, with a form that decides about the ticked ones."""
     taken = [row for row in rows if chosen.takes(row)]
-    rules = sorted({code for row in rows for code in row["rule_ids"]})
-    sensors = sorted({row["sensor"] for row in rows if row["sensor"]})
-    drives = sorted({str(drive_of(row)) for row in rows if row["drive_id"] is not None})
-    counts = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
+    rules = sorted({code for row in rows for code in row.rule_ids})
+    sensors = sorted({row.sensor for row in rows if row.sensor})
+    drives = sorted({str(row.drive) for row in rows if row.drive is not None})
+    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
     return (
         _templates()
         .get_template("list.html.j2")
         .render(
             rows=[(row, subject(row)) for row in taken[:MAX_LISTED]],
             total=len(taken),
-            frames=sum(row["frames"] for row in taken),
+            frames=sum(row.frames for row in taken),
             choices={"status": STATUSES, "level": LEVELS, "rule": rules, "sensor": sensors, "drive": drives},
             chosen=chosen,
             counts=counts,
@@ -62,7 +60,7 @@ def list_page(rows: Sequence[Row], chosen: Filter, frame: Mapping[str, str]) -> 
 
 
 def plan_page(plan: Plan, reviewer: str, reason: str, frame: Mapping[str, str]) -> str:
-    """What would be decided, to be confirmed; nothing has been done yet."""
+    """The planned decision, for confirmation; nothing has been done yet."""
     refused = [(row, subject(row), why) for row, why in plan.refused]
     drives = [(str(drive), [(row, subject(row)) for row in rows]) for drive, rows in plan.drives.items()]
     return (
@@ -73,26 +71,23 @@ def plan_page(plan: Plan, reviewer: str, reason: str, frame: Mapping[str, str]) 
 
 
 def results_page(results: Sequence[Result], verdict: Verdict, frame: Mapping[str, str]) -> str:
-    """What was done, drive by drive."""
+    """The results, drive by drive."""
     return _templates().get_template("results.html.j2").render(results=results, verdict=verdict, frame=frame)
 
 
 def message_page(title: str, message: str, frame: Mapping[str, str]) -> str:
-    """One sentence, where there is nothing else to show."""
+    """A page with a single message."""
     return _templates().get_template("message.html.j2").render(title=title, message=message, frame=frame)
 
 
-def subject(row: Row) -> str:
-    """What a record is about, in words."""
-    from ops import display
+def subject(row: ReviewRecord) -> str:
+    """The subject of a record, as text."""
+    from ops.report import display
 
-    if row["drive_id"] is None:
-        return str(row["source"]["key"])
-    at_ns = row["anchor_ns"] if row["anchor_ns"] is not None else row["stamp_ns"]
-    drive = str(drive_of(row))
-    if at_ns is not None:
-        return f"{drive} {display.utc(at_ns)}"
-    return drive if row["source"]["key"] is None else str(row["source"]["key"])
+    at_ns = row.anchor_ns if row.anchor_ns is not None else row.stamp_ns
+    if row.drive is not None and at_ns is not None:
+        return f"{row.drive} {display.utc(at_ns)}"
+    return row.source.key or str(row.drive)
 
 
 @cache

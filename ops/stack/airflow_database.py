@@ -1,4 +1,4 @@
-"""Airflow's metadata database: an empty one is made once per Airflow version and copied from then on."""
+"""Airflow's metadata database: migrated once per Airflow version, then copied."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from ops.errors import ComponentError
 from ops.stack.choices import ADMIN, Secrets
-from ops.stack.errors import ComponentError
 from ops.stack.layout import Layout, write_private
 
 MIGRATION_TIMEOUT_S = 300
 
 
-def prepare(layout: Layout, secrets: Secrets, env: Mapping[str, str], *, anew: bool) -> None:
-    """Have a migrated database, an emptied one where `anew`, and the password file.
+def prepare(layout: Layout, secrets: Secrets, env: Mapping[str, str], *, fresh: bool) -> None:
+    """Provide a migrated database (an empty one if `fresh`) and the password file.
 
     Raises:
-        ComponentError: `airflow db migrate` failed; the message holds the end of its output.
+        ComponentError: `airflow db migrate` failed; the message holds the tail of its output.
     """
     write_private(layout.airflow_passwords, json.dumps({ADMIN: secrets.airflow_password}))
-    if layout.airflow_database.exists() and not anew:
+    if layout.airflow_database.exists() and not fresh:
         return
     empty = layout.empty_database(version("apache-airflow-core"))
     if not empty.exists():
         _migrate(empty, layout, env)
     for suffix in ("-wal", "-shm"):
         layout.airflow_database.with_name(layout.airflow_database.name + suffix).unlink(missing_ok=True)
-    fresh = layout.airflow_database.with_suffix(".new")
-    shutil.copyfile(empty, fresh)
-    fresh.chmod(0o600)
-    fresh.replace(layout.airflow_database)
+    copy = layout.airflow_database.with_suffix(".new")
+    shutil.copyfile(empty, copy)
+    copy.chmod(0o600)
+    copy.replace(layout.airflow_database)
 
 
 def _migrate(target: Path, layout: Layout, env: Mapping[str, str]) -> None:

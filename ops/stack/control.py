@@ -1,9 +1,8 @@
-"""Starts and ends the local stack."""
+"""Starts and stops the local stack."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,57 +10,57 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from lake.settings import inherited
+from ops.errors import ComponentError, StackConfigError
 from ops.stack import emulator, inspection, processes
 from ops.stack.airflow_api import AirflowApi
 from ops.stack.airflow_database import prepare
 from ops.stack.choices import Choices, Secrets, choose
-from ops.stack.components import AIRFLOW, API_SERVER, DAG_PROCESSOR, EMULATOR, MAPPING, command_lines, expected
 from ops.stack.environment import airflow_environment, aws_environment, process_environment, stack_environment
-from ops.stack.errors import ComponentError, StackConfigError
+from ops.stack.inspection import StackStatus
 from ops.stack.java import java_environment
 from ops.stack.layout import Layout
-from ops.stack.processes import ProcessRecord
-from ops.stack.values import StackStatus
+from ops.stack.processes import AIRFLOW, API_SERVER, DAG_PROCESSOR, EMULATOR, MAPPING, ProcessRecord, command_lines, expected
 
 Progress = Callable[[str], None]
 DAG_ID = "process_drive"
 HEALTHY_WITHIN_S = 180.0
-LOOK_S = 0.2
+POLL_S = 0.2
 ENDPOINT_PATIENCE_S = 15.0
 AIRFLOW_PATIENCE_S = 10.0
 PATIENCE_S = 5.0
 
 
 def up(home: Path, progress: Progress = lambda _: None, env: Mapping[str, str] | None = None) -> StackStatus:
-    """Start what is not running of the stack, and wait until all of it is healthy and the DAG is ready.
+    """Start the components that are not running, and wait until the stack is healthy and the DAG is ready.
 
     Args:
-        home: State folder; made if it is not there.
-        progress: Told in a few words what is going on.
-        env: Stands in for the process environment (`AWS_ENDPOINT_URL`, `JAVA_HOME`, `PYTHONPATH`, …).
+        home: State folder; created if it does not exist.
+        progress: Called with a short message at each step.
+        env: Replaces the process environment (`AWS_ENDPOINT_URL`, `JAVA_HOME`, `PYTHONPATH`, …).
 
     Returns:
-        The status; its `notes` say what had to be reset.
+        The status; its `notes` list what had to be reset.
 
     Raises:
-        StackConfigError: Java, the project's files or the given endpoint are not there.
-        ComponentError: A process ended, or is not healthy within three minutes; the message holds the end of its log.
+        StackConfigError: Java, the project's files or the given endpoint are missing.
+        ComponentError: A process exited, or was not healthy within three minutes; the message holds the tail of its log.
     """
-    layout, caller = Layout.of(home), dict(os.environ if env is None else env)
+    layout, caller = Layout.of(home), inherited() if env is None else dict(env)
     layout.make()
     with _alone(layout):
         return _Start(layout, caller, progress).run()
 
 
 def down(home: Path, progress: Progress = lambda _: None) -> int:
-    """End all processes of the stack; returns how many did not end when asked and were killed."""
+    """Stop all processes of the stack; returns how many ignored SIGTERM and were killed."""
     layout = Layout.of(home)
     if not layout.home.exists():
         return 0
     with _alone(layout):
-        progress("ending Airflow")
+        progress("stopping Airflow")
         killed = processes.stop(layout, AIRFLOW, AIRFLOW_PATIENCE_S)
-        progress("ending the event-source mapping and the endpoint")
+        progress("stopping the event-source mapping and the endpoint")
         return killed + processes.stop(layout, (MAPPING, EMULATOR), PATIENCE_S)
 
 
@@ -77,18 +76,18 @@ class _Start:
         self._secrets = Secrets.load_or_generate(layout)
         self._java = java_environment(self._caller, layout.java)
         external = self._choices.external_endpoint
-        anew = external is None and EMULATOR not in alive
+        fresh = external is None and EMULATOR not in alive
         moved = last is not None and last.endpoint != self._choices.endpoint
         if external is not None and not emulator.answers_within(external, ENDPOINT_PATIENCE_S):
             raise StackConfigError(
-                f"{external} does not answer", "start what serves it, or unset AWS_ENDPOINT_URL for the embedded endpoint"
+                f"{external} does not answer", "start the server, or unset AWS_ENDPOINT_URL to use the embedded endpoint"
             )
-        if anew or moved:
-            self._reset(anew=anew)
+        if fresh or moved:
+            self._reset(fresh=fresh)
         self._choices.save(layout)
         with ThreadPoolExecutor(2) as pool:
-            database = pool.submit(self._prepare_database, anew or moved)
-            endpoint = pool.submit(self._prepare_endpoint, anew)
+            database = pool.submit(self._prepare_database, fresh or moved)
+            endpoint = pool.submit(self._prepare_endpoint, fresh)
             database.result()
             endpoint.result()
         env = self._environment()
@@ -100,30 +99,30 @@ class _Start:
             tables.result()
         return replace(inspection.status(layout.home), notes=tuple(self._notes))
 
-    def _reset(self, *, anew: bool) -> None:
-        """Nothing that knows the objects of an endpoint may outlive it or follow to another one."""
+    def _reset(self, *, fresh: bool) -> None:
+        """Stop everything that refers to the objects of the former endpoint."""
         processes.stop(self._layout, AIRFLOW, AIRFLOW_PATIENCE_S)
         processes.stop(self._layout, (MAPPING, EMULATOR), PATIENCE_S)
-        if anew and emulator.forget(self._layout):
+        if fresh and emulator.forget(self._layout):
             self._notes.append(emulator.FORGOTTEN)
             self._progress(emulator.FORGOTTEN)
 
-    def _prepare_database(self, anew: bool) -> None:
+    def _prepare_database(self, fresh: bool) -> None:
         airflow = airflow_environment(self._layout, self._choices, self._secrets)
         env = process_environment({"SCENELAKE_HOME": str(self._layout.home), **airflow}, self._java, self._caller)
-        prepare(self._layout, self._secrets, env, anew=anew)
-        # These two know no bucket and no queue; the rest waits for the names. The review asks for them when it is first opened.
+        prepare(self._layout, self._secrets, env, fresh=fresh)
+        # These two need no bucket and no queue, the others wait for the names. The review reads them when it is first opened.
         for component in (API_SERVER, DAG_PROCESSOR):
             self._start(component, env)
 
-    def _prepare_endpoint(self, anew: bool) -> None:
+    def _prepare_endpoint(self, fresh: bool) -> None:
         env = process_environment(aws_environment(self._choices, self._caller), self._java, self._caller)
         endpoint = self._choices.endpoint
-        if anew:
+        if fresh:
             self._start(EMULATOR, env)
         elif self._choices.external_endpoint is None and self._layout.names.exists():
             return
-        self._wait(lambda: None if emulator.answers(endpoint) else f"{endpoint} does not answer", (EMULATOR,) if anew else ())
+        self._wait(lambda: None if emulator.answers(endpoint) else f"{endpoint} does not answer", (EMULATOR,) if fresh else ())
         self._progress(f"creating buckets, queues and tables at {endpoint}")
         emulator.provision(self._layout, endpoint, env)
 
@@ -135,7 +134,7 @@ class _Start:
         record = ProcessRecord.load(self._layout, component)
         if record is not None and record.alive() is not None:
             return
-        # A component that was killed leaves workers behind that nobody will ever collect.
+        # A component that was killed leaves orphaned workers behind.
         processes.stop(self._layout, (component,), PATIENCE_S)
         self._progress(f"starting {component}")
         processes.start(self._layout, component, command_lines(self._choices)[component], env)
@@ -148,7 +147,7 @@ class _Start:
             api.close()
 
     def _not_yet(self, api: AirflowApi) -> str | None:
-        """What is still missing; None when the stack is ready."""
+        """Why the stack is not ready; None when it is."""
         health, reachable = api.health(), emulator.answers(self._choices.endpoint)
         for component in expected(self._choices):
             problem = inspection.unhealthy(self._layout, component, health, reachable=reachable)
@@ -157,7 +156,7 @@ class _Start:
         dag = api.dag(DAG_ID)
         if dag is None:
             return f"{DAG_ID} has not been parsed"
-        if dag["is_paused"]:
+        if dag.is_paused:
             api.unpause(DAG_ID)
         return None
 
@@ -170,25 +169,23 @@ class _Start:
                 raise ComponentError(
                     f"not healthy after {HEALTHY_WITHIN_S:.0f} s: {missing}", f"logs: {self._layout.log('x').parent}"
                 )
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
     def _must_live(self, component: str) -> None:
         record = ProcessRecord.load(self._layout, component)
         if record is None or record.alive() is None:
             log = self._layout.log(component)
-            raise ComponentError(
-                f"{component} ended while the stack was starting:\n{emulator.tail(log)}", f"its whole output: {log}"
-            )
+            raise ComponentError(f"{component} exited while the stack was starting:\n{emulator.tail(log)}", f"full output: {log}")
 
 
 @contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
-    """Only one start or end of a stack at a time; the lock goes with the process that holds it."""
+    """Only one start or stop of a stack at a time; the lock is released when its process exits."""
     with (layout.home / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StackConfigError(
-                f"another command is starting or ending the stack in {layout.home}", "wait for it to finish, then try again"
+                f"another command is starting or stopping the stack in {layout.home}", "wait for it to finish, then try again"
             ) from None
         yield

@@ -1,4 +1,4 @@
-"""The AWS endpoint of the local stack: reached, provisioned, and what is forgotten with it when it has gone."""
+"""The AWS endpoint of the local stack: whether it answers, its provisioning, and what to drop when it is gone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import requests
 
+from ops.errors import ComponentError, StackConfigError
 from ops.stack.environment import PROJECT
-from ops.stack.errors import ComponentError, StackConfigError
 from ops.stack.layout import Layout
 
 PROVISION = PROJECT / "localstack" / "provision.py"
 PROVISION_TIMEOUT_S = 120
-FORGOTTEN = "the embedded endpoint keeps objects in memory and is new: lake, ledger, catalog and Airflow's history begin empty"
+FORGOTTEN = "the embedded endpoint is in-memory and was restarted: lake, ledger, catalog and Airflow's history start empty"
 
 
 def answers(endpoint: str) -> bool:
-    """Whether an HTTP server answers at the endpoint, with whatever it says."""
+    """Whether an HTTP server answers at the endpoint, with any status."""
     with requests.Session() as session:
         session.trust_env = False
         try:
@@ -31,7 +31,7 @@ def answers(endpoint: str) -> bool:
 
 
 def answers_within(endpoint: str, patience_s: float) -> bool:
-    """Whether an HTTP server answers at the endpoint before `patience_s` is over."""
+    """Whether an HTTP server answers at the endpoint within `patience_s`."""
     deadline_s = time.monotonic() + patience_s
     while not answers(endpoint):
         if time.monotonic() >= deadline_s:
@@ -41,11 +41,11 @@ def answers_within(endpoint: str, patience_s: float) -> bool:
 
 
 def provision(layout: Layout, endpoint: str, env: Mapping[str, str]) -> None:
-    """Create the buckets, queues, table and functions, and write down their names.
+    """Create the buckets, queues, table and functions, and save their names.
 
     Raises:
-        StackConfigError: The provisioning script is not there.
-        ComponentError: It failed; the message holds the end of its output.
+        StackConfigError: The provisioning script is missing.
+        ComponentError: It failed; the message holds the tail of its output.
     """
     if not PROVISION.is_file():
         raise StackConfigError(f"{PROVISION} is missing", "run from a checkout of the project")
@@ -53,16 +53,16 @@ def provision(layout: Layout, endpoint: str, env: Mapping[str, str]) -> None:
 
 
 def make_tables(layout: Layout, env: Mapping[str, str]) -> None:
-    """Create the lake's tables where they do not exist.
+    """Create the lake's tables that do not exist.
 
     Raises:
-        ComponentError: That failed; the message holds the end of its output.
+        ComponentError: It failed; the message holds the tail of its output.
     """
     run_step(layout, "tables", ["-m", "ops.stack.tables"], env)
 
 
 def run_step(layout: Layout, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
-    """Run one Python program of the start-up to its end; its output goes to the log of that name.
+    """Run a Python program of the start-up to completion; its output goes to the log of that name.
 
     Raises:
         ComponentError: Its exit status is not 0, or it takes longer than two minutes.
@@ -81,16 +81,16 @@ def run_step(layout: Layout, name: str, arguments: Sequence[str], env: Mapping[s
                 check=False,
             )
     except subprocess.TimeoutExpired as error:
-        raise ComponentError(f"{name} did not end within {PROVISION_TIMEOUT_S} s", f"its output: {log}") from error
+        raise ComponentError(f"{name} did not finish within {PROVISION_TIMEOUT_S} s", f"its output: {log}") from error
     if step.returncode != 0:
         raise ComponentError(f"{name} failed:\n{tail(log)}", f"its output: {log}")
 
 
 def forget(layout: Layout) -> bool:
-    """Drop what speaks of objects that are gone with the embedded emulator; lineage events are kept aside.
+    """Delete files that refer to objects of the former embedded emulator; lineage events are set aside.
 
     Returns:
-        Whether there was anything to drop.
+        Whether there was anything to delete.
     """
     catalog = layout.catalog(external_endpoint=None)
     stale = [catalog.with_name(catalog.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")] + [layout.names]
@@ -103,7 +103,7 @@ def forget(layout: Layout) -> bool:
 
 
 def tail(log: Path, size_bytes: int = 2000) -> str:
-    """The end of a log."""
+    """The last bytes of a log."""
     try:
         return log.read_bytes()[-size_bytes:].decode("utf-8", "replace").strip()
     except FileNotFoundError:

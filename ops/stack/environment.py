@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ops.errors import StackDownError
+from ops.settings import StackSettings
 from ops.stack.choices import Choices, Secrets
-from ops.stack.errors import StackDownError
 from ops.stack.layout import Layout
 from ops.stack.ports import LOOPBACK
 
@@ -29,9 +30,7 @@ def stack_environment(layout: Layout, choices: Choices, secrets: Secrets, caller
         "SCENELAKE_HOME": str(layout.home),
         "SCENELAKE_CATALOG_URI": f"sqlite:///{layout.catalog(choices.external_endpoint)}",
         "SCENELAKE_LINEAGE_FILE": str(layout.lineage),
-        "SCENELAKE_DAG_JOBS_AT_ONCE": caller.get("SCENELAKE_DAG_JOBS_AT_ONCE", "2"),
-        # What never lands whole is judged as it lies; an hour of patience is for roads, not for a desk.
-        "SCENELAKE_OVERDUE_AFTER_S": caller.get("SCENELAKE_OVERDUE_AFTER_S", "20"),
+        **StackSettings.from_env(caller).variables(),
         **resource_names(layout),
         **aws_environment(choices, caller),
         **airflow_environment(layout, choices, secrets),

@@ -1,28 +1,80 @@
-"""What the local stack is doing now."""
+"""What is known about the local stack at one moment: health, addresses, queue depths, memory."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from lake.settings import AwsSettings, inherited
+from ops.errors import StackDownError
 from ops.stack import processes
 from ops.stack.airflow_api import AirflowApi, Heartbeat
 from ops.stack.choices import ADMIN, Choices, Secrets
-from ops.stack.components import AIRFLOW, EMULATOR, MAPPING, addresses, expected
 from ops.stack.emulator import answers
 from ops.stack.environment import aws_environment, resource_names, stack_environment
-from ops.stack.errors import StackDownError
 from ops.stack.layout import Layout
-from ops.stack.processes import ProcessRecord
-from ops.stack.values import ComponentStatus, QueueDepth, StackStatus
+from ops.stack.processes import AIRFLOW, EMULATOR, MAPPING, ProcessRecord, addresses, expected
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """One component: `pid` and `memory_bytes` (proportional set size, its descendants included) of a local process.
+
+    `problem` says why it is not healthy; None if it is.
+    """
+
+    name: str
+    healthy: bool
+    pid: int | None
+    address: str | None
+    memory_bytes: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Messages of one queue: waiting, and leased by a consumer."""
+
+    name: str
+    visible: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """The whole local stack. `notes` list what a start had to reset."""
+
+    home: Path
+    components: tuple[ComponentStatus, ...]
+    queues: tuple[QueueDepth, ...] = ()
+    endpoint: str | None = None
+    airflow_url: str | None = None
+    airflow_user: str | None = None
+    airflow_password: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is a stack and every component is healthy."""
+        return bool(self.components) and all(component.healthy for component in self.components)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Proportional set size of all processes together."""
+        return sum(component.memory_bytes for component in self.components)
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{component.name}={'healthy' if component.healthy else 'unhealthy'}" for component in self.components)
+        return f"StackStatus({self.home}: {states or 'down'})"
+
 
 ENDPOINT = "endpoint"
 _DEPTHS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-# Every process that a component may have started; what is expected depends on the endpoint.
+# All components; which of them are expected depends on the endpoint.
 ALL = (EMULATOR, MAPPING, *AIRFLOW)
 
 
@@ -33,7 +85,7 @@ def running(layout: Layout) -> frozenset[str]:
 
 
 def status(home: Path) -> StackStatus:
-    """What is healthy and where, how full the queues are, what it costs in memory. A stack that is down has no components."""
+    """Health, addresses, queue depths and memory. A stack that is down has no components."""
     layout = Layout.of(home)
     choices = Choices.load(layout)
     alive = running(layout)
@@ -72,7 +124,7 @@ def environment(home: Path) -> dict[str, str]:
     choices = Choices.load(layout)
     if choices is None:
         raise StackDownError(f"there is no stack in {layout.home}", "`scenelake up` starts one")
-    return stack_environment(layout, choices, Secrets.load_or_generate(layout), os.environ)
+    return stack_environment(layout, choices, Secrets.load_or_generate(layout), inherited())
 
 
 def memory(home: Path) -> int:
@@ -83,9 +135,9 @@ def memory(home: Path) -> int:
 
 
 def unhealthy(layout: Layout, name: str, health: Mapping[str, Heartbeat], *, reachable: bool) -> str | None:
-    """Why a component is not healthy; None where it is.
+    """Why a component is not healthy; None if it is.
 
-    A heartbeat counts only if it is younger than the process: the database still holds those of the one before.
+    A heartbeat counts only if it is younger than the process: the database still holds those of its predecessor.
     """
     record = ProcessRecord.load(layout, name)
     if record is None or record.alive() is None:
@@ -118,26 +170,19 @@ def _component(
 
 
 def _queue_depths(layout: Layout, choices: Choices) -> Iterable[QueueDepth]:
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    aws = aws_environment(choices, os.environ)
-    client = boto3.client(
-        "sqs",
-        endpoint_url=aws["AWS_ENDPOINT_URL"],
-        region_name=aws.get("AWS_REGION"),
-        aws_access_key_id=aws.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=aws.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=aws.get("AWS_SESSION_TOKEN"),
-    )
+    from lake.clients import client
+
+    sqs = client("sqs", AwsSettings.from_env(aws_environment(choices, inherited())))
     try:
         urls = [url for name, url in resource_names(layout).items() if name.endswith("_URL")]
     except StackDownError:
         return
     for url in urls:
         try:
-            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)
+            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)
         except (BotoCoreError, ClientError):
-            continue  # a depth that is not known is not shown; whether the endpoint answers is told above
+            continue  # an unknown depth is omitted; whether the endpoint answers is reported separately
         waiting, leased = (int(answer["Attributes"][name]) for name in _DEPTHS)
         yield QueueDepth(url.rsplit("/", 1)[-1], waiting, leased)

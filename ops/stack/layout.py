@@ -1,4 +1,4 @@
-"""Where the local stack keeps what it keeps: one folder, made at the first start."""
+"""The state folder of the local stack, created by the first start."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Layout:
 
     @classmethod
     def of(cls, home: Path) -> Self:
-        """The layout of a state folder, which may be given relative to the working directory."""
+        """The layout of a state folder; `home` may be relative to the working directory."""
         return cls(home.expanduser().resolve())
 
     @property
     def choices(self) -> Path:
-        """What the last start chose: ports and endpoint."""
+        """Choices of the last start: ports and endpoint."""
         return self.home / "stack.json"
 
     @property
@@ -37,14 +37,14 @@ class Layout:
         return self.home / "resources.env"
 
     def catalog(self, external_endpoint: str | None) -> Path:
-        """Database of the Iceberg catalog; one for each endpoint, because it names objects that lie there."""
+        """Database of the Iceberg catalog; one per endpoint, because it refers to objects there."""
         if external_endpoint is None:
             return self.home / "catalog.db"
         return self.home / f"catalog-{hashlib.sha256(external_endpoint.encode()).hexdigest()[:12]}.db"
 
     @property
     def lineage(self) -> Path:
-        """OpenLineage events, one JSON object a line."""
+        """OpenLineage events, one JSON object per line."""
         return self.home / "lineage.jsonl"
 
     @property
@@ -64,12 +64,12 @@ class Layout:
 
     @property
     def work(self) -> Path:
-        """Working directory of the processes: what they drop lands here."""
+        """Working directory of the processes."""
         return self.home / "work"
 
     @property
     def java(self) -> Path:
-        """A `JAVA_HOME` of our own, where the machine has none that fits."""
+        """A generated `JAVA_HOME`, where the machine has no suitable one."""
         return self.home / "java"
 
     def empty_database(self, version: str) -> Path:
@@ -77,7 +77,7 @@ class Layout:
         return self.home / f"airflow-{version}-empty.db"
 
     def record(self, component: str) -> Path:
-        """Which process a component is."""
+        """The process of a component."""
         return self.home / "run" / f"{component}.json"
 
     def log(self, component: str) -> Path:
@@ -85,14 +85,14 @@ class Layout:
         return self.home / "logs" / f"{component}.log"
 
     def make(self) -> None:
-        """Make the folders; the state folder itself is the owner's alone."""
+        """Create the folders; the state folder is private to its owner."""
         self.home.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         for folder in (self.airflow, self.work, self.record("x").parent, self.log("x").parent):
             folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file by one that only its owner can read, in one step."""
+    """Replace a file atomically by one that only its owner can read."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=PRIVATE_FILE, exist_ok=False)

@@ -1,4 +1,4 @@
-"""Loopback ports: the usual one where it is free, the one of the last time where that is free, else any."""
+"""Free loopback ports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_free(port: int) -> bool:
 
 
 def choose_port(*preferred: int | None) -> int:
-    """The first free port of `preferred` (None is passed over), else one that the system picks."""
+    """The first free port of `preferred` (None is skipped), else one that the system picks."""
     for port in preferred:
         if port is not None and is_free(port):
             return port

@@ -1,10 +1,13 @@
-"""Processes that outlive the command that starts them: started, remembered, asked about, ended without a rest."""
+"""The processes of the local stack: their names and command lines, and how they are started, found again and stopped.
+
+They outlive the command that starts them."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,8 +16,41 @@ from pathlib import Path
 
 import psutil
 
-from ops.stack.components import TRIGGERER
+from ops.stack.choices import Choices
+from ops.stack.environment import PROJECT
 from ops.stack.layout import Layout, write_private
+from ops.stack.ports import LOOPBACK
+
+EMULATOR = "emulator"
+EMULATOR_SERVER = PROJECT / "localstack" / "emulator.py"
+MAPPING = "event-source-mapping"
+SCHEDULER, DAG_PROCESSOR, API_SERVER, TRIGGERER = "scheduler", "dag-processor", "api-server", "triggerer"
+# In starting order: the slowest first.
+AIRFLOW = (API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER)
+
+
+def expected(choices: Choices) -> tuple[str, ...]:
+    """The components of this stack; an external endpoint is not one of them."""
+    return (*(() if choices.external_endpoint else (EMULATOR,)), MAPPING, *AIRFLOW)
+
+
+def command_lines(choices: Choices) -> Mapping[str, tuple[str, ...]]:
+    """The command line of each component. All listen on loopback only; Airflow's two log servers, which cannot, are disabled."""
+    module = (sys.executable, "-m")
+    return {
+        EMULATOR: (sys.executable, str(EMULATOR_SERVER), "-H", LOOPBACK, "-p", str(choices.emulator_port)),
+        MAPPING: (*module, "ingest.event_source_mapping"),
+        API_SERVER: (*module, "airflow", "api-server"),
+        DAG_PROCESSOR: (*module, "airflow", "dag-processor"),
+        SCHEDULER: (*module, "airflow", "scheduler", "--skip-serve-logs"),
+        TRIGGERER: (*module, "airflow", "triggerer", "--skip-serve-logs"),
+    }
+
+
+def addresses(choices: Choices) -> Mapping[str, str]:
+    """Addresses of the components that listen."""
+    return {EMULATOR: choices.endpoint, API_SERVER: choices.airflow_url}
+
 
 # In the environment of every process that a component starts; finds those that left its session.
 MARK = "SCENELAKE_STACK_MARK"
@@ -24,21 +60,21 @@ SAME_START_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """Which process a component is. `created_s` (Unix time) tells it from a later process with the same number."""
+    """The process of a component. `created_s` (Unix time) tells it from a later process with the same pid."""
 
     pid: int
     created_s: float
 
     @classmethod
     def load(cls, layout: Layout, component: str) -> ProcessRecord | None:
-        """What the last start of the component left; None if it was never started or has been stopped."""
+        """The record of the last start; None if the component was never started or has been stopped."""
         try:
             return cls(**json.loads(layout.record(component).read_text()))
         except FileNotFoundError:
             return None
 
     def alive(self) -> psutil.Process | None:
-        """The process, if it still runs; a zombie does not."""
+        """The process, if it is still running; a zombie is not."""
         try:
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.created_s) > SAME_START_S:
@@ -53,7 +89,7 @@ class ProcessRecord:
 
 
 def start(layout: Layout, component: str, argv: Sequence[str], env: Mapping[str, str]) -> ProcessRecord:
-    """Start a component in a session of its own; its output goes to its log, which begins anew."""
+    """Start a component in its own session; its output goes to a fresh log."""
     log = layout.log(component)
     if log.exists():
         log.replace(log.with_suffix(".previous.log"))
@@ -68,7 +104,7 @@ def start(layout: Layout, component: str, argv: Sequence[str], env: Mapping[str,
             start_new_session=True,
         )
     record = ProcessRecord(child.pid, psutil.Process(child.pid).create_time())
-    # It is meant to outlive this object, which would otherwise warn of a process that nobody waits for.
+    # It outlives this object, which would otherwise warn of an unwaited process.
     child.returncode = 0
     write_private(layout.record(component), json.dumps(asdict(record)))
     return record
@@ -80,7 +116,7 @@ def mark(layout: Layout, component: str) -> str:
 
 
 def members(layout: Layout, components: Sequence[str]) -> dict[str, list[psutil.Process]]:
-    """All living processes of the components: those that carry their mark, and the descendants of the remembered ones."""
+    """All running processes of the components: those that carry their mark, and descendants of the recorded ones."""
     wanted = {mark(layout, component): component for component in components}
     found: dict[str, dict[int, psutil.Process]] = {component: {} for component in components}
     for process in psutil.process_iter():
@@ -94,10 +130,10 @@ def members(layout: Layout, components: Sequence[str]) -> dict[str, list[psutil.
         if leader is not None:
             with suppress(psutil.NoSuchProcess):
                 found[component] |= {child.pid: child for child in (leader, *leader.children(recursive=True))}
-    return {component: [process for process in group.values() if _lives(process)] for component, group in found.items()}
+    return {component: [process for process in group.values() if _is_running(process)] for component, group in found.items()}
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -105,18 +141,18 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def stop(layout: Layout, components: Sequence[str], patience_s: float) -> int:
-    """End the components and everything that they started.
+    """Stop the components and everything that they started.
 
-    SIGTERM to each main process (see `_to_ask`); after half of `patience_s` to all processes that are left, which makes
-    Airflow's components stop waiting for tasks and lets the tasks end their jobs; SIGKILL to those that are left in the end.
+    SIGTERM to each main process (see `_main_processes`); after half of `patience_s` to all that are left, which makes Airflow's
+    components stop waiting for tasks and lets tasks stop their jobs; in the end SIGKILL to the rest.
 
     Returns:
         How many processes had to be killed.
     """
-    asked = [process for component in components for process in _to_ask(layout, component)]
-    _terminate(asked)
-    # Where a main process has died before, its leftovers are all there is to ask.
-    _wait_until_gone(layout, components, patience_s / 2 if asked else 0.0)
+    signalled = [process for component in components for process in _main_processes(layout, component)]
+    _terminate(signalled)
+    # If a main process has died before, only its descendants are left to terminate.
+    _wait_until_gone(layout, components, patience_s / 2 if signalled else 0.0)
     _terminate(_all_members(layout, components))
     _wait_until_gone(layout, components, patience_s / 2)
     killed: set[int] = set()
@@ -131,10 +167,10 @@ def stop(layout: Layout, components: Sequence[str], patience_s: float) -> int:
     return len(killed)
 
 
-def _to_ask(layout: Layout, component: str) -> list[psutil.Process]:
-    """The main process; of the triggerer its only child.
+def _main_processes(layout: Layout, component: str) -> list[psutil.Process]:
+    """The process to terminate first: the main process; of the triggerer, its only child.
 
-    A triggerer that is asked itself may miss the end of its child and wait 10 s for it; one whose child has ended, ends.
+    A triggerer that gets the signal itself may miss the exit of its child and wait 10 s for it; it exits with its child.
     """
     record = ProcessRecord.load(layout, component)
     leader = record.alive() if record else None
@@ -144,8 +180,8 @@ def _to_ask(layout: Layout, component: str) -> list[psutil.Process]:
     return children or [leader]
 
 
-def _terminate(asked: Sequence[psutil.Process]) -> None:
-    for process in asked:
+def _terminate(signalled: Sequence[psutil.Process]) -> None:
+    for process in signalled:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
 
@@ -161,7 +197,7 @@ def _wait_until_gone(layout: Layout, components: Sequence[str], patience_s: floa
 
 
 def memory_bytes(processes: Sequence[psutil.Process]) -> int:
-    """Proportional set size of all of them: memory shared among them counts once."""
+    """Proportional set size of the processes: memory that they share counts once."""
     total = 0
     for process in processes:
         with suppress(psutil.Error, OSError):

@@ -1,12 +1,12 @@
-"""The lake's tables in the catalog that the environment names, for stacks with an emulator: `python -m ops.stack.tables`.
+"""Creates the lake's tables in the catalog that the environment names, for stacks with an emulator:
+`python -m ops.stack.tables`.
 
-An emulator that keeps objects in memory comes back empty, while a catalog in a database does not. Tables whose files went
-with it are taken out of the catalog before those that are absent are created: a catalog never speaks of objects that are gone.
+An emulator that keeps objects in memory restarts empty, while the catalog's database does not. So tables whose files are gone
+are dropped from the catalog before missing ones are created: a catalog never refers to objects that do not exist.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:
-    """Take out of the catalog the published tables whose metadata is not in the lake's bucket any more; their names."""
+    """Drop published tables whose metadata is no longer in the lake's bucket; returns their names."""
     lost = tuple(name for name in PUBLISHED if _is_lost(catalog, name))
     for name in lost:
         catalog.drop_table(name)
@@ -39,11 +39,11 @@ def _is_lost(catalog: LakeCatalog, name: str) -> bool:
 
 
 def main() -> int:
-    """Forget what is lost, create what is missing."""
-    catalog = open_catalog(Settings.from_env(os.environ))
+    """Drop lost tables, create missing ones."""
+    catalog = open_catalog(Settings.from_env())
     lost = forget_lost(catalog)
     if lost:
-        print(f"the endpoint is new and holds no files of {', '.join(lost)}: the lake begins empty", flush=True)
+        print(f"the endpoint was restarted and has no files of {', '.join(lost)}: the lake starts empty", flush=True)
     ensure_tables(catalog)
     return 0
 

@@ -1,7 +1,6 @@
-"""The picture of a sync report: each sensor's residuals along the recording, its gaps, and how often each residual occurs.
+"""The plot of a sync report: each sensor's residuals over time, their distribution, and gaps.
 
-One SVG that needs nothing else; as HTML it carries the answer and the findings as text. Colours follow the reader's light or
-dark side.
+One self-contained SVG; as HTML it also holds the answer and the findings as text. Colours follow the light or dark theme.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import numpy.typing as npt
 
-from ops import display
-from ops.audit.accounting import Nanoseconds
 from ops.errors import InputError
+from ops.report import display
+from ops.sync.answer import grouped
 from ops.sync.report import Matched, SensorSync, SyncReport
-from ops.sync.verdict import grouped
+from sensors.stamps import Nanoseconds
 
 MAX_SENSORS = 64
 MAX_DOTS = 1500
@@ -52,22 +51,22 @@ svg{{width:100%;height:auto}}li{{margin:2px 0}}code{{font-size:.9em}}</style></h
 
 
 def check_plot(path: Path) -> None:
-    """Refuse a file that could not be written, before the work is done.
+    """Refuse a path that cannot be written, before the work is done.
 
     Raises:
         InputError: It ends in neither .html nor .svg, or its folder does not exist.
     """
     if path.suffix.lower() not in (".html", ".svg"):
-        raise InputError(f"{path} is neither .html nor .svg", "name the plot so: --plot sync.html")
+        raise InputError(f"{path} is neither .html nor .svg", "use a name like --plot sync.html")
     if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist", "make it first, or name another place for the plot")
+        raise InputError(f"the folder {path.parent} does not exist", "create it first, or choose another path for the plot")
 
 
 def write_plot(path: Path, title: str, report: SyncReport, matched: Sequence[Matched]) -> None:
-    """Write the picture; `title` names what was looked at."""
+    """Write the plot; `title` names the input."""
     svg = drawing(report, matched)
     if path.suffix.lower() == ".html":
-        items = "".join(f"<li><code>{one.rule_id}</code> {escape(one.words)}</li>" for one in grouped(report.findings))
+        items = "".join(f"<li><code>{one.rule_id}</code> {escape(one.text)}</li>" for one in grouped(report.findings))
         svg = _PAGE.format(
             title=escape(f"Sync report: {title}"),
             sentence=escape(report.answer.sentence),
@@ -89,11 +88,11 @@ def drawing(report: SyncReport, matched: Sequence[Matched]) -> str:
     )
     out.append(_text(_NAME, 16, f"residual to {report.reference}, ms", "axis"))
     out.append(_text(_NAME + _PLOT, 16, "amber: gap or pause · red tick: no frame · dashed red: tolerance", "axis", "end"))
-    out.append(_text(_NAME + _PLOT + 12, 16, "how often", "axis"))
+    out.append(_text(_NAME + _PLOT + 12, 16, "distribution", "axis"))
     for number, one in enumerate(shown):
         out.append(_panel(one, facts[one.sensor], _TOP + number * _PITCH))
     if not shown:
-        out.append(_text(_NAME, _TOP + 30, f"there is no other stream of frames than {report.reference}", "value"))
+        out.append(_text(_NAME, _TOP + 30, f"no stream of frames besides {report.reference}", "value"))
     else:
         out.append(_time_axis(shown[0].anchors_ns, height - 12))
     if len(matched) > len(shown):
@@ -121,29 +120,29 @@ def _panel(one: Matched, facts: SensorSync, top: int) -> str:
         _text(_NAME - 6, top + _PANEL, f"−{display.ms(span_ns)}", "axis", "end"),
     ]
     right = _NAME + _PLOT + 12 + _BARS + 10
-    for number, words in enumerate(_words(facts)):
-        parts.append(_text(right, top + 12 + 16 * number, words, "value" if number == 0 else "axis"))
+    for number, line in enumerate(_summary(facts)):
+        parts.append(_text(right, top + 12 + 16 * number, line, "value" if number == 0 else "axis"))
     return "".join(parts)
 
 
-def _words(facts: SensorSync) -> list[str]:
+def _summary(facts: SensorSync) -> list[str]:
     delay, residuals = facts.delay, facts.residuals
     phase = delay.phase.value if delay else "no delay estimated"
     if delay is not None and delay.delay_ns is not None:
         phase = f"delay {delay.delay_ns / 1e6:.2f} ms, or {(delay.other_ns or 0) / 1e6:.2f}"
-    words = [phase]
+    lines = [phase]
     if facts.declared_delay_ns is not None:
-        words.append(f"declared {facts.declared_delay_ns / 1e6:.2f} ms")
+        lines.append(f"declared {facts.declared_delay_ns / 1e6:.2f} ms")
     if residuals is not None:
         figures = " / ".join(display.ms(value) for value in (residuals.p50_ns, residuals.p95_ns, residuals.max_ns))
-        words.append(f"p50/p95/max {figures} ms")
+        lines.append(f"p50/p95/max {figures} ms")
     missing = (facts.no_frame or 0) + (facts.outside_tolerance or 0)
-    words.append(f"{missing} frames missing, {facts.clock.gaps} gaps")
-    return words
+    lines.append(f"{missing} frames missing, {facts.clock.gaps} gaps")
+    return lines
 
 
 def _places(anchors_ns: Nanoseconds) -> npt.NDArray[np.float64]:
-    """Where along the axis each anchor (N,) stands, in pixels."""
+    """The position of each anchor (N,) on the axis, in pixels."""
     if anchors_ns.size < 2:
         return np.full(anchors_ns.size, _NAME + _PLOT / 2)
     if _has_pauses(anchors_ns):
@@ -159,7 +158,7 @@ def _has_pauses(anchors_ns: Nanoseconds) -> bool:
 
 
 def _trace(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> str:
-    """Dots; of many, the range that they cover in each pixel column."""
+    """Dots; for many, the range that they cover in each pixel column."""
     if x.size == 0:
         return ""
     if x.size <= MAX_DOTS:
@@ -172,7 +171,7 @@ def _trace(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> str:
 
 
 def _gaps(one: Matched, x: npt.NDArray[np.float64], top: int) -> list[str]:
-    """Where the sensor has no frames for more than 1.5 periods, between the first and the last anchor."""
+    """Gaps of more than 1.5 periods, between the first and the last anchor."""
     if x.size < 2:
         return []
     parts = []
@@ -184,7 +183,7 @@ def _gaps(one: Matched, x: npt.NDArray[np.float64], top: int) -> list[str]:
 
 
 def _lost(x: npt.NDArray[np.float64], base: int) -> str:
-    """A tick for each anchor without a frame; of many, one for each pixel column."""
+    """A tick for each anchor without a frame; for many, one per pixel column."""
     columns = np.unique(np.round(x)).tolist()
     return f'<path class="lost" d="{"".join(f"M{a:.0f} {base + 2}v7" for a in columns)}"/>' if columns else ""
 
@@ -207,8 +206,8 @@ def _bars(residuals_ns: Nanoseconds, span_ns: int, top: int) -> list[str]:
         counts = np.bincount(np.clip(place, 0, BINS - 1), minlength=BINS)
         step = _PANEL / BINS
         for number in np.flatnonzero(counts).tolist():
-            long = max(1.0, float(counts[number]) / float(counts.max()) * (_BARS - 4))
-            parts.append(f'<rect class="bar" x="{left}" y="{top + number * step:.2f}" width="{long:.1f}" height="{step:.2f}"/>')
+            length = max(1.0, float(counts[number]) / float(counts.max()) * (_BARS - 4))
+            parts.append(f'<rect class="bar" x="{left}" y="{top + number * step:.2f}" width="{length:.1f}" height="{step:.2f}"/>')
     return parts
 
 
@@ -221,5 +220,5 @@ def _time_axis(anchors_ns: Nanoseconds, y: int) -> str:
     return _text(_NAME, y, begin, "axis") + _text(_NAME + _PLOT, y, end, "axis", "end")
 
 
-def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

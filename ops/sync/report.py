@@ -9,26 +9,24 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from ops.audit.accounting import Nanoseconds, Residuals, rank
 from ops.errors import InputError
-from ops.sync.pauses import closed_up, pauses_of
-from ops.sync.stream import Stream
-from ops.sync.verdict import Answer, Finding, MatchFacts, answer, findings_of
+from ops.sync.answer import Answer, MatchFacts, SyncIssue, answer, issues_of
+from ops.sync.streams import Stream, closed_up, pauses_of
+from quality.measurements.residuals import Residuals
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.delay import Delay
-from sensors.clocks.domains import difference_name, epoch_name
 from sensors.clocks.steps import ClockSteps
-from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, survey
+from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, difference_name, epoch_name, survey
 from sensors.match.nearest import Reason, match_nearest
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
-from sensors.stamps import distinct, stamps_array
+from sensors.stamps import Nanoseconds, distinct, percentile, stamps_array
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for.
+    """Options of the report.
 
     `tolerance_ns` overrides every sensor's. `estimated_delays`: without a rig, expect each sensor at its estimated delay
     instead of at the anchor.
@@ -41,9 +39,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class SensorSync:
-    """One sensor: its clock, and if its frames are matched, how they lie to the reference's.
+    """One sensor: its clock and, if its frames are matched, their position relative to the reference's.
 
-    Clock: `unit` says what the stamps seem to count if not nanoseconds; `log_offset_ns` is stamp less log time at the
+    Clock: `unit` is what the stamps seem to count if not nanoseconds; `log_offset_ns` is stamp less log time at the
     middle; `drift_ppm` is against the reference's clock (the reference's own: against log time). `domain` is a number, 0
     for the reference's. Matches: counts are of anchors; `declared_delay_ns` is the rig's, `expected_delay_ns` what was
     matched with; residuals are the frames' distance from it. `findings`: codes of the rules that did not pass.
@@ -73,7 +71,7 @@ class SensorSync:
 
 @dataclass(frozen=True, slots=True)
 class ClockDomain:
-    """Sensors of one clock: how far off the reference's clock it is, what its stamps count from, and a likely reason."""
+    """Sensors that share a clock: its offset from the reference's clock, the epoch of its stamps, and a likely reason."""
 
     sensors: tuple[str, ...]
     offset_ns: int
@@ -83,9 +81,12 @@ class ClockDomain:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """The answer, and all that it rests on. `complete`: anchors that every matched sensor has a frame for. `logged`: whether
-    there were log times to hold the stamps against. `pauses`: how often all sensors paused together; clocks are judged as
-    if they had not, so a pause is no gap and slows no rate."""
+    """The answer and everything it is based on.
+
+    `complete`: anchors for which every matched sensor has a frame. `logged`: whether there were log times to compare the
+    stamps with. `pauses`: how often all sensors paused together; pauses are cut out before clocks are judged, so that they
+    count neither as gaps nor towards rates.
+    """
 
     answer: Answer
     reference: str
@@ -97,14 +98,14 @@ class SyncReport:
     logged: bool
     domains: tuple[ClockDomain, ...]
     sensors: tuple[SensorSync, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[SyncIssue, ...]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matched:
-    """What a plot needs of one matched sensor: the anchors (N,), which of them (N,) have a frame, and the residuals (M,) of
-    these; the gaps (K, 2) in the sensor's own stamps, from the frame before to the frame after, the longest first."""
+    """One matched sensor for a plot: the anchors (N,), which of them (N,) have a frame, and the residuals (M,) of these; the
+    gaps (K, 2) in the sensor's own stamps, from the frame before to the frame after, longest first."""
 
     sensor: str
     anchors_ns: Nanoseconds
@@ -132,7 +133,7 @@ def sync_report(
     streams = [stream for stream in streams if stream.stamps_ns.size]
     framed = [stream for stream in streams if _in_scene(stream)]
     if not framed:
-        raise InputError("there is no stream of frames to compare", "the input needs at least one lidar, camera or radar")
+        raise InputError("no stream of frames to compare", "the input needs at least one lidar, camera or radar")
     home = _reference(framed, rig, options.reference)
     try:
         clocks, pauses = _survey(streams, rig, home)
@@ -144,9 +145,9 @@ def sync_report(
     for _, drawn in facts.values():
         complete &= drawn.held
     matches = {name: fact for name, (fact, _) in facts.items()}
-    findings = findings_of(streams, clocks, home, rig, matches)
+    issues = issues_of(streams, clocks, home, rig, matches)
     report = SyncReport(
-        answer=answer(findings, home, anchors_ns.size, matches),
+        answer=answer(issues, home, anchors_ns.size, matches),
         reference=home,
         rig_id=None if rig is None else rig.rig_id,
         anchors=int(anchors_ns.size),
@@ -155,8 +156,8 @@ def sync_report(
         estimated_delays=options.estimated_delays,
         logged=clocks.logged,
         domains=_domains(clocks, streams),
-        sensors=tuple(_sensor(stream, clocks.sensors[stream.sensor], matches, findings, home) for stream in streams),
-        findings=findings,
+        sensors=tuple(_sensor(stream, clocks.sensors[stream.sensor], matches, issues, home) for stream in streams),
+        findings=issues,
         notes=tuple(notes),
     )
     return report, tuple(drawn for name, (_, drawn) in facts.items() if name != home)
@@ -172,8 +173,8 @@ def _reference(framed: Sequence[Stream], rig: Rig | None, wanted: str | None) ->
     if chosen is not None:
         if chosen not in names:
             raise InputError(
-                f"the reference {chosen!r} is none of the streams of frames ({', '.join(names)})",
-                "name one of them with --reference",
+                f"the reference {chosen!r} is not one of the streams of frames ({', '.join(names)})",
+                "choose one of them with --reference",
             )
         return chosen
     return next((stream.sensor for stream in framed if stream.modality is Modality.LIDAR), names[0])
@@ -185,7 +186,7 @@ def _survey(streams: Sequence[Stream], rig: Rig | None, home: str) -> tuple[Cloc
     pauses_ns = pauses_of(streams, home)
     anchors_ns = next(stream.stamps_ns for stream in streams if stream.sensor == home)
     steps = np.diff(distinct(anchors_ns))
-    closed = closed_up(streams, pauses_ns, rank(np.sort(steps), 50) if steps.size else 0)
+    closed = closed_up(streams, pauses_ns, percentile(steps, 50) if steps.size else 0)
     clocks = survey([_clock_stream(stream, rig) for stream in closed], home)
     if pauses_ns.size:
         sensors = {stream.sensor: _dated(clocks.sensors[stream.sensor], stream.stamps_ns) for stream in streams}
@@ -246,9 +247,9 @@ def _gaps(stamps_ns: Nanoseconds, period_ns: int | None) -> Nanoseconds:
 
 
 def _sensor(
-    stream: Stream, clock: SensorClock, facts: Mapping[str, MatchFacts], findings: Sequence[Finding], home: str
+    stream: Stream, clock: SensorClock, facts: Mapping[str, MatchFacts], issues: Sequence[SyncIssue], home: str
 ) -> SensorSync:
-    mine = [finding for finding in findings if finding.sensor == stream.sensor]
+    mine = [one for one in issues if one.sensor == stream.sensor]
     fact = facts.get(stream.sensor)
     fit = clock.fit
     own = fit if stream.sensor == home else None
@@ -277,7 +278,7 @@ def _sensor(
 
 
 def _domains(clocks: ClockSurvey, streams: Sequence[Stream]) -> tuple[ClockDomain, ...]:
-    typical = {one.sensor: rank(np.sort(one.stamps_ns), 50) for one in streams if one.stamps_ns.size}
+    typical = {one.sensor: percentile(one.stamps_ns, 50) for one in streams if one.stamps_ns.size}
     return tuple(
         ClockDomain(one.sensors, one.at_ns, epoch_name(typical[one.sensors[0]]), difference_name(one.at_ns) if number else None)
         for number, one in enumerate(clocks.domains)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
-from sensors.calibration.result import Checked, Quantity, Verdict
+from sensors.calibration.result import CalibrationVerdict, Checked, Quantity
 from sensors.calibration.verdicts import LIMITS
 from sensors.rig import Modality, Rig
 
@@ -40,7 +40,7 @@ def evaluate_calibration(
     groups: dict[tuple[str, str], list[Checked]] = {}
     for check in checks:
         groups.setdefault((RULE_OF[check.quantity], check.sensor), []).append(check)
-    found = [_lens(sensor, said, rules) for sensor, said in wrong_lenses.items() if said]
+    found = [_lens(sensor, contradictions, rules) for sensor, contradictions in wrong_lenses.items() if contradictions]
     found += [problem for (code, sensor), group in groups.items() if (problem := _judged(code, sensor, group, rules)) is not None]
     return tuple(sorted(found))
 
@@ -76,7 +76,7 @@ def _judged(code: str, sensor: str, group: Sequence[Checked], rules: RuleBook) -
             return rules.finding(
                 code, _says(worst), sensor=sensor, measured=worst.proven, threshold=limits.suspect, severity=severity
             )
-    unseen = [check for check in group if check.verdict is Verdict.NOT_OBSERVABLE and not _without_limit(check)]
+    unseen = [check for check in group if check.verdict is CalibrationVerdict.NOT_OBSERVABLE and not _without_limit(check)]
     if not unseen:
         return None
     names = ", ".join(check.quantity.value for check in unseen)
@@ -96,5 +96,5 @@ def _says(check: Checked) -> str:
     )
 
 
-def _lens(sensor: str, said: Sequence[str], rules: RuleBook) -> Finding:
-    return rules.finding("CAL007", f"{sensor}: {'; '.join(said)}", sensor=sensor, measured=len(said))
+def _lens(sensor: str, contradictions: Sequence[str], rules: RuleBook) -> Finding:
+    return rules.finding("CAL007", f"{sensor}: {'; '.join(contradictions)}", sensor=sensor, measured=len(contradictions))

@@ -25,14 +25,14 @@ LOWER_THIRD = slice(TILE_ROWS * 2 // 3 * TILE_COLUMNS, None)
 
 def evaluate_image(sensor: str, image: ImageMetrics, rules: RuleBook) -> tuple[Finding, ...]:
     """Judge one image by itself, in the order of the rules."""
-    said = {
+    measures = {
         "CAM001": (image.contrast, "all but 2 % of the luma lies within {measured:.0f} levels, less than {threshold:g}"),
         "CAM003": (image.bright_share, "{measured:.0%} of the pixels are saturated, more than {threshold:.0%}"),
         "CAM004": (image.dark_share, "{measured:.0%} of the pixels are black, more than {threshold:.0%}"),
         "CAM005": (image.blur_px, "edges are {measured:.2f} px wide at a width of 320 px, more than {threshold:g}"),
     }
     found = []
-    for code, (measured, message) in said.items():
+    for code, (measured, message) in measures.items():
         found += failed(rules, code, sensor, measured, message)
     return tuple(found)
 

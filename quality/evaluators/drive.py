@@ -1,4 +1,4 @@
-"""The rules that judge a drive as a whole, before money is spent on it."""
+"""The rules that judge a drive as a whole, before it is built and, for its completeness, after."""
 
 from __future__ import annotations
 
@@ -111,3 +111,15 @@ def _calibration(
             message = f"{entry.sensor} is a {rig[entry.sensor].modality} in the calibration, but recorded as {entry.modality}"
             found.append(finding("CAL001", message, sensor=entry.sensor, measured=1))
     return found
+
+
+def evaluate_completeness(whole: Sequence[bool], rules: RuleBook) -> tuple[Finding, ...]:
+    """CMP006 of a built drive; `whole` says of each of its scenes whether it has a frame of every required sensor."""
+    share = sum(whole) / len(whole) if whole else None
+    outcome = rules.judge("CMP006", share)
+    if outcome is Outcome.PASSED:
+        return ()
+    if share is None:
+        return (rules.finding("CMP006", "the drive has no scene, so whether its scenes are complete is not known"),)
+    message = f"{sum(whole)} of {len(whole)} scenes have a frame of every required sensor ({share:.1%})"
+    return (rules.finding("CMP006", message, measured=share),)

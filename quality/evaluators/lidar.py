@@ -36,15 +36,15 @@ def evaluate_sweeps(sweeps: Series, rules: RuleBook) -> Found:
     found.judge(
         "LID003", ids, lost_share(returns), "{measured:.0%} fewer returns than usual in this drive, more than {threshold:.0%}"
     )
-    said = "{measured:.0f} degrees of azimuth have lost their returns, more than {threshold:g}"
-    found.judge("LID004", ids, blocked_deg(sweeps.lists("sector_returns")), said)
+    message = "{measured:.0f} degrees of azimuth have lost their returns, more than {threshold:g}"
+    found.judge("LID004", ids, blocked_deg(sweeps.lists("sector_returns")), message)
     share = np.divide(no_return, points, out=np.zeros_like(points), where=points > 0)
-    said = "the share of points without return is {measured:.0%} above the usual one, more than {threshold:.0%}"
-    found.judge("LID005", ids, np.maximum(share - np.median(share), 0.0), said)
+    message = "the share of points without return is {measured:.0%} above the usual one, more than {threshold:.0%}"
+    found.judge("LID005", ids, np.maximum(share - np.median(share), 0.0), message)
     intensity = sweeps.numbers("intensity")
     if np.isfinite(intensity).any():
-        said = "intensities are {measured:.0%} off the drive's median, more than {threshold:.0%}"
-        found.judge("LID006", ids, drift(intensity), said)
+        message = "intensities are {measured:.0%} off the drive's median, more than {threshold:.0%}"
+        found.judge("LID006", ids, drift(intensity), message)
     rings = sweeps.lists("ring_returns")
     if np.isfinite(rings).all() and rings.shape[1]:
         found.judge("LID007", ids, lost_rings(rings), "{measured:.0f} rings have lost their returns")

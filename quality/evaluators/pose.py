@@ -11,9 +11,8 @@ import numpy.typing as npt
 from quality.evaluators.signal_findings import failed, passed
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
-from sensors.geometry import SE3, Floats
-from sensors.motion.track_metrics import Track, Windows, triangle_mean, window_mean
-from sensors.motion.wgs84 import metres_per_degree
+from sensors.geometry import SE3, Floats, metres_per_degree
+from sensors.motion.track_metrics import EgoTrack, Windows, triangle_mean, window_mean
 from sensors.stamps import Nanoseconds
 
 CODES = ("POS002", "POS003", "POS004", "POS005", "POS006", "POS007")
@@ -53,7 +52,7 @@ def evaluate_poses(
     sensor: str,
     anchors_ns: Nanoseconds,
     has_pose: npt.NDArray[np.bool_],
-    track: Track,
+    track: EgoTrack,
     inertial: Inertial | None,
     fixes: Fixes | None,
     rules: RuleBook,
@@ -98,7 +97,7 @@ def _against_inertial(windows: Windows, inertial: Inertial) -> dict[str, Floats]
     }
 
 
-def _against_fixes(track: Track, at_ns: Nanoseconds, fixes: Fixes) -> Floats:
+def _against_fixes(track: EgoTrack, at_ns: Nanoseconds, fixes: Fixes) -> Floats:
     """Difference of the distances moved over `GNSS_SPAN_NS` around each instant, which needs no common frame.
 
     Over all that both cover, where that is less; NaN where it is less than `LEAST_SPAN_NS`.

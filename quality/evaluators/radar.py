@@ -45,8 +45,8 @@ def evaluate_scans(scans: Series, rules: RuleBook) -> Found:
     if np.median(detections) >= USUALLY_FILLED:
         found.judge("RAD001", ids, detections, "no detection, where there usually are some")
     full = np.where(detections == detections.max(), full_share(detections), 0.0)
-    said = "the list is full, as in {measured:.0%} of the scans, more than {threshold:.0%}"
-    found.judge("RAD003", ids, full, said)
+    message = "the list is full, as in {measured:.0%} of the scans, more than {threshold:.0%}"
+    found.judge("RAD003", ids, full, message)
     return found
 
 

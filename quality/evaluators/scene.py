@@ -50,8 +50,8 @@ def evaluate_scene(
         measured = 0.0 if pose is Outcome.FAILED else None
         severity = Severity.ERROR if rig.policy.pose_required else Severity.WARNING
         bracket = f"no two pose samples within {rig.policy.pose_bracket_ns} ns bracket the anchor"
-        told = bracket if measured is not None else "the ego pose was not looked for"
-        found.append(rules.finding("POS001", told, measured=measured, severity=severity))
+        message = bracket if measured is not None else "the ego pose was not looked for"
+        found.append(rules.finding("POS001", message, measured=measured, severity=severity))
     found += _compensation(rig, missing, uncompensated, rules)
     ordered = tuple(sorted(found, key=Finding.sort_key))
     return SceneVerdict(has_errors(ordered), ordered, rule_ids(ordered, Severity.WARNING))

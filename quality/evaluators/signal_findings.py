@@ -14,7 +14,7 @@ from quality.rules.catalogue import Bound, Outcome
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 
-LEAST_FRAMES = 8  # of a sensor in a drive: with fewer, nothing can be said about what is usual for it
+LEAST_FRAMES = 8  # of a sensor in a drive: fewer do not show what is usual for it
 
 
 def failed(rules: RuleBook, code: str, sensor: str, measured: float | None, message: str) -> list[Finding]:
@@ -24,8 +24,8 @@ def failed(rules: RuleBook, code: str, sensor: str, measured: float | None, mess
         return []
     if outcome is Outcome.UNKNOWN:
         return [unknown(rules, code, sensor)]
-    told = message.format(measured=measured, threshold=rules[code].threshold)
-    return [rules.finding(code, f"{sensor}: {told}", sensor=sensor, measured=measured)]
+    text = message.format(measured=measured, threshold=rules[code].threshold)
+    return [rules.finding(code, f"{sensor}: {text}", sensor=sensor, measured=measured)]
 
 
 def passed(rules: RuleBook, code: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

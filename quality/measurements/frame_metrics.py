@@ -1,4 +1,4 @@
-"""The metric table of a drive: one row for each frame whose payload was looked into, measured once, where it was decoded."""
+"""The metric table of a drive: one row for each frame whose payload was decoded, measured once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FRAME_METRICS = pa.schema(
         pa.field("sensor", pa.string(), nullable=False),
         pa.field("modality", pa.string(), nullable=False),
         pa.field("stamp_ns", NS, nullable=False),
-        pa.field("content", pa.int64(), nullable=False),  # sensors.decode.content.content_hash of the payload
+        pa.field("content", pa.int64(), nullable=False),  # sensors.measure.baseline.content_hash of the payload
         # images; luma in levels from 0 to 255
         pa.field("mean_luma", pa.float64()),
         pa.field("low_luma", pa.float64()),  # 1st percentile
@@ -123,7 +123,7 @@ def _even(column: pa.ChunkedArray) -> bool:
 
 
 def series(table: pa.Table) -> tuple[Series, ...]:
-    """The table by sensor, sorted by name; a duplicated frame (two windows decoded it) counts once."""
+    """The table by sensor, sorted by name; a frame that two windows measured counts once."""
     ordered = table.sort_by("frame_id").combine_chunks()
     ids = ordered["frame_id"].to_numpy()
     first = np.ones(len(ids), dtype=np.bool_)

@@ -12,11 +12,9 @@ from enum import StrEnum
 
 from quality.measurements.metrics import SensorMetrics
 from quality.rules.catalogue import Severity
+from sensors.stamps import PLAUSIBLE_END_NS, PLAUSIBLE_START_NS
+from sensors.time_units import NS_PER_MS, NS_PER_S
 
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
-PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: earlier stamps are a clock that was never set
-PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
 MIN_FRAMES_FOR_A_RATE = 2
 
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import pyarrow as pa
 
+from lake.documents import Manifest
 from lake.tables.schemas import NS, check_schema
 from quality.errors import MetricsError
+from sensors.clocks.clock import clock_report
+from sensors.clocks.survey import SensorClock
 from sensors.rig import Modality, Rig, Sensor
 
 METRICS = pa.schema(
@@ -53,7 +57,8 @@ _NOT_NEGATIVE = (
 
 @dataclass(frozen=True, slots=True)
 class SensorMetrics:
-    """One sensor of one drive. What has a default was added later: it is what a clock without a flaw has.
+    """One sensor of one drive; `modality` is None where it is unknown, which the table does not allow. Defaults are those of a
+    flawless clock, for values that were added later.
 
     Raises:
         MetricsError: A count is negative, a rate not positive and finite, a coverage outside 0 to 1, or the last stamp
@@ -61,7 +66,7 @@ class SensorMetrics:
     """
 
     sensor: str
-    modality: str
+    modality: str | None
     required: bool
     reference: bool
     frames_expected: int | None
@@ -87,7 +92,8 @@ class SensorMetrics:
     delay_error_ns: int | None = None
 
     def __post_init__(self) -> None:
-        Modality(self.modality)
+        if self.modality is not None:
+            Modality(self.modality)
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -104,6 +110,11 @@ class SensorMetrics:
             raise MetricsError(f"sensor {self.sensor}: coverage is {self.coverage}, outside 0 to 1")
         if self.first_ns is not None and self.last_ns is not None and self.last_ns < self.first_ns:
             raise MetricsError(f"sensor {self.sensor}: last_ns {self.last_ns} is before first_ns {self.first_ns}")
+
+    @property
+    def in_scene(self) -> bool:
+        """Whether scenes hold the sensor's frames."""
+        return self.modality is not None and Modality(self.modality).in_scene
 
     @classmethod
     def silent(cls, sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:
@@ -146,7 +157,7 @@ def metrics_table(metrics: Sequence[SensorMetrics]) -> pa.Table:
     """The metrics as rows of `METRICS`, sorted by sensor.
 
     Raises:
-        MetricsError: A sensor is there twice.
+        MetricsError: A sensor is duplicated.
     """
     names = [entry.sensor for entry in metrics]
     doubled = sorted({name for name in names if names.count(name) > 1})
@@ -167,3 +178,54 @@ def read_metrics(table: pa.Table) -> tuple[SensorMetrics, ...]:
     names = [field.name for field in fields(SensorMetrics)]
     rows = table.select(names).to_pylist()
     return tuple(sorted((SensorMetrics(**row) for row in rows), key=lambda entry: entry.sensor))
+
+
+def measured(
+    name: str,
+    modality: str | None,
+    found: SensorClock | None,
+    rig: Rig | None,
+    manifest: Manifest | None = None,
+    frames_expected: int | None = None,
+) -> SensorMetrics:
+    """The metrics of sensor `name`, recorded as `modality` (None: unknown); `found` is None for a sensor that left no frame."""
+    sensor = rig[name] if rig is not None and name in rig else None
+    clock = found.report if found else clock_report([], [], None)
+    covered = None
+    if manifest is not None and sensor is not None and clock.first_ns is not None and clock.last_ns is not None:
+        covered = coverage(clock.first_ns, clock.last_ns, sensor.period_ns, manifest.start_ns, manifest.end_ns)
+    elif clock.frames == 0:
+        covered = 0.0
+    return SensorMetrics(
+        sensor=name,
+        modality=modality,
+        required=sensor is not None and sensor.sync.required,
+        reference=rig is not None and name == rig.reference,
+        frames_expected=frames_expected,
+        frames_read=clock.frames,
+        nominal_rate_hz=sensor.rate_hz if sensor else None,
+        measured_rate_hz=clock.measured_rate_hz,
+        first_ns=clock.first_ns,
+        last_ns=clock.last_ns,
+        coverage=covered,
+        max_gap_ns=clock.max_gap_ns,
+        gaps=clock.gaps,
+        duplicates=clock.duplicates,
+        regressions=clock.regressions,
+        jitter_p95_ns=clock.jitter_p95_ns,
+        log_offset_p50_ns=clock.log_offset_p50_ns,
+        **(_clock_values(found) if found else {}),
+    )
+
+
+def _clock_values(found: SensorClock) -> dict[str, Any]:
+    return {
+        "unit_exponent": found.unit.exponent if found.unit else 0,
+        "clock_steps": found.steps.count,
+        "domain_offset_ns": found.domain_offset_ns,
+        "drift_ppm": found.drift_ppm,
+        "drift_uncertainty_ppm": found.drift_uncertainty_ppm,
+        "delay_ns": found.delay.delay_ns if found.delay else None,
+        "delay_uncertainty_ns": found.delay.uncertainty_ns if found.delay else None,
+        "delay_error_ns": found.delay_error_ns,
+    }

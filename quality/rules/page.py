@@ -23,12 +23,12 @@ _HEAD = """\
 
 Generated from `quality/rules/catalogue.py` by `python -m quality.rules.page`; do not edit. Codes are never renumbered or re-used.
 
-An *error* quarantines what its rule looks at (an object or one of its frames, a scene, the whole drive); a *warning* is a flag
-on what is published. A rule that cannot be evaluated is *unknown*: it counts as not passed, at the rule's severity.
+An *error* quarantines what its rule judges (an object or one of its frames, a scene, the whole drive); a *warning* flags what is
+published. A rule that cannot be evaluated is *unknown*: it counts as not passed, at the rule's severity.
 
-What a rig may set stands in its `calibration.json` as `"policy": {"rules": {"CLK009": {"threshold": 50, "severity": "error"}}}`,
-within the range given here; a severity set there holds for every sensor, exceptions included. Anything else there, and any rule
-with "-", makes the calibration invalid (CAL001): those say whether the data is what it claims to be.
+A rig overrides a rule in its `calibration.json`: `"policy": {"rules": {"CLK009": {"threshold": 50, "severity": "error"}}}`,
+within the range given here; a severity set there holds for every sensor, exceptions included. Any other override makes the
+calibration invalid (CAL001), as does one of a rule with "-": those rules decide whether the data is what it claims to be.
 """
 _COLUMNS = ("code", "name", "severity", "passes if", "limit", "the rig may set", "unknown if", "exception")
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """What a rule looks at; an object rule may also speak of a single frame in it."""
+    """What a rule judges; an object rule may also judge a single frame of it."""
 
     OBJECT = "object"
     DRIVE = "drive"
@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 
 class Severity(StrEnum):
-    """An error quarantines what its rule looks at, a warning flags it."""
+    """An error quarantines what its rule judges, a warning flags it."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -85,11 +85,6 @@ class Rule:
     exception: str = ""
     leeway: Leeway = NO_LEEWAY
     rig_key: str = ""
-
-    @property
-    def policy_key(self) -> str:
-        """The key of a `calibration.json` that overrides the rule; empty if none does."""
-        return f"policy.rules.{self.code}" if self.leeway else self.rig_key
 
     def judge(self, measured: float | None, threshold: float | None = None) -> Outcome:
         """Compare `measured` with `threshold`, or with the rule's own if that is None; equal passes.

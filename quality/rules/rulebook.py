@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from quality.errors import OverrideError, UnknownRuleError
+from quality.errors import RuleOverrideError, UnknownRuleError
 from quality.rules.catalogue import RULES, Outcome, Rule, Severity, rule
 from quality.rules.findings import Finding, finding
 from sensors.policy import Policy, RuleOverride
@@ -25,7 +25,7 @@ class RuleBook:
         """The catalogue under `policy`.
 
         Raises:
-            OverrideError: An override that the catalogue does not allow. The schema of `calibration.json`, which is made
+            RuleOverrideError: An override that the catalogue does not allow. The schema of `calibration.json`, which is made
                 from the same table, refuses it before: no document can cause this.
             UnknownRuleError: It names no rule.
         """
@@ -76,12 +76,12 @@ def _overridden(entry: Rule, override: RuleOverride) -> Rule:
     leeway = entry.leeway
     if override.threshold is not None:
         if not leeway.allows_threshold(override.threshold):
-            raise OverrideError(f"policy.rules.{entry.code}.threshold is {override.threshold}; allowed: {_range(entry)}")
+            raise RuleOverrideError(f"policy.rules.{entry.code}.threshold is {override.threshold}; allowed: {_range(entry)}")
         entry = replace(entry, threshold=override.threshold)
     if override.severity is not None:
         if override.severity not in leeway.severities:
             allowed = ", ".join(leeway.severities) or "none, the rule cannot be overridden"
-            raise OverrideError(f"policy.rules.{entry.code}.severity is {override.severity}; allowed: {allowed}")
+            raise RuleOverrideError(f"policy.rules.{entry.code}.severity is {override.severity}; allowed: {allowed}")
         entry = replace(entry, severity=Severity(override.severity))
     return entry
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from lake.tables.schemas import NS
@@ -18,7 +17,7 @@ from quality.accounting import SensorAccount, balance
 from quality.errors import MetricsError
 from quality.measurements.measures import MEASURES, Bounds
 from quality.measurements.metrics import METRICS, SensorMetrics
-from sensors.rig import Modality
+from quality.measurements.residuals import Residuals
 
 UNACCOUNTED = "unaccounted_frames"  # judged by ACC001
 TOLERANCES = "residual_tolerances"  # judged by SYN004: the largest residual in units of the tolerance
@@ -43,30 +42,6 @@ AUDIT = pa.schema(
         pa.field(TOLERANCES, pa.float64()),
     ]
 )
-
-
-class Residuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Absolute residuals of one sensor's published matches; the quantiles are values that occur (nearest rank)."""
-
-    p50_ns: int
-    p95_ns: int
-    max_ns: int
-    tolerance_ns: int
-
-    @classmethod
-    def of(cls, residuals_ns: Sequence[int], tolerance_ns: int) -> Residuals | None:
-        """Summarise signed residuals, in any order; None if there are none."""
-        ordered = sorted(abs(value) for value in residuals_ns)
-        if not ordered:
-            return None
-        return cls(_quantile(ordered, 50), _quantile(ordered, 95), ordered[-1], tolerance_ns)
-
-    @property
-    def tolerances(self) -> float:
-        """The largest residual in units of the tolerance; infinite if a residual exceeds a tolerance of 0."""
-        if self.tolerance_ns == 0:
-            return 0.0 if self.max_ns == 0 else float("inf")
-        return self.max_ns / self.tolerance_ns
 
 
 def audit_table(
@@ -103,7 +78,7 @@ def _row(
     return {
         **asdict(metrics),
         CRITICAL: metrics.required or metrics.reference,
-        MATCHED: in_gold and Modality(metrics.modality).in_scene and not metrics.reference,
+        MATCHED: in_gold and metrics.in_scene and not metrics.reference,
         "read": account and account.read,
         "gold": account and account.gold,
         "quarantined": account and account.quarantined,
@@ -125,8 +100,3 @@ def _unaccounted(metrics: SensorMetrics, account: SensorAccount | None) -> int |
     if found:
         return found[0].frames
     return abs(metrics.frames_read - (account.read or 0))
-
-
-def _quantile(ordered: Sequence[int], percent: int) -> int:
-    rank = -(-len(ordered) * percent // 100)
-    return ordered[max(rank, 1) - 1]

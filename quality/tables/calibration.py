@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from lake.tables.schemas import check_schema
-from sensors.calibration.result import Checked, Quantity, Verdict
+from sensors.calibration.result import CalibrationVerdict, Checked, Quantity
 
 CALIBRATION_CHECKS = pa.schema(
     [
@@ -54,7 +54,7 @@ def read_calibration_table(table: pa.Table) -> tuple[Checked, ...]:
         Checked(
             sensor=row["sensor"],
             quantity=Quantity(row["quantity"]),
-            verdict=Verdict(row["verdict"]),
+            verdict=CalibrationVerdict(row["verdict"]),
             error=row["error"],
             uncertainty=row["uncertainty"],
             frames=row["frames"],

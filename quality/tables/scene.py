@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.findings import Finding, rule_ids
-from quality.tables.object import OBJECT_MEASURES
+from quality.tables.object import OBJECT_MEASURES, QUARANTINED
 from sensors.rig import Modality, Rig
 
-QUARANTINED, WHOLE, ERRORS = "quarantined", "whole", "errors"
+WHOLE, ERRORS = "whole", "errors"
 ANCHOR_MISSING, REQUIRED_MISSING, RESIDUAL_EXCESS = "anchor_missing", "required_missing", "residual_excess_ns"
 POSES, COMPENSATIONS = "poses", "compensations"
 _MEASURED = {"SYN001", "SYN002", "SYN003", "POS001"}

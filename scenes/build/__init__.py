@@ -1,1 +1,1 @@
-"""A window of scenes: decode, measure, compensate motion, judge, and write Parquet."""
+"""Building a window: the frames of its scenes, fetched, decoded, measured and judged."""

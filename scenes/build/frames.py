@@ -19,11 +19,11 @@ from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from scenes.documents import FrameReport
 from scenes.options import PayloadChecks
 from scenes.plan.window_plan import FrameRef, PlanRow
-from sensors.decode.content import content_hash
 from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.decode.messages import IMAGE, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position
 from sensors.errors import DecodeError, SensorDataError
+from sensors.measure.baseline import content_hash
 from sensors.measure.cloud import LidarMetrics, measure_lidar, measure_radar
 from sensors.measure.image import SCALE_PX, measure_image
 from sensors.rig import Modality

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lake.storage import ObjectStore, ObjectVersion
 from scenes.plan.window_plan import FrameRef
-from sensors.container.mcap import decompress
+from sensors.container.compression import decompress
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 # What S3 delivers while a second request would wait for its first byte: reading over a gap of this size costs no time.

@@ -25,7 +25,7 @@ from scenes.plan.windows import Window
 from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
 from sensors.decode.messages import IMAGE
 from sensors.geometry import SE3
-from sensors.motion.track_metrics import Track
+from sensors.motion.track_metrics import EgoTrack
 from sensors.rig import Modality, Rig
 
 Findings = dict[int, tuple[Finding, ...]]
@@ -101,7 +101,7 @@ def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Map
     sensor = pose_sensor(rig)
     if sensor is None or not plan.pose_valid.any():
         return {}
-    track = Track.of(plan.track.frames.stamps_ns, plan.track.samples)
+    track = EgoTrack.of(plan.track.frames.stamps_ns, plan.track.samples)
     inertial, fixes = _inertial(area, rig), _fixes(area, rig)
     return evaluate_poses(sensor, plan.anchors_ns, plan.pose_valid, track, inertial, fixes, rules)
 

@@ -24,7 +24,7 @@ from sensors.calibration.image_edges import edge_maps, shrink_of
 from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges
 from sensors.calibration.result import Checked, Quantity
-from sensors.calibration.scene import Track, edges_seen
+from sensors.calibration.scene import PoseSamples, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
 from sensors.decode.images import decode_luma, read_header
 from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
@@ -71,7 +71,7 @@ def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: Sw
     if task.forward is not None and lidar.ego_SE3_sensor is not None:
         ego_m = lidar.ego_SE3_sensor.apply(cloud.xyz_m()[~cloud.invalid()])
         plane = ground_plane(ego_m, task.forward, task.place)
-    track = Track(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
+    track = PoseSamples(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
     seen = {image.camera: edges_seen(cloud, lidar, rig[image.camera], image.stamp_ns, track) for image in task.images}
     tables = [_edge_table(camera, edges) for camera, edges in seen.items() if isinstance(edges, LidarEdges)]
     area.write_table(_edges_name(task.number), pa.concat_tables([EDGES.empty_table(), *tables]))

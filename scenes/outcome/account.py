@@ -13,10 +13,10 @@ from lake.overrides import Decisions
 from lake.storage import ObjectStore
 from quality.accounting import SensorAccount, accounts, balance
 from quality.decisions import with_rejections
+from quality.measurements.residuals import Residuals
 from quality.records import Origin
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding
-from quality.tables.audit_metrics import Residuals
 from scenes.documents import AuditVerdict, Inspection
 from scenes.outcome.fates import Built, IndexedDrive
 from scenes.outcome.records import Record, RecordKeeper

@@ -12,16 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lake.landing import DriveId
-from lake.tables.schemas import FRAMES
-from quality.accounting import GOLD, QUARANTINED, UNMATCHED
+from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowReport, merged
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import in_objects
 from scenes.plan.plan import ScenePlan
-from scenes.plan.windows import DAY_ZERO, NS_PER_DAY
+from scenes.plan.windows import DAY_ZERO
 from sensors.rig import Rig
+from sensors.time_units import NS_PER_DAY
 
 FAULTY_OBJECT = "object_quarantined"
 IN_QUARANTINED_SCENE = "scene_quarantined"

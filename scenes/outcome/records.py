@@ -13,7 +13,7 @@ import pyarrow as pa
 from lake.drive_input import DriveInput
 from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
 from lake.storage import ObjectStore
-from quality.accounting import QUARANTINED
+from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
 from quality.records import RELEASED, Origin, Position, drive_record, frame_record, object_record, scene_record
 from quality.rules.catalogue import Level, rule

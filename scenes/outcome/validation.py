@@ -11,15 +11,16 @@ import pyarrow as pa
 from lake.documents import Manifest
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount
-from quality.evaluators.completeness import evaluate_completeness
+from quality.evaluators.drive import evaluate_completeness
 from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
 from quality.gx.suites import Suite, drive_suite, object_suite, scene_suite
 from quality.measurements.measures import Bounds
 from quality.measurements.metrics import SensorMetrics
+from quality.measurements.residuals import Residuals
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook, rules_of
-from quality.tables.audit_metrics import Residuals, audit_table
+from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table
 from quality.tables.scene import WHOLE, SceneFacts, scene_table
 from scenes.documents import CalibrationRow, Inspection, SceneReport, SuiteResults, ValidationResults, decode, encode

@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
 from scenes.plan.pose_track import Floats, PoseTrack
-from sensors.match.nearest import Matches, Reason
+from sensors.match.nearest import Matches, Reason, history_horizon_ns, history_lengths
 from sensors.match.scene import match_rig
-from sensors.match.sweeps import history_horizon_ns, history_lengths
 from sensors.rig import Rig, Sensor
 
 MATCHER_VERSION = "match-2"  # part of the configuration hash: a changed matcher is a changed dataset

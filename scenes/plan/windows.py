@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sensors.time_units import NS_PER_DAY
+
 DAY_ZERO = datetime.date(1970, 1, 1)
-NS_PER_DAY = 86_400 * 1_000_000_000
 WINDOW_BYTES = 64 * 1024 * 1024
 SHORT_DRIVE_WINDOWS = 4  # a drive too short for so many of full size is cut finer, that several workers share it ...
 SMALLEST_WINDOW_BYTES = 16 * 1024 * 1024  # ... but not into files that cost more to open than to read

@@ -14,7 +14,8 @@ import pyarrow as pa
 from lake.landing import SensorKey
 from scenes.scan.frame_rows import FrameRow, FrameRows
 from scenes.scan.motion_samples import MOTION, NO_SAMPLES, MotionSamples
-from sensors.container.mcap import ContainerFault, StoredMessage, scan_source
+from sensors.container.mcap import scan_source
+from sensors.container.recorded import ContainerFault, StoredMessage
 from sensors.container.source import Buffers, Source
 from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError

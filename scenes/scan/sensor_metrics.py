@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.documents import Manifest
-from quality.measurements.measured import measured
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.metrics import SensorMetrics, measured
 from sensors.clocks.survey import ClockStream, survey
 from sensors.rig import Modality, Rig
 

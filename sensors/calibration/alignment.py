@@ -3,7 +3,8 @@
 The score of a turn is the mean edge strength of the images at the lidar's edge points. It is evaluated on turns around the
 declared calibration and followed axis by axis to its maximum (Levinson and Thrun, "Automatic online calibration of cameras
 and lasers", RSS 2013, section IV, who compare the declared calibration with its neighbours; the coordinate search and the
-uncertainty are ours). A shift of the camera by some centimetres is not told from a turn: it looks the same at one distance.
+uncertainty are our own). A shift of the camera by some centimetres cannot be distinguished from a turn, which looks the same
+at one distance.
 
 The uncertainty is that of a bootstrap (Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7(1), 1979)
 over blocks, not points: edges of one object are wrong together. A block is one sector of the image while the vehicle drives

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from sensors.geometry import SE3, Floats
 from sensors.motion.poses import interpolate
-from sensors.rig import NS_PER_S
 from sensors.stamps import Nanoseconds, stamps_array
+from sensors.time_units import NS_PER_S
 
 STEP_NS = 100_000_000  # over which motion is measured: a pose that is wrong by a millimetre makes it wrong by 1 cm/s
 PLACE_M = 5.0  # apart: what the sensors see from the next place is new

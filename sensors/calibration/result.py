@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class CalibrationVerdict(StrEnum):
     """From best to worst, but for the last: what could not be measured is neither.
 
     `ok`: no error is proven above the lower limit. `suspect`: one is. `bad`: one is proven above the upper limit.
@@ -82,7 +82,7 @@ class Checked:
 
     sensor: str
     quantity: Quantity
-    verdict: Verdict
+    verdict: CalibrationVerdict
     error: float | None
     uncertainty: float | None
     frames: int
@@ -92,7 +92,7 @@ class Checked:
     @property
     def proven(self) -> float | None:
         """The least size that the error has, as far as is proven; None if it was not measured."""
-        if self.error is None or self.uncertainty is None or self.verdict is Verdict.NOT_OBSERVABLE:
+        if self.error is None or self.uncertainty is None or self.verdict is CalibrationVerdict.NOT_OBSERVABLE:
             return None
         return max(abs(self.error) - self.uncertainty, 0.0)
 
@@ -102,19 +102,24 @@ def judge(sensor: str, quantity: Quantity, measured: Estimate | Unobservable, li
     if isinstance(measured, Estimate) and not (math.isfinite(measured.error) and math.isfinite(measured.uncertainty)):
         measured = Unobservable("the data fit every value alike", measured.frames, measured.items)
     if isinstance(measured, Unobservable):
-        return Checked(sensor, quantity, Verdict.NOT_OBSERVABLE, None, None, measured.frames, measured.items, measured.reason)
-    verdict, reason = Verdict.OK, ""
+        return Checked(
+            sensor, quantity, CalibrationVerdict.NOT_OBSERVABLE, None, None, measured.frames, measured.items, measured.reason
+        )
+    verdict, reason = CalibrationVerdict.OK, ""
     if measured.uncertainty > limits.widest:
-        verdict = Verdict.NOT_OBSERVABLE
+        verdict = CalibrationVerdict.NOT_OBSERVABLE
         reason = f"uncertain by {measured.uncertainty:.2f} {quantity.unit}, more than {limits.widest:g}"
     elif measured.proven > limits.bad:
-        verdict = Verdict.BAD
+        verdict = CalibrationVerdict.BAD
     elif measured.proven > limits.suspect:
-        verdict = Verdict.SUSPECT
+        verdict = CalibrationVerdict.SUSPECT
     return Checked(sensor, quantity, verdict, measured.error, measured.uncertainty, measured.frames, measured.items, reason)
 
 
-def worst(checks: Iterable[Checked]) -> Verdict:
+def worst(checks: Iterable[Checked]) -> CalibrationVerdict:
     """The verdict on a sensor: the worst that was found, `not observable` if nothing could be measured."""
     found = {entry.verdict for entry in checks}
-    return next((verdict for verdict in (Verdict.BAD, Verdict.SUSPECT, Verdict.OK) if verdict in found), Verdict.NOT_OBSERVABLE)
+    return next(
+        (verdict for verdict in (CalibrationVerdict.BAD, CalibrationVerdict.SUSPECT, CalibrationVerdict.OK) if verdict in found),
+        CalibrationVerdict.NOT_OBSERVABLE,
+    )

@@ -25,7 +25,7 @@ LEAST_MOVED = 0.5  # of the points: the others are left out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Track:
+class PoseSamples:
     """Samples of odom_SE3_ego: stamps (N,) ascending and distinct, poses (N, 7) x y z m, qw qx qy qz."""
 
     stamps_ns: Nanoseconds
@@ -33,7 +33,7 @@ class Track:
     bracket_ns: int
 
 
-def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, track: Track) -> LidarEdges | str:
+def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, poses: PoseSamples) -> LidarEdges | str:
     """The edges of a sweep in the camera's declared frame at the time of its image; words where that cannot be had.
 
     The stamp of an image is taken as its time: the rig does not say how long it was exposed, nor how fast rows are read.
@@ -55,10 +55,10 @@ def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, 
         offsets_ns[placed],
         cloud.stamp_ns,
         image_ns,
-        track.stamps_ns,
-        track.poses,
+        poses.stamps_ns,
+        poses.poses,
         lidar.ego_SE3_sensor,
-        track.bracket_ns,
+        poses.bracket_ns,
     )
     if not placed.any() or float(moved.valid.mean()) < LEAST_MOVED:
         return "no poses bracket the sweep and the image"

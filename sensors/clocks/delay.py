@@ -2,7 +2,7 @@
 
 Offsets of nearest frames wrap: of two streams with one period P, a delay d and d - P are the same pattern, and an average of
 nearest offsets near half a period means nothing. So offsets are angles: they are averaged on a circle (K. V. Mardia and
-P. E. Jupp, Directional Statistics, 2000, section 2.2), refined by a median, and both readings are told. A declared delay
+P. E. Jupp, Directional Statistics, 2000, section 2.2), refined by a median, and both readings are reported. A declared delay
 chooses the reading; without one it is the one nearer to zero.
 """
 
@@ -15,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from sensors.stamps import MAX_DURATION_NS, Nanoseconds, check_duration_ns, distinct, stamps_array
+from sensors.stamps import MAX_DURATION_NS, Nanoseconds, check_duration_ns, distinct, percentile, stamps_array
 
 MIN_PAIRS = 6  # fewer may look locked by chance
 LOCKED_SHARE = 0.75  # of offsets within an eighth of a period of their middle; a quarter of those of a free-running sensor
@@ -70,8 +70,8 @@ def estimate_delay(reference_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, declar
     if anchors.size < 2 or stamps.size < 2:
         return _nothing(None, 0)
     anchor_steps, steps = np.diff(anchors), np.diff(stamps)
-    period_ns = min(_middle(anchor_steps), _middle(steps))
-    slower_sensor = _middle(steps) > _middle(anchor_steps)
+    period_ns = min(percentile(anchor_steps, 50), percentile(steps, 50))
+    slower_sensor = percentile(steps, 50) > percentile(anchor_steps, 50)
     offsets = _offsets(anchors, stamps, 0, of_sensor=slower_sensor)
     offsets = offsets[np.abs(offsets) <= period_ns]
     if offsets.size < MIN_PAIRS or period_ns > MAX_DURATION_NS:
@@ -97,7 +97,7 @@ def tick_of(steps_ns: Nanoseconds) -> int | None:
     steps = steps_ns[(steps_ns > 0)]
     if steps.size < MIN_PAIRS:
         return None
-    median_ns = _middle(steps)
+    median_ns = percentile(steps, 50)
     steps = steps[steps <= _LONG * median_ns].astype(np.float64)
     for divisor in range(1, _DIVISORS + 1):
         counts = np.maximum(np.round(steps * divisor / median_ns), 1)
@@ -116,7 +116,7 @@ def _measured(anchors: Nanoseconds, stamps: Nanoseconds, chosen_ns: int, period_
     delay_ns = int(offsets[(offsets.size - 1) // 2])
     reach = max(math.ceil(0.98 * math.sqrt(offsets.size)), 1)
     low, high = max(offsets.size // 2 - reach, 0), min(offsets.size // 2 + reach, offsets.size - 1)
-    distances = np.sort(np.abs(offsets - delay_ns))
+    distances = np.abs(offsets - delay_ns)
     return Delay(
         phase=Phase.LOCKED,
         period_ns=period_ns,
@@ -124,7 +124,7 @@ def _measured(anchors: Nanoseconds, stamps: Nanoseconds, chosen_ns: int, period_
         other_ns=int(others[(others.size - 1) // 2]) if others.size else other_ns,
         mean_ns=delay_ns + round(float((offsets - delay_ns).mean())),
         uncertainty_ns=-(-int(offsets[high] - offsets[low]) // 2),
-        spread_ns=int(distances[-(-distances.size * 95 // 100) - 1]),
+        spread_ns=percentile(distances, 95),
         pairs=offsets.size,
     )
 
@@ -160,7 +160,7 @@ def _centre(offsets: Nanoseconds, period_ns: int) -> int:
     angles = 2 * math.pi * (offsets % period_ns) / period_ns
     centre_ns = round(math.atan2(float(np.sin(angles).mean()), float(np.cos(angles).mean())) * period_ns / (2 * math.pi))
     for _ in range(2):
-        centre_ns += _middle(_wrapped(offsets, centre_ns, period_ns))
+        centre_ns += percentile(_wrapped(offsets, centre_ns, period_ns), 50)
     return centre_ns
 
 
@@ -168,10 +168,6 @@ def _wrapped(offsets: Nanoseconds, centre_ns: int, period_ns: int) -> Nanosecond
     """Offsets less the centre, in [-period / 2, period / 2)."""
     half = period_ns // 2
     return np.asarray((offsets - centre_ns + half) % period_ns - half)
-
-
-def _middle(values: Nanoseconds) -> int:
-    return int(np.partition(values, (values.size - 1) // 2)[(values.size - 1) // 2])
 
 
 def _nothing(period_ns: int | None, pairs: int) -> Delay:

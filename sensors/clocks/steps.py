@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sensors.stamps import Nanoseconds, stamps_array
+from sensors.stamps import Nanoseconds, percentile, stamps_with_log_times
 
 WINDOW = 3  # frames on either side: the median of three ignores one stamp out of line, and two that were swapped
 MAX_LISTED = 100
@@ -54,10 +54,7 @@ def clock_steps(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, period_n
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length.
     """
-    stamps = stamps_array(stamps_ns, "stamps_ns")
-    logged = None if log_ns is None else stamps_array(log_ns, "log_ns")
-    if logged is not None and logged.shape != stamps.shape:
-        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    stamps, logged = stamps_with_log_times(stamps_ns, log_ns)
     kept = np.flatnonzero(np.concatenate([[True], np.diff(stamps) != 0])) if stamps.size else np.zeros(0, dtype=np.int64)
     stamps = stamps[kept]
     steps = np.diff(stamps)
@@ -65,7 +62,7 @@ def clock_steps(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, period_n
     if periods.size == 0 or stamps.size < 2 * WINDOW:
         return NO_STEPS
     if period_ns is None:
-        period_ns = int(np.partition(periods, (periods.size - 1) // 2)[(periods.size - 1) // 2])
+        period_ns = percentile(periods, 50)
     period_ns = min(period_ns, _FAR_NS)
     passed = np.full(steps.size, period_ns, dtype=np.int64) if logged is None else np.diff(logged[kept])
     bounded = np.clip(steps, -_FAR_NS, _FAR_NS)
@@ -84,10 +81,7 @@ def clock_steps(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, period_n
 
 def _usual(shifts: Nanoseconds) -> int:
     """The third quartile of the distance of the shifts from their median: what transport varies by, and no step."""
-    middle = np.partition(shifts, (shifts.size - 1) // 2)[(shifts.size - 1) // 2]
-    distances = np.abs(shifts - middle)
-    rank = -(-distances.size * 3 // 4) - 1
-    return int(np.partition(distances, rank)[rank])
+    return percentile(np.abs(shifts - percentile(shifts, 50)), 75)
 
 
 def _stays(shifts: Nanoseconds, places: Nanoseconds, limit_ns: int) -> npt.NDArray[np.bool_]:

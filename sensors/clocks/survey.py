@@ -1,4 +1,4 @@
-"""Everything that the stamps of all sensors of a recording say about their clocks."""
+"""The clocks of all sensors of a recording: each by itself, against the reference, and which sensors share a clock."""
 
 from __future__ import annotations
 
@@ -9,14 +9,70 @@ from types import MappingProxyType
 
 import numpy as np
 
-from sensors.clocks.clock import ClockReport, clock_report
+from sensors.clocks.clock import ClockFit, ClockReport, clock_report, fit_clock
 from sensors.clocks.delay import Delay, estimate_delay
-from sensors.clocks.domains import Domain, clock_domains
-from sensors.clocks.offset import ClockFit, fit_clock
 from sensors.clocks.steps import ClockSteps, clock_steps
 from sensors.clocks.units import UnitError, unit_error
-from sensors.rig import NS_PER_S
-from sensors.stamps import Nanoseconds
+from sensors.stamps import PLAUSIBLE_START_NS, Nanoseconds, percentile, plausible
+from sensors.time_units import NS_PER_S
+
+APART_NS = NS_PER_S  # transport takes less than a second; the smallest difference of two epochs is leap seconds
+_GPS_EPOCH_S = 315_964_800  # 1980-01-06, less leap seconds: IS-GPS-200
+_LEAP_S = {18: "GPS time, without leap seconds", 37: "TAI, without leap seconds", 19: "TAI beside GPS time"}
+_HOUR_S = 3600
+_ZONES_H = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One clock domain. `at_ns`: the place of its first member on the axis that was grouped, less that of the reference's
+    domain (0 for it); `sensors` sorted."""
+
+    at_ns: int
+    sensors: tuple[str, ...]
+
+
+def clock_domains(places_ns: Mapping[str, int], reference: str | None, apart_ns: int = APART_NS) -> tuple[Domain, ...]:
+    """Group sensors by what tells their clocks apart: stamp less log time, or without log times their first stamps.
+
+    Two sensors whose places differ by at most `apart_ns` share a domain, and so does whoever lies between. The first domain
+    is that of `reference`, or if that is not among the sensors, the largest; the others follow by size and place.
+    """
+    ordered = sorted(places_ns, key=lambda name: (places_ns[name], name))
+    groups: list[list[str]] = []
+    for name in ordered:
+        if groups and places_ns[name] - places_ns[groups[-1][-1]] <= apart_ns:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    groups.sort(key=lambda group: (reference not in group, -len(group), places_ns[group[0]]))
+    if not groups:
+        return ()
+    home = reference if reference in groups[0] else groups[0][0]
+    base_ns = places_ns[home]
+    return tuple(
+        Domain(0 if number == 0 else places_ns[group[0]] - base_ns, tuple(sorted(group))) for number, group in enumerate(groups)
+    )
+
+
+def epoch_name(stamp_ns: int) -> str:
+    """What a stamp counts from, judged by its size: `1970`, or `boot` for less than 30 years."""
+    if plausible(stamp_ns):
+        return "1970"
+    return "boot" if 0 <= stamp_ns < PLAUSIBLE_START_NS else "unknown"
+
+
+def difference_name(difference_ns: int) -> str | None:
+    """A known reason for two clocks to differ by this much; None where none is known."""
+    seconds = abs(difference_ns) / NS_PER_S
+    if abs(seconds - _GPS_EPOCH_S) < 60:
+        return "the GPS epoch"
+    for leap_s, name in _LEAP_S.items():
+        if abs(seconds - leap_s) < 1:
+            return name
+    hours = round(seconds / _HOUR_S)
+    return f"{hours} h: a time zone" if 1 <= hours <= _ZONES_H and abs(seconds - hours * _HOUR_S) < 1 else None
+
 
 _ONE_RECORDING_NS = 3600 * NS_PER_S  # without log times: clocks that differ by less may as well be late starters
 
@@ -135,10 +191,10 @@ def _domains(streams: Sequence[ClockStream], logged: Mapping[str, Nanoseconds], 
     """By stamp less log time if every sensor has log times; else by the middle of the stamps."""
     present = [stream for stream in streams if stream.stamps_ns.size]
     if all(stream.sensor in logged for stream in present):
-        return clock_domains({one.sensor: _rank(one.stamps_ns - logged[one.sensor], 50) for one in present}, reference)
+        return clock_domains({one.sensor: percentile(one.stamps_ns - logged[one.sensor], 50) for one in present}, reference)
     # Four fifths of the stamps: one that is wrong must not stretch the span until everything is one domain.
-    spans = [_rank(one.stamps_ns, 90) - _rank(one.stamps_ns, 10) for one in present]
-    middles = {one.sensor: _rank(one.stamps_ns, 50) for one in present}
+    spans = [percentile(one.stamps_ns, 90) - percentile(one.stamps_ns, 10) for one in present]
+    middles = {one.sensor: percentile(one.stamps_ns, 50) for one in present}
     return clock_domains(middles, reference, max([_ONE_RECORDING_NS, *spans]))
 
 
@@ -147,8 +203,3 @@ def _drifting(one: SensorClock, home: ClockFit | None) -> SensorClock:
         return one
     apart = (one.fit.drift_uncertainty_ppm or 0.0) + (home.drift_uncertainty_ppm or 0.0)
     return replace(one, drift_ppm=one.fit.drift_ppm - home.drift_ppm, drift_uncertainty_ppm=apart)
-
-
-def _rank(values: Nanoseconds, percent: int) -> int:
-    at = max(-(-values.size * percent // 100) - 1, 0)
-    return int(np.partition(values, at)[at])

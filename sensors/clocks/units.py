@@ -9,11 +9,9 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from sensors.rig import NS_PER_S
-from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, stamps_array
+from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, plausible, stamps_with_log_times
+from sensors.time_units import NS_PER_S
 
-PLAUSIBLE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01
-PLAUSIBLE_END_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
 FAST_HZ = 1_000  # hardly a sensor has frames faster than this; a wrong unit makes 10 Hz at least that
 _BLOCKS = 8
 _CLOSE = 0.05  # in powers of ten: 12 %
@@ -54,10 +52,7 @@ def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: 
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length.
     """
-    stamps = stamps_array(stamps_ns, "stamps_ns")
-    logged = None if log_ns is None else stamps_array(log_ns, "log_ns")
-    if logged is not None and logged.shape != stamps.shape:
-        raise ValueError(f"{stamps.size} stamps but {logged.size} log times")
+    stamps, logged = stamps_with_log_times(stamps_ns, log_ns)
     once = distinct(stamps)
     if once.size < 3:
         return None
@@ -70,11 +65,6 @@ def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: 
     if rate_hz is not None:
         return _against_rate(int(once[0]), median_ns, mean_ns, NS_PER_S / rate_hz)
     return _against_epoch(int(once[0]), median_ns)
-
-
-def plausible(stamp_ns: float) -> bool:
-    """Whether this reads as a date between the years 2000 and 2100."""
-    return PLAUSIBLE_START_NS <= stamp_ns <= PLAUSIBLE_END_NS
 
 
 def _against_rate(first_ns: int, median_ns: int, mean_ns: float, period_ns: float) -> UnitError | None:

@@ -13,7 +13,7 @@ Bytes = bytes | memoryview
 
 MAX_RAW_BYTES = 256 * 1024 * 1024
 PIECE_BYTES = 128 * 1024
-MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024  # what the reference decoder accepts without being told otherwise
+MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024  # what the reference decoder accepts by default
 
 
 def decompress(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: int = MAX_RAW_BYTES) -> bytes:
@@ -53,7 +53,7 @@ def uncompressed(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: 
 
 
 def decompressed_prefix(chunk: Bytes, compression: str, raw_bytes: int, max_raw_bytes: int = MAX_RAW_BYTES) -> Bytes:
-    """What can be told of the first `raw_bytes` bytes of a chunk whose end is missing; nothing if that is nothing.
+    """What can be recovered of the first `raw_bytes` bytes of a chunk whose end is missing; possibly nothing.
 
     zstd and lz4 yield whole blocks of theirs (128 KiB and 64 KiB to 4 MiB), so up to one block more than the end is lost.
     """

@@ -9,17 +9,17 @@ Format: https://mcap.dev/spec (version 0).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO, NamedTuple
 
 from zlib_ng import zlib_ng
 
-from sensors.container.compression import Bytes, decompress, decompressed_prefix, uncompressed
-from sensors.container.mcap_chunks import Place, messages_from
+from sensors.container.compression import Bytes, decompressed_prefix, uncompressed
 from sensors.container.mcap_records import (
     CRC_BYTES,
     DATA_END,
     FOOTER,
+    FRAMED_MESSAGE_HEAD,
     MAGIC,
     MESSAGE_HEAD,
     RECORD_HEAD,
@@ -32,12 +32,48 @@ from sensors.container.mcap_records import (
     record_at,
     unpack,
 )
+from sensors.container.recorded import ContainerFault, FaultKind, Limits, Recorded, StoredMessage, ros2_type
 from sensors.container.source import Source
-from sensors.container.stored import ContainerFault, FaultKind, Limits, StoredMessage
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.stamps import MAX_STAMP_NS
 
-__all__ = ["ContainerFault", "FaultKind", "Limits", "StoredMessage", "decompress", "scan", "scan_source"]
+MESSAGES_AT_ONCE = 1024  # a chunk may hold millions
+
+
+class Place(NamedTuple):
+    """Where a chunk lies."""
+
+    chunk_offset: int
+    chunk_bytes: int
+    compression: str
+    chunk_raw_bytes: int
+    salvaged: bool = False
+
+    def message(self, origin: Origin, log_ns: int, offset: int, data: memoryview) -> StoredMessage:
+        """The message whose `data` stands at `offset` of the chunk."""
+        at, size, compression, raw_bytes, salvaged = self
+        return StoredMessage(*origin, log_ns, at, size, compression, raw_bytes, offset, len(data), data, salvaged)
+
+
+def messages_from(records: memoryview, at: int, place: Place, origins: Mapping[int, Origin]) -> tuple[list[StoredMessage], int]:
+    """The messages from byte `at` of a chunk's `records` on, and where the first record begins that is not among them.
+
+    That one is no message, or one that needs to be looked into: of a channel that is not in `origins`, not whole, or logged at
+    a time that cannot be; or there were `MESSAGES_AT_ONCE`.
+    """
+    found: list[StoredMessage] = []
+    size = len(records)
+    last_head = size - FRAMED_MESSAGE_HEAD.size
+    while at <= last_head and len(found) < MESSAGES_AT_ONCE:
+        opcode, length, channel_id, _, log_ns, _ = FRAMED_MESSAGE_HEAD.unpack_from(records, at)
+        data_at, end = at + FRAMED_MESSAGE_HEAD.size, at + RECORD_HEAD.size + length
+        origin = origins.get(channel_id)
+        if opcode != Op.MESSAGE or origin is None or not data_at <= end <= size or log_ns > MAX_STAMP_NS:
+            break
+        found.append(place.message(origin, log_ns, data_at, records[data_at:end]))
+        at = end
+    return found, at
+
 
 Found = StoredMessage | ContainerFault
 
@@ -61,6 +97,15 @@ def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = Fals
 def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
     """As `scan`, of a source whose owner observes its bytes, or reads on where the scan has ended."""
     return _Scan(source, limits or Limits(), salvage).file()
+
+
+def recorded_mcap(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Recorded | ContainerFault]:
+    """The messages and flaws of an MCAP file; see `sensors.container.mcap.scan`, which this asks to salvage."""
+    for item in scan(stream, limits, salvage=True):
+        if isinstance(item, StoredMessage):
+            yield Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, item.data, item.salvaged)
+        else:
+            yield item
 
 
 class _Scan:

@@ -1,16 +1,70 @@
-"""A message of a whole recording, whichever container it comes from, and how the containers are told apart."""
+"""What every container holds: messages and faults, within limits; and how to recognise each kind of container."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO
+from typing import NamedTuple
 
-from sensors.container.mcap import scan
+from sensors.container.compression import MAX_RAW_BYTES
 from sensors.container.mcap_records import MAGIC as MCAP_MAGIC
-from sensors.container.stored import ContainerFault, Limits, StoredMessage
 from sensors.errors import UnknownKindError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a file may make us allocate: for one record as stored, one chunk uncompressed, one definition record, the
+    names in it, and how many schemas and channels there may be."""
+
+    record_bytes: int = MAX_RAW_BYTES
+    chunk_raw_bytes: int = MAX_RAW_BYTES
+    definition_bytes: int = 1024 * 1024
+    name_bytes: int = 1024
+    definitions: int = 4096
+
+
+class FaultKind(StrEnum):
+    """What is wrong with a container."""
+
+    TRUNCATED = "truncated"
+    CRC = "crc"
+    CORRUPT = "corrupt"
+    LIMIT = "limit"
+    NOT_MCAP = "not_mcap"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFault:
+    """A flaw, and the offset in the file of the record that has it."""
+
+    offset: int
+    kind: FaultKind
+    message: str
+
+
+class StoredMessage(NamedTuple):
+    """A message, and where its bytes are.
+
+    The bytes [chunk_offset, chunk_offset + chunk_bytes) of the file, decompressed to `chunk_raw_bytes` bytes, hold the
+    message at [message_offset, message_offset + message_bytes). A message outside of any chunk is its own chunk, with
+    compression '' and message_offset 0. `log_ns` is the recorder's time. `data` (read-only) keeps the whole chunk alive.
+    `topic`, `message_type` and `message_encoding` are '' where the file does not define the channel. `salvaged`: the message
+    comes from a chunk that the file's end has cut; its place leads to nothing that can be fetched and checked.
+    """
+
+    topic: str
+    message_type: str
+    message_encoding: str
+    log_ns: int
+    chunk_offset: int
+    chunk_bytes: int
+    compression: str
+    chunk_raw_bytes: int
+    message_offset: int
+    message_bytes: int
+    data: memoryview
+    salvaged: bool = False
+
 
 CDR, ROS1 = "cdr", "ros1"
 DETECTION_BYTES = 16
@@ -84,12 +138,3 @@ def ros2_type(name: str) -> str:
     """A message type as ROS 2 spells it: `sensor_msgs/Imu` becomes `sensor_msgs/msg/Imu`."""
     package, slash, rest = name.partition("/")
     return f"{package}/msg/{rest}" if slash and "/" not in rest else name
-
-
-def recorded_mcap(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Recorded | ContainerFault]:
-    """The messages and flaws of an MCAP file; see `sensors.container.mcap.scan`, which this asks to salvage."""
-    for item in scan(stream, limits, salvage=True):
-        if isinstance(item, StoredMessage):
-            yield Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, item.data, item.salvaged)
-        else:
-            yield item

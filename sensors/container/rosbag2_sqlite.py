@@ -17,8 +17,7 @@ from dataclasses import replace
 import zstandard
 
 from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, PIECE_BYTES
-from sensors.container.recorded import ZSTD_MAGIC, Recorded, ros2_type
-from sensors.container.stored import ContainerFault, FaultKind, Limits
+from sensors.container.recorded import ZSTD_MAGIC, ContainerFault, FaultKind, Limits, Recorded, ros2_type
 from sensors.errors import ContainerError, LimitError
 from sensors.stamps import MAX_STAMP_NS
 
@@ -87,7 +86,7 @@ def scan_sqlite_bag(connection: sqlite3.Connection, limits: Limits | None = None
 def _rows(connection: sqlite3.Connection, limits: Limits, *, cut: bool = False) -> Iterator[Found]:
     last_id = 0
     try:
-        if cut:  # SQLite refuses a database that is shorter than its header says, unless told so; nothing can write to it
+        if cut:  # SQLite refuses a database that is shorter than its header says by default; nothing can write to it
             connection.execute("PRAGMA writable_schema = ON")
         _harden(connection, limits)
         topics = yield from _topics(connection, limits)

@@ -11,7 +11,7 @@
 | `timestamp` | float64 | s since the epoch (its resolution is 238 ns) | Hesai, RoboSense |
 | `timestamp` | float64 | ns since the epoch (its resolution is 256 ns) | livox_ros_driver2 |
 
-Which of the three a float means is told by its size: the median of points with a position is at most 10 s, at most 2^32 s, or
+Which of the three a float means follows from its size: the median of points with a position is at most 10 s, at most 2^32 s, or
 more. What it would mean is then held against the stamp, so that a wrong guess is an error and no wrong time.
 """
 
@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from sensors.errors import DecodeError
 from sensors.stamps import Nanoseconds
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 INTEGER_NS = ("t", "time_stamp", "offset_time", "offset_ns", "time_offset_ns")
 FLOATING = ("t", "time", "timestamp")
 LONGEST_SWEEP_S = 10  # a larger time is not relative to the stamp but counted from the epoch

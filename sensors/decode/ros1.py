@@ -1,8 +1,8 @@
-"""ROS 1 messages as the ROS 2 messages that they became.
+"""ROS 1 messages transcoded to the ROS 2 messages that they became.
 
 The types below have the same members in both, in the same order. ROS 1 writes them packed and little-endian, with strings
 that have no terminating zero and a sequence number in front of a header's stamp (http://wiki.ros.org/msg); CDR aligns each
-member to its size. So a message is moved member by member, and every value stays what it was.
+member to its size. So a message is transcoded member by member, and no value changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sensors.decode.messages import FIX, IMAGE, IMU, MAX_FIELDS, ODOMETRY, POINT
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.decode.transforms import MAX_TRANSFORMS, TRANSFORMS
 from sensors.errors import DecodeError, UnknownTypeError
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
@@ -30,15 +30,15 @@ STAMP = struct.Struct("<III")  # seq, seconds, nanoseconds
 _U32 = struct.Struct("<I")
 
 
-class Plain(NamedTuple):
-    """`values` of `size` bytes each."""
+class Scalar(NamedTuple):
+    """`values` numbers of `size` bytes each, one after the other."""
 
     size: int
     values: int
 
 
-class Several(NamedTuple):
-    """A sequence of `what`, at most `most`, each of these members."""
+class Array(NamedTuple):
+    """A variable-length array of `what`, at most `most` long; each element has these members."""
 
     what: str
     most: int
@@ -46,38 +46,38 @@ class Several(NamedTuple):
 
 
 HEADER, STRING, BYTES = "header", "string", "bytes"
-Member: TypeAlias = str | Plain | Several
+Member: TypeAlias = str | Scalar | Array
 
-_FIELD = (STRING, Plain(4, 1), Plain(1, 1), Plain(4, 1))
-_TRANSFORM = (HEADER, STRING, Plain(8, 7))
+_FIELD = (STRING, Scalar(4, 1), Scalar(1, 1), Scalar(4, 1))
+_TRANSFORM = (HEADER, STRING, Scalar(8, 7))
 ROS1_TYPES: Mapping[str, tuple[Member, ...]] = MappingProxyType(
     {
         POINT_CLOUD: (
             HEADER,
-            Plain(4, 2),
-            Several("fields", MAX_FIELDS, _FIELD),
-            Plain(1, 1),
-            Plain(4, 2),
+            Scalar(4, 2),
+            Array("fields", MAX_FIELDS, _FIELD),
+            Scalar(1, 1),
+            Scalar(4, 2),
             BYTES,
-            Plain(1, 1),
+            Scalar(1, 1),
         ),
         IMAGE: (HEADER, STRING, BYTES),
-        RAW_IMAGE: (HEADER, Plain(4, 2), STRING, Plain(1, 1), Plain(4, 1), BYTES),
-        IMU: (HEADER, Plain(8, 37)),
-        FIX: (HEADER, Plain(1, 1), Plain(2, 1), Plain(8, 12), Plain(1, 1)),
-        ODOMETRY: (HEADER, STRING, Plain(8, 85)),
-        POSE_STAMPED: (HEADER, Plain(8, 7)),
-        POSE_WITH_COVARIANCE: (HEADER, Plain(8, 43)),
+        RAW_IMAGE: (HEADER, Scalar(4, 2), STRING, Scalar(1, 1), Scalar(4, 1), BYTES),
+        IMU: (HEADER, Scalar(8, 37)),
+        FIX: (HEADER, Scalar(1, 1), Scalar(2, 1), Scalar(8, 12), Scalar(1, 1)),
+        ODOMETRY: (HEADER, STRING, Scalar(8, 85)),
+        POSE_STAMPED: (HEADER, Scalar(8, 7)),
+        POSE_WITH_COVARIANCE: (HEADER, Scalar(8, 43)),
         TRANSFORM_STAMPED: _TRANSFORM,
-        TRANSFORMS: (Several("transforms", MAX_TRANSFORMS, _TRANSFORM),),
+        TRANSFORMS: (Array("transforms", MAX_TRANSFORMS, _TRANSFORM),),
         CAMERA_INFO: (
             HEADER,
-            Plain(4, 2),
+            Scalar(4, 2),
             STRING,
-            Several("coefficients", MAX_COEFFICIENTS, (Plain(8, 1),)),
-            Plain(8, 9 + 9 + 12),
-            Plain(4, 6),
-            Plain(1, 1),
+            Array("coefficients", MAX_COEFFICIENTS, (Scalar(8, 1),)),
+            Scalar(8, 9 + 9 + 12),
+            Scalar(4, 6),
+            Scalar(1, 1),
         ),
     }
 )
@@ -94,9 +94,9 @@ def ros1_to_cdr(message_type: str, message: Bytes) -> bytes:
     """
     if message_type not in ROS1_TYPES:
         raise UnknownTypeError(f"no ROS 1 layout is known for {message_type!r}; the types are {', '.join(sorted(ROS1_TYPES))}")
-    mover = _Mover(message)
-    mover.move(ROS1_TYPES[message_type])
-    return mover.finish()
+    transcoder = _Transcoder(message)
+    transcoder.write(ROS1_TYPES[message_type])
+    return transcoder.finish()
 
 
 def peek_ros1_stamp_ns(message: Bytes) -> int:
@@ -113,18 +113,18 @@ def peek_ros1_stamp_ns(message: Bytes) -> int:
     return int(sec * NS_PER_S + nanosec)
 
 
-class _Mover:
+class _Transcoder:
     def __init__(self, message: Bytes) -> None:
         self._in = memoryview(message)
         self._at = 0
         self._out = bytearray(CDR_LE)
 
-    def move(self, members: tuple[Member, ...]) -> None:
+    def write(self, members: tuple[Member, ...]) -> None:
         for member in members:
-            if isinstance(member, Plain):
+            if isinstance(member, Scalar):
                 self._put(self._take(member.size * member.values, f"{member.values} values of {member.size} bytes"), member.size)
-            elif isinstance(member, Several):
-                self._several(member)
+            elif isinstance(member, Array):
+                self._array(member)
             elif member == HEADER:
                 self._header()
             elif member == STRING:
@@ -140,13 +140,13 @@ class _Mover:
             raise DecodeError(f"{left} bytes follow the message's last member: it is longer than its lengths say")
         return bytes(self._out)
 
-    def _several(self, sequence: Several) -> None:
+    def _array(self, sequence: Array) -> None:
         count = self._length(f"a sequence of {sequence.what}")
         if count > sequence.most:
             raise DecodeError(f"the message has {count} {sequence.what}, the limit is {sequence.most}")
         self._put(_U32.pack(count), 4)
         for _ in range(count):
-            self.move(sequence.members)
+            self.write(sequence.members)
 
     def _header(self) -> None:
         stamp_ns = peek_ros1_stamp_ns(self._take(STAMP.size, "header"))

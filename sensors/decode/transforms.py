@@ -54,7 +54,7 @@ def _frame(name: str) -> str:
 
 
 class FrameTree:
-    """Frames by their place in a parent; what is told last of a frame holds, as in tf2."""
+    """Frames by their place in a parent; the last transform of a frame holds, as in tf2."""
 
     def __init__(self) -> None:
         self._parents: dict[str, Transform] = {}

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.stamps import Nanoseconds, stamps_array
+from sensors.time_units import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 MAX_KEYFRAME_HZ = NS_PER_S  # cells shorter than the resolution of stamps tell no frames apart
 _MAX_INT64 = 2**63 - 1
 

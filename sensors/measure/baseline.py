@@ -1,11 +1,14 @@
-"""What is usual for a sensor in a drive, told by values that a minority of odd frames cannot move."""
+"""What is usual for a sensor in a drive, by statistics that a minority of odd frames cannot move, and which frames repeat."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from sensors.decode.cdr import Bytes
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution: 1 / inverse_cdf(3/4); Hampel, J. Am. Stat. Assoc. 69, 1974
 
@@ -52,3 +55,12 @@ def running_median(values: Floats, width: int) -> Floats:
     some = np.isfinite(windows).any(axis=1)
     found[some] = np.nanmedian(windows[some], axis=1)
     return found
+
+
+def content_hash(data: Bytes) -> int:
+    """CRC-32 (ISO 3309) in the lower, the length in the upper half of 63 bits.
+
+    Meant for a payload and the one before it: two that differ have the same number once in 2**32 times, if they are of the
+    same length at all. No protection against anybody who wants that.
+    """
+    return (len(data) & 0x7FFF_FFFF) << 32 | zlib.crc32(data)

@@ -1,4 +1,4 @@
-"""What a track of ego poses says about itself: steps that no vehicle makes, speed, acceleration, turning."""
+"""Plausibility of a track of ego poses: steps that no vehicle makes, speed, acceleration, turning."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from sensors.geometry import Floats
 from sensors.stamps import Nanoseconds
+from sensors.time_units import NS_PER_S
 
-SECOND_NS = 1_000_000_000
 LEAST_STEP_NS = 4_000_000  # of two samples that are closer, one is left out: their difference is mostly rounding
-HALF_WINDOW_NS = SECOND_NS // 2
-LEAST_HALF_NS = SECOND_NS // 5
+HALF_WINDOW_NS = NS_PER_S // 2
+LEAST_HALF_NS = NS_PER_S // 5
 # Twice what tyres can do on a dry road (about 1 g): what a vehicle's velocity may change between two samples.
 MAX_ACCELERATION_M_S2 = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Track:
+class EgoTrack:
     """Samples of odom_SE3_ego: `stamps_ns` (P,) ascending, at least `LEAST_STEP_NS` apart; `poses` (P, 7): x y z m, qw qx qy
     qz."""
 
@@ -26,7 +26,7 @@ class Track:
     poses: Floats
 
     @classmethod
-    def of(cls, stamps_ns: Nanoseconds, poses: Floats) -> Track:
+    def of(cls, stamps_ns: Nanoseconds, poses: Floats) -> EgoTrack:
         """From samples in ascending order; those that are too close to the one before are left out."""
         if (np.diff(stamps_ns) >= LEAST_STEP_NS).all():
             return cls(stamps_ns, poses)
@@ -52,7 +52,7 @@ class Track:
         """
         if len(self.stamps_ns) < 3:
             return np.zeros(max(len(self.stamps_ns) - 1, 0))
-        seconds = np.diff(self.stamps_ns) / SECOND_NS
+        seconds = np.diff(self.stamps_ns) / NS_PER_S
         moved_m = np.diff(self.poses[:, :3], axis=0)
         velocity, middle_s = moved_m / seconds[:, None], np.cumsum(seconds) - seconds / 2.0
         last = len(seconds) - 1
@@ -82,7 +82,7 @@ class Track:
             return Windows(at_ns, 0, *(np.full(len(at_ns), np.nan) for _ in range(4)))
         middle_ns = np.clip(at_ns, self.stamps_ns[0] + half_ns, self.stamps_ns[-1] - half_ns)
         before, here, after = (self.at(middle_ns + shift) for shift in (-half_ns, 0, half_ns))
-        half_s = half_ns / SECOND_NS
+        half_s = half_ns / NS_PER_S
         velocity = (after[:, :2] - before[:, :2]) / (2.0 * half_s)
         long_enough = 1.0 if half_ns >= LEAST_HALF_NS else np.nan
         acceleration = (after[:, :2] - 2.0 * here[:, :2] + before[:, :2]) / half_s**2 * long_enough

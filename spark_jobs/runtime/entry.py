@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lake.drive_documents import read_input
-from lake.settings import Settings
+from lake.settings import inherited
 from lake.storage import ObjectStore
 from scenes.documents import Part
 from scenes.work_area import WorkArea
@@ -54,12 +53,12 @@ def exit_status(work: Callable[[], None]) -> int:
 
 def _run(name: str, description: str, argv: Sequence[str], work: Callable[[Job], Part], properties: Properties | None) -> None:
     arguments = parse(argv, name, description)
-    settings, own = Settings.from_env(os.environ), JobSettings.read()
+    settings = JobSettings.from_env()
     area = WorkArea(ObjectStore.connect(), arguments.work)
     drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
-    code = running_code(own)
-    step = Step(settings, own.options, provenance_of(code, own.options), area, drive_input)
-    configured = {} if properties is None else properties(name, os.environ)
-    with traced(name, step, code, configured, os.environ) as run:
+    code = running_code(settings.lineage)
+    step = Step(settings, settings.options, provenance_of(code, settings.options), area, drive_input)
+    configured = {} if properties is None else properties(name, inherited())
+    with traced(name, step, code, configured, settings.lineage) as run:
         result = work(Job(step, arguments.generation, run, configured))
     arguments.report(result)

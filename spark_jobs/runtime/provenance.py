@@ -18,8 +18,9 @@ from lineage.datasets import Assertion, Statistics, manifest_input, output_datas
 from lineage.emitter import Emitter
 from lineage.events import Engine, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
-from lineage.parent import parent_run, root_run
+from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, parent_run, root_run
 from lineage.run import JobRun, job_run
+from lineage.settings import LineageSettings
 from quality.rules.catalogue import RULES, Outcome
 from quality.tables.results import RuleResult
 from scenes.build.motion import MOTION_VERSION
@@ -29,20 +30,18 @@ from scenes.documents import Provenance
 from scenes.options import BuildOptions
 from scenes.plan.plan import MATCHER_VERSION
 from scenes.work_area import WorkArea
-from spark_jobs.runtime.settings import JobSettings
 from spark_jobs.runtime.step import Step
 
 
-def running_code(settings: JobSettings) -> CodeVersion:
+def running_code(settings: LineageSettings) -> CodeVersion:
     """The commit that this process runs."""
-    return code_version({VARIABLE: settings.code_version} if settings.code_version else {}, Path(__file__))
+    return code_version(_set({VARIABLE: settings.code_version}), Path(__file__))
 
 
 def own_step(settings: Settings, area: WorkArea, drive_input: DriveInput, options: BuildOptions | None = None) -> Step:
-    """A step of this process, for what drives the steps itself; without `options` those of the environment."""
-    own = JobSettings.read()
-    chosen = options or own.options
-    return Step(settings, chosen, provenance_of(running_code(own), chosen), area, drive_input)
+    """A step of this process, for what runs the steps itself; without `options` the default ones."""
+    chosen = options or BuildOptions()
+    return Step(settings, chosen, provenance_of(running_code(LineageSettings.from_env()), chosen), area, drive_input)
 
 
 def provenance_of(code: CodeVersion, options: BuildOptions) -> Provenance:
@@ -129,16 +128,17 @@ def _assertion(result: RuleResult) -> Assertion:
 
 @contextmanager
 def traced(
-    name: str, step: Step, code: CodeVersion, properties: Mapping[str, str], env: Mapping[str, str]
+    name: str, step: Step, code: CodeVersion, properties: Mapping[str, str], settings: LineageSettings
 ) -> Iterator[TracedRun]:
     """Report this job's run to lineage: its start, and how it ended. `properties`: the Spark configuration, if it has one."""
-    emitter = Emitter.from_env(env)
+    api_key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    emitter = Emitter.open(settings.lineage_file, settings.url, endpoint=settings.endpoint, api_key=api_key)
     try:
         with job_run(
             emitter,
             job(name),
-            parent=parent_run(env),
-            root=root_run(env),
+            parent=parent_run(_set({PARENT_VARIABLE: settings.openlineage_parent})),
+            root=root_run(_set({ROOT_VARIABLE: settings.openlineage_root})),
             source_location=SourceLocation(f"spark_jobs/{name}.py", code),
             engine=Engine("spark", version("pyspark")) if properties else None,
             properties=properties or None,
@@ -148,3 +148,7 @@ def traced(
             yield TracedRun(run, step.settings, step.drive_input)
     finally:
         emitter.close()
+
+
+def _set(variables: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value is not None}

@@ -1,42 +1,28 @@
-"""What a job reads from its environment: once, in `spark_jobs.runtime.entry`."""
+"""Settings of a job: read once, at its entry (`spark_jobs.runtime.entry`), and passed on."""
 
 from __future__ import annotations
 
-from typing import Self
+from pydantic import Field
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from scenes.errors import OptionError
+from lake.settings import Settings
+from lineage.settings import LineageSettings
 from scenes.options import BuildOptions, PayloadChecks, PointLayout
 
-PREFIX = "SCENELAKE_"
 
+class JobSettings(Settings):
+    """The deployment, the Spark that the job runs on, the options of the build, and where lineage goes."""
 
-class JobSettings(BaseSettings):
-    """`SCENELAKE_PAYLOAD_CHECKS`, `SCENELAKE_POINT_LAYOUT` and `SCENELAKE_CODE_VERSION`; what is empty counts as not set.
-
-    `code_version`: the git commit in full, `+dirty` where the tree differs from it; read from the checkout where not set.
-    """
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
-
-    payload_checks: PayloadChecks = PayloadChecks.FULL
-    point_layout: PointLayout = PointLayout.PLANES
-    code_version: str | None = None
-
-    @classmethod
-    def read(cls) -> Self:
-        """From the environment of this process.
-
-        Raises:
-            OptionError: Names every variable that is not one of its choices.
-        """
-        try:
-            return cls()
-        except ValidationError as error:
-            problems = (f"{PREFIX}{one['loc'][0]}".upper() + f" is {one['input']!r}: {one['msg']}" for one in error.errors())
-            raise OptionError("; ".join(problems)) from error
+    spark_master: str = Field(default="local[2,3]", description="Master of Spark.")
+    spark_executor_memory: str | None = Field(default=None, description="Heap of an executor; Spark's default unless set.")
+    spark_executor_cores: str | None = Field(default=None, description="Cores of an executor; Spark's default unless set.")
+    payload_checks: PayloadChecks = Field(
+        default=PayloadChecks.FULL,
+        description="How deep a frame is checked before it is trusted; the configuration hash covers it.",
+    )
+    point_layout: PointLayout = Field(
+        default=PointLayout.PLANES, description="How gold stores points: as recorded, or byte by byte, which compresses better."
+    )
+    lineage: LineageSettings = LineageSettings()
 
     @property
     def options(self) -> BuildOptions:

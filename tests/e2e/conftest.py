@@ -24,10 +24,11 @@ from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.ledger.ledger import Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
-from ops import deployment
 from ops.audit import identity as audits
 from ops.audit import identity_reader as audit_reader
-from ops.following import Follower, NoSteps, Sighting
+from ops.deployment import Deployment
+from ops.drives.follower import Follower, NoSteps, Sighting
+from ops.settings import CommandSettings
 
 from .compose_stack import ComposeStack
 from .embedded_stack import EmbeddedStack
@@ -54,15 +55,19 @@ class Deployed:
     """A stack that is up, and the deployment on it, as a user sees them."""
 
     stack: Stack
-    settings: Settings
+    deployment: Deployment
+
+    @property
+    def settings(self) -> Settings:
+        return self.deployment.settings
 
     @property
     def s3(self) -> Any:
-        return deployment.s3(CLIENT_CONFIG)
+        return self.deployment.s3(CLIENT_CONFIG)
 
     @property
     def ledger(self) -> Ledger:
-        return deployment.ledger(self.settings)
+        return self.deployment.ledger()
 
     def send(self, folder: Path, *, check: bool = True) -> DriveId:
         drive_folder = DriveFolder.load(folder, check=check)
@@ -71,15 +76,15 @@ class Deployed:
 
     def wait(self, drive: DriveId) -> Sighting:
         """Until the drive is published or quarantined."""
-        follower = Follower(self.ledger, deployment.manifest_versions(self.settings), NoSteps())
+        follower = Follower(self.ledger, self.deployment.manifest_versions(), NoSteps())
         found = follower.follow(drive, WAIT_S, lambda _: None)
-        assert found.final, f"{drive} ended as {found.words}: {found.problem}"
+        assert found.final, f"{drive} ended as {found.summary}: {found.problem}"
         return found
 
     def table(self, name: str, drive: DriveId) -> list[dict[str, Any]]:
         """A published table's rows of one drive."""
         rows: pa.Table = (
-            deployment.catalog(self.settings)
+            self.deployment.catalog()
             .load_table(name)
             .scan(row_filter=f"vehicle_id == '{drive.vehicle_id}' and drive_id == '{drive.drive_id}'")
             .to_arrow()
@@ -88,7 +93,7 @@ class Deployed:
 
     def check_audit(self) -> None:
         """`scenelake audit` balances, and it compared something."""
-        inputs = audit_reader.read(self.settings, self.s3, self.ledger, deployment.catalog(self.settings))
+        inputs = audit_reader.read(self.settings, self.s3, self.ledger, self.deployment.catalog())
         report = audits.audit(inputs)
         assert report.balanced, "\n".join(map(str, report.failures))
         assert len(report.checks) > 10
@@ -107,7 +112,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             stack.up()
             for name, value in stack.environment().items():
                 patch.setenv(name, value)
-            yield Deployed(stack, Settings.from_env(os.environ))
+            yield Deployed(stack, Deployment(Settings.from_env(), CommandSettings(), Path()))
         finally:
             left = stack.down()
         assert left == [], "the end of the stack left something"

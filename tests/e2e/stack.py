@@ -51,5 +51,6 @@ class Stack(Protocol):
 
 def tries(api: AirflowApi, step: str, drive: DriveId) -> int:
     """How often a step of a drive has been tried, as Airflow counts."""
-    found: list[dict[str, Any]] = api.task_instances("process_drive", f"drive.{step}")
+    path = f"/api/v2/dags/process_drive/dagRuns/~/taskInstances?task_id=drive.{step}&order_by=-run_after&limit=100"
+    found: list[dict[str, Any]] = api.get(path)["task_instances"]
     return max((entry["try_number"] for entry in found if entry["rendered_map_index"] == str(drive)), default=0)

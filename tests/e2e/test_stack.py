@@ -152,9 +152,7 @@ def test_the_spark_driver_is_killed_while_a_drive_is_in_work(local: Deployed, ma
 def check_once(local: Deployed, drive: DriveId) -> None:
     ids = scene_ids(local, drive)
     assert len(ids) == len(set(ids)) == 20
-    from ops import deployment
-
-    table = deployment.catalog(local.settings).load_table("gold.scenes")
+    table = local.deployment.catalog().load_table("gold.scenes")
     assert [entry["drive"] for entry in batch_identities(table)].count(str(drive)) == 1
     local.check_audit()
 

@@ -27,7 +27,7 @@ from fleet.recording_files import recording_files
 from tests.fuzz.mutation import Mutate, with_tokens
 from tests.fuzz.structures import json_mutation, line_mutation
 from tests.fuzz.target import MIB, Target, proportional
-from tests.unit.fleet.importers.dgp_dataset import write_dgp
+from tests.unit.fleet.importers.dgp.dgp_dataset import write_dgp
 
 DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for (zlib technical details)
 YAML_FACTOR = 2000  # objects that PyYAML makes of a character

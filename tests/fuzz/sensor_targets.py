@@ -13,10 +13,10 @@ import lz4.frame
 import zstandard
 
 from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, decompress, decompressed_prefix
-from sensors.container.mcap import ContainerFault, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import ContainerFault, Limits, StoredMessage
 from sensors.container.rosbag1 import scan_bag
 from sensors.container.rosbag2_sqlite import scan_sqlite_bag
-from sensors.container.stored import Limits, StoredMessage
 from sensors.decode import lzf
 from sensors.decode.images import decode_pixels, inspect_image, read_header
 from sensors.decode.pcd import read_pcd

@@ -8,8 +8,9 @@ from pathlib import Path
 import boto3
 import pytest
 from emulator import Emulator
+from pydantic import SecretStr
 
-from lake.settings import Settings
+from lake.settings import AwsSettings, Settings
 
 BUCKETS = ("raw", "lake", "quarantine")
 
@@ -46,5 +47,6 @@ def new_settings(tmp_path: Path) -> Settings:
         ledger_table="unused",
         object_events_url="unused",
         drive_work_url="unused",
-        catalog_uri=f"sqlite:///{tmp_path}/catalog.db",
+        catalog_uri=SecretStr(f"sqlite:///{tmp_path}/catalog.db"),
+        aws=AwsSettings.from_env(),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
@@ -26,7 +27,15 @@ from sensors.calibration.result import Checked
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.runtime.provenance import own_step
 
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "events", "work", "sqlite://")
+SETTINGS = Settings(
+    raw_bucket="raw",
+    lake_bucket="lake",
+    quarantine_bucket="quarantine",
+    ledger_table="ledger",
+    object_events_url="events",
+    drive_work_url="work",
+    catalog_uri=SecretStr("sqlite://"),
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from lake.tables.catalog import ensure_tables, open_catalog
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditReport, audit
+from ops.review.listing import columns
 from quality.evaluators.drive import GateVerdict
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
@@ -41,7 +43,8 @@ class Station:
     """`run` does what `process_drive` does for every message that waits; nothing else happens by itself."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.settings = Settings.from_env(variables)
+        self.variables = variables
+        self.settings = Settings.from_env({**os.environ, **variables})
         self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
         self.ledger = Ledger(boto3.client("dynamodb"), self.settings.ledger_table)
         objects = S3Objects(self.s3, self.settings.raw_bucket, self.settings.lake_bucket, self.settings.quarantine_bucket)
@@ -95,7 +98,7 @@ class Station:
         return found
 
     def records(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
-        return lake_reader.records(self.catalog, drive)
+        return [columns(row) for row in lake_reader.records(self.catalog, drive)]
 
     def scenes(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
         rows = self.catalog.load_table("gold.scenes").scan().to_arrow().to_pylist()

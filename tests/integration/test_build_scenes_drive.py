@@ -13,7 +13,8 @@ from bench.build_scenes.limit import match as match_by_limit
 from bench.build_scenes.raw import index_object, raw_objects, read_rig
 from bench.build_scenes.timing import expected_matches, timing
 from fleet.drive_folder import DriveFolder
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image, decode_points, peek_stamp_ns
 

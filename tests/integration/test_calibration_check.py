@@ -12,7 +12,7 @@ from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.miscalibration import miscalibrated
 from fleet.synthetic.spec import DriveSpec, RigOptions
-from sensors.calibration.result import Verdict
+from sensors.calibration.result import CalibrationVerdict
 from sensors.rig import Rig
 from tests.integration.folder_inspection import Inspected, inspect_folder
 
@@ -40,7 +40,7 @@ def test_a_true_calibration_is_measured_and_not_called(drive: Path, tmp_path: Pa
     found = inspected(drive, tmp_path)
     assert found.findings == ()
     assert found.verdict == "build"
-    assert {(check.sensor, check.quantity.value) for check in found.checks if check.verdict is Verdict.OK} == {
+    assert {(check.sensor, check.quantity.value) for check in found.checks if check.verdict is CalibrationVerdict.OK} == {
         ("camera_front", "camera_roll"), ("camera_front", "camera_pitch"), ("camera_front", "camera_yaw"),
         ("lidar_top", "ground_roll"), ("lidar_top", "ground_pitch"), ("lidar_top", "ground_height"),
         ("radar_front", "radar_yaw"), ("radar_rear", "radar_yaw"),
@@ -84,7 +84,7 @@ def test_a_short_drive_is_published_with_what_was_not_observable(tmp_path: Path)
     generate(DriveSpec("car-1", "d-1", duration_s=0.5, rig=small), tmp_path / "drive")
     found = inspected(tmp_path / "drive", tmp_path / "store")
     assert found.verdict == "build"
-    seen = {check.sensor for check in found.checks if check.verdict is not Verdict.NOT_OBSERVABLE}
+    seen = {check.sensor for check in found.checks if check.verdict is not CalibrationVerdict.NOT_OBSERVABLE}
     assert seen <= {"radar_front", "radar_rear"}  # range rates need no drive of any length
     assert {(one.rule_id, one.measured, one.severity.value) for one in found.findings} >= {
         ("CAL003", None, "warning"), ("CAL004", None, "warning"), ("CAL005", None, "warning"),
@@ -96,4 +96,4 @@ def test_a_drive_without_poses_is_published_with_what_was_not_observable(tmp_pat
     generate(DriveSpec("car-1", "d-1", duration_s=1.0, rig=OPTIONS, faults=faults), tmp_path / "drive")
     found = inspected(tmp_path / "drive", tmp_path / "store")
     assert found.verdict == "build"
-    assert {check.verdict for check in found.checks} == {Verdict.NOT_OBSERVABLE}
+    assert {check.verdict for check in found.checks} == {CalibrationVerdict.NOT_OBSERVABLE}

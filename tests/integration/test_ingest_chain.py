@@ -22,6 +22,7 @@ import pytest
 from emulator import Emulator
 
 from ingest import handler as entry
+from ingest.environment import MappingSettings
 from ingest.event_source_mapping import READY, EventSourceMapping, connect
 from ingest.ledger import lease
 from ingest.ledger.ledger import Ledger
@@ -58,7 +59,7 @@ class Deployment:
             self.s3.put_object(Bucket=self.raw, Key=key, Body=body)
 
     def mapping(self) -> EventSourceMapping:
-        sqs, mapped = connect(os.environ)
+        sqs, mapped = connect(MappingSettings.from_env())
         return EventSourceMapping(sqs, mapped, entry.handler, entry.sweep_handler)
 
     def drain(self) -> int:

@@ -17,9 +17,11 @@ import spark_jobs.build_scenes
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.scene_points import scene_cloud
+from lake.tables.rows import CloudFrame, row_of
+from lake.tables.scene_reader import scene_cloud
 from scenes.plan.windows import Window, cut
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig
 from spark_jobs.runtime.session import spark_properties, start_spark
@@ -59,7 +61,7 @@ def test_a_clean_drive_is_published_with_the_bytes_that_were_recorded(
     for scene in scenes:
         (top,) = scene["lidars"]
         cloud = decode_points(lidar[top["stamp_ns"]])
-        stored = scene_cloud(top)
+        stored = scene_cloud(row_of(CloudFrame, top))
         assert stored is not None
         assert (stored.num_points, stored.fields) == (cloud.num_points, cloud.fields)
         for name in cloud.names:

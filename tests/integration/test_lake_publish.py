@@ -16,7 +16,7 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
-from lake.tables.publish import Batch, Outcome, batch_identities, publish
+from lake.tables.publish import Batch, PublishOutcome, batch_identities, publish
 from lake.tables.schemas import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
 
 DAY = datetime.date(2024, 5, 1)
@@ -114,7 +114,7 @@ def lake(settings: Settings) -> Lake:
 
 def test_a_batch_is_visible_in_all_tables_with_its_identity(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
     publication = publish(lake.catalog(), lake.batch("r1", 1, (10, 20)))
-    assert publication.outcome is Outcome.PUBLISHED
+    assert publication.outcome is PublishOutcome.PUBLISHED
     assert [record.message for record in caplog.records if record.name.startswith("pyiceberg")] == []
     assert lake.anchors() == [("r1", 10), ("r1", 20)]
     assert lake.frames() == [("r1", 10), ("r1", 20)]
@@ -128,7 +128,7 @@ def test_a_batch_is_visible_in_all_tables_with_its_identity(lake: Lake, caplog: 
 def test_the_same_batch_again_adds_nothing(lake: Lake) -> None:
     first = publish(lake.catalog(), lake.batch("r1", 1, (10,)))
     again = publish(lake.catalog(), lake.batch("r1", 1, (10,)))
-    assert (again.outcome, again.snapshot_id) == (Outcome.ALREADY, first.snapshot_id)
+    assert (again.outcome, again.snapshot_id) == (PublishOutcome.ALREADY, first.snapshot_id)
     assert lake.anchors() == [("r1", 10)]
 
 
@@ -153,13 +153,13 @@ def test_an_older_generation_that_outlived_its_lease_is_refused(lake: Lake) -> N
 def test_publishers_that_race_end_as_one_clean_run(lake: Lake) -> None:
     drives = [replace(DRIVE, drive_id=f"drive-{number}") for number in range(3)]
     batches = [lake.batch(f"r-{drive.drive_id}", 1, (10, 20), drive) for drive in drives for _ in range(2)]
-    outcomes: list[Outcome] = []
+    outcomes: list[PublishOutcome] = []
     threads = [threading.Thread(target=lambda b=batch: outcomes.append(publish(lake.catalog(), b).outcome)) for batch in batches]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=120)
-    assert sorted(outcomes) == sorted([Outcome.PUBLISHED] * 3 + [Outcome.ALREADY] * 3)
+    assert sorted(outcomes) == sorted([PublishOutcome.PUBLISHED] * 3 + [PublishOutcome.ALREADY] * 3)
     for drive in drives:
         assert lake.anchors(drive) == [(f"r-{drive.drive_id}", 10), (f"r-{drive.drive_id}", 20)]
 
@@ -181,14 +181,14 @@ def test_a_commit_that_dies_between_two_tables_leaves_nothing(lake: Lake, monkey
             publish(lake.catalog(), batch)
     assert lake.anchors() == []
     assert lake.frames() == []
-    assert publish(lake.catalog(), batch).outcome is Outcome.PUBLISHED
+    assert publish(lake.catalog(), batch).outcome is PublishOutcome.PUBLISHED
     assert lake.anchors() == lake.frames() == [("r1", 10)]
 
 
 def test_a_drive_without_a_scene_still_leaves_its_identity(lake: Lake) -> None:
     batch = replace(lake.batch("r1", 1, (10,)), files={})
-    assert publish(lake.catalog(), batch).outcome is Outcome.PUBLISHED
-    assert publish(lake.catalog(), batch).outcome is Outcome.ALREADY
+    assert publish(lake.catalog(), batch).outcome is PublishOutcome.PUBLISHED
+    assert publish(lake.catalog(), batch).outcome is PublishOutcome.ALREADY
     assert lake.anchors() == []
 
 

@@ -45,7 +45,7 @@ class Running:
         return Settings.from_env(stack.environment(self.home))
 
     def client(self, service: str) -> Any:
-        return client(service, {"AWS_REGION": "us-east-1"})
+        return client(service, self.settings.aws)
 
     @property
     def ledger(self) -> Ledger:

@@ -1,7 +1,17 @@
-"""Feather files (Arrow IPC) as numpy arrays: bounded before anything is decompressed, and no value changed on the way."""
+"""Feather files (Arrow IPC) as numpy arrays: bounded before anything is decompressed, and no value changed on the way.
+
+A compressed buffer begins with its size once decompressed, which the library allocates unasked; a file of a few hundred
+bytes can name any number there. The sizes that a file declares are therefore read from its own headers and added up first.
+
+Format: Arrow columnar format, "IPC File Format" and "Compression"; field numbers of the tables as in `File.fbs` and
+`Message.fbs` of Apache Arrow; how a table lies in memory: FlatBuffers, "Internals".
+"""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +20,130 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleet.errors import SourceError
-from fleet.importers.argoverse2.feather_sizes import declared_size
 from fleet.importers.source import read_bounded
+
+MAGIC = b"ARROW1"
+MAX_BATCHES = 1_000
+MAX_BUFFERS = 1_000  # of one batch
+NOT_COMPRESSED = -1  # in place of a buffer's size: this one is stored as it is
+
+FOOTER_DICTIONARIES, FOOTER_BATCHES = 2, 3
+MESSAGE_HEADER_TYPE, MESSAGE_HEADER, MESSAGE_METADATA = 1, 2, 4
+BATCH_ROWS, BATCH_BUFFERS, BATCH_COMPRESSION = 0, 2, 3
+RECORD_BATCH = 3
+CONTINUATION = 0xFFFFFFFF
+
+_U8, _U16, _U32 = struct.Struct("<B"), struct.Struct("<H"), struct.Struct("<I")
+_I32, _I64 = struct.Struct("<i"), struct.Struct("<q")
+_BLOCK = struct.Struct("<qi4xq")  # offset of the message, size of its header, size of its body
+_BUFFER = struct.Struct("<qq")  # offset in the body, size
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSize:
+    """Rows of all batches, and bytes of all their buffers once decompressed."""
+
+    rows: int
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A FlatBuffers table: field numbers to where the fields lie."""
+
+    data: bytes
+    at: int
+
+    def place(self, field: int) -> int | None:
+        """Where a field lies; None if it is left out, which means its default."""
+        vtable = self.at - _read(_I32, self.data, self.at)[0]
+        slot = 4 + 2 * field
+        if slot + 2 > _read(_U16, self.data, vtable)[0]:
+            return None
+        offset = _read(_U16, self.data, vtable + slot)[0]
+        return self.at + offset if offset else None
+
+    def integer(self, field: int, form: struct.Struct) -> int:
+        place = self.place(field)
+        return 0 if place is None else int(_read(form, self.data, place)[0])
+
+    def table(self, field: int) -> _Table | None:
+        place = self.place(field)
+        return None if place is None else _Table(self.data, place + _read(_U32, self.data, place)[0])
+
+    def structs(self, field: int, form: struct.Struct, limit: int) -> Iterator[tuple[Any, ...]]:
+        place = self.place(field)
+        if place is None:
+            return
+        start = place + _read(_U32, self.data, place)[0]
+        count = _read(_U32, self.data, start)[0]
+        if count > limit:
+            raise ValueError(f"it says that it holds {count} parts, the limit is {limit}")
+        for number in range(count):
+            yield _read(form, self.data, start + 4 + number * form.size)
+
+
+def declared_size(file: bytes) -> DeclaredSize:
+    """The size of a whole Feather V2 file, as its headers say.
+
+    Raises:
+        ValueError: It is no such file, it is cut off, its headers lead outside of it, or it uses what is not read here:
+            dictionaries, or the compression of Arrow versions before 1.0.
+
+    """
+    if not (file.startswith(MAGIC) and file.endswith(MAGIC)):
+        version_1 = ", but of version 1, which has no such header" if file.startswith(b"FEA1") else ""
+        raise ValueError(f"it does not begin and end with {MAGIC.decode()}{version_1}")
+    footer_end = len(file) - len(MAGIC) - _I32.size
+    footer_at = footer_end - _read(_I32, file, footer_end)[0]
+    if not len(MAGIC) <= footer_at < footer_end:
+        raise ValueError("its footer does not lie inside of it")
+    footer = _root(file, footer_at)
+    if next(footer.structs(FOOTER_DICTIONARIES, _BLOCK, MAX_BATCHES), None) is not None:
+        raise ValueError("it holds dictionary-encoded columns, which are not read")
+    rows, data_bytes = 0, 0
+    for offset, header_bytes, body_bytes in footer.structs(FOOTER_BATCHES, _BLOCK, MAX_BATCHES):
+        if min(offset, header_bytes, body_bytes) < 0 or offset + header_bytes + body_bytes > len(file):
+            raise ValueError("a batch does not lie inside of it")
+        batch = _record_batch(file, offset)
+        rows += batch.integer(BATCH_ROWS, _I64)
+        data_bytes += sum(_buffer_sizes(batch, offset + header_bytes))
+        if rows < 0:
+            raise ValueError("a batch has less than no rows")
+    return DeclaredSize(rows, data_bytes)
+
+
+def _record_batch(file: bytes, at: int) -> _Table:
+    marked = _read(_U32, file, at)[0] == CONTINUATION  # absent before Arrow 0.15
+    message = _root(file, at + (8 if marked else 4))
+    batch = message.table(MESSAGE_HEADER)
+    if batch is None or message.integer(MESSAGE_HEADER_TYPE, _U8) != RECORD_BATCH:
+        raise ValueError("its footer names a batch that is none")
+    if message.place(MESSAGE_METADATA) is not None:
+        raise ValueError("a batch has metadata of its own, as files compressed by Arrow before 1.0 have; write it again")
+    return batch
+
+
+def _buffer_sizes(batch: _Table, body_at: int) -> Iterator[int]:
+    compressed = batch.table(BATCH_COMPRESSION) is not None
+    for offset, size in batch.structs(BATCH_BUFFERS, _BUFFER, MAX_BUFFERS):
+        if offset < 0 or size < 0 or body_at + offset + size > len(batch.data):
+            raise ValueError("a buffer does not lie inside of it")
+        declared = _read(_I64, batch.data, body_at + offset)[0] if compressed and size else NOT_COMPRESSED
+        if declared < NOT_COMPRESSED:
+            raise ValueError(f"a buffer says that it has {declared} bytes")
+        yield size if declared == NOT_COMPRESSED else declared
+
+
+def _root(data: bytes, at: int) -> _Table:
+    return _Table(data, at + _read(_U32, data, at)[0])
+
+
+def _read(form: struct.Struct, data: bytes, at: int) -> tuple[Any, ...]:
+    if at < 0 or at + form.size > len(data):  # struct would count a negative place from the end
+        raise ValueError("its headers lead outside of it")
+    return form.unpack_from(data, at)
+
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 MAX_DATA_BYTES = 512 * 1024 * 1024  # once decompressed
@@ -33,7 +165,7 @@ def read_rows(path: Path, dtype: np.dtype[Any], max_rows: int) -> Rows:
     try:
         size = declared_size(file)
     except ValueError as error:
-        raise SourceError(f"{path} is no whole Feather file: {error}") from error
+        raise SourceError(f"{path} is not a whole Feather file: {error}") from error
     if size.rows > max_rows:
         raise SourceError(f"{path} has {size.rows} rows, the limit is {max_rows}")
     if size.data_bytes > MAX_DATA_BYTES:
@@ -58,7 +190,7 @@ def _table(path: Path, file: bytes, names: tuple[str, ...]) -> pa.Table:
             table = reader.read_all()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"{path} is no whole Feather file: {error}") from error
+        raise SourceError(f"{path} is not a whole Feather file: {error}") from error
     return table
 
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from fleet.importers.argoverse2.tables import Log
 from fleet.importers.clock_findings import clock_findings, named, overlap_findings
-from sensors.rig import NS_PER_S
+from sensors.stamps import PLAUSIBLE_START_NS
+from sensors.time_units import NS_PER_S
 
 GPS_EPOCH_S = 315_964_800  # 1980-01-06T00:00:00Z (IS-GPS-200, section 20.3.3.5.2.4)
 CLOSE_NS = 1_000
-YEAR_2000_NS = 946_684_800 * NS_PER_S
 
 Stamps = npt.NDArray[np.int64]
 
@@ -39,7 +39,7 @@ def _clocks(log: Log) -> list[str]:
     found = [entry for name, stamps_ns in streams.items() for entry in clock_findings(name, stamps_ns)]
     found += overlap_findings({**streams, "pose": [int(stamp_ns) for stamp_ns in log.pose_stamps_ns]})
     first_ns = min(log.sweeps)
-    if first_ns < YEAR_2000_NS:
+    if first_ns < PLAUSIBLE_START_NS:
         date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=first_ns // NS_PER_S)
         after_s = first_ns / NS_PER_S - GPS_EPOCH_S
         found.append(
@@ -53,11 +53,11 @@ def _sweeps(log: Log, low_ns: int, high_ns: int, lasers: int) -> list[str]:
     found = []
     if low_ns <= high_ns:
         steps_ns = np.diff(np.array(list(log.sweeps), dtype=np.int64))
-        said = f"lidar: points were measured {low_ns / 1e6:.2f} to {high_ns / 1e6:.2f} ms after the stamp"
+        note = f"lidar: points were measured {low_ns / 1e6:.2f} to {high_ns / 1e6:.2f} ms after the stamp"
         if steps_ns.size and high_ns - low_ns > (usual_ns := float(np.median(steps_ns))):
             over_ms = (high_ns - low_ns - usual_ns) / 1e6
-            said += f", {over_ms:.2f} ms longer than the {usual_ns / 1e6:.2f} ms from sweep to sweep: sweeps overlap"
-        found.append(said)
+            note += f", {over_ms:.2f} ms longer than the {usual_ns / 1e6:.2f} ms from sweep to sweep: sweeps overlap"
+        found.append(note)
     places = []
     for name in ("up_lidar", "down_lidar"):
         if name in log.mountings:
@@ -87,8 +87,8 @@ def _poses(log: Log) -> list[str]:
             f"{int((close == 1).sum())} of them after 1 ns; kept. The longest step is {int(steps_ns.max()) / 1e6:.2f} ms"
         )
     without = [str(stamp_ns) for stamp_ns in log.sweeps if not (log.pose_stamps_ns == stamp_ns).any()]
-    said = f"pose: {len(log.sweeps) - len(without)} of {len(log.sweeps)} sweeps have a pose at their very stamp"
-    found.append(said + (f", not {named(without)}" if without else ""))
+    note = f"pose: {len(log.sweeps) - len(without)} of {len(log.sweeps)} sweeps have a pose at their very stamp"
+    found.append(note + (f", not {named(without)}" if without else ""))
     return found
 
 

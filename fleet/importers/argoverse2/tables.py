@@ -15,10 +15,10 @@ from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.argoverse2.feather import Rows, read_rows
 from fleet.importers.clock_findings import named
-from fleet.importers.placement import rigid
-from fleet.importers.source import MAX_FRAMES
+from fleet.importers.source import MAX_FRAMES, rigid
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S, Intrinsics
+from sensors.rig import Intrinsics
+from sensors.time_units import NS_PER_S
 
 MAX_SENSORS = 64
 MAX_POSES = 1_000_000
@@ -88,7 +88,7 @@ def read_log(src: Path, findings: list[str]) -> Log:
     cameras = {path.name: frames for path in there if (frames := _frames(path, ".jpg", findings))}
     for name in cameras:
         if _NAME.fullmatch(name) is None or name in ("lidar", "pose"):
-            raise SourceError(f"{folder / name}: no sensor of ours can have this name; rename it to match {_NAME.pattern}")
+            raise SourceError(f"{folder / name}: not a valid sensor name; rename it to match {_NAME.pattern}")
     without = tuple(name for name in lenses if name not in cameras)
     return Log(mountings, lenses, stamps_ns, poses, sweeps, MappingProxyType(cameras), without)
 
@@ -133,7 +133,7 @@ def _rigid(path: Path, row: np.void) -> SE3:
     try:
         return rigid([row[axis] for axis in ("tx_m", "ty_m", "tz_m")], [row[part] for part in ("qw", "qx", "qy", "qz")])
     except ValueError as error:
-        raise SourceError(f"{path}: the row of {row[0]} is no pose: {error}") from error
+        raise SourceError(f"{path}: the row of {row[0]} is not a pose: {error}") from error
 
 
 def _lens(path: Path, row: np.void) -> Lens:
@@ -142,7 +142,7 @@ def _lens(path: Path, row: np.void) -> Lens:
     sized = 0 < width_px <= MAX_PIXELS and 0 < height_px <= MAX_PIXELS
     focused = all(0 < value < np.inf for value in (fx_px, fy_px)) and all(np.isfinite((k1, k2, k3)))
     if not (sized and focused and 0 <= cx_px <= width_px and 0 <= cy_px <= height_px):
-        raise SourceError(f"{path}: the row of {row['sensor_name']} is no pinhole camera: {row}")
+        raise SourceError(f"{path}: the row of {row['sensor_name']} is not a pinhole camera: {row}")
     return Lens(Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px), (k1, k2, k3))
 
 

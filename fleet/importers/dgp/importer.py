@@ -7,12 +7,12 @@ What is stated here, with where it is from (`dgp/proto/*.proto`, README of TRI-M
 
 - Times are text in UTC, read as integers. Scenes exist whose ticks of 100 ns were written as microseconds, in the year 2463:
   no stamp reaches there, so they are read as ticks, if and only if every file is named by the digits of its time. That is
-  said as a finding, with both readings; without that evidence the scene is refused. Other times stay as written.
+  reported as a finding, with both readings; without that evidence the scene is refused. Other times stay as written.
 - The ego frame is the vehicle frame that the calibration's extrinsics lead to (metres). Each datum has its own pose, which is
   that of its sensor in the world at its own time: the pose of the vehicle is `world_SE3_sensor @ sensor_SE3_ego`, one for each
-  distinct time, the lidar's and the cameras' alike, and how far they disagree is said.
+  distinct time, the lidar's and the cameras' alike, and how far they disagree is reported.
 - Points are in the lidar's frame, as its extrinsic says (identity where the cloud is merged from several in the ego frame).
-  float64 coordinates become float32; the largest change is said. Whether the cloud has been freed of the vehicle's motion is
+  float64 coordinates become float32; the largest change is reported. Whether the cloud has been freed of the vehicle's motion is
   not stated by the source; it has no point times, so nothing is moved.
 - Which instant a stamp means is not stated either: taken as the end of a sweep and the middle of an exposure. A sensor's
   expected delay is the median of its stamp minus the reference's in the same sample.
@@ -25,16 +25,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_pose
 from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
-from fleet.importers.dgp.scene import Datum, Scene, read_scene
-from fleet.importers.dgp.times import find_unit
+from fleet.importers.dgp.scene import Datum, Scene, find_unit, read_scene
 from fleet.importers.source import ImportResult, counted
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD

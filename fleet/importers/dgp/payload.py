@@ -55,7 +55,7 @@ def images(timed: Sequence[tuple[int, Datum]]) -> Iterator[Frame]:
     for stamp_ns, datum in timed:
         encoding = ENCODINGS.get(datum.path.suffix.lower())
         if encoding is None:
-            raise SourceError(f"{datum.path} is no image that is read; the format has {', '.join(ENCODINGS)}")
+            raise SourceError(f"{datum.path} is not an image that is read; the format has {', '.join(ENCODINGS)}")
         cdr = encode_image(stamp_ns, datum.sensor, encoding, read_bounded(datum.path, MAX_IMAGE_BYTES))
         yield Frame(stamp_ns, stamp_ns, cdr)
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from fleet.errors import SourceError
+from fleet.importers.clock_findings import rate_hz, within
 from fleet.importers.dgp.scene import MAX_CHANNELS, Scene, number, pose_of
-from fleet.importers.measured_rate import rate_hz, within
 from fleet.importers.source import median_ns, read_json
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
 
 POSE = "pose"
 DOCUMENTED_HZ = 10.0  # DDAD, "Dataset details": cameras and lidar synchronised at 10 Hz
@@ -69,7 +70,7 @@ def read_calibration(scene: Scene, findings: list[str]) -> Calibration:
     if not len(names) == len(extrinsics) == len(intrinsics) == len({str(name) for name in names}):
         raise SourceError(f"{path} has {len(names)} names, {len(extrinsics)} extrinsics and {len(intrinsics)} intrinsics")
     if not all(isinstance(name, str) for name in names) or not all(isinstance(lens, dict) for lens in intrinsics):
-        raise SourceError(f"{path} holds a name that is no text, or intrinsics that are no object")
+        raise SourceError(f"{path} holds a name that is not text, or intrinsics that are not an object")
     mountings = {name: pose_of(path, entry) for name, entry in zip(names, extrinsics, strict=True)}
     return Calibration(path, MappingProxyType(mountings), MappingProxyType(dict(zip(names, intrinsics, strict=True))))
 

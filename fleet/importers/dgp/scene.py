@@ -6,21 +6,24 @@ is 0.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
-from fleet.importers.placement import rigid
-from fleet.importers.source import MAX_FRAMES, inside, read_json
+from fleet.importers.source import MAX_FRAMES, inside, median_ns, read_json, rigid
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S, Modality
+from sensors.rig import Modality
+from sensors.stamps import PLAUSIBLE_START_NS
+from sensors.time_units import NS_PER_S, NS_PER_US
 
 KINDS = {"image": Modality.CAMERA, "point_cloud": Modality.LIDAR}
 MAX_CHANNELS = 64
@@ -110,7 +113,7 @@ def pose_of(path: Path, entry: Any) -> SE3:
     try:
         return rigid([number(path, translation, axis) for axis in "xyz"], [number(path, rotation, f"q{part}") for part in "wxyz"])
     except ValueError as error:
-        raise SourceError(f"{path}: {str(entry)[:200]} is no pose: {error}") from error
+        raise SourceError(f"{path}: {str(entry)[:200]} is not a pose: {error}") from error
 
 
 def number(path: Path, entry: Mapping[str, Any], key: str) -> float:
@@ -181,7 +184,7 @@ def _written_ns(path: Path, written: str) -> int:
             raise ValueError("it is not like 2019-05-03T21:39:53.820375Z")
         since = datetime.fromisoformat(found["second"]).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     except ValueError as error:
-        raise SourceError(f"{path}: {written[:80]!r} is no time: {error}") from error
+        raise SourceError(f"{path}: {written[:80]!r} is not a time: {error}") from error
     return (since.days * 86_400 + since.seconds) * NS_PER_S + int((found["fraction"] or "0").ljust(9, "0"))
 
 
@@ -241,3 +244,62 @@ def _is_there(path: Path) -> bool:
         return path.is_file()
     except OSError as error:  # a name that no file system takes
         raise SourceError(f"{str(path)[-200:]} cannot be looked for: {error.strerror}") from error
+
+
+LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1
+TICKS = 10  # a microsecond as written that is a tick of 100 ns
+
+
+@dataclass(frozen=True, slots=True)
+class TimeUnit:
+    """By what the times of a scene, as written, are to be divided: 1, or 10 for ticks of 100 ns written as microseconds."""
+
+    divisor: int
+
+    def stamp_ns(self, datum: Datum) -> int:
+        """When the datum was measured; exact, since a tick is a whole number of nanoseconds."""
+        return datum.written_ns // self.divisor
+
+
+def find_unit(data: Sequence[Datum], findings: list[str]) -> TimeUnit:
+    """The unit of all times of the scene; that it is not the one written is a finding.
+
+    Raises:
+        SourceError: A time is later than a stamp can be, and the scene's files do not bear out that it is in ticks.
+
+    """
+    late = [datum for datum in data if datum.written_ns > LAST_STAMP_NS]
+    if early := [datum for datum in data if datum.written_ns < 0]:
+        raise SourceError(f"{early[0].path.name} has the time {early[0].written}, before 1970, which no stamp can be")
+    if not late:
+        return TimeUnit(1)
+    for datum in data:
+        micros, rest = divmod(datum.written_ns, NS_PER_US)
+        if rest or datum.path.stem != str(micros):
+            raise SourceError(
+                f"{datum.path} has the time {datum.written} ({micros} µs after 1970) but is not named by it; times of this scene "
+                f"reach {max(late, key=lambda one: one.written_ns).written}, later than a stamp can be, so their unit is wrong, "
+                "but the file names do not show which it is: correct them at the source"
+            )
+        if not PLAUSIBLE_START_NS <= datum.written_ns // TICKS <= LAST_STAMP_NS:
+            raise SourceError(f"{datum.path} has the time {datum.written}, no drive's, in microseconds or in ticks of 100 ns")
+    findings.append(_tick_note(data))
+    return TimeUnit(TICKS)
+
+
+def _tick_note(data: Sequence[Datum]) -> str:
+    first = min(data, key=lambda datum: datum.written_ns)
+    by_sensor: dict[str, list[int]] = {}
+    for datum in data:
+        by_sensor.setdefault(datum.name, []).append(datum.written_ns)
+    name, times = next(iter(by_sensor.items()))
+    steps = [after - before for before, after in itertools.pairwise(times)]
+    usual = ""
+    if steps:
+        step_ns = median_ns(steps)
+        usual = f"; the usual step of {name}, written as {step_ns / 1e6:.1f} ms, is {step_ns / TICKS / 1e6:.2f} ms"
+    date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=first.written_ns // TICKS // NS_PER_US)
+    return (
+        f"stamps: written from {first.written} on, later than any stamp can be; all {len(data)} files are named by the same "
+        f"digits, which are ticks of 100 ns written as microseconds. Read as ticks: from {date:%Y-%m-%dT%H:%M:%S.%fZ} on{usual}"
+    )

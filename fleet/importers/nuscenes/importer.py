@@ -15,7 +15,7 @@ What is stated here:
 - The expected delay of a camera is the median of its stamp minus the lidar's, over keyframes of the same sample. Radars run
   free: 0.
 - A version other than `v1.0-*` shares the schema alone: that its points are compensated, and what its stamps mean, is not
-  known then, and said.
+  known then, and reported.
 - Points stay as they are, byte for byte, also those that the dataset's own reader leaves out. Images are not decoded.
 - The source has no record times: log time is the stamp.
 """
@@ -25,22 +25,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named, overlap_findings
-from fleet.importers.nuscenes.calibration import read_calibrations
 from fleet.importers.nuscenes.keyframe import DOCUMENT, import_keyframe
 from fleet.importers.nuscenes.motion import EgoPose, read_poses
 from fleet.importers.nuscenes.motion import describe as describe_poses
 from fleet.importers.nuscenes.payload import Seen, frames
 from fleet.importers.nuscenes.payload import describe as describe_payload
-from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, reference_of
+from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, read_calibrations, reference_of
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
 from fleet.importers.nuscenes.tables import Layout, Scene, choose_scene, find_layout
 from fleet.importers.source import ImportResult, counted
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -97,14 +96,14 @@ def import_drive(
 
 def _write(out: Path, channels: Sequence[Channel], report: Progress) -> tuple[list[Channel], list[str]]:
     """Write all sensors; those that have a frame, and what was seen in the payloads."""
-    written, said = [], []
+    written, notes = [], []
     for channel in channels:
         seen = Seen()
         stream = Stream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
         if write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report)):
             written.append(channel)
-        said += describe_payload(channel, seen)
-    return written, said
+        notes += describe_payload(channel, seen)
+    return written, notes
 
 
 def _pose_frame(pose: EgoPose) -> Frame:

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from fleet import Progress
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_pose
 from fleet.errors import SourceError
-from fleet.importers.nuscenes.calibration import Calibration, pinhole
 from fleet.importers.nuscenes.payload import Seen, describe, frames
-from fleet.importers.nuscenes.rig import NUSCENES, build_rig
+from fleet.importers.nuscenes.rig import NUSCENES, Calibration, build_rig, pinhole
 from fleet.importers.nuscenes.shots import Channel, Shot
 from fleet.importers.source import MAX_IMAGE_BYTES, MICROSECONDS, ImportResult, counted, exact_ns, inside, read_bounded, read_json
-from fleet.progress import Progress
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.images import read_header

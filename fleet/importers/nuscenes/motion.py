@@ -29,7 +29,7 @@ def read_poses(layout: Layout, channels: Sequence[Channel], findings: list[str])
     """The poses of all shots, by stamp, one for each stamp. Of several with one stamp that of the first channel counts.
 
     Raises:
-        SourceError: A row that a shot needs is no pose.
+        SourceError: A row that a shot needs is not a pose.
 
     """
     wanted = {shot.pose for channel in channels for shot in channel.rows}
@@ -79,7 +79,7 @@ def _pose(row: Row, where: str) -> SE3:
     try:
         return rigid(row)
     except (LookupError, TypeError, ValueError) as error:
-        raise SourceError(f"{where} is no pose: {error}") from error
+        raise SourceError(f"{where} is not a pose: {error}") from error
 
 
 def rigid(row: Row) -> SE3:

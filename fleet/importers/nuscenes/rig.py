@@ -7,14 +7,75 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fleet.importers.clock_findings import mean_hz
-from fleet.importers.nuscenes.calibration import Calibration
+from fleet.importers.nuscenes.motion import rigid
 from fleet.importers.nuscenes.shots import Channel
-from fleet.importers.nuscenes.tables import Layout
+from fleet.importers.nuscenes.tables import Layout, Row, read_rows
 from fleet.importers.source import median_ns
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Where a sensor sits and, for a camera, its lens; None where the source has nothing that can be used."""
+
+    ego_SE3_sensor: SE3 | None
+    lens: Intrinsics | None = None
+
+
+def read_calibrations(layout: Layout, channels: Sequence[Channel], findings: list[str]) -> dict[str, Calibration]:
+    """The calibration of each channel by name; whatever cannot be used is left out and is a finding."""
+    wanted = {shot.calibration for channel in channels for shot in channel.rows}
+    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in wanted}
+    return {channel.name: _calibrated(channel, rows, findings) for channel in channels}
+
+
+def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) -> Calibration:
+    tokens = list(dict.fromkeys(shot.calibration for shot in channel.rows))
+    if len(tokens) > 1:
+        findings.append(f"{channel.name}: {len(tokens)} calibrations in one scene; the first is declared")
+    row = rows[tokens[0]]
+    try:
+        mounting = rigid(row)
+    except (LookupError, TypeError, ValueError) as error:
+        findings.append(f"{channel.name}: its mounting cannot be used and is left out: {error}")
+        mounting = None
+    if channel.modality is not Modality.CAMERA:
+        return Calibration(mounting)
+    size_px = next((shot.size_px for shot in channel.rows if shot.size_px is not None), None)
+    try:
+        return Calibration(mounting, pinhole(row["camera_intrinsic"], size_px))
+    except (LookupError, TypeError, ValueError) as error:
+        findings.append(f"{channel.name}: its intrinsics cannot be used and are left out: {error}")
+        return Calibration(mounting)
+
+
+def pinhole(matrix: object, size_px: tuple[int, int] | None) -> Intrinsics:
+    """The camera that a 3x3 matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] describes, without distortion.
+
+    Raises:
+        ValueError, TypeError: It is no such matrix, it is skewed, its centre lies outside of the image, or the image's size is
+            not known.
+
+    """
+    values = np.array([[float(value) for value in line] for line in matrix])  # type: ignore[attr-defined]
+    if values.shape != (3, 3) or not np.isfinite(values).all():
+        raise ValueError(f"camera_intrinsic has shape {values.shape} instead of (3, 3), or holds what is not finite")
+    fx_px, skew, cx_px, below, fy_px, cy_px = (float(value) for value in values[:2].ravel())
+    if skew or below or values[2].tolist() != [0.0, 0.0, 1.0] or fx_px <= 0 or fy_px <= 0:
+        raise ValueError(f"{values.tolist()} is not a pinhole matrix without skew")
+    if size_px is None:
+        raise ValueError("the size of its images is not known")
+    width_px, height_px = size_px
+    if not (0 <= cx_px <= width_px and 0 <= cy_px <= height_px):
+        raise ValueError(f"the principal point ({cx_px}, {cy_px}) px lies outside of the {width_px}x{height_px} px image")
+    return Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px)
+
 
 REFERENCE = "LIDAR_TOP"
 NUSCENES_HZ = {Modality.LIDAR: 20.0, Modality.CAMERA: 12.0, Modality.RADAR: 13.0}  # nuScenes, "Data collection"
@@ -131,15 +192,15 @@ def _sensor(
 ) -> Sensor:
     nominal_hz = convention.nominal_hz.get(channel.modality)
     rate_hz, measured_hz = rate_of(channel.stamps_ns, nominal_hz)
-    said = [
+    notes = [
         f"declared {rate_hz:g} Hz, " + ("one stamp, not measured" if measured_hz is None else f"measured {measured_hz:.2f} Hz")
     ]
     expected_ns = 0
     delay = delay_of(channel, reference)
     if channel is not reference and delay is not None:
         expected_ns = 0 if channel.modality is Modality.RADAR else delay.median_ns
-        said.append(_told(delay, expected_ns, reference))
-    findings.append(f"{channel.name}: {'; '.join(said)}")
+        notes.append(_delay_note(delay, expected_ns, reference))
+    findings.append(f"{channel.name}: {'; '.join(notes)}")
     compensated = channel.modality is Modality.LIDAR and convention.lidar_compensated
     stamp = convention.camera_stamp if channel.modality is Modality.CAMERA else Stamp.END
     half_ns = min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
@@ -149,7 +210,7 @@ def _sensor(
     return Sensor(channel.sensor, channel.modality, rate_hz, sync, calibration.ego_SE3_sensor, calibration.lens)
 
 
-def _told(delay: Delay, expected_ns: int, reference: Channel) -> str:
+def _delay_note(delay: Delay, expected_ns: int, reference: Channel) -> str:
     pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
     extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
     spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"

@@ -17,7 +17,8 @@ from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
 from fleet.importers.nuscenes.tables import Layout, Row, Scene, read_rows, text
 from fleet.importers.source import MAX_FRAMES, MICROSECONDS, exact_ns, inside
-from sensors.rig import NS_PER_S, Modality
+from sensors.rig import Modality
+from sensors.time_units import NS_PER_S
 
 MODALITIES = {kind.value: kind for kind in (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)}
 MAX_CHANNELS = 64
@@ -215,5 +216,5 @@ def _dangling(layout: Layout, found: Mapping[tuple[str, str], Sequence[Shot]]) -
     elsewhere = {row["token"] for row in read_rows(layout.table("sample_data")) if row.get("token") in outside}
     loose = sum(link in outside and link not in elsewhere for link in links)
     others = sum(link in elsewhere for link in links)
-    said = [f"sample_data: {loose} of {len(links)} links (prev, next) lead to rows that are not there"] if loose else []
-    return said + ([f"sample_data: {others} links (prev, next) lead into another scene"] if others else [])
+    notes = [f"sample_data: {loose} of {len(links)} links (prev, next) lead to rows that are not there"] if loose else []
+    return notes + ([f"sample_data: {others} links (prev, next) lead into another scene"] if others else [])

@@ -106,7 +106,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a table, one at a time; numbers with a fraction become Decimal.
 
     Raises:
-        SourceError: It is missing or too large, a row is no object or has more than a million characters, or it is no JSON
+        SourceError: It is missing or too large, a row is not an object or has more than a million characters, or it is no JSON
             array.
 
     """

@@ -35,13 +35,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_fix, encode_image, encode_points, encode_pose
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings
-from fleet.importers.pandaset.rig import NAME, Camera, build_rig, mounting_spread_m, mountings, read_camera, read_poses
-from fleet.importers.pandaset.track import PoseTrack
+from fleet.importers.pandaset.rig import (
+    NAME,
+    Camera,
+    PoseTrack,
+    build_rig,
+    mounting_spread_m,
+    mountings,
+    read_camera,
+    read_poses,
+)
 from fleet.importers.source import (
     MAX_FRAMES,
     MAX_IMAGE_BYTES,
@@ -53,7 +62,6 @@ from fleet.importers.source import (
     read_list,
     refuse_pickles,
 )
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD

@@ -6,17 +6,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
-from fleet.importers.pandaset.track import POSE_BRACKET_NS, PoseTrack
 from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json, read_list
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
+from sensors.motion.poses import interpolate
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 from sensors.stamps import MAX_DURATION_NS
+from sensors.time_units import NS_PER_S
+
+POSE_BRACKET_NS = 150_000_000  # poses come with the lidar frames, 100 ms apart
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PoseTrack:
+    """Ego pose at each lidar stamp; stamps ascend."""
+
+    stamps_ns: tuple[int, ...]
+    world_SE3_ego: tuple[SE3, ...]
+
+    def at(self, stamp_ns: int) -> SE3 | None:
+        """The pose at a stamp, interpolated between the two around it; None outside of the track."""
+        found = interpolate([stamp_ns], self.stamps_ns, self._samples(), POSE_BRACKET_NS)
+        return SE3.from_wxyz(found.poses[0, :3], found.poses[0, 3:]) if found.valid[0] else None
+
+    def seen_from_ego(self, world_m: Floats, at_ns: npt.NDArray[np.int64], frame: int) -> tuple[Floats, int]:
+        """World points (N, 3), each in the ego frame at its own time `at_ns` (N,), and how many could not be placed so.
+
+        Where no two poses bracket a point's time, it is placed in the ego frame at the stamp of `frame`.
+        """
+        times_ns, time_of_point = np.unique(at_ns, return_inverse=True)
+        found = interpolate(times_ns, self.stamps_ns, self._samples(), POSE_BRACKET_NS)
+        poses = np.where(found.valid[:, None], found.poses, self._samples()[frame])[time_of_point]
+        turned = _rotate_back(poses[:, 3:], world_m - poses[:, :3])
+        return turned, int((~found.valid[time_of_point]).sum())
+
+    def _samples(self) -> Floats:
+        return np.array([[*pose.translation_m, *pose.wxyz] for pose in self.world_SE3_ego])
+
+
+def _rotate_back(wxyz: Floats, vectors: Floats) -> Floats:
+    """Rotate vectors (N, 3) by the inverse of unit quaternions (N, 4)."""
+    axis = -wxyz[:, 1:]
+    twice = 2.0 * np.cross(axis, vectors)
+    return np.asarray(vectors + wxyz[:, :1] * twice + np.cross(axis, twice))
+
 
 NAME = "lidar"
 RATE_HZ = 10.0
@@ -46,7 +86,7 @@ def read_poses(path: Path) -> list[SE3]:
     """A list of {position{x,y,z}, heading{w,x,y,z}} as transforms from the sensor to the world frame.
 
     Raises:
-        SourceError: An entry lacks a number or is no pose.
+        SourceError: An entry lacks a number or is not a pose.
 
     """
     poses = []
@@ -55,7 +95,7 @@ def read_poses(path: Path) -> list[SE3]:
             position = [float(entry["position"][axis]) for axis in "xyz"]
             poses.append(SE3.from_wxyz(position, [float(entry["heading"][part]) for part in "wxyz"]))
         except (LookupError, TypeError, ValueError) as error:
-            raise SourceError(f"{path}: entry {index} is no pose: {error}") from error
+            raise SourceError(f"{path}: entry {index} is not a pose: {error}") from error
     return poses
 
 

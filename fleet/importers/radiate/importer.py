@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_image, encode_points
@@ -34,7 +35,6 @@ from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded, read_text_lines
-from fleet.progress import Progress, silent
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, POINT_CLOUD
@@ -128,7 +128,7 @@ def _points(path: Path) -> np.ndarray[Any, np.dtype[np.void]]:
             else np.empty((0, 5))
         )
     except ValueError as error:
-        raise SourceError(f"{path} is no table of numbers: {error}") from error
+        raise SourceError(f"{path} is not a table of numbers: {error}") from error
     if table.shape[1] != 5:
         raise SourceError(f"{path} has {table.shape[1]} columns instead of x, y, z, intensity, ring")
     if np.abs(table[:, :3]).max(initial=0.0) > np.finfo(np.float32).max:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
 from fleet.importers.source import MAX_FRAMES, read_text_lines
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 _ROW = re.compile(r"Frame: (?P<frame>[0-9]{1,9}) Time: (?P<seconds>[0-9]{1,10})\.(?P<fraction>[0-9]{1,9})\s*")
 

@@ -15,8 +15,7 @@ from fleet.importers.radiate.index import read_index
 from fleet.importers.source import read_text_lines
 from fleet.recording import Frame, Stream, write_stream
 from sensors.decode.messages import FIX, IMU, ODOMETRY
-from sensors.geometry import SE3
-from sensors.motion.wgs84 import metres_per_degree
+from sensors.geometry import SE3, metres_per_degree
 from sensors.rig import Modality
 
 NAME = "GPS_IMU_Twist"

@@ -14,8 +14,9 @@ from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header
 from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
-from sensors.rig import NS_PER_S, Modality, Stamp
+from sensors.rig import Modality, Stamp
 from sensors.stamps import Nanoseconds
+from sensors.time_units import NS_PER_S
 
 SPAN_SLACK = 0.05  # of a period, that point times may lie on the other side of a stamp at an end of the sweep
 
@@ -98,24 +99,24 @@ class Census:
         source, count = self.source, len(self.stamps)
         name = source.sensor
         rate = f", {NS_PER_S / self.period_ns:.2f} Hz" if self.period_ns else ""
-        said = [f"{name}: {count} frames{rate} from {source.topic} ({source.message_type}, {source.encoding})"]
+        notes = [f"{name}: {count} frames{rate} from {source.topic} ({source.message_type}, {source.encoding})"]
         if self.points:
             share = self.without_position / self.points
             lacking = f"{self.without_position} of {self.points} points ({share:.0%})"
-            said.append(f"{name}: {lacking} have no position ((0,0,0) or not finite); kept")
+            notes.append(f"{name}: {lacking} have no position ((0,0,0) or not finite); kept")
         if source.modality is Modality.LIDAR and count > self.undecoded:
-            said.append(f"{name}: {self._times()}")
+            notes.append(f"{name}: {self._times()}")
         if self.image_size is not None:
-            said.append(f"{name}: {self.image_size[0]}, {self.image_size[1]} x {self.image_size[2]} px")
+            notes.append(f"{name}: {self.image_size[0]}, {self.image_size[1]} x {self.image_size[2]} px")
         if self.unset:
-            said.append(f"{name}: {self.unset} of {count} stamps were never set (0); the log time stands in their place")
+            notes.append(f"{name}: {self.unset} of {count} stamps were never set (0); the log time stands in their place")
         if self.undecoded:
-            said.append(
+            notes.append(
                 f"{name}: {self.undecoded} of {count} frames do not decode and are kept as they are: {self.first_undecoded}"
             )
         if self.lost:
-            said.append(f"{name}: {self.lost} messages cannot be converted and are left out: {self.first_lost}")
-        return said + self._clock()
+            notes.append(f"{name}: {self.lost} messages cannot be converted and are left out: {self.first_lost}")
+        return notes + self._clock()
 
     def _frames(self, frame: Frame) -> None:
         reader = CdrReader(frame.cdr)
@@ -130,16 +131,16 @@ class Census:
         return f"point times in {self.time_field!r}, {low_ms:+.2f} to {high_ms:+.2f} ms from the stamp in the first cloud"
 
     def _clock(self) -> list[str]:
-        name, said = self.source.sensor, []
+        name, notes = self.source.sensor, []
         steps = np.diff(self.stamps_ns)
         doubled = len(self.stamps) - np.unique(self.stamps_ns).size
         if doubled:
-            said.append(f"{name}: {doubled} of {len(self.stamps)} frames repeat the stamp of another; kept")
+            notes.append(f"{name}: {doubled} of {len(self.stamps)} frames repeat the stamp of another; kept")
         if (steps < 0).any():
-            said.append(
+            notes.append(
                 f"{name}: stamps step back {int((steps < 0).sum())} times, by {-int(steps.min()) / 1e6:.1f} ms at most; kept"
             )
-        return said
+        return notes
 
     def _cloud(self, cloud: PointCloud) -> None:
         placed = ~cloud.invalid()

@@ -16,7 +16,7 @@ from sensors.decode.raw_image import RAW_IMAGE, decode_raw_image
 from sensors.decode.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED, ros1_to_cdr
 from sensors.errors import DecodeError
 from sensors.geometry import SE3
-from sensors.rig import NS_PER_S
+from sensors.time_units import NS_PER_S
 
 POSES = (POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED)
 LANDED_AS: Mapping[str, str] = MappingProxyType({RAW_IMAGE: IMAGE, **dict.fromkeys(POSES, ODOMETRY)})

@@ -15,31 +15,30 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
-from fleet.importers.recording.calibration import RecordedCalibration
 from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
-from fleet.importers.recording.rig import infer_rig
+from fleet.importers.recording.rig import RecordedCalibration, infer_rig
 from fleet.importers.source import ImportResult
-from fleet.progress import Progress, silent
 from fleet.recording import Stream, StreamWriter
 from fleet.recording_files import RecordingFile, recording_files
 from fleet.recording_topics import Source, TopicMap
 from fleet.recordings import FaultNotes, no_topic
 from lake.landing import DriveId
-from sensors.clocks.domains import clock_domains
-from sensors.container.recorded import ROS1, Recorded
-from sensors.container.stored import ContainerFault
+from sensors.clocks.survey import clock_domains
+from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError
-from sensors.rig import NS_PER_S, Rig
+from sensors.rig import Rig
+from sensors.time_units import NS_PER_S
 
 RECORDER = "scenelake-import-recording"
 RECORDER_VERSION = "1"
 SEGMENT_NS = 60 * NS_PER_S  # an object is a unit of parallel work
-TELL_BYTES = 1024 * 1024
+REPORT_BYTES = 1024 * 1024
 LATE_LOG_NS = 10 * NS_PER_S  # longer than any transport of a message takes
 
 
@@ -85,7 +84,7 @@ class _Taking:
         self.faults = FaultNotes()
 
     def take(self, file: RecordingFile, progress: Progress) -> None:
-        done = told = 0
+        done = reported = 0
         for item in file.read():
             if isinstance(item, ContainerFault):
                 self.faults.add(file.path.name, item)
@@ -93,8 +92,8 @@ class _Taking:
             self.faults.see(item)
             self._take(item)
             done += len(item.data)
-            if done - told >= TELL_BYTES:
-                told = done
+            if done - reported >= REPORT_BYTES:
+                reported = done
                 progress(file.path.name, min(done, file.size_bytes), file.size_bytes)
         progress(file.path.name, file.size_bytes, file.size_bytes)
 
@@ -127,11 +126,11 @@ class _Taking:
 
 def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
     """Log times that are not those of the stamps, and sensors whose stamps come from another clock than the reference's."""
-    said = []
+    notes = []
     lags_ns = {census.source.sensor: census.log_lag_ns for census in sensors}
     home = lags_ns.get(rig.reference, next(iter(lags_ns.values())))
     if abs(home) > LATE_LOG_NS:
-        said.append(
+        notes.append(
             f"log times lie {_duration(home)} {'after' if home > 0 else 'before'} the stamps of {rig.reference}: played back and "
             "recorded again, or stamped by another clock; both are kept"
         )
@@ -139,11 +138,11 @@ def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
     for domain in domains[1:]:
         first = next(census for census in sensors if census.source.sensor == domain.sensors[0])
         where = "ahead of" if domain.at_ns > 0 else "behind"
-        said.append(
+        notes.append(
             f"{', '.join(domain.sensors)}: stamps are {_duration(domain.at_ns)} {where} those of {rig.reference} (they begin at "
             f"{first.stamps[0]} ns): another clock; kept as they are, so that nothing of it matches"
         )
-    return said
+    return notes
 
 
 def _duration(time_ns: int) -> str:
@@ -152,15 +151,15 @@ def _duration(time_ns: int) -> str:
 
 
 def _converted(sensors: list[Census]) -> list[str]:
-    said = []
+    notes = []
     if any(census.source.encoding == ROS1 for census in sensors):
-        said.append("ROS 1 messages were written as ROS 2 CDR: values are unchanged, Header.seq is dropped")
+        notes.append("ROS 1 messages were written as ROS 2 CDR: values are unchanged, Header.seq is dropped")
     raw = [census.source.sensor for census in sensors if census.source.message_type == RAW_IMAGE]
     if raw:
-        said.append(f"raw images were written as PNG with the same pixels: {', '.join(raw)}")
+        notes.append(f"raw images were written as PNG with the same pixels: {', '.join(raw)}")
     posed = [
         census.source.sensor for census in sensors if census.source.message_type in LANDED_AS and census.source.sensor not in raw
     ]
     if posed:
-        said.append(f"poses were written as Odometry with zero twist, without their covariance: {', '.join(posed)}")
-    return said
+        notes.append(f"poses were written as Odometry with zero twist, without their covariance: {', '.join(posed)}")
+    return notes

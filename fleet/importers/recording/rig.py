@@ -1,4 +1,4 @@
-"""A rig for a recording that came without one: what can be measured is measured, what cannot is left open and said."""
+"""A rig for a recording that came without one: what can be measured is measured, the rest is left open and reported."""
 
 from __future__ import annotations
 
@@ -6,9 +6,128 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fleet.errors import SourceError
-from fleet.importers.recording.calibration import RecordedCalibration
 from fleet.importers.recording.census import Census
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, NS_PER_S, Modality, Rig, Sensor, Stamp, Sync
+from fleet.recording_topics import MAX_SENSORS
+from sensors.container.recorded import CDR, ROS1, Recorded
+from sensors.decode.camera_info import CAMERA_INFO, CameraInfo, decode_camera_info
+from sensors.decode.ros1 import ros1_to_cdr
+from sensors.decode.transforms import TRANSFORMS, FrameTree, decode_transforms
+from sensors.errors import DecodeError
+from sensors.geometry import SE3
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.time_units import NS_PER_S
+
+STATIC_TOPIC = "tf_static"
+EGO_FRAME = "base_link"  # REP 105
+_TRANSPORTS = ("/compressed",)  # image_transport hangs its name below the topic of the image
+
+
+class RecordedCalibration:
+    """What the recording says of places and lenses. A camera's lens is published beside its images (image_pipeline):
+    `/front/image_raw` and `/front/camera_info`, of the same frame."""
+
+    def __init__(self) -> None:
+        self._tree = FrameTree()
+        self._lenses: dict[str, CameraInfo] = {}
+        self._undecoded: dict[str, str] = {}
+
+    def take(self, message: Recorded) -> bool:
+        """Take note of a message; False if it tells nothing of this kind, or there is no room for it: then it is left out.
+
+        Of a camera the first counts: lenses do not change.
+        """
+        name = message.topic.rpartition("/")[2]
+        static = message.message_type == TRANSFORMS and name == STATIC_TOPIC
+        if not (static or message.message_type == CAMERA_INFO) or message.encoding not in (CDR, ROS1):
+            return False
+        if message.topic in self._undecoded or (not static and _camera(message.topic) in self._lenses):
+            return True
+        if self._full():
+            return False
+        try:
+            cdr = ros1_to_cdr(message.message_type, message.data) if message.encoding == ROS1 else message.data
+            if static:
+                self._tree.add(decode_transforms(cdr))
+            else:
+                self._lenses[_camera(message.topic)] = decode_camera_info(cdr)
+        except DecodeError as error:
+            self._undecoded[message.topic] = str(error)
+        return True
+
+    def _full(self) -> bool:
+        """More topics than sensors can be: what a recording says of itself must not fill memory."""
+        return len(self._lenses) + len(self._undecoded) >= 2 * MAX_SENSORS
+
+    def ego_frame(self, sensors: Sequence[Census]) -> str | None:
+        """The frame that places are given in: that of the recorded poses, else `base_link`, else what all frames lie in."""
+        posed = [census.child_frame_id for census in sensors if census.source.modality is Modality.POSE]
+        named = next((frame for frame in (*posed[:1], EGO_FRAME) if frame and frame in self._tree), None)
+        if named is not None or posed:
+            return named
+        roots = {self._tree.root(census.frame_id) for census in sensors if census.frame_id in self._tree}
+        return roots.pop() if len(roots) == 1 else None
+
+    def place(self, census: Census, ego_frame: str | None) -> SE3 | None:
+        """`ego_SE3_sensor` of a sensor; None where the recording does not say."""
+        if ego_frame is None or census.source.modality is Modality.POSE or census.frame_id not in self._tree:
+            return None
+        return self._tree.between(ego_frame, census.frame_id)
+
+    def lens(self, census: Census) -> Intrinsics | None:
+        """The lens of a camera; None where the recording does not say, or a rig cannot hold it."""
+        info = self._info(census)
+        return None if info is None else info.intrinsics
+
+    def words(self, sensors: Sequence[Census]) -> list[str]:
+        """What was found and what was not, as findings."""
+        ego_frame = self.ego_frame(sensors)
+        measuring = [census for census in sensors if census.source.modality is not Modality.POSE]
+        placed = [census for census in measuring if self.place(census, ego_frame) is not None]
+        cameras = [census for census in measuring if census.source.modality is Modality.CAMERA]
+        seen = [census for census in cameras if self.lens(census) is not None]
+        notes = [
+            f"{topic}: a message does not decode, and none after it was read: {why}" for topic, why in self._undecoded.items()
+        ]
+        if placed:
+            names = ", ".join(census.source.sensor for census in placed)
+            notes.append(f"calibration: places in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
+        if seen:
+            notes.append(f"calibration: lenses from CameraInfo: {', '.join(census.source.sensor for census in seen)}")
+        notes += [self._why_open(census, ego_frame) for census in measuring if census not in placed]
+        notes += [f"{census.source.sensor}: {self._why_dark(census)}" for census in cameras if census not in seen]
+        return notes
+
+    def _info(self, census: Census) -> CameraInfo | None:
+        if census.source.modality is not Modality.CAMERA:
+            return None
+        info = self._lenses.get(_camera(census.source.topic))
+        same = info is not None and info.frame_id.removeprefix("/") == census.frame_id.removeprefix("/")
+        return info if same else None
+
+    def _why_open(self, census: Census, ego_frame: str | None) -> str:
+        begin = f"{census.source.sensor}: its place is open, give it with --rig: "
+        if not census.frame_id:
+            return begin + "its messages name no frame"
+        if census.frame_id not in self._tree:
+            return begin + f"no /{STATIC_TOPIC} tells where its frame {census.frame_id!r} is"
+        if ego_frame is None:
+            return begin + f"/{STATIC_TOPIC} has neither the frame of the poses nor {EGO_FRAME!r}"
+        return begin + f"/{STATIC_TOPIC} does not connect its frame {census.frame_id!r} with {ego_frame!r}"
+
+    def _why_dark(self, census: Census) -> str:
+        info = self._info(census)
+        begin = "its lens is open, give it with --rig: "
+        return begin + (
+            "no CameraInfo of its frame stands beside its images" if info is None else f"its CameraInfo {info.reason}"
+        )
+
+
+def _camera(topic: str) -> str:
+    """The namespace of a camera, which its images and its lens share."""
+    for transport in _TRANSPORTS:
+        topic = topic.removesuffix(transport)
+    return topic.rpartition("/")[0]
+
 
 RIG_ID = "inferred"
 SINGLE_FRAME_HZ = 1.0
@@ -36,18 +155,18 @@ def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tu
         for census in ordered
     )
     rig = Rig(RIG_ID, reference.source.sensor, made)
-    told = [
+    notes = [
         f"no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference "
         f"{rig.reference}; no sensor is required, delays are 0, tolerances half a period",
         *calibration.words(ordered),
     ]
-    told += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
-    told += [
+    notes += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
+    notes += [
         f"{census.source.sensor}: one frame tells no rate; {SINGLE_FRAME_HZ} Hz is written"
         for census in ordered
         if not census.period_ns
     ]
-    return rig, tuple(told)
+    return rig, tuple(notes)
 
 
 def _sensor(census: Census) -> Sensor:

@@ -21,11 +21,11 @@ from botocore.exceptions import ClientError
 from prometheus_client import start_http_server
 from pyspark.sql import SparkSession
 
-import ops.metrics.lake_watch
+import ops.metrics.lake
 from lake.tables.catalog import open_catalog
 from ops.audit import lake_reader
 from ops.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
-from ops.metrics.queue_watch import QueueWatch
+from ops.metrics.queues import QueueWatch
 from spark_jobs.runtime.session import spark_properties, start_spark
 from tests.integration.drives import small_drive
 from tests.integration.monitoring.metrics_station import CLEAN, FAULTY, LANDING, WAITING, fill, new_station
@@ -168,13 +168,13 @@ def test_the_readings_tell_of_themselves(found: Samples) -> None:
 
 def test_what_has_not_changed_is_not_read_again(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[str] = []
-    real = ops.metrics.lake_watch.read_drive
+    real = ops.metrics.lake.read_drive
 
     def counted(sources: Any, tables: Any, record: Any, batches: Any, *, whole: bool) -> Any:
         looked_at.append(str(record.drive))
         return real(sources, tables, record, batches, whole=whole)
 
-    monkeypatch.setattr(ops.metrics.lake_watch, "read_drive", counted)
+    monkeypatch.setattr(ops.metrics.lake, "read_drive", counted)
     exporter = exporter_of(station)
     first = read(exporter)
     assert len(looked_at) == 5
@@ -286,7 +286,7 @@ def test_every_panel_of_every_dashboard_shows_something(station: Station, tmp_pa
 
 @pytest.mark.timeout(900)
 def test_the_command_serves_until_a_signal_and_shows_the_same(station: Station, found: Samples, tmp_path: Path) -> None:
-    env = {**os.environ, **station.settings.to_env(), "SCENELAKE_HOME": str(tmp_path / "none")}
+    env = {**os.environ, **station.variables, "SCENELAKE_HOME": str(tmp_path / "none")}
     command = [sys.executable, "-m", "cli.main", "metrics"]
     shown = subprocess.run([*command, "show", "--json"], env=env, capture_output=True, text=True, timeout=600, check=True)
     told = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}

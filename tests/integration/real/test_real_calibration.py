@@ -11,7 +11,7 @@ import pytest
 from fleet.faults import Fault
 from fleet.importers.registry import IMPORTERS
 from fleet.synthetic.miscalibration import miscalibrated
-from sensors.calibration.result import Verdict
+from sensors.calibration.result import CalibrationVerdict
 from sensors.rig import Rig
 from tests.integration.folder_inspection import Inspected, inspect_folder
 from tests.real_data import DATA
@@ -51,13 +51,13 @@ def test_no_camera_of_the_clean_recording_is_called(as_it_is: Inspected) -> None
     assert as_it_is.verdict == "build"
     assert as_it_is.rules("error") == set()
     yaws = {camera: as_it_is.of(camera)["camera_yaw"].verdict for camera in CAMERAS}
-    assert set(yaws.values()) <= {Verdict.OK, Verdict.NOT_OBSERVABLE}
-    assert sum(verdict is Verdict.OK for verdict in yaws.values()) >= 5
+    assert set(yaws.values()) <= {CalibrationVerdict.OK, CalibrationVerdict.NOT_OBSERVABLE}
+    assert sum(verdict is CalibrationVerdict.OK for verdict in yaws.values()) >= 5
 
 
 def test_one_second_of_one_road_says_nothing_about_the_ground(as_it_is: Inspected) -> None:
     checks = as_it_is.of("lidar")
-    assert {check.verdict for check in checks.values()} == {Verdict.NOT_OBSERVABLE}
+    assert {check.verdict for check in checks.values()} == {CalibrationVerdict.NOT_OBSERVABLE}
     assert ("CAL003", "lidar") in as_it_is.rules("warning")
 
 
@@ -67,7 +67,7 @@ def test_a_yaw_of_one_degree_is_called_and_measured(camera: str, pandaset: Path,
     yaw, before = found.of(camera)["camera_yaw"], as_it_is.of(camera)["camera_yaw"]
     assert found.verdict == "quarantine"
     assert found.rules("error") == {("CAL005", camera)}
-    assert yaw.verdict is Verdict.BAD
+    assert yaw.verdict is CalibrationVerdict.BAD
     assert yaw.error is not None and before.error is not None
     assert yaw.error - before.error == pytest.approx(1.0, abs=0.1)
 
@@ -79,5 +79,5 @@ def test_other_recordings_are_not_called_bad(source: str, tmp_path: Path) -> Non
     out = tmp_path / "drive"
     IMPORTERS[source](SOURCES[source], out, "car-1", source)
     found = inspect_folder(tmp_path / "store", out)
-    assert Verdict.BAD not in {check.verdict for check in found.checks}
+    assert CalibrationVerdict.BAD not in {check.verdict for check in found.checks}
     assert not {rule for rule, _ in found.rules("error")} & {"CAL003", "CAL004", "CAL005", "CAL006", "CAL007"}

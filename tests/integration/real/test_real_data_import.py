@@ -14,7 +14,8 @@ from fleet.errors import SourceError
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
 from sensors.clocks.clock import clock_report
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
 from sensors.geometry import SE3

@@ -13,7 +13,8 @@ from fleet.errors import SourceError
 from fleet.importers.nuscenes.importer import import_drive
 from fleet.importers.nuscenes.tables import choose_scene, find_layout, read_rows
 from fleet.importers.source import ImportResult, exact_ns
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.decode.pcd import read_pcd

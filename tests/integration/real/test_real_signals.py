@@ -18,7 +18,8 @@ from quality.evaluators.signal import evaluate_alone
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.images import decode_luma, read_header, shrink_to
 from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
 from sensors.measure.cloud import measure_lidar

@@ -13,11 +13,10 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from fleet.importers.registry import IMPORTERS
+from ops.sync.answer import InSync
 from ops.sync.report import Options, SensorSync, SyncReport, sync_report
-from ops.sync.stream import Stream
-from ops.sync.timeline import Timeline, read_timeline
-from ops.sync.timeline_table import TableLayout
-from ops.sync.verdict import InSync
+from ops.sync.streams import Stream
+from ops.sync.timeline import TableLayout, Timeline, read_timeline
 from sensors.clocks.delay import Phase
 from sensors.rig import Modality
 from tests.real_data import DATA

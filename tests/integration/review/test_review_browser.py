@@ -21,6 +21,7 @@ from ops import stack
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import audit
+from ops.review.listing import columns
 from tests.integration.drives import small_drive
 from tests.integration.review.browser import Browser, find_chromium
 
@@ -39,7 +40,7 @@ class Running:
 
     def __init__(self, home: Path) -> None:
         self.status = stack.status(home)
-        self.settings = Settings.from_env(os.environ)
+        self.settings = Settings.from_env()
         self.ledger = Ledger(boto3.client("dynamodb"), self.settings.ledger_table)
         self.catalog = open_catalog(self.settings)
 
@@ -53,7 +54,7 @@ class Running:
             time.sleep(1)
 
     def records(self, level: str) -> list[dict[str, Any]]:
-        return [row for row in lake_reader.records(self.catalog, DRIVE) if row["level"] == level]
+        return [columns(row) for row in lake_reader.records(self.catalog, DRIVE) if row.level == level]
 
     def check_balance(self) -> None:
         assert audit(audit_reader.read(self.settings, boto3.client("s3"), self.ledger, self.catalog)).failures == ()
@@ -129,10 +130,10 @@ def test_a_scene_is_released_and_another_rejected(page: Browser, running: Runnin
     page.see("releasing")
     running.wait(2)
     running.check_balance()
-    (back,) = [row for row in lake_reader.scene_facts(running.catalog, DRIVE) if row["anchor_ns"] == one["anchor_ns"]]
-    found = lake_reader.scene(running.catalog, back["scene_id"])
+    (back,) = [row for row in lake_reader.scene_facts(running.catalog, DRIVE) if row.anchor_ns == one["anchor_ns"]]
+    found = lake_reader.scene(running.catalog, back.scene_id)
     assert found is not None
-    assert [(entry["reviewer"], entry["reason"]) for entry in found["released"]] == [("admin", "the other cameras see it all")]
+    assert [(entry.reviewer, entry.reason) for entry in found.released or ()] == [("admin", "the other cameras see it all")]
 
     decide(page, root, other, "reject", "the mast was bent")
     page.see("1 record rejected")

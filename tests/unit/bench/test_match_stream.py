@@ -13,8 +13,7 @@ from bench.match_stream import MatchStream, StreamedMatches, StreamTerms
 from sensors.errors import LimitError
 from sensors.match.anchors import keyframes
 from sensors.match.exclusive import match_exclusive
-from sensors.match.nearest import match_nearest
-from sensors.match.sweeps import history_lengths
+from sensors.match.nearest import history_lengths, match_nearest
 from sensors.motion.poses import interpolate
 from sensors.policy import FrameUse
 from sensors.stamps import Nanoseconds

@@ -15,22 +15,22 @@ from cli.main import app
 from ingest.ledger.records import DecisionRecord, ObjectHead, RefusedRecord
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
-from lake.settings import Settings
 from lake.tables.catalog import LakeCatalog
 from ops import deployment
 from ops.audit import lake_reader
-from ops.errors import CliError, explain
+from ops.deployment import Deployment
+from ops.errors import OpsError, explain
 from ops.review.listing import refused_row
 from tests.unit.ops import lake_builders as rows
+from tests.unit.ops.fake_deployment import deployment_with
 from tests.unit.ops.report.report_builders import BAD, GOOD, SCENES, fill_two_drives
 
 COMMANDS = (
-    "up", "down", "status", "demo", "audit", "sync-report",
+    "up", "down", "status", "demo", "audit", "sync-report", "sync report",
     "drive generate", "drive import", "drive upload", "drive wait", "drive calibrations",
     "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 REFUSED = RefusedRecord(
     ObjectHead("a/model.pkl", "v1", 3, "e", 0), "KEY001", "key 'a/model.pkl' is none of …", "s3://raw/a/model.pkl", 0
 )
@@ -60,9 +60,8 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> LakeCatalog:
 
 @pytest.fixture
 def lake(catalog: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> LakeCatalog:
-    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
-    monkeypatch.setattr(deployment, "catalog", lambda settings: catalog)
-    monkeypatch.setattr(deployment, "ledger", lambda settings: FakeLedger())
+    made = deployment_with(catalog=catalog, ledger=FakeLedger())
+    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: made)
     return catalog
 
 
@@ -131,11 +130,11 @@ def test_without_a_deployment_the_next_step_is_told(words: tuple[str, ...], monk
 def test_status_of_a_stack_that_is_down_fails() -> None:
     result = run("status")
     assert result.exit_code == 1
-    assert "no local stack is up" in result.stderr
+    assert "no local stack is running" in result.stderr
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(endpoint: str | None, home: Path) -> Settings:
+    def broken(endpoint: str | None, home: Path) -> Deployment:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(deployment, "enter", broken)
@@ -161,7 +160,7 @@ def test_gold_show_tells_matches_and_what_is_missing(lake: LakeCatalog) -> None:
 
 
 def test_gold_show_draws_a_page(lake: LakeCatalog, tmp_path: Path) -> None:
-    scene_id = lake_reader.scene_facts(lake, GOOD)[0]["scene_id"]
+    scene_id = lake_reader.scene_facts(lake, GOOD)[0].scene_id
     result = run("gold", "show", scene_id, "--html", str(tmp_path / "scene.html"))
     assert result.exit_code == 0
     assert (tmp_path / "scene.html").read_text().count("data:image/") == 3
@@ -186,7 +185,7 @@ def test_quarantine_show_takes_the_beginning_of_an_id(lake: LakeCatalog) -> None
     text = run("quarantine", "show", "cccc", "--no-page").stdout
     assert "image ends after 4000 bytes" in text
     assert "s3://quarantine/c" in text
-    refused = refused_row(REFUSED)["record_id"]
+    refused = refused_row(REFUSED).record_id
     assert "a/model.pkl" in run("quarantine", "show", refused[:10], "--no-page").stdout
 
 
@@ -197,16 +196,16 @@ def test_sync_report_of_a_csv_as_json(tmp_path: Path) -> None:
         for k in range(5)
     ]
     (tmp_path / "t.csv").write_text("sensor,stamp_ns\n" + "\n".join(lines) + "\n")
-    result = run("sync-report", str(tmp_path / "t.csv"), "--json")
+    result = run("sync", "report", str(tmp_path / "t.csv"), "--json")
     assert result.exit_code == 0
     camera = next(entry for entry in json.loads(result.stdout)["sensors"] if entry["sensor"] == "cam")
     assert camera["residuals"] == {"matches": 5, "p50_ns": 7, "p95_ns": 7, "max_ns": 7}
 
 
 def test_explanations() -> None:
-    told = explain(CliError("cause", "step"))
-    assert told is not None
-    assert (told.cause, told.hint) == ("cause", "step")
+    found = explain(OpsError("cause", "step"))
+    assert found is not None
+    assert (found.cause, found.hint) == ("cause", "step")
     assert explain(LandingError("bad key")) is not None
     assert explain(LakeError("x")) is not None
     assert explain(FileNotFoundError(2, "No such file or directory", "a.csv")) is not None
@@ -222,4 +221,4 @@ def test_explanations_of_foreign_errors() -> None:
     assert "http://127.0.0.1:1" in unreachable.cause
     refused = explain(ClientError({"Error": {"Code": "NoSuchBucket", "Message": "none"}}, "ListObjectVersions"))
     assert refused is not None
-    assert "ListObjectVersions was answered with NoSuchBucket" in refused.cause
+    assert "ListObjectVersions failed with NoSuchBucket" in refused.cause

@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from lake.overrides import Verdict
-from lake.settings import Settings
 from ops import deployment
+from ops.review.listing import Decision
+from tests.unit.ops.fake_deployment import deployment_with
 from tests.unit.ops.review.review_rows import NotingDesk, frame, scene, whole_drive, whole_object
 
-SETTINGS = Settings("raw", "lake", "quarantine", "ledger", "http://events", "http://work", "sqlite://")
 ROWS = [scene(1), scene(2), frame("DEC005"), whole_object(), whole_drive("CLK003"), scene(3, status="rejected")]
 
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> NotingDesk:
     made = NotingDesk()
-    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: SETTINGS)
-    for module in ("decide", "quarantine"):
-        monkeypatch.setattr(f"cli.commands.{module}.listed", lambda settings, drive: ROWS)
-    monkeypatch.setattr("ops.review.service.open_desk", lambda settings: made)
+    monkeypatch.setattr(deployment, "enter", lambda endpoint, home: deployment_with(catalog=None, store=None))
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target, drive: ROWS)
+    monkeypatch.setattr("ops.review.decisions.open_desk", lambda settings: made)
     return made
 
 
@@ -40,7 +40,7 @@ def taken(desk: NotingDesk) -> dict[str, list[str]]:
 
 
 def test_one_record_by_the_beginning_of_its_id(desk: NotingDesk) -> None:
-    result = run("release", ROWS[0]["record_id"][:9], "--reason", "dust", "--yes")
+    result = run("release", ROWS[0].record_id[:9], "--reason", "dust", "--yes")
     assert result.exit_code == 0
     assert taken(desk) == {"car-1/d-1": ["scene:1"]}
     ((verdict, _, _, (override,)),) = desk.taken
@@ -60,24 +60,24 @@ def test_bulk_by_rule_takes_what_is_still_quarantined(desk: NotingDesk) -> None:
 def test_a_dry_run_does_nothing_and_says_what_would_be_done(desk: NotingDesk) -> None:
     result = run("release", "--vehicle", "car-1", "--reason", "dust", "--dry-run", "--json")
     assert result.exit_code == 0
-    said = json.loads(result.stdout)
-    assert said["dry_run"] is True
-    assert {drive: len(ids) for drive, ids in said["drives"].items()} == {"car-1/d-1": 3, "car-1/d-2": 1}
-    assert [entry["record_id"] for entry in said["refused"]] == [ROWS[2]["record_id"]]
-    assert "does not decode" in said["refused"][0]["why"]
+    plan = json.loads(result.stdout)
+    assert plan["dry_run"] is True
+    assert {drive: len(ids) for drive, ids in plan["drives"].items()} == {"car-1/d-1": 3, "car-1/d-2": 1}
+    assert [entry["record_id"] for entry in plan["refused"]] == [ROWS[2].record_id]
+    assert "does not decode" in plan["refused"][0]["why"]
     assert desk.taken == []
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("release", "--reason", "dust", "--yes"), 1, "nothing is named"),
+        (("release", "--reason", "dust", "--yes"), 1, "no records selected"),
         (("release", "--rule", "SYN001", "--reason", "dust"), 1, "--yes"),
         (("release", "--rule", "SYN001", "--yes"), 2, "--reason"),
         (("release", "--rule", "SYN001", "--reason", "x", "--yes"), 1, "3 to 500"),
-        (("release", "--rule", "LID009", "--reason", "dust", "--yes"), 1, "no quarantined record is like that"),
+        (("release", "--rule", "LID009", "--reason", "dust", "--yes"), 1, "no quarantined record matches"),
         (("release", "ffff", "--reason", "dust", "--yes"), 1, "no quarantine record"),
-        (("release", "--level", "frame", "--reason", "dust", "--yes"), 2, "none of object"),
+        (("release", "--level", "frame", "--reason", "dust", "--yes"), 2, "not one of object"),
         (("reject", "--drive", "car-1", "--reason", "dust", "--yes"), 2, "VEHICLE/DRIVE"),
         (("reject", "--rule", "SYN001", "--reason", "dust", "--reviewer", "a b", "--yes"), 1, "reviewer"),
     ],
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said_and_nothing_is_done(desk: NotingDesk, words: tupl
 
 
 def test_what_cannot_be_released_is_an_answer_with_exit_status_1(desk: NotingDesk) -> None:
-    result = run("release", ROWS[2]["record_id"], "--reason", "dust", "--yes")
+    result = run("release", ROWS[2].record_id, "--reason", "dust", "--yes")
     assert result.exit_code == 1
     assert "does not decode" in result.stdout
     assert desk.taken == []
@@ -100,16 +100,16 @@ def test_a_busy_drive_keeps_no_other_from_being_done(desk: NotingDesk) -> None:
     desk.busy = ("car-1/d-1",)
     result = run("release", "--vehicle", "car-1", "--reason", "dust", "--yes")
     assert result.exit_code == 1
-    assert "nothing was done: car-1/d-1 is processing" in result.stderr
+    assert "nothing changed: car-1/d-1 is processing" in result.stderr
     assert taken(desk) == {"car-1/d-2": ["drive"]}
 
 
 def test_the_list_tells_who_decided(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    decision = {"verdict": "reject", "reviewer": "bob", "reason": "the mast was bent", "rules": ["SYN001"], "decided_ns": 10**18}
-    rows = [ROWS[0] | {"status": "rejected", "decision": decision}]
-    monkeypatch.setattr("cli.commands.quarantine.listed", lambda settings, drive: rows)
+    decision = Decision(verdict=Verdict.REJECT, reviewer="bob", reason="the mast was bent", rules=("SYN001",), decided_ns=10**18)
+    rows = [replace(ROWS[0], status="rejected", decision=decision)]
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target, drive: rows)
     assert "bob: the mast was bent" in run("ls", "--status", "rejected").stdout
-    shown = run("show", rows[0]["record_id"][:6], "--no-page").stdout
+    shown = run("show", rows[0].record_id[:6], "--no-page").stdout
     assert "by bob at 2001-09-09 01:46:40.000Z: the mast was bent" in shown
 
 
@@ -117,12 +117,10 @@ def test_show_writes_a_page(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch, t
     from tests.unit.ops.review.test_review import EVIDENCE
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(deployment, "catalog", lambda settings: None)
-    monkeypatch.setattr("lake.storage.ObjectStore.connect", lambda: None)
     seen: list[Any] = []
     monkeypatch.setattr("ops.review.evidence.gather", lambda catalog, store, row, rows: seen.append(rows) or EVIDENCE)
-    record_id = ROWS[2]["record_id"]
+    record_id = ROWS[2].record_id
     assert run("show", record_id).exit_code == 0
     text = Path(f"quarantine-{record_id[:12]}.html").read_text()
     assert text.count("data:image/") == 2
-    assert {row["drive_id"] for row in seen[0]} == {"d-1"}
+    assert {row.drive_id for row in seen[0]} == {"d-1"}

@@ -37,4 +37,4 @@ def test_without_a_rig_what_was_inferred_is_told(tmp_path: Path) -> None:
 def test_a_rig_is_of_no_use_for_a_dataset(tmp_path: Path) -> None:
     result = run("pandaset", tmp_path, tmp_path / "out", "--rig", tmp_path / "rig.json")
     assert result.exit_code == 2
-    assert "pandaset brings its own rig" in result.output
+    assert "pandaset has a rig of its own" in result.output

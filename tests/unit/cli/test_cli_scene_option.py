@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from tests.unit.fleet.importers import nuscenes_dataset as made
+from tests.unit.fleet.importers.nuscenes import nuscenes_dataset as made
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`scenelake sync-report` as its users meet it."""
+"""`scenelake sync report` as its users meet it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T0 = 1_780_000_000_000_000_000
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(app, ["sync-report", *map(str, words)], env={"COLUMNS": "300"})
+    return CliRunner().invoke(app, ["sync", "report", *map(str, words)], env={"COLUMNS": "300"})
 
 
 def table(path: Path, header: str = "sensor,stamp_ns", unit: int = 1, late_ns: int = 40_000_000, frames: int = 20) -> Path:
@@ -33,7 +33,14 @@ def test_the_answer_comes_first_then_the_figures(tmp_path: Path) -> None:
     assert "phase-locked" in result.stdout
     assert "40.00 ± 0.00  -60.00" in result.stdout
     assert "20 of 20 (100.0 %) have a frame of every sensor." in lines
-    assert "--estimated-delays takes them out" in result.stdout
+    assert "--estimated-delays removes them" in result.stdout
+
+
+def test_the_former_name_does_the_same_and_is_not_listed(tmp_path: Path) -> None:
+    path = str(table(tmp_path / "t.csv"))
+    former = CliRunner().invoke(app, ["sync-report", path], env={"COLUMNS": "300"})
+    assert (former.exit_code, former.stdout) == (0, run(path).stdout)
+    assert "sync-report" not in CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300"}).stdout
 
 
 def test_json_holds_everything(tmp_path: Path) -> None:
@@ -93,10 +100,10 @@ def test_a_plot_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "cause", "step"),
     [
-        (("none.csv",), "does not exist", "name a drive folder, a recording"),
+        (("none.csv",), "does not exist", "give a drive folder, a recording"),
         (("t.csv", "--stamp-column", "t"), "has no column t", "--stamp-column"),
         (("t.csv", "--plot", "x.png"), "neither .html nor .svg", "--plot sync.html"),
-        (("t.csv", "--reference", "radar"), "'radar' is none of the streams", "--reference"),
+        (("t.csv", "--reference", "radar"), "'radar' is not one of the streams", "--reference"),
         (("t.csv", "--stamp-unit", "s"), "row 1 has the stamp 1780000000000000000 s", "--stamp-unit ns"),
     ],
 )

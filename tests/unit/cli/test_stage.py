@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.demo.stage import GIVEN_LIMIT_S, GivenStage, LocalStage, stage
-from ops import deployment
-from ops.airflow_steps import AirflowSteps
+from ops.drives.airflow_steps import AirflowSteps
 
 GIVEN = {
     "AWS_ENDPOINT_URL": "http://aws.example:4566",
@@ -25,7 +24,7 @@ GIVEN = {
 
 def test_an_airflow_in_the_environment_is_a_given_stage(tmp_path: Path) -> None:
     assert stage(tmp_path, GIVEN) == GivenStage(tmp_path)
-    without = {name: value for name, value in GIVEN.items() if name != deployment.AIRFLOW_URL}
+    without = {name: value for name, value in GIVEN.items() if name != "SCENELAKE_AIRFLOW_URL"}
     assert stage(tmp_path, without) == LocalStage(tmp_path)
 
 
@@ -35,9 +34,9 @@ def test_a_given_stage_is_entered_and_not_started(tmp_path: Path, monkeypatch: p
     said: list[str] = []
     given = stage(tmp_path / "home", GIVEN)
     standing = given.bring_up(said.append)
-    assert standing.settings.raw_bucket == "raw"
+    assert standing.deployment.settings.raw_bucket == "raw"
     assert (standing.healthy_s, standing.demo_limit_s, standing.where_next) == (None, GIVEN_LIMIT_S, ())
     assert given.memory_bytes() is None
-    assert isinstance(given.steps(), AirflowSteps)
+    assert isinstance(standing.deployment.airflow_steps(), AirflowSteps)
     assert said == ["using the deployment that the environment names"]
     assert not (tmp_path / "home").exists()

@@ -23,10 +23,11 @@ PARSED = {
     "lease",
     "lease_hold",
     "policy",
+    "settings",
     "errors",
     "__init__",
 }
-LIGHT_OF_OURS = {"lake.landing"}
+LIGHT_OF_OURS = {"lake.landing", "lake.errors", "lake.settings"}
 ROOT_OF_ERRORS = "sensors.errors"  # classes, and no import
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from scenelake_airflow.errors import PolicyError
-from scenelake_airflow.policy import Policy, variable
+from scenelake_airflow.policy import DAG_PREFIX, Policy
+
+from lake.errors import SettingsError
 
 
 def test_defaults_without_an_environment() -> None:
@@ -20,5 +21,6 @@ def test_the_environment_changes_what_it_names() -> None:
      ("retries", "1.5"), ("retries", "")],
 )  # fmt: skip
 def test_a_value_outside_its_bounds_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(PolicyError, match=rf"{variable(name)}='{value}' must be a whole number from \d+ to \d+"):
-        Policy.from_env({variable(name): value})
+    variable = DAG_PREFIX + name.upper()
+    with pytest.raises(SettingsError, match=rf"{variable}='{value}' must be a whole number from \d+ to \d+; unset it for"):
+        Policy.from_env({variable: value})

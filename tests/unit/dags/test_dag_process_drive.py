@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,9 @@ import process_drive
 import pytest
 from airflow.sdk import DAG, Asset, TriggerRule
 from scenelake_airflow.job_operator import JobOperator
-from scenelake_airflow.policy import Policy, variable
+from scenelake_airflow.policy import Policy
+
+from lake.settings import variables
 
 JOBS = ("inspect", "build_scenes", "audit", "publish")
 
@@ -81,6 +82,6 @@ def test_it_starts_by_the_doorbell_and_holds_no_slot_while_idle(dag: DAG) -> Non
 def test_its_page_is_the_module_docstring_and_names_every_parameter_with_its_default(dag: DAG) -> None:
     assert dag.doc_md == process_drive.__doc__
     rows = dict(re.findall(r"^\| `(SCENELAKE_DAG_\w+)` \| (\d+) \|", str(dag.doc_md), re.MULTILINE))
-    assert rows == {variable(field.name): str(field.default) for field in fields(Policy)}
+    assert rows == {variable.names[0]: variable.default for variable in variables(Policy)}
     for step in ("lease", *JOBS, "gate", "acknowledge", "give_back"):
         assert f"| `{step}` |" in str(dag.doc_md)

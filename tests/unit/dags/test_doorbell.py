@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenelake_airflow.doorbell import Bell, DriveWorkDoorbell, SqsQueue, WorkQueue, backoff_s, look
+from scenelake_airflow.doorbell import Bell, DriveWorkDoorbell, WorkQueue, backoff_s, look, queue_from_environment
 from scenelake_airflow.errors import QueueError
 
 
@@ -96,6 +96,7 @@ def test_it_is_rebuilt_from_what_it_serializes() -> None:
     assert DriveWorkDoorbell(**arguments).serialize() == (path, arguments) == (path, {"poll_s": 2.0, "again_s": 30.0})
 
 
-def test_without_an_address_it_says_what_is_missing() -> None:
-    with pytest.raises(QueueError, match="SCENELAKE_DRIVE_WORK_URL is not set"):
-        SqsQueue.from_env({})
+def test_without_an_address_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCENELAKE_DRIVE_WORK_URL", raising=False)
+    with pytest.raises(QueueError, match="not set: SCENELAKE_DRIVE_WORK_URL"):
+        queue_from_environment()

@@ -12,8 +12,7 @@ from prometheus_client.core import Metric
 from typer.main import get_command
 
 from cli.main import app
-from ops.audit.identity import audit
-from ops.audit.identity_inputs import AuditInputs
+from ops.audit.identity import AuditInputs, audit
 from tests.unit.deploy.monitoring import (
     GRAFANA,
     PROMETHEUS,

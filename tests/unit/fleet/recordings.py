@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from fleet.drive_folder import DriveFolder
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 
 
 def messages(folder: DriveFolder | Path, sensor: str) -> list[StoredMessage]:

@@ -88,7 +88,7 @@ def test_a_cut_recording_is_found_by_size_and_by_walking_it(small_spec: DriveSpe
     causes = [problem.cause for problem in caught.value.problems]
     assert len(causes) == 2
     assert "the manifest says" in causes[0]
-    assert "is no whole MCAP file: truncated at byte" in causes[1]
+    assert "is not a whole MCAP file: truncated at byte" in causes[1]
 
 
 def test_a_recording_cut_before_its_manifest_was_made_makes_no_manifest(drive: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_folder_that_nobody_named_needs_a_name(drive: Path) -> None:
 
 
 def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(DriveFolderError, match="is no folder"):
+    with pytest.raises(DriveFolderError, match="is not a folder"):
         DriveFolder.load(tmp_path / "nowhere")
 
 

@@ -8,9 +8,18 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from ingest.errors import SettingsError
+from ingest.environment import MappingSettings
 from ingest.event_source_mapping import EventSourceMapping, Mapped, connect, lambda_record
 from ingest.queues import depth
+from lake.errors import SettingsError
+
+NAMES = {
+    "SCENELAKE_RAW_BUCKET": "raw",
+    "SCENELAKE_LAKE_BUCKET": "lake",
+    "SCENELAKE_QUARANTINE_BUCKET": "quarantine",
+    "SCENELAKE_LEDGER_TABLE": "ledger",
+    "SCENELAKE_DRIVE_WORK_URL": "http://127.0.0.1/work",
+}
 
 
 @pytest.fixture
@@ -21,7 +30,7 @@ def sqs(aws: None) -> Any:
 @pytest.fixture
 def mapped(sqs: Any) -> Mapped:
     url = sqs.create_queue(QueueName="events")["QueueUrl"]
-    _, found = connect({"SCENELAKE_OBJECT_EVENTS_URL": url, "AWS_REGION": "us-east-1"})
+    _, found = connect(MappingSettings.from_env({**NAMES, "SCENELAKE_OBJECT_EVENTS_URL": url, "AWS_REGION": "us-east-1"}))
     return found
 
 
@@ -168,8 +177,8 @@ def test_sweeps_come_at_their_times_and_a_failing_one_ends_nothing() -> None:
 
 
 def test_without_a_queue_the_mapping_says_what_is_absent() -> None:
-    with pytest.raises(SettingsError, match="SCENELAKE_OBJECT_EVENTS_URL"):
-        connect({})
+    with pytest.raises(SettingsError, match=r"not set: SCENELAKE_OBJECT_EVENTS_URL;"):
+        MappingSettings.from_env(NAMES)
 
 
 def test_a_message_without_attributes_is_a_record_too() -> None:

@@ -10,12 +10,13 @@ from botocore.exceptions import EndpointConnectionError
 
 from ingest import handler as entry
 from ingest.environment import IngestSettings
-from ingest.errors import DeliveryError, SettingsError, SweepError
+from ingest.errors import DeliveryError, SweepError
 from ingest.handler import handle
 from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import ObjectHead
 from ingest.ledger.states import DriveState
 from ingest.ledger.work import DriveWork
+from lake.errors import SettingsError
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, World, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import table_arguments

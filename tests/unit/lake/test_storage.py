@@ -134,7 +134,7 @@ def test_a_stream_that_ends_too_early_is_no_short_object() -> None:
     def open_at(start: int) -> tuple[io.BytesIO, int]:
         return io.BytesIO(BODY[start:-1]), len(BODY) - start
 
-    with pytest.raises(LakeError, match=f"ends at byte {len(BODY) - 1}, but was said to have {len(BODY)}"):
+    with pytest.raises(LakeError, match=f"ends at byte {len(BODY) - 1} of {len(BODY)}"):
         io.BufferedReader(ObjectStream("a/b", open_at)).read()
 
 

@@ -18,6 +18,7 @@ from pyiceberg.catalog import Catalog
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from lake.tables.publish import DRIVE, GENERATION, REVISION
+from lake.tables.rows import RecordRow, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
 
@@ -206,6 +207,14 @@ def record(
         "config_hash": "f" * 64,
     }
     return {**row, **more}
+
+
+def scene_row(*args: Any, **more: Any) -> SceneRow:
+    return row_of(SceneRow, scene(*args, **more))
+
+
+def record_row(*args: Any, **more: Any) -> RecordRow:
+    return row_of(RecordRow, record(*args, **more))
 
 
 def scenes_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

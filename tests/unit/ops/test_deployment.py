@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from ops.deployment import choose
+from ops.deployment import choose, enter
+from ops.drives.airflow_steps import AirflowSteps
 from ops.errors import NoDeploymentError
 
+FAR = {
+    "SCENELAKE_RAW_BUCKET": "far-raw",
+    "SCENELAKE_LAKE_BUCKET": "far-lake",
+    "SCENELAKE_QUARANTINE_BUCKET": "far-quarantine",
+    "SCENELAKE_LEDGER_TABLE": "far-ledger",
+    "SCENELAKE_OBJECT_EVENTS_URL": "http://far:4566/1/events",
+    "SCENELAKE_DRIVE_WORK_URL": "http://far:4566/1/work",
+    "SCENELAKE_CATALOG_URI": "postgresql+psycopg2://catalog:pass-word@far/catalog",
+    "AWS_SECRET_ACCESS_KEY": "pass-word",
+    "AWS_REGION": "eu-west-1",
+}
 LOCAL = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000", "AWS_REGION": "us-east-1", "SCENELAKE_RAW_BUCKET": "local-raw"}
 
 
@@ -32,6 +47,21 @@ def test_the_local_stacks_own_endpoint_is_the_local_stack() -> None:
 
 def test_real_aws_needs_no_endpoint() -> None:
     assert choose({"SCENELAKE_RAW_BUCKET": "prod"}, None, None) == {"SCENELAKE_RAW_BUCKET": "prod"}
+
+
+def test_entering_a_deployment_changes_nothing_in_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {**FAR, "AWS_ENDPOINT_URL": "http://near:4566", "SCENELAKE_AIRFLOW_URL": "http://airflow", "AWS_ACCESS_KEY_ID": "far"}
+    for name in [name for name in os.environ if name.startswith(("AWS_", "SCENELAKE_"))]:
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    entered = enter("http://far:4566", tmp_path / "none")
+    assert dict(os.environ) == before
+    assert entered.settings.aws.endpoint_url == "http://far:4566"
+    assert entered.s3().meta.endpoint_url == entered.client("sqs").meta.endpoint_url == "http://far:4566"
+    assert isinstance(entered.airflow_steps(), AirflowSteps)
+    assert "pass-word" not in repr(entered)
 
 
 def test_nothing_to_talk_to_is_said() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.errors import TableError
-from lake.tables.schemas import FRAMES
-from quality.accounting import FATES, GOLD, Imbalance, SensorAccount, accounts, balance
+from lake.tables.schemas import FATES, FRAMES, GOLD
+from quality.accounting import Imbalance, SensorAccount, accounts, balance
 from quality.rules.catalogue import Outcome
 
 rows_of = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(FATES)), max_size=40)

@@ -15,7 +15,7 @@ import spark_jobs.publish
 from fleet.encode import encode_points
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
-from lake.tables.publish import Batch, Outcome, Publication
+from lake.tables.publish import Batch, Publication, PublishOutcome
 from scenes.documents import AuditDocument, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError, IncompleteError
 from scenes.outcome.records import RecordKeeper
@@ -189,7 +189,7 @@ def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput,
 
     def publish(_: object, batch: Batch) -> Publication:
         batches.append(batch)
-        return Publication(Outcome.ALREADY if len(batches) > 1 else Outcome.PUBLISHED, 77)
+        return Publication(PublishOutcome.ALREADY if len(batches) > 1 else PublishOutcome.PUBLISHED, 77)
 
     monkeypatch.setattr(spark_jobs.publish, "publish", publish)
     first, second = (publish_drive(None, serial_jobs.step_of(landed, built), 3) for _ in range(2))  # type: ignore[arg-type]

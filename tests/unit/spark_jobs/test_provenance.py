@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace as changed
 
 from lake.drive_input import DriveInput
+from lake.errors import SettingsError
 from scenes.documents import Provenance
-from scenes.errors import OptionError, ProvenanceError
+from scenes.errors import ProvenanceError
 from scenes.options import BuildOptions, PayloadChecks, PointLayout
 from scenes.work_area import INSPECTION
 from spark_jobs.audit import audit_drive
@@ -90,14 +91,23 @@ def test_the_lock_hash_is_that_of_what_is_installed(
     assert lock_hash() != own
 
 
-def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PAYLOAD_CHECKS", "POINT_LAYOUT", "CODE_VERSION"):
-        monkeypatch.setenv(f"SCENELAKE_{name}", "")
-    assert JobSettings.read().options == BuildOptions()
-    assert JobSettings.read().code_version is None
-    monkeypatch.setenv("SCENELAKE_PAYLOAD_CHECKS", "structure")
-    monkeypatch.setenv("SCENELAKE_POINT_LAYOUT", "rows")
-    assert JobSettings.read().options == BuildOptions(PayloadChecks.STRUCTURE, PointLayout.ROWS)
-    monkeypatch.setenv("SCENELAKE_POINT_LAYOUT", "diagonal")
-    with pytest.raises(OptionError, match=r"SCENELAKE_POINT_LAYOUT is 'diagonal': .*'rows' or 'planes'"):
-        JobSettings.read()
+DEPLOYMENT = {
+    f"SCENELAKE_{name}": "x"
+    for name in (
+        "RAW_BUCKET",
+        "LAKE_BUCKET",
+        "QUARANTINE_BUCKET",
+        "LEDGER_TABLE",
+        "OBJECT_EVENTS_URL",
+        "DRIVE_WORK_URL",
+        "CATALOG_URI",
+    )
+}
+
+
+def test_a_jobs_settings_hold_the_options_of_the_build() -> None:
+    chosen = {"SCENELAKE_PAYLOAD_CHECKS": "structure", "SCENELAKE_POINT_LAYOUT": "rows"}
+    assert JobSettings.from_env(DEPLOYMENT).options == BuildOptions()
+    assert JobSettings.from_env(DEPLOYMENT | chosen).options == BuildOptions(PayloadChecks.STRUCTURE, PointLayout.ROWS)
+    with pytest.raises(SettingsError, match="SCENELAKE_POINT_LAYOUT"):
+        JobSettings.from_env(DEPLOYMENT | {"SCENELAKE_POINT_LAYOUT": "diagonal"})

@@ -187,7 +187,7 @@ def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
         ("camera/front_camera/timestamps.json", "[1.5]", "5 images, 1 stamps and 5 poses"),
         ("camera/front_camera/00.jpg", "hello", "cannot be used"),
         ("camera/front_camera/intrinsics.json", '{"fx": 1}', "cannot be used"),
-        ("camera/front_camera/poses.json", '[{"position": 1}]', "entry 0 is no pose"),
+        ("camera/front_camera/poses.json", '[{"position": 1}]', "entry 0 is not a pose"),
         ("meta/timestamps.json", "[]", "5 positions and 0 stamps"),
     ],
 )
@@ -285,7 +285,7 @@ def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Pa
         ("velo_lidar.txt", "Frame: 1 Time: 1574859771,7\n", "velo_lidar.txt, line 1"),
         ("velo_lidar.txt", "Frame: 000099 Time: 1574859771.7\n", "holds no frame that velo_lidar.txt names"),
         ("velo_lidar/000018.csv", "1,2,3\n", "3 columns instead of"),
-        ("velo_lidar/000018.csv", "1,2,3,4,x\n", "is no table of numbers"),
+        ("velo_lidar/000018.csv", "1,2,3,4,x\n", "is not a table of numbers"),
         ("velo_lidar/000018.csv", "1,2,3,400,1\n", "whole numbers from 0 to 255"),
         ("velo_lidar/000018.csv", "1,2,3,nan,1\n", "whole numbers from 0 to 255"),
         ("default-calib.yaml", "lidar_calib: [", "no RADIATE calibration"),

@@ -7,19 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lake.tables.scene_points import scene_cloud
+from lake.tables.rows import CloudFrame, row_of
+from lake.tables.scene_reader import scene_cloud
 from sensors.decode.planes import to_planes
 from sensors.errors import DecodeError
 
 POINTS = np.array([(1.5, -2.0, 3.25, 7), (4.0, 5.5, -6.0, 9)], dtype=[("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("ring", "<u2")])
 
 
-def entry(layout: str | None = "rows", **more: Any) -> dict[str, Any]:
+def columns(layout: str | None = "rows", **more: Any) -> dict[str, Any]:
     data = POINTS.tobytes()
     fields = [{"name": name, "offset": 4 * at, "datatype": 7, "count": 1} for at, name in enumerate("xyz")]
     return {
         "sensor": "lidar_top",
         "stamp_ns": 17,
+        "offset_ns": 0,
+        "residual_ns": 0,
+        "sweep": 0,
         "num_points": 2,
         "points": to_planes(data, 14).tobytes() if layout == "planes" else data,
         "point_layout": layout,
@@ -28,6 +32,10 @@ def entry(layout: str | None = "rows", **more: Any) -> dict[str, Any]:
         "is_bigendian": False,
         **more,
     }
+
+
+def entry(layout: str | None = "rows", **more: Any) -> CloudFrame:
+    return row_of(CloudFrame, columns(layout, **more))
 
 
 @pytest.mark.parametrize("layout", ["rows", "planes", None])
@@ -42,9 +50,9 @@ def test_both_layouts_give_the_same_cloud(layout: str | None) -> None:
 
 
 def test_a_row_without_the_layout_column_is_rows() -> None:
-    old = entry()
+    old = columns()
     del old["point_layout"]
-    cloud = scene_cloud(old)
+    cloud = scene_cloud(row_of(CloudFrame, old))
     assert cloud is not None
     assert cloud.column("ring").tolist() == [7, 9]
 
@@ -65,11 +73,11 @@ def test_a_radar_image_is_no_cloud(without: dict[str, None]) -> None:
     ("wrong", "said"),
     [
         ({"layout": "columns"}, "point layout 'columns' is unknown, only rows and planes are read"),
-        ({"num_points": 3}, "3 points of 14 bytes are said, 28 bytes are there"),
+        ({"num_points": 3}, "declares 3 points of 14 bytes, holds 28 bytes"),
         ({"point_fields": [{"name": "x", "offset": 0, "datatype": 9, "count": 1}]}, "field 'x': 9 is not a valid Datatype"),
-        ({"point_fields": [{"name": "x", "offset": 11, "datatype": 7, "count": 1}]}, "'x' lies beyond a point of 14 bytes"),
-        ({"point_fields": [{"name": "x", "offset": -1, "datatype": 7, "count": 1}]}, "'x' lies beyond a point of 14 bytes"),
-        ({"point_fields": [{"name": "x", "offset": 0, "datatype": 7, "count": 2**31 - 1}]}, "'x' lies beyond a point"),
+        ({"point_fields": [{"name": "x", "offset": 11, "datatype": 7, "count": 1}]}, "'x' extends beyond a point of 14 bytes"),
+        ({"point_fields": [{"name": "x", "offset": -1, "datatype": 7, "count": 1}]}, "'x' extends beyond a point of 14 bytes"),
+        ({"point_fields": [{"name": "x", "offset": 0, "datatype": 7, "count": 2**31 - 1}]}, "'x' extends beyond a point"),
     ],
 )
 def test_a_row_that_contradicts_itself_is_refused(wrong: dict[str, Any], said: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from ops.audit import lake_reader
-from ops.audit.identity_inputs import Held
+from ops.audit.identity import Held
 from ops.audit.identity_reader import held
 from tests.unit.ops import lake_builders as rows
 from tests.unit.ops.report.report_builders import BAD, GOOD, REVISION_B, SCENES, fill_two_drives
@@ -26,7 +26,7 @@ def test_an_empty_lake_reads_as_nothing(tmp_path: Path) -> None:
     empty = rows.catalog_of(tmp_path)
     assert lake_reader.snapshots(empty) == ()
     assert lake_reader.accounting(empty) == ()
-    assert lake_reader.scene_facts(empty) == []
+    assert lake_reader.scene_facts(empty) == ()
     assert lake_reader.scene(empty, "none") is None
 
 
@@ -59,15 +59,15 @@ def test_the_accounting_of_one_drive(catalog: LakeCatalog) -> None:
 
 
 def test_one_scene_comes_with_its_payload(catalog: LakeCatalog) -> None:
-    scene_id = lake_reader.scene_facts(catalog, GOOD)[3]["scene_id"]
+    scene_id = lake_reader.scene_facts(catalog, GOOD)[3].scene_id
     row = lake_reader.scene(catalog, scene_id)
     assert row is not None
-    assert row["cameras"][0]["image"] == rows.jpeg(hue=12)
+    assert row.cameras[0].image == rows.jpeg(hue=12)
 
 
 def test_records_can_be_filtered_by_drive(catalog: LakeCatalog) -> None:
-    assert [row["rule_ids"] for row in lake_reader.records(catalog, BAD)] == [["DEC005"]]
-    assert lake_reader.records(catalog, DriveId("veh-9", "none")) == []
+    assert [row.rule_ids for row in lake_reader.records(catalog, BAD)] == [("DEC005",)]
+    assert lake_reader.records(catalog, DriveId("veh-9", "none")) == ()
 
 
 def test_frames_that_several_scenes_share_are_held_once(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 from ingest.ledger.states import DriveState
 from ingest.queues import QueueDepth
 from ops.metrics.drive_facts import Amount
-from ops.metrics.drive_states import DriveStates
 from ops.metrics.exporter import Exporter
-from ops.metrics.lake_summary import LakeSummary, ResidualSizes
+from ops.metrics.lake import LakeSummary, ResidualSizes
+from ops.metrics.ledger import DriveStates
 from ops.metrics.part import Part
-from ops.metrics.queue_watch import QueueState
+from ops.metrics.queues import QueueState
 from quality.rules.rule import Outcome
 
 S = 10**9

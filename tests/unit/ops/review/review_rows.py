@@ -10,6 +10,8 @@ from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
+from lake.tables.rows import row_of
+from ops.review.listing import ReviewRecord
 from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding, finding
@@ -21,28 +23,28 @@ def origin(drive: str = "d-1") -> Origin:
     return Origin(DriveId("car-1", drive), BASE, "c" * 40, "h" * 64)
 
 
-def listed(row: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {**row, "decision": None, **more}
+def listed(row: dict[str, Any], **more: Any) -> ReviewRecord:
+    return row_of(ReviewRecord, row | more)
 
 
-def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -> dict[str, Any]:
+def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -> ReviewRecord:
     found = findings or (finding("SYN001", "camera_front: outside_tolerance", sensor="camera_front", measured=1),)
     return listed(scene_record(origin(drive), found, anchor_sensor="lidar_top", anchor_ns=anchor_ns, frames=3), **more)
 
 
-def frame(code: str = "DEC005", sensor: str = "camera_front", stamp_ns: int = 7) -> dict[str, Any]:
+def frame(code: str = "DEC005", sensor: str = "camera_front", stamp_ns: int = 7) -> ReviewRecord:
     place = Position(f"car-1/d-1/camera/{sensor}/1.mcap", "v1", 10, 20)
     found = [finding(code, f"{sensor}: <b>bad</b>", sensor=sensor, measured=1)]
     return listed(frame_record(origin(), found, sensor=sensor, stamp_ns=stamp_ns, position=place))
 
 
-def whole_object(code: str = "DEC001") -> dict[str, Any]:
+def whole_object(code: str = "DEC001") -> ReviewRecord:
     place = Position("car-1/d-1/radar/radar_front/1.mcap", "v1")
     found = [finding(code, "differs", sensor="radar_front", measured=1)]
     return listed(object_record(origin(), found, sensor="radar_front", position=place, frames=9))
 
 
-def whole_drive(*codes: str, drive: str = "d-2") -> dict[str, Any]:
+def whole_drive(*codes: str, drive: str = "d-2") -> ReviewRecord:
     found = [finding(code, f"{code} failed", measured=1, severity=Severity.ERROR) for code in codes]
     return listed(drive_record(origin(drive), found, frames=99))
 

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from fastapi import HTTPException, Request
 from fastapi.testclient import TestClient
+from msgspec.structs import replace
 
 from ingest.ledger.records import DecisionRecord, DriveRecord
 from ingest.ledger.states import DriveState
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from ops.review import listing, page, service
+from lake.tables.rows import RecordRow, row_of
+from ops.review import decisions, listing, page
 from ops.review.evidence import Evidence, Gauge, Picture
-from ops.review.listing import Filter
+from ops.review.listing import Decision, Filter, ReviewRecord, columns
 from ops.review.web import MAX_FORM_BYTES, review_app
 from quality.decisions import overrides_for, why_not_releasable
 from quality.rules.findings import finding
@@ -47,34 +49,35 @@ class Decisions:
         return ()
 
 
-def join(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], ledger: Decisions) -> list[dict[str, Any]]:
-    monkeypatch.setattr("ops.audit.lake_reader.records", lambda catalog, drive=None: rows)
+def join(monkeypatch: pytest.MonkeyPatch, rows: list[ReviewRecord], ledger: Decisions) -> list[ReviewRecord]:
+    found = tuple(row_of(RecordRow, columns(row)) for row in rows)
+    monkeypatch.setattr("ops.audit.lake_reader.records", lambda catalog, drive=None: found)
     return listing.rows(None, ledger)  # type: ignore[arg-type]
 
 
-def decide(verdict: Verdict, *rows: dict[str, Any]) -> list[Override]:
-    return overrides_for(rows, verdict, "alice", "seen it")
+def decide(verdict: Verdict, *rows: ReviewRecord) -> list[Override]:
+    return overrides_for([columns(row) for row in rows], verdict, "alice", "seen it")
 
 
 def test_a_rejection_shows_at_once_and_a_release_until_its_drive_is_through(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, three = scene(1), scene(2), scene(3)
     overrides = [*decide(Verdict.REJECT, one), *decide(Verdict.RELEASE, two)]
     found = join(monkeypatch, [one, two, three], Decisions(overrides, DriveState.QUEUED, "e" * 64))
-    assert [row["status"] for row in found] == ["rejected", "releasing", "quarantined"]
-    assert found[0]["decision"] == {
-        "verdict": "reject", "reviewer": "alice", "reason": "seen it", "rules": ["SYN001"], "decided_ns": 71,
-    }  # fmt: skip
-    through = join(monkeypatch, [{**two, "status": "released"}], Decisions(overrides))
-    assert through[0]["status"] == "released"
+    assert [row.status for row in found] == ["rejected", "releasing", "quarantined"]
+    assert found[0].decision == Decision(
+        verdict=Verdict.REJECT, reviewer="alice", reason="seen it", rules=("SYN001",), decided_ns=71
+    )
+    through = join(monkeypatch, [replace(two, status="released")], Decisions(overrides))
+    assert through[0].status == "released"
     kept = join(monkeypatch, [two], Decisions(overrides))
-    assert kept[0]["status"] == "quarantined", "the drive is through, and another rule keeps it out"
+    assert kept[0].status == "quarantined", "the drive is through, and another rule keeps it out"
 
 
 def test_a_decision_about_other_data_says_nothing_of_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    (old,) = decide(Verdict.REJECT, {**scene(1), "input": "0" * 64})
-    assert [row["status"] for row in join(monkeypatch, [scene(1)], Decisions([old]))] == ["quarantined"]
-    row = {name: value for name, value in scene(1).items() if name not in ("input", "reviewer", "reason")}
-    assert join(monkeypatch, [row], Decisions(decide(Verdict.REJECT, scene(1))))[0]["status"] == "rejected", "an older table"
+    (old,) = decide(Verdict.REJECT, replace(scene(1), input="0" * 64))
+    assert [row.status for row in join(monkeypatch, [scene(1)], Decisions([old]))] == ["quarantined"]
+    older = replace(scene(1), input=None)
+    assert join(monkeypatch, [older], Decisions(decide(Verdict.REJECT, scene(1))))[0].status == "rejected", "an older table"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +97,9 @@ def test_a_decision_about_other_data_says_nothing_of_a_record(monkeypatch: pytes
         (scene(1), None),
     ],
 )
-def test_what_can_be_released(row: dict[str, Any], why: str | None) -> None:
-    said = why_not_releasable(row)
-    assert said is None if why is None else why in (said or "")
+def test_what_can_be_released(row: ReviewRecord, why: str | None) -> None:
+    problem = why_not_releasable(columns(row))
+    assert problem is None if why is None else why in (problem or "")
 
 
 def test_filters() -> None:
@@ -114,13 +117,13 @@ def test_filters() -> None:
 
 
 def test_a_plan_sorts_out_and_each_drive_stands_for_itself() -> None:
-    decided = scene(4) | {"decision": {"verdict": "reject", "reviewer": "bob", "reason": "no"}}
+    decided = replace(scene(4), decision=Decision(verdict=Verdict.REJECT, reviewer="bob", reason="no", rules=(), decided_ns=1))
     rows = [scene(1), scene(2), frame("LID001", "lidar_top"), frame("DEC005"), whole_drive("CLK003"), decided]
-    wanted = service.plan(rows, Verdict.RELEASE)
+    wanted = decisions.plan(rows, Verdict.RELEASE)
     assert {str(drive): len(found) for drive, found in wanted.drives.items()} == {"car-1/d-1": 3, "car-1/d-2": 1}
-    assert [why.split(" by")[0].split(":")[0] for _, why in wanted.refused] == ["DEC005", "rejected already"]
+    assert [why.split(" by")[0].split(":")[0] for _, why in wanted.refused] == ["DEC005", "already rejected"]
     desk = NotingDesk("car-1/d-2")
-    results = service.carry_out(desk, wanted, "alice", "dust on the lens")
+    results = decisions.carry_out(desk, wanted, "alice", "dust on the lens")
     assert [(result.drive, result.generation, bool(result.problem)) for result in results] == [
         ("car-1/d-1", 2, False),
         ("car-1/d-2", None, True),
@@ -140,7 +143,7 @@ def test_a_plan_sorts_out_and_each_drive_stands_for_itself() -> None:
 def test_nothing_is_done_without_who_and_why(who: str, why: str) -> None:
     desk = NotingDesk()
     with pytest.raises(OverrideError):
-        service.carry_out(desk, service.plan([scene(1)], Verdict.REJECT), who, why)
+        decisions.carry_out(desk, decisions.plan([scene(1)], Verdict.REJECT), who, why)
     assert desk.taken == []
 
 
@@ -167,13 +170,13 @@ def test_a_record_page_refers_to_nothing_outside_and_escapes_what_it_shows() -> 
 
 
 class FakeReview:
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, rows: list[ReviewRecord]) -> None:
         self.listed, self.desk = rows, NotingDesk()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[ReviewRecord]:
         return self.listed
 
-    def evidence(self, row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Evidence:
+    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> Evidence:
         return EVIDENCE
 
 
@@ -210,10 +213,10 @@ def token(web: TestClient, user: str = "alice") -> str:
 
 
 def form(web: TestClient, **more: Any) -> dict[str, Any]:
-    return {"token": token(web), "verdict": "release", "reason": "rain", "record": [ROWS[0]["record_id"]]} | more
+    return {"token": token(web), "verdict": "release", "reason": "rain", "record": [ROWS[0].record_id]} | more
 
 
-PATHS = (("GET", "/"), ("GET", f"/records/{ROWS[0]['record_id']}"), ("POST", "/plan"), ("POST", "/decide"))
+PATHS = (("GET", "/"), ("GET", f"/records/{ROWS[0].record_id}"), ("POST", "/plan"), ("POST", "/decide"))
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
@@ -230,7 +233,7 @@ def test_there_is_nothing_else(web: TestClient, path: str) -> None:
 
 
 def test_pages_escape_what_they_show_and_close_themselves(web: TestClient) -> None:
-    for path in ("/", f"/records/{ROWS[0]['record_id']}", "/?rule=%3Cscript%3E&status=%22%3E"):
+    for path in ("/", f"/records/{ROWS[0].record_id}", "/?rule=%3Cscript%3E&status=%22%3E"):
         answer = web.get(path, headers={"x-user": "alice"})
         assert answer.status_code == 200
         assert "<script" not in answer.text
@@ -243,7 +246,7 @@ def test_pages_escape_what_they_show_and_close_themselves(web: TestClient) -> No
 
 
 def test_a_release_is_planned_then_done_in_the_name_of_who_is_logged_in(web: TestClient, review: FakeReview) -> None:
-    sent = form(web, record=[row["record_id"] for row in ROWS], reviewer="mallory")
+    sent = form(web, record=[row.record_id for row in ROWS], reviewer="mallory")
     planned = web.post("/plan", data=sent, headers={"x-user": "alice", "origin": "http://127.0.0.1:8080"})
     assert planned.status_code == 200
     assert "Release 2 records?" in planned.text
@@ -284,7 +287,7 @@ def test_a_form_that_is_not_ours_or_not_whole_does_nothing(
 
 
 def test_an_endpoint_that_does_not_answer_is_said(web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone() -> list[dict[str, Any]]:
+    def gone() -> list[ReviewRecord]:
         raise OSError("AWS Error NETWORK_CONNECTION during HeadObject <operation>")
 
     monkeypatch.setattr(review, "rows", gone)

@@ -16,10 +16,9 @@ from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from ops.errors import InputError
+from ops.sync.answer import InSync
 from ops.sync.report import sync_report
-from ops.sync.timeline import read_timeline
-from ops.sync.timeline_table import TableLayout, read_table
-from ops.sync.verdict import InSync
+from ops.sync.timeline import TableLayout, read_table, read_timeline
 from sensors.rig import Modality
 
 T0 = 1_533_151_603_504_799_000
@@ -83,15 +82,15 @@ def test_any_order_sorts_each_sensor(tmp_path: Path) -> None:
     [
         ("t.csv", "sensor,stamp\na,1\n", "has no column stamp_ns among sensor, stamp"),
         ("t.csv", "", "has no column sensor, stamp_ns"),
-        ("t.csv", "sensor,stamp_ns\na,1\nb,1.5\n", "line 3: 'b,1.5' is no row of sensor,stamp_ns"),
-        ("t.csv", "sensor,stamp_ns\na,1\na,2\nbroken\n", "line 4: 'broken' is no row"),
-        ("t.csv", "sensor,stamp_ns\na,1\na,twelve\n", "line 3: 'a,twelve' is no row"),
+        ("t.csv", "sensor,stamp_ns\na,1\nb,1.5\n", "line 3: 'b,1.5' is not a row of sensor,stamp_ns"),
+        ("t.csv", "sensor,stamp_ns\na,1\na,2\nbroken\n", "line 4: 'broken' is not a row"),
+        ("t.csv", "sensor,stamp_ns\na,1\na,twelve\n", "line 3: 'a,twelve' is not a row"),
         ("t.csv", "sensor,stamp_ns\na,1\na,\n", "row 2 has no sensor or no stamp"),
         ("t.csv", "sensor,stamp_ns\na,1\n,5\n", "row 2 has no sensor or no stamp"),
         ("t.csv", "sensor,stamp_ns\na,1\na,9000000000000000000\n", "row 2 has the stamp 9000000000000000000 ns"),
         ("t.csv", "sensor,stamp_ns\na,99999999999999999999\n", "line 2"),
-        ("t.parquet", "x", "is no timeline"),
-        ("t.txt", "x", "no recording or timeline"),
+        ("t.parquet", "x", "is not a timeline"),
+        ("t.txt", "x", "not a recording or timeline"),
     ],
 )
 def test_bad_tables_are_said_with_the_place(tmp_path: Path, name: str, text: str, cause: str) -> None:
@@ -113,7 +112,7 @@ def test_a_parquet_of_float_stamps_or_nulls_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"sensor": ["a"], "stamp_ns": [1.5e18]}), tmp_path / "f.parquet")
     with pytest.raises(InputError, match="stamp_ns is double") as caught:
         read_timeline(tmp_path / "f.parquet")
-    assert caught.value.hint == "stamps are integers: a float has lost its nanoseconds"
+    assert caught.value.hint == "stamps must be integers: a float loses nanoseconds"
     pq.write_table(pa.table({"sensor": ["a", None], "stamp_ns": [1, 2]}), tmp_path / "n.parquet")
     with pytest.raises(InputError, match="row 2 has no sensor"):
         read_timeline(tmp_path / "n.parquet")

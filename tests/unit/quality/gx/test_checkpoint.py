@@ -18,9 +18,10 @@ from quality.gx.checkpoint import SuiteResult, run_checkpoint
 from quality.gx.suites import drive_suite
 from quality.measurements.measures import Bounds
 from quality.measurements.metrics import SensorMetrics
+from quality.measurements.residuals import Residuals
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
-from quality.tables.audit_metrics import AUDIT, Residuals, audit_table
+from quality.tables.audit_metrics import AUDIT, audit_table
 from sensors.rig import Rig
 
 BOUNDS = Bounds(1_700_000_000_000_000_000, 1_700_000_010_000_000_000)
@@ -35,7 +36,7 @@ def build(metrics: tuple[SensorMetrics, ...], **changed: Any) -> pa.Table:
     values: dict[str, Any] = {
         "accounts": [account(entry) for entry in metrics],
         "residuals": {
-            entry.sensor: Residuals(1_000_000, 2_000_000, 3_000_000, 50_000_000)
+            entry.sensor: Residuals(5, 1_000_000, 2_000_000, 3_000_000, 50_000_000)
             for entry in metrics
             if entry.modality in ("camera", "radar")
         },
@@ -116,7 +117,7 @@ def test_books_and_residuals(clean: tuple[SensorMetrics, ...]) -> None:
     table = build(
         clean,
         accounts=[account(lidar, gold=99), account(camera), account(radar, read=200, gold=200), account(odometry)],
-        residuals={"cam_front": Residuals(1, 2, 50_000_001, 50_000_000)},
+        residuals={"cam_front": Residuals(3, 1, 2, 50_000_001, 50_000_000)},
     )
     result = run(table)
     assert dict(result.failed) == {"cam_front": ("SYN004",), "lidar_top": ("ACC001",), "radar_front": ("ACC001", "SYN004")}
@@ -130,7 +131,7 @@ def test_frames_without_account_fail(clean: tuple[SensorMetrics, ...]) -> None:
 
 
 def test_residual_beyond_a_tolerance_of_zero_fails(clean: tuple[SensorMetrics, ...]) -> None:
-    residuals = {"cam_front": Residuals(0, 0, 0, 0), "radar_front": Residuals(1, 1, 1, 0)}
+    residuals = {"cam_front": Residuals(1, 0, 0, 0, 0), "radar_front": Residuals(1, 1, 1, 1, 0)}
     assert dict(run(build(clean, residuals=residuals)).failed) == {"radar_front": ("SYN004",)}
 
 
@@ -169,21 +170,3 @@ def test_audit_table_keeps_the_nanoseconds(make_metrics: Callable[..., SensorMet
 def test_sensor_accounted_for_but_never_measured_is_refused(clean: tuple[SensorMetrics, ...]) -> None:
     with pytest.raises(MetricsError, match="cam_rear"):
         build(clean, accounts=[SensorAccount("cam_rear", 1, 1, 0, 0, {})])
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([5], (5, 5, 5)),
-        ([-4, 1, 3, -2], (2, 4, 4)),
-        (list(range(1, 101)), (50, 95, 100)),
-    ],
-)
-def test_residual_quantiles_are_values_that_occur(values: list[int], expected: tuple[int, int, int]) -> None:
-    summary = Residuals.of(values, 10)
-    assert summary is not None
-    assert (summary.p50_ns, summary.p95_ns, summary.max_ns) == expected
-
-
-def test_no_residuals() -> None:
-    assert Residuals.of([], 10) is None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lake.documents import Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
-from quality.errors import OverrideError, UnknownRuleError
+from quality.errors import RuleOverrideError, UnknownRuleError
 from quality.evaluators.drive import evaluate_drive, verdict
 from quality.evaluators.frame import evaluate_points
 from quality.evaluators.object import ObjectFacts, evaluate_object
@@ -80,7 +80,7 @@ def test_nothing_that_says_whether_data_is_what_it_claims_can_be_overridden() ->
     assert {entry.code for entry in RULES if not entry.leeway} >= set(INTEGRITY)
     for code in INTEGRITY:
         for override in (RuleOverride(code, threshold=1e6), RuleOverride(code, severity="warning")):
-            with pytest.raises(OverrideError, match=rf"policy\.rules\.{code}\."):
+            with pytest.raises(RuleOverrideError, match=rf"policy\.rules\.{code}\."):
                 RuleBook.of(Policy(rules=(override,)))
 
 
@@ -144,7 +144,7 @@ def test_schema_and_book_allow_the_same(data: st.DataObject) -> None:
             severity=Severity(change.get("severity", entry.severity)),
         )
         holds = True
-    except OverrideError:
+    except RuleOverrideError:
         holds = False
     assert loads is holds
 

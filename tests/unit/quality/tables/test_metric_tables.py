@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.documents import Manifest
-from quality.evaluators.completeness import evaluate_completeness
+from quality.evaluators.drive import evaluate_completeness
 from quality.evaluators.object import ObjectFacts, evaluate_object
 from quality.evaluators.scene import evaluate_scene
 from quality.gx.checkpoint import SuiteResult, run_checkpoint

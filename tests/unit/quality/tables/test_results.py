@@ -17,7 +17,7 @@ from quality.rules.catalogue import RULES, Level, Outcome, Severity
 from quality.rules.findings import finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from quality.tables.results import audit_results, drive_results, object_results
-from sensors.calibration.result import Checked, Quantity, Verdict
+from sensors.calibration.result import CalibrationVerdict, Checked, Quantity
 from sensors.rig import Rig
 
 Metrics = tuple[SensorMetrics, ...]
@@ -55,7 +55,7 @@ def test_a_finding_takes_the_place_of_the_pass(make_rig: Callable[..., Rig], man
 
 def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: Metrics) -> None:
     def check(sensor: str, quantity: Quantity, error: float | None, frames: int = 9) -> Checked:
-        verdict = Verdict.NOT_OBSERVABLE if error is None else Verdict.OK
+        verdict = CalibrationVerdict.NOT_OBSERVABLE if error is None else CalibrationVerdict.OK
         return Checked(
             sensor, quantity, verdict, error, None if error is None else 0.01, frames, 9, "fog" if error is None else ""
         )

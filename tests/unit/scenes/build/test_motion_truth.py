@@ -13,7 +13,8 @@ from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.world import World
 from scenes.build.motion import EgoTrack, place
-from sensors.container.mcap import StoredMessage, scan
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.messages import decode_points, decode_pose
 from sensors.decode.points import PointCloud
 from sensors.rig import Rig

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 import spark_jobs.publish
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
-from lake.tables.publish import Outcome, Publication
+from lake.tables.publish import Publication, PublishOutcome
 from quality.measurements.frame_metrics import FRAME_METRICS
 from scenes.build.window import findings_name
 from scenes.documents import SceneReport, WindowFindings
@@ -114,7 +114,7 @@ def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: 
 
     def commit(*_: object) -> Publication:
         there.append(_files(landed))
-        return Publication(Outcome.PUBLISHED, 7)
+        return Publication(PublishOutcome.PUBLISHED, 7)
 
     monkeypatch.setattr(spark_jobs.publish, "publish", commit)
     for _ in range(2):  # a repetition finds nothing to delete

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenes.plan.windows import NS_PER_DAY, WINDOW_SCENES, Window, cut
+from scenes.plan.windows import WINDOW_SCENES, Window, cut
+from sensors.time_units import NS_PER_DAY
 
 DAY = 19_675  # 2023-11-14
 ANCHORS = st.lists(st.integers(-2 * NS_PER_DAY, 3 * NS_PER_DAY), max_size=40, unique=True).map(sorted)

@@ -17,7 +17,7 @@ from lake.landing import SensorKey
 from scenes.scan.frame_rows import OBJECT_INDEX
 from scenes.scan.motion_samples import POSES
 from scenes.scan.object_scan import MAX_FAULTS, MAX_TYPES, OTHER_TYPES, ObjectScan, scan_object
-from sensors.container.mcap import decompress
+from sensors.container.compression import decompress
 from sensors.container.source import Buffers
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality

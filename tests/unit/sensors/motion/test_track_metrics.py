@@ -8,23 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.motion.track_metrics import LEAST_STEP_NS, SECOND_NS, Track, triangle_mean, window_mean
+from sensors.motion.track_metrics import LEAST_STEP_NS, EgoTrack, triangle_mean, window_mean
+from sensors.time_units import NS_PER_S
 
-T0 = 1_700_000_000 * SECOND_NS
+T0 = 1_700_000_000 * NS_PER_S
 MS = 1_000_000
 
 
-def circle(seconds: float = 4.0, hz: int = 100, speed_m_s: float = 10.0, radius_m: float = 50.0) -> Track:
+def circle(seconds: float = 4.0, hz: int = 100, speed_m_s: float = 10.0, radius_m: float = 50.0) -> EgoTrack:
     times_s = np.arange(round(seconds * hz)) / hz
     angle = times_s * speed_m_s / radius_m
     poses = np.zeros((len(times_s), 7))
     poses[:, 0], poses[:, 1] = radius_m * np.sin(angle), radius_m * (1 - np.cos(angle))
     poses[:, 3], poses[:, 6] = np.cos(angle / 2), np.sin(angle / 2)
-    return Track.of(T0 + (times_s * SECOND_NS).astype(np.int64), poses)
+    return EgoTrack.of(T0 + (times_s * NS_PER_S).astype(np.int64), poses)
 
 
 def at(*seconds: float) -> npt.NDArray[np.int64]:
-    return T0 + (np.array(seconds) * SECOND_NS).astype(np.int64)
+    return T0 + (np.array(seconds) * NS_PER_S).astype(np.int64)
 
 
 @pytest.mark.parametrize("hz", [2, 10, 100])
@@ -44,7 +45,7 @@ def test_a_jump_is_one_step_of_its_size_wherever_it_is(place: int, metres: float
     place %= len(track.stamps_ns) - 1
     poses = track.poses.copy()
     poses[place + 1 :, 1] += metres
-    steps = Track.of(track.stamps_ns, poses).steps_m()
+    steps = EgoTrack.of(track.stamps_ns, poses).steps_m()
     assert int(np.argmax(steps)) == place
     allowed = 2 * 20.0 / hz**2 + 0.1
     assert metres - allowed - 0.05 <= steps[place] <= metres + 0.05
@@ -55,17 +56,17 @@ def test_a_step_concerns_the_instants_around_it() -> None:
     track = circle()
     poses = track.poses.copy()
     poses[200:, 0] += 3.0
-    found = Track.of(track.stamps_ns, poses).steps_near_m(at(1.0, 1.85, 2.1, 2.4), 200 * MS)
+    found = EgoTrack.of(track.stamps_ns, poses).steps_near_m(at(1.0, 1.85, 2.1, 2.4), 200 * MS)
     assert (found > 1.0).tolist() == [False, True, True, False]
 
 
 def test_samples_that_are_too_close_are_left_out_and_short_tracks_say_less() -> None:
     stamps_ns = T0 + np.array([0, 1, LEAST_STEP_NS, LEAST_STEP_NS + 10, 3 * LEAST_STEP_NS])
-    assert Track.of(stamps_ns, np.zeros((5, 7))).stamps_ns.tolist() == [T0, T0 + LEAST_STEP_NS, T0 + 3 * LEAST_STEP_NS]
+    assert EgoTrack.of(stamps_ns, np.zeros((5, 7))).stamps_ns.tolist() == [T0, T0 + LEAST_STEP_NS, T0 + 3 * LEAST_STEP_NS]
     short = circle(seconds=0.3).windows(at(0.1))
     assert short.speed_m_s[0] == pytest.approx(10.0, rel=0.01)
     assert np.isnan(short.acceleration_m_s2[0])
-    one = Track.of(at(0.0), np.zeros((1, 7)))
+    one = EgoTrack.of(at(0.0), np.zeros((1, 7)))
     assert one.windows(at(0.0)).half_ns == 0
     assert one.steps_m().tolist() == []
 
@@ -75,7 +76,7 @@ def test_means_compare_with_the_differences_that_they_are_made_for() -> None:
     times_s = np.arange(400) / 100
     poses = np.zeros((400, 7))
     poses[:, 0], poses[:, 3] = times_s**3, 1.0
-    track = Track.of(T0 + (times_s * SECOND_NS).astype(np.int64), poses)
+    track = EgoTrack.of(T0 + (times_s * NS_PER_S).astype(np.int64), poses)
     windows = track.windows(at(2.0))
     mean = triangle_mean(windows, track.stamps_ns, 6 * times_s)
     assert windows.forward_m_s2[0] == pytest.approx(mean[0], rel=1e-3)

@@ -1,0 +1,204 @@
+"""Rows of the published tables as frozen types; `lake.tables.schemas` defines the columns and says what each one means.
+
+Columns that a row's type does not name are ignored, so that a reader survives a column that is added later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from lake.errors import TableError
+from lake.landing import DriveId
+
+T = TypeVar("T")
+
+
+class Pose(msgspec.Struct, frozen=True, kw_only=True):
+    """odom_SE3_ego: translation in metres, rotation as a unit quaternion."""
+
+    x_m: float
+    y_m: float
+    z_m: float
+    qw: float
+    qx: float
+    qy: float
+    qz: float
+
+
+class MatchedFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that a scene holds: when it was measured, and how far that is from the anchor and from where it was expected."""
+
+    sensor: str
+    stamp_ns: int
+    offset_ns: int
+    residual_ns: int
+    sweep: int
+    ego_pose: Pose | None = None
+
+
+class PointFieldRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a point, as sensor_msgs/msg/PointField describes it."""
+
+    name: str
+    offset: int
+    datatype: int
+    count: int
+
+
+class CloudFrame(MatchedFrame, frozen=True, kw_only=True):
+    """A matched point cloud; `num_points` and `points` are None for a radar that delivers a polar image."""
+
+    num_points: int | None = None
+    points: bytes | None = None
+    point_layout: str | None = None
+    reference_ns: int | None = None
+    point_step: int | None = None
+    point_fields: tuple[PointFieldRow, ...] | None = None
+    is_bigendian: bool | None = None
+    invalid_points: int | None = None
+
+
+class CameraFrame(MatchedFrame, frozen=True, kw_only=True):
+    """A matched camera image, encoded as the camera delivered it."""
+
+    width_px: int | None = None
+    height_px: int | None = None
+    encoding: str | None = None
+    image: bytes | None = None
+
+
+class RadarFrame(CloudFrame, frozen=True, kw_only=True):
+    """A matched radar scan: points, or a polar image."""
+
+    width_px: int | None = None
+    height_px: int | None = None
+    encoding: str | None = None
+    image: bytes | None = None
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A sensor of which a scene holds no frame, and why."""
+
+    sensor: str
+    reason: str
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A reviewer's decision that admitted a scene to gold."""
+
+    level: str
+    about: str
+    rule_ids: tuple[str, ...]
+    reviewer: str
+    reason: str
+
+
+class RawSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A raw object that a scene was made of."""
+
+    key: str
+    version_id: str
+    sha256: str
+
+
+class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `gold.scenes` without its matches and their payload."""
+
+    scene_id: str
+    vehicle_id: str
+    drive_id: str
+    revision: str
+    anchor_sensor: str
+    anchor_ns: int
+    ego_pose: Pose | None = None
+    complete: bool
+    missing: tuple[Missing, ...]
+    quality_flags: tuple[str, ...]
+
+    @property
+    def drive(self) -> DriveId:
+        """The drive that the scene belongs to."""
+        return DriveId(self.vehicle_id, self.drive_id)
+
+
+class SceneRow(SceneFacts, frozen=True, kw_only=True):
+    """A whole row of `gold.scenes`, payload included. `calibration` is the drive's calibration.json."""
+
+    day: date
+    lidars: tuple[CloudFrame, ...]
+    cameras: tuple[CameraFrame, ...]
+    radars: tuple[RadarFrame, ...]
+    sources: tuple[RawSource, ...]
+    calibration: str
+    code_version: str
+    config_hash: str
+    released: tuple[Release, ...] | None = None
+
+    @property
+    def frames(self) -> tuple[CloudFrame | CameraFrame | RadarFrame, ...]:
+        """Every matched frame: lidars, cameras, radars."""
+        return (*self.lidars, *self.cameras, *self.radars)
+
+
+class RecordFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that did not pass; `measured` is None where it could not be evaluated, `severity` in records of older versions."""
+
+    rule_id: str
+    measured: float | None
+    threshold: float | None
+    message: str
+    sensor: str | None = None
+    severity: str | None = None
+
+
+class RawPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the raw bucket the data is; all None for a record about a drive or a scene."""
+
+    key: str | None = None
+    version_id: str | None = None
+    offset: int | None = None
+
+
+class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `quarantine.records`."""
+
+    record_id: str
+    level: str
+    vehicle_id: str
+    drive_id: str
+    revision: str
+    sensor: str | None = None
+    anchor_ns: int | None = None
+    stamp_ns: int | None = None
+    rule_ids: tuple[str, ...]
+    findings: tuple[RecordFinding, ...]
+    source: RawPosition
+    payload_uri: str | None = None
+    frames: int
+    status: str
+    code_version: str
+    config_hash: str
+    input: str | None = None
+    reviewer: str | None = None
+    reason: str | None = None
+
+    @property
+    def drive(self) -> DriveId:
+        """The drive that the record is about."""
+        return DriveId(self.vehicle_id, self.drive_id)
+
+
+def row_of(kind: type[T], columns: Mapping[str, object]) -> T:
+    """A row as its type.
+
+    Raises:
+        TableError: A column is missing or of another type; the message names it.
+    """
+    try:
+        return msgspec.convert(columns, kind)
+    except msgspec.ValidationError as error:
+        raise TableError(f"not a row of type {kind.__name__}: {error}") from error

@@ -1,0 +1,56 @@
+"""The review of one deployment, opened on first use: its records, the evidence for them, and the desk that takes decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ops.review import decisions, evidence, listing
+
+if TYPE_CHECKING:
+    from ingest.ledger.ledger import Ledger
+    from lake.settings import Settings
+    from lake.storage import ObjectStore
+    from lake.tables.catalog import LakeCatalog
+    from ops.review.listing import ReviewRecord
+
+
+class ReviewSession:
+    """The data behind the review pages. Clients are made once and kept; boto3's are safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def desk(self) -> decisions.Desk:
+        """Takes decisions."""
+        return decisions.open_desk(self._settings)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        from ingest.ledger.ledger import Ledger
+        from lake.clients import client
+
+        return Ledger(client("dynamodb", self._settings.aws), self._settings.ledger_table)
+
+    @cached_property
+    def _catalog(self) -> LakeCatalog:
+        from lake.tables.catalog import open_catalog
+
+        return open_catalog(self._settings)
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from lake.storage import ObjectStore
+
+        return ObjectStore.connect(self._settings.aws)
+
+    def rows(self) -> list[ReviewRecord]:
+        """Every record, as `ops.review.listing.rows`."""
+        return listing.rows(self._catalog, self._ledger)
+
+    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> evidence.Evidence:
+        """The evidence for a record; `rows` may hold those of other drives."""
+        of_drive = [one for one in rows if one.drive == row.drive]
+        return evidence.gather(self._catalog, self._store, row, of_drive)

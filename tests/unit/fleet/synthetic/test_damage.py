@@ -1,0 +1,187 @@
+"""Faults of signals do to a payload what their text says, by the size it says, and to nothing else."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from fleet.errors import SpecError
+from fleet.fault_kinds import SIZES, FaultKind
+from fleet.faults import Fault
+from fleet.synthetic.damage import CLOUD_DAMAGE, IMAGE_DAMAGE, MOTION_DAMAGE, damaged
+from fleet.synthetic.generate import generate, simulator
+from fleet.synthetic.schedule import Shot, shots_of
+from fleet.synthetic.spec import DriveSpec, RigOptions
+from fleet.synthetic.vehicle import build_rig
+from fleet.synthetic.world import World
+from sensors.measure.image import measure_image
+from tests.unit.fleet.recordings import truth_faults
+
+RIG = RigOptions(
+    cameras=("camera_front",), width_px=320, height_px=180, lidar_rings=16, lidar_columns=180, radar_states=True, imu_noise=False
+)
+
+
+def spec_of(*faults: str) -> DriveSpec:
+    return DriveSpec("car-1", "d-1", seed=3, duration_s=1.0, rig=RIG, faults=tuple(map(Fault.parse, faults)))
+
+
+def payloads(sensor: str, *faults: str) -> tuple[list[Any], list[Any], list[Shot]]:
+    """Payloads of a sensor without and with faults, and its shots."""
+    spec = spec_of(*faults)
+    rig = build_rig(spec.rig)
+    source = simulator(rig[sensor], World(spec.seed, spec.duration_s), spec)
+    shots = [shot for shot in shots_of(rig[sensor], spec) if shot.recorded]
+    clean = [source.measure(shot) for shot in shots]
+    broken: list[Any] = []
+    for payload, shot in zip(clean, shots, strict=True):
+        broken.append(damaged(payload, shot, sensor, spec, broken[-1] if broken else None))
+    return clean, broken, shots
+
+
+def luma(jpeg: bytes) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))
+
+
+def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
+    groups = (IMAGE_DAMAGE, CLOUD_DAMAGE, MOTION_DAMAGE)
+    assert sum(map(len, groups)) == len(frozenset().union(*groups))
+    sized = {kind for kind in FaultKind if kind.size is not None}
+    assert {kind.size for kind in sized} == set(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("blur:camera_front:0:0.1", "PX must be 0.01 to 50, got 0"),
+        ("drop_rings:lidar_top:1.5", "COUNT must be a whole number from 1 to 10000, got 1.5"),
+        ("clock_unit:pose:12", "POWER must be a whole number from 1 to 9"),
+        ("pose_jump:pose:x:1", "'x' is not a number"),
+        ("pose_jump:pose:1", "write pose_jump:SENSOR:M:AFTER_S"),
+        ("gyro_bias:imu:nan", "RAD_S must be"),
+    ],
+)
+def test_sizes_without_sense_are_refused(text: str, said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Fault.parse(text)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.size is not None])
+def test_a_sized_fault_reads_back_from_its_text(kind: FaultKind) -> None:
+    values = {"SENSOR": "s", "SHARE": "0.5", "FRAMES": "1,2", "AFTER_S": "1.500000000", "NS": "5", str(kind.size): "2"}
+    text = ":".join([kind.value, *(values[name] for name, _ in kind.parts)])
+    fault = Fault.parse(text)
+    assert fault.size == 2.0
+    assert Fault.parse(str(fault)) == fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "sensor"), [("blur:lidar_top:2", "camera"), ("pose_jump:imu:1:0", "pose"), ("ghosts:camera_front:0.5", "radar")]
+)
+def test_a_fault_of_another_sensor_is_refused(fault: str, sensor: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=f"is no {sensor}"):
+        generate(spec_of(fault), tmp_path / "drive")
+
+
+def test_ghosts_need_states(tmp_path: Path) -> None:
+    spec = DriveSpec("car-1", "d-1", duration_s=1.0, faults=(Fault.parse("ghosts:radar_front:0.5"),))
+    with pytest.raises(SpecError, match="radar_states"):
+        generate(spec, tmp_path / "drive")
+
+
+def test_images_change_by_the_size_that_was_asked_for() -> None:
+    clean, blank, _ = payloads("camera_front", "blank_image:camera_front:4:2")
+    assert [n for n, (a, b) in enumerate(zip(clean, blank, strict=True)) if a != b] == [2]
+    assert measure_image(luma(blank[2])).contrast <= 6
+    _, white, _ = payloads("camera_front", "overexpose:camera_front:0.5")
+    assert min(measure_image(luma(jpeg)).bright_share for jpeg in white) > 0.42
+    _, black, _ = payloads("camera_front", "underexpose:camera_front:0.8")
+    assert min(measure_image(luma(jpeg)).dark_share for jpeg in black) > 0.7
+    sharp, blurred, _ = payloads("camera_front", "blur:camera_front:2.0")
+    for before, after in zip(sharp, blurred, strict=True):
+        assert (measure_image(luma(after)).blur_px or 0) > 1.5 * (measure_image(luma(before)).blur_px or 0)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_what_blocks_a_lens_stays_where_it_is(share: float) -> None:
+    clean, covered, shots = payloads("camera_front", f"block_image:camera_front:{share}:0.5")
+    late = [n for n, shot in enumerate(shots) if shot.faults]
+    assert late == [n for n, shot in enumerate(shots) if shot.true_ns >= spec_of().start_ns + 500_000_000]
+    mud = [np.abs(luma(covered[n]).astype(int) - 50) < 6 for n in late]
+    third = 180 * 2 // 3
+    assert np.logical_and.reduce(mud)[third:].mean() == pytest.approx(share, abs=0.08)
+    assert all(clean[n] == covered[n] for n in range(late[0]))
+
+
+def test_clouds_change_by_the_size_that_was_asked_for() -> None:
+    clean, dropped, _ = payloads("lidar_top", "drop_points:lidar_top:0.3")
+    assert [len(after) for after in dropped] == [len(before) - round(0.3 * len(before)) for before in clean]
+    _, zeros, _ = payloads("lidar_top", "zero_points:lidar_top:0.3:4")
+    assert [int((cloud["x"] == 0).sum()) for cloud in zeros][4] == round(0.3 * len(clean[4]))
+    _, blocked, _ = payloads("lidar_top", "block_sector:lidar_top:40")
+    for before, after in zip(clean, blocked, strict=True):
+        azimuth = np.sort(np.degrees(np.arctan2(after["y"], after["x"])))
+        assert np.diff(azimuth, append=azimuth[0] + 360).max() == pytest.approx(40, abs=3)
+        assert len(after) < len(before)
+    _, ringless, _ = payloads("lidar_top", "drop_rings:lidar_top:3")
+    gone = [set(before["ring"].tolist()) - set(after["ring"].tolist()) for before, after in zip(clean, ringless, strict=True)]
+    assert len(gone[0]) == 3
+    assert all(rings == gone[0] for rings in gone)
+    _, faded, shots = payloads("lidar_top", "fade_intensity:lidar_top:0.5")
+    left = [float((after["intensity"] / before["intensity"]).mean()) for before, after in zip(clean, faded, strict=True)]
+    assert left == pytest.approx([1 - 0.5 * (shot.true_ns - spec_of().start_ns) / 1e9 for shot in shots], abs=1e-3)
+
+
+def test_scans_change_by_the_size_that_was_asked_for() -> None:
+    clean, full, _ = payloads("radar_front", "full_list:radar_front:64:1,2")
+    assert [len(scan) for scan in full][:4] == [len(clean[0]), 64, 64, len(clean[3])]
+    _, haunted, _ = payloads("radar_front", "ghosts:radar_front:0.5")
+    assert all((scan["invalid_state"] != 0).sum() == round(0.5 * len(scan)) for scan in haunted)
+    _, empty, _ = payloads("radar_front", "empty_scan:radar_front:3")
+    assert [len(scan) == 0 for scan in empty].index(True) == 3
+
+
+@pytest.mark.parametrize("sensor", ["camera_front", "lidar_top", "radar_front"])
+def test_repeated_content_is_that_of_the_frame_before(sensor: str) -> None:
+    clean, repeated, _ = payloads(sensor, f"repeat_content:{sensor}:2,3")
+    same = [bytes(memoryview(after)) == bytes(memoryview(clean[1])) for after in repeated]
+    assert [n for n, one in enumerate(same) if one] == [1, 2, 3]
+
+
+def test_motion_changes_by_the_size_that_was_asked_for() -> None:
+    clean, jumped, shots = payloads("pose", "pose_jump:pose:1.5:0.5")
+    apart = [float(np.linalg.norm(a.translation_m - b.translation_m)) for a, b in zip(clean, jumped, strict=True)]
+    assert apart == pytest.approx([1.5 if shot.faults else 0.0 for shot in shots])
+    _, scaled, _ = payloads("pose", "pose_scale:pose:2")
+    np.testing.assert_allclose([p.translation_m for p in scaled], 2 * np.array([p.translation_m for p in clean]))
+    still, biased, _ = payloads("imu", "gyro_bias:imu:0.1", "acceleration_bias:imu:-2")
+    np.testing.assert_allclose(np.array(biased) - np.array(still), np.tile([0, 0, 0.1, -2, 0, 0], (len(still), 1)), atol=1e-12)
+
+
+def test_clocks_step_drift_and_count_otherwise() -> None:
+    rig = build_rig(RIG)
+
+    def stamps(*faults: str) -> npt.NDArray[np.int64]:
+        return np.array([shot.stamp_ns for shot in shots_of(rig["camera_front"], spec_of(*faults))])
+
+    clean, start_ns = stamps(), spec_of().start_ns
+    stepped = stamps("clock_step:camera_front:-5000:0.5")
+    assert (stepped - clean).tolist() == [0 if ns < start_ns + 500_000_000 else -5000 for ns in clean.tolist()]
+    drifted = stamps("clock_drift:camera_front:100")
+    np.testing.assert_allclose(drifted - clean, (clean - start_ns) * 1e-4, atol=1)
+    assert stamps("clock_unit:camera_front:3").tolist() == (clean // 1000).tolist()
+
+
+def test_the_truth_tells_kind_size_and_frames(tmp_path: Path) -> None:
+    folder = generate(spec_of("drop_points:lidar_top:0.25:3,4", "blur:camera_front:1.5:2", "wrong_count:imu:2"), tmp_path / "d")
+    points, blur, count = truth_faults(folder)
+    assert (points["kind"], points["sensor"], points["frames"]) == ("drop_points", "lidar_top", [3, 4])
+    assert (blur["size"], blur["unit"], blur["frames"]) == (1.5, "PX", [2])
+    assert count["manifest_frame_count"] > 0
