@@ -30,10 +30,12 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
 from lake.settings import Settings
 from lake.storage import ObjectVersion
+from scenes.documents import BuiltWindows, WindowReport
 from scenes.work_area import BUILT, WorkArea
 from sensors.rig import Rig
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
+from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 
 if TYPE_CHECKING:
@@ -88,10 +90,11 @@ def build(spark: SparkSession, root: Path, folder: Path) -> list[str]:
     connect = functools.partial(FolderStore, root)
     drive_input = pinned_input(folder)
     area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, f"work/{drive_input.drive}"))
-    inspect_drive(spark, SETTINGS, area, drive_input, connect)
-    build_drive(spark, SETTINGS, area, drive_input, connect)
-    reports = [area.read_json(name) for name in area.read_json(BUILT)["windows"]]
-    return [report["gold"]["uri"].removeprefix("s3://") for report in reports if report["gold"]]
+    step = own_step(SETTINGS, area, drive_input)
+    inspect_drive(spark, step, connect)
+    build_drive(spark, step, connect)
+    reports = area.read_documents(area.read_document(BUILT, BuiltWindows).windows, WindowReport)
+    return [report.gold.uri.removeprefix("s3://") for report in reports if report.gold is not None]
 
 
 def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import shutil
 import statistics
 import tempfile
@@ -27,7 +26,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 import scenes.build.frames
-import scenes.build.window_build
+import scenes.build.window
 import spark_jobs.build_scenes
 from bench.build_scenes.contest import Task
 from bench.build_scenes.drive import CACHE, DriveSpec, drive_folder
@@ -36,14 +35,16 @@ from bench.build_scenes.scenelake_job import SETTINGS, register
 from bench.figures import Measurement, Report, console_table, measurement_table
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
+from quality.evaluators.drive import GateVerdict
 from quality.measurements.frame_metrics import FrameMetrics
-from scenes.options import CHECKS, LAYOUT
+from scenes.options import BuildOptions
 from scenes.work_area import WorkArea
 from sensors.decode.images import ImageInfo, inspect_image
 from sensors.decode.points import PointCloud
 from sensors.rig import Modality
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
+from spark_jobs.runtime.provenance import own_step
 
 SECONDS, ROUNDS = 20.0, 5
 MOST_OVERHEAD = 0.35
@@ -56,8 +57,6 @@ def measure(scratch: Path) -> Report:
 
 def overhead(scratch: Path, seconds: float, rounds: int) -> Report:
     """Alternate both ways of building; medians of `rounds`, after one that warms caches up."""
-    for name in (CHECKS, LAYOUT):
-        os.environ.pop(name, None)
     folder = drive_folder(DriveSpec(1.0, seconds), CACHE)
     plain: list[float] = []
     measured: list[float] = []
@@ -84,9 +83,10 @@ def _build(folder: Path, root: Path) -> float:
     connect = functools.partial(FolderStore, root)
     area, spark = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/bench")), cast(SparkSession, InProcess())
     started = time.process_time()
-    if inspect_drive(spark, SETTINGS, area, drive_input, connect)["verdict"] != "build":
+    step = own_step(SETTINGS, area, drive_input, BuildOptions())
+    if inspect_drive(spark, step, connect).inspection.verdict is not GateVerdict.BUILD:
         raise RuntimeError("the drive did not pass the gate")
-    build_drive(spark, SETTINGS, area, drive_input, connect)
+    build_drive(spark, step, connect)
     spent_s = time.process_time() - started
     shutil.rmtree(root)
     return spent_s
@@ -98,7 +98,7 @@ def _without_metrics() -> Iterator[None]:
     places: tuple[tuple[Any, str, Any], ...] = (
         (scenes.build.frames, "image_metrics", _only_inspect),
         (scenes.build.frames, "cloud_metrics", _only_count),
-        (scenes.build.window_build, "leave_metrics", _keep_nothing),
+        (scenes.build.window, "leave_metrics", _keep_nothing),
         (spark_jobs.build_scenes, "known_after", _find_nothing),
     )
     kept = [(module, name, getattr(module, name)) for module, name, _ in places]

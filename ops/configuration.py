@@ -6,33 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
 from scenelake_airflow.policy import Policy
 from scenelake_airflow.settings import QueueSettings
 
 from ingest.environment import IngestSettings, MappingSettings
 from lake.settings import Settings, SettingsModel, Variable, variables
-from lineage.settings import LineageSettings
 from ops.settings import CommandSettings, StackSettings
-from scenes.options import PayloadChecks, PointLayout
+from spark_jobs.runtime.settings import JobSettings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
-
-
-class JobVariablesUntilJobSettings(Settings):
-    """Stands in for `spark_jobs.runtime.settings.JobSettings`: what the jobs read today."""
-
-    spark_master: str = Field(default="local[2,3]", description="Master of Spark.")
-    spark_executor_memory: str | None = Field(default=None, description="Heap of an executor; Spark's default unless set.")
-    spark_executor_cores: str | None = Field(default=None, description="Cores of an executor; Spark's default unless set.")
-    payload_checks: PayloadChecks = Field(
-        default=PayloadChecks.FULL,
-        description="How deep a frame is checked before it is trusted; the configuration hash covers it.",
-    )
-    point_layout: PointLayout = Field(
-        default=PointLayout.PLANES, description="How gold stores points: as recorded, or byte by byte, which compresses better."
-    )
-    lineage: LineageSettings = LineageSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,7 @@ PROCESSES = (
     Process("DAG", "Airflow, whenever it parses `dags/process_drive.py`", (Policy,)),
     Process("task", "Airflow, for the steps that start no job", (Settings,)),
     Process("operator", "Airflow, for the triggerer and for the steps that start a job", (QueueSettings,)),
-    Process("job", "the operator: `python -m spark_jobs.…`", (JobVariablesUntilJobSettings,)),
+    Process("job", "the operator: `python -m spark_jobs.…`", (JobSettings,)),
     Process("command", "`scenelake …`", (CommandSettings, Settings)),
     Process("up", "`scenelake up`, for the processes that it starts; they inherit all others", (StackSettings,)),
     Process("review", "Airflow's API server", (CommandSettings, Settings)),

@@ -40,7 +40,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in the raw bucket the data lies; all None for a record about a drive or a scene.
+    """Where in the raw bucket the data is; all None for a record about a drive or a scene.
 
     `offset`: byte in the object (for a message in a chunk, the chunk's). `message_offset` tells messages of one chunk apart;
     it is part of the record's identity and not a column.
@@ -109,7 +109,7 @@ def record(
         sensor: Whose data it is; None if it is not one sensor's.
         anchor_ns: Anchor of the scene, for a scene.
         stamp_ns: Stamp of the frame, for a frame.
-        position: Where in the raw bucket the data lies.
+        position: Where in the raw bucket the data is.
         payload_uri: The copy in the quarantine bucket.
 
     Raises:

@@ -1,10 +1,12 @@
 """What ends a job.
 
     JobError
-    ├── WorkAreaError     what an earlier step should have left is not there, or contradicts itself
-    ├── IncompleteError   the windows that were built are not the scenes that were planned
-    ├── AccountError      a drive's account does not balance even where all of it is quarantined
-    └── OptionError       an option of the build is none of its choices
+    ├── WorkAreaError        what an earlier step should have left is missing, or contradicts itself
+    │   ├── DocumentError    a document of another version, or one that is damaged
+    │   └── ProvenanceError  the drive was inspected by other code, or under another configuration
+    ├── IncompleteError      the windows that were built are not the scenes that were planned
+    ├── AccountError         a drive's account does not balance even where all of it is quarantined
+    └── WorkerError          a known error that ended a Spark worker
 
 Faults in a drive's data are findings and end nothing.
 """
@@ -19,16 +21,28 @@ class JobError(ScenelakeError):
 
 
 class WorkAreaError(JobError):
-    """What an earlier step should have left in the work area is not there, or contradicts itself."""
+    """What an earlier step should have left in the work area is missing, or contradicts itself."""
+
+
+class DocumentError(WorkAreaError):
+    """A document of another version, or one that is truncated, or has a missing, unknown or wrong field."""
+
+
+class ProvenanceError(WorkAreaError):
+    """The drive was inspected by other code, or under another configuration, than what runs now."""
 
 
 class IncompleteError(JobError):
-    """The windows that were built are not the scenes that were planned: one is lost or came twice."""
+    """The windows that were built are not the scenes that were planned: one is lost or duplicated."""
 
 
 class AccountError(JobError):
     """A drive's account does not balance even where all of it is quarantined: a defect of the pipeline."""
 
 
-class OptionError(JobError):
-    """An option of the build is none of its choices."""
+class WorkerError(JobError):
+    """A known error that ended a Spark worker; `exit_code` is that of the error."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

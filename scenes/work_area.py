@@ -8,35 +8,39 @@
     metrics.arrow         one row per sensor         (inspect)
     calibration/NNNNN.arrow edges of one sampled sweep (inspect, workers)
     calibration.arrow     what was measured of each sensor's calibration (inspect)
+    plan.arrow            the match plan             (build_scenes)
+    track.arrow           the poses that it is made with (build_scenes)
     plan/NNNNN.arrow      scenes of one window       (build_scenes)
-    plan/NNNNN-….json     what was found beyond one window and concerns it, if anything (build_scenes)
+    plan/NNNNN-poses.arrow pose samples that points of the window can need (build_scenes)
+    plan/NNNNN-findings.json what was found beyond one window and concerns it, if anything (build_scenes)
     built/NNNNN-….json    what became of one window  (build_scenes, workers)
     built/NNNNN-….arrow   metrics of its frames      (build_scenes, workers)
     signals.arrow         metrics of all frames      (build_scenes)
     built.json            which of those count (build_scenes)
     audit.json            accounting, checkpoint, files to commit (audit)
 
-An attempt never reads another attempt's area, so nothing here needs a lock.
+An attempt never reads another attempt's area, so nothing here needs a lock. `scenes.documents` holds the types of the JSON
+files, and refuses what another version of the code has left.
 """
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.errors import AbsentError
 from lake.storage import CONNECTIONS, ObjectStore, ObjectVersion
+from scenes.documents import AnyDocument, Document, decode, encode
 from scenes.errors import WorkAreaError
 
-INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRATION, SIGNALS, BUILT, AUDIT = (
+INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRATION, PLAN, TRACK, SIGNALS, BUILT, AUDIT = (
     "index.arrow",
     "poses.arrow",
     "inertial.arrow",
@@ -44,6 +48,8 @@ INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRA
     "inspection.json",
     "metrics.arrow",
     "calibration.arrow",
+    "plan.arrow",
+    "track.arrow",
     "signals.arrow",
     "built.json",
     "audit.json",
@@ -61,21 +67,21 @@ class WorkArea:
     root: ObjectVersion
 
     def at(self, name: str) -> ObjectVersion:
-        """Where the object called `name` lies."""
+        """Where the object called `name` is."""
         return ObjectVersion(self.root.bucket, f"{self.root.key}/{name}")
 
-    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
-        """Write a JSON document."""
-        self.store.put(self.at(name), json.dumps(document, sort_keys=True).encode())
+    def write_document(self, name: str, document: Document) -> None:
+        """Write a document."""
+        self.store.put(self.at(name), encode(document))
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON document.
+    def read_document(self, name: str, kind: type[AnyDocument]) -> AnyDocument:
+        """Read a document.
 
         Raises:
-            WorkAreaError: It is not there.
+            WorkAreaError: It is missing.
+            DocumentError: It is of another version, or damaged.
         """
-        document: dict[str, Any] = json.loads(self._read(name))
-        return document
+        return decode(self._read(name), kind, self.at(name).uri)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write rows as an Arrow file: Parquet takes longer to encode these small tables than it takes to make them."""
@@ -85,10 +91,13 @@ class WorkArea:
         """Read rows back, each column in one piece.
 
         Raises:
-            WorkAreaError: They are not there.
+            WorkAreaError: They are missing, or no Arrow file.
         """
         # Taking rows from a column in several pieces would join the pieces every time.
-        return pa.ipc.open_file(pa.BufferReader(self._read(name))).read_all().combine_chunks()
+        try:
+            return pa.ipc.open_file(pa.BufferReader(self._read(name))).read_all().combine_chunks()
+        except pa.ArrowInvalid as error:
+            raise WorkAreaError(f"{self.at(name).uri} is not an Arrow file: {error}") from error
 
     @contextmanager
     def writing(self, tables: Mapping[str, pa.Table]) -> Iterator[None]:
@@ -107,15 +116,15 @@ class WorkArea:
         """As `read_table`, several at once; in the order of `names`."""
         return _at_once(self.read_table, names)
 
-    def read_documents(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """As `read_json`, several at once; in the order of `names`."""
-        return _at_once(self.read_json, names)
+    def read_documents(self, names: Sequence[str], kind: type[AnyDocument]) -> list[AnyDocument]:
+        """As `read_document`, several at once; in the order of `names`."""
+        return _at_once(lambda name: self.read_document(name, kind), names)
 
     def _read(self, name: str) -> bytes:
         try:
             return self.store.read(self.at(name))
         except AbsentError as error:
-            raise WorkAreaError(f"{self.at(name).uri} is not there; run the step that writes it first") from error
+            raise WorkAreaError(f"{self.at(name).uri} is missing; run the step that writes it first") from error
 
 
 def _at_once(do: Callable[[str], Answer], names: Sequence[str]) -> list[Answer]:

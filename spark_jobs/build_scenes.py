@@ -6,78 +6,74 @@ crosses the JVM or a shuffle.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from lake.drive_documents import calibration_bytes, parse_rig, read_input
-from lake.drive_input import DriveInput
+from lake.drive_documents import calibration_bytes, parse_rig
 from lake.overrides import Decisions
-from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
-from scenes.build.measure import metrics_name
+from scenes.build.context import DriveContext
 from scenes.build.motion import poses_around
 from scenes.build.signals import changed, in_windows, known_after, known_before
-from scenes.build.window_build import BuiltWindow, DriveContext, build_window
-from scenes.build.window_findings import WindowFindings
+from scenes.build.window import BuiltWindow, build_window, findings_name, metrics_name
+from scenes.documents import BuiltWindows, Inspection, WindowFindings
 from scenes.errors import IncompleteError
-from scenes.options import BuildOptions, PayloadChecks
+from scenes.options import PayloadChecks
 from scenes.plan.plan import ScenePlan, plan_scenes
+from scenes.plan.plan_file import plan_tables
 from scenes.plan.window_plan import scene_bytes, window_tables
 from scenes.plan.windows import Window, cut
-from scenes.work_area import BUILT, INDEX, INSPECTION, POSE_SAMPLES, WorkArea
-from spark_jobs.runtime.arguments import parse
-from spark_jobs.runtime.entry import run_job
-from spark_jobs.runtime.provenance import code_version, configuration_hash, traced
-from spark_jobs.runtime.session import spark_properties, start_spark
+from scenes.work_area import BUILT, INDEX, POSE_SAMPLES, WorkArea
+from spark_jobs.runtime.entry import Job, run_job
+from spark_jobs.runtime.results import BuildResult
+from spark_jobs.runtime.session import spark_properties
+from spark_jobs.runtime.spark import spark_session
+from spark_jobs.runtime.step import Step
 from spark_jobs.runtime.tasks import run_tasks
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the job; the result counts scenes and windows."""
-    arguments = parse(argv, "build_scenes", __doc__ or "")
-    settings = Settings.from_env(os.environ)
-    properties = spark_properties("build_scenes", os.environ)
-    area = WorkArea(ObjectStore.connect(), arguments.work)
-    drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
-    with traced("build_scenes", settings, drive_input, properties) as run:
-        spark = start_spark(properties)
-        try:
-            result = build_drive(spark, settings, area, drive_input)
-        finally:
-            spark.stop()
-        run.reads_raw(result["bytes"])
-        run.wrote("warehouse/gold/scenes/data", result["gold"])
-    arguments.report(result)
-    return 0
+    return run_job("build_scenes", __doc__ or "", argv, _run, spark_properties)
 
 
-def build_drive(
-    spark: SparkSession, settings: Settings, area: WorkArea, drive_input: DriveInput, connect: Connect = ObjectStore.connect
-) -> dict[str, int]:
-    """Build every scene of a drive that passed the gate; leaves `built.json` in the work area: the reports of its windows, and
-    those that other ones of the same windows replaced.
+def _run(job: Job) -> BuildResult:
+    with spark_session(job.properties) as spark:
+        result = build_drive(spark, job.step)
+    job.run.reads_raw(result.bytes)
+    job.run.wrote("warehouse/gold/scenes/data", result.gold)
+    return result
 
-    `connect` gives a worker its access to the same objects as `area.store`.
+
+def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.connect) -> BuildResult:
+    """Build every scene of a drive that passed the gate; leaves the match plan, the reports of its windows and `built.json`
+    in the work area.
+
+    `connect` gives a worker its access to the same objects as `step.area.store`.
+
+    Raises:
+        DocumentError: What `inspect` left is of another version, or damaged.
+        ProvenanceError: The drive was inspected by other code, or under another configuration.
+        IncompleteError: Not every scene was built once.
     """
-    index, inspection = area.read_table(INDEX), area.read_json(INSPECTION)
-    context = drive_context(settings, area, drive_input, inspection)
-    plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection["faulty_keys"]))
+    area = step.area
+    index, inspection = area.read_table(INDEX), step.inspection()
+    context = drive_context(step, inspection)
+    plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection.faulty_keys))
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
-    for tables in window_tables(index, plan, windows):
-        area.write_tables({f"plan/{number:05d}.arrow": rows for number, rows in tables.items()})
-        if context.rig.policy.motion_compensation:
-            poses = {number: poses_around(index, plan.track, rows) for number, rows in tables.items()}
-            area.write_tables({f"plan/{number:05d}-poses.arrow": rows for number, rows in poses.items()})
-    built, replaced = _build_judged(spark, area, context, windows, connect, plan, index)
-    area.write_json(BUILT, {"windows": [window.name for window in built], "replaced": replaced})
+    with area.writing(plan_tables(plan)):
+        for tables in window_tables(index, plan, windows):
+            area.write_tables({f"plan/{number:05d}.arrow": rows for number, rows in tables.items()})
+            if context.rig.policy.motion_compensation:
+                poses = {number: poses_around(index, plan.track, rows) for number, rows in tables.items()}
+                area.write_tables({f"plan/{number:05d}-poses.arrow": rows for number, rows in poses.items()})
+        built, replaced = _build_judged(spark, area, context, windows, connect, plan, index)
+    area.write_document(BUILT, BuiltWindows(windows=tuple(window.name for window in built), replaced=tuple(replaced)))
     quarantined = sum(window.quarantined for window in built)
-    sizes = [report["size_bytes"] for report in inspection["objects"].values()]
-    return {"windows": len(windows), "gold": plan.scenes - quarantined, "quarantined": quarantined, "bytes": sum(sizes)}
+    return BuildResult(windows=len(windows), gold=plan.scenes - quarantined, quarantined=quarantined, bytes=inspection.size_bytes)
 
 
 def _build_judged(
@@ -99,7 +95,7 @@ def _build_judged(
     if context.options.payload_checks is not PayloadChecks.FULL:
         return built, []
     found = known_after(area, [metrics_name(window.name) for window in built], context.rules)
-    after = in_windows(plan, windows, WindowFindings(found, before.scenes))
+    after = in_windows(plan, windows, WindowFindings(frames=found, scenes=before.scenes))
     again = [window for window in windows if window.number in changed(given, after)]
     rebuilt = run_windows(spark, area, context, again, connect, after)
     better = dict(zip((window.number for window in again), rebuilt, strict=True))
@@ -107,22 +103,17 @@ def _build_judged(
     return [better.get(window.number, one) for window, one in zip(windows, built, strict=True)], replaced
 
 
-def drive_context(settings: Settings, area: WorkArea, drive_input: DriveInput, inspection: Mapping[str, Any]) -> DriveContext:
+def drive_context(step: Step, inspection: Inspection) -> DriveContext:
     """What all scenes of the drive share, from its pinned input and its inspection."""
-    calibration = calibration_bytes(area.store, settings, drive_input)
+    calibration = calibration_bytes(step.area.store, step.settings, step.drive_input)
     return DriveContext(
-        drive=drive_input.drive,
-        revision=drive_input.revision,
+        targets=step.targets,
         rig=parse_rig(calibration),
         calibration=calibration.decode(),
-        sources={key: (report["version_id"], report["sha256"]) for key, report in inspection["objects"].items()},
-        raw_bucket=settings.raw_bucket,
-        lake_bucket=settings.lake_bucket,
-        quarantine_bucket=settings.quarantine_bucket,
-        code_version=code_version(),
-        config_hash=configuration_hash(),
-        options=BuildOptions.from_env(os.environ),
-        decisions=Decisions.of(drive_input),
+        sources={key: (report.version_id, report.sha256) for key, report in inspection.objects.items()},
+        provenance=inspection.provenance,
+        options=step.options,
+        decisions=Decisions.of(step.drive_input),
     )
 
 
@@ -142,14 +133,14 @@ def run_windows(
     root = area.root
     for window in windows:
         if window.number in known:
-            known[window.number].leave(area, window.number)
-    told = frozenset(known)
+            area.write_document(findings_name(window.number), known[window.number])
+    with_findings = frozenset(known)
 
     def build(share: Sequence[Window]) -> list[BuiltWindow]:
         store = connect()
         place = WorkArea(store, root)
         return [
-            build_window(store, place, context, window.number, window.day, with_findings=window.number in told)
+            build_window(store, place, context, window.number, window.day, with_findings=window.number in with_findings)
             for window in share
         ]
 
@@ -157,9 +148,9 @@ def run_windows(
     planned = [scene for window in windows for scene in range(window.first, window.last)]
     scenes = [scene for window in built for scene in window.scenes]
     if scenes != planned:
-        raise IncompleteError(f"planned {len(planned)} scenes, built {len(scenes)}: a window is lost or came twice")
+        raise IncompleteError(f"planned {len(planned)} scenes, built {len(scenes)}: a window is lost or duplicated")
     return built
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(main, sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

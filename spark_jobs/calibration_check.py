@@ -1,44 +1,40 @@
 """Check a drive's calibration against its own data, before money is spent on it.
 
 Two rounds on Spark: sweeps (against the ground, and for their edges), then cameras and radars. What is read is bounded
-(`calibration_plan`): of a drive of any length at most 20 sweeps of the reference lidar, 10 of others, 20 images of each camera
-and 40 scans of each radar.
+(`scenes.calibration.plan`): of a drive of any length at most 20 sweeps of the reference lidar, 10 of others, 20 images of each
+camera and 40 scans of each radar.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from lake.drive_input import DriveInput
-from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
 from quality.evaluators.calibration import evaluate_calibration, unchecked
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from quality.tables.calibration import calibration_table
-from scenes.calibration.plan import CalibrationPlan, ImageLook, ScanLook, SweepLook, plan_calibration
-from scenes.calibration.work import Raw, SensorSeen, SweepSeen, look_at_images, look_at_scans, look_at_sweep
-from scenes.options import BuildOptions, PayloadChecks
+from scenes.calibration.plan import CalibrationPlan, ImageTask, ScanTask, SweepTask, plan_calibration
+from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images, check_scans, check_sweep
+from scenes.options import PayloadChecks
 from scenes.plan.drive_frames import DriveFrames
-from scenes.plan.plan_rows import FrameRef
 from scenes.plan.pose_track import PoseTrack
+from scenes.plan.window_plan import FrameRef
 from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
 from sensors.calibration.lens import contradictions
 from sensors.calibration.result import Checked
 from sensors.calibration.verdicts import lidar_verdicts
 from sensors.rig import Modality, Rig
+from spark_jobs.runtime.step import Step
 from spark_jobs.runtime.tasks import run_tasks
 
 
 def check_calibration(
     spark: SparkSession,
-    settings: Settings,
-    area: WorkArea,
-    drive_input: DriveInput,
+    step: Step,
     rig: Rig | None,
     index: pa.Table,
     faulty_keys: frozenset[str],
@@ -48,13 +44,13 @@ def check_calibration(
 
     `index`: the drive's numbered frame index; the pose samples are in the work area. Without a rig there is nothing to check.
     """
-    payload_checks = BuildOptions.from_env(os.environ).payload_checks
+    area, payload_checks = step.area, step.options.payload_checks
     if rig is None or payload_checks is PayloadChecks.STRUCTURE:
         area.write_table(CALIBRATION, calibration_table(()))
         return () if rig is None else unchecked(rig, f"the payload checks are {payload_checks}", RuleBook.of(rig.policy))
     frames = DriveFrames.of(index, faulty_keys)
     plan = plan_calibration(index, frames, PoseTrack.of(area.read_table(POSE_SAMPLES), frames, rig), rig)
-    raw = Raw(settings.raw_bucket, {entry.key: entry.version_id for entry in drive_input.objects})
+    raw = Raw(step.settings.raw_bucket, {entry.key: entry.version_id for entry in step.drive_input.objects})
     sweeps = _sweeps(spark, raw, area, rig, plan.sweeps, connect)
     seen = _sensors(spark, raw, area, rig, plan, sweeps, connect)
     checks = _lidars(rig, sweeps) + tuple(check for entry in seen.values() for check in entry.checks)
@@ -68,15 +64,15 @@ def check_calibration(
 
 
 def _sweeps(
-    spark: SparkSession, raw: Raw, area: WorkArea, rig: Rig, looks: Sequence[SweepLook], connect: Connect
-) -> list[SweepSeen]:
+    spark: SparkSession, raw: Raw, area: WorkArea, rig: Rig, tasks: Sequence[SweepTask], connect: Connect
+) -> list[SweepResult]:
     root = area.root
 
-    def work(share: Sequence[SweepLook]) -> list[SweepSeen]:
+    def work(share: Sequence[SweepTask]) -> list[SweepResult]:
         store = connect()
-        return [look_at_sweep(store, raw, WorkArea(store, root), rig, look) for look in share]
+        return [check_sweep(store, raw, WorkArea(store, root), rig, task) for task in share]
 
-    return run_tasks(spark, work, looks, [look.frame.chunk_bytes * (1 + len(look.images)) for look in looks])
+    return run_tasks(spark, work, tasks, [task.frame.chunk_bytes * (1 + len(task.images)) for task in tasks])
 
 
 def _sensors(
@@ -85,20 +81,20 @@ def _sensors(
     area: WorkArea,
     rig: Rig,
     plan: CalibrationPlan,
-    sweeps: Sequence[SweepSeen],
+    sweeps: Sequence[SweepResult],
     connect: Connect,
-) -> Mapping[str, SensorSeen]:
+) -> Mapping[str, SensorResult]:
     root = area.root
     names = [*plan.images, *plan.scans]
     why = {name: sorted({seen.without_edges[name] for seen in sweeps if name in seen.without_edges}) for name in names}
     items = [(name, plan.images.get(name, ()), plan.scans.get(name, ()), why[name]) for name in names]
 
-    def work(share: Sequence[tuple[str, Sequence[ImageLook], Sequence[ScanLook], Sequence[str]]]) -> list[SensorSeen]:
+    def work(share: Sequence[tuple[str, Sequence[ImageTask], Sequence[ScanTask], Sequence[str]]]) -> list[SensorResult]:
         store = connect()
         return [
-            look_at_scans(store, raw, rig[name], scans)
+            check_scans(store, raw, rig[name], scans)
             if scans
-            else look_at_images(store, raw, WorkArea(store, root), rig[name], images, reasons)
+            else check_images(store, raw, WorkArea(store, root), rig[name], images, reasons)
             for name, images, scans, reasons in share
         ]
 
@@ -106,11 +102,11 @@ def _sensors(
     return dict(zip(names, run_tasks(spark, work, items, sizes), strict=True))
 
 
-def _read(images: Sequence[ImageLook], scans: Sequence[ScanLook]) -> list[FrameRef]:
-    return [look.frame for look in images] + [look.frame for look in scans]
+def _read(images: Sequence[ImageTask], scans: Sequence[ScanTask]) -> list[FrameRef]:
+    return [task.frame for task in images] + [task.frame for task in scans]
 
 
-def _lidars(rig: Rig, sweeps: Sequence[SweepSeen]) -> tuple[Checked, ...]:
+def _lidars(rig: Rig, sweeps: Sequence[SweepResult]) -> tuple[Checked, ...]:
     checks: tuple[Checked, ...] = ()
     for sensor in rig.sensors:
         planes = [seen.plane for seen in sweeps if seen.lidar == sensor.name]

@@ -29,10 +29,13 @@ from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
 from lake.settings import Settings
 from lake.storage import ObjectVersion
-from scenes.options import CHECKS, LAYOUT, PayloadChecks, PointLayout
-from scenes.work_area import INSPECTION, WorkArea
+from quality.evaluators.drive import GateVerdict
+from quality.rules.findings import rule_ids
+from scenes.options import BuildOptions, PayloadChecks, PointLayout
+from scenes.work_area import WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
+from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
 
 SETTINGS = Settings(
@@ -45,15 +48,15 @@ SETTINGS = Settings(
     catalog_uri=SecretStr("sqlite://"),
 )
 GOLD = "warehouse/gold/scenes/data"
+OPTIONS = BuildOptions(PayloadChecks.STRUCTURE, PointLayout.ROWS)
 
 
 @contextmanager
 def scenelake_job(task: Task) -> Iterator[Work]:
     """A Spark session, and both drives landed."""
-    os.environ |= {CHECKS: PayloadChecks.STRUCTURE, LAYOUT: PointLayout.ROWS, MASTER: f"local[{task.processes},3]"}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=task.out.parent) as folder:
         root = Path(folder)
-        spark = start_spark(spark_properties("bench", os.environ))
+        spark = start_spark(spark_properties("bench", {**os.environ, MASTER: f"local[{task.processes},3]"}))
         try:
             inputs = {drive: register(replace(task, drive=drive), root) for drive in (task.warm_up, task.drive)}
             yield lambda asked: _build(spark, root, inputs[asked.drive], asked.out)
@@ -86,15 +89,16 @@ def register(task: Task, root: Path) -> DriveInput:
 def _build(spark: SparkSession, root: Path, drive_input: DriveInput, out: Path) -> Mapping[str, str]:
     connect = functools.partial(FolderStore, root)
     area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/bench"))
-    found = inspect_drive(spark, SETTINGS, area, drive_input, connect)
-    if found["verdict"] != "build":
-        raise RuntimeError(f"the drive did not pass the gate: {found['rule_ids']}")
-    built = build_drive(spark, SETTINGS, area, drive_input, connect)
-    if built["quarantined"]:
-        raise RuntimeError(f"{built['quarantined']} scenes were quarantined")
+    step = own_step(SETTINGS, area, drive_input, OPTIONS)
+    inspection = inspect_drive(spark, step, connect).inspection
+    if inspection.verdict is not GateVerdict.BUILD:
+        raise RuntimeError(f"the drive did not pass the gate: {rule_ids(inspection.findings)}")
+    built = build_drive(spark, step, connect)
+    if built.quarantined:
+        raise RuntimeError(f"{built.quarantined} scenes were quarantined")
     for path in (root / SETTINGS.lake_bucket / GOLD).rglob("*.parquet"):
         path.rename(out / path.name)
-    return {key: str(report["sha256"]) for key, report in area.read_json(INSPECTION)["objects"].items()}
+    return {key: report.sha256 for key, report in inspection.objects.items()}
 
 
 if __name__ == "__main__":

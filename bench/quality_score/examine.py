@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +21,16 @@ from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectVersion
-from quality.evaluators.drive import evaluate_completeness
+from quality.evaluators.drive import GateVerdict, evaluate_completeness
 from quality.evaluators.object import misplaced
 from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES
-from scenes.options import CHECKS, LAYOUT
+from scenes.documents import BuiltWindows, SceneReport, WindowReport
+from scenes.options import BuildOptions
 from scenes.work_area import BUILT, WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
+from spark_jobs.runtime.provenance import own_step
 
 SETTINGS = Settings(
     raw_bucket="raw",
@@ -84,26 +86,25 @@ class _Shares:
 
 def examine(folder: Path, drive: DriveId, root: Path) -> Examined:
     """Let the drive in `folder` land in a store below the empty folder `root`, and run both jobs on it."""
-    for name in (CHECKS, LAYOUT):
-        os.environ.pop(name, None)
     stray: tuple[Finding, ...] = tuple(_stray(folder, drive))
     drive_input = landed(folder, drive, root)
     spark, connect = cast(SparkSession, InProcess()), functools.partial(FolderStore, root)
     area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/score"))
-    inspection = inspect_drive(spark, SETTINGS, area, drive_input, connect)
-    documents = [*inspection["findings"], *(one for many in inspection["object_findings"].values() for one in many)]
-    built = inspection["verdict"] == "build"
+    step = own_step(SETTINGS, area, drive_input, BuildOptions())
+    inspection = inspect_drive(spark, step, connect).inspection
+    findings = [*inspection.findings, *(one for many in inspection.object_findings.values() for one in many)]
+    built = inspection.verdict is GateVerdict.BUILD
     if built:
-        build_drive(spark, SETTINGS, area, drive_input, connect)
-        reports = [area.read_json(name) for name in area.read_json(BUILT)["windows"]]
-        documents += [one for report in reports for one in _of_window(report)]
-        stray += evaluate_completeness([_whole(scene) for report in reports for scene in report["scenes"]], DEFAULT_RULES)
-    return Examined((*stray, *map(Finding.from_dict, documents)), built)
+        build_drive(spark, step, connect)
+        reports = area.read_documents(area.read_document(BUILT, BuiltWindows).windows, WindowReport)
+        findings += [one for report in reports for one in _of_window(report)]
+        stray += evaluate_completeness([_whole(scene) for report in reports for scene in report.scenes], DEFAULT_RULES)
+    return Examined((*stray, *findings), built)
 
 
-def _whole(scene: Mapping[str, Any]) -> bool:
+def _whole(scene: SceneReport) -> bool:
     """Whether a scene has a frame of every required sensor, as SYN001 says."""
-    return all(found["rule_id"] != "SYN001" for found in scene["findings"])
+    return all(found.rule_id != "SYN001" for found in scene.findings)
 
 
 def landed(folder: Path, drive: DriveId, root: Path) -> DriveInput:
@@ -129,9 +130,11 @@ def landed(folder: Path, drive: DriveId, root: Path) -> DriveInput:
     )
 
 
-def _of_window(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for part in (*report["scenes"], *report["bad_frames"]):
-        yield from part["findings"]
+def _of_window(report: WindowReport) -> Iterator[Finding]:
+    for scene in report.scenes:
+        yield from scene.findings
+    for frame in report.quarantined_frames:
+        yield from frame.findings
 
 
 def _stray(folder: Path, drive: DriveId) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,18 +115,12 @@ def ledger_object(entry: ObjectRecord) -> LedgerObject:
 
 def ledger_drive(drive: DriveRecord) -> LedgerDrive:
     """A drive of the ledger as the audit sees it."""
-    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _rules(drive.detail))
+    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _warnings(drive.detail))
 
 
-def _rules(detail: Any) -> frozenset[str]:
-    """Rule ids anywhere in what the last run left; its shape is the run's own business."""
-    if isinstance(detail, dict):
-        own = {detail["rule_id"]} if isinstance(detail.get("rule_id"), str) else set()
-        return frozenset(own).union(*(_rules(value) for value in detail.values()))
-    if isinstance(detail, list):
-        named = {entry for entry in detail if isinstance(entry, str)}
-        return frozenset(named).union(*(_rules(entry) for entry in detail))
-    return frozenset()
+def _warnings(detail: Mapping[str, Any]) -> frozenset[str]:
+    """The rules that the last run of a drive names as warnings; a run that failed names none."""
+    return frozenset(detail.get("warnings") or ())
 
 
 def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -> Iterator[ObjectFrames]:

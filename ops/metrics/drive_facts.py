@@ -4,11 +4,11 @@ A drive is read once for each change of its ledger record or its publication; a 
 
 from __future__ import annotations
 
-import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,17 +16,22 @@ from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
 from lake.documents import parse_document
 from lake.errors import AbsentError
 from lake.settings import Settings
-from lake.storage import ObjectStore, ObjectVersion
+from lake.storage import ObjectStore
 from lake.tables.rows import RecordRow
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditInputs, audit
 from quality.rules.rule import Outcome
+from scenes.documents import ValidationResults
+from scenes.errors import DocumentError
+from scenes.outcome.validation import read_validations
 from sensors.rig import Rig
 from sensors.stamps import Nanoseconds
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+_log = logging.getLogger(__name__)
 
 
 RELEASED = "released"
@@ -85,17 +90,17 @@ def check_outcomes(inputs: AuditInputs) -> dict[str, bool]:
     return found
 
 
-def rule_outcomes(validations: Mapping[str, Any], records: Iterable[RecordRow]) -> dict[str, Outcome]:
+def rule_outcomes(validations: ValidationResults | None, records: Iterable[RecordRow]) -> dict[str, Outcome]:
     """The worst outcome of each rule: failed before unknown before passed.
 
     Args:
-        validations: What `scenes.outcome.validation` keeps: expectations passed and failed, on what was to be published.
+        validations: Expectations passed and failed, on what was to be published; None if they are not known.
         records: Rows of `quarantine.records` of the drive: data that was kept out of gold and never reached an expectation.
     """
     found: dict[str, set[Outcome]] = {}
-    for suite in validations.get("suites", {}).values():
-        for expectation in suite["expectations"]:
-            found.setdefault(expectation["rule_id"], set()).add(Outcome(expectation["outcome"]))
+    for suite in validations.suites.values() if validations is not None else ():
+        for expectation in suite.expectations:
+            found.setdefault(expectation.rule_id, set()).add(expectation.outcome)
     for row in records:
         measured = {entry.rule_id: entry.measured for entry in row.findings}
         for code in row.rule_ids if row.status != RELEASED else ():
@@ -210,12 +215,15 @@ def _payloads(sources: Sources, published: audit_reader.Published) -> Iterator[s
         yield from (f"s3://{bucket}/{key}" for key in store.list(bucket, folder))
 
 
-def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> dict[str, Any]:
-    """The validation results of a publication; empty if their document is gone, which must not hide the drive's other facts."""
+def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> ValidationResults | None:
+    """The validation results of a publication; None if their document is gone or of another version, which must not hide the
+    drive's other facts."""
     if snapshot.validations is None:
-        return {}
+        return None
     try:
-        found: dict[str, Any] = json.loads(ObjectStore(sources.s3).read(ObjectVersion.from_uri(snapshot.validations)))
+        return read_validations(ObjectStore(sources.s3), snapshot.validations)
     except AbsentError:
-        return {}
-    return found
+        return None
+    except DocumentError as error:
+        _log.warning("the outcomes of rules are left out: %s", error)
+        return None

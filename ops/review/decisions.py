@@ -12,7 +12,7 @@ from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict, check_person
 from ops.review.listing import ReviewRecord, columns, why_not
-from quality.review import overrides_for
+from quality.decisions import overrides_for
 
 if TYPE_CHECKING:
     from ingest.review import ReviewDesk

@@ -18,8 +18,8 @@ from lake.overrides import Decisions, Override, Verdict
 from lake.tables.rows import RawPosition, RecordFinding, RecordRow
 from lake.tables.schemas import QUARANTINED
 from ops.audit import lake_reader
+from quality.decisions import record_target, why_not_releasable
 from quality.records import REJECTED
-from quality.review import record_target, why_not_releasable
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from enum import StrEnum
 
 from lake.documents import Manifest
 from quality.errors import MetricsError
@@ -14,7 +14,12 @@ from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.rig import Rig
 
-DriveVerdict = Literal["build", "quarantine"]
+
+class GateVerdict(StrEnum):
+    """Whether scenes are to be built from an inspected drive."""
+
+    BUILD = "build"
+    QUARANTINE = "quarantine"
 
 
 def evaluate_drive(
@@ -51,10 +56,10 @@ def evaluate_drive(
     return tuple(sorted(found))
 
 
-def verdict(findings: Iterable[Finding]) -> DriveVerdict:
+def verdict(findings: Iterable[Finding]) -> GateVerdict:
     """`quarantine` if any drive-level finding is an error, else `build`; findings on objects and scenes do not count."""
     fatal = any(entry.severity is Severity.ERROR and rule(entry.rule_id).level is Level.DRIVE for entry in findings)
-    return "quarantine" if fatal else "build"
+    return GateVerdict.QUARANTINE if fatal else GateVerdict.BUILD
 
 
 def with_silent(rig: Rig | None, metrics: Sequence[SensorMetrics]) -> tuple[SensorMetrics, ...]:

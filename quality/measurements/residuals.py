@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from sensors.stamps import percentile
 
 
-@dataclass(frozen=True, slots=True)
-class Residuals:
+class Residuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes of the residuals of a sensor's matches, |stamp - anchor - expected delay|, in ns; nearest-rank percentiles.
 
     `tolerance_ns`: what the rig allows a match of the sensor to be off by; None where no rig says.

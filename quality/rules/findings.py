@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterable
+
+import msgspec
 
 from quality.errors import FindingError
 from quality.rules.catalogue import Outcome, Severity, rule
@@ -15,12 +15,12 @@ SortKey = tuple[str, bool, str, bool, float, bool, float, str, str]
 
 
 @functools.total_ordering
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule that failed, or could not be evaluated (`measured` is None).
 
     `override` is the severity where the rig or the sensor's role changes the rule's own (None if it does not). The order is
-    total: rule, sensor, measured, threshold, message, severity; an absent value comes before any other.
+    total: rule, sensor, measured, threshold, message, severity; an absent value comes before any other. It is part of the
+    documents that one step leaves for another (`scenes.documents`).
 
     Raises:
         UnknownRuleError: The catalogue holds no `rule_id`.
@@ -29,14 +29,14 @@ class Finding:
 
     rule_id: str
     sensor: str | None
-    measured: float | None
-    threshold: float | None
+    measured: int | float | None  # an integer stays one
+    threshold: int | float | None
     message: str
     override: Severity | None = None
 
     def __post_init__(self) -> None:
         if self.override is rule(self.rule_id).severity:
-            object.__setattr__(self, "override", None)
+            msgspec.structs.force_setattr(self, "override", None)
         for name, value in (("measured", self.measured), ("threshold", self.threshold)):
             if value is not None and not math.isfinite(value):
                 raise FindingError(f"{self.rule_id}: {name} is {value}; give None for what cannot be evaluated")
@@ -69,37 +69,6 @@ class Finding:
     def outcome(self) -> Outcome:
         """Failed, or unknown where nothing could be measured."""
         return Outcome.UNKNOWN if self.measured is None else Outcome.FAILED
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON, with the effective severity; `Finding.from_dict` reads it back to an equal finding."""
-        return {
-            "rule_id": self.rule_id,
-            "sensor": self.sensor,
-            "severity": self.severity.value,
-            "measured": self.measured,
-            "threshold": self.threshold,
-            "message": self.message,
-        }
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote.
-
-        Raises:
-            UnknownRuleError: The catalogue holds no such rule.
-            FindingError: A field is missing, or a value is not finite.
-        """
-        try:
-            return cls(
-                rule_id=document["rule_id"],
-                sensor=document["sensor"],
-                measured=document["measured"],
-                threshold=document["threshold"],
-                message=document["message"],
-                override=Severity(document["severity"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FindingError(f"no finding: {error!r} in {dict(document)!r}") from error
 
 
 def finding(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
-from lake.documents import ManifestObject
 from quality.evaluators.object import ObjectFacts, differences
 
 
@@ -59,33 +57,6 @@ def object_table(facts: Iterable[ObjectFacts], quarantined: Collection[str]) -> 
     """Rows of `OBJECTS`, sorted by key; `quarantined` are the keys of the objects that are kept out of gold."""
     ordered = sorted(facts, key=lambda entry: entry.key)
     return pa.Table.from_pylist([_row(entry, entry.key in quarantined) for entry in ordered], schema=OBJECTS)
-
-
-def object_facts(
-    reports: Iterable[Mapping[str, Any]], expected: Mapping[str, ManifestObject], absent: Iterable[tuple[str, str | None]]
-) -> tuple[ObjectFacts, ...]:
-    """What is known of each object of a drive, sorted by key.
-
-    Args:
-        reports: Of the objects that were scanned: `key`, `sensor`, `size_bytes`, `sha256`, `faults`, `unknown_types`, `frames`.
-        expected: Manifest entry by key.
-        absent: Key and sensor of those that could not be read because they are not there.
-    """
-    found = [
-        ObjectFacts(
-            key=report["key"],
-            sensor=report["sensor"],
-            expected=expected.get(report["key"]),
-            size_bytes=report["size_bytes"],
-            sha256=report["sha256"],
-            faults=tuple(report["faults"]),
-            unknown_types=MappingProxyType(dict(report["unknown_types"])),
-            frames_read=report["frames"],
-        )
-        for report in reports
-    ]
-    found += [ObjectFacts(key, sensor, expected.get(key), None) for key, sensor in absent]
-    return tuple(sorted(found, key=lambda entry: entry.key))
 
 
 def _row(facts: ObjectFacts, quarantined: bool) -> dict[str, Any]:

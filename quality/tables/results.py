@@ -1,10 +1,10 @@
-"""What every rule said of a drive, passed ones included: the source of lineage's quality assertions."""
+"""The result of every rule for a drive, passes included: the source of lineage's quality assertions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+
+import msgspec
 
 from quality.evaluators.drive import with_silent
 from quality.measurements.measures import MEASURES
@@ -21,8 +21,7 @@ _OF_AUDIT = ("ACC001", "ACC002", "SYN004", "CMP006")
 _OF_SCENES = tuple(dict.fromkeys((*(entry.code for entry in RULES if entry.level is Level.SCENE), *COUNTED)))
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResult:
+class RuleResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule on one sensor (None: on the drive, or on all sensors). `failing`: how many objects, or scenes and
     frames, did not pass."""
 
@@ -30,17 +29,10 @@ class RuleResult:
     sensor: str | None
     severity: Severity
     outcome: Outcome
-    measured: float | None
-    threshold: float | None
+    measured: int | float | None
+    threshold: int | float | None
     message: str
     failing: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {name: getattr(self, name) for name in _FIELDS}
-
-
-_FIELDS = tuple(field.name for field in fields(RuleResult))  # `asdict` would copy each value, of hundreds of results
 
 
 def drive_results(
@@ -62,8 +54,8 @@ def drive_results(
         if measure.applies(entry)
     }
     usual |= dict.fromkeys(sorted(calibrated))
-    told = {(result.rule_id, result.sensor) for result in failed}
-    passed = [_passed(code, sensor, rules, severity) for (code, sensor), severity in usual.items() if (code, sensor) not in told]
+    judged = {(result.rule_id, result.sensor) for result in failed}
+    passed = [_passed(*place, rules, severity) for place, severity in usual.items() if place not in judged]
     return (*failed, *passed, *_passed_of(_OF_DRIVE, failed, rules))
 
 
@@ -78,10 +70,10 @@ def object_results(
         rules: As they hold for the drive.
     """
     counted = _counted((found.rule_id, sensors.get(key), found) for key, many in findings.items() for found in many)
-    told = {(result.rule_id, result.sensor) for result in counted}
+    judged = {(result.rule_id, result.sensor) for result in counted}
     names = sorted({name for name in sensors.values() if name is not None})
     pairs = [(measure.code, name) for name in names for measure in OBJECT_MEASURES]
-    return (*counted, *(_passed(code, name, rules) for code, name in pairs if (code, name) not in told))
+    return (*counted, *(_passed(code, name, rules) for code, name in pairs if (code, name) not in judged))
 
 
 def audit_results(
@@ -130,8 +122,8 @@ def _failed(found: Finding) -> RuleResult:
 
 
 def _passed_of(codes: Iterable[str], failed: Iterable[RuleResult], rules: RuleBook) -> list[RuleResult]:
-    told = {result.rule_id for result in failed}
-    return [_passed(code, None, rules) for code in codes if code not in told]
+    judged = {result.rule_id for result in failed}
+    return [_passed(code, None, rules) for code in codes if code not in judged]
 
 
 def _passed(code: str, sensor: str | None, rules: RuleBook, usual: Severity | None = None) -> RuleResult:

@@ -6,12 +6,14 @@ A rule that has no measure of its own here, such as one on a frame's payload, ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from quality.rules.catalogue import RULES, Level, Severity
+from quality.rules.findings import Finding, rule_ids
 from quality.tables.object import OBJECT_MEASURES, QUARANTINED
 from sensors.rig import Modality, Rig
 
@@ -43,7 +45,7 @@ SCENE_METRICS = pa.schema(
         pa.field(ERRORS, pa.float64(), nullable=False),  # judged by ACC002 where the scene is to be published
         pa.field(WHOLE, pa.float64(), nullable=False),  # 1: every required sensor has a frame; its mean is judged by CMP006
         pa.field(ANCHOR_MISSING, pa.float64(), nullable=False),
-        pa.field(REQUIRED_MISSING, pa.float64()),  # the anchor apart; null: a required sensor was not looked for
+        pa.field(REQUIRED_MISSING, pa.float64()),  # the anchor apart; null: it is not known whether a required sensor has a frame
         pa.field(RESIDUAL_EXCESS, pa.float64(), nullable=False),  # the largest |residual| less the sensor's warn_residual_ns
         pa.field(POSES, pa.float64()),
         pa.field(COMPENSATIONS, pa.float64()),
@@ -52,47 +54,62 @@ SCENE_METRICS = pa.schema(
 )
 
 
-def scene_table(reports: Iterable[Mapping[str, Any]], rig: Rig) -> pa.Table:
-    """Rows of `SCENE_METRICS` in the order of `reports`.
+@dataclass(frozen=True, slots=True)
+class SceneFacts:
+    """What is known of a scene that was built.
 
-    A report has `scene_id`, `anchor_ns`, `quarantined`, `complete`, `frame_ids`, `missing` (sensors), `has_pose`,
-    `uncompensated` (lidars; None: not looked at), `residuals_ns` (by sensor) and `findings` (as JSON).
+    `frames` counts those it holds. `missing`: sensors. `has_pose`, `uncompensated` (lidars): None where it was not evaluated.
+    `residuals_ns`: of the matched frames, by sensor.
     """
-    return pa.Table.from_pylist([_row(report, rig) for report in reports], schema=SCENE_METRICS)
+
+    scene_id: str
+    anchor_ns: int
+    quarantined: bool
+    complete: bool
+    frames: int
+    missing: Collection[str]
+    has_pose: bool | None
+    uncompensated: Collection[str] | None
+    residuals_ns: Mapping[str, int]
+    findings: Collection[Finding]
 
 
-def _row(report: Mapping[str, Any], rig: Rig) -> dict[str, Any]:
-    found = Counter(entry["rule_id"] for entry in report["findings"])
-    severities = [(entry["rule_id"], entry["severity"]) for entry in report["findings"]]
-    missing, required_missing = set(report["missing"]), _required_missing(report, rig)
+def scene_table(scenes: Iterable[SceneFacts], rig: Rig) -> pa.Table:
+    """Rows of `SCENE_METRICS` in the order of `scenes`."""
+    return pa.Table.from_pylist([_row(scene, rig) for scene in scenes], schema=SCENE_METRICS)
+
+
+def _row(scene: SceneFacts, rig: Rig) -> dict[str, Any]:
+    found = Counter(entry.rule_id for entry in scene.findings)
+    missing, required_missing = set(scene.missing), _required_missing(scene, rig)
     anchor_missing = rig.reference in missing
-    excess_ns = [abs(value) - rig[name].sync.warn_residual_ns for name, value in report["residuals_ns"].items()]
+    excess_ns = [abs(value) - rig[name].sync.warn_residual_ns for name, value in scene.residuals_ns.items()]
     return {
-        "scene_id": report["scene_id"],
-        "anchor_ns": report["anchor_ns"],
-        QUARANTINED: report["quarantined"],
-        "complete": report["complete"],
-        "frames": len(report["frame_ids"]),
-        "flags": len({code for code, severity in severities if severity == Severity.WARNING}),
-        ERRORS: float(sum(severity == Severity.ERROR for _, severity in severities)),
+        "scene_id": scene.scene_id,
+        "anchor_ns": scene.anchor_ns,
+        QUARANTINED: scene.quarantined,
+        "complete": scene.complete,
+        "frames": scene.frames,
+        "flags": len(rule_ids(scene.findings, Severity.WARNING)),
+        ERRORS: float(sum(entry.severity is Severity.ERROR for entry in scene.findings)),
         WHOLE: float(required_missing == 0 and not anchor_missing),
         ANCHOR_MISSING: float(anchor_missing),
         REQUIRED_MISSING: required_missing,
         RESIDUAL_EXCESS: float(max(excess_ns, default=0)),
-        POSES: None if report["has_pose"] is None else float(report["has_pose"]),
-        COMPENSATIONS: _compensations(report["uncompensated"], missing, rig),
+        POSES: None if scene.has_pose is None else float(scene.has_pose),
+        COMPENSATIONS: _compensations(scene.uncompensated, missing, rig),
         **{count_column(code): float(found[code]) for code in COUNTED},
     }
 
 
-def _required_missing(report: Mapping[str, Any], rig: Rig) -> float | None:
+def _required_missing(scene: SceneFacts, rig: Rig) -> float | None:
     required = {entry.name for entry in rig.sensors if entry.modality.in_scene and entry.sync.required} - {rig.reference}
-    if required - set(report["missing"]) - set(report["residuals_ns"]):
+    if required - set(scene.missing) - set(scene.residuals_ns):
         return None
-    return float(len(required & set(report["missing"])))
+    return float(len(required & set(scene.missing)))
 
 
-def _compensations(uncompensated: list[str] | None, missing: set[str], rig: Rig) -> float | None:
+def _compensations(uncompensated: Collection[str] | None, missing: set[str], rig: Rig) -> float | None:
     if uncompensated is not None:
         return float(not uncompensated)
     lidars = {entry.name for entry in rig.sensors if entry.modality is Modality.LIDAR} - missing

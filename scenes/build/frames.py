@@ -1,4 +1,4 @@
-"""Look into one frame far enough to trust it; its payload stays as it is."""
+"""Decode, measure and judge one frame; its payload stays as it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from quality.evaluators.frame import evaluate_points, undecodable
 from quality.evaluators.signal import evaluate_alone
@@ -15,14 +16,16 @@ from quality.measurements.frame_metrics import FrameMetrics
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding, finding, has_errors
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
-from scenes.build.measure import cloud_metrics, image_metrics
+from scenes.documents import FrameReport
 from scenes.options import PayloadChecks
-from scenes.plan.plan_rows import FrameRef, PlanRow
-from sensors.decode.images import read_header
+from scenes.plan.window_plan import FrameRef, PlanRow
+from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.decode.messages import IMAGE, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position
 from sensors.errors import DecodeError, SensorDataError
-from sensors.measure.cloud import LidarMetrics
+from sensors.measure.baseline import content_hash
+from sensors.measure.cloud import LidarMetrics, measure_lidar, measure_radar
+from sensors.measure.image import SCALE_PX, measure_image
 from sensors.rig import Modality
 
 MAX_FORMS = 16  # each may be as large as a hostile message makes it
@@ -45,8 +48,20 @@ class Frame:
 
     @property
     def bad(self) -> bool:
-        """Whether the frame is kept out of every scene."""
+        """Whether the frame is quarantined, and so in no scene."""
         return self.raw is not None
+
+    def report(self, ref: FrameRef) -> FrameReport:
+        """The frame in the report of its window; `ref` says where it is."""
+        return FrameReport(
+            frame_id=ref.frame_id,
+            sensor=ref.sensor,
+            stamp_ns=ref.stamp_ns,
+            key=ref.key,
+            offset=ref.chunk_offset,
+            message_offset=ref.message_offset,
+            findings=self.findings,
+        )
 
 
 def sound(rows: Iterable[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
@@ -54,7 +69,7 @@ def sound(rows: Iterable[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[Pl
     return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
 
 
-def look_into(
+def decode_frame(
     frame: FrameRef,
     cdr: memoryview,
     checks: PayloadChecks,
@@ -102,8 +117,8 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
     }
     modality = Modality(frame.modality)
     if checks is PayloadChecks.STRUCTURE:
-        untold = ("LID001", "LID002") if modality is Modality.LIDAR else ()
-        return Frame(columns, _not_evaluated(frame.sensor, untold), cloud)
+        left_out = ("LID001", "LID002") if modality is Modality.LIDAR else ()
+        return Frame(columns, _not_evaluated(frame.sensor, left_out), cloud)
     xyz_m = cloud.xyz_m()
     metrics = cloud_metrics(modality, cloud, xyz_m)
     if isinstance(metrics.measured, LidarMetrics):
@@ -114,6 +129,24 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
     columns["invalid_points"] = not_finite + no_return
     found = evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules)
     return Frame(columns, (*found, *evaluate_alone(frame.sensor, metrics.measured, rules)), cloud, metrics=metrics)
+
+
+def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, FrameMetrics]:
+    """Parse an image to its last byte and measure it; of a radar's image only the content.
+
+    Raises:
+        DecodeError: It does not decode.
+    """
+    if modality is not Modality.CAMERA:
+        return inspect_image(data), FrameMetrics(content_hash(data), None)
+    info = read_header(data)
+    return info, FrameMetrics(content_hash(data), measure_image(decode_luma(data, shrink_to(info, SCALE_PX))))
+
+
+def cloud_metrics(modality: Modality, cloud: PointCloud, xyz_m: npt.NDArray[np.float32]) -> FrameMetrics:
+    """Measure a decoded cloud whose positions are `xyz_m` (N, 3)."""
+    measured = measure_lidar(cloud, xyz_m) if modality is Modality.LIDAR else measure_radar(cloud)
+    return FrameMetrics(content_hash(cloud.data), measured)
 
 
 # The last fields that were described, and how: a sensor's clouds share the object, and so may their columns.

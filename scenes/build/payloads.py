@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from lake.storage import ObjectStore, ObjectVersion
-from scenes.plan.plan_rows import FrameRef
+from scenes.plan.window_plan import FrameRef
 from sensors.container.compression import decompress
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
@@ -57,7 +57,7 @@ def _pieces(frames: Iterable[FrameRef]) -> Iterator[_Piece]:
 
 
 def _requests(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """Pieces that lie so close together that one ranged read serves them."""
+    """Pieces so close together that one ranged read serves them."""
     request: list[_Piece] = []
     for piece in pieces:
         too_large = request and piece.end - request[0].start > MAX_REQUEST_BYTES

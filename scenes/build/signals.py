@@ -17,7 +17,7 @@ from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, t
 from quality.measurements.frame_metrics import FRAME_METRICS
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
-from scenes.build.window_findings import Findings, WindowFindings
+from scenes.documents import WindowFindings
 from scenes.options import BuildOptions, PayloadChecks
 from scenes.plan.plan import ScenePlan
 from scenes.plan.pose_track import first_sensor, pose_sensor
@@ -28,6 +28,7 @@ from sensors.geometry import SE3
 from sensors.motion.track_metrics import EgoTrack
 from sensors.rig import Modality, Rig
 
+Findings = dict[int, tuple[Finding, ...]]
 SIGNALS_VERSION = "signals-2"  # part of the configuration hash
 _STATUS_NO_FIX = -1.0
 _RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")
@@ -43,10 +44,10 @@ def not_evaluated(rig: Rig, options: BuildOptions) -> tuple[str, ...]:
 
 
 def known_before(area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, options: BuildOptions) -> WindowFindings:
-    """What can be said of a drive's frames and scenes before a payload is read."""
+    """What is known of a drive's frames and scenes before a payload is read."""
     rules = RuleBook.of(rig.policy)
     frames = _too_few(index, plan, rig, rules) if options.payload_checks is PayloadChecks.FULL else {}
-    return WindowFindings(frames, _of_poses(area, plan, rig, rules))
+    return WindowFindings(frames=frames, scenes=dict(_of_poses(area, plan, rig, rules)))
 
 
 def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findings:
@@ -54,7 +55,7 @@ def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findi
     parts = [table.cast(FRAME_METRICS) for table in area.read_tables(tables)]
     metrics = pa.concat_tables(parts or [FRAME_METRICS.empty_table()])
     area.write_table(SIGNALS, metrics.sort_by([("frame_id", "ascending")]))
-    return evaluate_drive_signals(metrics, rules)
+    return dict(evaluate_drive_signals(metrics, rules))
 
 
 def in_windows(plan: ScenePlan, windows: Sequence[Window], found: WindowFindings) -> dict[int, WindowFindings]:
@@ -64,11 +65,10 @@ def in_windows(plan: ScenePlan, windows: Sequence[Window], found: WindowFindings
     marked[[frame_id for frame_id in found.frames if frame_id < len(marked) - 1]] = True
     for window in windows:
         ids = np.unique(plan.frame_ids[window.first : window.last])
+        scenes = range(window.first, window.last) if found.scenes else ()
         mine = WindowFindings(
-            {frame_id: found.frames[frame_id] for frame_id in ids[marked[ids]].tolist()},
-            {scene: found.scenes[scene] for scene in range(window.first, window.last) if scene in found.scenes}
-            if found.scenes
-            else {},
+            frames={frame_id: found.frames[frame_id] for frame_id in ids[marked[ids]].tolist()},
+            scenes={scene: found.scenes[scene] for scene in scenes if scene in found.scenes},
         )
         if mine:
             held[window.number] = mine
@@ -97,7 +97,7 @@ def _too_few(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Fin
     return found
 
 
-def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Findings:
+def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Mapping[int, tuple[Finding, ...]]:
     sensor = pose_sensor(rig)
     if sensor is None or not plan.pose_valid.any():
         return {}

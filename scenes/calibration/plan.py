@@ -15,15 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scenes.plan.drive_frames import DriveFrames, UsableFrames
-from scenes.plan.plan_rows import FrameRef
 from scenes.plan.pose_track import PoseTrack
+from scenes.plan.window_plan import FrameRef
 from sensors.calibration.motion import Motion, motion_at, way_ahead
 from sensors.calibration.sampling import candidates, choose, nearest, spread
 from sensors.rig import Modality, Rig, Sensor
 
 CALIBRATION_VERSION = "calibration-1"  # part of the configuration hash: other verdicts publish other drives
 SWEEPS, OTHER_SWEEPS, SCANS = 20, 10, 40
-SIZES_ONLY = 2  # images that are looked at where no lidar can be held against them
+SIZES_ONLY = 2  # images that are read where no lidar can be held against them
 NO_SWEEP = -1
 AROUND_NS = 400_000_000  # poses that the points of a sweep and an image beside it can need
 
@@ -39,7 +39,7 @@ class ImageTime(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SweepLook:
+class SweepTask:
     """A sweep to read: against the ground if `forward` is known, and against images. Poses: (N,) and (N, 7), those around it."""
 
     number: int
@@ -51,7 +51,7 @@ class SweepLook:
     poses: Floats
 
 
-class ImageLook(NamedTuple):
+class ImageTask(NamedTuple):
     """An image to read, the number of its sweep (`NO_SWEEP`: for its size alone), and the stretch of road."""
 
     frame: FrameRef
@@ -59,7 +59,7 @@ class ImageLook(NamedTuple):
     place: int
 
 
-class ScanLook(NamedTuple):
+class ScanTask(NamedTuple):
     """A radar scan to read, and the radar's own velocity (x, y) at its time, in the frame that the calibration declares."""
 
     frame: FrameRef
@@ -70,16 +70,16 @@ class ScanLook(NamedTuple):
 class CalibrationPlan:
     """All that is read: sweeps, images by camera, scans by radar; sensors without frames are absent."""
 
-    sweeps: tuple[SweepLook, ...]
-    images: Mapping[str, tuple[ImageLook, ...]]
-    scans: Mapping[str, tuple[ScanLook, ...]]
+    sweeps: tuple[SweepTask, ...]
+    images: Mapping[str, tuple[ImageTask, ...]]
+    scans: Mapping[str, tuple[ScanTask, ...]]
 
 
 def plan_calibration(index: pa.Table, frames: DriveFrames, track: PoseTrack, rig: Rig) -> CalibrationPlan:
     """Choose the frames of a drive."""
     planner = _Planner(index, frames, track, rig)
     lidar = reference_lidar(rig)
-    sweeps: list[SweepLook] = []
+    sweeps: list[SweepTask] = []
     images = {sensor.name: planner.sizes_only(sensor) for sensor in _of(rig, Modality.CAMERA)}
     for sensor in _of(rig, Modality.LIDAR):
         if sensor is lidar:
@@ -89,8 +89,8 @@ def plan_calibration(index: pa.Table, frames: DriveFrames, track: PoseTrack, rig
     scans = {sensor.name: planner.scans(sensor) for sensor in _of(rig, Modality.RADAR)}
     return CalibrationPlan(
         tuple(sweeps),
-        {name: looks for name, looks in images.items() if looks},
-        {name: looks for name, looks in scans.items() if looks},
+        {name: tasks for name, tasks in images.items() if tasks},
+        {name: tasks for name, tasks in scans.items() if tasks},
     )
 
 
@@ -108,19 +108,19 @@ class _Planner:
     def __init__(self, index: pa.Table, frames: DriveFrames, track: PoseTrack, rig: Rig) -> None:
         self._index, self._frames, self._track, self._rig = index, frames, track, rig
 
-    def sizes_only(self, camera: Sensor) -> tuple[ImageLook, ...]:
+    def sizes_only(self, camera: Sensor) -> tuple[ImageTask, ...]:
         usable = self._usable(camera)
         refs = self._refs(usable.frame_ids[spread(len(usable.frame_ids), SIZES_ONLY)])
-        return tuple(ImageLook(ref, NO_SWEEP, 0) for ref in refs)
+        return tuple(ImageTask(ref, NO_SWEEP, 0) for ref in refs)
 
     def sweeps(
         self,
         lidar: Sensor,
         most: int,
         cameras: Sequence[Sensor],
-        images: dict[str, tuple[ImageLook, ...]],
+        images: dict[str, tuple[ImageTask, ...]],
         first_number: int = 0,
-    ) -> list[SweepLook]:
+    ) -> list[SweepTask]:
         """The sweeps of a lidar, and in `images` those of the cameras that belong to them."""
         usable = self._usable(lidar)
         at, stretch = candidates(len(usable.stamps_ns), most)
@@ -139,7 +139,7 @@ class _Planner:
                 numbers = {int(row): first_number + place for place, row in enumerate(chosen)}
                 refs = self._refs(frame_ids[rows])
                 images[camera.name] = tuple(
-                    ImageLook(ref, numbers[row], int(motion.place[row])) for ref, row in zip(refs, rows, strict=True)
+                    ImageTask(ref, numbers[row], int(motion.place[row])) for ref, row in zip(refs, rows, strict=True)
                 )
         refs = self._refs(usable.frame_ids[at[chosen]])
         return [
@@ -147,24 +147,24 @@ class _Planner:
             for place, (ref, row) in enumerate(zip(refs, chosen, strict=True))
         ]
 
-    def scans(self, radar: Sensor) -> tuple[ScanLook, ...]:
+    def scans(self, radar: Sensor) -> tuple[ScanTask, ...]:
         usable = self._usable(radar)
         at, stretch = candidates(len(usable.stamps_ns), SCANS)
         motion = self._motion(usable.stamps_ns[at])
         chosen = choose(stretch, motion, ())
         refs = self._refs(usable.frame_ids[at[chosen]])
         own = [_own_velocity(motion, int(row), radar) for row in chosen]
-        return tuple(ScanLook(ref, velocity) for ref, velocity in zip(refs, own, strict=True))
+        return tuple(ScanTask(ref, velocity) for ref, velocity in zip(refs, own, strict=True))
 
     def _sweep(
         self, number: int, ref: FrameRef, forward: tuple[float, float] | None, place: int, images: tuple[ImageTime, ...]
-    ) -> SweepLook:
+    ) -> SweepTask:
         stamps_ns = self._track.frames.stamps_ns
         times = [ref.stamp_ns, *(image.stamp_ns for image in images)]
         margin_ns = AROUND_NS + self._track.bracket_ns
         low = int(np.searchsorted(stamps_ns, min(times) - margin_ns))
         high = int(np.searchsorted(stamps_ns, max(times) + margin_ns, side="right"))
-        return SweepLook(number, ref, forward, place, images, stamps_ns[low:high], self._track.samples[low:high])
+        return SweepTask(number, ref, forward, place, images, stamps_ns[low:high], self._track.samples[low:high])
 
     def _matched(self, camera: Sensor, lidar: Sensor, sweeps_ns: Ints) -> tuple[Ints, Ints, Floats]:
         """For each sweep the image that is expected with it, its stamp, and how far off it is, in tolerances."""

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from lake.storage import ObjectStore
 from scenes.build.payloads import fetch
-from scenes.calibration.plan import NO_SWEEP, ImageLook, ScanLook, SweepLook
+from scenes.calibration.plan import NO_SWEEP, ImageTask, ScanTask, SweepTask
 from scenes.work_area import WorkArea
 from sensors.calibration.alignment import View
 from sensors.calibration.doppler import RadarScan, range_rates
@@ -39,13 +39,13 @@ EDGES = pa.schema(
 
 
 class Raw(NamedTuple):
-    """Where the frames lie: the bucket, and the version of each key."""
+    """Where the frames are: the bucket, and the version of each key."""
 
     bucket: str
     versions: Mapping[str, str]
 
 
-class SweepSeen(NamedTuple):
+class SweepResult(NamedTuple):
     """What one sweep showed: the ground, and for each camera that it gave no edges, why."""
 
     lidar: str
@@ -53,65 +53,65 @@ class SweepSeen(NamedTuple):
     without_edges: Mapping[str, str]
 
 
-class SensorSeen(NamedTuple):
-    """The verdicts on a camera or radar, and the sizes of the images that were looked at."""
+class SensorResult(NamedTuple):
+    """The verdicts on a camera or radar, and the sizes of the images that were read."""
 
     checks: tuple[Checked, ...]
     sizes_px: tuple[tuple[int, int], ...] = ()
 
 
-def look_at_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, look: SweepLook) -> SweepSeen:
+def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: SweepTask) -> SweepResult:
     """Hold one sweep against the ground, and leave its edges for the cameras."""
-    lidar = rig[look.frame.sensor]
-    cloud = _cloud(store, raw, look)
+    lidar = rig[task.frame.sensor]
+    cloud = _cloud(store, raw, task)
     if isinstance(cloud, str):
-        area.write_table(_edges_name(look.number), EDGES.empty_table())
-        return SweepSeen(lidar.name, None, {image.camera: cloud for image in look.images})
+        area.write_table(_edges_name(task.number), EDGES.empty_table())
+        return SweepResult(lidar.name, None, {image.camera: cloud for image in task.images})
     plane = None
-    if look.forward is not None and lidar.ego_SE3_sensor is not None:
+    if task.forward is not None and lidar.ego_SE3_sensor is not None:
         ego_m = lidar.ego_SE3_sensor.apply(cloud.xyz_m()[~cloud.invalid()])
-        plane = ground_plane(ego_m, look.forward, look.place)
-    track = PoseSamples(look.pose_stamps_ns, look.poses, rig.policy.pose_bracket_ns)
-    seen = {image.camera: edges_seen(cloud, lidar, rig[image.camera], image.stamp_ns, track) for image in look.images}
+        plane = ground_plane(ego_m, task.forward, task.place)
+    track = PoseSamples(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
+    seen = {image.camera: edges_seen(cloud, lidar, rig[image.camera], image.stamp_ns, track) for image in task.images}
     tables = [_edge_table(camera, edges) for camera, edges in seen.items() if isinstance(edges, LidarEdges)]
-    area.write_table(_edges_name(look.number), pa.concat_tables([EDGES.empty_table(), *tables]))
-    return SweepSeen(lidar.name, plane, {camera: edges for camera, edges in seen.items() if isinstance(edges, str)})
+    area.write_table(_edges_name(task.number), pa.concat_tables([EDGES.empty_table(), *tables]))
+    return SweepResult(lidar.name, plane, {camera: edges for camera, edges in seen.items() if isinstance(edges, str)})
 
 
-def look_at_images(
-    store: ObjectStore, raw: Raw, area: WorkArea, camera: Sensor, looks: Sequence[ImageLook], without_edges: Sequence[str]
-) -> SensorSeen:
+def check_images(
+    store: ObjectStore, raw: Raw, area: WorkArea, camera: Sensor, tasks: Sequence[ImageTask], without_edges: Sequence[str]
+) -> SensorResult:
     """Hold a camera's images against the edges of their sweeps; `without_edges`: why sweeps gave none."""
-    by_frame = {look.frame.frame_id: look for look in looks}
+    by_frame = {task.frame.frame_id: task for task in tasks}
     views, sizes = [], set()
-    for frame, cdr in fetch(store, raw.bucket, raw.versions, [look.frame for look in looks]):
-        look = by_frame[frame.frame_id]
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
+        task = by_frame[frame.frame_id]
         try:
             if frame.message_type != IMAGE:
                 continue
             data = decode_image(cdr).data
             info = read_header(data)
             sizes.add((info.width_px, info.height_px))
-            edges = _edges(area, look.sweep, camera.name)
+            edges = _edges(area, task.sweep, camera.name)
             if edges is None or camera.intrinsics is None or not _fits(camera, info.width_px, info.height_px):
                 continue
             shrink = shrink_of(camera.intrinsics)
             maps = edge_maps(decode_luma(data, shrink), camera.intrinsics.fx_px / shrink)
-            views.append(View(edges, maps, look.place))
+            views.append(View(edges, maps, task.place))
         except SensorDataError:
             continue  # DEC005 or DEC007 says so where the frame is built into a scene
     if camera.intrinsics is None or not views:
         reason = next(iter(without_edges), "no image of the declared size was taken near a sweep whose poses are known")
-        return SensorSeen(unobserved(camera.name, CAMERA, reason), tuple(sorted(sizes)))
+        return SensorResult(unobserved(camera.name, CAMERA, reason), tuple(sorted(sizes)))
     lens = Lens(camera.intrinsics, shrink_of(camera.intrinsics))
-    return SensorSeen(camera_verdicts(camera.name, views, lens), tuple(sorted(sizes)))
+    return SensorResult(camera_verdicts(camera.name, views, lens), tuple(sorted(sizes)))
 
 
-def look_at_scans(store: ObjectStore, raw: Raw, radar: Sensor, looks: Sequence[ScanLook]) -> SensorSeen:
+def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[ScanTask]) -> SensorResult:
     """Hold a radar's range rates against the vehicle's motion."""
-    own = {look.frame.frame_id: look.own_m_s for look in looks}
+    own = {task.frame.frame_id: task.own_m_s for task in tasks}
     scans = []
-    for frame, cdr in fetch(store, raw.bucket, raw.versions, [look.frame for look in looks]):
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
         if frame.message_type != POINT_CLOUD:
             continue
         try:
@@ -121,12 +121,12 @@ def look_at_scans(store: ObjectStore, raw: Raw, radar: Sensor, looks: Sequence[S
         if found is not None:
             scans.append(RadarScan(*found, own[frame.frame_id]))
     if not scans:
-        return SensorSeen(unobserved(radar.name, (Quantity.RADAR_YAW,), "its frames hold no range rates"))
-    return SensorSeen(radar_verdicts(radar.name, scans))
+        return SensorResult(unobserved(radar.name, (Quantity.RADAR_YAW,), "its frames hold no range rates"))
+    return SensorResult(radar_verdicts(radar.name, scans))
 
 
-def _cloud(store: ObjectStore, raw: Raw, look: SweepLook) -> PointCloud | str:
-    for frame, cdr in fetch(store, raw.bucket, raw.versions, [look.frame]):
+def _cloud(store: ObjectStore, raw: Raw, task: SweepTask) -> PointCloud | str:
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame]):
         if frame.message_type == POINT_CLOUD:
             try:
                 return decode_points(cdr)

@@ -4,107 +4,136 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
-from lake.settings import Settings
-from lake.storage import ObjectStore, ObjectVersion
+from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
+from lake.storage import ObjectStore
 from lake.tables.schemas import QUARANTINED
-from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
+from quality.decisions import decided
+from quality.records import RELEASED, Origin, Position, drive_record, frame_record, object_record, scene_record
+from quality.rules.catalogue import Level, rule
 from quality.rules.findings import Finding
+from scenes.build.decisions import as_judged
+from scenes.documents import FrameReport, Inspection
 from scenes.outcome.fates import FAULTY_OBJECT, IN_QUARANTINED_SCENE, Built
+from scenes.targets import DriveTargets
 
 Record = dict[str, Any]
+"""A row of `lake.tables.schemas.RECORDS`."""
 
 
-def object_records(
-    store: ObjectStore, settings: Settings, origin: Origin, inspection: Mapping[str, Any], frames: pa.Table
-) -> list[Record]:
-    """One record for each quarantined object, with a copy of the object; one that never landed has nothing to copy."""
-    kept_out = Counter(
-        key
-        for key, reason in zip(frames["key"].to_pylist(), frames["reason"].to_pylist(), strict=True)
-        if reason == FAULTY_OBJECT
-    )
-    records = []
-    for key in inspection["faulty_keys"]:
-        findings = [Finding.from_dict(document) for document in inspection["object_findings"][key]]
-        report = inspection["objects"].get(key)
-        payload_uri = None
-        if report is not None:
-            target = ObjectVersion(settings.quarantine_bucket, f"objects/{origin.revision}/{key}")
-            store.copy(ObjectVersion(settings.raw_bucket, key, report["version_id"]), target)
-            payload_uri = target.uri
-        version_id = None if report is None else report["version_id"]
-        records.append(
-            object_record(
-                origin,
-                findings,
-                sensor=findings[0].sensor,
-                position=Position(key, version_id),
-                frames=kept_out[key],
-                payload_uri=payload_uri,
-            )
-        )
-    return records
+@dataclass(frozen=True, slots=True)
+class RecordKeeper:
+    """Makes the records of one inspected drive; copies what is quarantined, byte for byte, through `store`.
 
-
-def built_records(
-    origin: Origin, inspection: Mapping[str, Any], built: Built, anchor_sensor: str, frames: pa.Table
-) -> list[Record]:
-    """Records of the frames that did not decode and of the scenes that were split off."""
-    records = []
-    for frame in built.bad_frames:
-        version_id = inspection["objects"][frame["key"]]["version_id"]
-        records.append(
-            frame_record(
-                origin,
-                [Finding.from_dict(document) for document in frame["findings"]],
-                sensor=frame["sensor"],
-                stamp_ns=frame["stamp_ns"],
-                position=Position(frame["key"], version_id, frame["offset"], frame["message_offset"]),
-                payload_uri=frame["payload_uri"],
-            )
-        )
-    reasons = frames["reason"].to_pylist()
-    counted: set[int] = set()
-    for scene in built.scenes:
-        if not scene["quarantined"]:
-            continue
-        # A frame of several quarantined scenes is kept out once; the first of them counts it.
-        own = {frame_id for frame_id in scene["frame_ids"] if reasons[frame_id] == IN_QUARANTINED_SCENE} - counted
-        counted |= own
-        records.append(
-            scene_record(
-                origin,
-                [Finding.from_dict(document) for document in scene["findings"]],
-                anchor_sensor=anchor_sensor,
-                anchor_ns=scene["anchor_ns"],
-                frames=len(own),
-                payload_uri=scene["payload_uri"],
-            )
-        )
-    return records
-
-
-def whole_drive_record(
-    store: ObjectStore,
-    settings: Settings,
-    origin: Origin,
-    drive_input: DriveInput,
-    findings: Sequence[Finding],
-    frames: pa.Table,
-) -> Record:
-    """The record of a drive that is quarantined as a whole.
-
-    Its payload is the pinned input: raw objects are never changed and their versions are kept, so a second copy of
-    terabytes would hold nothing that the list does not (ADR 0005).
+    Records of what a reviewer released keep nothing out of gold: they say who released it, from which rules, and why.
     """
-    target = ObjectVersion(settings.quarantine_bucket, f"drives/{origin.drive}/{origin.revision}/input.json")
-    store.put(target, json.dumps(json.loads(drive_input.to_bytes()), indent=1, sort_keys=True).encode())
-    fates, reasons = frames["fate"].to_pylist(), frames["reason"].to_pylist()
-    own = sum(fate == QUARANTINED and reason != FAULTY_OBJECT for fate, reason in zip(fates, reasons, strict=True))
-    return drive_record(origin, findings, frames=own, payload_uri=target.uri)
+
+    store: ObjectStore
+    targets: DriveTargets
+    origin: Origin
+    inspection: Inspection
+    decisions: Decisions
+
+    def of_objects(self, frames: pa.Table) -> list[Record]:
+        """One for each quarantined object, with a copy of it; one that never landed has nothing to copy."""
+        keys_and_reasons = zip(frames["key"].to_pylist(), frames["reason"].to_pylist(), strict=True)
+        kept_out = Counter(key for key, reason in keys_and_reasons if reason == FAULTY_OBJECT)
+        return [self._of_object(key, kept_out[key]) for key in self.inspection.faulty_keys]
+
+    def _of_object(self, key: str, frames: int) -> Record:
+        findings, report = self.inspection.object_findings[key], self.inspection.objects.get(key)
+        position, payload_uri = Position(key), None
+        if report is not None:
+            target = self.targets.quarantined_object(key)
+            self.store.copy(self.targets.raw(key, report.version_id), target)
+            position, payload_uri = Position(key, report.version_id), target.uri
+        sensor = findings[0].sensor
+        return object_record(self.origin, findings, sensor=sensor, position=position, frames=frames, payload_uri=payload_uri)
+
+    def of_built(self, built: Built, anchor_sensor: str, frames: pa.Table) -> list[Record]:
+        """Of the frames that were quarantined one by one, and of the quarantined scenes."""
+        records = [self._of_frame(frame, frame.findings) for frame in built.quarantined_frames]
+        reasons = frames["reason"].to_pylist()
+        counted: set[int] = set()
+        for scene in built.scenes:
+            if not scene.quarantined:
+                continue
+            # A frame of several quarantined scenes counts in the first one's record alone.
+            own = {frame_id for frame_id in scene.frame_ids if reasons[frame_id] == IN_QUARANTINED_SCENE} - counted
+            counted |= own
+            records.append(
+                scene_record(
+                    self.origin,
+                    scene.findings,
+                    anchor_sensor=anchor_sensor,
+                    anchor_ns=scene.anchor_ns,
+                    frames=len(own),
+                    payload_uri=scene.payload_uri,
+                )
+            )
+        return records
+
+    def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> Record:
+        """Of a drive that is quarantined as a whole.
+
+        Its payload is the pinned input: raw objects are never changed and their versions are kept, so a second copy of
+        terabytes would hold nothing that the list does not (ADR 0005).
+        """
+        target = self.targets.quarantined_drive()
+        self.store.put(target, json.dumps(json.loads(drive_input.to_bytes()), indent=1, sort_keys=True).encode())
+        fates, reasons = frames["fate"].to_pylist(), frames["reason"].to_pylist()
+        own = sum(fate == QUARANTINED and reason != FAULTY_OBJECT for fate, reason in zip(fates, reasons, strict=True))
+        return drive_record(self.origin, findings, frames=own, payload_uri=target.uri)
+
+    def of_released_objects(self) -> list[Record]:
+        """Of objects that rules had kept out, in key order."""
+        records = []
+        for key, found in sorted(self.inspection.object_findings.items()):
+            report = self.inspection.objects.get(key)
+            version_id = None if report is None else report.version_id
+            override = self.decisions.released.get(object_target(key, version_id))
+            if override is None or key in self.inspection.faulty_keys:
+                continue
+            findings, position = as_judged(found, override), Position(key, version_id)
+            record = object_record(self.origin, findings, sensor=findings[0].sensor, position=position, frames=0)
+            records.append(decided(record, override, RELEASED))
+        return records
+
+    def of_released_in(self, built: Built, anchor_sensor: str) -> list[Record]:
+        """Of the drive, if it was built only because a reviewer released it, and of its released frames and scenes."""
+        records = self._of_released_drive()
+        for frame in built.released_frames:
+            override = self.decisions.released[frame_target(frame.sensor, frame.stamp_ns)]
+            records.append(decided(self._of_frame(frame, as_judged(frame.findings, override)), override, RELEASED))
+        for scene in built.scenes:
+            if scene.released and not scene.quarantined:
+                override = self.decisions.released[scene_target(scene.anchor_ns)]
+                findings = as_judged(scene.findings, override)
+                made = scene_record(self.origin, findings, anchor_sensor=anchor_sensor, anchor_ns=scene.anchor_ns, frames=0)
+                records.append(decided(made, override, RELEASED))
+        return records
+
+    def _of_released_drive(self) -> list[Record]:
+        override: Override | None = self.decisions.released.get(DRIVE)
+        if override is None or not self.inspection.findings:
+            return []
+        judged = as_judged(self.inspection.findings, override)
+        about = [found for found in judged if rule(found.rule_id).level is Level.DRIVE]
+        return [decided(drive_record(self.origin, about, frames=0), override, RELEASED)]
+
+    def _of_frame(self, frame: FrameReport, findings: Sequence[Finding]) -> Record:
+        version_id = self.inspection.objects[frame.key].version_id
+        return frame_record(
+            self.origin,
+            findings,
+            sensor=frame.sensor,
+            stamp_ns=frame.stamp_ns,
+            position=Position(frame.key, version_id, frame.offset, frame.message_offset),
+            payload_uri=frame.payload_uri,
+        )

@@ -33,7 +33,7 @@ def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: S
     the reference that is not the first in its cell of the keyframe grid. `not_nearest`: an anchor would accept it, but has a
     nearer frame. `no_anchor`: no anchor would accept it. `kept_by_nearer_anchor`: it is nearest to an anchor, but nearer to
     another one, which has a nearer frame (exclusive use). `not_in_set`: ROS approximate time puts it in no set with an anchor
-    that would accept it, or, a frame of the reference, in no set. Frames of faulty objects are told by their object, not here.
+    that would accept it, or, a frame of the reference, in no set. Frames of faulty objects have their object's reason instead.
     """
     frames = DriveFrames.of(index, faulty_keys)
     reasons = np.full(len(index), NOT_IN_RIG, dtype=object)
@@ -44,8 +44,8 @@ def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: S
             continue
         reasons[rows] = DUPLICATE_STAMP
         usable = frames.usable(sensor.name)
-        tell = _of_reference if sensor.name == rig.reference else _of_matched
-        reasons[usable.frame_ids] = tell(usable, sensor, plan.anchors_ns, rig)
+        reasons_of = _of_reference if sensor.name == rig.reference else _of_matched
+        reasons[usable.frame_ids] = reasons_of(usable, sensor, plan.anchors_ns, rig)
     return reasons
 
 

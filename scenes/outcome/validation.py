@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
+import msgspec
 import pyarrow as pa
 
 from lake.documents import Manifest
-from lake.drive_input import DriveInput
-from lake.landing import sensor_of
-from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount
 from quality.evaluators.drive import evaluate_completeness
@@ -25,53 +21,66 @@ from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook, rules_of
 from quality.tables.audit_metrics import audit_table
-from quality.tables.object import object_facts, object_table
-from quality.tables.scene import WHOLE, scene_table
+from quality.tables.object import object_table
+from quality.tables.scene import WHOLE, SceneFacts, scene_table
+from scenes.documents import CalibrationRow, Inspection, SceneReport, SuiteResults, ValidationResults, decode, encode
 from scenes.outcome.fates import Built
+from scenes.scan.judge import object_facts
+from scenes.targets import DriveTargets
 from sensors.rig import Rig
 
-RESULTS = "warehouse/quality/validations"
-MAX_ROWS_TOLD = 3
+MAX_ROWS_NAMED = 3
 Tables = list[tuple[Suite, pa.Table]]
 
 
-def metric_tables(
-    rig: Rig | None,
-    manifest: Manifest | None,
-    inspection: Mapping[str, Any],
-    sensors: tuple[Sequence[SensorMetrics], Sequence[SensorAccount], Mapping[str, Residuals | None]],
-    built: Built | None,
-) -> Tables:
-    """The tables to validate, each with its suite: of sensors, objects and, where scenes were built, of scenes."""
-    rules = rules_of(rig)
-    metrics, accounts, residuals = sensors
-    bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
-    named = {} if manifest is None else {entry.key: entry for entry in manifest.objects}
-    absent = ((key, sensor_of(key)) for key in {*named, *inspection["object_findings"]} - set(inspection["objects"]))
-    facts = object_facts(inspection["objects"].values(), named, absent)
-    held_back = [*inspection["faulty_keys"], *inspection["released_keys"]]  # a reviewer let in what the rules had not
-    tables = [
-        (drive_suite(rules), audit_table(metrics, accounts, residuals, bounds)),
-        (
-            object_suite(rules, compared=manifest is not None),
-            object_table(facts, held_back),
-        ),
-    ]
-    if rig is not None and built is not None:
-        tables.append((scene_suite(rules, rig.policy), scene_table(map(_unless_let_in, built.scenes), rig)))
-    return tables
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the metric tables of a drive are made of; `built` is None for a drive that the gate refused."""
+
+    rig: Rig | None
+    manifest: Manifest | None
+    inspection: Inspection
+    metrics: Sequence[SensorMetrics]
+    accounts: Sequence[SensorAccount]
+    residuals: Mapping[str, Residuals]
+    built: Built | None
+
+    def tables(self) -> Tables:
+        """The tables to validate, each with its suite: of sensors, objects and, where scenes were built, of scenes."""
+        rules, inspection, manifest = rules_of(self.rig), self.inspection, self.manifest
+        bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
+        facts = object_facts(inspection.objects.values(), manifest, inspection.object_findings)
+        not_judged = [*inspection.faulty_keys, *inspection.released_keys]  # a reviewer admits what the rules do not
+        tables = [
+            (drive_suite(rules), audit_table(self.metrics, self.accounts, self.residuals, bounds)),
+            (object_suite(rules, compared=manifest is not None), object_table(facts, not_judged)),
+        ]
+        if self.rig is not None and self.built is not None:
+            tables.append((scene_suite(rules, self.rig.policy), scene_table(map(_facts, self.built.scenes), self.rig)))
+        return tables
 
 
-def _unless_let_in(report: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A scene that a reviewer let in fails its rules and is published: only what the rules let in is held against them."""
-    return {**report, "quarantined": True} if report["let_in"] else report
+def _facts(report: SceneReport) -> SceneFacts:
+    return SceneFacts(
+        scene_id=report.scene_id,
+        anchor_ns=report.anchor_ns,
+        # A scene that a reviewer released fails its rules and is published: only what the rules admit is held against them.
+        quarantined=report.quarantined or report.admitted,
+        complete=report.complete,
+        frames=len(report.frame_ids),
+        missing=report.missing,
+        has_pose=report.has_pose,
+        uncompensated=report.uncompensated,
+        residuals_ns=report.residuals_ns,
+        findings=report.findings,
+    )
 
 
 def problems_of(checkpoint: CheckpointResult, tables: Tables, rules: RuleBook) -> list[Finding]:
     """What only the audit can see of the drive; on one that the gate refused already the errors are its own.
 
-    A sensor that fails an error rule is told by that rule, an object or scene that is to be published and fails one by ACC002,
-    and scenes that are incomplete by CMP006.
+    A sensor that fails an error rule is reported by that rule, an object or scene that is to be published and fails one by
+    ACC002, and scenes that are incomplete by CMP006.
     """
     found = []
     for suite, table in tables:
@@ -85,25 +94,33 @@ def problems_of(checkpoint: CheckpointResult, tables: Tables, rules: RuleBook) -
     return found
 
 
-def keep_validations(
-    store: ObjectStore, settings: Settings, drive_input: DriveInput, checkpoint: CheckpointResult, calibration: pa.Table
-) -> str:
-    """Write what Great Expectations found beside the data that it speaks of, and the verdicts on the calibration (rows of
+def keep_validations(store: ObjectStore, targets: DriveTargets, checkpoint: CheckpointResult, calibration: pa.Table) -> str:
+    """Write what the audit found beside the data that it is about, and the verdicts on the calibration (rows of
     `quality.tables.calibration`); returns the URI, which the commit records.
 
     The name is this attempt's own: only the one that a snapshot names counts.
     """
-    document = {
-        "drive": str(drive_input.drive),
-        "revision": drive_input.revision,
-        **checkpoint.document,
-        "validations": checkpoint.validations,
-        "calibration": calibration.to_pylist(),
-    }
-    name = f"{drive_input.drive}/{drive_input.revision[:16]}-{uuid.uuid4().hex}.json"
-    target = ObjectVersion(settings.lake_bucket, f"{RESULTS}/{name}")
-    store.put(target, json.dumps(document, sort_keys=True, allow_nan=False).encode())
+    results = ValidationResults(
+        drive=str(targets.drive),
+        revision=targets.revision,
+        success=checkpoint.success,
+        suites={name: msgspec.convert(suite.document, SuiteResults) for name, suite in checkpoint.suites.items()},
+        validations=checkpoint.validations,
+        calibration=tuple(CalibrationRow(**row) for row in calibration.to_pylist()),
+    )
+    target = targets.validations()
+    store.put(target, encode(results))
     return target.uri
+
+
+def read_validations(store: ObjectStore, uri: str) -> ValidationResults:
+    """Read what `keep_validations` wrote.
+
+    Raises:
+        DocumentError: It is of another version, or damaged.
+        LakeError: It could not be read.
+    """
+    return decode(store.read(ObjectVersion.from_uri(uri)), ValidationResults, uri)
 
 
 def _of_sensors(result: SuiteResult, rules: RuleBook) -> list[Finding]:
@@ -128,7 +145,7 @@ def _contradiction(result: SuiteResult, rules: RuleBook) -> Finding | None:
     }
     if not rows:
         return None
-    told = "; ".join(f"{row} ({', '.join(codes)})" for row, codes in list(rows.items())[:MAX_ROWS_TOLD])
-    more = f" and {len(rows) - MAX_ROWS_TOLD} more" if len(rows) > MAX_ROWS_TOLD else ""
-    message = f"{result.name}: to be published, but not passed by the audit: {told}{more}"
+    named = "; ".join(f"{row} ({', '.join(codes)})" for row, codes in list(rows.items())[:MAX_ROWS_NAMED])
+    more = f" and {len(rows) - MAX_ROWS_NAMED} more" if len(rows) > MAX_ROWS_NAMED else ""
+    message = f"{result.name}: to be published, but not passed by the audit: {named}{more}"
     return rules.finding("ACC002", message, measured=sum(len(codes) for codes in rows.values()))

@@ -33,7 +33,7 @@ class UsableFrames:
 class DriveFrames:
     """A frame index (schema `lake.tables.schemas.FRAME_INDEX`), sorted by sensor and stamp; a frame's id is its row.
 
-    `spans`: the rows of each sensor. `sound` (N,): whether a row lies in none of the faulty objects.
+    `spans`: the rows of each sensor. `sound` (N,): whether a row is of an object that is not faulty.
     """
 
     stamps_ns: Ints
@@ -42,7 +42,7 @@ class DriveFrames:
 
     @classmethod
     def of(cls, index: pa.Table, faulty_keys: Set[str]) -> DriveFrames:
-        """Look at every string of the index once.
+        """Read the sensors and keys of the index once.
 
         Raises:
             WorkAreaError: The rows of a sensor are not together.
@@ -66,7 +66,7 @@ class DriveFrames:
 
 
 def in_objects(index: pa.Table, keys: Set[str]) -> Bools:
-    """Which rows of a frame index lie in one of these objects, (N,)."""
+    """Which rows of a frame index are of one of these objects, (N,)."""
     if not keys:
         return np.zeros(len(index), dtype=np.bool_)
     coded = index["key"].combine_chunks().dictionary_encode()

@@ -15,7 +15,7 @@ from sensors.rig import Modality, Rig
 
 Floats = npt.NDArray[np.float64]
 NO_SAMPLE = -1
-_VALUES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
+POSE_VALUES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +55,7 @@ class PoseTrack:
             raise WorkAreaError(
                 f"{len(order)} pose samples do not have the stamps of the {len(usable.stamps_ns)} pose frames indexed"
             )
-        samples = np.stack([poses[value].to_numpy()[order] for value in _VALUES], axis=1)
+        samples = np.stack([poses[value].to_numpy()[order] for value in POSE_VALUES], axis=1)
         return cls(usable, samples, rig.policy.pose_bracket_ns)
 
     def at(self, stamps_ns: Ints) -> TrackPoses:

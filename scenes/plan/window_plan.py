@@ -1,10 +1,13 @@
-"""One window of a match plan as rows: what a worker needs to build its scenes, by reference."""
+"""One window of a match plan as a table, and its rows as a worker reads them: all that it needs to build the scenes.
+
+Payload is named by its place in S3.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +17,11 @@ from scenes.plan.drive_frames import Bools, Ints
 from scenes.plan.plan import MISSING, ScenePlan
 from scenes.plan.pose_track import NO_SAMPLE, Floats
 from scenes.plan.windows import Window
+from sensors.match.nearest import Reason
 
 BLOCK_SCENES = 1024
+ABSENT = -1
+_MISSING_WORDS = pa.array([MISSING.get(Reason(code)) for code in range(len(Reason))], pa.string())
 _POSE = pa.list_(pa.float64(), 7)
 _KEYS = pa.list_(pa.string(), 2)
 _MATCH_FIELDS = [
@@ -33,6 +39,7 @@ _MATCH_FIELDS = [
 ]
 _FRAME_FIELDS = [field.with_nullable(True) for field in FRAME_INDEX]
 WINDOW_PLAN = pa.schema(_MATCH_FIELDS + _FRAME_FIELDS)
+Pose = tuple[float, float, float, float, float, float, float]
 
 
 def scene_bytes(index: pa.Table, plan: ScenePlan) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -81,7 +88,6 @@ def scene_rows(index: pa.Table, plan: ScenePlan, first: int, last: int) -> pa.Ta
     frames = index.take(pa.array(frame_ids, mask=~there))
     anchors_ns = plan.anchors_ns[scenes]
     stamps_ns = frames["stamp_ns"].combine_chunks().fill_null(0).to_numpy()
-    words = pa.array([None, *MISSING.values()], pa.string())  # in the order of `sensors.match.nearest.Reason`
     arrays: dict[str, Any] = {
         "scene": pa.array(scenes),
         "anchor_ns": pa.array(anchors_ns),
@@ -89,7 +95,7 @@ def scene_rows(index: pa.Table, plan: ScenePlan, first: int, last: int) -> pa.Ta
         "residual_ns": pa.array(plan.residuals_ns[scenes, columns], mask=~there),
         "plan_sensor": pa.array(plan.sensors, pa.string()).take(pa.array(columns)),
         "sweep": pa.array(sweeps[slots]),
-        "missing": words.take(pa.array(reasons)),
+        "missing": _MISSING_WORDS.take(pa.array(reasons)),
         **_anchor_poses(index, plan, scenes),
         **_frame_poses(index, plan, frame_ids, stamps_ns, slots),
     }
@@ -126,3 +132,98 @@ def _key_array(index: pa.Table, samples: Ints) -> pa.Array:
     absent = samples < 0
     keys = index["key"].take(pa.array(samples.ravel(), mask=absent.ravel())).combine_chunks()
     return pa.FixedSizeListArray.from_arrays(keys, 2, mask=pa.array(absent[:, 0]))
+
+
+class FrameRef(NamedTuple):
+    """A row of `lake.tables.schemas.FRAME_INDEX`, as far as reading the frame needs it."""
+
+    frame_id: int
+    sensor: str
+    modality: str
+    stamp_ns: int
+    message_type: str
+    key: str
+    chunk_offset: int
+    chunk_bytes: int
+    compression: str
+    chunk_raw_bytes: int
+    message_offset: int
+    message_bytes: int
+
+
+class PlanRow(NamedTuple):
+    """One cell of the plan: a sensor's frame in a scene, or, where `frame` is None, why there is none (`missing`).
+
+    Poses are odom_SE3_ego, x y z m, qw qx qy qz; None where no samples bracket the instant.
+    """
+
+    scene: int
+    anchor_ns: int
+    sensor: str
+    sweep: int
+    offset_ns: int
+    residual_ns: int
+    missing: str | None
+    pose: Pose | None
+    pose_keys: tuple[str, str] | None
+    frame_pose: Pose | None
+    frame_pose_keys: tuple[str, str] | None
+    frame: FrameRef | None
+
+
+def plan_rows(table: pa.Table) -> list[PlanRow]:
+    """The rows of a table of schema `WINDOW_PLAN`, in its order."""
+    frames = [
+        frame if frame.frame_id != ABSENT else None
+        for frame in map(FrameRef._make, zip(*(_values(table[name]) for name in FrameRef._fields), strict=True))
+    ]
+    cells = zip(
+        *(_values(table[name]) for name in ("scene", "anchor_ns", "plan_sensor", "sweep", "offset_ns", "residual_ns", "missing")),
+        *_read_anchor_poses(table),
+        _read_poses(table["frame_pose"]),
+        _read_keys(table["frame_pose_keys"]),
+        frames,
+        strict=True,
+    )
+    return list(map(PlanRow._make, cells))
+
+
+def _read_anchor_poses(table: pa.Table) -> tuple[list[Pose | None], list[tuple[str, str] | None]]:
+    """`pose` and `pose_keys`, which all rows of a scene share: made once a scene."""
+    scenes = table["scene"].to_numpy()
+    first = np.flatnonzero(np.diff(scenes, prepend=scenes[:1] - 1))
+    counts = np.diff(np.append(first, len(scenes))).tolist()
+    found = table.select(["pose", "pose_keys"]).take(pa.array(first))
+    poses = [pose for pose, count in zip(_read_poses(found["pose"]), counts, strict=True) for _ in range(count)]
+    return poses, [keys for keys, count in zip(_read_keys(found["pose_keys"]), counts, strict=True) for _ in range(count)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Python values; an absent integer is -1, an absent string None. Many times faster than `to_pylist`."""
+    array = column.combine_chunks()
+    if pa.types.is_integer(array.type):
+        values: list[Any] = array.fill_null(ABSENT).to_numpy(zero_copy_only=False).tolist()
+        return values
+    coded = array.dictionary_encode()
+    words = [*coded.dictionary.to_pylist(), None]
+    return [words[code] for code in coded.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).tolist()]
+
+
+def _read_poses(column: pa.ChunkedArray) -> list[Pose | None]:
+    array = column.combine_chunks()
+    numbers = array.flatten().to_numpy(zero_copy_only=False).reshape(-1, 7).tolist()
+    return _spread(array, [tuple(pose) for pose in numbers])
+
+
+def _read_keys(column: pa.ChunkedArray) -> list[tuple[str, str] | None]:
+    array = column.combine_chunks()
+    words = _values(pa.chunked_array([array.flatten()]))
+    return _spread(array, list(zip(words[::2], words[1::2], strict=True)))
+
+
+def _spread(array: pa.Array, present: list[Any]) -> list[Any]:
+    """`present` holds a value for each valid slot; None for the others."""
+    valid = np.asarray(array.is_valid())
+    place = np.where(valid, np.cumsum(valid) - 1, ABSENT).tolist()
+    padded = [*present, None]
+    return [padded[at] for at in place]

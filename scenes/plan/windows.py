@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from sensors.time_units import NS_PER_DAY
 
+DAY_ZERO = datetime.date(1970, 1, 1)
 WINDOW_BYTES = 64 * 1024 * 1024
 SHORT_DRIVE_WINDOWS = 4  # a drive too short for so many of full size is cut finer, that several workers share it ...
 SMALLEST_WINDOW_BYTES = 16 * 1024 * 1024  # ... but not into files that cost more to open than to read

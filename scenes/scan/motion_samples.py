@@ -21,7 +21,7 @@ def _schema(*names: str) -> pa.Schema:
 POSES = _schema("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 INERTIAL = _schema("wx_rad_s", "wy_rad_s", "wz_rad_s", "ax_m_s2", "ay_m_s2", "az_m_s2")
 FIXES = _schema("latitude_deg", "longitude_deg", "altitude_m", "status")
-NO_SAMPLES = POSES.empty_table()  # of most objects: to make one takes longer than to look at all of the object's messages
+NO_SAMPLES = POSES.empty_table()  # of most objects: making one takes longer than reading all of the object's messages
 
 
 def _pose(cdr: Bytes) -> Sequence[float]:

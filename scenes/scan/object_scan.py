@@ -22,7 +22,7 @@ from sensors.errors import DecodeError
 from sensors.rig import Modality
 
 MAX_FRAMES = 4_000_000  # of one object: five hours at 200 Hz; their index takes a worker about 1 GB
-MAX_FAULTS = 100  # told one by one; the rest is counted
+MAX_FAULTS = 100  # message one by one; the rest is counted
 MAX_TYPES = 20
 
 OTHER_TYPES = "other types"
@@ -80,7 +80,7 @@ class _Rows:
         self.frames: list[FrameRow] = []
         self._samples = MotionSamples(Modality(key.modality)) if Modality(key.modality) in MOTION else None
         self._faults: list[str] = []
-        self._faults_untold = 0
+        self._faults_omitted = 0
         self.unknown_types: Counter[str] = Counter()
 
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
@@ -105,7 +105,7 @@ class _Rows:
                 except DecodeError as error:
                     self._fault(f"message at byte {chunk_at}+{at}: {error}")
             frames.append((stamp_ns, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, message_type))
-            del item, data  # the next chunk is read to where this one lay, if nobody looks at it any more
+            del item, data  # with no view left, the buffer is reused for the next chunk
 
     def samples(self) -> pa.Table:
         return NO_SAMPLES if self._samples is None else self._samples.table()
@@ -114,12 +114,12 @@ class _Rows:
         known = kind in self.unknown_types or len(self.unknown_types) < MAX_TYPES
         self.unknown_types[kind if known else OTHER_TYPES] += 1
 
-    def _fault(self, told: str) -> None:
+    def _fault(self, message: str) -> None:
         if len(self._faults) < MAX_FAULTS:
-            self._faults.append(told)
+            self._faults.append(message)
         else:
-            self._faults_untold += 1
+            self._faults_omitted += 1
 
     def faults(self) -> tuple[str, ...]:
-        more = (f"and {self._faults_untold} more faults",) if self._faults_untold else ()
+        more = (f"and {self._faults_omitted} more faults",) if self._faults_omitted else ()
         return (*self._faults, *more)

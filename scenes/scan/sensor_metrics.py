@@ -59,7 +59,7 @@ def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockS
 
 
 def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> dict[str, str]:
-    """So that a recording that contradicts the rig is seen: were the rig's word taken, nothing could."""
+    """As recorded, not as the rig declares: otherwise a recording could never contradict the rig."""
     declared = {} if rig is None else {sensor.name: sensor.modality.value for sensor in rig.sensors}
     recorded: dict[str, set[str]] = {}
     pairs = {(row["sensor"], row["modality"]) for row in index.group_by(["sensor", "modality"]).aggregate([]).to_pylist()}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectVersion
+from scenes.documents import Part
 
 _REVISION = re.compile(r"[0-9a-f]{64}")
 
@@ -27,9 +28,9 @@ class JobArguments:
     work: ObjectVersion
     result: Path | None
 
-    def report(self, result: Mapping[str, Any]) -> None:
+    def report(self, result: Part) -> None:
         """Hand the job's small JSON result to whoever started it; it is also the last line of the job's log."""
-        text = json.dumps(result, sort_keys=True)
+        text = msgspec.json.encode(result, order="sorted").decode()
         print(text)
         if self.result is not None:
             self.result.write_text(text)

@@ -1,37 +1,64 @@
-"""How a job process ends: a known error as one line on stderr, anything else, which is a defect, with its traceback."""
+"""The frame of every job: arguments, settings, work area, lineage and result, and how the process ends."""
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from pyspark.errors import PythonException
+from lake.drive_documents import read_input
+from lake.settings import inherited
+from lake.storage import ObjectStore
+from scenes.documents import Part
+from scenes.work_area import WorkArea
+from sensors.errors import ScenelakeError
+from spark_jobs.runtime.arguments import parse
+from spark_jobs.runtime.provenance import TracedRun, provenance_of, running_code, traced
+from spark_jobs.runtime.settings import JobSettings
+from spark_jobs.runtime.step import Step
 
-from lake.errors import LakeError
-from lineage.errors import LineageError
-from scenes.errors import JobError
-from sensors.errors import SensorDataError
-
-KNOWN = (JobError, LakeError, SensorDataError, LineageError)
-FAILURE = 1
-_RAISED_IN_WORKER = re.compile(r"^(?:lake|sensors|lineage|spark_jobs)\.errors\.\w+: ", re.MULTILINE)
+Properties = Callable[[str, Mapping[str, str]], dict[str, str]]
 
 
-def run_job(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run a job's `main`; returns the exit status of the process."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that is running: its step, which revision of the drive this is, its lineage run, its Spark configuration."""
+
+    step: Step
+    generation: int
+    run: TracedRun
+    properties: Mapping[str, str]
+
+
+def run_job(
+    name: str, description: str, argv: Sequence[str], work: Callable[[Job], Part], properties: Properties | None = None
+) -> int:
+    """Run job `name` and report what `work` returns; the exit status of the process.
+
+    `properties`: makes the Spark configuration from the job's name and its environment, for a job that runs on Spark.
+    """
+    return exit_status(lambda: _run(name, description, argv, work, properties))
+
+
+def exit_status(work: Callable[[], None]) -> int:
+    """Run `work`: a known error ends as one line on stderr; anything else is a defect and keeps its traceback."""
     try:
-        return main(argv)
-    except KNOWN as error:
-        return _fail(str(error))
-    except PythonException as error:
-        # Spark hands over what a worker raised as the text of its traceback; the last error in it is the one that ended it.
-        *_, told = _RAISED_IN_WORKER.split(str(error))
-        if told == str(error):
-            raise
-        return _fail(told)
+        work()
+    except ScenelakeError as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}" + (f"; {error.hint}" if error.hint else ""), file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
-def _fail(told: str) -> int:
-    print(f"error: {' '.join(told.split())}", file=sys.stderr)
-    return FAILURE
+def _run(name: str, description: str, argv: Sequence[str], work: Callable[[Job], Part], properties: Properties | None) -> None:
+    arguments = parse(argv, name, description)
+    settings = JobSettings.from_env()
+    area = WorkArea(ObjectStore.connect(), arguments.work)
+    drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
+    code = running_code(settings.lineage)
+    step = Step(settings, settings.options, provenance_of(code, settings.options), area, drive_input)
+    configured = {} if properties is None else properties(name, inherited())
+    with traced(name, step, code, configured, settings.lineage) as run:
+        result = work(Job(step, arguments.generation, run, configured))
+    arguments.report(result)

@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import pyspark
-
-import lineage.code_version as versions
+from lake.documents import content_hash
 from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.tables.schemas import PUBLISHED
+from lineage.code_version import VARIABLE, CodeVersion, code_version
 from lineage.datasets import Assertion, Statistics, manifest_input, output_dataset
 from lineage.emitter import Emitter
 from lineage.events import Engine, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
-from lineage.parent import parent_run, root_run
+from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, parent_run, root_run
 from lineage.run import JobRun, job_run
+from lineage.settings import LineageSettings
 from quality.rules.catalogue import RULES, Outcome
+from quality.tables.results import RuleResult
 from scenes.build.motion import MOTION_VERSION
 from scenes.build.signals import SIGNALS_VERSION
 from scenes.calibration.plan import CALIBRATION_VERSION
+from scenes.documents import Provenance
 from scenes.options import BuildOptions
 from scenes.plan.plan import MATCHER_VERSION
+from scenes.work_area import WorkArea
+from spark_jobs.runtime.step import Step
 
 
-@cache
-def _version() -> versions.CodeVersion:
-    return versions.code_version(os.environ, Path(__file__))
+def running_code(settings: LineageSettings) -> CodeVersion:
+    """The commit that this process runs."""
+    return code_version(_set({VARIABLE: settings.code_version}), Path(__file__))
 
 
-def code_version() -> str:
-    """The git commit this process runs, `+dirty` where the tree differs from it."""
-    return str(_version())
+def own_step(settings: Settings, area: WorkArea, drive_input: DriveInput, options: BuildOptions | None = None) -> Step:
+    """A step of this process, for what runs the steps itself; without `options` the default ones."""
+    chosen = options or BuildOptions()
+    return Step(settings, chosen, provenance_of(running_code(LineageSettings.from_env()), chosen), area, drive_input)
 
 
-@cache
-def configuration_hash() -> str:
+def provenance_of(code: CodeVersion, options: BuildOptions) -> Provenance:
+    """That of this process."""
+    return Provenance(str(code), configuration_hash(options), lock_hash())
+
+
+def configuration_hash(options: BuildOptions) -> str:
     """Hash of everything but code and rig that decides what is published: the algorithms, the build's options, every threshold.
 
     What changes only the layout of files (window size, parallelism) is not part of it (promise P7).
     """
-    return versions.config_hash(
+    return content_hash(
         {
             "calibration": CALIBRATION_VERSION,
             "matcher": MATCHER_VERSION,
             "motion": MOTION_VERSION,
             "signals": SIGNALS_VERSION,
-            "options": BuildOptions.from_env(os.environ).to_dict(),
+            "options": {name: value.value for name, value in asdict(options).items()},
             "rules": {rule.code: [rule.severity.value, rule.threshold, asdict(rule.leeway)] for rule in RULES},
         }
     )
+
+
+def lock_hash() -> str:
+    """Hash of the installed distributions, name and version: equal wherever the same lock was installed."""
+    # The folders' names say it all; `importlib.metadata` would open two hundred files, a quarter of a second in every job.
+    installed = {found.name for folder in sys.path if Path(folder).is_dir() for found in Path(folder).glob("*.dist-info")}
+    return content_hash({"distributions": sorted(installed)})
 
 
 class TracedRun:
@@ -64,9 +79,8 @@ class TracedRun:
     def __init__(self, run: JobRun, settings: Settings, drive_input: DriveInput) -> None:
         self._run, self._settings, self._input = run, settings, drive_input
 
-    def reads_raw(self, size_bytes: int, results: Sequence[Mapping[str, Any]] = ()) -> None:
-        """The raw objects, as one manifest dataset (events must not grow with their number), and what every rule said of them
-        (`quality.tables.results.RuleResult` as JSON)."""
+    def reads_raw(self, size_bytes: int, results: Sequence[RuleResult] = ()) -> None:
+        """The raw objects, as one manifest dataset (events must not grow with their number), and what rules found in them."""
         manifest = self._input.manifest
         self._run.inputs.append(
             manifest_input(
@@ -99,36 +113,42 @@ class TracedRun:
             )
 
 
-def _assertion(result: Mapping[str, Any]) -> Assertion:
+def _assertion(result: RuleResult) -> Assertion:
     """An unknown outcome is no success; how many objects or scenes it holds for is part of the message."""
-    failing = result["failing"]
     return Assertion(
-        rule_id=result["rule_id"],
-        success=result["outcome"] == Outcome.PASSED,
-        severity=result["severity"],
-        column=result["sensor"],
-        expected=None if result["threshold"] is None else str(result["threshold"]),
-        actual=None if result["measured"] is None else str(result["measured"]),
-        message=result["message"] if failing is None else f"{failing} times, first: {result['message']}",
+        rule_id=result.rule_id,
+        success=result.outcome is Outcome.PASSED,
+        severity=result.severity,
+        column=result.sensor,
+        expected=None if result.threshold is None else str(result.threshold),
+        actual=None if result.measured is None else str(result.measured),
+        message=result.message if result.failing is None else f"{result.failing} times, first: {result.message}",
     )
 
 
 @contextmanager
-def traced(name: str, settings: Settings, drive_input: DriveInput, properties: Mapping[str, str]) -> Iterator[TracedRun]:
-    """Tell lineage of this job's run: its start, and how it ended."""
-    emitter = Emitter.from_env(os.environ)
+def traced(
+    name: str, step: Step, code: CodeVersion, properties: Mapping[str, str], settings: LineageSettings
+) -> Iterator[TracedRun]:
+    """Report this job's run to lineage: its start, and how it ended. `properties`: the Spark configuration, if it has one."""
+    api_key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    emitter = Emitter.open(settings.lineage_file, settings.url, endpoint=settings.endpoint, api_key=api_key)
     try:
         with job_run(
             emitter,
             job(name),
-            parent=parent_run(os.environ),
-            root=root_run(os.environ),
-            source_location=SourceLocation(f"spark_jobs/{name}.py", _version()),
-            engine=Engine("spark", pyspark.__version__) if properties else None,
+            parent=parent_run(_set({PARENT_VARIABLE: settings.openlineage_parent})),
+            root=root_run(_set({ROOT_VARIABLE: settings.openlineage_root})),
+            source_location=SourceLocation(f"spark_jobs/{name}.py", code),
+            engine=Engine("spark", version("pyspark")) if properties else None,
             properties=properties or None,
-            config_hash=configuration_hash(),
+            config_hash=step.provenance.config_hash,
             integration="SPARK" if properties else "PYTHON",
         ) as run:
-            yield TracedRun(run, settings, drive_input)
+            yield TracedRun(run, step.settings, step.drive_input)
     finally:
         emitter.close()
+
+
+def _set(variables: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value is not None}

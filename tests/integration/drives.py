@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,15 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from quality.evaluators.drive import GateVerdict
+from scenes.documents import AuditDocument, Inspection
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.publish import publish_drive
+from spark_jobs.runtime.provenance import own_step
+from spark_jobs.runtime.results import PublicationResult
 
 SMALL_RIG = RigOptions(width_px=160, height_px=90, lidar_columns=90, lidar_rings=16)
 
@@ -44,19 +47,20 @@ class Processed:
 
     settings: Settings
     drive_input: DriveInput
-    inspection: dict[str, Any]
-    audit: dict[str, Any]
-    published: dict[str, Any]
+    inspection: Inspection
+    audit: AuditDocument
+    published: PublicationResult
     tables: dict[str, pa.Table] = field(default_factory=dict)
 
     def account(self, sensor: str) -> tuple[int, int, int, int]:
         """Read, gold, quarantined, unmatched."""
-        (entry,) = [entry for entry in self.audit["accounts"] if entry["sensor"] == sensor]
-        return entry["read"], entry["gold"], entry["quarantined"], entry["unmatched"]
+        (entry,) = [entry for entry in self.audit.accounts if entry.sensor == sensor]
+        assert entry.read is not None
+        return entry.read, entry.gold, entry.quarantined, entry.unmatched
 
     def reasons(self, sensor: str) -> dict[str, int]:
-        (entry,) = [entry for entry in self.audit["accounts"] if entry["sensor"] == sensor]
-        return dict(entry["reasons"])
+        (entry,) = [entry for entry in self.audit.accounts if entry.sensor == sensor]
+        return dict(entry.reasons)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return self.tables[table].to_pylist()
@@ -129,13 +133,14 @@ def process(
     """Land a drive and run the four jobs on it; `connect` is what the workers that build scenes call first."""
     drive_input = land(settings, folder, drive)
     area = WorkArea(ObjectStore.connect(), ObjectVersion(settings.lake_bucket, f"work/{drive}/{attempt}"))
-    inspection = json.loads(json.dumps(inspect_drive(spark, settings, area, drive_input)))
-    if inspection["verdict"] == "build":
-        build_drive(spark, settings, area, drive_input, connect)
-    audit = audit_drive(settings, area, drive_input)
+    step = own_step(settings, area, drive_input)
+    inspection = inspect_drive(spark, step).inspection
+    if inspection.verdict is GateVerdict.BUILD:
+        build_drive(spark, step, connect)
+    audit = audit_drive(step)
     catalog: LakeCatalog = open_catalog(settings)
     ensure_tables(catalog)
-    published = publish_drive(catalog, area, drive_input, generation)
+    published = publish_drive(catalog, step, generation)
     names = ("gold.scenes", "gold.frames", "quarantine.records")
     tables = {name: catalog.load_table(name).scan().to_arrow() for name in names}
     return Processed(settings, drive_input, inspection, audit, published, tables)

@@ -25,6 +25,7 @@ from scenes.work_area import CALIBRATION as CHECKS
 from scenes.work_area import WorkArea
 from sensors.calibration.result import Checked
 from spark_jobs.inspect import inspect_drive
+from spark_jobs.runtime.provenance import own_step
 
 SETTINGS = Settings(
     raw_bucket="raw",
@@ -74,10 +75,10 @@ def inspect_folder(root: Path, folder: Path, change: Callable[[dict[str, Any]], 
         InputObject(f"{drive}/{CALIBRATION}", VERSION, manifest.calibration_sha256),
     )
     area = WorkArea(FolderStore(root), ObjectVersion(SETTINGS.lake_bucket, "work"))
-    inspection = inspect_drive(cast(SparkSession, InProcess()), SETTINGS, area, drive_input, lambda: FolderStore(root))
-    found = tuple(Finding.from_dict(entry) for entry in inspection["findings"])
+    step = own_step(SETTINGS, area, drive_input)
+    inspection = inspect_drive(cast(SparkSession, InProcess()), step, lambda: FolderStore(root)).inspection
     return Inspected(
-        inspection["verdict"],
-        tuple(entry for entry in found if entry.rule_id.startswith("CAL")),
+        inspection.verdict,
+        tuple(entry for entry in inspection.findings if entry.rule_id.startswith("CAL")),
         read_calibration_table(area.read_table(CHECKS)),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 from pyspark.sql import SparkSession
 from scenelake_airflow.lease import Lease
 from scenelake_airflow.lease_steps import finish_drive, take
@@ -29,11 +30,13 @@ from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditReport, audit
 from ops.review.listing import columns
+from quality.evaluators.drive import GateVerdict
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.publish import publish_drive
+from spark_jobs.runtime.provenance import own_step
 
 
 class Station:
@@ -78,11 +81,11 @@ class Station:
         self.worked.append(str(leased.drive))
         area = WorkArea(ObjectStore.connect(), ObjectVersion.from_uri(leased.work))
         drive_input = self.drive_input(leased.drive, leased.revision)
-        inspection = json.loads(json.dumps(inspect_drive(spark, self.settings, area, drive_input)))
-        if inspection["verdict"] == "build":
-            build_drive(spark, self.settings, area, drive_input)
-        audit_drive(self.settings, area, drive_input)
-        report = publish_drive(self.catalog, area, drive_input, leased.generation)
+        step = own_step(self.settings, area, drive_input)
+        if inspect_drive(spark, step).inspection.verdict is GateVerdict.BUILD:
+            build_drive(spark, step)
+        audit_drive(step)
+        report = json.loads(msgspec.json.encode(publish_drive(self.catalog, step, leased.generation)))
         publication = parse_result(report, PublicationResult, "publish")
         return finish_drive(self.queue, self.ledger, leased, publication, drive_input)
 

@@ -27,7 +27,7 @@ from ingest.ledger.states import DriveState
 from lake.documents import canonical_json
 from lake.landing import DriveId
 from lake.overrides import Verdict
-from quality.review import error_rules, overrides_for, why_not_releasable
+from quality.decisions import error_rules, overrides_for, why_not_releasable
 from quality.rules.catalogue import Severity, rule
 from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision

@@ -52,7 +52,7 @@ def test_a_clean_drive_is_published_with_the_bytes_that_were_recorded(
     folder = small_drive(tmp_path / "drive")
     done = process(spark, settings, folder, DRIVE)
     done.check_identity()
-    assert done.published["outcome"] == "published"
+    assert done.published.outcome == "published"
     scenes = done.rows("gold.scenes")
     lidar, front = raw_messages(folder, "lidar_top"), raw_messages(folder, "camera_front")
     assert sorted(scene["anchor_ns"] for scene in scenes) == sorted(lidar)
@@ -124,7 +124,7 @@ def test_damaged_frames_are_quarantined_with_their_bytes_and_the_rest_goes_on(
     )
     done = process(spark, settings, folder, DRIVE)
     done.check_identity()
-    assert done.published["outcome"] == "published"
+    assert done.published.outcome == "published"
     cut = raw_messages_by_index(folder, "camera_front")
     store = ObjectStore.connect()
     damaged = done.records("DEC005")
@@ -203,7 +203,7 @@ def test_a_drive_that_fails_as_a_whole_is_quarantined_before_it_is_built(
 ) -> None:
     done = process(spark, settings, small_drive(tmp_path / "drive", fault), DRIVE)
     done.check_identity()
-    assert done.published["outcome"] == "quarantined"
+    assert done.published.outcome == "quarantined"
     assert done.rows("gold.scenes") == []
     assert {row["fate"] for row in done.rows("gold.frames")} == {"quarantined"}
     (record,) = [row for row in done.rows("quarantine.records") if row["level"] == "drive"]
@@ -221,7 +221,7 @@ def test_content_depends_neither_on_windows_nor_on_the_attempt(
 
     monkeypatch.setattr(spark_jobs.build_scenes, "cut", narrow)
     many = process(spark, settings, folder, DRIVE, attempt="2", generation=2)
-    assert len(many.audit["files"]["gold.scenes"]) > len(one.audit["files"]["gold.scenes"]) == 1
+    assert len(many.audit.files["gold.scenes"]) > len(one.audit.files["gold.scenes"]) == 1
     assert content(many) == content(one)
     assert len(many.rows("gold.scenes")) == len(one.rows("gold.scenes")), "the new revision replaced the old one"
 

@@ -17,7 +17,7 @@ from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work import Reason
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from quality.review import error_rules, overrides_for, why_not_releasable
+from quality.decisions import error_rules, overrides_for, why_not_releasable
 from spark_jobs.runtime.session import spark_properties, start_spark
 from tests.integration.drives import small_drive
 from tests.integration.station import Station

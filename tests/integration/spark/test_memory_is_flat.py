@@ -27,6 +27,7 @@ from sensors.decode.messages import ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
+from spark_jobs.runtime.provenance import own_step
 from tests.integration.conftest import new_settings
 from tests.integration.spark.worker_memory import CLEAR_REFS, Usage, run_apart
 from tests.unit.scenes.job_builders import MS, POINT, T0, pose, recording, rig_document, sensor
@@ -108,10 +109,11 @@ def measure(folder: Path, sweeps: int) -> Measured:
         patch.setattr(spark_jobs.build_scenes, "run_tasks", run_apart(build))
         patch.setattr(spark_jobs.calibration_check, "run_tasks", run_apart(Usage()))
         patch.setattr(spark_jobs.build_scenes, "cut", lambda anchors, sizes: cut(anchors, sizes, WINDOW_BYTES))
-        assert inspect_drive(nowhere, settings, area, drive_input)["verdict"] == "build"
-        counted = build_drive(nowhere, settings, area, drive_input)
-    assert counted["gold"] == sweeps
-    return Measured(counted["windows"], scan, build)
+        step = own_step(settings, area, drive_input)
+        assert inspect_drive(nowhere, step).inspection.verdict == "build"
+        counted = build_drive(nowhere, step)
+    assert counted.gold == sweeps
+    return Measured(counted.windows, scan, build)
 
 
 @pytest.fixture(scope="module")

@@ -133,15 +133,15 @@ def content(done: Processed) -> dict[str, list[dict[str, Any]]]:
 
 
 def check_same(done: Processed, local: Processed) -> None:
-    assert done.published["outcome"] == local.published["outcome"] == "published"
+    assert done.published.outcome == local.published.outcome == "published"
     assert content(done) == content(local)
     done.check_identity()
     scene_ids = [row["scene_id"] for row in done.rows("gold.scenes")]
     assert len(set(scene_ids)) == len(scene_ids) > 5, "nothing is published twice"
     record_ids = [row["record_id"] for row in done.rows("quarantine.records")]
     assert len(set(record_ids)) == len(record_ids) > 0
-    files = done.audit["files"]["gold.scenes"]
-    assert len(set(files)) == len(files) == len(local.audit["files"]["gold.scenes"]) > TASKS_BEFORE_THE_LOSS
+    files = done.audit.files["gold.scenes"]
+    assert len(set(files)) == len(files) == len(local.audit.files["gold.scenes"]) > TASKS_BEFORE_THE_LOSS
 
 
 def test_two_executors_publish_what_local_mode_publishes(

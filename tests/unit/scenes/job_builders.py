@@ -22,6 +22,7 @@ from lake.landing import DriveId, SensorKey
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.schemas import FRAME_INDEX
+from scenes.documents import Provenance
 from scenes.scan.motion_samples import POSES
 from scenes.work_area import WorkArea
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -35,6 +36,7 @@ MS = 1_000_000
 DRIVE = DriveId("car-1", "d-1")
 REVISION = "f" * 64
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1")])
+PROVENANCE = Provenance("code", "config", "lock")
 SETTINGS = Settings(
     raw_bucket="raw",
     lake_bucket="lake",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,17 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import spark_jobs.audit
 import spark_jobs.build_scenes
 import spark_jobs.calibration_check
 import spark_jobs.inspect
 from lake.drive_input import DriveInput
-from quality.accounting import accounts
-from quality.rules.findings import Finding
+from scenes.documents import AuditDocument, BuiltWindows, Inspection, WindowReport
+from scenes.options import BuildOptions
+from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.plan.windows import WINDOW_BYTES, cut
 from scenes.work_area import BUILT, INDEX, INSPECTION
-from spark_jobs.audit import Outcome
-from tests.unit.scenes.job_builders import SETTINGS, Landed
+from spark_jobs.audit import _outcome, audit_drive
+from spark_jobs.inspect import Inspected
+from spark_jobs.runtime.results import BuildResult
+from spark_jobs.runtime.step import Step
+from tests.unit.scenes.job_builders import PROVENANCE, SETTINGS, Landed
+
+OPTIONS = BuildOptions()
 
 
 def run_serially(_: object, work: Callable[[Any], Any], items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
@@ -39,27 +44,40 @@ def without_spark(window_bytes: int = WINDOW_BYTES) -> Iterator[None]:
         yield
 
 
-def inspect(landed: Landed, drive_input: DriveInput) -> dict[str, Any]:
+def step_of(landed: Landed, drive_input: DriveInput, options: BuildOptions = OPTIONS) -> Step:
+    return Step(SETTINGS, options, PROVENANCE, landed.area, drive_input)
+
+
+def inspect(landed: Landed, drive_input: DriveInput, options: BuildOptions = OPTIONS) -> Inspected:
     with without_spark():
-        return spark_jobs.inspect.inspect_drive(None, SETTINGS, landed.area, drive_input, lambda: landed.store)  # type: ignore[arg-type]
+        return spark_jobs.inspect.inspect_drive(None, step_of(landed, drive_input, options), lambda: landed.store)  # type: ignore[arg-type]
 
 
-def build(landed: Landed, drive_input: DriveInput, window_bytes: int = WINDOW_BYTES) -> dict[str, int]:
+def build(
+    landed: Landed, drive_input: DriveInput, window_bytes: int = WINDOW_BYTES, options: BuildOptions = OPTIONS
+) -> BuildResult:
     with without_spark(window_bytes):
-        return spark_jobs.build_scenes.build_drive(None, SETTINGS, landed.area, drive_input, lambda: landed.store)  # type: ignore[arg-type]
+        step = step_of(landed, drive_input, options)
+        return spark_jobs.build_scenes.build_drive(None, step, lambda: landed.store)  # type: ignore[arg-type]
 
 
-def outcome(landed: Landed, drive_input: DriveInput) -> Outcome:
+def audit(landed: Landed, drive_input: DriveInput, options: BuildOptions = OPTIONS) -> AuditDocument:
+    return audit_drive(step_of(landed, drive_input, options))
+
+
+def account(landed: Landed, drive_input: DriveInput) -> DriveAccount:
+    inspection, step = landed.area.read_document(INSPECTION, Inspection), step_of(landed, drive_input)
+    return DriveAccount.of(landed.store, step.targets, drive_input, inspection, landed.area.read_table(INDEX))
+
+
+def outcome(landed: Landed, drive_input: DriveInput) -> AuditOutcome:
     """The drive's account, before Great Expectations sees it."""
-    inspection = landed.area.read_json(INSPECTION)
-    findings = [Finding.from_dict(document) for document in inspection["findings"]]
-    return spark_jobs.audit._outcome(SETTINGS, landed.area, drive_input, landed.area.read_table(INDEX), inspection, findings)
+    return _outcome(step_of(landed, drive_input), account(landed, drive_input))
 
 
-def check_identity(landed: Landed, found: Outcome) -> None:
+def check_identity(landed: Landed, drive_input: DriveInput, found: AuditOutcome) -> None:
     """Promise P1 on an outcome: counted by the scans, by fate, by record."""
-    entries = accounts(found.frames, spark_jobs.audit._read(landed.area.read_json(INSPECTION)))
-    assert spark_jobs.audit._imbalances(entries, found) == []
+    assert found.imbalances(account(landed, drive_input).accounts(found)) == []
     rows = found.frames.to_pylist()
     assert {row["fate"] for row in rows} <= {"gold", "quarantined", "unmatched"}
     assert all((row["reason"] is None) == (row["fate"] == "gold") for row in rows)
@@ -68,12 +86,12 @@ def check_identity(landed: Landed, found: Outcome) -> None:
     assert len(ids) == len(set(ids))
 
 
-def window_reports(landed: Landed) -> list[Mapping[str, Any]]:
-    return [landed.area.read_json(name) for name in landed.area.read_json(BUILT)["windows"]]
+def window_reports(landed: Landed) -> list[WindowReport]:
+    return landed.area.read_documents(landed.area.read_document(BUILT, BuiltWindows).windows, WindowReport)
 
 
 def scenes(landed: Landed, half: str = "gold") -> list[dict[str, Any]]:
     """All scenes that were written as gold (or quarantined), in order."""
-    files = [report[half] for report in window_reports(landed) if report[half]]
-    tables = [pq.read_table(io.BytesIO(landed.s3.body(entry["uri"]))) for entry in files]
+    files = [file for report in window_reports(landed) if (file := getattr(report, half)) is not None]
+    tables = [pq.read_table(io.BytesIO(landed.s3.body(file.uri))) for file in files]
     return pa.concat_tables(tables).to_pylist() if tables else []

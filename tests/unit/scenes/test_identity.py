@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.drive_input import DriveInput
-from scenes.work_area import BUILT
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, image, pose, rig_document, sensor
 
@@ -107,9 +106,9 @@ def without_attempt(found: Any) -> list[dict[str, Any]]:
 @given(MIXES)
 def test_every_frame_is_accounted_for_and_windows_change_nothing(mix: Mix) -> None:
     landed, drive_input = mix.land()
-    if serial_jobs.inspect(landed, drive_input)["verdict"] != "build":
+    if serial_jobs.inspect(landed, drive_input).inspection.verdict != "build":
         found = serial_jobs.outcome(landed, drive_input)
-        serial_jobs.check_identity(landed, found)
+        serial_jobs.check_identity(landed, drive_input, found)
         assert set(found.frames["fate"].to_pylist()) <= {"quarantined"}
         return
     serial_jobs.build(landed, drive_input, window_bytes=1)
@@ -119,7 +118,7 @@ def test_every_frame_is_accounted_for_and_windows_change_nothing(mix: Mix) -> No
     wide = serial_jobs.outcome(landed, drive_input)
     wide_scenes = serial_jobs.scenes(landed), serial_jobs.scenes(landed, "quarantined")
     for found in (narrow, wide):
-        serial_jobs.check_identity(landed, found)
+        serial_jobs.check_identity(landed, drive_input, found)
     assert narrow.frames.equals(wide.frames)
     assert without_attempt(narrow) == without_attempt(wide)
     assert narrow_scenes == wide_scenes
@@ -128,7 +127,7 @@ def test_every_frame_is_accounted_for_and_windows_change_nothing(mix: Mix) -> No
 
 def planned(landed: Landed) -> set[tuple[str, int]]:
     """Sensor and stamp of every frame in a window's plan."""
-    windows = range(len(landed.area.read_json(BUILT)["windows"]))
+    windows = range(len(serial_jobs.window_reports(landed)))
     tables = [landed.area.read_table(f"plan/{number:05d}.arrow") for number in windows]
     return {(row["sensor"], row["stamp_ns"]) for table in tables for row in table.to_pylist() if row["frame_id"] is not None}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from lake.documents import canonical_json
@@ -12,6 +10,8 @@ from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LakeError, LandingError
 from lake.tables.schemas import FRAME_INDEX, check_schema
 from quality.measurements.metrics import read_metrics
+from quality.rules.findings import rule_ids
+from scenes.documents import Inspection
 from scenes.scan.sensor_metrics import sensor_metrics
 from scenes.work_area import INDEX, METRICS, POSE_SAMPLES
 from tests.unit.scenes import serial_jobs
@@ -44,26 +44,26 @@ def whole(landed: Landed) -> None:
     landed.land("odo", "pose", [(ns, pose(ns)) for ns in STAMPS])
 
 
-def rules(result: dict[str, Any], key: str) -> list[str]:
-    return [found["rule_id"] for found in result["object_findings"].get(key, [])]
+def rules(result: Inspection, key: str) -> list[str]:
+    return [found.rule_id for found in result.object_findings.get(key, ())]
 
 
 def test_one_task_leaves_one_part_of_the_index() -> None:
     landed = Landed()
     whole(landed)
-    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
-    (part,) = {report["index"] for report in result["objects"].values()}
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1])).inspection
+    (part,) = {report.index for report in result.objects.values()}
     frames = landed.area.read_table(part)
     assert len(frames) == 20
-    assert set(frames["key"].to_pylist()) == set(result["objects"])
+    assert set(frames["key"].to_pylist()) == set(result.objects)
     assert list(landed.store.list("lake", landed.area.at("index/").key)) == [landed.area.at(part).key]
 
 
 def test_a_whole_drive_leaves_an_index_in_order_and_the_samples_of_one_pose_source() -> None:
     landed = Landed()
     whole(landed)
-    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
-    assert (result["verdict"], result["faulty_keys"], result["frames"]) == ("build", [], 20)
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1])).inspection
+    assert (result.verdict, result.faulty_keys, result.frames) == ("build", (), 20)
     index = landed.area.read_table(INDEX)
     check_schema(index.schema, FRAME_INDEX, "index")
     order = list(zip(*(index[name].to_pylist() for name in ("sensor", "stamp_ns", "key", "chunk_offset")), strict=True))
@@ -79,11 +79,11 @@ def test_an_object_whose_version_is_gone_is_a_finding_and_the_rest_goes_on() -> 
     drive_input = landed.finish(RIG, STAMPS[-1])
     (gone,) = [key for key in landed.objects if "/cam/" in key]
     landed.s3.delete_version("raw", gone, "v1")
-    result = serial_jobs.inspect(landed, drive_input)
+    result = serial_jobs.inspect(landed, drive_input).inspection
     assert rules(result, gone) == ["CMP001"]
-    assert result["faulty_keys"] == [gone]
-    assert gone not in result["objects"]
-    assert (result["verdict"], result["frames"]) == ("build", 15)
+    assert result.faulty_keys == (gone,)
+    assert gone not in result.objects
+    assert (result.verdict, result.frames) == ("build", 15)
 
 
 def test_without_a_manifest_the_drive_is_refused_once_and_not_object_by_object() -> None:
@@ -92,10 +92,10 @@ def test_without_a_manifest_the_drive_is_refused_once_and_not_object_by_object()
     body = landed.s3.versions["raw", next(key for key in landed.objects if "/cam/" in key)][0][1]
     cut = str(next(key for key in landed.objects if "/cam/" in key)).replace("/cam/", "/cam2/")
     landed.land_bytes(cut, body[:-30])
-    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1], with_manifest=False))
-    assert result["verdict"] == "quarantine"
-    assert "CMP002" in result["rule_ids"]
-    assert result["faulty_keys"] == [cut], "what is wrong with an object in itself is still found"
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1], with_manifest=False)).inspection
+    assert result.verdict == "quarantine"
+    assert "CMP002" in rule_ids(result.findings)
+    assert result.faulty_keys == (cut,), "what is wrong with an object in itself is still found"
     assert rules(result, cut) == ["DEC002"]
 
 
@@ -104,8 +104,8 @@ def test_an_object_that_the_manifest_does_not_name_is_quarantined() -> None:
     whole(landed)
     unnamed = next(key for key in landed.objects if "/cam/" in key)
     landed.entries = [entry for entry in landed.entries if entry.key != unnamed]
-    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
-    assert (rules(result, unnamed), result["faulty_keys"]) == (["DEC001"], [unnamed])
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1])).inspection
+    assert (rules(result, unnamed), result.faulty_keys) == (["DEC001"], (unnamed,))
 
 
 @pytest.mark.parametrize("also_as_lidar", [False, True])
@@ -117,9 +117,9 @@ def test_a_sensor_recorded_as_another_kind_than_the_rigs_is_seen(also_as_lidar: 
             del landed.objects[key]
             landed.entries = [entry for entry in landed.entries if entry.key != key]
     landed.land("top", "camera", [(ns + MS, image(ns + MS)) for ns in STAMPS])
-    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1]))
-    assert result["verdict"] == "quarantine"
-    assert "top is a lidar in the calibration, but recorded as camera" in " ".join(one["message"] for one in result["findings"])
+    result = serial_jobs.inspect(landed, landed.finish(RIG, STAMPS[-1])).inspection
+    assert result.verdict == "quarantine"
+    assert "top is a lidar in the calibration, but recorded as camera" in " ".join(one.message for one in result.findings)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_a_calibration_that_cannot_be_used_is_a_finding(calibration: bytes, said
     drive_input = landed.finish(RIG, STAMPS[-1])
     version_id = landed.s3.put_object(Bucket="raw", Key=DRIVE.calibration_key, Body=calibration)["VersionId"]
     pinned = InputObject(DRIVE.calibration_key, version_id, "")
-    result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, pinned))
-    assert result["verdict"] == "quarantine"
-    (told,) = [one["message"] for one in result["findings"] if one["rule_id"] == "CAL001"]
+    result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, pinned)).inspection
+    assert result.verdict == "quarantine"
+    (told,) = [one.message for one in result.findings if one.rule_id == "CAL001"]
     assert said in told
 
 
@@ -148,8 +148,8 @@ def test_a_calibration_other_than_the_declared_one_is_a_finding() -> None:
     whole(landed)
     drive_input = landed.finish(RIG, STAMPS[-1])
     other = InputObject(DRIVE.calibration_key, "v1", "0" * 64)
-    result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, other))
-    assert any("the manifest says " + "0" * 64 in one["message"] for one in result["findings"])
+    result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, other)).inspection
+    assert any("the manifest says " + "0" * 64 in one.message for one in result.findings)
 
 
 def test_a_store_that_does_not_answer_fails_the_job_and_does_not_condemn_the_drive() -> None:

@@ -27,21 +27,36 @@ from ops.metrics import drive_facts
 from ops.metrics.drive_facts import Amount, DriveFacts
 from ops.metrics.lake import MAX_SENSORS, OTHER, ResidualSizes, summarise
 from ops.metrics.pinned_tables import pin
-from quality.rules.rule import Outcome
+from quality.rules.rule import Outcome, Severity
+from scenes.documents import Expectation, SuiteResults, ValidationResults
 from tests.unit.ops import lake_builders as rows
 
 
-def expectation(code: str, outcome: str) -> dict[str, Any]:
-    return {"rule_id": code, "outcome": outcome}
+def expectation(code: str, outcome: str) -> Expectation:
+    return Expectation(
+        rule_id=code,
+        severity=Severity.ERROR,
+        kind="bound",
+        expectation="expect_column_values_to_be_between",
+        column="x",
+        limits={},
+        success=outcome == "passed",
+        outcome=Outcome(outcome),
+        rows=(),
+        failing=0,
+    )
+
+
+def suite(*expectations: Expectation) -> SuiteResults:
+    return SuiteResults(success=True, evaluated=len(expectations), expectations=expectations)
 
 
 def test_a_rule_has_its_worst_outcome() -> None:
-    validations = {
-        "suites": {
-            "drive": {"expectations": [expectation("CLK003", "passed"), expectation("CLK003", "unknown")]},
-            "objects": {"expectations": [expectation("DEC001", "passed"), expectation("LID001", "passed")]},
-        }
+    suites = {
+        "drive": suite(expectation("CLK003", "passed"), expectation("CLK003", "unknown")),
+        "objects": suite(expectation("DEC001", "passed"), expectation("LID001", "passed")),
     }
+    validations = ValidationResults(drive="d", revision="r", success=True, suites=suites, validations={}, calibration=())
     record = rows.record("a", ["DEC001", "POS001"])
     record["findings"][1]["measured"] = None
     quarantined, released = row_of(RecordRow, record), rows.record_row("b", ["LID001"], status="released")
@@ -51,7 +66,7 @@ def test_a_rule_has_its_worst_outcome() -> None:
         "LID001": Outcome.PASSED,
         "POS001": Outcome.UNKNOWN,
     }
-    assert drive_facts.rule_outcomes({}, []) == {}
+    assert drive_facts.rule_outcomes(None, []) == {}
 
 
 def test_records_count_for_each_rule_that_they_name_unless_released() -> None:

@@ -21,7 +21,7 @@ from ops.review import decisions, listing, page
 from ops.review.evidence import Evidence, Gauge, Picture
 from ops.review.listing import Decision, Filter, ReviewRecord, columns
 from ops.review.web import MAX_FORM_BYTES, review_app
-from quality.review import overrides_for, why_not_releasable
+from quality.decisions import overrides_for, why_not_releasable
 from quality.rules.findings import finding
 from tests.unit.ops.review.review_rows import BASE, NotingDesk, frame, scene, whole_drive, whole_object
 
@@ -84,11 +84,11 @@ def test_a_decision_about_other_data_says_nothing_of_a_record(monkeypatch: pytes
     ("row", "why"),
     [
         (frame("DEC005"), "does not decode"),
-        (whole_object("DEC003"), "nothing to let in"),
-        (whole_object("CMP001"), "nothing to let in"),
+        (whole_object("DEC003"), "nothing to admit"),
+        (whole_object("CMP001"), "nothing to admit"),
         (whole_drive("CLK003", "CMP002"), "manifest"),
         (whole_drive("CAL001"), "calibration"),
-        (whole_drive("ACC001"), "our own error"),
+        (whole_drive("ACC001"), "a defect of the pipeline"),
         (scene(1, finding("SYN001", "lidar_top: LID001", sensor="lidar_top", measured=1)), "anchor"),
         (frame("LID001", "lidar_top"), None),
         (whole_object("DEC001"), None),

@@ -20,8 +20,8 @@ from quality.gx.suites import object_suite, scene_suite
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.findings import Finding, finding, has_errors
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
-from quality.tables.object import OBJECT_MEASURES, OBJECTS, object_facts, object_table
-from quality.tables.scene import COUNTED, SCENE_METRICS, scene_table
+from quality.tables.object import OBJECT_MEASURES, object_table
+from quality.tables.scene import COUNTED, SCENE_METRICS, SceneFacts, scene_table
 from sensors.rig import Rig
 from tests.unit.quality.conftest import rig_document
 
@@ -87,19 +87,7 @@ def test_every_object_rule_is_measured_or_counted() -> None:
     assert set(COUNTED) >= {"DEC005", "DEC006", "DEC007", "LID001", "LID002"}
 
 
-def test_facts_of_objects_come_from_reports_and_manifest(manifest: Manifest) -> None:
-    named = {entry.key: entry for entry in manifest.objects}
-    (key,) = named
-    report = {"key": "a", "sensor": "s", "size_bytes": 3, "sha256": "d" * 64, "faults": ["x"], "unknown_types": {}, "frames": 7}
-    found = object_facts([report], named, [(key, "lidar_top")])
-    assert [(entry.key, entry.size_bytes, entry.expected is not None, entry.frames_read) for entry in found] == [
-        ("a", 3, False, 7),
-        (key, None, True, 0),
-    ]
-    assert object_table(found, ()).schema == OBJECTS
-
-
-def report(rig: Rig, number: int, **changed: Any) -> dict[str, Any]:
+def report(rig: Rig, number: int, **changed: Any) -> SceneFacts:
     """A scene as its window reports it, judged by the evaluator."""
     values: dict[str, Any] = {
         "missing": {},
@@ -110,23 +98,23 @@ def report(rig: Rig, number: int, **changed: Any) -> dict[str, Any]:
         **changed,
     }
     verdict = evaluate_scene(rig, **values, rules=RuleBook.of(rig.policy))
-    return {
-        "scene_id": f"s{number}",
-        "anchor_ns": number,
-        "quarantined": verdict.quarantined,
-        "complete": not values["missing"],
-        "frame_ids": [number],
-        "missing": sorted(values["missing"]),
-        "has_pose": values["has_pose"],
-        "uncompensated": None if values["uncompensated"] is None else sorted(values["uncompensated"]),
-        "residuals_ns": values["residuals"],
-        "findings": [found.to_dict() for found in verdict.findings],
-    }
+    return SceneFacts(
+        scene_id=f"s{number}",
+        anchor_ns=number,
+        quarantined=verdict.quarantined,
+        complete=not values["missing"],
+        frames=1,
+        missing=sorted(values["missing"]),
+        has_pose=values["has_pose"],
+        uncompensated=None if values["uncompensated"] is None else sorted(values["uncompensated"]),
+        residuals_ns=values["residuals"],
+        findings=verdict.findings,
+    )
 
 
-def of_scenes(reports: Sequence[dict[str, Any]], rig: Rig) -> SuiteResult:
+def of_scenes(scenes: Sequence[SceneFacts], rig: Rig) -> SuiteResult:
     rules = RuleBook.of(rig.policy)
-    return run_checkpoint([(scene_suite(rules, rig.policy), scene_table(reports, rig))], rules).suites["scenes"]
+    return run_checkpoint([(scene_suite(rules, rig.policy), scene_table(scenes, rig))], rules).suites["scenes"]
 
 
 NAN_POINTS = finding("LID002", "3 NaN", sensor="lidar_top", measured=3)
@@ -156,16 +144,16 @@ def test_scenes_that_are_to_be_published_are_judged_as_they_were(policy: dict[st
     reports = [report(rig, number, **entry) for number, entry in enumerate(drawn)]
     result = of_scenes(reports, rig)
     flags = {
-        entry["scene_id"]: tuple(sorted({found["rule_id"] for found in entry["findings"]}))
+        entry.scene_id: tuple(sorted({found.rule_id for found in entry.findings}))
         for entry in reports
-        if not entry["quarantined"] and entry["findings"]
+        if not entry.quarantined and entry.findings
     }
     table = dict(result.flagged)
     whole_table = table.pop("*", ())
     assert table == flags
     assert dict(result.failed) == {}, "a scene that fails an error rule is quarantined"
-    lacking = {entry["scene_id"] for entry in reports for found in entry["findings"] if found["rule_id"] == "SYN001"}
-    whole = [entry["scene_id"] not in lacking for entry in reports]
+    lacking = {entry.scene_id for entry in reports for found in entry.findings if found.rule_id == "SYN001"}
+    whole = [entry.scene_id not in lacking for entry in reports]
     found = evaluate_completeness(whole, RuleBook.of(rig.policy))
     assert whole_table == tuple(entry.rule_id for entry in found)
 
@@ -174,10 +162,10 @@ def test_an_error_in_a_scene_that_is_to_be_published_is_a_contradiction() -> Non
     rig = Rig.from_dict(rig_document())
     bad = report(rig, 1, missing={"cam_front": "no frame"}, residuals={"radar_front": 0})
     cut = report(rig, 2, payload_findings=(finding("DEC005", "cut", sensor="cam_front", measured=1),))
-    assert bad["quarantined"]
-    assert cut["quarantined"]
+    assert bad.quarantined
+    assert cut.quarantined
     assert dict(of_scenes([bad, cut, report(rig, 3)], rig).failed) == {}
-    leaked = of_scenes([bad | {"quarantined": False}, cut | {"quarantined": False}, report(rig, 3)], rig)
+    leaked = of_scenes([*(dataclasses.replace(entry, quarantined=False) for entry in (bad, cut)), report(rig, 3)], rig)
     assert dict(leaked.failed) == {"s1": ("ACC002", "SYN001"), "s2": ("ACC002",)}
 
 

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from collections.abc import Callable
 
+import msgspec
+
 from lake.documents import Manifest
 from quality.evaluators.calibration import evaluate_calibration, evaluated
 from quality.evaluators.drive import evaluate_drive
@@ -48,7 +50,7 @@ def test_a_finding_takes_the_place_of_the_pass(make_rig: Callable[..., Rig], man
     assert (gap.outcome, gap.measured, gap.severity) == (Outcome.UNKNOWN, None, Severity.WARNING)
     assert of_lidar["CLK001"].outcome is Outcome.PASSED
     assert {result.severity for result in results if result.rule_id == "CLK002"} == {Severity.ERROR}
-    assert json.loads(json.dumps(repeated.to_dict()))["outcome"] == "failed"
+    assert json.loads(msgspec.json.encode(repeated))["outcome"] == "failed"
 
 
 def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: Metrics) -> None:

@@ -1,4 +1,4 @@
-"""Looking into frames: payload as it is, and damage as a finding."""
+"""Decoding frames: payload as it is, and damage as a finding."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fleet.encode import encode_image
 from quality.rules.catalogue import Severity
-from scenes.build.frames import Frame, look_into
+from scenes.build.frames import Frame, decode_frame
 from scenes.options import PayloadChecks
-from scenes.plan.plan_rows import FrameRef
+from scenes.plan.window_plan import FrameRef
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from tests.unit.scenes.job_builders import T0, cloud, image, jpeg
 
@@ -22,7 +22,7 @@ def ref(modality: str, message_type: str = POINT_CLOUD) -> FrameRef:
 
 
 def decode(frame: FrameRef, cdr: bytes, checks: PayloadChecks = PayloadChecks.FULL) -> Frame:
-    return look_into(frame, memoryview(cdr), checks)
+    return decode_frame(frame, memoryview(cdr), checks)
 
 
 def test_points_keep_their_bytes_and_are_counted() -> None:

@@ -67,7 +67,7 @@ def test_a_file_reads_back_as_gold_in_small_groups(sizes: list[int], compress: b
         for number, size in enumerate(sizes)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenes.build.scene_file, "ROW_GROUP_BYTES", 4000)
+        patch.setattr("scenes.build.scene_file.ROW_GROUP_BYTES", 4000)
         body = made(scenes, compress_points=compress)
     file = pq.ParquetFile(io.BytesIO(body))
     assert file.schema_arrow.equals(SCENES)

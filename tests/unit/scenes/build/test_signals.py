@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from msgspec.structs import replace
 
 import spark_jobs.publish
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables.publish import Publication, PublishOutcome
 from quality.measurements.frame_metrics import FRAME_METRICS
-from scenes.build.window_findings import WindowFindings
-from scenes.options import CHECKS
-from scenes.work_area import SIGNALS, WorkArea, WorkAreaError
-from spark_jobs.audit import audit_drive
+from scenes.build.window import findings_name
+from scenes.documents import SceneReport, WindowFindings
+from scenes.errors import WorkAreaError
+from scenes.options import BuildOptions, PayloadChecks
+from scenes.work_area import SIGNALS, WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.publish import publish_drive
+from spark_jobs.runtime.step import Step
 from tests.unit.scenes import serial_jobs
-from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
+from tests.unit.scenes.job_builders import MS, PROVENANCE, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 FRAMES = 12
 STAMPS = [T0 + n * 100 * MS for n in range(FRAMES)]
@@ -53,25 +54,21 @@ def _aside(ns: int) -> bytes:
     return encode_pose(ns, SE3.from_wxyz(((ns - T0) / 1e9, 5.0, 0), (1, 0, 0, 0)))
 
 
-def told(landed: Landed) -> list[Any]:
+def scene_reports(landed: Landed) -> list[SceneReport]:
     """What became of every scene, without what names files."""
-    return [
-        {name: value for name, value in scene.items() if name != "payload_uri"}
-        for report in serial_jobs.window_reports(landed)
-        for scene in report["scenes"]
-    ]
+    return [replace(scene, payload_uri=None) for report in serial_jobs.window_reports(landed) for scene in report.scenes]
 
 
 @pytest.mark.parametrize("window_bytes", [TINY_WINDOWS, 2_000, 1 << 26])
 def test_a_frozen_image_is_kept_out_wherever_windows_are_cut(window_bytes: int) -> None:
     landed = Landed()
     drive_input = drive(landed)
-    assert serial_jobs.inspect(landed, drive_input)["verdict"] == "build"
+    assert serial_jobs.inspect(landed, drive_input).inspection.verdict == "build"
     serial_jobs.build(landed, drive_input, window_bytes)
     missing = {row["scene_id"]: [(one["sensor"], one["reason"]) for one in row["missing"]] for row in serial_jobs.scenes(landed)}
     assert missing == {f"car-1.d-1.{ns}": [("cam", "CAM002")] if n in FROZEN else [] for n, ns in enumerate(STAMPS)}
     found = serial_jobs.outcome(landed, drive_input)
-    serial_jobs.check_identity(landed, found)
+    serial_jobs.check_identity(landed, drive_input, found)
     records = [record for record in found.records if record["rule_ids"] == ["CAM002"]]
     assert sorted(record["stamp_ns"] for record in records) == [STAMPS[n] for n in FROZEN]
     assert sorted(finding["measured"] for record in records for finding in record["findings"]) == [1.0, 2.0]
@@ -80,7 +77,7 @@ def test_a_frozen_image_is_kept_out_wherever_windows_are_cut(window_bytes: int) 
         again = drive(other)
         serial_jobs.inspect(other, again)
         serial_jobs.build(other, again, TINY_WINDOWS)
-        assert told(landed) == told(other)
+        assert scene_reports(landed) == scene_reports(other)
 
 
 def test_only_windows_that_it_concerns_are_built_again() -> None:
@@ -105,13 +102,13 @@ def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: 
     serial_jobs.inspect(landed, drive_input)
     other = WorkArea(landed.store, ObjectVersion("lake", f"work/{landed.drive}/2"))
     of_both = {area.root.key: _built(landed, drive_input, area) for area in (other, landed.area)}
-    audit = audit_drive(SETTINGS, landed.area, drive_input)
-    committed = list(audit["files"]["gold.scenes"])
-    last = [report for report in serial_jobs.window_reports(landed) if report["quarantined"]]
-    kept = {*committed, *(report["quarantined"]["uri"] for report in last)}
-    assert audit["unused"]
-    assert {"warehouse", "scenes"} <= {uri.split("/")[3] for uri in audit["unused"]}, "of both halves"
-    assert set(audit["unused"]) == of_both[landed.area.root.key] - kept
+    audit = serial_jobs.audit(landed, drive_input)
+    committed = list(audit.files["gold.scenes"])
+    last = [report.quarantined for report in serial_jobs.window_reports(landed) if report.quarantined is not None]
+    kept = {*committed, *(file.uri for file in last)}
+    assert audit.unused
+    assert {"warehouse", "scenes"} <= {uri.split("/")[3] for uri in audit.unused}, "of both halves"
+    assert set(audit.unused) == of_both[landed.area.root.key] - kept
 
     there: list[set[str]] = []
 
@@ -121,7 +118,7 @@ def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: 
 
     monkeypatch.setattr(spark_jobs.publish, "publish", commit)
     for _ in range(2):  # a repetition finds nothing to delete
-        publish_drive(None, landed.area, drive_input, 1)  # type: ignore[arg-type]
+        publish_drive(None, serial_jobs.step_of(landed, drive_input), 1)  # type: ignore[arg-type]
         assert _files(landed) == kept | of_both[other.root.key]
     assert there[0] == set().union(*of_both.values()), "nothing goes before the commit"
 
@@ -134,7 +131,8 @@ def _built(landed: Landed, drive_input: DriveInput, area: WorkArea) -> set[str]:
             source = ObjectVersion("lake", name)
             landed.store.put(ObjectVersion("lake", name.replace(landed.area.root.key, area.root.key)), landed.store.read(source))
     with serial_jobs.without_spark(TINY_WINDOWS):
-        build_drive(None, SETTINGS, area, drive_input, lambda: landed.store)  # type: ignore[arg-type]
+        step = Step(SETTINGS, BuildOptions(), PROVENANCE, area, drive_input)
+        build_drive(None, step, lambda: landed.store)  # type: ignore[arg-type]
     return _files(landed) - before
 
 
@@ -148,9 +146,9 @@ def test_scenes_at_a_pose_jump_are_quarantined_and_the_others_are_not() -> None:
     drive_input = drive(landed, frozen=(), jump_after=6)
     serial_jobs.inspect(landed, drive_input)
     serial_jobs.build(landed, drive_input)
-    kept_out = {scene["scene"] for scene in told(landed) if scene["quarantined"]}
+    kept_out = {scene.scene for scene in scene_reports(landed) if scene.quarantined}
     assert {6, 7} <= kept_out <= {4, 5, 6, 7, 8, 9}
-    serial_jobs.check_identity(landed, serial_jobs.outcome(landed, drive_input))
+    serial_jobs.check_identity(landed, drive_input, serial_jobs.outcome(landed, drive_input))
 
 
 def test_a_drive_too_short_for_a_baseline_says_so_in_every_scene() -> None:
@@ -160,15 +158,15 @@ def test_a_drive_too_short_for_a_baseline_says_so_in_every_scene() -> None:
     serial_jobs.build(landed, drive_input)
     for row in serial_jobs.scenes(landed):
         assert {"CAM006", "LID003", "LID004", "LID005", "LID006", "LID007"} <= set(row["quality_flags"])
-    assert not any(scene["quarantined"] for scene in told(landed))
+    assert not any(scene.quarantined for scene in scene_reports(landed))
 
 
-def test_checks_of_structure_measure_nothing_and_flag_what_was_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CHECKS, "structure")
+def test_checks_of_structure_measure_nothing_and_flag_what_was_not_evaluated() -> None:
+    options = BuildOptions(payload_checks=PayloadChecks.STRUCTURE)
     landed = Landed()
     drive_input = drive(landed)
-    serial_jobs.inspect(landed, drive_input)
-    serial_jobs.build(landed, drive_input)
+    serial_jobs.inspect(landed, drive_input, options)
+    serial_jobs.build(landed, drive_input, options=options)
     rows = serial_jobs.scenes(landed)
     assert len(rows) == FRAMES
     for row in rows:
@@ -184,8 +182,8 @@ def test_findings_of_a_window_come_back_as_they_were_left() -> None:
     drive_input = drive(landed, jump_after=6)
     serial_jobs.inspect(landed, drive_input)
     serial_jobs.build(landed, drive_input)
-    found = WindowFindings.read(landed.area, 0)
+    found = landed.area.read_document(findings_name(0), WindowFindings)
     assert {entry.rule_id for entries in found.scenes.values() for entry in entries} >= {"POS002"}
     assert any(entry.rule_id == "CAM002" for entries in found.frames.values() for entry in entries)
-    found.leave(landed.area, 7)
-    assert WindowFindings.read(landed.area, 7) == found
+    landed.area.write_document(findings_name(7), found)
+    assert landed.area.read_document(findings_name(7), WindowFindings) == found

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 import scenes.build.scene_file
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables.schemas import OPAQUE_LEAVES, SCENES
-from scenes.build.window_build import DriveContext, build_window
-from scenes.work_area import INSPECTION
+from scenes.build.context import DriveContext
+from scenes.build.window import build_window
+from scenes.documents import WindowReport
 from spark_jobs.build_scenes import drive_context
 from tests.unit.scenes import serial_jobs
-from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
+from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, image, pose, rig_document, sensor
 
 END_NS = T0 + 400 * MS
 
@@ -43,17 +44,24 @@ def drive_input(landed: Landed) -> DriveInput:
 
 @pytest.fixture
 def context(landed: Landed, drive_input: DriveInput) -> DriveContext:
-    assert serial_jobs.inspect(landed, drive_input)["verdict"] == "build"
+    assert serial_jobs.inspect(landed, drive_input).inspection.verdict == "build"
     serial_jobs.build(landed, drive_input)
-    return drive_context(SETTINGS, landed.area, drive_input, landed.area.read_json(INSPECTION))
+    step = serial_jobs.step_of(landed, drive_input)
+    return drive_context(step, step.inspection())
 
 
-def gold(landed: Landed, report: dict[str, Any]) -> pq.ParquetFile:
-    return pq.ParquetFile(io.BytesIO(landed.s3.body(report["gold"]["uri"])))
+def built(landed: Landed, context: DriveContext) -> WindowReport:
+    name = build_window(landed.store, landed.area, context, 0, 19_675).name
+    return landed.area.read_document(name, WindowReport)
+
+
+def gold(landed: Landed, report: WindowReport) -> pq.ParquetFile:
+    assert report.gold is not None
+    return pq.ParquetFile(io.BytesIO(landed.s3.body(report.gold.uri)))
 
 
 def test_a_scene_holds_what_was_matched_and_says_what_is_missing(landed: Landed, context: DriveContext) -> None:
-    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
+    report = built(landed, context)
     table = gold(landed, report).read()
     assert table.schema.equals(SCENES)
     rows = table.to_pylist()
@@ -75,22 +83,21 @@ def test_a_scene_holds_what_was_matched_and_says_what_is_missing(landed: Landed,
 
 def test_a_bad_frame_is_kept_byte_for_byte_under_one_name(landed: Landed, context: DriveContext) -> None:
     for _ in range(2):
-        report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
-        (kept,) = report["bad_frames"]
-        assert kept["sensor"] == "cam"
-        assert landed.s3.body(kept["payload_uri"]) == image(T0 + 107 * MS, cut=True)
-    assert [key for bucket, key in landed.s3.versions if bucket == "quarantine"] == [
-        ObjectVersion.from_uri(kept["payload_uri"]).key
-    ]
+        report = built(landed, context)
+        (kept,) = report.quarantined_frames
+        assert kept.sensor == "cam"
+        assert kept.payload_uri is not None
+        assert landed.s3.body(kept.payload_uri) == image(T0 + 107 * MS, cut=True)
+    assert [key for bucket, key in landed.s3.versions if bucket == "quarantine"] == [ObjectVersion.from_uri(kept.payload_uri).key]
 
 
 def test_a_task_that_runs_twice_overwrites_nothing_and_writes_the_same(landed: Landed, context: DriveContext) -> None:
-    names = [build_window(landed.store, landed.area, context, 0, 19_675).name for _ in range(2)]
-    one, other = (landed.area.read_json(name) for name in names)
-    assert one["gold"]["uri"] != other["gold"]["uri"]
-    assert landed.s3.body(one["gold"]["uri"]) == landed.s3.body(other["gold"]["uri"]), "equal down to the byte"
-    one["gold"], other["gold"] = one["gold"]["scenes"], other["gold"]["scenes"]
-    assert one == other
+    one, other = (built(landed, context) for _ in range(2))
+    assert one.gold is not None
+    assert other.gold is not None
+    assert one.gold.uri != other.gold.uri
+    assert landed.s3.body(one.gold.uri) == landed.s3.body(other.gold.uri), "equal down to the byte"
+    assert replace(one, gold=replace(one.gold, uri=other.gold.uri)) == other
 
 
 def test_payload_is_read_once_however_many_scenes_share_it(landed: Landed, context: DriveContext) -> None:
@@ -105,13 +112,13 @@ def test_row_groups_are_small_enough_to_fetch_one_scene(
     landed: Landed, context: DriveContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scenes.build.scene_file, "ROW_GROUP_BYTES", 1)
-    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
+    report = built(landed, context)
     file = gold(landed, report)
     assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [1, 1, 1, 1]
 
 
 def test_images_are_stored_as_they_are_and_bounds_of_payload_are_not_written(landed: Landed, context: DriveContext) -> None:
-    report = landed.area.read_json(build_window(landed.store, landed.area, context, 0, 19_675).name)
+    report = built(landed, context)
     group = gold(landed, report).metadata.row_group(0)
     columns = {group.column(n).path_in_schema.replace(".list.", "."): group.column(n) for n in range(group.num_columns)}
     assert columns["cameras.element.image"].compression == "UNCOMPRESSED"

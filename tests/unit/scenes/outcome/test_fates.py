@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -14,21 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.drive_input import DriveInput
+from lake.overrides import NONE
 from lake.tables.schemas import FRAMES
+from quality.evaluators.drive import GateVerdict
 from quality.records import Origin
 from quality.rules.findings import Finding, finding
-from scenes.build.window_build import DriveContext
-from scenes.options import BuildOptions
-from scenes.outcome.fates import Built, frames_of_built_drive, frames_of_quarantined_drive
-from scenes.outcome.records import built_records, object_records, whole_drive_record
+from scenes.documents import DataFile, FrameReport, Inspection, ObjectReport, SceneReport, WindowReport
+from scenes.outcome.fates import Built, IndexedDrive
+from scenes.outcome.records import RecordKeeper
 from scenes.plan.plan import ScenePlan, plan_scenes
+from scenes.targets import DriveTargets
 from sensors.rig import Rig
 from tests.unit.lake.fake_s3 import FakeS3
 from tests.unit.scenes.job_builders import (
     DRIVE,
     MS,
+    PROVENANCE,
     REVISION,
-    SETTINGS,
     T0,
     F,
     Landed,
@@ -66,42 +67,84 @@ REASONS = {
     "kept_by_nearer_anchor",
 }
 ORIGIN = Origin(DRIVE, REVISION, "code", "config")
-CONTEXT = DriveContext(DRIVE, REVISION, RIG, "{}", {}, "raw", "lake", "quarantine", "code", "config", BuildOptions())
 FAULTY = "bad.mcap"
 STEPS = st.integers(-1, 9).map(lambda step: T0 + step * 25 * MS)
 USED = st.lists(st.tuples(STEPS, STEPS).map(sorted).map(tuple), max_size=2)  # of pose samples, by the scene
 
 
-def bad_frame(index: pa.Table, frame_id: int, *rules: str) -> dict[str, Any]:
+TARGETS = DriveTargets(DRIVE, REVISION, "raw", "lake", "quarantine")
+
+
+def indexed(index: pa.Table, faulty: frozenset[str] = frozenset()) -> IndexedDrive:
+    return IndexedDrive(DRIVE, REVISION, index, faulty)
+
+
+def bad_frame(index: pa.Table, frame_id: int, *rules: str) -> FrameReport:
     row = index.slice(frame_id, 1).to_pylist()[0]
-    findings = [finding(code, f"{code} of {frame_id}", measured=1).to_dict() for code in rules or ("DEC005",)]
-    return {
+    findings = tuple(finding(code, f"{code} of {frame_id}", measured=1) for code in rules or ("DEC005",))
+    return FrameReport(
         **{name: row[name] for name in ("frame_id", "sensor", "stamp_ns", "key", "message_offset")},
-        "offset": row["chunk_offset"],
-        "payload_uri": f"s3://quarantine/frames/{frame_id}",
-        "findings": findings,
-    }
+        offset=row["chunk_offset"],
+        payload_uri=f"s3://quarantine/frames/{frame_id}",
+        findings=findings,
+    )
 
 
 def scene(
     number: int, anchor_ns: int, frame_ids: list[int], quarantined: bool, used_ns: Sequence[tuple[int, int]] = ()
-) -> dict[str, Any]:
-    return {
-        "scene_id": f"s{number}",
-        "scene": number,
-        "anchor_ns": anchor_ns,
-        "quarantined": quarantined,
-        "frame_ids": frame_ids,
-        "poses_used_ns": used_ns,
-        "findings": [finding("SYN001", "cam: no_frames", measured=1).to_dict()] if quarantined else [],
-        "payload_uri": "s3://quarantine/scenes/x" if quarantined else None,
-    }
+) -> SceneReport:
+    return SceneReport(
+        scene_id=f"s{number}",
+        scene=number,
+        anchor_ns=anchor_ns,
+        quarantined=quarantined,
+        complete=True,
+        missing=(),
+        has_pose=True,
+        uncompensated=(),
+        admitted=False,
+        released=(),
+        residuals_ns={},
+        frame_ids=tuple(frame_ids),
+        poses_used_ns=tuple(used_ns),
+        findings=(finding("SYN001", "cam: no_frames", measured=1),) if quarantined else (),
+        payload_uri="s3://quarantine/scenes/x" if quarantined else None,
+    )
 
 
-def window(scenes: list[dict[str, Any]], bad: list[dict[str, Any]]) -> dict[str, Any]:
-    gold = sum(not entry["quarantined"] for entry in scenes)
-    file = {"uri": "s3://lake/x", "scenes": gold}
-    return {"scenes": scenes, "released_frames": [], "bad_frames": bad, "gold": file if gold else None, "quarantined": None}
+def window(scenes: list[SceneReport], bad: list[FrameReport]) -> WindowReport:
+    gold = sum(not entry.quarantined for entry in scenes)
+    return WindowReport(
+        number=0,
+        scenes=tuple(scenes),
+        quarantined_frames=tuple(bad),
+        released_frames=(),
+        gold=DataFile("s3://lake/x", gold, 1) if gold else None,
+        quarantined=None,
+    )
+
+
+def object_report(key: str) -> ObjectReport:
+    return ObjectReport(
+        number=0, key=key, sensor="cam", version_id="v1", sha256="", size_bytes=0, frames=0, samples=0, faults=(),
+        unknown_types={}, index="",
+    )  # fmt: skip
+
+
+def keeper(
+    landed: Landed, origin: Origin, objects: Iterable[str] = (), findings: Mapping[str, tuple[Finding, ...]] | None = None
+) -> RecordKeeper:
+    inspection = Inspection(
+        provenance=PROVENANCE,
+        verdict=GateVerdict.BUILD,
+        objects={key: object_report(key) for key in objects},
+        object_findings=dict(findings or {}),
+        faulty_keys=tuple(sorted(findings or ())),
+        released_keys=(),
+        findings=(),
+        frames=0,
+    )
+    return RecordKeeper(landed.store, TARGETS, origin, inspection, NONE)
 
 
 class Drive(NamedTuple):
@@ -138,17 +181,17 @@ def built_drives(draw: st.DrawFn) -> Drive:
 @given(built_drives())
 def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: Drive) -> None:
     index, rig, plan, built, faulty = drive
-    frames = frames_of_built_drive(index, plan, replace(CONTEXT, rig=rig), built, faulty)
+    frames = indexed(index, faulty).frames_built(plan, rig, built)
     assert frames.schema.equals(FRAMES)
     rows, sources = frames.to_pylist(), index.to_pylist()
     assert len(rows) == len(sources)
-    gold = [entry for entry in built.scenes if not entry["quarantined"]]
-    quarantined = {frame for entry in built.scenes if entry["quarantined"] for frame in entry["frame_ids"]}
-    bad = {entry["frame_id"] for entry in built.bad_frames}
+    gold = [entry for entry in built.scenes if not entry.quarantined]
+    quarantined = {frame for entry in built.scenes if entry.quarantined for frame in entry.frame_ids}
+    bad = {entry.frame_id for entry in built.quarantined_frames}
     poses = samples_of(sources, gold, rig)
     for row, source in zip(rows, sources, strict=True):
         frame_id = source["frame_id"]
-        scenes = sum(frame_id in entry["frame_ids"] for entry in gold)
+        scenes = sum(frame_id in entry.frame_ids for entry in gold)
         assert row["scenes"] == scenes
         if source["key"] in faulty:
             expected = ("quarantined", "object_quarantined")
@@ -162,27 +205,21 @@ def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: Drive
             assert row["reason"] in REASONS
             expected = ("unmatched", row["reason"])
         assert (row["fate"], row["reason"]) == expected
-    inspection = {
-        "faulty_keys": sorted(faulty),
-        "objects": {key: {"version_id": "v1"} for key in {source["key"] for source in sources} | faulty},
-        "object_findings": {key: [finding("DEC002", "cut", measured=1).to_dict()] for key in faulty},
-    }
     landed = Landed(FakeS3(versions={("raw", key): [("v1", b"raw")] for key in faulty}))
-    records = object_records(landed.store, SETTINGS, ORIGIN, inspection, frames)
-    records += built_records(ORIGIN, inspection, built, "top", frames)
+    cut = {key: (finding("DEC002", "cut", measured=1),) for key in faulty}
+    made = keeper(landed, ORIGIN, {source["key"] for source in sources} | faulty, cut)
+    records = [*made.of_objects(frames), *made.of_built(built, "top", frames)]
     assert sum(record["frames"] for record in records) == sum(row["fate"] == "quarantined" for row in rows)
     assert len({record["record_id"] for record in records}) == len(records)
     assert len(records) == len(faulty) + len(bad) + (len(built.scenes) - len(gold))
 
 
-def samples_of(sources: list[dict[str, Any]], gold: list[Mapping[str, Any]], rig: Rig) -> set[int]:
+def samples_of(sources: list[dict[str, Any]], gold: list[SceneReport], rig: Rig) -> set[int]:
     """By definition: the samples right around an anchor or a frame of a gold scene, if they are near enough to each other, and
     those that moved points of one."""
-    instants = {entry["anchor_ns"] for entry in gold} | {
-        sources[frame]["stamp_ns"] for entry in gold for frame in entry["frame_ids"]
-    }
+    instants = {entry.anchor_ns for entry in gold} | {sources[frame]["stamp_ns"] for entry in gold for frame in entry.frame_ids}
     samples = sorted((row["stamp_ns"], row["frame_id"]) for row in sources if row["sensor"] == "odo")
-    moved = [span for entry in gold for span in entry["poses_used_ns"]]
+    moved = [span for entry in gold for span in entry.poses_used_ns]
     found = {frame_id for stamp_ns, frame_id in samples if any(first <= stamp_ns <= last for first, last in moved)}
     for at_ns in instants:
         before = max((sample for sample in samples if sample[0] <= at_ns), default=None)
@@ -195,14 +232,14 @@ def samples_of(sources: list[dict[str, Any]], gold: list[Mapping[str, Any]], rig
 def test_a_bad_frame_that_two_windows_asked_for_is_one_bad_frame() -> None:
     index = frame_index([F("cam", T0)])
     built = Built.of([window([], [bad_frame(index, 0)]), window([], [bad_frame(index, 0)])])
-    assert [entry["frame_id"] for entry in built.bad_frames] == [0]
+    assert [entry.frame_id for entry in built.quarantined_frames] == [0]
 
 
 def test_the_reason_of_a_bad_frame_is_its_first_error_not_a_warning() -> None:
     index = frame_index([F("top", T0, "lidar")])
     plan = plan_scenes(index, pose_table([]), RIG, frozenset())
     built = Built.of([window([scene(0, T0, [], True)], [bad_frame(index, 0, "CMP004", "DEC006")])])
-    frames = frames_of_built_drive(index, plan, CONTEXT, built, frozenset())
+    frames = indexed(index).frames_built(plan, RIG, built)
     assert frames["reason"].to_pylist() == ["DEC006"]
 
 
@@ -211,7 +248,7 @@ def test_a_gold_scene_saves_a_frame_that_a_quarantined_scene_also_holds() -> Non
     plan = plan_scenes(index, pose_table([]), RIG, frozenset())
     for flags in ((True, False), (False, True)):
         built = Built.of([window([scene(n, T0 + n * 100 * MS, [0, n + 1], flag) for n, flag in enumerate(flags)], [])])
-        frames = frames_of_built_drive(index, plan, CONTEXT, built, frozenset()).to_pylist()
+        frames = indexed(index).frames_built(plan, RIG, built).to_pylist()
         assert (frames[0]["fate"], frames[0]["scenes"]) == ("gold", 1)
         assert [row["fate"] for row in frames[1:]] == ["quarantined" if flag else "gold" for flag in flags]
 
@@ -219,14 +256,14 @@ def test_a_gold_scene_saves_a_frame_that_a_quarantined_scene_also_holds() -> Non
 def test_a_drive_refused_as_a_whole_keeps_every_frame_with_its_own_reason() -> None:
     index = frame_index([F("cam", T0, key=FAULTY), F("cam", T0 + 1), F("odo", T0, "pose")])
     drive_input = DriveInput(DRIVE, frozenset(), None, None)
-    frames = frames_of_quarantined_drive(index, drive_input, frozenset({FAULTY}), "CAL001")
+    frames = indexed(index, frozenset({FAULTY})).frames_quarantined("CAL001")
     assert frames.schema.equals(FRAMES)
     assert frames["fate"].to_pylist() == ["quarantined"] * 3
     assert frames["reason"].to_pylist() == ["object_quarantined", "CAL001", "CAL001"]
     landed = Landed()
     origin = Origin(DRIVE, drive_input.revision, "code", "config")
     findings = [finding("CAL001", "no rig", measured=1), finding("CLK004", "gap", measured=3)]
-    record = whole_drive_record(landed.store, SETTINGS, origin, drive_input, findings, frames)
+    record = keeper(landed, origin).of_whole_drive(drive_input, findings, frames)
     assert (record["frames"], record["rule_ids"], record["level"]) == (2, ["CAL001", "CLK004"], "drive")
     kept = json.loads(landed.s3.body(record["payload_uri"]))
     assert kept == json.loads(drive_input.to_bytes())
@@ -235,27 +272,23 @@ def test_a_drive_refused_as_a_whole_keeps_every_frame_with_its_own_reason() -> N
 @pytest.mark.parametrize("stamp_ns", [T0, -1, 0])
 def test_all_rows_of_a_drive_have_the_day_of_its_first_frame(stamp_ns: int) -> None:
     index = frame_index([F("cam", stamp_ns), F("cam", stamp_ns + 3 * 86_400 * 10**9)])
-    frames = frames_of_quarantined_drive(index, DriveInput(DRIVE, frozenset(), None, None), frozenset(), "CAL001")
+    frames = indexed(index).frames_quarantined("CAL001")
     first = datetime.datetime.fromtimestamp(stamp_ns // 10**9, datetime.UTC).date()
     assert frames["day"].to_pylist() == [first, first]
 
 
 def test_an_empty_drive_has_no_rows() -> None:
     index = frame_index([])
-    frames = frames_of_quarantined_drive(index, DriveInput(DRIVE, frozenset(), None, None), frozenset(), "CMP002")
+    frames = indexed(index).frames_quarantined("CMP002")
     assert (len(frames), frames.schema) == (0, FRAMES)
     plan = plan_scenes(index, pose_table([]), RIG, frozenset())
-    assert len(frames_of_built_drive(index, plan, CONTEXT, Built.of([]), frozenset())) == 0
+    assert len(indexed(index).frames_built(plan, RIG, Built.of([]))) == 0
 
 
 def test_an_object_that_is_gone_has_a_record_without_a_copy() -> None:
-    inspection = {
-        "faulty_keys": [FAULTY],
-        "objects": {},
-        "object_findings": {FAULTY: [Finding("CMP001", "cam", 1, 0, "not there").to_dict()]},
-    }
     landed = Landed()
-    (record,) = object_records(landed.store, SETTINGS, ORIGIN, inspection, FRAMES.empty_table())
+    gone = {FAULTY: (Finding("CMP001", "cam", 1, 0, "not there"),)}
+    (record,) = keeper(landed, ORIGIN, findings=gone).of_objects(FRAMES.empty_table())
     assert (record["payload_uri"], record["frames"], record["sensor"]) == (None, 0, "cam")
     assert record["source"] == {"key": FAULTY, "version_id": None, "offset": None}
     assert landed.s3.versions == {}

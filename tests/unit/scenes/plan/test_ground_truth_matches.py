@@ -17,7 +17,7 @@ from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from lake.landing import SensorKey, parse_raw_key
-from scenes.plan.plan import ScenePlan, plan_scenes
+from scenes.plan.plan import ScenePlan, Slot, plan_scenes
 from scenes.scan.object_scan import scan_object
 from sensors.match.nearest import Reason
 from sensors.policy import FrameUse, Matcher, Policy
@@ -126,7 +126,7 @@ def test_ros_sets_use_each_frame_once_in_order_and_within_the_tolerance(happened
     plan = drive.plan(rig)
     assert 0 < plan.scenes <= len(drive.true_ns[rig.reference])
     for column, name in enumerate(plan.sensors):
-        used = [frame_id for frame_id in plan.matched_frame_ids(column).tolist() if frame_id >= 0]
+        used = [frame_id for frame_id in plan.frame_ids[:, plan.slots.index(Slot(column, 0))].tolist() if frame_id >= 0]
         assert used == sorted(set(used))
         matched = plan.reasons[:, column] == Reason.MATCHED
         assert (np.abs(plan.residuals_ns[matched, column]) <= rig[name].sync.tolerance_ns).all()

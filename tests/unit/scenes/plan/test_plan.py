@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scenes.errors import WorkAreaError
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import DriveFrames
-from scenes.plan.plan import MISSING, plan_scenes
+from scenes.plan.plan import MISSING, ScenePlan, Slot, plan_scenes
 from scenes.plan.pose_track import pose_sensor
 from scenes.plan.window_plan import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
 from scenes.plan.windows import Window
@@ -25,6 +25,12 @@ from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pos
 from tests.unit.scenes.timelines import SENSORS, Timeline, slots_of
 
 TIMELINES = oracle.timelines()
+
+
+def matched_frame_ids(plan: ScenePlan, column: int) -> list[int]:
+    """The matched frame of each scene for one sensor, -1 for none."""
+    ids: list[int] = plan.frame_ids[:, plan.slots.index(Slot(column, 0))].tolist()
+    return ids
 
 
 @given(TIMELINES)
@@ -41,7 +47,7 @@ def test_every_scene_holds_the_frames_that_its_definition_gives_it(timeline: Tim
                 offset_ns = cell.frames[0]["stamp_ns"] - plan.anchors_ns[scene]
                 delay_ns = 0 if name == timeline.rig.reference else timeline.rig[name].sync.expected_delay_ns
                 assert (plan.offsets_ns[scene, column], plan.residuals_ns[scene, column]) == (offset_ns, offset_ns - delay_ns)
-                assert plan.matched_frame_ids(column)[scene] == cell.frames[0]["frame_id"]
+                assert matched_frame_ids(plan, column)[scene] == cell.frames[0]["frame_id"]
 
 
 @given(oracle.timelines(every_policy=False))
@@ -224,7 +230,7 @@ def test_a_frame_that_an_exclusive_anchor_kept_and_did_not_use_says_so() -> None
     frames = [F("top", T0 + step * MS, "lidar") for step in (0, 10)] + [F("cam", T0 + step * MS) for step in (6, 9, 14)]
     index = frame_index(frames)
     plan = plan_scenes(index, pose_table([]), rig, frozenset())
-    assert plan.matched_frame_ids(plan.sensors.index("cam")).tolist() == [-1, 1]
+    assert matched_frame_ids(plan, plan.sensors.index("cam")) == [-1, 1]
     assert MISSING[Reason(plan.reasons[0, 1])] == "frame_of_nearer_anchor"
     reasons = unmatched_reasons(index, plan, rig, frozenset()).tolist()
     assert (reasons[0], reasons[2]) == ("kept_by_nearer_anchor", "not_nearest")

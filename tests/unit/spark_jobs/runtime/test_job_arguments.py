@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,12 @@ from pyspark.errors import PythonException
 from lake.errors import AbsentError
 from lake.landing import DriveId
 from lineage.errors import CodeVersionError
-from scenes.errors import IncompleteError, WorkAreaError
-from sensors.errors import RigError
+from scenes.errors import DocumentError, IncompleteError, WorkAreaError, WorkerError
+from sensors.errors import RigError, ScenelakeError
 from spark_jobs.runtime.arguments import parse
-from spark_jobs.runtime.entry import run_job
+from spark_jobs.runtime.entry import exit_status
+from spark_jobs.runtime.results import BuildResult
+from spark_jobs.runtime.spark import known_worker_errors
 
 GOOD = {
     "--vehicle": "car-1",
@@ -24,6 +25,9 @@ GOOD = {
     "--generation": "3",
     "--work": "s3://lake/work/car-1/d-1/x/1/",
 }
+
+
+RESULT = BuildResult(windows=1, gold=2, quarantined=3, bytes=4)
 
 
 def argv(**changed: str | None) -> list[str]:
@@ -35,14 +39,16 @@ def test_arguments_are_read_as_values(tmp_path: Path, capsys: pytest.CaptureFixt
     found = parse(argv(result=str(tmp_path / "r.json")), "inspect", "")
     assert (found.drive, found.revision, found.generation) == (DriveId("car-1", "d-1"), "0a" * 32, 3)
     assert (found.work.bucket, found.work.key) == ("lake", "work/car-1/d-1/x/1")
-    found.report({"b": 1, "a": [2]})
-    assert (tmp_path / "r.json").read_text() == '{"a": [2], "b": 1}'
-    assert capsys.readouterr().out == '{"a": [2], "b": 1}\n', "the job's log ends with what it found"
+    found.report(RESULT)
+    assert (tmp_path / "r.json").read_text() == '{"bytes":4,"gold":2,"quarantined":3,"windows":1}'
+    assert capsys.readouterr().out == '{"bytes":4,"gold":2,"quarantined":3,"windows":1}\n', (
+        "the job's log ends with what it found"
+    )
 
 
 def test_without_a_file_the_result_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    parse(argv(), "inspect", "").report({"verdict": "build"})
-    assert json.loads(capsys.readouterr().out) == {"verdict": "build"}
+    parse(argv(), "build_scenes", "").report(RESULT)
+    assert json.loads(capsys.readouterr().out) == {"windows": 1, "gold": 2, "quarantined": 3, "bytes": 4}
 
 
 @pytest.mark.parametrize(
@@ -65,9 +71,9 @@ def test_wrong_usage_exits_with_2_and_says_why(
     with pytest.raises(SystemExit) as caught:
         parse(argv(**changed), "publish", "")
     assert caught.value.code == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert "usage: python -m spark_jobs.publish" in told
+    written = capsys.readouterr().err
+    assert said in written
+    assert "usage: python -m spark_jobs.publish" in written
 
 
 @pytest.mark.parametrize(
@@ -80,22 +86,30 @@ def test_wrong_usage_exits_with_2_and_says_why(
         CodeVersionError("no commit"),
     ],
 )
-def test_a_known_error_is_one_line_and_status_1(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    def main(_: Sequence[str]) -> int:
+def test_a_known_error_is_one_line_and_status_1(error: ScenelakeError, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
         raise error
 
-    assert run_job(main, []) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == f"error: {' '.join(str(error).split())}\n"
+    assert exit_status(work) == error.exit_code == 1
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err == f"error: {' '.join(str(error).split())}\n"
+
+
+def test_the_next_step_is_part_of_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise DocumentError("audit.json is damaged", hint="run it again")
+
+    assert exit_status(work) == 1
+    assert capsys.readouterr().err == "error: audit.json is damaged; run it again\n"
 
 
 def test_a_defect_keeps_its_traceback() -> None:
-    def main(_: Sequence[str]) -> int:
-        raise ZeroDivisionError("ours")
+    def work() -> None:
+        raise ZeroDivisionError("a defect")
 
-    with pytest.raises(ZeroDivisionError, match="ours"):
-        run_job(main, [])
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        exit_status(work)
 
 
 def worker_error(raised: str) -> PythonException:
@@ -105,27 +119,46 @@ def worker_error(raised: str) -> PythonException:
 
 def test_a_known_error_of_a_spark_worker_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     cause = "lake.errors.AbsentError: no such version\n\nDuring handling of the above exception, another occurred:\n\n"
+    traceback = "Traceback (most recent call last):\n  File 'y.py'\n"
 
-    def main(_: Sequence[str]) -> int:
-        raise worker_error(cause + "lake.errors.LakeError: cannot read s3://b/k:\n  reset")
+    def work() -> None:
+        with known_worker_errors():
+            raise worker_error(f"{cause}{traceback}lake.errors.LakeError: cannot read s3://b/k:\n  reset")
 
-    assert run_job(main, []) == 1
+    assert exit_status(work) == 1
     assert capsys.readouterr().err == "error: cannot read s3://b/k: reset\n"
 
 
 def test_a_defect_in_a_spark_worker_keeps_its_traceback() -> None:
-    def main(_: Sequence[str]) -> int:
+    with pytest.raises(PythonException, match="KeyError"), known_worker_errors():
         raise worker_error("KeyError: 'lake.errors.LakeError: x'")
 
-    with pytest.raises(PythonException, match="KeyError"):
-        run_job(main, [])
+
+def test_a_known_error_that_a_defect_followed_in_a_worker_is_a_defect() -> None:
+    cause = "lake.errors.AbsentError: no such version\n\nDuring handling of the above exception, another occurred:\n\n"
+    with pytest.raises(PythonException, match="ZeroDivisionError"), known_worker_errors():
+        raise worker_error(f"{cause}Traceback (most recent call last):\n  File 'y.py'\nZeroDivisionError: division by zero")
 
 
-def test_a_job_that_ends_well_ends_with_its_status() -> None:
-    assert run_job(lambda words: len(words), ["a", "b"]) == 2
+@pytest.mark.parametrize("name", ["lake.errors.NoSuchError", "os.PathLike", "builtins.ValueError"])
+def test_only_errors_that_descend_from_the_root_are_known(name: str) -> None:
+    with pytest.raises(PythonException), known_worker_errors():
+        raise worker_error(f"{name}: x")
+
+
+def test_an_error_of_a_worker_keeps_its_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AbsentError, "exit_code", 7)
+    with pytest.raises(WorkerError, match="no such version") as caught, known_worker_errors():
+        raise worker_error("lake.errors.AbsentError: no such version")
+    assert caught.value.exit_code == 7
+
+
+def test_a_job_that_ends_well_ends_with_0() -> None:
+    assert exit_status(lambda: None) == 0
 
 
 @pytest.mark.parametrize("job", ["inspect", "build_scenes", "audit", "publish"])
 def test_every_job_ends_that_way(job: str) -> None:
     source = (Path(__file__).parents[4] / "spark_jobs" / f"{job}.py").read_text()
-    assert source.endswith('if __name__ == "__main__":\n    sys.exit(run_job(main, sys.argv[1:]))\n')
+    assert source.endswith('if __name__ == "__main__":\n    sys.exit(main(sys.argv[1:]))\n')
+    assert f'return run_job("{job}", ' in source

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-import spark_jobs.runtime.provenance
 from lake.drive_input import DriveInput
 from lineage.events import RunContext
 from lineage.names import job
 from lineage.run import JobRun
-from spark_jobs.audit import audit_drive
+from quality.tables.results import RuleResult
 from spark_jobs.runtime.provenance import TracedRun
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, rig_document, sensor
@@ -28,7 +28,7 @@ def landed() -> Landed:
     return landed
 
 
-def assertions(drive_input: DriveInput, results: list[dict[str, Any]]) -> dict[tuple[str, str | None], Any]:
+def assertions(drive_input: DriveInput, results: Sequence[RuleResult]) -> dict[tuple[str, str | None], Any]:
     run = JobRun(RunContext(job=job("audit"), run_id="00000000-0000-0000-0000-000000000000"))
     TracedRun(run, SETTINGS, drive_input).reads_raw(1, results)
     facets = run.inputs[0].inputFacets or {}
@@ -36,15 +36,14 @@ def assertions(drive_input: DriveInput, results: list[dict[str, Any]]) -> dict[t
 
 
 def test_inspection_and_audit_tell_every_rule(landed: Landed) -> None:
-    assert spark_jobs.runtime.provenance.configuration_hash()
     drive_input = landed.finish(RIG, STAMPS[-1])
-    found = assertions(drive_input, serial_jobs.inspect(landed, drive_input)["results"])
+    found = assertions(drive_input, serial_jobs.inspect(landed, drive_input).results)
     assert (found["CLK001", "top"].success, found["CLK001", "top"].severity) == (True, "error")
     assert (found["CLK001", "cam"].success, found["CLK001", "cam"].severity) == (True, "warn")
     assert found["DEC001", "cam"].success is True
     assert found["CAL001", None].success is True
     serial_jobs.build(landed, drive_input)
-    found = assertions(drive_input, audit_drive(SETTINGS, landed.area, drive_input)["results"])
+    found = assertions(drive_input, serial_jobs.audit(landed, drive_input).results)
     cut = found["DEC005", "cam"]
     assert (cut.success, cut.severity, cut.actual, cut.expected) == (False, "error", "1", "0")
     assert cut.description.startswith("1 times, first: cam: the image does not decode")
@@ -55,7 +54,7 @@ def test_inspection_and_audit_tell_every_rule(landed: Landed) -> None:
 
 def test_what_could_not_be_evaluated_is_no_success(landed: Landed) -> None:
     drive_input = landed.finish(RIG, STAMPS[-1], with_manifest=False)
-    found = assertions(drive_input, serial_jobs.inspect(landed, drive_input)["results"])
+    found = assertions(drive_input, serial_jobs.inspect(landed, drive_input).results)
     assert (found["CMP002", None].success, found["CMP002", None].actual) == (False, "0")
     coverage = found["CMP005", "cam"]
     assert (coverage.success, coverage.actual) == (False, None)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
 from quality.records import REJECTED, RELEASED
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, finding, has_errors
 
-_ABSENT = "there is nothing to let in"
-_OURS = "this is our own error, and no property of the data"
+_ABSENT = "there is nothing to admit"
+_DEFECT = "this is a defect of the pipeline, not a property of the data"
 
 NOT_RELEASABLE = MappingProxyType(
     {
@@ -25,9 +26,9 @@ NOT_RELEASABLE = MappingProxyType(
         "DEC005": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC006": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC007": f"what does not decode cannot be put into a scene: {_ABSENT}",
-        "SYN004": _OURS,
-        "ACC001": _OURS,
-        "ACC002": _OURS,
+        "SYN004": _DEFECT,
+        "ACC001": _DEFECT,
+        "ACC002": _DEFECT,
     }
 )
 _REJECTION = {Level.OBJECT: "REV001", Level.DRIVE: "REV002", Level.SCENE: "REV003"}
@@ -87,8 +88,8 @@ def reject(
     found = tuple(sorted(findings))
     if override is None or has_errors(found):
         return found
-    said = f"rejected by {override.reviewer}: {override.reason}"
-    return tuple(sorted([*found, finding(_REJECTION[level], said, sensor=sensor, measured=1, severity=Severity.ERROR)]))
+    message = f"rejected by {override.reviewer}: {override.reason}"
+    return tuple(sorted([*found, finding(_REJECTION[level], message, sensor=sensor, measured=1, severity=Severity.ERROR)]))
 
 
 def decided(row: Mapping[str, Any], override: Override, status: str) -> dict[str, Any]:

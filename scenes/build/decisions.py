@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec.structs import replace as changed
+
 from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target
+from quality.decisions import NOT_RELEASABLE, reject, release
 from quality.evaluators.scene import SceneVerdict
-from quality.review import NOT_RELEASABLE, reject, release
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, has_errors, rule_ids
 from scenes.build.frames import Frame
-from scenes.plan.plan_rows import FrameRef
-
-Report = Mapping[str, Any]
+from scenes.documents import FrameReport
+from scenes.plan.window_plan import FrameRef
 
 
 def reviewed_objects(
@@ -34,7 +35,7 @@ def reviewed_drive(findings: Iterable[Finding], decisions: Decisions) -> tuple[F
     return reject(release(findings, decisions.released.get(DRIVE)), decisions.rejected.get(DRIVE), Level.DRIVE)
 
 
-def lets_drive_pass(decisions: Decisions, code: str) -> bool:
+def drive_released_from(decisions: Decisions, code: str) -> bool:
     """Whether the drive was released from a rule."""
     override = decisions.released.get(DRIVE)
     return override is not None and code in override.rules and code not in NOT_RELEASABLE
@@ -42,7 +43,7 @@ def lets_drive_pass(decisions: Decisions, code: str) -> bool:
 
 def as_judged(findings: Iterable[Finding], override: Override) -> list[Finding]:
     """Released findings with the severity that they had before the release."""
-    return [replace(found, override=Severity.ERROR) if found.rule_id in override.rules else found for found in findings]
+    return [changed(found, override=Severity.ERROR) if found.rule_id in override.rules else found for found in findings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class _Released:
         }
 
 
-class WindowReview:
+class WindowDecisions:
     """The decisions about the frames and scenes of one window, and what they came to."""
 
     def __init__(self, decisions: Decisions = NONE, versions: Mapping[str, str] | None = None) -> None:
@@ -116,21 +117,13 @@ class WindowReview:
                 elements.append(_Released(rules, override, target).element(level))
         return elements
 
-    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> list[dict[str, Any]]:
-        """What was let in although its own rules kept it out, for the records."""
-        return [
-            {
-                "frame_id": ref.frame_id,
-                "sensor": ref.sensor,
-                "stamp_ns": ref.stamp_ns,
-                "key": ref.key,
-                "offset": ref.chunk_offset,
-                "message_offset": ref.message_offset,
-                "findings": [found.to_dict() for found in frames[ref.frame_id].findings],
-            }
+    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> tuple[FrameReport, ...]:
+        """The frames that are in scenes only because they were released, by frame, for the records."""
+        return tuple(
+            frames[ref.frame_id].report(ref)
             for ref in sorted(set(wanted))
             if ref.frame_id in self._frames and not frames[ref.frame_id].bad
-        ]
+        )
 
 
 def _difference(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[str, ...]:

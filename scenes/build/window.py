@@ -4,69 +4,37 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from lake.landing import DriveId
-from lake.overrides import NONE, Decisions
+from msgspec.structs import replace as changed
+
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.scene_key import SceneKey
-from quality.evaluators.scene import evaluate_scene
+from quality.evaluators.scene import SceneVerdict, evaluate_scene
+from quality.measurements.frame_metrics import metrics_rows
 from quality.rules.catalogue import Severity
 from quality.rules.findings import rule_ids
-from quality.rules.rulebook import RuleBook
-from scenes.build.frames import Frame, look_into, sound
-from scenes.build.measure import leave_metrics
-from scenes.build.motion import Placed, PosesUsed, Track, place
+from scenes.build.context import DriveContext
+from scenes.build.decisions import WindowDecisions
+from scenes.build.frames import Frame, decode_frame, sound
+from scenes.build.motion import EgoTrack, Placed, PosesUsed, place
 from scenes.build.payloads import fetch
 from scenes.build.scene_file import scene_pieces
 from scenes.build.signals import not_evaluated
-from scenes.build.window_findings import WindowFindings
-from scenes.build.window_report import MadeScene, account, keep_bad
-from scenes.build.window_review import WindowReview
+from scenes.documents import DataFile, FrameReport, SceneReport, WindowFindings, WindowReport
 from scenes.options import BuildOptions, PayloadChecks, PointLayout
-from scenes.plan.plan_rows import FrameRef, PlanRow, plan_rows
+from scenes.plan.window_plan import FrameRef, PlanRow, plan_rows
+from scenes.plan.windows import DAY_ZERO
+from scenes.targets import DriveTargets
 from scenes.work_area import WorkArea
 from sensors.decode.planes import to_planes
 from sensors.decode.points import PointCloud
-from sensors.rig import Modality, Rig
+from sensors.rig import Modality
 
-DAY_ZERO = datetime.date(1970, 1, 1)
 _COLUMN = {Modality.LIDAR: "lidars", Modality.CAMERA: "cameras", Modality.RADAR: "radars"}
-
-
-@dataclass(frozen=True, slots=True)
-class DriveContext:
-    """What all scenes of a drive share. `sources` maps a raw key to its (version id, SHA-256); `rules` are the rig's."""
-
-    drive: DriveId
-    revision: str
-    rig: Rig
-    calibration: str
-    sources: Mapping[str, tuple[str, str]]
-    raw_bucket: str
-    lake_bucket: str
-    quarantine_bucket: str
-    code_version: str
-    config_hash: str
-    options: BuildOptions
-    decisions: Decisions = NONE
-    rules: RuleBook = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", RuleBook.of(self.rig.policy))
-
-    @property
-    def bad_frames(self) -> ObjectVersion:
-        """Below what messages that do not decode are kept."""
-        return ObjectVersion(self.quarantine_bucket, f"frames/{self.drive}/{self.revision}")
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Version id of each raw key."""
-        return {key: version for key, (version, _) in self.sources.items()}
 
 
 class BuiltWindow(NamedTuple):
@@ -77,12 +45,21 @@ class BuiltWindow(NamedTuple):
     quarantined: int
 
 
+@dataclass(frozen=True, slots=True)
+class MadeScene:
+    """A row of `lake.tables.schemas.SCENES`, what the scene rules say of it, and the pose samples that moved its points."""
+
+    row: dict[str, Any]
+    verdict: SceneVerdict
+    moved_by: frozenset[PosesUsed]
+
+
 def build_window(
     store: ObjectStore, area: WorkArea, context: DriveContext, number: int, day: int, *, with_findings: bool = False
 ) -> BuiltWindow:
-    """Build one window and leave `built/NNNNN-….json` in the work area.
+    """Build one window and leave its `WindowReport` and the metrics of its frames in the work area.
 
-    `with_findings`: whether something was left for it that was found beyond it (`scenes.build.window_findings`).
+    `with_findings`: whether the driver left findings for it that were made beyond it (`WindowFindings`).
 
     Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
     that the driver reads back are ever published.
@@ -90,46 +67,97 @@ def build_window(
     rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
     wanted = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
-    known = WindowFindings.read(area, number) if with_findings else WindowFindings()
-    review = WindowReview(context.decisions, context.versions)
+    known = area.read_document(findings_name(number), WindowFindings) if with_findings else WindowFindings()
+    decisions = WindowDecisions(context.decisions, context.versions)
     frames = {
-        frame.frame_id: review.frame(frame, look_into(frame, cdr, checks, context.rules, known.of_frame(frame.frame_id)), cdr)
-        for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
+        ref.frame_id: decisions.frame(ref, decode_frame(ref, cdr, checks, context.rules, known.frames.get(ref.frame_id, ())), cdr)
+        for ref, cdr in fetch(store, context.targets.raw_bucket, context.versions, wanted)
     }
-    builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, review)
-    gold: list[dict[str, Any]] = []
-    quarantined: list[dict[str, Any]] = []
-    scenes: list[dict[str, Any]] = []
-    for _, of_scene in groupby(rows, key=lambda row: row.scene):
-        scene_rows = list(of_scene)
-        made = builder.scene(scene_rows)
-        (quarantined if made.verdict.quarantined else gold).append(made.row)
-        scenes.append(account(made, scene_rows, frames))
-    name = f"{context.drive}/{context.revision[:16]}-{number:05d}-{uuid.uuid4().hex}.parquet"
-    gold_target = ObjectVersion(context.lake_bucket, f"warehouse/gold/scenes/data/{name}")
-    payload_target = ObjectVersion(context.quarantine_bucket, f"scenes/{name}")
-    for scene in scenes:
-        scene["payload_uri"] = payload_target.uri if scene["quarantined"] else None
+    builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, decisions)
+    made = [(builder.scene(of_scene), of_scene) for of_scene in _by_scene(rows)]
+    gold = [scene.row for scene, _ in made if not scene.verdict.quarantined]
+    quarantined = [scene.row for scene, _ in made if scene.verdict.quarantined]
+    name = context.targets.unique_name("parquet", f"{number:05d}")
+    gold_target, quarantine_target = context.targets.data_file("gold.scenes", name), context.targets.quarantined_scenes(name)
+    reports = tuple(_report(scene, of_scene, frames, quarantine_target.uri) for scene, of_scene in made)
     built = f"built/{number:05d}-{uuid.uuid4().hex}.json"
-    report = {
-        "number": number,
-        "scenes": scenes,
-        "gold": _write(store, gold_target, gold, context.options),
-        "quarantined": _write(store, payload_target, quarantined, context.options),
-        "bad_frames": keep_bad(store, context.bad_frames, wanted, frames),
-        "released_frames": review.released_frames(wanted, frames),
-    }
+    report = WindowReport(
+        number=number,
+        scenes=reports,
+        gold=_write(store, gold_target, gold, context.options),
+        quarantined=_write(store, quarantine_target, quarantined, context.options),
+        quarantined_frames=quarantine_frames(store, context.targets, wanted, frames),
+        released_frames=decisions.released_frames(wanted, frames),
+    )
     if checks is PayloadChecks.FULL:
         leave_metrics(area, built, wanted, frames)
-    area.write_json(built, report)
-    return BuiltWindow(built, tuple(scene["scene"] for scene in scenes), len(quarantined))
+    area.write_document(built, report)
+    return BuiltWindow(built, tuple(scene.scene for scene in reports), len(quarantined))
 
 
-def _track(area: WorkArea, context: DriveContext, number: int) -> Track | None:
+def findings_name(number: int) -> str:
+    """Where the findings for window `number` are in the work area."""
+    return f"plan/{number:05d}-findings.json"
+
+
+def metrics_name(built: str) -> str:
+    """Where the metrics of the window are whose report is `built`."""
+    return f"{built.removesuffix('.json')}.arrow"
+
+
+def leave_metrics(area: WorkArea, built: str, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> None:
+    """Write the metrics of a window's frames beside its report; a frame that does not decode has none."""
+    found = ((ref, frames[ref.frame_id].metrics) for ref in sorted(set(wanted)))
+    rows = [(ref.frame_id, ref.sensor, ref.modality, ref.stamp_ns, metrics) for ref, metrics in found if metrics is not None]
+    area.write_table(metrics_name(built), metrics_rows(rows))
+
+
+def quarantine_frames(
+    store: ObjectStore, targets: DriveTargets, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]
+) -> tuple[FrameReport, ...]:
+    """Copy the messages of bad frames, byte for byte, under names that a repetition writes again; by frame."""
+    reports = []
+    for ref in sorted({ref for ref in wanted if frames[ref.frame_id].bad}):
+        frame = frames[ref.frame_id]
+        assert frame.raw is not None
+        name = f"{ref.sensor}/{ref.stamp_ns:019d}-{ref.chunk_offset}-{ref.message_offset}.cdr"
+        target = targets.quarantined_frame(name)
+        store.put(target, frame.raw)
+        reports.append(changed(frame.report(ref), payload_uri=target.uri))
+    return tuple(reports)
+
+
+def _by_scene(rows: Iterable[PlanRow]) -> list[list[PlanRow]]:
+    return [list(of_scene) for _, of_scene in groupby(rows, key=lambda row: row.scene)]
+
+
+def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Frame], payload_uri: str) -> SceneReport:
+    """A scene in the report of its window; `payload_uri`: the file that holds it if it is quarantined."""
+    scene, verdict, used = made.row, made.verdict, sound(rows, frames)
+    return SceneReport(
+        scene_id=scene["scene_id"],
+        scene=rows[0].scene,
+        anchor_ns=scene["anchor_ns"],
+        quarantined=verdict.quarantined,
+        complete=scene["complete"],
+        missing=tuple(entry["sensor"] for entry in scene["missing"]),
+        has_pose=scene["ego_pose"] is not None,
+        uncompensated=tuple(sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None})),
+        findings=verdict.findings,
+        admitted=any(one["level"] in ("scene", "frame") for one in scene["released"]),
+        released=tuple(sorted({code for one in scene["released"] if one["level"] == "scene" for code in one["rule_ids"]})),
+        poses_used_ns=tuple(sorted((poses.first_ns, poses.last_ns) for poses in made.moved_by)),
+        frame_ids=tuple(ref.frame_id for _, ref in used),
+        residuals_ns={row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
+        payload_uri=payload_uri if verdict.quarantined else None,
+    )
+
+
+def _track(area: WorkArea, context: DriveContext, number: int) -> EgoTrack | None:
     policy = context.rig.policy
     if not policy.motion_compensation:
         return None
-    return Track.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
+    return EgoTrack.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
 
 
 class _SceneBuilder:
@@ -140,13 +168,13 @@ class _SceneBuilder:
         context: DriveContext,
         day: int,
         frames: Mapping[int, Frame],
-        track: Track | None,
+        track: EgoTrack | None,
         known: WindowFindings,
-        review: WindowReview,
+        decisions: WindowDecisions,
     ) -> None:
         self._context, self._frames, self._track = context, frames, track
-        self._known, self._review = known, review
-        self._untold = not_evaluated(context.rig, context.options)
+        self._known, self._decisions = known, decisions
+        self._not_evaluated = not_evaluated(context.rig, context.options)
         self._sensors = {sensor.name: sensor for sensor in context.rig.sensors}
         self._placed: dict[tuple[int, int], Placed] = {}
         self._day = DAY_ZERO + datetime.timedelta(days=day)
@@ -178,28 +206,30 @@ class _SceneBuilder:
             uncompensated=uncompensated,
             payload_findings=(
                 *(found for _, ref in used for found in self._frames[ref.frame_id].findings),
-                *self._known.of_scene(anchor.scene),
+                *self._known.scenes.get(anchor.scene, ()),
             ),
             rules=context.rules,
         )
-        verdict, released = self._review.scene(verdict, anchor.anchor_ns, context.rig.reference, [ref for _, ref in used], keys)
+        verdict, released = self._decisions.scene(
+            verdict, anchor.anchor_ns, context.rig.reference, [ref for _, ref in used], keys
+        )
         scene = {
-            "scene_id": str(SceneKey(context.drive, anchor.anchor_ns)),
-            "vehicle_id": context.drive.vehicle_id,
-            "drive_id": context.drive.drive_id,
-            "revision": context.revision,
+            "scene_id": str(SceneKey(context.targets.drive, anchor.anchor_ns)),
+            "vehicle_id": context.targets.drive.vehicle_id,
+            "drive_id": context.targets.drive.drive_id,
+            "revision": context.targets.revision,
             "day": self._day,
             "anchor_sensor": context.rig.reference,
             "anchor_ns": anchor.anchor_ns,
             "ego_pose": anchor.pose,
             "complete": not missing,
             "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
-            "quality_flags": sorted({*verdict.flags, *self._untold}) if self._untold else list(verdict.flags),
+            "quality_flags": sorted({*verdict.flags, *self._not_evaluated}) if self._not_evaluated else list(verdict.flags),
             **lists,
             "sources": [self._source(key) for key in sorted(keys)],
             "calibration": context.calibration,
-            "code_version": context.code_version,
-            "config_hash": context.config_hash,
+            "code_version": context.provenance.code_version,
+            "config_hash": context.provenance.config_hash,
             "released": released,
         }
         return MadeScene(scene, verdict, frozenset(moved_by))
@@ -251,8 +281,8 @@ class _SceneBuilder:
 
 def _write(
     store: ObjectStore, target: ObjectVersion, scenes: Sequence[Mapping[str, Any]], options: BuildOptions
-) -> dict[str, Any] | None:
+) -> DataFile | None:
     if not scenes:
         return None
     pieces = scene_pieces(scenes, compress_points=options.point_layout is PointLayout.PLANES)
-    return {"uri": target.uri, "scenes": len(scenes), "bytes": store.write(target, pieces)}
+    return DataFile(target.uri, len(scenes), store.write(target, pieces))

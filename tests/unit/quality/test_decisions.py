@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.overrides import NONE, Decisions, Override, Verdict, scene_target
-from quality.review import NOT_RELEASABLE, reject, release
+from quality.decisions import NOT_RELEASABLE, reject, release
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.findings import Finding, finding, has_errors, rule_ids
 

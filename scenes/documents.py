@@ -1,0 +1,327 @@
+"""What one step of a drive leaves for another: frozen documents with a version, and the one codec that reads and writes them.
+
+    Inspection         inspect       ▸ build_scenes, audit    `inspection.json`
+    WindowFindings     build_scenes  ▸ its workers            `plan/NNNNN-findings.json`
+    WindowReport       its workers   ▸ audit                  `built/NNNNN-….json`
+    BuiltWindows       build_scenes  ▸ audit                  `built.json`
+    AuditDocument      audit         ▸ publish                `audit.json`
+    ValidationResults  audit         ▸ whoever reads the lake, named by the commit
+
+A document of another version is refused before anything else of it is read: the drive starts a new attempt, from `inspect`,
+in a work area of its own. Raise `VERSION` with every change of a type in this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+from quality.errors import QualityError
+from quality.evaluators.drive import GateVerdict
+from quality.measurements.residuals import Residuals
+from quality.rules.findings import Finding
+from quality.rules.rule import Outcome, Severity
+from quality.tables.results import RuleResult
+from scenes.errors import DocumentError
+
+VERSION = 1
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of everything in a document; a field that it does not know is an error."""
+
+
+class Document(Part, frozen=True, kw_only=True):
+    """Base of the documents; `version` is that of this module."""
+
+    version: int = VERSION
+
+
+class AuditVerdict(StrEnum):
+    """What is to become of an audited drive."""
+
+    PUBLISH = "publish"
+    QUARANTINE = "quarantine"
+
+
+# ---- inspection ----
+
+
+class Provenance(Part, frozen=True):
+    """By what a drive is processed, read once, where it is inspected.
+
+    `code_version`: the git commit, `+dirty` where the tree differs from it. `config_hash`: of everything but code and rig that
+    decides what is published. `lock_hash`: of the distributions that are installed, with their versions.
+    """
+
+    code_version: str
+    config_hash: str
+    lock_hash: str
+
+
+class ObjectReport(Part, frozen=True, kw_only=True):
+    """What reading one raw object showed; counts are of frames.
+
+    `number` is its position in the drive's input, `index` the table of the work area that holds its frames. `faults` are the
+    container's, in words; `unknown_types` counts the messages of each type that the sensor's modality does not know.
+    """
+
+    number: int
+    key: str
+    sensor: str
+    version_id: str
+    sha256: str
+    size_bytes: int
+    frames: int
+    samples: int
+    faults: tuple[str, ...]
+    unknown_types: dict[str, int]
+    index: str
+
+
+class Inspection(Document, frozen=True, kw_only=True):
+    """What `inspect` found: objects by key (those that were read), findings on objects by key, and on the drive.
+
+    `faulty_keys`: the objects that are quarantined; `released_keys`: those about which a reviewer decided that they are not.
+    """
+
+    provenance: Provenance
+    verdict: GateVerdict
+    objects: dict[str, ObjectReport]
+    object_findings: dict[str, tuple[Finding, ...]]
+    faulty_keys: tuple[str, ...]
+    released_keys: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    frames: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all objects that were read."""
+        return sum(report.size_bytes for report in self.objects.values())
+
+
+# ---- build ----
+
+
+class WindowFindings(Document, frozen=True, kw_only=True):
+    """What rules that look beyond one window found in it, by frame id and by scene (row of the plan).
+
+    Each tuple is sorted and not empty.
+    """
+
+    frames: dict[int, tuple[Finding, ...]] = {}
+    scenes: dict[int, tuple[Finding, ...]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.frames or self.scenes)
+
+
+class SceneReport(Part, frozen=True, kw_only=True):
+    """A scene that was built: what it is made of, and what rules found in it.
+
+    `scene` is its row in the plan. `missing`: sensors. `uncompensated`: lidars whose points are as recorded. `admitted`:
+    whether it, or a frame of it, is in gold only because a reviewer released it; `released`: the rules that the scene itself
+    was released from. `poses_used_ns`: first and last stamp of each stretch of pose samples that moved points. `residuals_ns`:
+    of the matched frames, by sensor. `payload_uri`: the file that holds it, if it is quarantined.
+    """
+
+    scene_id: str
+    scene: int
+    anchor_ns: int
+    quarantined: bool
+    complete: bool
+    missing: tuple[str, ...]
+    has_pose: bool
+    uncompensated: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    admitted: bool
+    released: tuple[str, ...]
+    poses_used_ns: tuple[tuple[int, int], ...]
+    frame_ids: tuple[int, ...]
+    residuals_ns: dict[str, int]
+    payload_uri: str | None
+
+
+class FrameReport(Part, frozen=True, kw_only=True):
+    """A frame with findings, and where its message is: byte `offset` of the object, `message_offset` in the chunk there.
+
+    `payload_uri`: the copy of a quarantined frame; None for one that a reviewer released.
+    """
+
+    frame_id: int
+    sensor: str
+    stamp_ns: int
+    key: str
+    offset: int
+    message_offset: int
+    findings: tuple[Finding, ...]
+    payload_uri: str | None = None
+
+
+class DataFile(Part, frozen=True):
+    """A Parquet file of scenes."""
+
+    uri: str
+    scenes: int
+    size_bytes: int
+
+
+class WindowReport(Document, frozen=True, kw_only=True):
+    """What became of one window: its scenes in plan order, its quarantined and released frames by id, and its files."""
+
+    number: int
+    scenes: tuple[SceneReport, ...]
+    quarantined_frames: tuple[FrameReport, ...]
+    released_frames: tuple[FrameReport, ...]
+    gold: DataFile | None
+    quarantined: DataFile | None
+
+
+class BuiltWindows(Document, frozen=True, kw_only=True):
+    """Names of the window reports that count, in plan order, and of those that they replaced."""
+
+    windows: tuple[str, ...]
+    replaced: tuple[str, ...]
+
+
+# ---- audit ----
+
+
+class Account(Part, frozen=True, kw_only=True):
+    """Where the frames of one sensor went (`quality.accounting.SensorAccount`)."""
+
+    sensor: str
+    read: int | None
+    gold: int
+    quarantined: int
+    unmatched: int
+    reasons: dict[str, int]
+
+
+class AuditDocument(Document, frozen=True, kw_only=True):
+    """What the audit decided, and what `publish` will commit.
+
+    `files`: data files by table. `validations`: URI of the `ValidationResults`. `scenes`, `frames`, `records` count rows.
+    `quarantined_objects`: keys. `warnings`: rules that flagged the drive or an object of it and quarantined nothing. `unused`:
+    URIs of files that this attempt wrote and no table will refer to.
+    """
+
+    provenance: Provenance
+    verdict: AuditVerdict
+    accounts: tuple[Account, ...]
+    findings: tuple[Finding, ...]
+    results: tuple[RuleResult, ...]
+    residuals: dict[str, Residuals]
+    validations: str
+    scenes: int
+    frames: int
+    records: int
+    size_bytes: int
+    quarantined_objects: tuple[str, ...]
+    warnings: tuple[str, ...]
+    files: dict[str, tuple[str, ...]]
+    unused: tuple[str, ...]
+
+
+class Expectation(Part, frozen=True, kw_only=True):
+    """One expectation of a suite (`quality.gx.checkpoint`): what it came to, and the first of the `failing` rows."""
+
+    rule_id: str
+    severity: Severity
+    kind: str
+    expectation: str
+    column: str | None
+    limits: dict[str, int | float]
+    success: bool
+    outcome: Outcome
+    rows: tuple[str, ...]
+    failing: int
+
+
+class SuiteResults(Part, frozen=True, kw_only=True):
+    """The expectations of one suite; `success`: every error rule passed."""
+
+    success: bool
+    evaluated: int
+    expectations: tuple[Expectation, ...]
+
+
+class CalibrationRow(Part, frozen=True, kw_only=True):
+    """A row of `quality.tables.calibration.CALIBRATION_CHECKS`."""
+
+    sensor: str
+    quantity: str
+    verdict: str
+    unit: str
+    error: float | None
+    uncertainty: float | None
+    frames: int
+    items: int
+    reason: str
+
+
+class ValidationResults(Document, frozen=True, kw_only=True):
+    """What the audit of a publication found, kept beside the data that it is about.
+
+    `validations`: by suite, as Great Expectations reports them, for `quality.gx.data_docs`.
+    """
+
+    drive: str
+    revision: str
+    success: bool
+    suites: dict[str, SuiteResults]
+    validations: dict[str, dict[str, Any]]
+    calibration: tuple[CalibrationRow, ...]
+
+
+# ---- codec ----
+
+
+class _Head(msgspec.Struct):
+    version: int | None = None
+
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+def encode(document: Document) -> bytes:
+    """A document as JSON; equal documents with equally ordered mappings give equal bytes."""
+    return msgspec.json.encode(document, enc_hook=_plain)
+
+
+def decode(body: bytes, kind: type[AnyDocument], place: str) -> AnyDocument:
+    """Read what `encode` wrote; `place` is where it was, for the message.
+
+    Raises:
+        DocumentError: Another version, none at all, no JSON, or a missing, unknown or wrong field.
+    """
+    name = kind.__name__
+    try:
+        found = msgspec.json.decode(body, type=_Head).version
+    except msgspec.MsgspecError as error:
+        raise DocumentError(f"{place} is damaged: not a document of type {name}: {error}", hint=_HINT) from error
+    if found != VERSION:
+        stated = "without a version" if found is None else f"of version {found}"
+        raise DocumentError(f"{place} is a document {stated}; this code reads {name} of version {VERSION}", hint=_HINT)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, QualityError) as error:
+        raise DocumentError(f"{place} does not hold a {name} of version {VERSION}: {error}", hint=_HINT) from error
+
+
+_HINT = "run the drive again from inspect: a new attempt has a work area of its own"
+
+
+def _plain(value: Any) -> float:
+    if isinstance(value, float):  # numpy's
+        return float(value)
+    raise TypeError(f"a {type(value).__name__} has no place in a document")
+
+
+def merged(frames: Iterable[FrameReport]) -> tuple[FrameReport, ...]:
+    """Frames by id, each once: scenes of two windows may have asked for the same one."""
+    by_id = {frame.frame_id: frame for frame in frames}
+    return tuple(by_id[frame_id] for frame_id in sorted(by_id))

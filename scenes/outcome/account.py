@@ -1,0 +1,126 @@
+"""The account of a drive (promise P1): where every frame went, and the quarantine records that hold what is not in gold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from lake.drive_input import DriveInput
+from lake.overrides import Decisions
+from lake.storage import ObjectStore
+from quality.accounting import SensorAccount, accounts, balance
+from quality.decisions import with_rejections
+from quality.measurements.residuals import Residuals
+from quality.records import Origin
+from quality.rules.catalogue import Level, Severity, rule
+from quality.rules.findings import Finding, finding
+from scenes.documents import AuditVerdict, Inspection
+from scenes.outcome.fates import Built, IndexedDrive
+from scenes.outcome.records import Record, RecordKeeper
+from scenes.plan.plan import ScenePlan
+from scenes.targets import DriveTargets
+from sensors.rig import Rig
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOutcome:
+    """A drive's account: `frames` (schema FRAMES), its records, and what was built (None: the gate refused the drive, or the
+    audit holds it back).
+
+    `gold_files`: URIs of the files with its gold scenes; `scenes` counts them. `residuals`: of the matches to be published, by
+    sensor.
+    """
+
+    verdict: AuditVerdict
+    frames: pa.Table
+    records: list[Record]
+    gold_files: tuple[str, ...] = ()
+    scenes: int = 0
+    residuals: Mapping[str, Residuals] = field(default_factory=dict)
+    built: Built | None = None
+
+    def imbalances(self, entries: Sequence[SensorAccount]) -> list[Finding]:
+        """Where its accounts, or its records, do not add up."""
+        problems = [imbalance.finding() for imbalance in balance(entries)]
+        held = sum(record["frames"] for record in self.records)
+        kept_out = sum(entry.quarantined for entry in entries)
+        if held != kept_out:
+            message = f"the records hold {held} frames, {kept_out} are quarantined: one is in no record or in two"
+            problems.append(finding("ACC001", message, measured=abs(held - kept_out)))
+        return problems
+
+
+@dataclass(frozen=True, slots=True)
+class DriveAccount:
+    """Accounts for one inspected drive; writes copies of what is quarantined."""
+
+    drive_input: DriveInput
+    inspection: Inspection
+    indexed: IndexedDrive
+    keeper: RecordKeeper
+
+    @classmethod
+    def of(
+        cls, store: ObjectStore, targets: DriveTargets, drive_input: DriveInput, inspection: Inspection, index: pa.Table
+    ) -> DriveAccount:
+        """From the drive's pinned input, its inspection and its frame index."""
+        by = inspection.provenance
+        origin = Origin(targets.drive, targets.revision, by.code_version, by.config_hash, drive_input.base)
+        keeper = RecordKeeper(store, targets, origin, inspection, Decisions.of(drive_input))
+        indexed = IndexedDrive(targets.drive, targets.revision, index, frozenset(inspection.faulty_keys))
+        return cls(drive_input, inspection, indexed, keeper)
+
+    def read(self) -> dict[str, int]:
+        """Frames by sensor as the scan of each object counted them, independently of the index that the fates come from."""
+        read: Counter[str] = Counter()
+        for report in self.inspection.objects.values():
+            read[report.sensor] += report.frames
+        return dict(read)
+
+    def accounts(self, outcome: AuditOutcome) -> tuple[SensorAccount, ...]:
+        """One account for each sensor."""
+        return accounts(outcome.frames, self.read())
+
+    def published(self, plan: ScenePlan, rig: Rig, built: Built) -> AuditOutcome:
+        """Of a drive whose scenes were built."""
+        frames = self.indexed.frames_built(plan, rig, built)
+        keeper = self.keeper
+        records = keeper.of_objects(frames) + keeper.of_built(built, rig.reference, frames)
+        records += keeper.of_released_objects() + keeper.of_released_in(built, rig.reference)
+        return AuditOutcome(
+            AuditVerdict.PUBLISH,
+            frames,
+            with_rejections(records, keeper.decisions.rejected),
+            tuple(file.uri for file in built.gold_files),
+            sum(file.scenes for file in built.gold_files),
+            residuals_of(built, rig),
+            built,
+        )
+
+    def quarantined(self, findings: Sequence[Finding]) -> AuditOutcome:
+        """Of a drive that is quarantined as a whole, for these findings."""
+        decisive = next(
+            found for found in findings if found.severity is Severity.ERROR and rule(found.rule_id).level is Level.DRIVE
+        )
+        frames = self.indexed.frames_quarantined(decisive.rule_id)
+        keeper = self.keeper
+        records = [*keeper.of_objects(frames), keeper.of_whole_drive(self.drive_input, findings, frames)]
+        records += keeper.of_released_objects()
+        return AuditOutcome(AuditVerdict.QUARANTINE, frames, with_rejections(records, keeper.decisions.rejected))
+
+
+def residuals_of(built: Built, rig: Rig) -> dict[str, Residuals]:
+    """Of the matches that will be published, by sensor; the reference has none of its own."""
+    matched: dict[str, list[int]] = {}
+    for scene in built.scenes:
+        for sensor, residual_ns in scene.residuals_ns.items() if not scene.quarantined else ():
+            matched.setdefault(sensor, []).append(residual_ns)
+    summaries = {
+        sensor: Residuals.of(values, rig[sensor].sync.tolerance_ns)
+        for sensor, values in sorted(matched.items())
+        if sensor != rig.reference
+    }
+    return {sensor: found for sensor, found in summaries.items() if found is not None}

@@ -1,0 +1,62 @@
+"""Where the files of one revision of a drive are read from and written to."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Self
+
+from lake.drive_input import DriveInput
+from lake.landing import DriveId
+from lake.settings import Settings
+from lake.storage import ObjectVersion
+
+
+@dataclass(frozen=True, slots=True)
+class DriveTargets:
+    """Places in the three buckets for one revision of a drive."""
+
+    drive: DriveId
+    revision: str
+    raw_bucket: str
+    lake_bucket: str
+    quarantine_bucket: str
+
+    @classmethod
+    def of(cls, settings: Settings, drive_input: DriveInput) -> Self:
+        """For the drive and revision of `drive_input` in a deployment."""
+        buckets = settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket
+        return cls(drive_input.drive, drive_input.revision, *buckets)
+
+    def unique_name(self, extension: str, *parts: str) -> str:
+        """A file name that no other attempt uses: a task that runs twice overwrites nothing."""
+        stem = "-".join((self.revision[:16], *parts, uuid.uuid4().hex))
+        return f"{self.drive}/{stem}.{extension}"
+
+    def raw(self, key: str, version_id: str) -> ObjectVersion:
+        """One version of a raw object."""
+        return ObjectVersion(self.raw_bucket, key, version_id)
+
+    def data_file(self, table: str, name: str) -> ObjectVersion:
+        """A data file of an Iceberg table, such as `gold.scenes`."""
+        return ObjectVersion(self.lake_bucket, f"warehouse/{table.replace('.', '/')}/data/{name}")
+
+    def validations(self) -> ObjectVersion:
+        """A new place for what an audit found."""
+        return ObjectVersion(self.lake_bucket, f"warehouse/quality/validations/{self.unique_name('json')}")
+
+    def quarantined_scenes(self, name: str) -> ObjectVersion:
+        """A file of quarantined scenes."""
+        return ObjectVersion(self.quarantine_bucket, f"scenes/{name}")
+
+    def quarantined_frame(self, name: str) -> ObjectVersion:
+        """The copy of a quarantined message; a repetition writes it again."""
+        return ObjectVersion(self.quarantine_bucket, f"frames/{self.drive}/{self.revision}/{name}")
+
+    def quarantined_object(self, key: str) -> ObjectVersion:
+        """The copy of a quarantined raw object."""
+        return ObjectVersion(self.quarantine_bucket, f"objects/{self.revision}/{key}")
+
+    def quarantined_drive(self) -> ObjectVersion:
+        """The pinned input of a drive that is quarantined as a whole."""
+        return ObjectVersion(self.quarantine_bucket, f"drives/{self.drive}/{self.revision}/input.json")

@@ -1,0 +1,48 @@
+"""What a job reports to whoever started it: small, and part of the protocol with the DAG, which reads it as JSON."""
+
+from __future__ import annotations
+
+from quality.evaluators.drive import GateVerdict
+from scenes.documents import Account, AuditVerdict, Part
+
+
+class InspectionResult(Part, frozen=True, kw_only=True):
+    """Of `inspect`: the gate's verdict, the rules that the drive did not pass, and the frames in its index."""
+
+    verdict: GateVerdict
+    rule_ids: tuple[str, ...]
+    frames: int
+
+
+class BuildResult(Part, frozen=True, kw_only=True):
+    """Of `build_scenes`: windows, scenes in gold and in quarantine, and the bytes of the raw objects."""
+
+    windows: int
+    gold: int
+    quarantined: int
+    bytes: int
+
+
+class AuditResult(Part, frozen=True, kw_only=True):
+    """Of `audit`."""
+
+    verdict: AuditVerdict
+    accounts: tuple[Account, ...]
+    scenes: int
+
+
+class PublicationResult(Part, frozen=True, kw_only=True):
+    """Of `publish`: what became of the drive, in which snapshot of `gold.scenes`, and the rows by table.
+
+    `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch. `quarantined_objects`:
+    keys; `warnings`: rules.
+    """
+
+    outcome: str
+    already: bool = False
+    snapshot_id: int | None = None
+    scenes: int
+    records: int
+    rows: dict[str, int]
+    quarantined_objects: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
