@@ -17,7 +17,7 @@ from quality.evaluators.scene import evaluate_scene
 from quality.rules.catalogue import Severity
 from quality.rules.findings import rule_ids
 from quality.rules.rulebook import RuleBook
-from scenes.build.frames import Frame, look_into, sound
+from scenes.build.frames import Frame, FrameMemory, look_into, sound
 from scenes.build.measure import leave_metrics
 from scenes.build.motion import Placed, PosesUsed, Track, place
 from scenes.build.payloads import fetch
@@ -92,8 +92,11 @@ def build_window(
     checks = context.options.payload_checks
     known = WindowFindings.read(area, number) if with_findings else WindowFindings()
     review = WindowReview(context.decisions, context.versions)
+    memory = FrameMemory()
     frames = {
-        frame.frame_id: review.frame(frame, look_into(frame, cdr, checks, context.rules, known.of_frame(frame.frame_id)), cdr)
+        frame.frame_id: review.frame(
+            frame, look_into(frame, cdr, checks, context.rules, known.of_frame(frame.frame_id), memory), cdr
+        )
         for frame, cdr in fetch(store, context.raw_bucket, context.versions, wanted)
     }
     builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, review)
