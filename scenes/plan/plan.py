@@ -63,10 +63,6 @@ class ScenePlan:
         """How many scenes there are."""
         return len(self.anchors_ns)
 
-    def matched_frame_ids(self, column: int) -> Ints:
-        """The matched frame of each scene (S,) for one sensor, -1 for none."""
-        return np.asarray(self.frame_ids[:, self.slots.index(Slot(column, 0))])
-
 
 def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str]) -> ScenePlan:
     """Choose anchors and match the frames of every sensor with them, as the rig's policy says (`sensors.match.scene`).

@@ -23,7 +23,7 @@ from sensors.match.nearest import Reason
 from sensors.policy import FrameUse, Matcher, Policy
 from sensors.rig import Rig
 from spark_jobs.inspect import _number
-from tests.unit.scenes.timelines import slots_of
+from tests.unit.scenes.timelines import matched_frame_ids, slots_of
 
 TINY = RigOptions(width_px=16, height_px=16, lidar_rings=2, lidar_columns=8, lidar_rate_hz=20)
 FAULTS = {
@@ -126,7 +126,7 @@ def test_ros_sets_use_each_frame_once_in_order_and_within_the_tolerance(happened
     plan = drive.plan(rig)
     assert 0 < plan.scenes <= len(drive.true_ns[rig.reference])
     for column, name in enumerate(plan.sensors):
-        used = [frame_id for frame_id in plan.matched_frame_ids(column).tolist() if frame_id >= 0]
+        used = [frame_id for frame_id in matched_frame_ids(plan, column).tolist() if frame_id >= 0]
         assert used == sorted(set(used))
         matched = plan.reasons[:, column] == Reason.MATCHED
         assert (np.abs(plan.residuals_ns[matched, column]) <= rig[name].sync.tolerance_ns).all()

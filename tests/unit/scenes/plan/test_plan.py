@@ -22,7 +22,7 @@ from scenes.plan.windows import Window
 from sensors.match.nearest import Reason
 from tests.unit.scenes import timelines as oracle
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
-from tests.unit.scenes.timelines import SENSORS, Timeline, slots_of
+from tests.unit.scenes.timelines import SENSORS, Timeline, matched_frame_ids, slots_of
 
 TIMELINES = oracle.timelines()
 
@@ -41,7 +41,7 @@ def test_every_scene_holds_the_frames_that_its_definition_gives_it(timeline: Tim
                 offset_ns = cell.frames[0]["stamp_ns"] - plan.anchors_ns[scene]
                 delay_ns = 0 if name == timeline.rig.reference else timeline.rig[name].sync.expected_delay_ns
                 assert (plan.offsets_ns[scene, column], plan.residuals_ns[scene, column]) == (offset_ns, offset_ns - delay_ns)
-                assert plan.matched_frame_ids(column)[scene] == cell.frames[0]["frame_id"]
+                assert matched_frame_ids(plan, column)[scene] == cell.frames[0]["frame_id"]
 
 
 @given(oracle.timelines(every_policy=False))
@@ -224,7 +224,7 @@ def test_a_frame_that_an_exclusive_anchor_kept_and_did_not_use_says_so() -> None
     frames = [F("top", T0 + step * MS, "lidar") for step in (0, 10)] + [F("cam", T0 + step * MS) for step in (6, 9, 14)]
     index = frame_index(frames)
     plan = plan_scenes(index, pose_table([]), rig, frozenset())
-    assert plan.matched_frame_ids(plan.sensors.index("cam")).tolist() == [-1, 1]
+    assert matched_frame_ids(plan, plan.sensors.index("cam")).tolist() == [-1, 1]
     assert MISSING[Reason(plan.reasons[0, 1])] == "frame_of_nearer_anchor"
     reasons = unmatched_reasons(index, plan, rig, frozenset()).tolist()
     assert (reasons[0], reasons[2]) == ("kept_by_nearer_anchor", "not_nearest")
