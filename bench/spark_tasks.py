@@ -57,7 +57,7 @@ def map_in_arrow(
     def do(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             tasks = batch.column(0).to_pylist()
-            answers = [cloudpickle.dumps(work([items[at] for at in shares[task]])) for task in tasks]
+            answers = [cloudpickle.dumps(work([items[at] for at in shares[task]])) for task in tasks]  # type: ignore[no-untyped-call]
             yield pa.record_batch([pa.array(tasks, pa.int64()), pa.array(answers, pa.binary())], ANSWERS.names)
 
     rows = spark.range(0, len(shares), 1, len(shares)).mapInArrow(do, ANSWERS).toArrow()

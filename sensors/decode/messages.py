@@ -142,7 +142,7 @@ def message_header(reader: CdrReader, memory: MessageMemory | None = None) -> tu
     Raises:
         DecodeError: The message ends before, or the stamp's nanoseconds exceed 999,999,999.
     """
-    return _stamp_ns(reader), _read(reader, _frame_id, memory and memory.frame_id)
+    return _stamp_ns(reader), _read(reader, _frame_id, None if memory is None else memory.frame_id)
 
 
 def decode_points(cdr: Bytes, memory: MessageMemory | None = None) -> PointCloud:
@@ -157,7 +157,7 @@ def decode_points(cdr: Bytes, memory: MessageMemory | None = None) -> PointCloud
     reader = CdrReader(cdr)
     stamp_ns, frame_id = message_header(reader, memory)
     height, width = reader.u32("height"), reader.u32("width")
-    form = _read(reader, _point_form, memory and memory.point_form)
+    form = _read(reader, _point_form, None if memory is None else memory.point_form)
     row_step = reader.u32("row_step")
     data = reader.byte_sequence("data")
     reader.boolean("is_dense")
@@ -188,7 +188,7 @@ def decode_image(cdr: Bytes, memory: MessageMemory | None = None) -> EncodedImag
     """
     reader = CdrReader(cdr)
     stamp_ns = _stamp_ns(reader)
-    frame_id, name = _read(reader, _image_head, memory and memory.image_head)
+    frame_id, name = _read(reader, _image_head, None if memory is None else memory.image_head)
     data = reader.byte_sequence("data")
     reader.finish()
     return EncodedImage(stamp_ns, frame_id, image_encoding(name, data), data)
