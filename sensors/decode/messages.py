@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from sensors.decode.cdr import ENCAPSULATION_BYTES, LITTLE_ENDIAN, MAX_FORMS, MAX_REMEMBERED_BYTES, Bytes, CdrReader, Parsed, Repeated
+from sensors.decode.cdr import (
+    ENCAPSULATION_BYTES,
+    LITTLE_ENDIAN,
+    MAX_FORMS,
+    MAX_REMEMBERED_BYTES,
+    Bytes,
+    CdrReader,
+    Parsed,
+    Repeated,
+)
 from sensors.decode.images import EncodedImage, image_encoding
 from sensors.decode.points import Datatype, PointCloud, PointField
 from sensors.errors import DecodeError, UnknownTypeError
