@@ -38,6 +38,8 @@ from bench.figures import (
 GROUPS = {
     "build_scenes": "bench.build_scenes.run",
     "keyframes": "bench.build_scenes.keyframes",
+    "payload_pages": "bench.payload_pages",
+    "spark_tasks": "bench.spark_tasks",
     "growth": "bench.build_scenes.scaling",
     "match": "bench.match_planning",
     "lidar-encoding": "bench.lidar_encoding",

@@ -91,20 +91,6 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
     raise PublishError(f"{batch.drive}: {MAX_ATTEMPTS} commits lost the race against other publishers; run it again")
 
 
-def batch_identities(table: Table) -> list[dict[str, str]]:
-    """The batch identity of each publishing snapshot of `gold.scenes`, oldest first: drive, revision, generation, snapshot_id."""
-    return [
-        {
-            "drive": str(snapshot.summary[DRIVE]),
-            "revision": str(snapshot.summary[REVISION]),
-            "generation": str(snapshot.summary[GENERATION]),
-            "snapshot_id": str(snapshot.snapshot_id),
-        }
-        for snapshot in table.snapshots()
-        if snapshot.summary is not None and snapshot.summary[DRIVE] is not None
-    ]
-
-
 def _batches_of(table: Table, drive: DriveId) -> list[Snapshot]:
     return [snapshot for snapshot in table.snapshots() if snapshot.summary is not None and snapshot.summary[DRIVE] == str(drive)]
 

@@ -20,7 +20,7 @@ from scenes.documents import FrameReport
 from scenes.options import PayloadChecks
 from scenes.plan.window_plan import FrameRef, PlanRow
 from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
-from sensors.decode.messages import IMAGE, decode_image, decode_points
+from sensors.decode.messages import IMAGE, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position
 from sensors.errors import DecodeError, SensorDataError
 from sensors.measure.baseline import content_hash
@@ -28,7 +28,6 @@ from sensors.measure.cloud import LidarMetrics, measure_lidar, measure_radar
 from sensors.measure.image import SCALE_PX, measure_image
 from sensors.rig import Modality
 
-MAX_FORMS = 16  # each may be as large as a hostile message makes it
 MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables.schemas`; a cloud without points may claim any size for one
 
 
@@ -64,6 +63,24 @@ class Frame:
         )
 
 
+class FrameMemory:
+    """What the frames of one window repeat: parsed parts of messages, and each sensor's point fields as gold describes them."""
+
+    def __init__(self) -> None:
+        self.messages = MessageMemory()
+        self._described: dict[str, tuple[tuple[PointField, ...], list[dict[str, Any]]]] = {}
+
+    def described(self, sensor: str, fields: tuple[PointField, ...]) -> list[dict[str, Any]]:
+        """The column `point_fields`; the same object while the sensor's clouds have the same `fields`."""
+        known = self._described.get(sensor)
+        if known is None or known[0] is not fields:
+            columns = [
+                {"name": one.name, "offset": one.offset, "datatype": int(one.datatype), "count": one.count} for one in fields
+            ]
+            known = self._described[sensor] = (fields, columns)
+        return known[1]
+
+
 def sound(rows: Iterable[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
     """The rows of a plan whose frame may be in a scene, each with its frame; `frames` by id."""
     return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
@@ -75,11 +92,16 @@ def decode_frame(
     checks: PayloadChecks,
     rules: RuleBook = DEFAULT_RULES,
     known: tuple[Finding, ...] = (),
+    memory: FrameMemory | None = None,
 ) -> Frame:
-    """Decode one frame and judge it by the drive's `rules`; `known`: what was found in it otherwise."""
+    """Decode one frame and judge it by the drive's `rules`.
+
+    `known`: what was found in it otherwise. `memory`: of the frames that were decoded before it.
+    """
+    memory = memory or FrameMemory()
     is_image = frame.message_type == IMAGE
     try:
-        found = _image(frame, cdr, checks, rules) if is_image else _points(frame, cdr, checks, rules)
+        found = (_image if is_image else _points)(frame, cdr, checks, rules, memory)
     except SensorDataError as error:
         problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
         return Frame({}, (problem,), raw=cdr)
@@ -88,8 +110,8 @@ def decode_frame(
     return replace(found, raw=cdr) if has_errors(found.findings) else found
 
 
-def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
-    image = decode_image(cdr)
+def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> Frame:
+    image = decode_image(cdr, memory.messages)
     metrics = None
     if checks is PayloadChecks.FULL:
         info, metrics = image_metrics(Modality(frame.modality), image.data)
@@ -103,8 +125,8 @@ def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleB
     return Frame(columns, evaluate_alone(frame.sensor, metrics.measured, rules), metrics=metrics)
 
 
-def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook) -> Frame:
-    cloud = decode_points(cdr)
+def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> Frame:
+    cloud = decode_points(cdr, memory.messages)
     if cloud.point_step > MAX_POINT_BYTES:
         raise DecodeError(f"a point takes {cloud.point_step} bytes, the limit is {MAX_POINT_BYTES}")
     columns = {
@@ -112,7 +134,7 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
         "points": cloud.data,
         "point_layout": "rows",
         "point_step": cloud.point_step,
-        "point_fields": _described(cloud.fields),
+        "point_fields": memory.described(frame.sensor, cloud.fields),
         "is_bigendian": cloud.is_bigendian,
     }
     modality = Modality(frame.modality)
@@ -147,20 +169,6 @@ def cloud_metrics(modality: Modality, cloud: PointCloud, xyz_m: npt.NDArray[np.f
     """Measure a decoded cloud whose positions are `xyz_m` (N, 3)."""
     measured = measure_lidar(cloud, xyz_m) if modality is Modality.LIDAR else measure_radar(cloud)
     return FrameMetrics(content_hash(cloud.data), measured)
-
-
-# The last fields that were described, and how: a sensor's clouds share the object, and so may their columns.
-_LAST: dict[int, tuple[tuple[PointField, ...], list[dict[str, Any]]]] = {}
-
-
-def _described(fields: tuple[PointField, ...]) -> list[dict[str, Any]]:
-    known = _LAST.get(id(fields))
-    if known is None:
-        if len(_LAST) >= MAX_FORMS:
-            _LAST.clear()
-        columns = [{"name": one.name, "offset": one.offset, "datatype": int(one.datatype), "count": one.count} for one in fields]
-        known = _LAST[id(fields)] = (fields, columns)  # which keeps the object, and so its id
-    return known[1]
 
 
 @cache

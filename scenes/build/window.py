@@ -19,7 +19,7 @@ from quality.rules.catalogue import Severity
 from quality.rules.findings import rule_ids
 from scenes.build.context import DriveContext
 from scenes.build.decisions import WindowDecisions
-from scenes.build.frames import Frame, decode_frame, sound
+from scenes.build.frames import Frame, FrameMemory, decode_frame, sound
 from scenes.build.motion import EgoTrack, Placed, PosesUsed, place
 from scenes.build.payloads import fetch
 from scenes.build.scene_file import scene_pieces
@@ -69,8 +69,13 @@ def build_window(
     checks = context.options.payload_checks
     known = area.read_document(findings_name(number), WindowFindings) if with_findings else WindowFindings()
     decisions = WindowDecisions(context.decisions, context.versions)
+    memory = FrameMemory()
+
+    def decoded(ref: FrameRef, cdr: memoryview) -> Frame:
+        return decode_frame(ref, cdr, checks, context.rules, known.frames.get(ref.frame_id, ()), memory)
+
     frames = {
-        ref.frame_id: decisions.frame(ref, decode_frame(ref, cdr, checks, context.rules, known.frames.get(ref.frame_id, ())), cdr)
+        ref.frame_id: decisions.frame(ref, decoded(ref, cdr), cdr)
         for ref, cdr in fetch(store, context.targets.raw_bucket, context.versions, wanted)
     }
     builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, decisions)

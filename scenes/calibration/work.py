@@ -27,7 +27,7 @@ from sensors.calibration.result import Checked, Quantity
 from sensors.calibration.scene import PoseSamples, edges_seen
 from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
 from sensors.decode.images import decode_luma, read_header
-from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
+from sensors.decode.messages import IMAGE, POINT_CLOUD, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud
 from sensors.errors import SensorDataError
 from sensors.rig import Rig, Sensor
@@ -83,13 +83,13 @@ def check_images(
 ) -> SensorResult:
     """Hold a camera's images against the edges of their sweeps; `without_edges`: why sweeps gave none."""
     by_frame = {task.frame.frame_id: task for task in tasks}
-    views, sizes = [], set()
+    views, sizes, memory = [], set(), MessageMemory()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
         task = by_frame[frame.frame_id]
         try:
             if frame.message_type != IMAGE:
                 continue
-            data = decode_image(cdr).data
+            data = decode_image(cdr, memory).data
             info = read_header(data)
             sizes.add((info.width_px, info.height_px))
             edges = _edges(area, task.sweep, camera.name)
@@ -110,12 +110,12 @@ def check_images(
 def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[ScanTask]) -> SensorResult:
     """Hold a radar's range rates against the vehicle's motion."""
     own = {task.frame.frame_id: task.own_m_s for task in tasks}
-    scans = []
+    scans, memory = [], MessageMemory()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
         if frame.message_type != POINT_CLOUD:
             continue
         try:
-            found = range_rates(decode_points(cdr))
+            found = range_rates(decode_points(cdr, memory))
         except SensorDataError:
             continue  # DEC006 says so where the frame is built into a scene
         if found is not None:

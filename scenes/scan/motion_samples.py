@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensors.decode.cdr import Bytes
-from sensors.decode.messages import decode_fix, decode_imu, pose_values
+from sensors.decode.messages import MessageMemory, decode_fix, decode_imu, pose_values
 from sensors.rig import Modality
 
 
@@ -24,21 +24,21 @@ FIXES = _schema("latitude_deg", "longitude_deg", "altitude_m", "status")
 NO_SAMPLES = POSES.empty_table()  # of most objects: making one takes longer than reading all of the object's messages
 
 
-def _pose(cdr: Bytes) -> Sequence[float]:
-    return pose_values(cdr)[1]
+def _pose(cdr: Bytes, memory: MessageMemory) -> Sequence[float]:
+    return pose_values(cdr, memory)[1]
 
 
-def _inertial(cdr: Bytes) -> Sequence[float]:
-    sample = decode_imu(cdr)
+def _inertial(cdr: Bytes, memory: MessageMemory) -> Sequence[float]:
+    sample = decode_imu(cdr, memory)
     return (*sample.angular_velocity_rad_s, *sample.linear_acceleration_m_s2)
 
 
-def _fix(cdr: Bytes) -> Sequence[float]:
-    fix = decode_fix(cdr)
+def _fix(cdr: Bytes, memory: MessageMemory) -> Sequence[float]:
+    fix = decode_fix(cdr, memory)
     return fix.latitude_deg, fix.longitude_deg, fix.altitude_m, float(fix.status)
 
 
-_KINDS: dict[Modality, tuple[pa.Schema, Callable[[Bytes], Sequence[float]]]] = {
+_KINDS: dict[Modality, tuple[pa.Schema, Callable[[Bytes, MessageMemory], Sequence[float]]]] = {
     Modality.POSE: (POSES, _pose),
     Modality.IMU: (INERTIAL, _inertial),
     Modality.GNSS: (FIXES, _fix),
@@ -52,6 +52,7 @@ class MotionSamples:
     def __init__(self, modality: Modality) -> None:
         self._schema, self._read = _KINDS[modality]
         self._stamps_ns, self._values = array("q"), array("d")
+        self._memory = MessageMemory()
 
     def take(self, stamp_ns: int, cdr: Bytes) -> None:
         """Read one message.
@@ -59,7 +60,7 @@ class MotionSamples:
         Raises:
             DecodeError: It does not decode; then nothing is kept of it.
         """
-        self._values.extend(self._read(cdr))
+        self._values.extend(self._read(cdr, self._memory))
         self._stamps_ns.append(stamp_ns)
 
     def table(self) -> pa.Table:

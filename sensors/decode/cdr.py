@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from sensors.errors import DecodeError
 
 Bytes = bytes | memoryview
+Parsed = TypeVar("Parsed")
+PartKey: TypeAlias = tuple[str, int, bytes]
+"""Byte order, alignment and first bytes of a repeated part."""
 
 ENCAPSULATION_BYTES = 4
 BIG_ENDIAN, LITTLE_ENDIAN = 0, 1  # CDR_BE and CDR_LE; the other encapsulations (PL_CDR, XCDR2) are not used by ROS 2
 LARGEST_ALIGNMENT = 8
 LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
-MAX_FORMS = 256  # of one repeated stretch, remembered at a time
-MAX_REMEMBERED_BYTES = 8192  # hostile messages must not fill memory with stretches that never come again
+MAX_FORMS = 256  # of one repeated part, remembered at a time
+MAX_REMEMBERED_BYTES = 8192  # hostile messages must not fill memory with parts that never come again
 _INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for order in "<>"}
 
 
@@ -102,6 +105,21 @@ class CdrReader:
         start = self._advance(length, 1, what)
         return self._body[start : start + length].toreadonly()
 
+    def repeated(self, part: Repeated[Parsed]) -> Parsed:
+        """A part that earlier messages may have had, too."""
+        start, body = self._at, self._body
+        # Byte order and alignment decide how bytes are read; the first sixteen distinguish most sensors.
+        key = (self.order, start % LARGEST_ALIGNMENT, bytes(body[start : start + 16]))
+        known = part.known(key)
+        if known is not None:
+            end = start + len(known[0])
+            if bytes(body[start:end]) == known[0]:
+                self._at = end
+                return known[1]
+        parsed = part.parse(self)
+        part.remember(key, bytes(body[start : self._at]), parsed)
+        return parsed
+
     def finish(self) -> None:
         """Check that nothing but padding follows."""
         if self.remaining > MAX_PADDING_BYTES:
@@ -128,38 +146,24 @@ class CdrReader:
         return DecodeError(f"{what} takes {count} bytes at byte {start} of a message of {self._size}")
 
 
-Parsed = TypeVar("Parsed")
-
-
 class Repeated(Generic[Parsed]):
-    """A stretch of a message that a sensor sends again and again: it is parsed anew only where its bytes are new.
+    """A part that the messages of a sensor repeat: `CdrReader.repeated` parses it again only where its bytes are new.
 
-    `parse` reads the stretch and nothing else; what it returns depends on the stretch alone and is never changed.
+    `parse` reads the part and nothing else; its result depends on those bytes alone and is never changed.
     """
 
     def __init__(self, parse: Callable[[CdrReader], Parsed]) -> None:
-        self._parse = parse
-        self._known: dict[tuple[str, int, bytes], tuple[bytes, Parsed]] = {}
+        self.parse = parse
+        self._known: dict[PartKey, tuple[bytes, Parsed]] = {}
 
-    def read(self, reader: CdrReader) -> Parsed:
-        """What stands at the reader's position, which is moved behind it.
+    def known(self, key: PartKey) -> tuple[bytes, Parsed] | None:
+        """The last part with this key: its bytes, and what they were parsed to."""
+        return self._known.get(key)
 
-        Raises:
-            DecodeError: `parse` does.
-        """
-        start, body = reader._at, reader._body
-        # Byte order and alignment decide how bytes are read; the first sixteen tell most sensors from each other.
-        form = (reader.order, start % LARGEST_ALIGNMENT, bytes(body[start : start + 16]))
-        known = self._known.get(form)
-        if known is not None:
-            end = start + len(known[0])
-            if bytes(body[start:end]) == known[0]:
-                reader._at = end
-                return known[1]
-        parsed = self._parse(reader)
-        if reader._at - start > MAX_REMEMBERED_BYTES:
-            return parsed
+    def remember(self, key: PartKey, stored: bytes, parsed: Parsed) -> None:
+        """Keep a parsed part, unless it is too large."""
+        if len(stored) > MAX_REMEMBERED_BYTES:
+            return
         if len(self._known) >= MAX_FORMS:
             self._known.clear()
-        self._known[form] = (bytes(body[start : reader._at]), parsed)
-        return parsed
+        self._known[key] = (stored, parsed)

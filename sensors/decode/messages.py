@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from sensors.decode.cdr import ENCAPSULATION_BYTES, LITTLE_ENDIAN, MAX_FORMS, MAX_REMEMBERED_BYTES, Bytes, CdrReader, Repeated
+from sensors.decode.cdr import (
+    ENCAPSULATION_BYTES,
+    LITTLE_ENDIAN,
+    MAX_FORMS,
+    MAX_REMEMBERED_BYTES,
+    Bytes,
+    CdrReader,
+    Parsed,
+    Repeated,
+)
 from sensors.decode.images import EncodedImage, image_encoding
 from sensors.decode.points import Datatype, PointCloud, PointField
 from sensors.errors import DecodeError, UnknownTypeError
@@ -136,27 +145,28 @@ def decode(message_type: str, cdr: Bytes) -> Decoded:
     return _DECODERS[message_type](cdr)
 
 
-def message_header(reader: CdrReader) -> tuple[int, str]:
-    """Stamp (ns) and frame of the `std_msgs/msg/Header` at the reader's position.
+def message_header(reader: CdrReader, memory: MessageMemory | None = None) -> tuple[int, str]:
+    """Stamp (ns) and frame of the `std_msgs/msg/Header` at the reader's position; `memory` as in `decode_points`.
 
     Raises:
         DecodeError: The message ends before, or the stamp's nanoseconds exceed 999,999,999.
     """
-    return _stamp_ns(reader), _FRAME_ID.read(reader)
+    return _stamp_ns(reader), _read(reader, _frame_id, None if memory is None else memory.frame_id)
 
 
-def decode_points(cdr: Bytes) -> PointCloud:
-    """Decode a `sensor_msgs/msg/PointCloud2`, whose fields may lie in any order and byte order.
+def decode_points(cdr: Bytes, memory: MessageMemory | None = None) -> PointCloud:
+    """Decode a `sensor_msgs/msg/PointCloud2`, whose fields may be in any order and byte order.
 
-    `data` of the result is a view of `cdr`, unless the rows of an organised cloud are padded, which costs a copy.
+    `data` of the result is a view of `cdr`, unless the rows of an organised cloud are padded, which costs a copy. With the
+    `memory` of messages decoded before, the parts that repeat are not parsed again, and `fields` is the same object.
 
     Raises:
         DecodeError: The message is cut short, or its sizes contradict each other.
     """
     reader = CdrReader(cdr)
-    stamp_ns, frame_id = message_header(reader)
+    stamp_ns, frame_id = message_header(reader, memory)
     height, width = reader.u32("height"), reader.u32("width")
-    form = _FORM.read(reader)
+    form = _read(reader, _point_form, None if memory is None else memory.point_form)
     row_step = reader.u32("row_step")
     data = reader.byte_sequence("data")
     reader.boolean("is_dense")
@@ -176,8 +186,8 @@ def decode_points(cdr: Bytes) -> PointCloud:
     return PointCloud(stamp_ns, frame_id, num_points, form.fields, form.point_step, form.is_bigendian, data)
 
 
-def decode_image(cdr: Bytes) -> EncodedImage:
-    """Decode a `sensor_msgs/msg/CompressedImage`; the image itself is not looked into (see `images.inspect_image`).
+def decode_image(cdr: Bytes, memory: MessageMemory | None = None) -> EncodedImage:
+    """Decode a `sensor_msgs/msg/CompressedImage`, but not the image in it (see `images.inspect_image`).
 
     `encoding` is what the message's `format` says (`jpeg`, `png`, or the long form of `compressed_image_transport`),
     or, where it names neither, what the data begins with.
@@ -187,7 +197,7 @@ def decode_image(cdr: Bytes) -> EncodedImage:
     """
     reader = CdrReader(cdr)
     stamp_ns = _stamp_ns(reader)
-    frame_id, name = _IMAGE_HEAD.read(reader)
+    frame_id, name = _read(reader, _image_head, None if memory is None else memory.image_head)
     data = reader.byte_sequence("data")
     reader.finish()
     return EncodedImage(stamp_ns, frame_id, image_encoding(name, data), data)
@@ -206,27 +216,27 @@ def decode_pose(cdr: Bytes) -> PoseSample:
         raise DecodeError(f"the pose at {stamp_ns} ns {error}") from error
 
 
-def pose_values(cdr: Bytes) -> tuple[int, tuple[float, ...]]:
+def pose_values(cdr: Bytes, memory: MessageMemory | None = None) -> tuple[int, tuple[float, ...]]:
     """What `decode_pose` decodes, as numbers: the stamp (ns), and x y z in metres, qw qx qy qz.
 
     Raises:
         DecodeError: As `decode_pose`.
     """
-    stamp_ns, translation_m, wxyz = _pose(cdr)
+    stamp_ns, translation_m, wxyz = _pose(cdr, memory)
     try:
         return stamp_ns, (*finite(translation_m), *unit_quaternion(wxyz))
     except ValueError as error:
         raise DecodeError(f"the pose at {stamp_ns} ns {error}") from error
 
 
-def decode_imu(cdr: Bytes) -> ImuSample:
+def decode_imu(cdr: Bytes, memory: MessageMemory | None = None) -> ImuSample:
     """Decode a `sensor_msgs/msg/Imu`; orientation and covariances are passed over.
 
     Raises:
         DecodeError: The message is cut short.
     """
     reader = CdrReader(cdr)
-    stamp_ns, _ = message_header(reader)
+    stamp_ns, _ = message_header(reader, memory)
     reader.skip_doubles(4 + COVARIANCE_3X3, "orientation")
     wx, wy, wz = reader.doubles(3, "angular velocity")
     reader.skip_doubles(COVARIANCE_3X3, "angular velocity covariance")
@@ -236,14 +246,14 @@ def decode_imu(cdr: Bytes) -> ImuSample:
     return ImuSample(stamp_ns, (wx, wy, wz), (ax, ay, az))
 
 
-def decode_fix(cdr: Bytes) -> FixSample:
+def decode_fix(cdr: Bytes, memory: MessageMemory | None = None) -> FixSample:
     """Decode a `sensor_msgs/msg/NavSatFix`; the covariance is passed over.
 
     Raises:
         DecodeError: The message is cut short.
     """
     reader = CdrReader(cdr)
-    stamp_ns, _ = message_header(reader)
+    stamp_ns, _ = message_header(reader, memory)
     status = reader.i8("status")
     reader.u16("service")
     latitude_deg, longitude_deg, altitude_m = reader.doubles(3, "position")
@@ -265,8 +275,8 @@ def _stamp_ns(reader: CdrReader) -> int:
     return sec * NS_PER_S + nanosec
 
 
-def _pose(cdr: Bytes) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    values = _POSES.values(cdr)
+def _pose(cdr: Bytes, memory: MessageMemory | None = None) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    values = memory.poses.values(cdr) if memory is not None else None
     if values is not None:
         stamp_ns = peek_stamp_ns(cdr)
     else:
@@ -277,7 +287,8 @@ def _pose(cdr: Bytes) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
         at = len(cdr) - reader.remaining - 8 * len(values)
         reader.skip_doubles(COVARIANCE_6X6 + 6 + COVARIANCE_6X6, "covariances and twist")
         reader.finish()
-        _POSES.remember(cdr, at, reader.order)
+        if memory is not None:
+            memory.poses.remember(cdr, at, reader.order)
     x_m, y_m, z_m, qx, qy, qz, qw = values
     return stamp_ns, (x_m, y_m, z_m), (qw, qx, qy, qz)
 
@@ -317,11 +328,30 @@ def _field(reader: CdrReader) -> PointField:
     return PointField(name, offset, Datatype(datatype), count)
 
 
-# What every message of a sensor says again.
-_FRAME_ID = Repeated(lambda reader: reader.string("frame_id"))
-_IMAGE_HEAD = Repeated(lambda reader: (reader.string("frame_id"), reader.string("format")))
-_FORM = Repeated(_point_form)
-_POSES = PosePlaces()
+def _frame_id(reader: CdrReader) -> str:
+    return reader.string("frame_id")
+
+
+def _image_head(reader: CdrReader) -> tuple[str, str]:
+    return reader.string("frame_id"), reader.string("format")
+
+
+class MessageMemory:
+    """The parts that messages of the same sensors repeat, each parsed once while its bytes stay the same.
+
+    It belongs to whoever decodes the messages, for as long as that takes; threads must not share it. What it holds is
+    bounded, whatever the messages contain.
+    """
+
+    def __init__(self) -> None:
+        self.frame_id = Repeated(_frame_id)
+        self.image_head = Repeated(_image_head)
+        self.point_form = Repeated(_point_form)
+        self.poses = PosePlaces()
+
+
+def _read(reader: CdrReader, parse: Callable[[CdrReader], Parsed], known: Repeated[Parsed] | None) -> Parsed:
+    return parse(reader) if known is None else reader.repeated(known)
 
 
 def _without_padding(data: memoryview, height: int, row_step: int, row_bytes: int) -> memoryview:

@@ -1,7 +1,7 @@
-"""The process that forks Spark's Python workers: Spark's own, which takes a worker that Spark has let go for no accident.
+"""PySpark's daemon, the process that forks Python workers, except that a worker ends quietly when Spark closes its socket.
 
-When Spark ends, it closes the sockets of idle workers. A worker wants to tell it so, and prints a traceback because nobody
-listens any more: after a job that has succeeded, now and then, and only over sockets of the file system.
+When Spark stops, it closes the sockets of idle workers. A worker then tries to report that, fails because nobody reads any
+more, and prints a traceback after a job that succeeded. This happens with Unix domain sockets only (ADR 0026).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import socket
 
 from pyspark import daemon
 
-ENDED = 1  # any code but 0 ends the worker
+ENDED = 1  # any exit code but 0 ends the worker
 
 _worker = daemon.worker
 
 
 def worker(sock: socket.socket, authenticated: bool) -> int:
-    """Serve tasks from `sock` until Spark closes it; the code with which this ended."""
+    """Serve tasks from `sock` until Spark closes it; the exit code."""
     try:
         code: int = _worker(sock, authenticated)
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Spark as the jobs need it: no listening socket beyond loopback, no UI, metadata-sized Arrow batches."""
+"""Spark as the jobs need it: a scheduler of Python tasks without a UI, reachable over loopback only where that suffices."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from importlib.resources import files
 
 from pyspark.sql import SparkSession
 
-DEFAULT_MASTER = "local[2,3]"  # two tasks at once, three tries each: local mode does not ask spark.task.maxFailures
+DEFAULT_MASTER = "local[2,3]"  # two tasks at once, three attempts each: local mode ignores spark.task.maxFailures
 MASTER = "SCENELAKE_SPARK_MASTER"
-# What an executor on a cluster gets; local mode has none. Without cores, a standalone worker gives it all that are free.
+# Resources of an executor on a cluster; local mode has none. If no cores are named, a standalone worker gives it all free ones.
 _EXECUTORS = {
     "SCENELAKE_SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
     "SCENELAKE_SPARK_EXECUTOR_CORES": "spark.executor.cores",
 }
-# The JVM hands out tasks and collects answers, the work is done in Python: code that is optimised for hours of computing, and
-# threads that collect garbage, would only take processor time from it.
+# The JVM only schedules tasks and collects answers; Python does the work. An optimising compiler and garbage collector threads
+# would take processor time from it.
 _JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-# What a remote worker must know to reach the same storage; credentials come to it from its own role.
+# What a remote worker needs to reach the same storage; its credentials come from its own role.
 _FOR_WORKERS = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -32,19 +32,17 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         "spark.app.name": f"scenelake.{job}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "4",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "1",  # one object or one window is one unit of work
         "spark.task.maxFailures": "3",
-        # Between the JVM and a Python worker. Over TCP the small messages that begin and end a task wait for delayed
-        # acknowledgements: 40 ms, now and then, in which a core has nothing to do.
+        # Between the JVM and a Python worker. Over TCP the small messages around a task wait for delayed acknowledgements,
+        # 40 ms at a time, while a core is idle (ADR 0026 says what both settings save).
         "spark.python.unix.domain.socket.enabled": "true",
         "spark.python.daemon.module": "spark_jobs.runtime.python_daemon",
         "spark.driver.memory": "1g",
-        # A core a task. Spark would allow a worker's linear algebra as many threads as its executor has cores.
+        # One core per task: Spark would allow a worker's linear algebra as many threads as its executor has cores.
         "spark.executorEnv.OMP_NUM_THREADS": "1",
     }
     if on_loopback(master):
-        # Whoever talks to the driver is on the same machine: nothing needs to reach it from elsewhere.
+        # All executors run on this machine, so nothing needs to reach the driver from elsewhere.
         properties |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     properties |= {name: env[variable] for variable, name in _EXECUTORS.items() if env.get(variable)}
     logging = files("spark_jobs").joinpath("log4j2.properties")
@@ -68,7 +66,7 @@ def on_loopback(master: str) -> bool:
 
 def start_spark(properties: Mapping[str, str]) -> SparkSession:
     """A session with exactly these properties; the caller stops it."""
-    # Without it Spark takes whatever `python3` is first on PATH, which need not have our packages.
+    # By default Spark runs the first `python3` on PATH, which may lack the packages of this environment.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if on_loopback(properties["spark.master"]):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

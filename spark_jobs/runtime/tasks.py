@@ -1,4 +1,4 @@
-"""Spark as the jobs use it: independent pieces of work, each a description of a few bytes, each with a small answer."""
+"""Spark as a scheduler of independent tasks: each takes a description of a few bytes and returns a small answer."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from pyspark.sql import SparkSession
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-YOUNG_OBJECTS = 100_000
 MOST_BYTES = 1024 * 1024 * 1024  # what a task that fails, or whose executor dies, has to do again
 
 
 def run_tasks(
-    spark: SparkSession, work: Callable[[Sequence[Item]], Sequence[Answer]], items: Sequence[Item], sizes: Sequence[int]
+    spark: SparkSession, work: Callable[[Sequence[Item]], Sequence[Answer]], items: Sequence[Item], costs: Sequence[int]
 ) -> list[Answer]:
-    """`work` on some items at a time, an answer for each; answers in the order of the items.
+    """Apply `work` to the items in tasks of equal cost; an answer for each item, in the order of the items.
 
-    `sizes`: roughly how many bytes each item moves; tasks are of equal size. A task that fails, or whose executor dies, is
-    tried again as often as Spark is configured to. Descriptions and answers are pickled Python values: a DataFrame would move
-    them through Arrow and a shuffle, which here cost more than the work of a short drive.
+    `costs`: roughly how many bytes each item moves. A task that fails, or whose executor dies, is retried as often as Spark is
+    configured to.
+
+    Spark pickles `work`, the items and the answers: Python values that this program made, on channels between its own
+    processes. Nothing that is read from data is ever unpickled. A list of tasks costs less than a DataFrame of them (ADR 0026).
     """
     if not items:
         return []
     context = spark.sparkContext
-    shares = pack(sizes, context.defaultParallelism)
+    shares = pack(costs, context.defaultParallelism)
 
     def do(share: Sequence[int]) -> list[tuple[int, Answer]]:
-        _spare_modules(len(sys.modules))
+        _exempt_modules(len(sys.modules))
         return list(zip(share, work([items[number] for number in share]), strict=True))
 
     answers = context.parallelize(shares, len(shares)).map(do).collect()
@@ -41,30 +42,28 @@ def run_tasks(
 
 
 @cache
-def _spare_modules(loaded: int) -> None:
-    """Keep the garbage collector of a worker from `loaded` modules: done once for each number of them.
+def _exempt_modules(loaded: int) -> None:
+    """Exempt everything alive in a worker that has `loaded` modules from garbage collection; once per number of modules.
 
-    Spark has a worker collect garbage after every task, which would walk through all of them: 20 ms. What else is alive is
-    spared with them, and never found once it is garbage; so this is not done for every task.
+    PySpark collects garbage after every task, which would walk through all modules: 30 ms of processor time per job (ADR
+    0026). Garbage that is alive at this moment is exempt, too, and never freed; hence not before every task.
     """
     del loaded
     gc.freeze()
-    # Rows are made by the thousand and hold no cycles; to look for some every 700 of them takes a twentieth of the time.
-    gc.set_threshold(YOUNG_OBJECTS)
 
 
-def pack(sizes: Sequence[int], slots: int) -> list[list[int]]:
-    """Which items each task does: positions in `sizes`, ascending; the largest task first.
+def pack(costs: Sequence[int], slots: int) -> list[list[int]]:
+    """The items of each task: positions in `costs`, ascending; the most expensive task first.
 
-    For each of `slots` one task, or as many as keep them below `MOST_BYTES`: always a whole number for each, since of equal
-    tasks one too many runs alone at the end. More of them would balance nothing unless one core were half as fast as another,
-    and between two tasks a core waits. Each item goes, the largest first, to the task that has least to do (Graham, "Bounds on
-    multiprocessing timing anomalies", 1969).
+    One task per slot, or as many per slot as keep each below `MOST_BYTES`: the same number for every slot, since of equal tasks
+    one too many would run alone at the end. More tasks would balance nothing unless one core were half as fast as another, and
+    a core is idle between two tasks. Items are assigned in descending order of cost, each to the task with the lowest total
+    (Graham, "Bounds on multiprocessing timing anomalies", 1969).
     """
-    count = min(len(sizes), slots * max(1, -(-sum(sizes) // (slots * MOST_BYTES))))
+    count = min(len(costs), slots * max(1, -(-sum(costs) // (slots * MOST_BYTES))))
     tasks: list[tuple[int, int, list[int]]] = [(0, number, []) for number in range(count)]
-    for item in sorted(range(len(sizes)), key=lambda item: (-sizes[item], item)):
+    for item in sorted(range(len(costs)), key=lambda item: (-costs[item], item)):
         held, number, share = heapq.heappop(tasks)
         share.append(item)
-        heapq.heappush(tasks, (held + max(sizes[item], 1), number, share))
+        heapq.heappush(tasks, (held + max(costs[item], 1), number, share))
     return [sorted(share) for _, _, share in sorted(tasks, key=lambda task: (-task[0], task[1]))]

@@ -14,7 +14,7 @@ import pytest
 from fleet.importers.registry import IMPORTERS
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
-from lake.tables.publish import batch_identities
+from tests.integration.gold_batches import batch_identities
 from tests.real_data import DATA
 
 from .conftest import Deployed, Trio, eventually

@@ -16,8 +16,9 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
-from lake.tables.publish import Batch, PublishOutcome, batch_identities, publish
+from lake.tables.publish import Batch, PublishOutcome, publish
 from lake.tables.schemas import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
+from tests.integration.gold_batches import batch_identities
 
 DAY = datetime.date(2024, 5, 1)
 DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")

@@ -8,10 +8,11 @@ from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from scenes.plan.plan import ScenePlan, plan_scenes
+from scenes.plan.plan import ScenePlan, Slot, plan_scenes
 from sensors.match.approximate_time import form_sets
 from sensors.rig import Rig, Sensor
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
@@ -181,3 +182,8 @@ def slots_of(plan: ScenePlan, scene: int, column: int) -> list[int]:
     """Frame ids of a sensor in a scene, from the matched one back, without the empty slots."""
     ids = [plan.frame_ids[scene, slot] for slot, place in enumerate(plan.slots) if place.column == column]
     return [int(frame_id) for frame_id in np.array(ids, dtype=np.int64) if frame_id >= 0]
+
+
+def matched_frame_ids(plan: ScenePlan, column: int) -> npt.NDArray[np.int64]:
+    """The matched frame of each scene (S,) for one sensor, -1 for none."""
+    return np.asarray(plan.frame_ids[:, plan.slots.index(Slot(column, 0))])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.encode import encode_image
 from quality.rules.catalogue import Severity
-from scenes.build.frames import Frame, decode_frame
+from scenes.build.frames import Frame, FrameMemory, decode_frame
 from scenes.options import PayloadChecks
 from scenes.plan.window_plan import FrameRef
 from sensors.decode.messages import IMAGE, POINT_CLOUD
@@ -101,3 +101,12 @@ def test_an_empty_cloud_with_an_absurd_point_size_does_not_end_the_job() -> None
 def test_no_bytes_whatever_end_the_job(cdr: bytes, modality: str) -> None:
     for message_type in (POINT_CLOUD, IMAGE):
         decode(ref(modality, message_type), cdr)
+
+
+def test_frames_of_a_window_share_how_their_points_are_described() -> None:
+    memory, structure = FrameMemory(), PayloadChecks.STRUCTURE
+    first, second = (decode_frame(ref("lidar"), memoryview(cloud(T0 + n)), structure, memory=memory) for n in (0, 1))
+    assert second.columns["point_fields"] is first.columns["point_fields"]
+    alone = decode_frame(ref("lidar"), memoryview(cloud(T0)), structure)
+    assert alone.columns["point_fields"] == first.columns["point_fields"]
+    assert alone.columns["point_fields"] is not first.columns["point_fields"], "no window knows of another"

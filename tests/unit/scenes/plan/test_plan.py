@@ -15,22 +15,16 @@ from hypothesis import strategies as st
 from scenes.errors import WorkAreaError
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import DriveFrames
-from scenes.plan.plan import MISSING, ScenePlan, Slot, plan_scenes
+from scenes.plan.plan import MISSING, plan_scenes
 from scenes.plan.pose_track import pose_sensor
 from scenes.plan.window_plan import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
 from scenes.plan.windows import Window
 from sensors.match.nearest import Reason
 from tests.unit.scenes import timelines as oracle
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
-from tests.unit.scenes.timelines import SENSORS, Timeline, slots_of
+from tests.unit.scenes.timelines import SENSORS, Timeline, matched_frame_ids, slots_of
 
 TIMELINES = oracle.timelines()
-
-
-def matched_frame_ids(plan: ScenePlan, column: int) -> list[int]:
-    """The matched frame of each scene for one sensor, -1 for none."""
-    ids: list[int] = plan.frame_ids[:, plan.slots.index(Slot(column, 0))].tolist()
-    return ids
 
 
 @given(TIMELINES)
@@ -230,7 +224,7 @@ def test_a_frame_that_an_exclusive_anchor_kept_and_did_not_use_says_so() -> None
     frames = [F("top", T0 + step * MS, "lidar") for step in (0, 10)] + [F("cam", T0 + step * MS) for step in (6, 9, 14)]
     index = frame_index(frames)
     plan = plan_scenes(index, pose_table([]), rig, frozenset())
-    assert matched_frame_ids(plan, plan.sensors.index("cam")) == [-1, 1]
+    assert matched_frame_ids(plan, plan.sensors.index("cam")).tolist() == [-1, 1]
     assert MISSING[Reason(plan.reasons[0, 1])] == "frame_of_nearer_anchor"
     reasons = unmatched_reasons(index, plan, rig, frozenset()).tolist()
     assert (reasons[0], reasons[2]) == ("kept_by_nearer_anchor", "not_nearest")

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.decode import messages
 from sensors.decode.cdr import MAX_FORMS
-from sensors.decode.messages import PosePlaces, pose_values
+from sensors.decode.messages import MessageMemory, PosePlaces, pose_values
 from sensors.errors import DecodeError
 
 NAMES = st.sampled_from(["", "odom", "oDom", "odometry", "x" * 20])
@@ -30,13 +29,10 @@ def odometry(frame: str, child: str, xyz: list[float], order: str = "<", stamp: 
 
 def alone(cdr: bytes) -> object:
     """What is found without any message before."""
-    known, messages._POSES = messages._POSES, PosePlaces()
     try:
         return pose_values(cdr)
     except DecodeError as error:
         return str(error)
-    finally:
-        messages._POSES = known
 
 
 MESSAGES = st.builds(odometry, NAMES, NAMES, VALUES, st.sampled_from("<>"), st.tuples(st.integers(0, 9), st.just(7)))
@@ -44,13 +40,14 @@ MESSAGES = st.builds(odometry, NAMES, NAMES, VALUES, st.sampled_from("<>"), st.t
 
 @given(st.lists(MESSAGES, min_size=1, max_size=12), st.data())
 def test_what_came_before_changes_nothing(cdrs: list[bytes], data: st.DataObject) -> None:
+    memory = MessageMemory()
     for cdr in cdrs:
         damaged = bytearray(cdr)
         place = data.draw(st.integers(0, len(cdr) - 1))
         damaged[place] = data.draw(st.integers(0, 255))
         for variant in (cdr, memoryview(cdr), bytes(damaged), cdr[:place]):
             try:
-                found: object = pose_values(variant)
+                found: object = pose_values(variant, memory)
             except DecodeError as error:
                 found = str(error)
             assert repr(found) == repr(alone(bytes(variant)))
@@ -68,9 +65,10 @@ def test_the_second_message_of_a_sensor_is_read_in_place() -> None:
 
 
 def test_a_stamp_that_is_none_is_refused_in_place_too() -> None:
-    pose_values(odometry("odom", "base", [1.0, 2.0, 3.0]))
+    memory = MessageMemory()
+    pose_values(odometry("odom", "base", [1.0, 2.0, 3.0]), memory)
     with pytest.raises(DecodeError, match="nanoseconds"):
-        pose_values(odometry("odom", "base", [1.0, 2.0, 3.0], stamp=(5, 2 * 10**9)))
+        pose_values(odometry("odom", "base", [1.0, 2.0, 3.0], stamp=(5, 2 * 10**9)), memory)
 
 
 def test_what_is_remembered_is_bounded() -> None:

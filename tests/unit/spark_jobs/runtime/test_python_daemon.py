@@ -1,4 +1,4 @@
-"""A worker that Spark has let go ends without a word; any other trouble is told."""
+"""A worker whose socket Spark has closed ends quietly; any other error is reported."""
 
 from __future__ import annotations
 

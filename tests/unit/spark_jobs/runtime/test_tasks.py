@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spark_jobs.runtime.tasks
-from spark_jobs.runtime.tasks import _spare_modules, pack
+from spark_jobs.runtime.tasks import _exempt_modules, pack
 
 LIMIT = 1000
 
@@ -41,11 +41,10 @@ def test_a_slot_has_one_task_until_that_is_too_much_to_do_again() -> None:
     assert [len(pack([size * 2**20] * 8, 2)) for size in (1, 64, 256, 257, 512, 1024)] == [2, 2, 2, 4, 4, 8]
 
 
-def test_what_is_loaded_is_spared_by_the_collector_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loaded_modules_are_exempt_from_garbage_collection_once(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen: list[int] = []
     monkeypatch.setattr(spark_jobs.runtime.tasks.gc, "freeze", lambda: frozen.append(1))
-    monkeypatch.setattr(spark_jobs.runtime.tasks.gc, "set_threshold", lambda objects: None)
-    _spare_modules.cache_clear()
+    _exempt_modules.cache_clear()
     for loaded in (700, 700, 750, 750, 750):
-        _spare_modules(loaded)
+        _exempt_modules(loaded)
     assert len(frozen) == 2, "once, and once more after the first task has loaded what it works with"
