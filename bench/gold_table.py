@@ -13,7 +13,6 @@ import argparse
 import functools
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -36,7 +35,8 @@ from sensors.rig import Rig
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.runtime.provenance import own_step
-from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -101,7 +101,7 @@ def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None)
     """Build drive after drive until gold has `size` bytes, at least one."""
     drives: list[dict[str, Any]] = []
     held = 0
-    spark = start_spark(spark_properties("bench", {**os.environ, MASTER: f"local[{PROCESSES},3]"}))
+    spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{PROCESSES},3]")))
     try:
         while held < size or not drives:
             folder = land(source, out / SETTINGS.raw_bucket, f"bench-{len(drives):04d}", keyframe_hz)

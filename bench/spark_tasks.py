@@ -7,7 +7,6 @@ Variants alternate in one JVM, each in Python workers of its own; only TCP needs
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,8 @@ from rich.console import Console
 from bench.alternate import alternate, ratio
 from bench.build_scenes.contest import processor_time
 from bench.figures import Measurement, Report, console_table
-from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 from spark_jobs.runtime.tasks import pack, run_tasks
 
 NAME = "spark_tasks"
@@ -84,7 +84,7 @@ def measure(scratch: Path) -> Report:
 
 
 def _session(changed: Mapping[str, str], names: Sequence[str]) -> dict[str, list[Seconds]]:
-    spark = start_spark(spark_properties("bench", {**os.environ, MASTER: f"local[{TASKS},3]"}) | dict(changed))
+    spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{TASKS},3]")) | dict(changed))
 
     def job(name: str) -> Seconds:
         environment: dict[str, Any] = spark.sparkContext.environment

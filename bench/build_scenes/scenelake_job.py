@@ -36,7 +36,8 @@ from scenes.work_area import WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.runtime.provenance import own_step
-from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 
 SETTINGS = Settings(
     raw_bucket="raw",
@@ -56,7 +57,7 @@ def scenelake_job(task: Task) -> Iterator[Work]:
     """A Spark session, and both drives landed."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=task.out.parent) as folder:
         root = Path(folder)
-        spark = start_spark(spark_properties("bench", {**os.environ, MASTER: f"local[{task.processes},3]"}))
+        spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{task.processes},3]")))
         try:
             inputs = {drive: register(replace(task, drive=drive), root) for drive in (task.warm_up, task.drive)}
             yield lambda asked: _build(spark, root, inputs[asked.drive], asked.out)

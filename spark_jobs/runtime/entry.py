@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lake.drive_documents import read_input
-from lake.settings import inherited
 from lake.storage import ObjectStore
 from scenes.documents import Part
 from scenes.work_area import WorkArea
@@ -17,7 +16,7 @@ from spark_jobs.runtime.provenance import TracedRun, provenance_of, running_code
 from spark_jobs.runtime.settings import JobSettings
 from spark_jobs.runtime.step import Step
 
-Properties = Callable[[str, Mapping[str, str]], dict[str, str]]
+Properties = Callable[[str, JobSettings], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ def run_job(
 ) -> int:
     """Run job `name` and report what `work` returns; the exit status of the process.
 
-    `properties`: makes the Spark configuration from the job's name and its environment, for a job that runs on Spark.
+    `properties`: makes the Spark configuration from the job's name and settings, for a job that runs on Spark.
     """
     return exit_status(lambda: _run(name, description, argv, work, properties))
 
@@ -58,7 +57,7 @@ def _run(name: str, description: str, argv: Sequence[str], work: Callable[[Job],
     drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
     code = running_code(settings.lineage)
     step = Step(settings, settings.options, provenance_of(code, settings.options), area, drive_input)
-    configured = {} if properties is None else properties(name, inherited())
+    configured = {} if properties is None else properties(name, settings)
     with traced(name, step, code, configured, settings.lineage) as run:
         result = work(Job(step, arguments.generation, run, configured))
     arguments.report(result)

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from importlib.resources import files
 
 from pyspark.sql import SparkSession
 
-DEFAULT_MASTER = "local[2,3]"  # two tasks at once, three attempts each: local mode ignores spark.task.maxFailures
-MASTER = "SCENELAKE_SPARK_MASTER"
-# Resources of an executor on a cluster; local mode has none. If no cores are named, a standalone worker gives it all free ones.
-_EXECUTORS = {
-    "SCENELAKE_SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
-    "SCENELAKE_SPARK_EXECUTOR_CORES": "spark.executor.cores",
-}
+from spark_jobs.runtime.settings import SparkSettings
+
 # The JVM only schedules tasks and collects answers; Python does the work. An optimising compiler and garbage collector threads
 # would take processor time from it.
 _JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-# What a remote worker needs to reach the same storage; its credentials come from its own role.
-_FOR_WORKERS = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
+def spark_properties(job: str, settings: SparkSettings) -> dict[str, str]:
     """The Spark configuration of a job; also what its lineage events record."""
-    master = env.get(MASTER, DEFAULT_MASTER)
+    logging = files("spark_jobs.runtime").joinpath("log4j2.properties")
     properties = {
-        "spark.master": master,
+        "spark.master": settings.spark_master,
         "spark.app.name": f"scenelake.{job}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -37,19 +28,26 @@ def spark_properties(job: str, env: Mapping[str, str]) -> dict[str, str]:
         # 40 ms at a time, while a core is idle (ADR 0026 says what both settings save).
         "spark.python.unix.domain.socket.enabled": "true",
         "spark.python.daemon.module": "spark_jobs.runtime.python_daemon",
+        "spark.pyspark.python": settings.spark_python,
         "spark.driver.memory": "1g",
         # One core per task: Spark would allow a worker's linear algebra as many threads as its executor has cores.
         "spark.executorEnv.OMP_NUM_THREADS": "1",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{logging} {_JVM}",
+        "spark.executor.extraJavaOptions": _JVM,
     }
-    if on_loopback(master):
+    if on_loopback(settings.spark_master):
         # All executors run on this machine, so nothing needs to reach the driver from elsewhere.
         properties |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    properties |= {name: env[variable] for variable, name in _EXECUTORS.items() if env.get(variable)}
-    logging = files("spark_jobs").joinpath("log4j2.properties")
-    properties["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{logging} {_JVM}"
-    properties["spark.executor.extraJavaOptions"] = _JVM
-    properties |= {f"spark.executorEnv.{name}": env[name] for name in _FOR_WORKERS if name in env}
-    return properties
+    optional = {
+        # Resources of an executor on a cluster; local mode has none. Without cores, a standalone worker gives it all free ones.
+        "spark.executor.memory": settings.spark_executor_memory,
+        "spark.executor.cores": settings.spark_executor_cores,
+        # What a remote worker needs to reach the same storage; its credentials come from its own role.
+        "spark.executorEnv.AWS_ENDPOINT_URL": settings.aws.endpoint_url,
+        "spark.executorEnv.AWS_REGION": settings.aws.region,
+        "spark.executorEnv.AWS_DEFAULT_REGION": settings.aws.region,
+    }
+    return properties | {name: value for name, value in optional.items() if value}
 
 
 def on_loopback(master: str) -> bool:
@@ -66,11 +64,11 @@ def on_loopback(master: str) -> bool:
 
 def start_spark(properties: Mapping[str, str]) -> SparkSession:
     """A session with exactly these properties; the caller stops it."""
-    # By default Spark runs the first `python3` on PATH, which may lack the packages of this environment.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if on_loopback(properties["spark.master"]):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder
     for name, value in properties.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    # A driver that starts its own JVM would take the Python of its workers from the environment alone: the first `python3` on
+    # PATH, which may lack the packages of this one.
+    session.sparkContext.pythonExec = properties["spark.pyspark.python"]
+    return session

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Annotated
+
 from pydantic import Field
 
-from lake.settings import Settings
+from lake.settings import AwsSettings, Named, Settings, SettingsModel
 from lineage.settings import LineageSettings
 from scenes.options import BuildOptions, PayloadChecks, PointLayout
 
 
-class JobSettings(Settings):
-    """The deployment, the Spark that the job runs on, the options of the build, and where lineage goes."""
+class SparkSettings(SettingsModel):
+    """The Spark that a job runs on, and where its workers find AWS."""
 
     spark_master: str = Field(default="local[2,3]", description="Master of Spark.")
     spark_executor_memory: str | None = Field(default=None, description="Heap of an executor; Spark's default unless set.")
     spark_executor_cores: str | None = Field(default=None, description="Cores of an executor; Spark's default unless set.")
+    spark_python: Annotated[str, Named("PYSPARK_PYTHON")] = Field(
+        default=sys.executable, description="Python of the workers; that of the job unless set."
+    )
+    aws: AwsSettings = AwsSettings()
+
+
+class JobSettings(SparkSettings, Settings):
+    """The deployment, its Spark, the options of the build, and where lineage goes."""
+
     payload_checks: PayloadChecks = Field(
         default=PayloadChecks.FULL,
         description="How deep a frame is checked before it is trusted; the configuration hash covers it.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from sensors.container.recorded import StoredMessage
 from sensors.decode.messages import decode_image, decode_points
 from sensors.rig import Rig
 from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 from tests.integration.drives import Processed, process, small_drive
 
 DRIVE = DriveId("car-1", "d-1")
@@ -32,7 +32,7 @@ DRIVE = DriveId("car-1", "d-1")
 
 @pytest.fixture(scope="module")
 def spark(endpoint: str) -> Iterator[SparkSession]:
-    session = start_spark(spark_properties("tests", os.environ))
+    session = start_spark(spark_properties("tests", SparkSettings.from_env()))
     yield session
     session.stop()
 

@@ -27,6 +27,7 @@ from ops.audit import lake_reader
 from ops.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from ops.metrics.queues import QueueWatch
 from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 from tests.integration.drives import small_drive
 from tests.integration.monitoring.metrics_station import CLEAN, FAULTY, LANDING, WAITING, fill, new_station
 from tests.integration.monitoring.platform_texts import platform_text
@@ -41,7 +42,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 @pytest.fixture(scope="module")
 def spark(endpoint: str) -> Iterator[SparkSession]:
-    session = start_spark(spark_properties("tests", os.environ))
+    session = start_spark(spark_properties("tests", SparkSettings.from_env()))
     yield session
     session.stop()
 

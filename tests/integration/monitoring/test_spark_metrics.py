@@ -10,7 +10,8 @@ import requests
 import yaml
 from pyspark.sql import SparkSession
 
-from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 from tests.integration.spark.standalone_cluster import standalone_cluster, until
 from tests.unit.deploy.monitoring import PROMETHEUS, SPARK_APPLICATION, SPARK_MASTER, SPARK_WORKER
 
@@ -48,7 +49,7 @@ def test_a_real_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert scraped(master, "spark_master") == SPARK_MASTER
         assert scraped(f"127.0.0.1:{page[1]}", "spark_workers") == SPARK_WORKER
         assert scraped(master, "spark_applications") == set()
-        spark: SparkSession = start_spark(spark_properties("build_scenes", {MASTER: cluster.url}))
+        spark: SparkSession = start_spark(spark_properties("build_scenes", SparkSettings(spark_master=cluster.url)))
         try:
             assert scraped(master, "spark_applications") == SPARK_APPLICATION
         finally:

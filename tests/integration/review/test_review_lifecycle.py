@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.decisions import error_rules, overrides_for, why_not_releasable
 from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 from tests.integration.drives import small_drive
 from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
@@ -31,7 +31,7 @@ names = (f"review-{uuid.uuid4().hex[:8]}" for _ in itertools.count())
 
 @pytest.fixture(scope="module")
 def spark(endpoint: str) -> Iterator[SparkSession]:
-    session = start_spark(spark_properties("tests", os.environ))
+    session = start_spark(spark_properties("tests", SparkSettings.from_env()))
     yield session
     session.stop()
 

@@ -20,7 +20,8 @@ import spark_jobs.runtime.tasks
 from lake.landing import DriveId
 from lake.storage import Connect, ObjectStore
 from scenes.plan.windows import Window, cut
-from spark_jobs.runtime.session import MASTER, spark_properties, start_spark
+from spark_jobs.runtime.session import spark_properties, start_spark
+from spark_jobs.runtime.settings import SparkSettings
 from tests.integration.conftest import new_settings
 from tests.integration.drives import Processed, process, small_drive
 from tests.integration.spark.standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
@@ -96,7 +97,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Gate:
 @pytest.fixture(scope="module")
 def local(endpoint: str, folder: Path, undisturbed: Gate, tmp_path_factory: pytest.TempPathFactory) -> Processed:
     """The drive, published by local mode."""
-    spark = start_spark(spark_properties("tests", os.environ))
+    spark = start_spark(spark_properties("tests", SparkSettings.from_env()))
     try:
         settings = new_settings(tmp_path_factory.mktemp("local"))
         return process(spark, settings, folder, DRIVE, connect=undisturbed.connect())
@@ -115,7 +116,11 @@ def cluster(endpoint: str, tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def spark(local: Processed, cluster: Cluster) -> Iterator[SparkSession]:
     """A driver on the cluster; local mode has ended before, as a process can have one."""
-    session = start_spark(spark_properties("tests", {**os.environ, MASTER: cluster.url, "SCENELAKE_SPARK_EXECUTOR_MEMORY": "1g"}))
+    session = start_spark(
+        spark_properties(
+            "tests", SparkSettings.from_env().model_copy(update={"spark_master": cluster.url, "spark_executor_memory": "1g"})
+        )
+    )
     yield session
     session.stop()
 

@@ -8,10 +8,11 @@ import pytest
 
 from spark_jobs.runtime import python_daemon
 from spark_jobs.runtime.session import spark_properties
+from spark_jobs.runtime.settings import SparkSettings
 
 
 def test_it_is_the_daemon_of_every_job() -> None:
-    assert spark_properties("inspect", {})["spark.python.daemon.module"] == python_daemon.__name__
+    assert spark_properties("inspect", SparkSettings())["spark.python.daemon.module"] == python_daemon.__name__
 
 
 def test_a_worker_whose_socket_was_closed_ends_quietly(
