@@ -77,7 +77,7 @@ def measure(scratch: Path) -> Report:
     figures = (
         Measurement(f"{NAME}.job_ms", median(wall[ours]) * 1e3, "ms", False),
         Measurement(f"{NAME}.job_cpu_ms", median(cpu[ours]) * 1e3, "ms", False),
-        Measurement(f"{NAME}.collecting_modules_cpu", ratio(cpu["plain"], cpu[ours]), "x", True, 1.3),
+        Measurement(f"{NAME}.collecting_modules_cpu", ratio(cpu["plain"], cpu[ours]), "x", True, 1.1),
         Measurement(f"{NAME}.tcp_wall", ratio(wall["tcp"], wall[ours]), "x", True, 1.1),
         Measurement(f"{NAME}.map_in_arrow_cpu", ratio(cpu["map_in_arrow"], cpu[ours]), "x", True, 1.3),
     )
