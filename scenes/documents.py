@@ -21,7 +21,7 @@ import msgspec
 
 from quality.errors import QualityError
 from quality.evaluators.drive import GateVerdict
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import ToleratedResiduals
 from quality.rules.findings import Finding
 from quality.rules.rule import Outcome, Severity
 from quality.tables.results import RuleResult
@@ -214,7 +214,7 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     accounts: tuple[Account, ...]
     findings: tuple[Finding, ...]
     results: tuple[RuleResult, ...]
-    residuals: dict[str, Residuals]
+    residuals: dict[str, ToleratedResiduals]
     validations: str
     scenes: int
     frames: int

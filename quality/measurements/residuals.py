@@ -10,29 +10,32 @@ from sensors.stamps import percentile
 
 
 class Residuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sizes of the residuals of a sensor's matches, |stamp - anchor - expected delay|, in ns; nearest-rank percentiles.
-
-    `tolerance_ns`: what the rig allows a match of the sensor to be off by; None where no rig says.
-    """
+    """Sizes of the residuals of a sensor's matches, |stamp - anchor - expected delay|, in ns; nearest-rank percentiles."""
 
     matches: int
     p50_ns: int
     p95_ns: int
     max_ns: int
-    tolerance_ns: int | None = None
 
     @classmethod
-    def of(cls, residuals_ns: npt.ArrayLike, tolerance_ns: int | None = None) -> Residuals | None:
+    def of(cls, residuals_ns: npt.ArrayLike) -> Residuals | None:
         """Summarise signed residuals (N,) int64, in any order; None where there are none."""
         sizes = np.abs(np.asarray(residuals_ns, dtype=np.int64))
         if sizes.size == 0:
             return None
-        return cls(sizes.size, percentile(sizes, 50), percentile(sizes, 95), int(sizes.max()), tolerance_ns)
+        return cls(sizes.size, percentile(sizes, 50), percentile(sizes, 95), int(sizes.max()))
+
+
+class ToleratedResiduals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Residuals beside what the rig allows a match of the sensor to be off by."""
+
+    sizes: Residuals
+    tolerance_ns: int
 
     @property
-    def tolerances(self) -> float | None:
-        """The largest residual in units of the tolerance; None where no tolerance is known."""
-        return None if self.tolerance_ns is None else in_tolerances(self.max_ns, self.tolerance_ns)
+    def tolerances(self) -> float:
+        """The largest residual in units of the tolerance."""
+        return in_tolerances(self.sizes.max_ns, self.tolerance_ns)
 
 
 def in_tolerances(residual_ns: int, tolerance_ns: int) -> float:

@@ -17,7 +17,7 @@ from quality.accounting import SensorAccount, balance
 from quality.errors import MetricsError
 from quality.measurements.measures import MEASURES, Bounds
 from quality.measurements.metrics import METRICS, SensorMetrics
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import ToleratedResiduals
 
 UNACCOUNTED = "unaccounted_frames"  # judged by ACC001
 TOLERANCES = "residual_tolerances"  # judged by SYN004: the largest residual in units of the tolerance
@@ -47,7 +47,7 @@ AUDIT = pa.schema(
 def audit_table(
     metrics: Sequence[SensorMetrics],
     accounts: Sequence[SensorAccount],
-    residuals: Mapping[str, Residuals | None],
+    residuals: Mapping[str, ToleratedResiduals | None],
     bounds: Bounds | None,
 ) -> pa.Table:
     """Rows of `AUDIT`, sorted by sensor.
@@ -70,7 +70,7 @@ def audit_table(
 
 
 def _row(
-    metrics: SensorMetrics, account: SensorAccount | None, residuals: Residuals | None, bounds: Bounds | None
+    metrics: SensorMetrics, account: SensorAccount | None, residuals: ToleratedResiduals | None, bounds: Bounds | None
 ) -> dict[str, Any]:
     if account is None and metrics.frames_read == 0:
         account = SensorAccount(metrics.sensor, 0, 0, 0, 0, {})
@@ -83,9 +83,9 @@ def _row(
         "gold": account and account.gold,
         "quarantined": account and account.quarantined,
         "unmatched": account and account.unmatched,
-        "residual_p50_ns": residuals and residuals.p50_ns,
-        "residual_p95_ns": residuals and residuals.p95_ns,
-        "residual_max_ns": residuals and residuals.max_ns,
+        "residual_p50_ns": residuals and residuals.sizes.p50_ns,
+        "residual_p95_ns": residuals and residuals.sizes.p95_ns,
+        "residual_max_ns": residuals and residuals.sizes.max_ns,
         "tolerance_ns": residuals and residuals.tolerance_ns,
         **{measure.column: measure.value(metrics, bounds) for measure in MEASURES},
         UNACCOUNTED: _unaccounted(metrics, account),

@@ -13,7 +13,7 @@ from lake.overrides import Decisions
 from lake.storage import ObjectStore
 from quality.accounting import SensorAccount, accounts, balance
 from quality.decisions import with_rejections
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.records import Origin
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding
@@ -39,7 +39,7 @@ class AuditOutcome:
     records: list[Record]
     gold_files: tuple[str, ...] = ()
     scenes: int = 0
-    residuals: Mapping[str, Residuals] = field(default_factory=dict)
+    residuals: Mapping[str, ToleratedResiduals] = field(default_factory=dict)
     built: Built | None = None
 
     def imbalances(self, entries: Sequence[SensorAccount]) -> list[Finding]:
@@ -112,15 +112,13 @@ class DriveAccount:
         return AuditOutcome(AuditVerdict.QUARANTINE, frames, with_rejections(records, keeper.decisions.rejected))
 
 
-def residuals_of(built: Built, rig: Rig) -> dict[str, Residuals]:
+def residuals_of(built: Built, rig: Rig) -> dict[str, ToleratedResiduals]:
     """Of the matches that will be published, by sensor; the reference has none of its own."""
     matched: dict[str, list[int]] = {}
     for scene in built.scenes:
         for sensor, residual_ns in scene.residuals_ns.items() if not scene.quarantined else ():
             matched.setdefault(sensor, []).append(residual_ns)
-    summaries = {
-        sensor: Residuals.of(values, rig[sensor].sync.tolerance_ns)
-        for sensor, values in sorted(matched.items())
-        if sensor != rig.reference
+    sizes = {sensor: Residuals.of(values) for sensor, values in sorted(matched.items()) if sensor != rig.reference}
+    return {
+        sensor: ToleratedResiduals(found, rig[sensor].sync.tolerance_ns) for sensor, found in sizes.items() if found is not None
     }
-    return {sensor: found for sensor, found in summaries.items() if found is not None}

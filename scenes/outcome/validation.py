@@ -16,7 +16,7 @@ from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
 from quality.gx.suites import Suite, drive_suite, object_suite, scene_suite
 from quality.measurements.measures import Bounds
 from quality.measurements.metrics import SensorMetrics
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import ToleratedResiduals
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook, rules_of
@@ -42,7 +42,7 @@ class Measured:
     inspection: Inspection
     metrics: Sequence[SensorMetrics]
     accounts: Sequence[SensorAccount]
-    residuals: Mapping[str, Residuals]
+    residuals: Mapping[str, ToleratedResiduals]
     built: Built | None
 
     def tables(self) -> Tables:

@@ -99,7 +99,8 @@ class Station:
         return found
 
     def records(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
-        return [columns(row) for row in lake_reader.records(self.catalog, drive)]
+        rows = [columns(row) for row in lake_reader.records(self.catalog, drive)]
+        return [row | {"rule_ids": list(row["rule_ids"])} for row in rows]
 
     def scenes(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
         rows = self.catalog.load_table("gold.scenes").scan().to_arrow().to_pylist()

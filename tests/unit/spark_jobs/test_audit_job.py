@@ -64,7 +64,7 @@ def test_a_balanced_drive_is_to_be_published(landed: Landed, built: DriveInput) 
         "cam": (4, 3, 1),
         "top": (4, 4, 0),
     }
-    assert audit.residuals["cam"].max_ns == 0
+    assert audit.residuals["cam"].sizes.max_ns == 0
     (record,) = rows(landed, audit, "quarantine.records")
     assert (record["rule_ids"], record["frames"], record["stamp_ns"]) == (["DEC005"], 1, STAMPS[2])
     assert len(rows(landed, audit, "gold.frames")) == 8

@@ -20,7 +20,7 @@ from quality.gx.checkpoint import run_checkpoint
 from quality.gx.suites import drive_suite, object_suite
 from quality.measurements.measures import Bounds
 from quality.measurements.metrics import SensorMetrics
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.rules.rulebook import DEFAULT_RULES
 from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table
@@ -68,7 +68,7 @@ def stored(drive: DriveId, lidar: SensorMetrics) -> bytes:
     """The results of an audit, as `scenes.outcome.validation` keeps them."""
     sensors = (lidar, metrics("cam_front", "camera"))
     accounts = [SensorAccount(entry.sensor, entry.frames_read, entry.frames_read, 0, 0, {}) for entry in sensors]
-    residuals = {entry.sensor: Residuals(3, 1, 2, 3, 50_000_000) for entry in sensors}
+    residuals = {entry.sensor: ToleratedResiduals(Residuals(3, 1, 2, 3), 50_000_000) for entry in sensors}
     checkpoint = run_checkpoint(
         [
             (drive_suite(DEFAULT_RULES), audit_table(sensors, accounts, residuals, Bounds(START_NS, START_NS + 10**10))),

@@ -18,7 +18,7 @@ from quality.gx.checkpoint import SuiteResult, run_checkpoint
 from quality.gx.suites import drive_suite
 from quality.measurements.measures import Bounds
 from quality.measurements.metrics import SensorMetrics
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from quality.tables.audit_metrics import AUDIT, audit_table
@@ -36,7 +36,7 @@ def build(metrics: tuple[SensorMetrics, ...], **changed: Any) -> pa.Table:
     values: dict[str, Any] = {
         "accounts": [account(entry) for entry in metrics],
         "residuals": {
-            entry.sensor: Residuals(5, 1_000_000, 2_000_000, 3_000_000, 50_000_000)
+            entry.sensor: ToleratedResiduals(Residuals(5, 1_000_000, 2_000_000, 3_000_000), 50_000_000)
             for entry in metrics
             if entry.modality in ("camera", "radar")
         },
@@ -117,7 +117,7 @@ def test_books_and_residuals(clean: tuple[SensorMetrics, ...]) -> None:
     table = build(
         clean,
         accounts=[account(lidar, gold=99), account(camera), account(radar, read=200, gold=200), account(odometry)],
-        residuals={"cam_front": Residuals(3, 1, 2, 50_000_001, 50_000_000)},
+        residuals={"cam_front": ToleratedResiduals(Residuals(3, 1, 2, 50_000_001), 50_000_000)},
     )
     result = run(table)
     assert dict(result.failed) == {"cam_front": ("SYN004",), "lidar_top": ("ACC001",), "radar_front": ("ACC001", "SYN004")}
@@ -131,7 +131,10 @@ def test_frames_without_account_fail(clean: tuple[SensorMetrics, ...]) -> None:
 
 
 def test_residual_beyond_a_tolerance_of_zero_fails(clean: tuple[SensorMetrics, ...]) -> None:
-    residuals = {"cam_front": Residuals(1, 0, 0, 0, 0), "radar_front": Residuals(1, 1, 1, 1, 0)}
+    residuals = {
+        "cam_front": ToleratedResiduals(Residuals(1, 0, 0, 0), 0),
+        "radar_front": ToleratedResiduals(Residuals(1, 1, 1, 1), 0),
+    }
     assert dict(run(build(clean, residuals=residuals)).failed) == {"radar_front": ("SYN004",)}
 
 

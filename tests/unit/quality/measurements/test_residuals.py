@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from quality.measurements.residuals import Residuals
+from quality.measurements.residuals import Residuals, ToleratedResiduals
 
 
 def test_residuals_are_sizes_at_nearest_rank() -> None:
@@ -22,19 +22,19 @@ def test_residuals_are_sizes_at_nearest_rank() -> None:
     ],
 )
 def test_residual_quantiles_are_values_that_occur(values: list[int], expected: tuple[int, int, int]) -> None:
-    summary = Residuals.of(values, 10)
+    summary = Residuals.of(values)
     assert summary is not None
     assert (summary.p50_ns, summary.p95_ns, summary.max_ns) == expected
 
 
 def test_no_residuals() -> None:
-    assert Residuals.of([], 10) is None
+    assert Residuals.of([]) is None
 
 
-@pytest.mark.parametrize(("tolerance_ns", "expected"), [(None, None), (20, 2.0), (0, math.inf)])
-def test_the_largest_residual_is_measured_in_tolerances(tolerance_ns: int | None, expected: float | None) -> None:
-    assert Residuals(2, 10, 40, 40, tolerance_ns).tolerances == expected
+@pytest.mark.parametrize(("tolerance_ns", "expected"), [(20, 2.0), (0, math.inf)])
+def test_the_largest_residual_is_measured_in_tolerances(tolerance_ns: int, expected: float) -> None:
+    assert ToleratedResiduals(Residuals(2, 10, 40, 40), tolerance_ns).tolerances == expected
 
 
 def test_no_residual_is_within_a_tolerance_of_nothing() -> None:
-    assert Residuals(1, 0, 0, 0, 0).tolerances == 0.0
+    assert ToleratedResiduals(Residuals(1, 0, 0, 0), 0).tolerances == 0.0
