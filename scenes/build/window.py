@@ -219,25 +219,32 @@ class _SceneBuilder:
             verdict, anchor.anchor_ns, context.rig.reference, [ref for _, ref in used], keys
         )
         scene = {
-            "scene_id": str(SceneKey(context.targets.drive, anchor.anchor_ns)),
-            "vehicle_id": context.targets.drive.vehicle_id,
-            "drive_id": context.targets.drive.drive_id,
+            **self._facts(anchor, verdict),
+            **lists,
+            "complete": not missing,
+            "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
+            "sources": [self._source(key) for key in sorted(keys)],
+            "released": released,
+        }
+        return MadeScene(scene, verdict, frozenset(moved_by))
+
+    def _facts(self, anchor: PlanRow, verdict: SceneVerdict) -> dict[str, Any]:
+        """Columns of a scene that need neither its frames nor its sources."""
+        context, drive = self._context, self._context.targets.drive
+        return {
+            "scene_id": str(SceneKey(drive, anchor.anchor_ns)),
+            "vehicle_id": drive.vehicle_id,
+            "drive_id": drive.drive_id,
             "revision": context.targets.revision,
             "day": self._day,
             "anchor_sensor": context.rig.reference,
             "anchor_ns": anchor.anchor_ns,
             "ego_pose": anchor.pose,
-            "complete": not missing,
-            "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
             "quality_flags": sorted({*verdict.flags, *self._not_evaluated}) if self._not_evaluated else list(verdict.flags),
-            **lists,
-            "sources": [self._source(key) for key in sorted(keys)],
             "calibration": context.calibration,
             "code_version": context.provenance.code_version,
             "config_hash": context.provenance.config_hash,
-            "released": released,
         }
-        return MadeScene(scene, verdict, frozenset(moved_by))
 
     def _source(self, key: str) -> dict[str, str]:
         version_id, sha256 = self._context.sources[key]
