@@ -53,7 +53,7 @@ def exit_status(work: Callable[[], None]) -> int:
 def _run(name: str, description: str, argv: Sequence[str], work: Callable[[Job], Part], properties: Properties | None) -> None:
     arguments = parse(argv, name, description)
     settings = JobSettings.from_env()
-    area = WorkArea(ObjectStore.connect(), arguments.work)
+    area = WorkArea(ObjectStore.connect(settings.aws), arguments.work)
     drive_input = read_input(area.store, settings, arguments.drive, arguments.revision)
     code = running_code(settings.lineage)
     step = Step(settings, settings.options, provenance_of(code, settings.options), area, drive_input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.resources import files
 
@@ -28,7 +29,7 @@ def spark_properties(job: str, settings: SparkSettings) -> dict[str, str]:
         # 40 ms at a time, while a core is idle (ADR 0026 says what both settings save).
         "spark.python.unix.domain.socket.enabled": "true",
         "spark.python.daemon.module": "spark_jobs.runtime.python_daemon",
-        "spark.pyspark.python": settings.spark_python,
+        "spark.pyspark.python": settings.spark_python or sys.executable,
         "spark.driver.memory": "1g",
         # One core per task: Spark would allow a worker's linear algebra as many threads as its executor has cores.
         "spark.executorEnv.OMP_NUM_THREADS": "1",
@@ -44,6 +45,7 @@ def spark_properties(job: str, settings: SparkSettings) -> dict[str, str]:
         "spark.executor.cores": settings.spark_executor_cores,
         # What a remote worker needs to reach the same storage; its credentials come from its own role.
         "spark.executorEnv.AWS_ENDPOINT_URL": settings.aws.endpoint_url,
+        "spark.executorEnv.AWS_ENDPOINT_URL_S3": settings.aws.endpoint_url_s3,
         "spark.executorEnv.AWS_REGION": settings.aws.region,
         "spark.executorEnv.AWS_DEFAULT_REGION": settings.aws.region,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from pydantic import Field
@@ -18,8 +17,8 @@ class SparkSettings(SettingsModel):
     spark_master: str = Field(default="local[2,3]", description="Master of Spark.")
     spark_executor_memory: str | None = Field(default=None, description="Heap of an executor; Spark's default unless set.")
     spark_executor_cores: str | None = Field(default=None, description="Cores of an executor; Spark's default unless set.")
-    spark_python: Annotated[str, Named("PYSPARK_PYTHON")] = Field(
-        default=sys.executable, description="Python of the workers; that of the job unless set."
+    spark_python: Annotated[str | None, Named("PYSPARK_PYTHON")] = Field(
+        default=None, description="Python of the workers; that of the job unless set."
     )
     aws: AwsSettings = AwsSettings()
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import tomllib
 from collections import Counter
+from fnmatch import fnmatch
 
 import pytest
 
@@ -97,3 +98,10 @@ def test_nothing_swallows_an_exception_and_nothing_evaluates_data() -> None:
 def _swallows(handler: ast.ExceptHandler) -> bool:
     broad = handler.type is None or (isinstance(handler.type, ast.Name) and handler.type.id in {"Exception", "BaseException"})
     return broad and all(isinstance(one, ast.Pass) for one in handler.body)
+
+
+def test_pytest_visits_every_folder_that_holds_tests() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    folders = {part for path in (ROOT / "tests").rglob("test_*.py") for part in path.relative_to(ROOT).parts[:-1]}
+    assert "build" in folders, "the name that pytest leaves out by default"
+    assert {name for name in folders for pattern in options["norecursedirs"] if fnmatch(name, pattern)} == set()
