@@ -1,10 +1,10 @@
-"""OpenLineage run events, built from plain values. Nothing here reads a clock, the environment or a random number."""
+"""OpenLineage run events, built from plain values. Nothing here reads a clock or the environment."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
@@ -17,6 +17,7 @@ from openlineage.client.facet_v2 import (
     processing_engine_run,
     source_code_location_job,
 )
+from openlineage.client.uuid import generate_new_uuid
 
 from lineage.code_version import UNKNOWN, CodeVersion
 from lineage.facets import CODE, PRODUCER, SPARK_PROPERTIES, CodeRunFacet, SparkPropertiesRunFacet, redact
@@ -56,10 +57,22 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What all events of one run have in common. `properties` is the Spark configuration; secrets in it are redacted."""
+    """What all events of one run have in common.
+
+    Attributes:
+        job: Name of the job.
+        run_id: UUID of the run; a new one if not given.
+        parent: The run that started this one.
+        root: The first run of that chain; the parent itself if not given.
+        source_location: Path and version of the job's code.
+        engine: What processes the data.
+        properties: The Spark configuration; secrets in it are redacted.
+        config_hash: Hash of the effective configuration.
+        integration: Kind of job, as in OpenLineage's `jobType`.
+    """
 
     job: JobName
-    run_id: str
+    run_id: str = field(default_factory=lambda: str(generate_new_uuid()))
     parent: RunRef | None = None
     root: RunRef | None = None
     source_location: SourceLocation | None = None

@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from openlineage.client.event_v2 import InputDataset, OutputDataset, RunState
-from openlineage.client.uuid import generate_new_uuid
 
 from lineage.emitter import Emitter
-from lineage.events import Engine, Failure, RunContext, SourceLocation, run_event
-from lineage.names import JobName
-from lineage.parent import RunRef
+from lineage.events import Failure, RunContext, run_event
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +32,7 @@ class JobRun:
 
 
 @contextmanager
-def job_run(
-    emitter: Emitter,
-    job: JobName,
-    *,
-    parent: RunRef | None = None,
-    root: RunRef | None = None,
-    source_location: SourceLocation | None = None,
-    engine: Engine | None = None,
-    properties: Mapping[str, str] | None = None,
-    config_hash: str | None = None,
-    integration: str = "SPARK",
-    now: Callable[[], int] = time.time_ns,
-    run_id: str | None = None,
-) -> Iterator[JobRun]:
+def job_run(emitter: Emitter, context: RunContext, now: Callable[[], int] = time.time_ns) -> Iterator[JobRun]:
     """Emit START, run the block, emit its end, and pass on whatever it raised.
 
     COMPLETE follows a block that ends, FAIL an exception (with its message and stack trace), ABORT an interrupt or exit.
@@ -56,30 +40,10 @@ def job_run(
 
     Args:
         emitter: Sends the events; the caller closes it.
-        job: Name of the job.
-        parent: The run that started this one.
-        root: The first run of that chain; the parent itself if not given.
-        source_location: Path and version of the job's code.
-        engine: What processes the data.
-        properties: The Spark configuration; secrets in it are redacted.
-        config_hash: Hash of the effective configuration.
-        integration: Kind of job, as in OpenLineage's `jobType`.
+        context: What all events of the run have in common.
         now: Clock, in ns since the Unix epoch.
-        run_id: UUID of the run; a new one if not given.
     """
-    run = JobRun(
-        RunContext(
-            job=job,
-            run_id=run_id or str(generate_new_uuid()),
-            parent=parent,
-            root=root,
-            source_location=source_location,
-            engine=engine,
-            properties=properties,
-            config_hash=config_hash,
-            integration=integration,
-        )
-    )
+    run = JobRun(context)
     _emit(emitter, RunState.START, run, now)
     try:
         yield run

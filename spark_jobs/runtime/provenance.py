@@ -16,7 +16,7 @@ from lake.tables.schemas import PUBLISHED
 from lineage.code_version import VARIABLE, CodeVersion, code_version
 from lineage.datasets import Assertion, Statistics, manifest_input, output_dataset
 from lineage.emitter import Emitter
-from lineage.events import Engine, SourceLocation
+from lineage.events import Engine, RunContext, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
 from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, parent_run, root_run
 from lineage.run import JobRun, job_run
@@ -134,8 +134,7 @@ def traced(
     api_key = None if settings.api_key is None else settings.api_key.get_secret_value()
     emitter = Emitter.open(settings.lineage_file, settings.url, endpoint=settings.endpoint, api_key=api_key)
     try:
-        with job_run(
-            emitter,
+        context = RunContext(
             job(name),
             parent=parent_run(_set({PARENT_VARIABLE: settings.openlineage_parent})),
             root=root_run(_set({ROOT_VARIABLE: settings.openlineage_root})),
@@ -144,7 +143,8 @@ def traced(
             properties=properties or None,
             config_hash=step.provenance.config_hash,
             integration="SPARK" if properties else "PYTHON",
-        ) as run:
+        )
+        with job_run(emitter, context) as run:
             yield TracedRun(run, step.settings, step.drive_input)
     finally:
         emitter.close()

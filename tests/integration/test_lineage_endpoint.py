@@ -23,10 +23,11 @@ from lineage.emitter import CLOSE_LIMIT_S
 JOB = """
 import os, sys, time
 from lineage.emitter import Emitter
+from lineage.events import RunContext
 from lineage.names import job
 from lineage.run import job_run
 begun = time.monotonic()
-with Emitter.from_env(os.environ) as emitter, job_run(emitter, job("audit")):
+with Emitter.from_env(os.environ) as emitter, job_run(emitter, RunContext(job("audit"))):
     print("at work", flush=True)
     if sys.argv[1:] == ["wait"]:
         sys.stdin.readline()

@@ -12,6 +12,7 @@ from openlineage.client.serde import Serde
 from lake.errors import LakeError
 from lineage.datasets import Statistics, output_dataset
 from lineage.emitter import Emitter
+from lineage.events import RunContext
 from lineage.names import iceberg_table, job, s3_object
 from lineage.parent import RunRef
 from lineage.run import job_run
@@ -40,7 +41,7 @@ def kept() -> Keeping:
 
 
 def test_start_and_complete(kept: Keeping, ticking: Callable[[], int]) -> None:
-    with job_run(Emitter(kept), job("audit"), parent=PARENT, now=ticking, run_id=RUN_ID) as run:
+    with job_run(Emitter(kept), RunContext(job("audit"), RUN_ID, PARENT), now=ticking) as run:
         assert [event.eventType for event in kept.events] == [RunState.START]
         run.outputs.append(output_dataset(s3_object("lake", "work/x"), statistics=Statistics(3)))
     start, complete = kept.documents()
@@ -56,7 +57,7 @@ def test_start_and_complete(kept: Keeping, ticking: Callable[[], int]) -> None:
 def test_fail_tells_why_and_passes_the_error_on(kept: Keeping, ticking: Callable[[], int]) -> None:
     with (
         pytest.raises(LakeError, match="no bucket"),
-        job_run(Emitter(kept), job("audit"), now=ticking, run_id=RUN_ID),
+        job_run(Emitter(kept), RunContext(job("audit"), RUN_ID), now=ticking),
     ):
         raise LakeError("no bucket")
     start, fail = kept.documents()
@@ -68,7 +69,7 @@ def test_fail_tells_why_and_passes_the_error_on(kept: Keeping, ticking: Callable
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_interrupt_aborts(kept: Keeping, ticking: Callable[[], int], interrupt: type[BaseException]) -> None:
-    with pytest.raises(interrupt), job_run(Emitter(kept), job("audit"), now=ticking, run_id=RUN_ID):
+    with pytest.raises(interrupt), job_run(Emitter(kept), RunContext(job("audit"), RUN_ID), now=ticking):
         raise interrupt
     assert [event.eventType for event in kept.events] == [RunState.START, RunState.ABORT]
 
@@ -76,7 +77,7 @@ def test_interrupt_aborts(kept: Keeping, ticking: Callable[[], int], interrupt: 
 def test_each_run_gets_an_id_of_its_own(kept: Keeping) -> None:
     ids = []
     for _ in range(2):
-        with job_run(Emitter(kept), job("audit")) as run:
+        with job_run(Emitter(kept), RunContext(job("audit"))) as run:
             ids.append(run.run_id)
     assert len({UUID(identity) for identity in ids}) == 2
     assert [document["run"]["runId"] for document in kept.documents()] == [ids[0], ids[0], ids[1], ids[1]]
@@ -84,7 +85,7 @@ def test_each_run_gets_an_id_of_its_own(kept: Keeping) -> None:
 
 def test_lineage_that_cannot_be_built_harms_nothing(kept: Keeping, caplog: pytest.LogCaptureFixture) -> None:
     done = []
-    with job_run(Emitter(kept), job("audit"), run_id="no uuid") as run:
+    with job_run(Emitter(kept), RunContext(job("audit"), "no uuid")) as run:
         run.outputs.append(output_dataset(iceberg_table("s3://lake/warehouse", "gold.scenes")))
         done.append(run.run_id)
     assert done == ["no uuid"]
