@@ -102,11 +102,11 @@ def record(
     """One row of `lake.tables.schemas.RECORDS`, status `quarantined`, with all findings in their order.
 
     Args:
-        level: What the record is about.
+        level: What the record is about; a frame is recorded at the level of its object, by its stamp.
         origin: Drive, revision, code and configuration.
         findings: All rules that did not pass, warnings included.
-        frames: How many frames the record keeps out of gold.
-        sensor: Whose data it is; None if it is not one sensor's.
+        frames: How many frames the record keeps out of gold and no other record of the drive counts.
+        sensor: Whose data it is, for a scene the anchor's; None if it is not one sensor's.
         anchor_ns: Anchor of the scene, for a scene.
         stamp_ns: Stamp of the frame, for a frame.
         position: Where in the raw bucket the data is.
@@ -153,54 +153,6 @@ def record(
         "reviewer": None,
         "reason": None,
     }
-
-
-def object_record(
-    origin: Origin,
-    findings: Iterable[Finding],
-    *,
-    sensor: str | None,
-    position: Position,
-    frames: int,
-    payload_uri: str | None = None,
-) -> dict[str, Any]:
-    """A record about a whole raw object."""
-    return record(Level.OBJECT, origin, findings, sensor=sensor, position=position, frames=frames, payload_uri=payload_uri)
-
-
-def frame_record(
-    origin: Origin,
-    findings: Iterable[Finding],
-    *,
-    sensor: str,
-    stamp_ns: int,
-    position: Position,
-    payload_uri: str | None = None,
-) -> dict[str, Any]:
-    """A record, at object level, about one frame in an object."""
-    return record(
-        Level.OBJECT, origin, findings, sensor=sensor, stamp_ns=stamp_ns, position=position, frames=1, payload_uri=payload_uri
-    )
-
-
-def drive_record(origin: Origin, findings: Iterable[Finding], *, frames: int, payload_uri: str | None = None) -> dict[str, Any]:
-    """A record about a whole drive; `frames` are those that no other record of the drive counts."""
-    return record(Level.DRIVE, origin, findings, frames=frames, payload_uri=payload_uri)
-
-
-def scene_record(
-    origin: Origin,
-    findings: Iterable[Finding],
-    *,
-    anchor_sensor: str,
-    anchor_ns: int,
-    frames: int,
-    payload_uri: str | None = None,
-) -> dict[str, Any]:
-    """A record about one scene; its `sensor` is the anchor's."""
-    return record(
-        Level.SCENE, origin, findings, sensor=anchor_sensor, anchor_ns=anchor_ns, frames=frames, payload_uri=payload_uri
-    )
 
 
 def records_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -15,7 +15,7 @@ from lake.overrides import DRIVE, Decisions, Override, frame_target, object_targ
 from lake.storage import ObjectStore
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
-from quality.records import RELEASED, Origin, Position, drive_record, frame_record, object_record, scene_record
+from quality.records import RELEASED, Origin, Position, record
 from quality.rules.catalogue import Level, rule
 from quality.rules.findings import Finding
 from scenes.build.decisions import as_judged
@@ -54,7 +54,9 @@ class RecordKeeper:
             self.store.copy(self.targets.raw(key, report.version_id), target)
             position, payload_uri = Position(key, report.version_id), target.uri
         sensor = findings[0].sensor
-        return object_record(self.origin, findings, sensor=sensor, position=position, frames=frames, payload_uri=payload_uri)
+        return record(
+            Level.OBJECT, self.origin, findings, frames=frames, sensor=sensor, position=position, payload_uri=payload_uri
+        )
 
     def of_built(self, built: Built, anchor_sensor: str, frames: pa.Table) -> list[Record]:
         """Of the frames that were quarantined one by one, and of the quarantined scenes."""
@@ -68,12 +70,13 @@ class RecordKeeper:
             own = {frame_id for frame_id in scene.frame_ids if reasons[frame_id] == IN_QUARANTINED_SCENE} - counted
             counted |= own
             records.append(
-                scene_record(
+                record(
+                    Level.SCENE,
                     self.origin,
                     scene.findings,
-                    anchor_sensor=anchor_sensor,
-                    anchor_ns=scene.anchor_ns,
                     frames=len(own),
+                    sensor=anchor_sensor,
+                    anchor_ns=scene.anchor_ns,
                     payload_uri=scene.payload_uri,
                 )
             )
@@ -89,7 +92,7 @@ class RecordKeeper:
         self.store.put(target, json.dumps(json.loads(drive_input.to_bytes()), indent=1, sort_keys=True).encode())
         fates, reasons = frames["fate"].to_pylist(), frames["reason"].to_pylist()
         own = sum(fate == QUARANTINED and reason != FAULTY_OBJECT for fate, reason in zip(fates, reasons, strict=True))
-        return drive_record(self.origin, findings, frames=own, payload_uri=target.uri)
+        return record(Level.DRIVE, self.origin, findings, frames=own, payload_uri=target.uri)
 
     def of_released_objects(self) -> list[Record]:
         """Of objects that rules had kept out, in key order."""
@@ -101,8 +104,8 @@ class RecordKeeper:
             if override is None or key in self.inspection.faulty_keys:
                 continue
             findings, position = as_judged(found, override), Position(key, version_id)
-            record = object_record(self.origin, findings, sensor=findings[0].sensor, position=position, frames=0)
-            records.append(decided(record, override, RELEASED))
+            made = record(Level.OBJECT, self.origin, findings, frames=0, sensor=findings[0].sensor, position=position)
+            records.append(decided(made, override, RELEASED))
         return records
 
     def of_released_in(self, built: Built, anchor_sensor: str) -> list[Record]:
@@ -115,7 +118,7 @@ class RecordKeeper:
             if scene.released and not scene.quarantined:
                 override = self.decisions.released[scene_target(scene.anchor_ns)]
                 findings = as_judged(scene.findings, override)
-                made = scene_record(self.origin, findings, anchor_sensor=anchor_sensor, anchor_ns=scene.anchor_ns, frames=0)
+                made = record(Level.SCENE, self.origin, findings, frames=0, sensor=anchor_sensor, anchor_ns=scene.anchor_ns)
                 records.append(decided(made, override, RELEASED))
         return records
 
@@ -125,13 +128,15 @@ class RecordKeeper:
             return []
         judged = as_judged(self.inspection.findings, override)
         about = [found for found in judged if rule(found.rule_id).level is Level.DRIVE]
-        return [decided(drive_record(self.origin, about, frames=0), override, RELEASED)]
+        return [decided(record(Level.DRIVE, self.origin, about, frames=0), override, RELEASED)]
 
     def _of_frame(self, frame: FrameReport, findings: Sequence[Finding]) -> Record:
         version_id = self.inspection.objects[frame.key].version_id
-        return frame_record(
+        return record(
+            Level.OBJECT,
             self.origin,
             findings,
+            frames=1,
             sensor=frame.sensor,
             stamp_ns=frame.stamp_ns,
             position=Position(frame.key, version_id, frame.offset, frame.message_offset),

@@ -15,12 +15,9 @@ from quality.records import (
     NOWHERE,
     Origin,
     Position,
-    drive_record,
-    frame_record,
-    object_record,
+    record,
     record_id,
     records_table,
-    scene_record,
 )
 from quality.rules.catalogue import Level
 from quality.rules.findings import finding
@@ -77,7 +74,9 @@ def test_code_and_configuration_are_no_part_of_the_id() -> None:
 
 
 def test_frame_record_holds_all_findings_and_fits_the_table() -> None:
-    row = frame_record(ORIGIN, [FLAG, BROKEN], sensor="cam", stamp_ns=7, position=POSITION, payload_uri="s3://q/x")
+    row = record(
+        Level.OBJECT, ORIGIN, [FLAG, BROKEN], frames=1, sensor="cam", stamp_ns=7, position=POSITION, payload_uri="s3://q/x"
+    )
     assert re.fullmatch(r"[0-9a-f]{64}", row["record_id"])
     assert row["rule_ids"] == ["CLK002", "DEC005"]
     assert row["findings"][1] == {
@@ -96,9 +95,9 @@ def test_frame_record_holds_all_findings_and_fits_the_table() -> None:
 
 
 def test_each_level() -> None:
-    whole_object = object_record(ORIGIN, [BROKEN], sensor="cam", position=POSITION, frames=10)
-    drive = drive_record(ORIGIN, [finding("CMP003", "dead", sensor="cam", measured=0)], frames=300)
-    scene = scene_record(ORIGIN, [finding("SYN001", "gone", measured=1)], anchor_sensor="lidar", anchor_ns=5, frames=3)
+    whole_object = record(Level.OBJECT, ORIGIN, [BROKEN], sensor="cam", position=POSITION, frames=10)
+    drive = record(Level.DRIVE, ORIGIN, [finding("CMP003", "dead", sensor="cam", measured=0)], frames=300)
+    scene = record(Level.SCENE, ORIGIN, [finding("SYN001", "gone", measured=1)], sensor="lidar", anchor_ns=5, frames=3)
     assert [row["level"] for row in (whole_object, drive, scene)] == ["object", "drive", "scene"]
     assert (scene["sensor"], scene["anchor_ns"], scene["stamp_ns"]) == ("lidar", 5, None)
     assert drive["source"] == {"key": None, "version_id": None, "offset": None}
@@ -108,21 +107,24 @@ def test_each_level() -> None:
 
 def test_two_messages_of_one_chunk_with_one_stamp_are_two_records() -> None:
     second = dataclasses.replace(POSITION, message_offset=900)
-    rows = [frame_record(ORIGIN, [BROKEN], sensor="cam", stamp_ns=7, position=position) for position in (POSITION, second)]
+    rows = [
+        record(Level.OBJECT, ORIGIN, [BROKEN], frames=1, sensor="cam", stamp_ns=7, position=position)
+        for position in (POSITION, second)
+    ]
     assert records_table(rows).num_rows == 2
 
 
 def test_records_that_cannot_be_told_apart_are_refused() -> None:
-    row = frame_record(ORIGIN, [BROKEN], sensor="cam", stamp_ns=7, position=NOWHERE)
+    row = record(Level.OBJECT, ORIGIN, [BROKEN], frames=1, sensor="cam", stamp_ns=7, position=NOWHERE)
     with pytest.raises(FindingError, match=row["record_id"]):
         records_table([row, row])
 
 
 def test_a_record_without_reason_is_refused() -> None:
     with pytest.raises(FindingError, match="without any finding"):
-        drive_record(ORIGIN, [], frames=0)
+        record(Level.DRIVE, ORIGIN, [], frames=0)
 
 
 def test_a_negative_number_of_frames_is_refused() -> None:
     with pytest.raises(FindingError, match="-1 frames"):
-        drive_record(ORIGIN, [BROKEN], frames=-1)
+        record(Level.DRIVE, ORIGIN, [BROKEN], frames=-1)

@@ -12,8 +12,8 @@ from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from lake.tables.rows import row_of
 from ops.review.listing import ReviewRecord
-from quality.records import Origin, Position, drive_record, frame_record, object_record, scene_record
-from quality.rules.catalogue import Severity
+from quality.records import Origin, Position, record
+from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, finding
 
 BASE = "b" * 64
@@ -29,24 +29,24 @@ def listed(row: dict[str, Any], **more: Any) -> ReviewRecord:
 
 def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -> ReviewRecord:
     found = findings or (finding("SYN001", "camera_front: outside_tolerance", sensor="camera_front", measured=1),)
-    return listed(scene_record(origin(drive), found, anchor_sensor="lidar_top", anchor_ns=anchor_ns, frames=3), **more)
+    return listed(record(Level.SCENE, origin(drive), found, frames=3, sensor="lidar_top", anchor_ns=anchor_ns), **more)
 
 
 def frame(code: str = "DEC005", sensor: str = "camera_front", stamp_ns: int = 7) -> ReviewRecord:
     place = Position(f"car-1/d-1/camera/{sensor}/1.mcap", "v1", 10, 20)
     found = [finding(code, f"{sensor}: <b>bad</b>", sensor=sensor, measured=1)]
-    return listed(frame_record(origin(), found, sensor=sensor, stamp_ns=stamp_ns, position=place))
+    return listed(record(Level.OBJECT, origin(), found, frames=1, sensor=sensor, stamp_ns=stamp_ns, position=place))
 
 
 def whole_object(code: str = "DEC001") -> ReviewRecord:
     place = Position("car-1/d-1/radar/radar_front/1.mcap", "v1")
     found = [finding(code, "differs", sensor="radar_front", measured=1)]
-    return listed(object_record(origin(), found, sensor="radar_front", position=place, frames=9))
+    return listed(record(Level.OBJECT, origin(), found, frames=9, sensor="radar_front", position=place))
 
 
 def whole_drive(*codes: str, drive: str = "d-2") -> ReviewRecord:
     found = [finding(code, f"{code} failed", measured=1, severity=Severity.ERROR) for code in codes]
-    return listed(drive_record(origin(drive), found, frames=99))
+    return listed(record(Level.DRIVE, origin(drive), found, frames=99))
 
 
 class NotingDesk:
