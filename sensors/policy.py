@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
@@ -62,31 +62,18 @@ class Policy:
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """Read the `policy` object of a document that satisfies its JSON Schema; what it leaves out has its default."""
         default = cls()
-        return cls(
-            publish_incomplete=document.get("publish_incomplete", default.publish_incomplete),
-            pose_required=document.get("pose_required", default.pose_required),
-            pose_bracket_ns=document.get("pose_bracket_ns", default.pose_bracket_ns),
-            keyframe_hz=document.get("keyframe_hz", default.keyframe_hz),
-            matcher=Matcher(document.get("matcher", default.matcher)),
-            frame_use=FrameUse(document.get("frame_use", default.frame_use)),
-            motion_compensation=document.get("motion_compensation", default.motion_compensation),
-            rules=tuple(
-                RuleOverride(code, entry.get("threshold"), entry.get("severity"))
-                for code, entry in sorted(document.get("rules", {}).items())
-            ),
+        values = {field.name: document.get(field.name, getattr(default, field.name)) for field in fields(cls)}
+        rules = tuple(
+            RuleOverride(code, entry.get("threshold"), entry.get("severity"))
+            for code, entry in sorted(document.get("rules", {}).items())
         )
+        chosen = {"matcher": Matcher(values["matcher"]), "frame_use": FrameUse(values["frame_use"])}
+        return cls(**values | chosen | {"rules": rules})
 
     def to_dict(self) -> dict[str, Any]:
         """The `policy` object; `Policy.from_dict` reads it back to an equal policy."""
-        document: dict[str, Any] = {
-            "publish_incomplete": self.publish_incomplete,
-            "pose_required": self.pose_required,
-            "pose_bracket_ns": self.pose_bracket_ns,
-            "keyframe_hz": self.keyframe_hz,
-            "matcher": self.matcher.value,
-            "frame_use": self.frame_use.value,
-            "motion_compensation": self.motion_compensation,
-        }
+        document = asdict(self) | {"matcher": self.matcher.value, "frame_use": self.frame_use.value}
+        del document["rules"]
         if self.rules:
             document["rules"] = {entry.code: _changes(entry) for entry in self.rules}
         return document

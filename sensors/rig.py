@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
@@ -219,15 +219,7 @@ def _sensor_document(sensor: Sensor) -> dict[str, Any]:
         "name": sensor.name,
         "modality": sensor.modality.value,
         "rate_hz": sensor.rate_hz,
-        "sync": {
-            "stamp": sensor.sync.stamp.value,
-            "expected_delay_ns": sensor.sync.expected_delay_ns,
-            "tolerance_ns": sensor.sync.tolerance_ns,
-            "warn_residual_ns": sensor.sync.warn_residual_ns,
-            "required": sensor.sync.required,
-            "sweeps": sensor.sync.sweeps,
-            "compensated": sensor.sync.compensated,
-        },
+        "sync": asdict(sensor.sync) | {"stamp": sensor.sync.stamp.value},
         "ego_SE3_sensor": None,
     }
     if sensor.topic is not None:
@@ -238,14 +230,5 @@ def _sensor_document(sensor: Sensor) -> dict[str, Any]:
             "rotation_wxyz": [float(value) for value in sensor.ego_SE3_sensor.wxyz],
         }
     if sensor.intrinsics is not None:
-        intrinsics = sensor.intrinsics
-        document["intrinsics"] = {
-            "width_px": intrinsics.width_px,
-            "height_px": intrinsics.height_px,
-            "fx_px": intrinsics.fx_px,
-            "fy_px": intrinsics.fy_px,
-            "cx_px": intrinsics.cx_px,
-            "cy_px": intrinsics.cy_px,
-            "distortion": list(intrinsics.distortion),
-        }
+        document["intrinsics"] = asdict(sensor.intrinsics) | {"distortion": list(sensor.intrinsics.distortion)}
     return document
