@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -67,35 +67,13 @@ class Manifest:
         _check_objects(objects, drive)
         if document["end_ns"] < document["start_ns"]:
             raise LandingError(f"manifest of {drive} ends ({document['end_ns']} ns) before it starts ({document['start_ns']} ns)")
-        return cls(
-            drive=drive,
-            rig_id=document["rig_id"],
-            start_ns=document["start_ns"],
-            end_ns=document["end_ns"],
-            recorder=document["recorder"],
-            recorder_version=document["recorder_version"],
-            calibration_sha256=document["calibration_sha256"],
-            objects=objects,
-        )
+        values = {name: value for name, value in document.items() if name in cls.__dataclass_fields__}
+        return cls(**values | {"drive": drive, "objects": objects})
 
     def to_bytes(self) -> bytes:
         """The document as canonical JSON; `Manifest.parse` reads it back to an equal manifest."""
-        return canonical_json(
-            {
-                "schema_version": 1,
-                "vehicle_id": self.drive.vehicle_id,
-                "drive_id": self.drive.drive_id,
-                "rig_id": self.rig_id,
-                "start_ns": self.start_ns,
-                "end_ns": self.end_ns,
-                "recorder": self.recorder,
-                "recorder_version": self.recorder_version,
-                "calibration_sha256": self.calibration_sha256,
-                "objects": [
-                    {name: getattr(entry, name) for name in ManifestObject.__dataclass_fields__} for entry in self.objects
-                ],
-            }
-        )
+        document = asdict(self)
+        return canonical_json({"schema_version": 1, **document.pop("drive"), **document})
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
@@ -91,15 +91,7 @@ class Override:
         Raises:
             OverrideError: It takes more than 200 KiB.
         """
-        document = {
-            "verdict": self.verdict.value,
-            "input": self.input,
-            "targets": list(self.targets),
-            "rules": list(self.rules),
-            "reviewer": self.reviewer,
-            "reason": self.reason,
-        }
-        body = canonical_json(document)
+        body = canonical_json(asdict(self))
         if len(body) > MAX_OVERRIDE_BYTES:
             raise OverrideError(
                 f"a decision of {len(body)} bytes exceeds {MAX_OVERRIDE_BYTES}: decide about fewer things at once"

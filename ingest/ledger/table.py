@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -226,7 +226,7 @@ def object_item(drive: DriveId, head: ObjectHead, observed_ns: int) -> Item:
     return {
         "pk": str(drive),
         "sk": object_sort_key(head.key),
-        **_head_attributes(head),
+        **asdict(head),
         "object_state": ObjectState.LANDED.value,
         "observed_ns": observed_ns,
     }
@@ -237,7 +237,7 @@ def refused_item(record: RefusedRecord) -> Item:
     return {
         "pk": REFUSED,
         "sk": refused_prefix(record.head.key) + record.head.version_id,
-        **_head_attributes(record.head),
+        **asdict(record.head),
         "object_state": ObjectState.REFUSED.value,
         "rule_id": record.rule_id,
         "message": record.message,
@@ -344,16 +344,6 @@ def number(item: Item, name: str) -> int:
     if not isinstance(value, int):
         raise LedgerError(f"ledger item {item.get('pk')!r} {item.get('sk')!r} has no number {name!r}")
     return value
-
-
-def _head_attributes(head: ObjectHead) -> Item:
-    return {
-        "key": head.key,
-        "version_id": head.version_id,
-        "size_bytes": head.size_bytes,
-        "etag": head.etag,
-        "last_modified_ns": head.last_modified_ns,
-    }
 
 
 def _head(item: Item) -> ObjectHead:

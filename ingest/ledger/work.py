@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Self
 
@@ -42,15 +42,8 @@ class DriveWork:
 
     def to_message(self) -> str:
         """The message body; `DriveWork.parse` reads it back to an equal value."""
-        return canonical_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "vehicle_id": self.drive.vehicle_id,
-                "drive_id": self.drive.drive_id,
-                "revision": self.revision,
-                "reason": self.reason.value,
-            }
-        ).decode()
+        document = asdict(self)
+        return canonical_json({"schema_version": SCHEMA_VERSION, **document.pop("drive"), **document}).decode()
 
     @classmethod
     def parse(cls, body: str) -> Self:
