@@ -61,20 +61,8 @@ class Measure:
         return in_scope and (self.silent or metrics.frames_read > 0)
 
 
-def _frames(metrics: SensorMetrics, _: Bounds | None) -> float:
-    return float(metrics.frames_read)
-
-
 def _coverage(metrics: SensorMetrics, _: Bounds | None) -> float | None:
     return metrics.coverage if metrics.frames_read else 0.0
-
-
-def _regressions(metrics: SensorMetrics, _: Bounds | None) -> float:
-    return float(metrics.regressions)
-
-
-def _duplicates(metrics: SensorMetrics, _: Bounds | None) -> float:
-    return float(metrics.duplicates)
 
 
 def _rate_deviation(metrics: SensorMetrics, _: Bounds | None) -> float | None:
@@ -105,17 +93,9 @@ def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
     return None if bounds is None and outside_ns == 0 else outside_ns / NS_PER_S
 
 
-def _unit_powers(metrics: SensorMetrics, _: Bounds | None) -> float:
-    return float(abs(metrics.unit_exponent))
-
-
 def _domain_s(metrics: SensorMetrics, _: Bounds | None) -> float:
     # A wrong unit makes another date too; one fault is one finding.
     return 0.0 if metrics.unit_exponent else abs(metrics.domain_offset_ns) / NS_PER_S
-
-
-def _times_set(metrics: SensorMetrics, _: Bounds | None) -> float:
-    return float(metrics.clock_steps)
 
 
 def _proven_drift_ppm(metrics: SensorMetrics, _: Bounds | None) -> float:
@@ -129,15 +109,15 @@ def _proven_delay_error_ms(metrics: SensorMetrics, _: Bounds | None) -> float:
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("CMP003", "frames_present", Scope.REQUIRED, _frames,
+    Measure("CMP003", "frames_present", Scope.REQUIRED, lambda metrics, _: float(metrics.frames_read),
             "{sensor} has no frames in this drive", silent=True, only_scope=True),
     Measure("CMP005", "covered_share", Scope.NOBODY, _coverage,
             "{sensor} covers {measured:.1%} of the drive, less than {threshold:.1%}", silent=True),
     Measure("CMP007", "lost_share", Scope.NOBODY, _lost_share,
             "{sensor}: {measured:.1%} of its frames are lost in gaps, more than {threshold:.1%}"),
-    Measure("CLK001", "steps_back", Scope.REFERENCE, _regressions,
+    Measure("CLK001", "steps_back", Scope.REFERENCE, lambda metrics, _: float(metrics.regressions),
             "{sensor}: {measured:.0f} stamps are earlier than the one before"),
-    Measure("CLK002", "repeated_stamps", Scope.NOBODY, _duplicates,
+    Measure("CLK002", "repeated_stamps", Scope.NOBODY, lambda metrics, _: float(metrics.duplicates),
             "{sensor}: {measured:.0f} stamps repeat an earlier one"),
     Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
             "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.1%}"),
@@ -145,11 +125,11 @@ MEASURES: tuple[Measure, ...] = (
             "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
             "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:g} s"),
-    Measure("CLK006", "unit_powers", Scope.REQUIRED, _unit_powers,
+    Measure("CLK006", "unit_powers", Scope.REQUIRED, lambda metrics, _: float(abs(metrics.unit_exponent)),
             "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
     Measure("CLK007", "domain_s", Scope.NOBODY, _domain_s,
             "{sensor}: its clock is {measured:.0f} s from the reference's"),
-    Measure("CLK008", "times_set", Scope.NOBODY, _times_set,
+    Measure("CLK008", "times_set", Scope.NOBODY, lambda metrics, _: float(metrics.clock_steps),
             "{sensor}: its clock was set {measured:.0f} times during the drive"),
     Measure("CLK009", "proven_drift_ppm", Scope.NOBODY, _proven_drift_ppm,
             "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:g}"),
