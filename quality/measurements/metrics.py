@@ -116,28 +116,10 @@ class SensorMetrics:
         """Whether scenes hold the sensor's frames."""
         return self.modality is not None and Modality(self.modality).in_scene
 
-    @classmethod
-    def silent(cls, sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:
+    @staticmethod
+    def silent(sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:
         """The metrics of a sensor of the rig that left no frame."""
-        return cls(
-            sensor=sensor.name,
-            modality=sensor.modality.value,
-            required=sensor.sync.required,
-            reference=sensor.name == rig.reference,
-            frames_expected=frames_expected,
-            frames_read=0,
-            nominal_rate_hz=sensor.rate_hz,
-            measured_rate_hz=None,
-            first_ns=None,
-            last_ns=None,
-            coverage=0.0,
-            max_gap_ns=None,
-            gaps=0,
-            duplicates=0,
-            regressions=0,
-            jitter_p95_ns=None,
-            log_offset_p50_ns=None,
-        )
+        return measured(sensor.name, sensor.modality.value, None, rig, frames_expected=frames_expected)
 
 
 def coverage(first_ns: int, last_ns: int, period_ns: int, start_ns: int, end_ns: int) -> float | None:
