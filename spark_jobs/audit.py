@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+import msgspec
 import pyarrow as pa
 
 from lake.documents import Manifest
 from lake.drive_documents import read_calibration, read_manifest
 from lake.errors import LandingError
-from quality.accounting import SensorAccount
 from quality.evaluators.drive import GateVerdict
 from quality.gx.checkpoint import run_checkpoint
 from quality.measurements.metrics import read_metrics
@@ -85,7 +85,7 @@ def audit_drive(step: Step) -> AuditDocument:
     document = AuditDocument(
         provenance=inspection.provenance,
         verdict=outcome.verdict,
-        accounts=tuple(map(_account, entries)),
+        accounts=msgspec.convert(entries, tuple[Account, ...], from_attributes=True),
         findings=tuple(findings),
         results=audit_results(found, _judged(built), rules),
         residuals=dict(outcome.residuals),
@@ -159,17 +159,6 @@ def _judged(built: Built | None) -> list[tuple[Finding, ...]] | None:
     if built is None:
         return None
     return [*(scene.findings for scene in built.scenes), *(frame.findings for frame in built.quarantined_frames)]
-
-
-def _account(entry: SensorAccount) -> Account:
-    return Account(
-        sensor=entry.sensor,
-        read=entry.read,
-        gold=entry.gold,
-        quarantined=entry.quarantined,
-        unmatched=entry.unmatched,
-        reasons=dict(entry.reasons),
-    )
 
 
 if __name__ == "__main__":

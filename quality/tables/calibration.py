@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -27,17 +28,7 @@ CALIBRATION_CHECKS = pa.schema(
 def calibration_table(checks: Iterable[Checked]) -> pa.Table:
     """The checks as rows of `CALIBRATION_CHECKS`, by sensor and quantity."""
     rows = [
-        {
-            "sensor": entry.sensor,
-            "quantity": entry.quantity.value,
-            "verdict": entry.verdict.value,
-            "unit": entry.quantity.unit,
-            "error": entry.error,
-            "uncertainty": entry.uncertainty,
-            "frames": entry.frames,
-            "items": entry.items,
-            "reason": entry.reason,
-        }
+        asdict(entry) | {"quantity": entry.quantity.value, "verdict": entry.verdict.value, "unit": entry.quantity.unit}
         for entry in sorted(checks, key=lambda entry: (entry.sensor, entry.quantity))
     ]
     return pa.Table.from_pylist(rows, schema=CALIBRATION_CHECKS)
@@ -51,15 +42,6 @@ def read_calibration_table(table: pa.Table) -> tuple[Checked, ...]:
     """
     check_schema(table.schema, CALIBRATION_CHECKS, "calibration checks")
     return tuple(
-        Checked(
-            sensor=row["sensor"],
-            quantity=Quantity(row["quantity"]),
-            verdict=CalibrationVerdict(row["verdict"]),
-            error=row["error"],
-            uncertainty=row["uncertainty"],
-            frames=row["frames"],
-            items=row["items"],
-            reason=row["reason"],
-        )
-        for row in table.to_pylist()
+        Checked(**row | {"quantity": Quantity(row["quantity"]), "verdict": CalibrationVerdict(row["verdict"])})
+        for row in table.drop_columns(["unit"]).to_pylist()
     )
