@@ -20,19 +20,7 @@ TONES = {"quarantined": "bad", "releasing": "warn", "released": "good", "rejecte
 def record_page(row: ReviewRecord, evidence: Evidence, *, frame: Mapping[str, str] | None = None) -> str:
     """A record with its evidence, self-contained. `frame`: what the page in a browser adds."""
     problems = {verdict.value: why_not(row, verdict) for verdict in Verdict}
-    return (
-        _templates()
-        .get_template("record.html.j2")
-        .render(
-            row=row,
-            subject=subject(row),
-            evidence=evidence,
-            problems=problems,
-            frame=frame,
-            longest=MAX_REASON_CHARACTERS,
-            tones=TONES,
-        )
-    )
+    return _page("record", row=row, subject=subject(row), evidence=evidence, problems=problems, frame=frame)
 
 
 def list_page(rows: Sequence[ReviewRecord], chosen: Filter, frame: Mapping[str, str]) -> str:
@@ -42,20 +30,15 @@ def list_page(rows: Sequence[ReviewRecord], chosen: Filter, frame: Mapping[str, 
     sensors = sorted({row.sensor for row in rows if row.sensor})
     drives = sorted({str(row.drive) for row in rows if row.drive is not None})
     counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
-    return (
-        _templates()
-        .get_template("list.html.j2")
-        .render(
-            rows=[(row, subject(row)) for row in taken[:MAX_LISTED]],
-            total=len(taken),
-            frames=sum(row.frames for row in taken),
-            choices={"status": STATUSES, "level": LEVELS, "rule": rules, "sensor": sensors, "drive": drives},
-            chosen=chosen,
-            counts=counts,
-            frame=frame,
-            longest=MAX_REASON_CHARACTERS,
-            tones=TONES,
-        )
+    return _page(
+        "list",
+        rows=[(row, subject(row)) for row in taken[:MAX_LISTED]],
+        total=len(taken),
+        frames=sum(row.frames for row in taken),
+        choices={"status": STATUSES, "level": LEVELS, "rule": rules, "sensor": sensors, "drive": drives},
+        chosen=chosen,
+        counts=counts,
+        frame=frame,
     )
 
 
@@ -63,21 +46,17 @@ def plan_page(plan: Plan, reviewer: str, reason: str, frame: Mapping[str, str]) 
     """The planned decision, for confirmation; nothing has been done yet."""
     refused = [(row, subject(row), why) for row, why in plan.refused]
     drives = [(str(drive), [(row, subject(row)) for row in rows]) for drive, rows in plan.drives.items()]
-    return (
-        _templates()
-        .get_template("plan.html.j2")
-        .render(plan=plan, drives=drives, refused=refused, reviewer=reviewer, reason=reason, frame=frame, tones=TONES)
-    )
+    return _page("plan", plan=plan, drives=drives, refused=refused, reviewer=reviewer, reason=reason, frame=frame)
 
 
 def results_page(results: Sequence[Result], verdict: Verdict, frame: Mapping[str, str]) -> str:
     """The results, drive by drive."""
-    return _templates().get_template("results.html.j2").render(results=results, verdict=verdict, frame=frame)
+    return _page("results", results=results, verdict=verdict, frame=frame)
 
 
 def message_page(title: str, message: str, frame: Mapping[str, str]) -> str:
     """A page with a single message."""
-    return _templates().get_template("message.html.j2").render(title=title, message=message, frame=frame)
+    return _page("message", title=title, message=message, frame=frame)
 
 
 def subject(row: ReviewRecord) -> str:
@@ -88,6 +67,11 @@ def subject(row: ReviewRecord) -> str:
     if row.drive is not None and at_ns is not None:
         return f"{row.drive} {display.utc(at_ns)}"
     return row.source.key or str(row.drive)
+
+
+def _page(name: str, **values: object) -> str:
+    template = _templates().get_template(f"{name}.html.j2")
+    return template.render(**values, longest=MAX_REASON_CHARACTERS, tones=TONES)
 
 
 @cache
