@@ -188,8 +188,7 @@ def _ledger_knows_no_ghosts(inputs: AuditInputs) -> Iterator[Check]:
     raw = {(entry.key, entry.version_id) for entry in inputs.raw}
     ghosts = [entry.key for entry in inputs.ledger_objects if (entry.key, entry.version_id) not in raw]
     known = len(inputs.ledger_objects)
-    detail = f"in the ledger, but not in S3: {_some(ghosts)}" if ghosts else ""
-    yield Check("objects in the ledger = objects in S3", LAKE, known, known - len(ghosts), not ghosts, detail)
+    yield _all_but("objects in the ledger = objects in S3", known, ghosts, "in the ledger, but not in S3")
 
 
 def _frames_have_a_fate(inputs: AuditInputs) -> Iterator[Check]:
@@ -255,15 +254,13 @@ def _quarantined_frames_have_records(inputs: AuditInputs) -> Iterator[Check]:
 def _scenes_once(inputs: AuditInputs) -> Iterator[Check]:
     ids = Counter(scene.scene_id for scene in inputs.scenes)
     twice = [scene_id for scene_id, count in ids.items() if count > 1]
-    detail = f"held twice: {_some(twice)}" if twice else ""
-    yield Check("scenes = distinct scene ids", LAKE, len(inputs.scenes), len(ids), not twice, detail)
+    yield _whole("scenes = distinct scene ids", len(inputs.scenes), len(ids), twice, "held twice")
 
 
 def _batches_once(inputs: AuditInputs) -> Iterator[Check]:
     batches = Counter((batch.drive, batch.revision, batch.generation) for batch in inputs.batches)
     twice = [f"{drive}@{revision[:12]} generation {number}" for (drive, revision, number), count in batches.items() if count > 1]
-    detail = f"published twice: {_some(twice)}" if twice else ""
-    yield Check("publications = distinct batches", LAKE, len(inputs.batches), len(batches), not twice, detail)
+    yield _whole("publications = distinct batches", len(inputs.batches), len(batches), twice, "published twice")
 
 
 def _one_revision_in_gold(inputs: AuditInputs) -> Iterator[Check]:
@@ -272,18 +269,15 @@ def _one_revision_in_gold(inputs: AuditInputs) -> Iterator[Check]:
     stale = [
         _scope(drive, revision) for drive, revision in sorted(held) if drive not in newest or newest[drive].revision != revision
     ]
-    detail = f"not what the last publication of its drive wrote: {_some(stale)}" if stale else ""
-    yield Check("revisions in gold = last publications", LAKE, len(held), len(held) - len(stale), not stale, detail)
+    yield _all_but("revisions in gold = last publications", len(held), stale, "not what the last publication of its drive wrote")
 
 
 def _published_is_in_gold(inputs: AuditInputs) -> Iterator[Check]:
     newest = _newest(inputs.batches)
     published = [drive for drive in inputs.ledger_drives if drive.state == "published"]
     absent = [_scope(drive.drive, drive.revision) for drive in published if not _holds(newest, drive)]
-    detail = f"published in the ledger, but not in gold: {_some(absent)}" if absent else ""
-    yield Check(
-        "drives published in the ledger = drives in gold", LAKE, len(published), len(published) - len(absent), not absent, detail
-    )
+    name = "drives published in the ledger = drives in gold"
+    yield _all_but(name, len(published), absent, "published in the ledger, but not in gold")
 
 
 def _gold_is_published(inputs: AuditInputs) -> Iterator[Check]:
@@ -292,17 +286,13 @@ def _gold_is_published(inputs: AuditInputs) -> Iterator[Check]:
     # While a drive is processed again, its former revision stays readable, which is legitimate.
     legitimate = ("published", *IN_WORK, "failed")
     wrong = [drive for drive in in_gold if drive not in ledger or ledger[drive].state not in legitimate]
-    detail = f"in gold, but not published in the ledger: {_some(wrong)}" if wrong else ""
-    yield Check("drives in gold = drives the ledger let in", LAKE, len(in_gold), len(in_gold) - len(wrong), not wrong, detail)
+    yield _all_but("drives in gold = drives the ledger let in", len(in_gold), wrong, "in gold, but not published in the ledger")
 
 
 def _payload_copies(inputs: AuditInputs) -> Iterator[Check]:
     with_copy = [record for record in inputs.records if record.payload_uri]
     absent = [record.record_id for record in with_copy if record.payload_uri not in inputs.payloads]
-    detail = f"no copy in the quarantine bucket: {_some(absent)}" if absent else ""
-    yield Check(
-        "records with a payload = copies that exist", LAKE, len(with_copy), len(with_copy) - len(absent), not absent, detail
-    )
+    yield _all_but("records with a payload = copies that exist", len(with_copy), absent, "no copy in the quarantine bucket")
 
 
 _CHECKS: tuple[Callable[[AuditInputs], Iterator[Check]], ...] = (
@@ -319,6 +309,15 @@ _CHECKS: tuple[Callable[[AuditInputs], Iterator[Check]], ...] = (
     _gold_is_published,
     _payload_copies,
 )
+
+
+def _all_but(name: str, total: int, wrong: list[str], problem: str) -> Check:
+    """A check of the whole lake that holds for all of `total` but those that are `wrong`."""
+    return _whole(name, total, total - len(wrong), wrong, problem)
+
+
+def _whole(name: str, left: int, right: int, wrong: list[str], problem: str) -> Check:
+    return Check(name, LAKE, left, right, not wrong, f"{problem}: {_some(wrong)}" if wrong else "")
 
 
 def _newest(batches: Iterable[BatchRef]) -> dict[str, BatchRef]:
