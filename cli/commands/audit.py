@@ -71,11 +71,7 @@ def _group_row(name: str, checks: list[Check]) -> tuple[object, ...]:
     failed = any(not check.ok for check in checks)
     whole = [check for check in checks if check.scope == "the lake"] or checks
     mark = Text("✗", style="bold red") if failed else Text("✓", style="green")
-    return mark, name, _sum(check.left for check in whole), _sum(check.right for check in whole), len(checks)
-
-
-def _sum(values: Iterable[int]) -> int:
-    return sum(values)
+    return mark, name, sum(check.left for check in whole), sum(check.right for check in whole), len(checks)
 
 
 def accounting_table(lines: Iterable[Line], title: str = "Accounting: frames read = gold + quarantined + unmatched") -> Table:

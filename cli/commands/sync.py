@@ -15,7 +15,6 @@ from ops.report import display
 
 if TYPE_CHECKING:
     from ops.sync.report import SensorSync, SyncReport
-    from ops.sync.timeline import TableLayout
 
 app = typer.Typer(no_args_is_help=True, help="Check whether the sensors of a recording are in sync.")
 FAILED = 3
@@ -115,11 +114,11 @@ def sync_report(
     from ops.sync.plot import check_plot, write_plot
     from ops.sync.report import Options
     from ops.sync.report import sync_report as make
-    from ops.sync.timeline import read_rig, read_timeline
+    from ops.sync.timeline import TableLayout, read_rig, read_timeline
 
     if plot is not None:
         check_plot(plot)
-    layout = _layout(sensor_column, stamp_column, log_column, stamp_unit, any_order)
+    layout = TableLayout(sensor_column, stamp_column, log_column, stamp_unit.value, any_order)
     with console.progress() as bars:
         found = read_timeline(path, bars, None if rig is None else read_rig(rig), layout)
     tolerance_ns = None if tolerance_ms is None else round(tolerance_ms * 1_000_000)
@@ -133,12 +132,6 @@ def sync_report(
     bad = {FailOn.WARNING: (InSync.NO, InSync.WITH_WARNINGS), FailOn.ERROR: (InSync.NO,)}
     if fail_on is not None and report.answer.in_sync in bad[fail_on]:
         raise typer.Exit(FAILED)
-
-
-def _layout(sensor: str, stamp: str, log: str | None, unit: Unit, any_order: bool) -> TableLayout:
-    from ops.sync.timeline import TableLayout
-
-    return TableLayout(sensor, stamp, log, unit.value, any_order)
 
 
 def _print(report: SyncReport) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -37,16 +37,7 @@ class DriveMark:
     @classmethod
     def of(cls, record: DriveRecord) -> DriveMark:
         """The mark of a record."""
-        return cls(
-            record.drive,
-            record.state,
-            record.reason,
-            record.revision,
-            record.generation,
-            record.updated_ns,
-            record.changed_ns,
-            record.settling,
-        )
+        return cls(**{field.name: getattr(record, field.name) for field in fields(cls)})
 
     @property
     def unprocessed(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ops.audit.accounting import Line
 from ops.audit.identity import Check
@@ -143,10 +143,6 @@ class ReportFacts:
     figures: tuple[Figure, ...]
     checks: tuple[Check, ...]
     drives: tuple[DriveFacts, ...]
-
-    def with_figures(self, figures: tuple[Figure, ...]) -> ReportFacts:
-        """The same facts with other figures: the total time is known last."""
-        return replace(self, figures=figures)
 
     @property
     def check_groups(self) -> tuple[tuple[str, tuple[Check, ...]], ...]:
