@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Self
+from decimal import Decimal
+from typing import Self, TypeVar
 
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, WHOLE_SIZES, FaultKind
@@ -73,6 +73,7 @@ LENS = AmountForm({"focal": "", "size": "", "centre_x": "", "centre_y": ""}, 10.
 
 
 Frames = float | tuple[int, ...]
+Read = TypeVar("Read")
 
 MAX_AFTER_S = 86_400
 MAX_OFFSET_NS = 10**18
@@ -191,55 +192,36 @@ def _sized(kind: FaultKind, size: float) -> str:
     return str(int(size)) if kind.size in WHOLE_SIZES else _plain(size)
 
 
-def _sensor(_text: str, value: str) -> str:
-    return value
+def _reader(read: Callable[[str], Read], what: str) -> Callable[[str, str], Read]:
+    """Reads a part of a fault as a number, or says that it is not `what`."""
+
+    def reader(text: str, value: str) -> Read:
+        try:
+            return read(value)
+        except (ValueError, ArithmeticError):  # what Decimal raises is an ArithmeticError
+            raise SpecError(f"fault {text!r}: {value!r} is {what}") from None
+
+    return reader
 
 
-def _share(text: str, value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is not a share between 0 and 1") from None
+_share = _reader(float, "not a share between 0 and 1")
+_indices = _reader(
+    lambda value: tuple(int(index) for index in value.split(",")), "neither a share such as 0.1 nor indices such as 3,7"
+)
 
 
 def _frames(text: str, value: str) -> Frames:
-    if "." in value:
-        return _share(text, value)
-    try:
-        return tuple(int(index) for index in value.split(","))
-    except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is neither a share such as 0.1 nor indices such as 3,7") from None
-
-
-def _after_ns(text: str, value: str) -> int:
-    try:
-        return int(Decimal(value).scaleb(9))
-    except (InvalidOperation, ValueError, OverflowError):
-        raise SpecError(f"fault {text!r}: {value!r} is not a number of seconds") from None
-
-
-def _offset_ns(text: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is not a whole number of nanoseconds") from None
-
-
-def _size(text: str, value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise SpecError(f"fault {text!r}: {value!r} is not a number") from None
+    return _share(text, value) if "." in value else _indices(text, value)
 
 
 _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {
-    "SENSOR": ("sensor", _sensor),
+    "SENSOR": ("sensor", lambda _, value: value),
     "SHARE": ("share", _share),
     "FRAMES": ("frames", _frames),
-    "AFTER_S": ("after_ns", _after_ns),
-    "NS": ("offset_ns", _offset_ns),
+    "AFTER_S": ("after_ns", _reader(lambda value: int(Decimal(value).scaleb(9)), "not a number of seconds")),
+    "NS": ("offset_ns", _reader(int, "not a whole number of nanoseconds")),
     "TURN": ("turn_deg", TURN.parse),
     "SHIFT": ("shift_cm", SHIFT.parse),
     "LENS": ("lens", LENS.parse),
-    **dict.fromkeys(SIZES, ("size", _size)),
+    **dict.fromkeys(SIZES, ("size", _reader(float, "not a number"))),
 }

@@ -62,34 +62,32 @@ def _misplaced(names: list[str]) -> list[Problem]:
 
 
 def _calibration(folder: Path, problems: list[Problem]) -> Rig | None:
-    path = folder / CALIBRATION
-    if not path.is_file():
-        problems.append(Problem(CALIBRATION, "missing", WRITE_AGAIN))
-        return None
-    if path.stat().st_size > MAX_DOCUMENT_BYTES:
-        problems.append(Problem(CALIBRATION, f"of {path.stat().st_size} bytes exceeds {MAX_DOCUMENT_BYTES}", WRITE_AGAIN))
-        return None
+    body = _document(folder, CALIBRATION, "missing", problems)
     try:
-        return Rig.from_dict(parse_document(path.read_bytes(), "calibration"))
+        return None if body is None else Rig.from_dict(parse_document(body, "calibration"))
     except (LandingError, RigError) as error:
         problems.append(Problem(CALIBRATION, str(error), "correct it, then make the manifest again"))
         return None
 
 
 def _manifest(folder: Path, drive: DriveId | None, problems: list[Problem]) -> Manifest | None:
-    path = folder / MANIFEST
-    if not path.is_file():
-        problems.append(Problem(MANIFEST, "missing: the recording did not finish", WRITE_AGAIN))
-        return None
-    if path.stat().st_size > MAX_DOCUMENT_BYTES:
-        problems.append(Problem(MANIFEST, f"of {path.stat().st_size} bytes exceeds {MAX_DOCUMENT_BYTES}", WRITE_AGAIN))
-        return None
-    body = path.read_bytes()
+    body = _document(folder, MANIFEST, "missing: the recording did not finish", problems)
     try:
-        return Manifest.parse(body, drive or manifest_identity(body) or ANY_DRIVE)
+        return None if body is None else Manifest.parse(body, drive or manifest_identity(body) or ANY_DRIVE)
     except LandingError as error:
         problems.append(Problem(MANIFEST, str(error), WRITE_AGAIN))
         return None
+
+
+def _document(folder: Path, name: str, missing: str, problems: list[Problem]) -> bytes | None:
+    path = folder / name
+    if not path.is_file():
+        problems.append(Problem(name, missing, WRITE_AGAIN))
+        return None
+    if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        problems.append(Problem(name, f"of {path.stat().st_size} bytes exceeds {MAX_DOCUMENT_BYTES}", WRITE_AGAIN))
+        return None
+    return path.read_bytes()
 
 
 def _disagreements(folder: Path, manifest: Manifest, rig: Rig | None, names: list[str]) -> list[Problem]:
