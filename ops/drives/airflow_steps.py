@@ -9,6 +9,8 @@ import msgspec
 import requests
 
 from lake.landing import DriveId
+from ops.errors import ComponentError
+from ops.stack.airflow_api import AirflowApi
 
 DAG_ID = "process_drive"
 TIMEOUT_S = 3.0
@@ -42,9 +44,7 @@ class AirflowSteps:
     """Task instances of `process_drive`, fetched at most once a second for any number of drives."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._url, self._user, self._password = url, user, password
-        self._session = requests.Session()
-        self._session.trust_env = False  # the address is on loopback: no proxy
+        self._api = AirflowApi(url, password, user=user, timeout_s=TIMEOUT_S)
         self._asked_s = float("-inf")
         self._found: tuple[TaskInstance, ...] = ()
 
@@ -56,23 +56,11 @@ class AirflowSteps:
         return step_of(self._found, drive)
 
     def _ask(self) -> tuple[TaskInstance, ...]:
+        path = f"/api/v2/dags/{DAG_ID}/dagRuns/~/taskInstances?limit={LIMIT}&order_by=-run_after"
         try:
-            answer = self._get()
-            if answer.status_code == 401:
-                self._sign_in()
-                answer = self._get()
-            return msgspec.json.decode(answer.content, type=TaskInstances).task_instances if answer.ok else ()
-        except (requests.RequestException, msgspec.DecodeError, ValueError, KeyError):
+            return msgspec.convert(self._api.get(path), TaskInstances).task_instances
+        except (requests.RequestException, msgspec.ValidationError, ComponentError, ValueError, KeyError):
             return ()  # the state, which comes from the ledger, is then shown without a step
-
-    def _get(self) -> requests.Response:
-        address = f"{self._url}/api/v2/dags/{DAG_ID}/dagRuns/~/taskInstances"
-        return self._session.get(address, params={"limit": str(LIMIT), "order_by": "-run_after"}, timeout=TIMEOUT_S)
-
-    def _sign_in(self) -> None:
-        body = {"username": self._user, "password": self._password}
-        answer = self._session.post(f"{self._url}/auth/token", json=body, timeout=TIMEOUT_S)
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
 def step_of(instances: Sequence[TaskInstance], drive: DriveId) -> str | None:

@@ -38,4 +38,4 @@ def _may(method: ResourceMethod) -> Callable[..., None]:
 @cache
 def _review() -> ReviewSession:
     """The deployment of this process. The API server of a local stack starts before its names are known, and reads them here."""
-    return ReviewSession(deployment.enter(None, CommandSettings.from_env().home).settings)
+    return ReviewSession(deployment.enter(None, CommandSettings.from_env().home))

@@ -10,41 +10,34 @@ from ops.review import decisions, evidence, listing
 
 if TYPE_CHECKING:
     from ingest.ledger.ledger import Ledger
-    from lake.settings import Settings
     from lake.storage import ObjectStore
     from lake.tables.catalog import LakeCatalog
+    from ops.deployment import Deployment
     from ops.review.listing import ReviewRecord
 
 
 class ReviewSession:
     """The data behind the review pages. Clients are made once and kept; boto3's are safe to share between threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
 
     @cached_property
     def desk(self) -> decisions.Desk:
         """Takes decisions."""
-        return decisions.open_desk(self._settings)
+        return decisions.open_desk(self._deployment.settings)
 
     @cached_property
     def _ledger(self) -> Ledger:
-        from ingest.ledger.ledger import Ledger
-        from lake.clients import client
-
-        return Ledger(client("dynamodb", self._settings.aws), self._settings.ledger_table)
+        return self._deployment.ledger()
 
     @cached_property
     def _catalog(self) -> LakeCatalog:
-        from lake.tables.catalog import open_catalog
-
-        return open_catalog(self._settings)
+        return self._deployment.catalog()
 
     @cached_property
     def _store(self) -> ObjectStore:
-        from lake.storage import ObjectStore
-
-        return ObjectStore.connect(self._settings.aws)
+        return self._deployment.store()
 
     def rows(self) -> list[ReviewRecord]:
         """Every record, as `ops.review.listing.rows`."""

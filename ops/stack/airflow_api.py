@@ -73,8 +73,8 @@ class ImportErrors(msgspec.Struct, frozen=True):
 class AirflowApi:
     """Airflow's API at a loopback address; proxy settings are ignored."""
 
-    def __init__(self, url: str, password: str) -> None:
-        self._url, self._password = url, password
+    def __init__(self, url: str, password: str, *, user: str = ADMIN, timeout_s: float = TIMEOUT_S) -> None:
+        self._url, self._user, self._password, self._timeout_s = url, user, password, timeout_s
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -85,7 +85,7 @@ class AirflowApi:
     def health(self) -> dict[str, Heartbeat]:
         """Each component's heartbeat by its name; empty while the API does not answer."""
         try:
-            answer = self._session.get(f"{self._url}/api/v2/monitor/health", timeout=TIMEOUT_S)
+            answer = self._session.get(f"{self._url}/api/v2/monitor/health", timeout=self._timeout_s)
             found = msgspec.json.decode(answer.content, type=Health) if answer.ok else None
         except (requests.RequestException, msgspec.DecodeError):
             found = None
@@ -127,15 +127,15 @@ class AirflowApi:
         return _checked(self._request("GET", path)).json()
 
     def _request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> requests.Response:
-        answer = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
+        answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         if answer.status_code == 401:
             self._sign_in()
-            answer = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
+            answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         return answer
 
     def _sign_in(self) -> None:
-        credentials = {"username": ADMIN, "password": self._password}
-        answer = _checked(self._session.post(f"{self._url}/auth/token", json=credentials, timeout=TIMEOUT_S))
+        credentials = {"username": self._user, "password": self._password}
+        answer = _checked(self._session.post(f"{self._url}/auth/token", json=credentials, timeout=self._timeout_s))
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
