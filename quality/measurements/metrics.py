@@ -186,16 +186,8 @@ def measured(
         frames_expected=frames_expected,
         frames_read=clock.frames,
         nominal_rate_hz=sensor.rate_hz if sensor else None,
-        measured_rate_hz=clock.measured_rate_hz,
-        first_ns=clock.first_ns,
-        last_ns=clock.last_ns,
         coverage=covered,
-        max_gap_ns=clock.max_gap_ns,
-        gaps=clock.gaps,
-        duplicates=clock.duplicates,
-        regressions=clock.regressions,
-        jitter_p95_ns=clock.jitter_p95_ns,
-        log_offset_p50_ns=clock.log_offset_p50_ns,
+        **{name: value for name, value in asdict(clock).items() if name in SensorMetrics.__dataclass_fields__},
         **(_clock_values(found) if found else {}),
     )
 

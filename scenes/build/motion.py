@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scenes.plan.pose_track import PoseTrack
+from scenes.plan.pose_track import POSE_VALUES, PoseTrack
 from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
 from sensors.motion.deskew import compensate
@@ -23,7 +23,6 @@ from sensors.rig import Sensor
 
 MOTION_VERSION = "slerp-1"  # part of the configuration hash
 _AXES = ("x", "y", "z")
-_POSE_VALUES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 MARGIN_NS = 20_000_000_000  # the longest sweep that `PointCloud.time_offset_ns` accepts, and the widest bracket of a rig
 
 Ints = npt.NDArray[np.int64]
@@ -51,7 +50,7 @@ class EgoTrack:
     @classmethod
     def of(cls, samples: pa.Table, bracket_ns: int) -> EgoTrack:
         """From rows that `poses_around` made."""
-        poses = np.stack([samples[name].to_numpy() for name in _POSE_VALUES], axis=1)
+        poses = np.stack([samples[name].to_numpy() for name in POSE_VALUES], axis=1)
         return cls(samples["stamp_ns"].to_numpy(), poses, samples["key"].to_pylist(), bracket_ns)
 
     def used(self, first_ns: int, last_ns: int) -> PosesUsed:
@@ -73,7 +72,7 @@ def poses_around(index: pa.Table, track: PoseTrack, rows: pa.Table) -> pa.Table:
         first = int(np.searchsorted(stamps_ns, span["min"].as_py() - MARGIN_NS, side="left"))
         last = int(np.searchsorted(stamps_ns, span["max"].as_py() + MARGIN_NS, side="right"))
     columns = {"stamp_ns": pa.array(stamps_ns[first:last])}
-    columns |= {name: pa.array(track.samples[first:last, value]) for value, name in enumerate(_POSE_VALUES)}
+    columns |= {name: pa.array(track.samples[first:last, value]) for value, name in enumerate(POSE_VALUES)}
     return pa.table(columns | {"key": index["key"].take(pa.array(track.frames.frame_ids[first:last]))})
 
 

@@ -35,7 +35,6 @@ PNG_BIT_DEPTHS = (8, 16)
 JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 JPEG_START_OF_SCAN = 0xDA
-JPEG_END_OF_IMAGE = b"\xff\xd9"
 JPEG_FRAME = struct.Struct(">HBHH")  # length, precision, height, width
 JPEG_SEGMENT = struct.Struct(">H")
 
