@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.own_step import own_step
 from fleet.drive_folder import write_calibration
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
@@ -34,7 +35,6 @@ from scenes.work_area import BUILT, WorkArea
 from sensors.rig import Rig
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.session import spark_properties, start_spark
 from spark_jobs.runtime.settings import SparkSettings
 

@@ -27,6 +27,7 @@ from bench.build_scenes.folder_client import FolderStore
 from bench.build_scenes.library_file import payload_array, shared_leaves
 from bench.build_scenes.scenelake_job import GOLD, OPTIONS, SETTINGS, register
 from bench.figures import FiguresError, Measurement, Report, console_table
+from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
 from scenes.build import window
@@ -35,7 +36,6 @@ from scenes.build.scene_table import scene_table
 from scenes.work_area import WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.step import Step
 
 NAME = "payload_pages"

@@ -33,6 +33,7 @@ from bench.build_scenes.drive import CACHE, DriveSpec, drive_folder
 from bench.build_scenes.folder_client import FolderStore
 from bench.build_scenes.scenelake_job import SETTINGS, register
 from bench.figures import Measurement, Report, console_table, measurement_table
+from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion
 from quality.evaluators.drive import GateVerdict
@@ -44,7 +45,6 @@ from sensors.decode.points import PointCloud
 from sensors.rig import Modality
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 
 SECONDS, ROUNDS = 20.0, 5
 MOST_OVERHEAD = 0.35

@@ -1,17 +1,14 @@
-"""Which code is running, and under which configuration."""
+"""Which code is running."""
 
 from __future__ import annotations
 
 import logging
 import re
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from lake.documents import content_hash
 from lineage.errors import CodeVersionError
 
 VARIABLE = "SCENELAKE_CODE_VERSION"
@@ -61,16 +58,16 @@ class CodeVersion:
         return cls(commit, dirty=text.endswith(DIRTY_SUFFIX))
 
 
-def code_version(env: Mapping[str, str], tree: Path | None = None) -> CodeVersion:
-    """The version from SCENELAKE_CODE_VERSION, else from the git checkout that tracks `tree` (default: this file).
+def code_version(stated: str | None = None, tree: Path | None = None) -> CodeVersion:
+    """The version that SCENELAKE_CODE_VERSION states, else that of the git checkout that tracks `tree` (default: this file).
 
     Unknown without either: no git, no commit yet, or code installed outside a checkout (even inside somebody else's).
 
     Raises:
-        CodeVersionError: The variable is set but is not a commit id.
+        CodeVersionError: What is stated is not a commit id.
     """
-    if text := env.get(VARIABLE):
-        return CodeVersion.parse(text)
+    if stated:
+        return CodeVersion.parse(stated)
     path = tree or Path(__file__)
     folder = path if path.is_dir() else path.parent
     try:
@@ -81,11 +78,6 @@ def code_version(env: Mapping[str, str], tree: Path | None = None) -> CodeVersio
         log.warning("the code version is unknown; set %s: %s", VARIABLE, _reason(error))
         return CodeVersion(None)
     return CodeVersion(commit, dirty, _repo_url(folder), _branch(folder))
-
-
-def config_hash(configuration: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of the effective configuration's canonical JSON: the same for any order of its keys."""
-    return content_hash(configuration)
 
 
 def without_credentials(url: str) -> str:

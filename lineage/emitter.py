@@ -16,8 +16,6 @@ from openlineage.client.transport import get_default_factory
 
 FILE_VARIABLE = "SCENELAKE_LINEAGE_FILE"
 URL_VARIABLE = "OPENLINEAGE_URL"
-ENDPOINT_VARIABLE = "OPENLINEAGE_ENDPOINT"
-API_KEY_VARIABLE = "OPENLINEAGE_API_KEY"
 DEFAULT_ENDPOINT = "api/v1/lineage"
 HTTP_TIMEOUT_S = 2.0  # a run has two events, sent one after the other: both time out within the limit below
 CLOSE_LIMIT_S = 5.0
@@ -63,16 +61,6 @@ class Emitter:
                 {"type": "file", "log_file_path": file, "append": True} if file else None,
                 _endpoint(url, endpoint, api_key) if url else None,
             )
-        )
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> Self:
-        """`open` with SCENELAKE_LINEAGE_FILE, OPENLINEAGE_URL, OPENLINEAGE_ENDPOINT and OPENLINEAGE_API_KEY."""
-        return cls.open(
-            env.get(FILE_VARIABLE),
-            env.get(URL_VARIABLE),
-            endpoint=env.get(ENDPOINT_VARIABLE),
-            api_key=env.get(API_KEY_VARIABLE),
         )
 
     def __enter__(self) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -27,14 +26,13 @@ class RunRef:
         return f"{self.namespace}/{self.job_name}/{self.run_id}"
 
 
-def parent_run(env: Mapping[str, str]) -> RunRef | None:
-    """The parent, from SCENELAKE_OPENLINEAGE_PARENT; None if absent or malformed (then with a warning in the log)."""
-    return _read(env, PARENT_VARIABLE)
-
-
-def root_run(env: Mapping[str, str]) -> RunRef | None:
-    """The root, from SCENELAKE_OPENLINEAGE_ROOT; None if absent or malformed (then with a warning in the log)."""
-    return _read(env, ROOT_VARIABLE)
+def stated_run(text: str | None, variable: str) -> RunRef | None:
+    """The run that `variable` states as `text`; None if absent or malformed (then with a warning in the log)."""
+    try:
+        return parse_run(text) if text else None
+    except ValueError as error:
+        log.warning("%s is ignored, the run is recorded without it: %s", variable, error)
+        return None
 
 
 def parse_run(text: str) -> RunRef:
@@ -49,14 +47,3 @@ def parse_run(text: str) -> RunRef:
     if len(parts) < 3 or not all(part.strip() for part in parts):
         raise ValueError(f"{text!r} is not namespace/job_name/run_id")
     return RunRef(parts[0], parts[1], str(UUID(parts[2])))
-
-
-def _read(env: Mapping[str, str], variable: str) -> RunRef | None:
-    text = env.get(variable)
-    if not text:
-        return None
-    try:
-        return parse_run(text)
-    except ValueError as error:
-        log.warning("%s is ignored, the run is recorded without it: %s", variable, error)
-        return None

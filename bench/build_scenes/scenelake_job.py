@@ -24,6 +24,7 @@ from pyspark.sql import SparkSession
 from bench.build_scenes.contest import Task, Work, run
 from bench.build_scenes.folder_client import VERSION, FolderStore
 from bench.build_scenes.raw import KEYFRAME_CELL_NS, NS_PER_S
+from bench.own_step import own_step
 from lake.documents import Manifest, canonical_json
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
@@ -35,7 +36,6 @@ from scenes.options import BuildOptions, PayloadChecks, PointLayout
 from scenes.work_area import WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.session import spark_properties, start_spark
 from spark_jobs.runtime.settings import SparkSettings
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.own_step import own_step
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
 from lake.errors import LandingError
@@ -22,15 +23,13 @@ from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_ke
 from lake.settings import Settings
 from lake.storage import ObjectVersion
 from quality.evaluators.drive import GateVerdict, evaluate_completeness
-from quality.evaluators.object import misplaced
-from quality.rules.findings import Finding
+from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES
 from scenes.documents import BuiltWindows, SceneReport, WindowReport
 from scenes.options import BuildOptions
 from scenes.work_area import BUILT, WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 
 SETTINGS = Settings(
     raw_bucket="raw",
@@ -145,6 +144,6 @@ def _stray(folder: Path, drive: DriveId) -> Iterator[Finding]:
             try:
                 parsed = parse_raw_key(key)
             except LandingError as error:
-                yield misplaced(key, str(error))
+                yield finding("KEY001", f"{key}: {error}", measured=1)
             else:
                 assert isinstance(parsed, SensorKey)

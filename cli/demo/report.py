@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from cli.demo.run import DemoResult, DriveResult
-from lineage.code_version import CodeVersion, code_version
+from lineage.code_version import code_version
 from ops.audit.identity import AuditReport
 from ops.report import display
 from ops.report.collect import drive_facts
@@ -76,7 +76,7 @@ def run_facts(found: DemoResult) -> tuple[tuple[str, str], ...]:
 
 
 def _code(given: str | None) -> str:
-    found = CodeVersion.parse(given) if given else code_version({})
+    found = code_version(given)
     return "unknown" if found.commit is None else found.commit[:12] + (" with local changes" if found.dirty else "")
 
 

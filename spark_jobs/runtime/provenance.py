@@ -13,12 +13,12 @@ from lake.documents import content_hash
 from lake.drive_input import DriveInput
 from lake.settings import Settings
 from lake.tables.schemas import PUBLISHED
-from lineage.code_version import VARIABLE, CodeVersion, code_version
+from lineage.code_version import CodeVersion, code_version
 from lineage.datasets import Assertion, Statistics, manifest_input, output_dataset
 from lineage.emitter import Emitter
 from lineage.events import Engine, RunContext, SourceLocation
 from lineage.names import drive_manifest, iceberg_table, job, s3_object
-from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, parent_run, root_run
+from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, stated_run
 from lineage.run import JobRun, job_run
 from lineage.settings import LineageSettings
 from quality.rules.catalogue import RULES, Outcome
@@ -29,19 +29,12 @@ from scenes.calibration.plan import CALIBRATION_VERSION
 from scenes.documents import Provenance
 from scenes.options import BuildOptions
 from scenes.plan.plan import MATCHER_VERSION
-from scenes.work_area import WorkArea
 from spark_jobs.runtime.step import Step
 
 
 def running_code(settings: LineageSettings) -> CodeVersion:
     """The commit that this process runs."""
-    return code_version(_set({VARIABLE: settings.code_version}), Path(__file__))
-
-
-def own_step(settings: Settings, area: WorkArea, drive_input: DriveInput, options: BuildOptions | None = None) -> Step:
-    """A step of this process, for what runs the steps itself; without `options` the default ones."""
-    chosen = options or BuildOptions()
-    return Step(settings, chosen, provenance_of(running_code(LineageSettings.from_env()), chosen), area, drive_input)
+    return code_version(settings.code_version, Path(__file__))
 
 
 def provenance_of(code: CodeVersion, options: BuildOptions) -> Provenance:
@@ -132,23 +125,18 @@ def traced(
 ) -> Iterator[TracedRun]:
     """Report this job's run to lineage: its start, and how it ended. `properties`: the Spark configuration, if it has one."""
     api_key = None if settings.api_key is None else settings.api_key.get_secret_value()
-    emitter = Emitter.open(settings.lineage_file, settings.url, endpoint=settings.endpoint, api_key=api_key)
-    try:
-        context = RunContext(
-            job(name),
-            parent=parent_run(_set({PARENT_VARIABLE: settings.openlineage_parent})),
-            root=root_run(_set({ROOT_VARIABLE: settings.openlineage_root})),
-            source_location=SourceLocation(f"spark_jobs/{name}.py", code),
-            engine=Engine("spark", version("pyspark")) if properties else None,
-            properties=properties or None,
-            config_hash=step.provenance.config_hash,
-            integration="SPARK" if properties else "PYTHON",
-        )
-        with job_run(emitter, context) as run:
-            yield TracedRun(run, step.settings, step.drive_input)
-    finally:
-        emitter.close()
-
-
-def _set(variables: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if value is not None}
+    context = RunContext(
+        job(name),
+        parent=stated_run(settings.openlineage_parent, PARENT_VARIABLE),
+        root=stated_run(settings.openlineage_root, ROOT_VARIABLE),
+        source_location=SourceLocation(f"spark_jobs/{name}.py", code),
+        engine=Engine("spark", version("pyspark")) if properties else None,
+        properties=properties or None,
+        config_hash=step.provenance.config_hash,
+        integration="SPARK" if properties else "PYTHON",
+    )
+    with (
+        Emitter.open(settings.lineage_file, settings.url, endpoint=settings.endpoint, api_key=api_key) as emitter,
+        job_run(emitter, context) as run,
+    ):
+        yield TracedRun(run, step.settings, step.drive_input)

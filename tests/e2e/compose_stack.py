@@ -93,7 +93,7 @@ class ComposeStack:
         kept = {
             name: value for name, value in os.environ.items() if name not in self._settings and not name.startswith("COMPOSE_")
         }
-        return kept | QUICK | {"SCENELAKE_CODE_VERSION": str(code_version({}))}
+        return kept | QUICK | {"SCENELAKE_CODE_VERSION": str(code_version())}
 
     def _compose(self, *arguments: str) -> str:
         return _run(*self._command, *arguments, env=self._environment)

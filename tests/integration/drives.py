@@ -11,6 +11,7 @@ import boto3
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from bench.own_step import own_step
 from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
@@ -28,7 +29,6 @@ from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.publish import publish_drive
-from spark_jobs.runtime.provenance import own_step
 from spark_jobs.runtime.results import PublicationResult
 
 SMALL_RIG = RigOptions(width_px=160, height_px=90, lidar_columns=90, lidar_rings=16)

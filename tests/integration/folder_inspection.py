@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from fleet.object_summary import sha256_of
 from lake.documents import Manifest, canonical_json
@@ -25,7 +26,6 @@ from scenes.work_area import CALIBRATION as CHECKS
 from scenes.work_area import WorkArea
 from sensors.calibration.result import Checked
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 
 SETTINGS = Settings(
     raw_bucket="raw",

@@ -16,6 +16,7 @@ from scenelake_airflow.lease_steps import finish_drive, take
 from scenelake_airflow.policy import Policy
 from scenelake_airflow.results import PublicationResult, parse_result
 
+from bench.own_step import own_step
 from ingest.ledger.ledger import DriveRecord, Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
@@ -36,7 +37,6 @@ from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
 from spark_jobs.publish import publish_drive
-from spark_jobs.runtime.provenance import own_step
 
 
 class Station:

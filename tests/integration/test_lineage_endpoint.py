@@ -27,7 +27,8 @@ from lineage.events import RunContext
 from lineage.names import job
 from lineage.run import job_run
 begun = time.monotonic()
-with Emitter.from_env(os.environ) as emitter, job_run(emitter, RunContext(job("audit"))):
+file, url = os.environ["SCENELAKE_LINEAGE_FILE"], os.environ["OPENLINEAGE_URL"]
+with Emitter.open(file, url) as emitter, job_run(emitter, RunContext(job("audit"))):
     print("at work", flush=True)
     if sys.argv[1:] == ["wait"]:
         sys.stdin.readline()

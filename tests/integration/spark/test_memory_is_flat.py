@@ -15,6 +15,7 @@ from mcap.writer import CompressionType
 import spark_jobs.build_scenes
 import spark_jobs.calibration_check
 import spark_jobs.inspect
+from bench.own_step import own_step
 from fleet.encode import encode_points
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject
@@ -27,7 +28,6 @@ from sensors.decode.messages import ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-from spark_jobs.runtime.provenance import own_step
 from tests.integration.conftest import new_settings
 from tests.integration.spark.worker_memory import CLEAR_REFS, Usage, run_apart
 from tests.unit.scenes.job_builders import MS, POINT, T0, pose, recording, rig_document, sensor

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.documents import content_hash
-from lineage.code_version import CodeVersion, code_version, config_hash, without_credentials
+from lineage.code_version import CodeVersion, code_version, without_credentials
 from lineage.errors import CodeVersionError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -35,7 +34,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("text", [COMMIT, f"{COMMIT}+dirty", "a" * 64, "unknown"])
 def test_text_round_trip(text: str) -> None:
     assert str(CodeVersion.parse(text)) == text
-    assert str(code_version({"SCENELAKE_CODE_VERSION": text})) == text
+    assert str(code_version(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -43,26 +42,26 @@ def test_text_round_trip(text: str) -> None:
 )
 def test_variable_that_is_no_commit_is_refused(text: str) -> None:
     with pytest.raises(CodeVersionError, match="git rev-parse HEAD"):
-        code_version({"SCENELAKE_CODE_VERSION": text})
+        code_version(text)
 
 
 def test_clean_checkout(checkout: Path) -> None:
-    found = code_version({}, checkout / "job.py")
+    found = code_version(None, checkout / "job.py")
     assert found == CodeVersion(git(checkout, "rev-parse", "HEAD"), False, "https://example.org/scenelake.git", "trunk")
 
 
 def test_changed_and_untracked_files_are_dirty(checkout: Path) -> None:
     (checkout / "new.py").write_text("", encoding="utf-8")
-    assert str(code_version({}, checkout / "job.py")) == git(checkout, "rev-parse", "HEAD") + "+dirty"
+    assert str(code_version(None, checkout / "job.py")) == git(checkout, "rev-parse", "HEAD") + "+dirty"
     (checkout / "new.py").unlink()
     (checkout / "job.py").write_text("print(2)\n", encoding="utf-8")
-    assert code_version({}, checkout / "job.py").dirty
+    assert code_version(None, checkout / "job.py").dirty
 
 
 def test_detached_head_without_remote(checkout: Path) -> None:
     git(checkout, "checkout", "-q", "--detach")
     git(checkout, "remote", "remove", "origin")
-    found = code_version({}, checkout / "job.py")
+    found = code_version(None, checkout / "job.py")
     assert (found.repo_url, found.branch) == (None, None)
     assert found.commit == git(checkout, "rev-parse", "HEAD")
 
@@ -72,7 +71,7 @@ def test_code_installed_into_somebody_elses_checkout_is_unknown(checkout: Path, 
     installed = checkout / "venv" / "lineage.py"
     installed.parent.mkdir()
     installed.write_text("", encoding="utf-8")
-    assert code_version({}, installed) == CodeVersion(None)
+    assert code_version(None, installed) == CodeVersion(None)
     assert "SCENELAKE_CODE_VERSION" in caplog.text
 
 
@@ -80,12 +79,12 @@ def test_repository_without_commit_is_unknown(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     (tmp_path / "job.py").write_text("", encoding="utf-8")
     git(tmp_path, "add", "job.py")
-    assert str(code_version({}, tmp_path / "job.py")) == "unknown"
+    assert str(code_version(None, tmp_path / "job.py")) == "unknown"
 
 
 def test_no_git_is_unknown(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
-    assert str(code_version({}, checkout / "job.py")) == "unknown"
+    assert str(code_version(None, checkout / "job.py")) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -101,9 +100,3 @@ def test_no_git_is_unknown(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_credentials_never_leave(url: str, expected: str) -> None:
     assert without_credentials(url) == expected
-
-
-def test_config_hash_does_not_depend_on_the_order_of_keys() -> None:
-    assert config_hash({"a": 1, "b": {"c": 2, "d": 3}}) == config_hash({"b": {"d": 3, "c": 2}, "a": 1})
-    assert config_hash({"a": 1}) == content_hash({"a": 1})
-    assert config_hash({"a": 1}) != config_hash({"a": "1"})

@@ -48,14 +48,7 @@ def events(count: int) -> list[RunEvent]:
 @pytest.fixture
 def idle_endpoint() -> Iterator[Emitter]:
     """An emitter for an endpoint that is never sent anything: no socket is opened."""
-    emitter = Emitter.from_env(
-        {
-            FILE_VARIABLE: "/tmp/unused.jsonl",
-            URL_VARIABLE: "http://marquez.example:5000",
-            "OPENLINEAGE_ENDPOINT": "lineage/in",
-            "OPENLINEAGE_API_KEY": "k",
-        }
-    )
+    emitter = Emitter.open("/tmp/unused.jsonl", "http://marquez.example:5000", endpoint="lineage/in", api_key="k")
     yield emitter
     emitter.close(0)
 
@@ -63,7 +56,7 @@ def idle_endpoint() -> Iterator[Emitter]:
 def test_file_gets_one_document_a_line_and_is_appended_to(tmp_path: Path) -> None:
     path = tmp_path / "lineage.jsonl"
     path.write_text('{"before": true}\n', encoding="utf-8")
-    with Emitter.from_env({FILE_VARIABLE: str(path)}) as emitter:
+    with Emitter.open(str(path)) as emitter:
         for event in events(3):
             emitter.emit(event)
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -73,14 +66,14 @@ def test_file_gets_one_document_a_line_and_is_appended_to(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("path", ["absent/folder/lineage.jsonl", "."])
 def test_path_that_cannot_be_written_harms_nothing(tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture) -> None:
-    with Emitter.from_env({FILE_VARIABLE: str(tmp_path / path)}) as emitter:
+    with Emitter.open(str(tmp_path / path)) as emitter:
         emitter.emit(events(1)[0])
     assert "the START event of audit could not be emitted and is lost" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nowhere_to_go_is_logged_once_at_the_start_and_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    with Emitter.from_env({}) as emitter:
+    with Emitter.open(None) as emitter:
         emitter.emit(events(1)[0])
     assert [record.getMessage() for record in caplog.records] == [
         f"neither {FILE_VARIABLE} nor {URL_VARIABLE} is set: this run leaves no lineage events"
@@ -88,7 +81,7 @@ def test_nowhere_to_go_is_logged_once_at_the_start_and_harms_nothing(caplog: pyt
 
 
 def test_file_variable_that_is_no_local_path_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    Emitter.from_env({FILE_VARIABLE: "s3://bucket/lineage"}).emit(events(1)[0])
+    Emitter.open("s3://bucket/lineage").emit(events(1)[0])
     assert "not the path of a local file" in caplog.text
 
 
@@ -131,7 +124,7 @@ def test_close_waits_within_its_limit_and_logs_what_is_unanswered(caplog: pytest
 @pytest.mark.parametrize("url", ["not a url", "marquez:5000", "http://"])
 def test_unusable_endpoint_leaves_the_file(tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "lineage.jsonl"
-    with Emitter.from_env({FILE_VARIABLE: str(path), URL_VARIABLE: url}) as emitter:
+    with Emitter.open(str(path), url) as emitter:
         emitter.emit(events(1)[0])
     assert any(record.levelno >= logging.WARNING and record.exc_info for record in caplog.records)
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1
@@ -140,6 +133,6 @@ def test_unusable_endpoint_leaves_the_file(tmp_path: Path, url: str, caplog: pyt
 def test_openlineage_disabled_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
     path = tmp_path / "lineage.jsonl"
-    with Emitter.from_env({FILE_VARIABLE: str(path)}) as emitter:
+    with Emitter.open(str(path)) as emitter:
         emitter.emit(events(1)[0])
     assert not path.exists()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, RunRef, parent_run, parse_run, root_run
+from lineage.parent import PARENT_VARIABLE, ROOT_VARIABLE, RunRef, parse_run, stated_run
 
 RUN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 words = st.text(alphabet="abcXYZ019._-", min_size=1).filter(str.strip)
@@ -18,15 +18,15 @@ def test_round_trip(namespace: str, job_name: str, run_id: str) -> None:
     assert parse_run(str(reference)) == reference
 
 
-def test_parent_and_root_come_from_their_own_variables() -> None:
-    env = {PARENT_VARIABLE: f"airflow/process_drive.inspect/{RUN_ID}", ROOT_VARIABLE: f"airflow/process_drive/{RUN_ID.upper()}"}
-    assert parent_run(env) == RunRef("airflow", "process_drive.inspect", RUN_ID)
-    assert root_run(env) == RunRef("airflow", "process_drive", RUN_ID)
+def test_parent_and_root_are_read_as_the_scheduler_writes_them() -> None:
+    parent = stated_run(f"airflow/process_drive.inspect/{RUN_ID}", PARENT_VARIABLE)
+    assert parent == RunRef("airflow", "process_drive.inspect", RUN_ID)
+    assert stated_run(f"airflow/process_drive/{RUN_ID.upper()}", ROOT_VARIABLE) == RunRef("airflow", "process_drive", RUN_ID)
 
 
-@pytest.mark.parametrize("env", [{}, {PARENT_VARIABLE: ""}])
-def test_absent(env: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    assert parent_run(env) is None
+@pytest.mark.parametrize("text", [None, ""])
+def test_absent(text: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    assert stated_run(text, PARENT_VARIABLE) is None
     assert caplog.records == []
 
 
@@ -45,7 +45,7 @@ def test_absent(env: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     ],
 )
 def test_malformed_is_ignored_with_a_warning(text: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert parent_run({PARENT_VARIABLE: text}) is None
+    assert stated_run(text, PARENT_VARIABLE) is None
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert PARENT_VARIABLE in record.getMessage()
