@@ -163,14 +163,14 @@ class RawPosition(msgspec.Struct, frozen=True, kw_only=True):
     offset: int | None = None
 
 
-class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `quarantine.records`."""
+class RecordFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of quarantined data, wherever it is recorded."""
 
     record_id: str
     level: str
-    vehicle_id: str
-    drive_id: str
-    revision: str
+    vehicle_id: str | None
+    drive_id: str | None
+    revision: str | None
     sensor: str | None = None
     anchor_ns: int | None = None
     stamp_ns: int | None = None
@@ -180,11 +180,21 @@ class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
     payload_uri: str | None = None
     frames: int
     status: str
-    code_version: str
-    config_hash: str
+    code_version: str | None = None
+    config_hash: str | None = None
     input: str | None = None
     reviewer: str | None = None
     reason: str | None = None
+
+
+class RecordRow(RecordFields, frozen=True, kw_only=True):
+    """A row of `quarantine.records`."""
+
+    vehicle_id: str
+    drive_id: str
+    revision: str
+    code_version: str
+    config_hash: str
 
     @property
     def drive(self) -> DriveId:

@@ -15,7 +15,7 @@ from ingest.ledger.states import FINAL
 from lake.documents import content_hash
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict
-from lake.tables.rows import RawPosition, RecordFinding, RecordRow
+from lake.tables.rows import RawPosition, RecordFields, RecordFinding, RecordRow
 from lake.tables.schemas import QUARANTINED
 from ops.audit import lake_reader
 from quality.decisions import record_target, why_not_releasable
@@ -40,28 +40,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     decided_ns: int
 
 
-class ReviewRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewRecord(RecordFields, frozen=True, kw_only=True):
     """A quarantine record with what was decided about it since; a refused object has neither drive nor revision."""
 
-    record_id: str
-    level: str
-    vehicle_id: str | None
-    drive_id: str | None
-    revision: str | None
-    sensor: str | None = None
-    anchor_ns: int | None = None
-    stamp_ns: int | None = None
-    rule_ids: tuple[str, ...]
-    findings: tuple[RecordFinding, ...]
-    source: RawPosition
-    payload_uri: str | None = None
-    frames: int
-    status: str
-    code_version: str | None = None
-    config_hash: str | None = None
-    input: str | None = None
-    reviewer: str | None = None
-    reason: str | None = None
     decision: Decision | None = None
 
     @property
