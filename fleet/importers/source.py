@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from pathlib import Path, PurePosixPath
@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet import Progress
 from fleet.drive_folder import DriveFolder
+from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.recording import Frame
 from sensors.geometry import SE3
@@ -158,3 +159,9 @@ def rigid(translation_m: Sequence[float], wxyz: Sequence[float]) -> SE3:
     if farthest_m > FARTHEST_M:
         raise ValueError(f"a coordinate of {farthest_m:.3g} m is beyond {FARTHEST_M:.3g} m; are its units metres?")
     return transform
+
+
+def pose_frames(poses: Iterable[tuple[int, SE3]], frame_id: str = "odom") -> Iterator[Frame]:
+    """A frame for each stamp (ns) and pose of the ego frame in the frame `frame_id`."""
+    for stamp_ns, pose in poses:
+        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, pose, frame_id))

@@ -90,15 +90,9 @@ def _camera(name: str, options: RigOptions) -> Sensor:
     # A free-running camera is up to half its period off by design; only what is nearly out of tolerance is worth a warning.
     warn_ns = max(DEFAULT_WARN_RESIDUAL_NS, half_period_ns * 9 // 10)
     sync = Sync(Stamp.MIDDLE, shutter_delay_ns(angles[0], options.lidar_rate_hz), half_period_ns, warn_ns, required=True)
-    focal_px = options.width_px / 2.0 / np.tan(np.radians(FIELD_OF_VIEW_DEG) / 2.0)
-    intrinsics = Intrinsics(
-        options.width_px,
-        options.height_px,
-        float(focal_px),
-        float(focal_px),
-        (options.width_px - 1) / 2.0,
-        (options.height_px - 1) / 2.0,
-    )
+    width_px, height_px = options.width_px, options.height_px
+    focal_px = float(width_px / 2.0 / np.tan(np.radians(FIELD_OF_VIEW_DEG) / 2.0))
+    intrinsics = Intrinsics(width_px, height_px, focal_px, focal_px, (width_px - 1) / 2.0, (height_px - 1) / 2.0)
     return Sensor(name, Modality.CAMERA, options.camera_rate_hz, sync, mounted(position, angles) @ BODY_OF_CAMERA, intrinsics)
 
 

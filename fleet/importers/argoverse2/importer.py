@@ -33,12 +33,12 @@ import numpy as np
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.encode import encode_image, encode_points, encode_pose
+from fleet.encode import encode_image, encode_points
 from fleet.importers.argoverse2.feather import read_rows
 from fleet.importers.argoverse2.findings import findings_of
 from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
 from fleet.importers.clock_findings import rate_hz, within
-from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded
+from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, pose_frames, read_bounded
 from fleet.recording import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -104,7 +104,8 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     for name, images in log.cameras.items():
         write_stream(out, Stream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, images), len(images), report))
     pose = Stream(POSE, Modality.POSE, ODOMETRY)
-    write_stream(out, pose, counted(POSE, _poses(log), len(log.city_SE3_ego), report))
+    poses = pose_frames(zip(log.pose_stamps_ns.tolist(), log.city_SE3_ego, strict=True))
+    write_stream(out, pose, counted(POSE, poses, len(log.city_SE3_ego), report))
     write_calibration(out, build_rig(log).to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += findings_of(log, seen.low_ns, seen.high_ns, seen.lasers, annotated_ns)
@@ -129,9 +130,3 @@ def _sweeps(files: Mapping[int, Path], seen: PointsSeen) -> Iterator[Frame]:
 def _images(name: str, files: Mapping[int, Path]) -> Iterator[Frame]:
     for stamp_ns, path in files.items():
         yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, name, "jpeg", read_bounded(path, MAX_IMAGE_BYTES)))
-
-
-def _poses(log: Log) -> Iterator[Frame]:
-    for stamp, city_SE3_ego in zip(log.pose_stamps_ns, log.city_SE3_ego, strict=True):
-        stamp_ns = int(stamp)
-        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, city_SE3_ego))

@@ -22,22 +22,20 @@ What is stated here, with where it is from (`dgp/proto/*.proto`, README of TRI-M
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.encode import encode_pose
 from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
 from fleet.importers.dgp.scene import Datum, Scene, find_unit, read_scene
-from fleet.importers.source import ImportResult, counted
-from fleet.recording import Frame, Stream, write_stream
+from fleet.importers.source import ImportResult, counted, pose_frames
+from fleet.recording import Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
-from sensors.geometry import SE3
 from sensors.rig import Modality
 
 RECORDER = "scenelake-import-dgp"
@@ -78,7 +76,7 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
         frames = clouds(timed, seen) if shots.modality is Modality.LIDAR else images(timed)
         stream = Stream(shots.sensor, shots.modality, MESSAGES[shots.modality])
         write_stream(out, stream, counted(shots.sensor, frames, len(timed), report))
-    write_stream(out, Stream(POSE, Modality.POSE, ODOMETRY), counted(POSE, _pose_frames(poses), len(poses), report))
+    write_stream(out, Stream(POSE, Modality.POSE, ODOMETRY), counted(POSE, pose_frames(poses), len(poses), report))
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += _clocks(sensors, delays_ns) + seen.findings()
@@ -95,11 +93,6 @@ def _groups(scene: Scene, stamps_ns: Sequence[int]) -> list[dict[str, int]]:
     """Per sample: the stamp of each of its sensors."""
     by_key = {datum.key: (datum.sensor, stamp_ns) for datum, stamp_ns in zip(scene.data, stamps_ns, strict=True)}
     return [dict(by_key[key] for key in keys if key in by_key) for keys in scene.samples]
-
-
-def _pose_frames(poses: Sequence[tuple[int, SE3]]) -> Iterator[Frame]:
-    for stamp_ns, world_SE3_ego in poses:
-        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, world_SE3_ego))
 
 
 def _clocks(sensors: Sequence[Shots], delays_ns: dict[str, int]) -> list[str]:

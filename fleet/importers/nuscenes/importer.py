@@ -28,19 +28,18 @@ from pathlib import Path
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named, overlap_findings
 from fleet.importers.nuscenes.keyframe import DOCUMENT, import_keyframe
-from fleet.importers.nuscenes.motion import EgoPose, read_poses
 from fleet.importers.nuscenes.motion import describe as describe_poses
+from fleet.importers.nuscenes.motion import read_poses
 from fleet.importers.nuscenes.payload import Seen, frames
 from fleet.importers.nuscenes.payload import describe as describe_payload
 from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, read_calibrations, reference_of
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
 from fleet.importers.nuscenes.tables import Layout, Scene, choose_scene, find_layout
-from fleet.importers.source import ImportResult, counted
-from fleet.recording import Frame, Stream, write_stream
+from fleet.importers.source import ImportResult, counted, pose_frames
+from fleet.recording import Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
@@ -84,7 +83,8 @@ def import_drive(
     written, seen = _write(out, channels, report)
     if not written:
         raise SourceError("\n".join([f"no file of scene {chosen.name} can be read:", *findings, *seen]))
-    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), (_pose_frame(pose) for pose in poses))
+    moved = pose_frames(((pose.stamp_ns, pose.map_SE3_ego) for pose in poses), frame_id="map")
+    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), moved)
     calibrations = read_calibrations(layout, written, findings)
     rig = build_rig(convention, written, calibrations, [pose.stamp_ns for pose in poses], findings)
     write_calibration(out, rig.to_dict())
@@ -104,10 +104,6 @@ def _write(out: Path, channels: Sequence[Channel], report: Progress) -> tuple[li
             written.append(channel)
         notes += describe_payload(channel, seen)
     return written, notes
-
-
-def _pose_frame(pose: EgoPose) -> Frame:
-    return Frame(pose.stamp_ns, pose.stamp_ns, encode_pose(pose.stamp_ns, pose.map_SE3_ego, frame_id="map"))
 
 
 def _refuse_without_files(layout: Layout, scene: Scene, channels: Sequence[Channel], findings: Sequence[str]) -> None:

@@ -16,13 +16,22 @@ import numpy as np
 from fleet import Progress
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.importers.nuscenes.payload import Seen, describe, frames
 from fleet.importers.nuscenes.rig import NUSCENES, Calibration, build_rig, pinhole
 from fleet.importers.nuscenes.shots import Channel, Shot
-from fleet.importers.source import MAX_IMAGE_BYTES, MICROSECONDS, ImportResult, counted, exact_ns, inside, read_bounded, read_json
-from fleet.recording import Frame, Stream, write_stream
+from fleet.importers.source import (
+    MAX_IMAGE_BYTES,
+    MICROSECONDS,
+    ImportResult,
+    counted,
+    exact_ns,
+    inside,
+    pose_frames,
+    read_bounded,
+    read_json,
+)
+from fleet.recording import Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.images import read_header
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -83,9 +92,7 @@ def import_keyframe(src: Path, out: Path, drive: DriveId, report: Progress) -> I
             raise SourceError(f"{channel.shots[0].path} cannot be read: {'; '.join(seen.broken)}")
         findings += describe(channel, seen)
     stamp_ns = lidar.stamps_ns[0]
-    write_stream(
-        out, Stream("pose", Modality.POSE, ODOMETRY), [Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, map_SE3_ego, "map"))]
-    )
+    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), pose_frames([(stamp_ns, map_SE3_ego)], frame_id="map"))
     calibrations = {name: Calibration(mountings[name], lenses[name]) for name in cameras} | {LIDAR: Calibration(ego_SE3_lidar)}
     write_calibration(out, build_rig(NUSCENES, channels, calibrations, [stamp_ns], findings).to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)

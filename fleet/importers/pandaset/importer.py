@@ -38,7 +38,7 @@ import pyarrow.parquet as pq
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.encode import encode_fix, encode_image, encode_points, encode_pose
+from fleet.encode import encode_fix, encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings
 from fleet.importers.pandaset.rig import (
@@ -58,6 +58,7 @@ from fleet.importers.source import (
     ImportResult,
     counted,
     exact_ns,
+    pose_frames,
     read_bounded,
     read_list,
     refuse_pickles,
@@ -115,7 +116,9 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     for camera in cameras:
         stream = Stream(camera.name, Modality.CAMERA, IMAGE)
         write_stream(out, stream, counted(camera.name, _images(camera), len(camera.stamps_ns), report))
-    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), _poses(track))
+    write_stream(
+        out, Stream("pose", Modality.POSE, ODOMETRY), pose_frames(zip(track.stamps_ns, track.world_SE3_ego, strict=True))
+    )
     has_gnss = bool(write_stream(out, Stream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
     write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
@@ -192,11 +195,6 @@ def _images(camera: Camera) -> Iterator[Frame]:
         if path.is_file():
             data = read_bounded(path, MAX_IMAGE_BYTES)
             yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
-
-
-def _poses(track: PoseTrack) -> Iterator[Frame]:
-    for stamp_ns, world_SE3_ego in zip(track.stamps_ns, track.world_SE3_ego, strict=True):
-        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, world_SE3_ego))
 
 
 def _fixes(folder: Path, findings: list[str]) -> Iterator[Frame]:
