@@ -23,7 +23,6 @@ from pyiceberg.types import LongType
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
-from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.drive_rows import of_drive
 from lake.tables.rows import CloudFrame
 from lake.tables.scene_key import SceneKey
@@ -116,11 +115,6 @@ class SceneReader:
             last_ns = _bound(task.file.upper_bounds, anchor_id, 2**63 - 1)
             files.append(ScenesFile(task.file.file_path, task.file.file_size_in_bytes, first_ns, last_ns))
         return tuple(sorted(files, key=lambda file: (file.first_ns, file.uri)))
-
-
-def ranges_of(store: ObjectStore) -> RangeRead:
-    """Ranged reads of `s3://` URIs through a store: one GET each."""
-    return lambda uri, start, length: store.read(ObjectVersion.from_uri(uri), start, length)
 
 
 def _through_table(table: Table) -> RangeRead:

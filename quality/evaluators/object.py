@@ -34,11 +34,6 @@ class ObjectFacts:
     frames_read: int = 0
 
 
-def misplaced(key: str, problem: str) -> Finding:
-    """An object that lies where the landing layout has no place for it."""
-    return finding("KEY001", f"{key}: {problem}", measured=1)
-
-
 def evaluate_object(facts: ObjectFacts, rules: RuleBook = DEFAULT_RULES) -> tuple[Finding, ...]:
     """Judge one object by the drive's `rules`; sorted. An absent or empty object has that finding alone: there is nothing
     else to judge."""

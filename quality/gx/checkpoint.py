@@ -56,11 +56,6 @@ class CheckpointResult:
         return bool(self.suites) and all(suite.success for suite in self.suites.values())
 
     @property
-    def document(self) -> dict[str, Any]:
-        """The results as JSON."""
-        return {"success": self.success, "suites": {name: suite.document for name, suite in self.suites.items()}}
-
-    @property
     def validations(self) -> dict[str, Any]:
         """The results in the form of Great Expectations, by suite."""
         return {name: suite.validation for name, suite in self.suites.items()}

@@ -10,7 +10,7 @@ from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
 from lake.tables.publish import SCENES_TABLE, Batch, publish
 from lake.tables.scene_key import SceneKey
-from lake.tables.scene_reader import SceneReader, ranges_of
+from lake.tables.scene_reader import SceneReader
 from tests.unit.lake.tables.scenes_files import LIDAR_BYTES, RADAR_BYTES, noise, parquet
 
 DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")
@@ -28,7 +28,11 @@ def test_a_published_scene_is_read_alone(settings: Settings, through_store: bool
         files.append(target.uri)
     publish(catalog, Batch(DRIVE, "r1", 1, {SCENES_TABLE: files}, {}))
     table = catalog.load_table(SCENES_TABLE)
-    reader = SceneReader(table, ranges_of(store) if through_store else None)
+
+    def ranges(uri: str, start: int, length: int) -> bytes:
+        return store.read(ObjectVersion.from_uri(uri), start, length)
+
+    reader = SceneReader(table, ranges if through_store else None)
     for key in KEYS:
         whole, radars = reader.scene(key), reader.scene(key, ("radars",))
         assert whole is not None

@@ -16,7 +16,7 @@ from lake.storage import ObjectStore, ObjectVersion
 from lake.tables import scene_reader
 from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.scene_key import SceneKey
-from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader, ranges_of
+from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader
 from tests.unit.lake.fake_s3 import FakeS3
 from tests.unit.lake.tables.scenes_files import IMAGE_BYTES, LIDAR_BYTES, RADAR_BYTES, noise, parquet
 
@@ -53,7 +53,11 @@ class Lake:
         self.table.add_files(paths)
 
     def reader(self, snapshot_id: int | None = None) -> SceneReader:
-        through_s3 = ranges_of(ObjectStore(self.s3))  # type: ignore[arg-type]
+        store = ObjectStore(self.s3)  # type: ignore[arg-type]
+
+        def through_s3(uri: str, start: int, length: int) -> bytes:
+            return store.read(ObjectVersion.from_uri(uri), start, length)
+
         return SceneReader(
             self.table, lambda uri, start, length: through_s3(f"s3://lake/{Path(uri).name}", start, length), snapshot_id
         )

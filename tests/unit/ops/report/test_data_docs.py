@@ -75,7 +75,13 @@ def stored(drive: DriveId, lidar: SensorMetrics) -> bytes:
             (object_suite(DEFAULT_RULES, compared=False), object_table([ObjectFacts("a/b.mcap", "b", None, 10, "c" * 64)], ())),
         ]
     )
-    document = {"drive": str(drive), "revision": REVISION, **checkpoint.document, "validations": checkpoint.validations}
+    document = {
+        "drive": str(drive),
+        "revision": REVISION,
+        "success": checkpoint.success,
+        "suites": {name: suite.document for name, suite in checkpoint.suites.items()},
+        "validations": checkpoint.validations,
+    }
     return json.dumps(document, allow_nan=False).encode()
 
 

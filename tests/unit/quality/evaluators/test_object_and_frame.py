@@ -7,7 +7,7 @@ import pytest
 
 from lake.documents import Manifest
 from quality.evaluators.frame import evaluate_points, undecodable
-from quality.evaluators.object import ObjectFacts, evaluate_object, misplaced
+from quality.evaluators.object import ObjectFacts, evaluate_object
 from quality.rules.catalogue import Outcome, Severity
 from sensors.rig import Modality
 
@@ -52,12 +52,6 @@ def test_all_faults_are_named(whole: ObjectFacts) -> None:
 
 def test_more_frames_than_promised_are_no_loss(whole: ObjectFacts) -> None:
     assert evaluate_object(dataclasses.replace(whole, frames_read=101)) == ()
-
-
-def test_misplaced_object() -> None:
-    entry = misplaced("car/drive/notes.pkl", "is no sensor object")
-    assert (entry.rule_id, entry.severity) == ("KEY001", Severity.ERROR)
-    assert "notes.pkl" in entry.message
 
 
 @pytest.mark.parametrize(("payload", "rule_id"), [("image", "DEC005"), ("points", "DEC006"), ("message", "DEC007")])
