@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lake.landing import SensorKey
-from scenes.scan.frame_rows import FrameRow, FrameRows
+from scenes.scan.frame_rows import FrameRow
 from scenes.scan.motion_samples import MOTION, NO_SAMPLES, MotionSamples
 from sensors.container.mcap import scan_source
 from sensors.container.recorded import ContainerFault, StoredMessage
@@ -37,20 +37,12 @@ class ObjectScan:
     words; `unknown_types` counts messages that the sensor's modality does not know. Both stay small whatever the object holds.
     """
 
-    key: SensorKey
     sha256: str
     size_bytes: int
     frames: Sequence[FrameRow]
     samples: pa.Table
     faults: tuple[str, ...]
     unknown_types: Mapping[str, int]
-
-    @property
-    def index(self) -> pa.Table:
-        """The frames as `OBJECT_INDEX`."""
-        rows = FrameRows()
-        rows.add(self.key, self.frames)
-        return rows.table()
 
 
 def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
@@ -64,7 +56,6 @@ def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffer
     rows.take(scan_source(source))
     source.drain()  # the checksum is of the whole object, whatever the scan made of it
     return ObjectScan(
-        key=key,
         sha256=digest.hexdigest(),
         size_bytes=source.offset,
         frames=rows.frames,

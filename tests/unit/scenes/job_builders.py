@@ -23,7 +23,9 @@ from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.schemas import FRAME_INDEX
 from scenes.documents import Provenance
+from scenes.scan.frame_rows import FrameRows
 from scenes.scan.motion_samples import POSES
+from scenes.scan.object_scan import ObjectScan
 from scenes.work_area import WorkArea
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
@@ -205,3 +207,10 @@ class Landed:
             version_id = self.s3.put_object(Bucket="raw", Key=self.drive.manifest_key, Body=body)["VersionId"]
             manifest = InputObject(self.drive.manifest_key, version_id, "")
         return DriveInput(self.drive, frozenset(self.objects.values()), manifest, pinned)
+
+
+def index_of(key: SensorKey, found: ObjectScan) -> pa.Table:
+    """The frames of one object as `OBJECT_INDEX`."""
+    rows = FrameRows()
+    rows.add(key, found.frames)
+    return rows.table()

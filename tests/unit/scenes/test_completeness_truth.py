@@ -18,6 +18,7 @@ from quality.rules.findings import Finding
 from scenes.scan.object_scan import scan_object
 from scenes.scan.sensor_metrics import sensor_metrics
 from spark_jobs.inspect import _number
+from tests.unit.scenes.job_builders import index_of
 
 TINY = RigOptions(width_px=16, height_px=16, lidar_rings=2, lidar_columns=8)
 
@@ -29,7 +30,7 @@ def completeness(folder: Path, seed: int, *faults: str) -> list[Finding]:
     for file in drive.files():
         key = parse_raw_key(file.key)
         if isinstance(key, SensorKey):
-            tables.append(scan_object(io.BytesIO(Path(file.path).read_bytes()), key).index)
+            tables.append(index_of(key, scan_object(io.BytesIO(Path(file.path).read_bytes()), key)))
     rig = build_rig(TINY)
     metrics = sensor_metrics(_number(pa.concat_tables(tables)).combine_chunks(), rig, drive.manifest)
     return [found for found in evaluate_drive(rig, drive.manifest, metrics) if found.rule_id.startswith("CMP")]
