@@ -68,12 +68,11 @@ class Published:
 
 def published_rows(catalog: lake_reader.Tables, drive: DriveId | None = None) -> Published:
     """Rows of the tables, of one drive or of all."""
-    found = lake_reader.matches(catalog, drive)
     return Published(
         indexed=lake_reader.object_counts(catalog, drive),
         frames=lake_reader.frame_counts(catalog, drive),
         scenes=tuple(Scene(row.scene_id, str(row.drive), row.revision) for row in lake_reader.scene_facts(catalog, drive)),
-        matches=found,
+        matches=lake_reader.matches(catalog, drive),
         records=lake_reader.records(catalog, drive),
     )
 

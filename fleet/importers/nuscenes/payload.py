@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fleet.encode import encode_image, encode_points
 from fleet.importers.clock_findings import named
@@ -119,7 +117,7 @@ def _image(channel: Channel, shot: Shot, seen: Seen) -> bytes:
 def _cloud(channel: Channel, shot: Shot, seen: Seen) -> bytes | None:
     data = read_bounded(shot.path, MAX_CLOUD_BYTES)
     try:
-        fields, point_step, points = _records(shot.path, data) if _is_flat(shot.path) else _pcd(data)
+        fields, point_step, points = _records(shot.path, data) if shot.path.suffix.lower() == ".bin" else _pcd(data)
     except DecodeError as error:
         seen.broken.append(f"{shot.path.name}: {error}")
         return None
@@ -129,10 +127,6 @@ def _cloud(channel: Channel, shot: Shot, seen: Seen) -> bytes | None:
         seen,
     )
     return encode_points(shot.stamp_ns, channel.sensor, fields, points, point_step=point_step)
-
-
-def _is_flat(path: Path) -> bool:
-    return path.suffix.lower() == ".bin"
 
 
 def _records(path: Path, data: bytes) -> Cloud:
@@ -158,11 +152,7 @@ def _look(modality: Modality, cloud: PointCloud, seen: Seen) -> None:
         seen.near += int(near.sum())
         return
     seen.digests[hashlib.sha256(cloud.data).digest()] += 1
-    seen.nan_first += any(_is_nan(cloud.column(name)[0]) for name in cloud.names)
+    seen.nan_first += any(np.isnan(cloud.column(name)[0]).any() for name in cloud.names)
     for flag, kept in FLAGS.items():
         if flag in cloud.names:
             seen.flagged[flag] += int((~np.isin(cloud.column(flag), kept)).sum())
-
-
-def _is_nan(value: npt.NDArray[Any] | np.generic) -> bool:
-    return bool(np.isnan(value).any())

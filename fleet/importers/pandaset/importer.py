@@ -116,9 +116,8 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     for camera in cameras:
         stream = Stream(camera.name, Modality.CAMERA, IMAGE)
         write_stream(out, stream, counted(camera.name, _images(camera), len(camera.stamps_ns), report))
-    write_stream(
-        out, Stream("pose", Modality.POSE, ODOMETRY), pose_frames(zip(track.stamps_ns, track.world_SE3_ego, strict=True))
-    )
+    poses = pose_frames(zip(track.stamps_ns, track.world_SE3_ego, strict=True))
+    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), poses)
     has_gnss = bool(write_stream(out, Stream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
     write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
