@@ -76,18 +76,15 @@ def snapshots(catalog: Tables) -> tuple[Snapshot, ...]:
 def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames, ...]:
     """How many frames each sensor of each drive has, by fate and reason."""
     columns = (*_IDENTITY, "sensor", "modality", "fate", "reason")
-    counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
     return tuple(
         Frames(f"{vehicle}/{drive_id}", revision, sensor, modality, fate, reason, count)
-        for vehicle, drive_id, revision, sensor, modality, fate, reason, count in _tuples(counted, (*columns, "count_all"))
+        for vehicle, drive_id, revision, sensor, modality, fate, reason, count in _counted(catalog, columns, drive)
     )
 
 
 def object_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[ObjectFrames, ...]:
     """How many frames each raw object gave."""
-    columns = ("vehicle_id", "drive_id", "key")
-    counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
-    rows = _tuples(counted, (*columns, "count_all"))
+    rows = _counted(catalog, ("vehicle_id", "drive_id", "key"), drive)
     return tuple(ObjectFrames(f"{vehicle}/{drive_id}", key, count) for vehicle, drive_id, key, count in rows)
 
 
@@ -203,8 +200,10 @@ def _ns(column: pa.ChunkedArray) -> Nanoseconds:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def _tuples(table: pa.Table, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    return zip(*(table[name].to_pylist() for name in columns), strict=True)
+def _counted(catalog: Tables, columns: tuple[str, ...], drive: DriveId | None) -> Iterator[tuple[Any, ...]]:
+    """The distinct values of some columns of the frames, and how many frames have them."""
+    counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
+    return zip(*(counted[name].to_pylist() for name in (*columns, "count_all")), strict=True)
 
 
 def batches(found: tuple[Snapshot, ...]) -> Iterator[Snapshot]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from ops.audit.accounting import Line
 from ops.report import chart, picture
 from ops.report.facts import DriveFacts, Histogram, Reason, RecordView, SceneView, Timeline
 from ops.report.motion import EgoMotion
-from ops.report.scene import scene_view
+from ops.report.scene import rig_of, scene_view
 from ops.report.validations import calibration
 from sensors.rig import Rig
 
@@ -34,8 +33,7 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
     scenes = lake_reader.scene_facts(catalog, drive)
     found = lake_reader.matches(catalog, drive)
     records = lake_reader.records(catalog, drive)
-    first = lake_reader.scene(catalog, scenes[0].scene_id) if scenes else None
-    rig = None if first is None else Rig.from_dict(json.loads(first.calibration))
+    rig = rig_of(catalog, scenes)
     lines = lake_reader.accounting(catalog, drive)
     return DriveFacts(
         drive=str(drive),

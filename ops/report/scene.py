@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lake.tables.rows import CameraFrame, CloudFrame, RadarFrame, SceneRow
+from lake.tables.rows import CameraFrame, CloudFrame, RadarFrame, SceneFacts, SceneRow
+from ops.audit import lake_reader
 from ops.report import picture
 from ops.report.birdseye import birdseye
 from ops.report.cloud import Cloud, in_ego_frame
@@ -44,6 +45,12 @@ def scene_view(row: SceneRow, motion: EgoMotion | None = None) -> SceneView:
         polar=tuple(_polar(row.radars, notes)),
         notes=tuple(notes),
     )
+
+
+def rig_of(catalog: lake_reader.Tables, facts: Sequence[SceneFacts]) -> Rig | None:
+    """The rig of a drive, from the first of its scenes; None if it has none."""
+    first = lake_reader.scene(catalog, facts[0].scene_id) if facts else None
+    return None if first is None else Rig.from_dict(json.loads(first.calibration))
 
 
 def _from_above(lidars: Sequence[Cloud], radars: Sequence[Cloud], anchor_ns: int, motion: EgoMotion, rig: Rig) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from ops.report.birdseye import birdseye
 from ops.report.cloud import Cloud, in_ego_frame
 from ops.report.facts import SceneView
 from ops.report.motion import EgoMotion, looking_forward
-from ops.report.scene import scene_view
+from ops.report.scene import rig_of, scene_view
 from ops.review.listing import ReviewRecord
 from sensors.decode.images import decode_pixels
 from sensors.decode.messages import decode_points
@@ -95,7 +94,7 @@ def gather(catalog: Catalog, store: ObjectStore, row: ReviewRecord, all_rows: Se
         return Evidence(gauges, (), (), scene, _around(catalog, facts, row.anchor_ns, motion), tuple(notes))
     if row.stamp_ns is None or row.sensor is None:
         return Evidence(gauges, (), (), None, (), ())
-    rig = _rig(catalog, facts)
+    rig = rig_of(catalog, facts)
     neighbours = _neighbours(catalog, drive, row.sensor, row.stamp_ns, rig, notes)
     return Evidence(gauges, (_quarantined_frame(store, row.sensor, row.payload_uri, rig),), neighbours, None, (), tuple(notes))
 
@@ -160,11 +159,6 @@ def _around(catalog: Catalog, facts: Sequence[SceneFacts], anchor_ns: int, motio
     wanted = [at for at in (place - 1, place + (place < len(anchors) and anchors[place] == anchor_ns)) if 0 <= at < len(anchors)]
     found = (lake_reader.scene(catalog, facts[at].scene_id) for at in wanted)
     return tuple(scene_view(row, motion) for row in found if row is not None)
-
-
-def _rig(catalog: Catalog, facts: Sequence[SceneFacts]) -> Rig | None:
-    first = lake_reader.scene(catalog, facts[0].scene_id) if facts else None
-    return None if first is None else Rig.from_dict(json.loads(first.calibration))
 
 
 def _quarantined_frame(store: ObjectStore, sensor: str, payload_uri: str | None, rig: Rig | None) -> Picture:
