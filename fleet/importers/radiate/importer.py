@@ -72,10 +72,10 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     cameras = {name: read_index(src, folder, ".png", findings) for name, (folder, _) in CAMERAS.items()}
     motion = read_motion(src, findings)
     claim(out)
-    _write(out, Stream(RADAR, Modality.RADAR, IMAGE), _images(RADAR, radar), len(radar.frames), report)
-    _write(out, Stream(LIDAR, Modality.LIDAR, POINT_CLOUD), _sweeps(lidar), len(lidar.frames), report)
+    write_stream(out, Stream(RADAR, Modality.RADAR, IMAGE), counted(RADAR, _images(RADAR, radar), len(radar.frames), report))
+    write_stream(out, Stream(LIDAR, Modality.LIDAR, POINT_CLOUD), counted(LIDAR, _sweeps(lidar), len(lidar.frames), report))
     for name, index in cameras.items():
-        _write(out, Stream(name, Modality.CAMERA, IMAGE), _images(name, index), len(index.frames), report)
+        write_stream(out, Stream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, index), len(index.frames), report))
     write_motion(out, motion)
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
@@ -99,10 +99,6 @@ def _pose_apart(motion: list[MotionSample], others_end_ns: int) -> list[str]:
         return []
     late_s = (motion[0].stamp_ns - others_end_ns) / 1e9
     return [f"GPS_IMU_Twist: begins {late_s:.1f} s after the last frame of any other sensor: no frame has a pose"]
-
-
-def _write(out: Path, stream: Stream, frames: Iterator[Frame], total: int, progress: Progress) -> None:
-    write_stream(out, stream, counted(stream.sensor, frames, total, progress))
 
 
 def _images(sensor: str, index: Index) -> Iterator[Frame]:
