@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import pyarrow as pa
@@ -45,14 +46,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(job: Job) -> AuditResult:
-    audit = audit_drive(job.step)
+    audit = audit_drive(job.step, job.settings.data_docs)
     job.run.reads_raw(audit.size_bytes, audit.results)
     job.run.wrote("warehouse/gold/frames/data", audit.frames)
     return AuditResult(verdict=audit.verdict, accounts=audit.accounts, scenes=audit.scenes)
 
 
-def audit_drive(step: Step) -> AuditDocument:
+def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     """Account for a drive and write its frames and records; leaves `audit.json` in the work area.
+
+    `data_docs`: folder of Great Expectations' own Data Docs, to which the results of this attempt are added.
 
     Raises:
         DocumentError: What an earlier step left is of another version, or damaged.
@@ -70,7 +73,7 @@ def audit_drive(step: Step) -> AuditDocument:
     imbalances = outcome.imbalances(entries)
     metrics = read_metrics(area.read_table(METRICS))
     tables = Measured(rig, manifest, inspection, metrics, entries, outcome.residuals, built).tables()
-    checkpoint = run_checkpoint(tables, rules)
+    checkpoint = run_checkpoint(tables, rules, data_docs)
     found = [*imbalances, *problems_of(checkpoint, tables, rules)]
     decisions = account.keeper.decisions
     problems = [one for one in found if one.severity is Severity.ERROR and not drive_released_from(decisions, one.rule_id)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -61,17 +62,24 @@ class CheckpointResult:
         return {name: suite.validation for name, suite in self.suites.items()}
 
 
-def run_checkpoint(tables: Sequence[tuple[Suite, pa.Table]], rules: RuleBook = DEFAULT_RULES) -> CheckpointResult:
+def run_checkpoint(
+    tables: Sequence[tuple[Suite, pa.Table]], rules: RuleBook = DEFAULT_RULES, site: Path | None = None
+) -> CheckpointResult:
     """Validate each table by its suite, with the limits of the drive's `rules`.
 
     The first call in a process takes seconds: it imports Great Expectations.
+
+    Args:
+        tables: Each with its suite.
+        rules: Limits as the drive's rig sets them.
+        site: Folder of a Data Docs site of Great Expectations that each checkpoint updates; none unless given.
 
     Raises:
         TableError: A table does not have the schema of its suite.
     """
     for suite, table in tables:
         check_schema(table.schema, suite.schema, f"metric table of {suite.name}")
-    context = ephemeral_context()
+    context = ephemeral_context(site)
     source = context.data_sources.add_pandas("metrics")
     return CheckpointResult(
         MappingProxyType({suite.name: _result(suite, _validate(context, source, suite, table, rules)) for suite, table in tables})
@@ -87,6 +95,7 @@ def _validate(context: Any, source: Any, suite: Suite, table: pa.Table, rules: R
     checkpoint = gx.Checkpoint(
         name=suite.name,
         validation_definitions=[definition],
+        actions=[gx.checkpoint.UpdateDataDocsAction(name="data_docs")] if context.get_site_names() else [],
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [suite.subject]},
     )
     run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": _dataframe(table)})

@@ -21,9 +21,10 @@ Properties = Callable[[str, JobSettings], dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that is running: its step, which revision of the drive this is, its lineage run, its Spark configuration."""
+    """A job that is running: its step, which revision of the drive this is, its settings, lineage run and Spark configuration."""
 
     step: Step
+    settings: JobSettings
     generation: int
     run: TracedRun
     properties: Mapping[str, str]
@@ -59,5 +60,5 @@ def _run(name: str, description: str, argv: Sequence[str], work: Callable[[Job],
     step = Step(settings, settings.options, provenance_of(code, settings.options), area, drive_input)
     configured = {} if properties is None else properties(name, settings)
     with traced(name, step, code, configured, settings.lineage) as run:
-        result = work(Job(step, arguments.generation, run, configured))
+        result = work(Job(step, settings, arguments.generation, run, configured))
     arguments.report(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -32,6 +33,10 @@ class JobSettings(SparkSettings, Settings):
     )
     point_layout: PointLayout = Field(
         default=PointLayout.PLANES, description="How gold stores points: as recorded, or byte by byte, which compresses better."
+    )
+    data_docs: Path | None = Field(
+        default=None,
+        description="Folder of Great Expectations' own Data Docs site, which each audit then updates (3 s of processor time).",
     )
     lineage: LineageSettings = LineageSettings()
 

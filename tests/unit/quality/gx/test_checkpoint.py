@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -123,6 +124,15 @@ def test_books_and_residuals(clean: tuple[SensorMetrics, ...]) -> None:
     assert dict(result.failed) == {"cam_front": ("SYN004",), "lidar_top": ("ACC001",), "radar_front": ("ACC001", "SYN004")}
     unknown = [entry for entry in result.document["expectations"] if entry["outcome"] == "unknown"]
     assert [(entry["rule_id"], entry["rows"]) for entry in unknown] == [("SYN004", ["radar_front"])]
+
+
+def test_a_data_docs_site_is_updated_where_one_is_named(clean: tuple[SensorMetrics, ...], tmp_path: Path) -> None:
+    run_checkpoint([(drive_suite(DEFAULT_RULES), build(clean))], DEFAULT_RULES, tmp_path)
+    assert "drive" in (tmp_path / "index.html").read_text()
+    (page,) = (tmp_path / "validations" / "drive").rglob("*.html")
+    text = page.read_text()
+    assert "Succeeded" in text
+    assert all(str(check.column) in text for check in drive_suite(DEFAULT_RULES).checks)
 
 
 def test_frames_without_account_fail(clean: tuple[SensorMetrics, ...]) -> None:
