@@ -8,14 +8,16 @@
     ValidationResults  audit         ▸ whoever reads the lake, named by the commit
 
 A document of another version is refused before anything else of it is read: the drive starts a new attempt, from `inspect`,
-in a work area of its own. Raise `VERSION` with every change of a type in this module.
+in a work area of its own. Raise `VERSION` with every change of a type of the work area.
+`ValidationResults` lives as long as the lake and has a version of its own, `VALIDATIONS_VERSION`, which only a change of that
+type or of its parts raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -28,6 +30,7 @@ from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
 VERSION = 1
+VALIDATIONS_VERSION = 1
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +38,9 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Document(Part, frozen=True, kw_only=True):
-    """Base of the documents; `version` is that of this module."""
+    """Base of the documents. `version` is that of the one at hand, `READS` the only one that this code reads of its type."""
+
+    READS: ClassVar[int] = VERSION
 
     version: int = VERSION
 
@@ -269,6 +274,9 @@ class ValidationResults(Document, frozen=True, kw_only=True):
     `validations`: by suite, as Great Expectations reports them, for `quality.gx.data_docs`.
     """
 
+    READS: ClassVar[int] = VALIDATIONS_VERSION
+
+    version: int = VALIDATIONS_VERSION
     drive: str
     revision: str
     success: bool
@@ -303,13 +311,13 @@ def decode(body: bytes, kind: type[AnyDocument], place: str) -> AnyDocument:
         found = msgspec.json.decode(body, type=_Head).version
     except msgspec.MsgspecError as error:
         raise DocumentError(f"{place} is damaged: not a document of type {name}: {error}", hint=_HINT) from error
-    if found != VERSION:
+    if found != kind.READS:
         stated = "without a version" if found is None else f"of version {found}"
-        raise DocumentError(f"{place} is a document {stated}; this code reads {name} of version {VERSION}", hint=_HINT)
+        raise DocumentError(f"{place} is a document {stated}; this code reads {name} of version {kind.READS}", hint=_HINT)
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, QualityError) as error:
-        raise DocumentError(f"{place} does not hold a {name} of version {VERSION}: {error}", hint=_HINT) from error
+        raise DocumentError(f"{place} does not hold a {name} of version {kind.READS}: {error}", hint=_HINT) from error
 
 
 _HINT = "run the drive again from inspect: a new attempt has a work area of its own"

@@ -11,7 +11,17 @@ import pytest
 
 from lake.drive_input import DriveInput
 from quality.rules.findings import finding
-from scenes.documents import AuditDocument, BuiltWindows, Document, Inspection, WindowFindings, WindowReport, decode, encode
+from scenes.documents import (
+    AuditDocument,
+    BuiltWindows,
+    Document,
+    Inspection,
+    ValidationResults,
+    WindowFindings,
+    WindowReport,
+    decode,
+    encode,
+)
 from scenes.errors import DocumentError, JobError
 from scenes.work_area import AUDIT, BUILT, INSPECTION
 from spark_jobs.audit import audit_drive
@@ -60,6 +70,14 @@ def test_what_cannot_be_read_is_refused_with_its_place_and_both_versions(body: b
 def test_the_version_is_checked_before_anything_else() -> None:
     with pytest.raises(DocumentError, match="of version 9"):
         decode(b'{"version": 9, "windows": 7, "unheard_of": {}}', BuiltWindows, PLACE)
+
+
+def test_stored_results_outlive_a_new_version_of_the_work_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Document, "READS", 2)
+    with pytest.raises(DocumentError, match="of version 1; this code reads BuiltWindows of version 2"):
+        decode(encode(SMALL), BuiltWindows, PLACE)
+    kept = ValidationResults(drive="d", revision="r", success=True, suites={}, validations={}, calibration=())
+    assert decode(encode(kept), ValidationResults, PLACE) == kept
 
 
 @pytest.mark.parametrize(
