@@ -60,7 +60,7 @@ def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.
         IncompleteError: Not every scene was built once.
     """
     area = step.area
-    index, inspection = area.read_table(INDEX), step.inspection()
+    inspection, index = step.inspection(), area.read_table(INDEX)  # the version is checked before anything else is read
     context = drive_context(step, inspection)
     plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection.faulty_keys))
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
