@@ -2,18 +2,21 @@
 
     JobError
     ├── WorkAreaError        what an earlier step should have left is missing, or contradicts itself
-    │   ├── DocumentError    a document of another version, or one that is damaged
-    │   └── ProvenanceError  the drive was inspected by other code, or under another configuration
+    │   ├── DocumentError    a document of another version, or one that is damaged; exit status 65
+    │   └── ProvenanceError  the drive was inspected by other code, or under another configuration; exit status 65
     ├── IncompleteError      the windows that were built are not the scenes that were planned
     ├── AccountError         a drive's account does not balance even where all of it is quarantined
     └── WorkerError          a known error that ended a Spark worker
 
+Exit status 65 (`NEW_ATTEMPT_STATUS`): with the same work area every further try fails too, so the attempt is over. All else: 1.
 Faults in a drive's data are findings and end nothing.
 """
 
 from __future__ import annotations
 
 from sensors.errors import ScenelakeError
+
+NEW_ATTEMPT_STATUS = 65  # EX_DATAERR of sysexits.h; `scenelake_airflow.job_operator` has the same number
 
 
 class JobError(ScenelakeError):
@@ -27,9 +30,13 @@ class WorkAreaError(JobError):
 class DocumentError(WorkAreaError):
     """A document of another version, or one that is truncated, or has a missing, unknown or wrong field."""
 
+    exit_code = NEW_ATTEMPT_STATUS
+
 
 class ProvenanceError(WorkAreaError):
     """The drive was inspected by other code, or under another configuration, than what runs now."""
+
+    exit_code = NEW_ATTEMPT_STATUS
 
 
 class IncompleteError(JobError):

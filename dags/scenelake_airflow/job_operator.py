@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_RESULT_BYTES = 1024 * 1024
 CHECK_LEASE_S = 1.0
 FAILURE = "failure"  # XCom key: the last line of a failed job
+NEW_ATTEMPT_STATUS = 65  # exit status of a job that no retry in the same work area can help; that of `scenes.errors`
 PARENT = "SCENELAKE_OPENLINEAGE_PARENT"
 ROOT = "SCENELAKE_OPENLINEAGE_ROOT"
 
@@ -43,7 +44,8 @@ class JobOperator(BaseOperator):
     Raises:
         AirflowException: The job's exit status is not 0; the message holds the last lines of its stderr.
         JobResultError: It succeeded but left no usable result.
-        AirflowFailException: The lease is lost: another run has the drive, so this one must not retry.
+        AirflowFailException: A retry cannot help: the lease is lost, so another run has the drive, or the job refused what its
+            work area holds, so the drive needs a new attempt.
     """
 
     template_fields: Sequence[str] = ("lease",)
@@ -69,7 +71,8 @@ class JobOperator(BaseOperator):
             if status != 0:
                 tail = self._tail()
                 context["ti"].xcom_push(key=FAILURE, value=f"{self.job}: {tail[-1] if tail else 'nothing on stderr'}")
-                raise AirflowException(failure_text(self.job, str(lease.drive), status, tail))
+                failure = AirflowFailException if status == NEW_ATTEMPT_STATUS else AirflowException
+                raise failure(failure_text(self.job, str(lease.drive), status, tail))
             report = read_result(result, self.job)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = outlet_extra(lease, report)

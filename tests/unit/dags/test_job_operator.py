@@ -24,6 +24,8 @@ from scenelake_airflow.errors import JobResultError, LeaseLostError, PayloadErro
 from scenelake_airflow.job_operator import JobOperator, job_environment, read_result
 from scenelake_airflow.lease import Lease
 
+from scenes.errors import DocumentError, JobError, ProvenanceError
+
 LEASE = Lease(
     vehicle_id="car",
     drive_id="monday",
@@ -170,6 +172,19 @@ def test_a_failure_tells_how_and_the_end_of_stderr(operator: JobOperator) -> Non
     first, *tail = str(failure.value).splitlines()
     assert first == "job inspect of car/monday ended with exit status 3; the end of its stderr:"
     assert tail == [f"line {n}" for n in range(15, 40)]
+
+
+@script("print('error: built.json is damaged', file=sys.stderr)\nsys.exit(65)")
+def test_a_refused_work_area_is_not_tried_again(operator: JobOperator) -> None:
+    ti = FakeTaskInstance()
+    with pytest.raises(AirflowFailException, match=r"ended with exit status 65.*\n.*built.json is damaged"):
+        operator.execute(context(ti))
+    assert ti.pushed == {"failure": "inspect: error: built.json is damaged"}
+
+
+@pytest.mark.parametrize("error", [DocumentError, ProvenanceError])
+def test_the_status_is_that_of_the_errors_of_the_jobs(error: type[JobError]) -> None:
+    assert error.exit_code == job_operator.NEW_ATTEMPT_STATUS != JobError.exit_code
 
 
 @script("os.kill(os.getpid(), signal.SIGSEGV)")

@@ -100,7 +100,7 @@ def test_the_next_step_is_part_of_the_line(capsys: pytest.CaptureFixture[str]) -
     def work() -> None:
         raise DocumentError("audit.json is damaged", hint="run it again")
 
-    assert exit_status(work) == 1
+    assert exit_status(work) == DocumentError.exit_code
     assert capsys.readouterr().err == "error: audit.json is damaged; run it again\n"
 
 
