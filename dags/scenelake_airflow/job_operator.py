@@ -17,6 +17,7 @@ from scenelake_airflow.errors import JobResultError, LeaseLostError
 from scenelake_airflow.job_process import JobProcess
 from scenelake_airflow.lease import Lease
 from scenelake_airflow.lease_hold import LEASE_LOST, hold
+from scenelake_airflow.results import PublicationResult, parse_result
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -44,6 +45,7 @@ class JobOperator(BaseOperator):
     Raises:
         AirflowException: The job's exit status is not 0; the message holds the last lines of its stderr.
         JobResultError: It succeeded but left no usable result.
+        PayloadError: It has outlets, but its result is not that of a publication.
         AirflowFailException: A retry cannot help: the lease is lost, so another run has the drive, or the job refused what its
             work area holds, so the drive needs a new attempt.
     """
@@ -75,7 +77,7 @@ class JobOperator(BaseOperator):
                 raise failure(failure_text(self.job, str(lease.drive), status, tail))
             report = read_result(result, self.job)
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = outlet_extra(lease, report)
+            context["outlet_events"][asset].extra = outlet_extra(lease, parse_result(report, PublicationResult, self.job))
         return report
 
     def on_kill(self) -> None:
@@ -95,14 +97,14 @@ class JobOperator(BaseOperator):
         return () if self._process is None else tuple(self._process.tail)
 
 
-def outlet_extra(lease: Lease, report: Mapping[str, Any]) -> dict[str, Any]:
+def outlet_extra(lease: Lease, publication: PublicationResult) -> dict[str, Any]:
     """What an asset event says about the drive that it is about. The snapshot of a superseded publication is None."""
     return {
         "drive": str(lease.drive),
         "revision": lease.revision,
         "generation": lease.generation,
-        "outcome": report.get("outcome"),
-        "snapshot_id": report.get("snapshot_id"),
+        "outcome": publication.outcome,
+        "snapshot_id": publication.snapshot_id,
     }
 
 

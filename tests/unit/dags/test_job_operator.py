@@ -154,6 +154,16 @@ def test_an_outlet_event_names_the_drive_and_the_snapshot(operator: JobOperator,
     }
 
 
+@script("json.dump({'snapshot_id': 7}, open(said['--result'], 'w'))")
+def test_a_result_without_an_outcome_announces_nothing(operator: JobOperator) -> None:
+    gold = Asset("gold.scenes")
+    operator.outlets = [gold]
+    events = OutletEventAccessors()
+    with pytest.raises(PayloadError, match="outcome"):
+        operator.execute(context(FakeTaskInstance()) | {"outlet_events": events})
+    assert events[gold].extra == {}
+
+
 @script("sys.exit(3)")
 def test_a_failed_job_announces_nothing(operator: JobOperator) -> None:
     gold = Asset("gold.scenes")
