@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from scenes.errors import DocumentError
+from scenes.documents import AnyDocument, Document, decode, encode
 from scenes.plan.drive_frames import UsableFrames
 from scenes.plan.plan import ScenePlan, Slot
 from scenes.plan.pose_track import POSE_VALUES, PoseTrack
 from scenes.work_area import PLAN, TRACK, WorkArea
 
-VERSION = 1
 _HEAD = b"scenelake"
+
+
+class PlanHead(Document, frozen=True, kw_only=True):
+    """What the schema of the plan holds beside its rows; `slots` in the order of the columns of `frame_ids`."""
+
+    anchor_sensor: str
+    sensors: tuple[str, ...]
+    slots: tuple[Slot, ...]
+
+
+class TrackHead(Document, frozen=True, kw_only=True):
+    """What the schema of the poses holds beside its rows."""
+
+    bracket_ns: int
 
 
 def plan_tables(plan: ScenePlan) -> dict[str, pa.Table]:
@@ -35,8 +47,8 @@ def plan_tables(plan: ScenePlan) -> dict[str, pa.Table]:
     track = plan.track
     samples = {name: pa.array(track.samples[:, column]) for column, name in enumerate(POSE_VALUES)}
     poses = pa.table({"frame_id": pa.array(track.frames.frame_ids), "stamp_ns": pa.array(track.frames.stamps_ns), **samples})
-    head = {"anchor_sensor": plan.anchor_sensor, "sensors": plan.sensors, "slots": plan.slots}
-    return {PLAN: _with_head(scenes, head), TRACK: _with_head(poses, {"bracket_ns": track.bracket_ns})}
+    head = PlanHead(anchor_sensor=plan.anchor_sensor, sensors=tuple(plan.sensors), slots=tuple(plan.slots))
+    return {PLAN: _with_head(scenes, head), TRACK: _with_head(poses, TrackHead(bracket_ns=track.bracket_ns))}
 
 
 def read_plan(area: WorkArea) -> ScenePlan:
@@ -44,16 +56,16 @@ def read_plan(area: WorkArea) -> ScenePlan:
 
     Raises:
         WorkAreaError: It is missing.
-        DocumentError: It is of another version.
+        DocumentError: It is of another version, or its head is damaged.
     """
     scenes, poses = area.read_tables([PLAN, TRACK])
-    head, of_track = _head(scenes, area.at(PLAN).uri), _head(poses, area.at(TRACK).uri)
+    head, of_track = _head(scenes, PlanHead, area.at(PLAN).uri), _head(poses, TrackHead, area.at(TRACK).uri)
     samples = np.stack([poses[name].to_numpy() for name in POSE_VALUES], axis=1)
     frames = UsableFrames(poses["frame_id"].to_numpy(), poses["stamp_ns"].to_numpy())
     return ScenePlan(
-        anchor_sensor=head["anchor_sensor"],
-        sensors=tuple(head["sensors"]),
-        slots=tuple(Slot(*slot) for slot in head["slots"]),
+        anchor_sensor=head.anchor_sensor,
+        sensors=head.sensors,
+        slots=head.slots,
         anchors_ns=scenes["anchor_ns"].to_numpy(),
         frame_ids=_matrix(scenes["frame_ids"]),
         offsets_ns=_matrix(scenes["offsets_ns"]),
@@ -62,7 +74,7 @@ def read_plan(area: WorkArea) -> ScenePlan:
         poses=_matrix(scenes["pose"]),
         pose_valid=scenes["pose_valid"].to_numpy(zero_copy_only=False),
         pose_frame_ids=_matrix(scenes["pose_frame_ids"]),
-        track=PoseTrack(frames, samples, of_track["bracket_ns"]),
+        track=PoseTrack(frames, samples, of_track.bracket_ns),
     )
 
 
@@ -75,13 +87,9 @@ def _matrix(column: pa.ChunkedArray) -> Any:
     return array.flatten().to_numpy().reshape(len(array), array.type.list_size)
 
 
-def _with_head(table: pa.Table, head: dict[str, Any]) -> pa.Table:
-    return table.replace_schema_metadata({_HEAD: json.dumps({"version": VERSION, **head})})
+def _with_head(table: pa.Table, head: Document) -> pa.Table:
+    return table.replace_schema_metadata({_HEAD: encode(head)})
 
 
-def _head(table: pa.Table, place: str) -> dict[str, Any]:
-    head: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_HEAD, b"{}"))
-    if head.get("version") != VERSION:
-        found = "without a version" if "version" not in head else f"of version {head['version']}"
-        raise DocumentError(f"{place} is a match plan {found}; this code reads version {VERSION}")
-    return head
+def _head(table: pa.Table, kind: type[AnyDocument], place: str) -> AnyDocument:
+    return decode((table.schema.metadata or {}).get(_HEAD, b"{}"), kind, place)
