@@ -64,7 +64,7 @@ def code_version(stated: str | None = None, tree: Path | None = None) -> CodeVer
     Unknown without either: no git, no commit yet, or code installed outside a checkout (even inside somebody else's).
 
     Raises:
-        CodeVersionError: What is stated is not a commit id.
+        CodeVersionError: What is stated is not a commit id, or git did not answer in time.
     """
     if stated:
         return CodeVersion.parse(stated)
@@ -74,7 +74,7 @@ def code_version(stated: str | None = None, tree: Path | None = None) -> CodeVer
         _git(folder, "ls-files", "--error-unmatch", "--", str(path.resolve()))
         commit = _git(folder, "rev-parse", "--verify", "HEAD")
         dirty = bool(_git(folder, "status", "--porcelain"))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         log.warning("the code version is unknown; set %s: %s", VARIABLE, _reason(error))
         return CodeVersion(None)
     return CodeVersion(commit, dirty, _repo_url(folder), _branch(folder))
@@ -91,21 +91,25 @@ def without_credentials(url: str) -> str:
 def _repo_url(folder: Path) -> str | None:
     try:
         return without_credentials(_git(folder, "remote", "get-url", "origin"))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.CalledProcessError):
         return None  # a checkout need not have a remote
 
 
 def _branch(folder: Path) -> str | None:
     try:
         return _git(folder, "symbolic-ref", "--short", "-q", "HEAD")
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.CalledProcessError):
         return None  # a detached HEAD, as in CI, is on no branch
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=GIT_TIMEOUT_S
-    )
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=GIT_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:  # not `unknown`: another step of the attempt may well have had its answer
+        raise CodeVersionError(
+            f"git {arguments[0]} in {folder} did not end within {GIT_TIMEOUT_S} s", hint=f"set {VARIABLE} to the commit"
+        ) from error
     return done.stdout.strip()
 
 

@@ -2,7 +2,7 @@
 
 LineageError
 ├── NamingError         a job or dataset name outside the naming rules
-└── CodeVersionError    SCENELAKE_CODE_VERSION is set but is not a commit id
+└── CodeVersionError    SCENELAKE_CODE_VERSION is set but is not a commit id, or git did not answer in time
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ class NamingError(LineageError):
 
 
 class CodeVersionError(LineageError):
-    """SCENELAKE_CODE_VERSION is set but is not a commit id."""
+    """SCENELAKE_CODE_VERSION is set but is not a commit id, or git did not answer in time."""

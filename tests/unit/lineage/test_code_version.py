@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def test_repository_without_commit_is_unknown(tmp_path: Path) -> None:
 def test_no_git_is_unknown(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
     assert str(code_version(None, checkout / "job.py")) == "unknown"
+
+
+def test_a_git_that_hangs_is_an_error_and_not_unknown(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = checkout / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("lineage.code_version.GIT_TIMEOUT_S", 0.2)
+    with pytest.raises(CodeVersionError, match=r"git ls-files .* did not end within 0\.2 s") as caught:
+        code_version(None, checkout / "job.py")
+    assert "SCENELAKE_CODE_VERSION" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
