@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from lake.errors import LakeError
 from lake.landing import DriveId
-from lake.storage import ObjectStore, ObjectVersion
+from lake.storage import ObjectStore
 from ops.audit.lake_reader import Snapshot
 from ops.report.facts import CalibrationVerdict
+from quality.rules.rule import Outcome
+from scenes import documents
+from scenes.documents import CalibrationRow, Expectation, ValidationResults
+from scenes.errors import DocumentError
+from scenes.outcome.validation import read_validations
 
 NS_PER_MS = 1_000_000
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +67,27 @@ class DriveResults:
 
 
 def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[DriveResults, ...]:
-    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out.
+    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out, and so is
+    one whose results this code cannot read, with a line in the log.
 
     Raises:
-        LakeError: A result that a snapshot names could not be read.
+        LakeError: An object that a snapshot names is not there or could not be read.
     """
     newest = {entry.drive: entry for entry in snapshots if entry.validations is not None}
-    return tuple(_results(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
+    found = (_results(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
+    return tuple(results for results in found if results is not None)
 
 
 def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveId) -> tuple[CalibrationVerdict, ...]:
-    """The verdicts on a drive's calibration, by sensor and quantity; none where its newest publication kept none.
+    """The verdicts on a drive's calibration, by sensor and quantity; none where its newest publication kept none
+    that this code can read.
 
     Raises:
-        LakeError: A result that a snapshot names could not be read.
+        LakeError: An object that a snapshot names is not there or could not be read.
     """
     newest = [entry for entry in snapshots if entry.drive == str(drive) and entry.validations is not None][-1:]
-    return tuple(row for entry in newest for row in _read(store, entry).calibration)
-
-
-class _Judged(msgspec.Struct, frozen=True):
-    """One of `expectations`, by our rules: unknown is not passed, and a warning fails no suite."""
-
-    rule_id: str
-    severity: str
-    kind: str
-    column: str | None
-    outcome: str
-    rows: tuple[str, ...]
-    failing: int
-
-
-class _JudgedSuite(msgspec.Struct, frozen=True):
-    success: bool
-    expectations: tuple[_Judged, ...]
+    found = (_read(store, entry) for entry in newest)
+    return tuple(_verdict(row) for results in found if results is not None for row in results.calibration)
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -128,42 +122,46 @@ class _Suite(msgspec.Struct, frozen=True):
     results: tuple[_Result, ...]
 
 
-class _Document(msgspec.Struct, frozen=True):
-    """What `scenes.outcome.validation.keep_validations` writes; fields that are not shown are not read."""
-
-    drive: str
-    revision: str
-    suites: dict[str, _JudgedSuite]
-    validations: dict[str, _Suite]
-    calibration: tuple[CalibrationVerdict, ...] = ()
-
-
-def _read(store: ObjectStore, snapshot: Snapshot) -> _Document:
-    uri = snapshot.validations or ""
+def _read(store: ObjectStore, snapshot: Snapshot) -> ValidationResults | None:
+    """None, and a line in the log, for results of another version: they must not hide those of other drives."""
     try:
-        return msgspec.json.decode(store.read(ObjectVersion.from_uri(uri)), type=_Document)
-    except msgspec.DecodeError as error:
-        raise LakeError(f"{uri} does not hold results of an audit: {error}") from error
+        return read_validations(store, snapshot.validations or "")
+    except DocumentError as error:
+        _log.warning("the results of an audit are left out: %s", error)
+        return None
 
 
-def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults:
+def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults | None:
     document = _read(store, snapshot)
+    if document is None:
+        return None
+    try:
+        found = msgspec.convert(document.validations, dict[str, _Suite])
+    except msgspec.ValidationError as error:
+        _log.warning(
+            "the results of an audit are left out: %s is not in the form of Great Expectations: %s", snapshot.validations, error
+        )
+        return None
     suites = tuple(
         SuiteResults(name, document.suites[name].success, tuple(_expectations(document.suites[name], suite)))
-        for name, suite in document.validations.items()
+        for name, suite in found.items()
         if name in document.suites
     )
     return DriveResults(document.drive, document.revision, snapshot.committed_ms * NS_PER_MS, suites)
 
 
-def _expectations(judged: _JudgedSuite, suite: _Suite) -> Iterable[ExpectationResult]:
+def _verdict(row: CalibrationRow) -> CalibrationVerdict:
+    return CalibrationVerdict(row.sensor, row.quantity, row.verdict, row.unit, row.error, row.uncertainty, row.frames, row.reason)
+
+
+def _expectations(judged: documents.SuiteResults, suite: _Suite) -> Iterable[ExpectationResult]:
     found = {_identity(one.expectation_config.meta, one.expectation_config.kwargs.column): one for one in suite.results}
     for entry in judged.expectations:
         one = found.get(_identity(entry, entry.column))
         yield ExpectationResult(
             rule_id=entry.rule_id,
-            severity=entry.severity,
-            outcome=entry.outcome,
+            severity=entry.severity.value,
+            outcome=entry.outcome.value,
             description=_description(entry, None if one is None else one.expectation_config.description),
             column=entry.column,
             observed="" if one is None or one.result.observed_value is None else str(one.result.observed_value),
@@ -172,18 +170,18 @@ def _expectations(judged: _JudgedSuite, suite: _Suite) -> Iterable[ExpectationRe
         )
 
 
-def _description(entry: _Judged, given: str | None) -> str:
+def _description(entry: Expectation, given: str | None) -> str:
     """Only the expectation on the number of rows is stored without a description."""
     return given or f"{entry.rule_id} ({entry.severity}): the table has rows."
 
 
-def _identity(entry: _Judged | _Meta, column: str | None) -> tuple[str, str, str, str | None]:
-    return (entry.rule_id, entry.severity, entry.kind, column)
+def _identity(entry: Expectation | _Meta, column: str | None) -> tuple[str, str, str, str | None]:
+    return (entry.rule_id, str(entry.severity), entry.kind, column)
 
 
-def _rows(entry: _Judged, values: Sequence[dict[str, Any]] | None) -> tuple[tuple[str, str], ...]:
+def _rows(entry: Expectation, values: Sequence[dict[str, Any]] | None) -> tuple[tuple[str, str], ...]:
     """Great Expectations names a row by the suite's subject column, beside the value of the column that it judged."""
-    if entry.column is None or entry.outcome == "passed" or not values:
+    if entry.column is None or entry.outcome is Outcome.PASSED or not values:
         return tuple((row, "") for row in entry.rows)
     return tuple(
         (str(name), "unknown" if row.get(entry.column) is None else str(row[entry.column]))

@@ -24,6 +24,7 @@ from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.rules.rulebook import DEFAULT_RULES
 from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table
+from scenes.documents import VALIDATIONS_VERSION
 from tests.unit.lake.fake_s3 import FakeS3
 
 START_NS = 1_700_000_000_000_000_000
@@ -76,11 +77,13 @@ def stored(drive: DriveId, lidar: SensorMetrics) -> bytes:
         ]
     )
     document = {
+        "version": VALIDATIONS_VERSION,
         "drive": str(drive),
         "revision": REVISION,
         "success": checkpoint.success,
         "suites": {name: suite.document for name, suite in checkpoint.suites.items()},
         "validations": checkpoint.validations,
+        "calibration": [],
     }
     return json.dumps(document, allow_nan=False).encode()
 

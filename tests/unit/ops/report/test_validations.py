@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from lake.errors import AbsentError, LakeError
+from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
 from ops.report.facts import CalibrationVerdict
 from ops.report.validations import DriveResults, ExpectationResult, SuiteResults, calibration, validations
+from scenes.documents import VALIDATIONS_VERSION
 from tests.unit.lake.fake_s3 import FakeS3
 
 ONE, TWO, THREE = (DriveId("car-1", name) for name in ("one", "two", "three"))
@@ -24,7 +25,8 @@ def snapshot(number: int, drive: DriveId | None, uri: str | None) -> Snapshot:
 
 
 def document(**changed: Any) -> dict[str, Any]:
-    return {"drive": "car-1/one", "revision": "ab" * 32, "success": True, "suites": {}, "validations": {}, **changed}
+    whole = {"version": VALIDATIONS_VERSION, "drive": "car-1/one", "revision": "ab" * 32, "success": True}
+    return {**whole, "suites": {}, "validations": {}, "calibration": [], **changed}
 
 
 def keep(store: ObjectStore, name: str, body: dict[str, Any]) -> None:
@@ -50,8 +52,17 @@ def test_the_newest_of_each_drive_in_the_order_that_is_asked_for() -> None:
 
 def test_the_outcome_is_that_of_the_rules_and_the_values_are_those_of_great_expectations() -> None:
     meta = {"rule_id": "CLK002", "severity": "warning", "kind": "bound"}
-    judged = {**meta, "column": "repeated_stamps", "outcome": "failed", "rows": ["lidar_top", "zed"], "failing": 2, "limits": {}}
-    counted = {**meta, "kind": "known", "column": None, "outcome": "passed", "rows": [], "failing": 0}
+    plain = {"expectation": "", "limits": {}}
+    judged = {
+        **meta,
+        **plain,
+        "column": "repeated_stamps",
+        "success": False,
+        "outcome": "failed",
+        "rows": ["lidar_top", "zed"],
+        "failing": 2,
+    }
+    counted = {**meta, **plain, "kind": "known", "column": None, "success": True, "outcome": "passed", "rows": [], "failing": 0}
     configuration = {"meta": meta, "kwargs": {"column": "repeated_stamps", "max_value": 0}, "description": "No two."}
     values = [{"repeated_stamps": 4.0, "sensor": "lidar_top"}, {"repeated_stamps": None, "sensor": "zed"}]
     results = [
@@ -86,8 +97,8 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
         "sensor": "lidar_top", "quantity": "ground_roll", "verdict": "ok", "unit": "deg", "error": 0.1, "uncertainty": 0.2,
         "frames": 20, "items": 900, "reason": "",
     }  # fmt: skip
-    for name, rows in (("old", [row, row]), ("new", [row]), ("before", None)):
-        keep(store, name, document() if rows is None else document(calibration=rows))
+    for name, rows in (("old", [row, row]), ("new", [row]), ("before", [])):
+        keep(store, name, document(calibration=rows))
     found = [
         snapshot(1, ONE, "s3://lake/v/old.json"),
         snapshot(2, TWO, "s3://lake/v/before.json"),
@@ -104,9 +115,16 @@ def test_results_that_are_gone_are_no_silence() -> None:
         validations([snapshot(1, ONE, "s3://lake/v/gone.json")], ObjectStore(FakeS3()), [ONE])
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"drive": "car-1/one"}'])
-def test_a_document_of_another_shape_is_refused_by_name(body: bytes) -> None:
+OTHER_VERSION = json.dumps(document(version=VALIDATIONS_VERSION + 1)).encode()
+OTHER_FORM = json.dumps(document(validations={"drive": {"results": 1}})).encode()
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"drive": "car-1/one"}', OTHER_VERSION, OTHER_FORM])
+def test_results_that_cannot_be_read_are_left_out_by_name(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     store = ObjectStore(FakeS3())
     store.put(ObjectVersion("lake", "v/odd.json"), body)
-    with pytest.raises(LakeError, match=r"s3://lake/v/odd\.json does not hold results of an audit"):
-        validations([snapshot(1, ONE, "s3://lake/v/odd.json")], store, [ONE])
+    keep(store, "two", document(drive="car-1/two"))
+    found = [snapshot(1, ONE, "s3://lake/v/odd.json"), snapshot(2, TWO, "s3://lake/v/two.json")]
+    assert [results.drive for results in validations(found, store, [ONE, TWO])] == ["car-1/two"]
+    assert "s3://lake/v/odd.json" in caplog.text
+    assert calibration(found, store, ONE) == ()
