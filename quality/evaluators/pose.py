@@ -15,7 +15,6 @@ from sensors.geometry import SE3, Floats, metres_per_degree
 from sensors.motion.track_metrics import EgoTrack, Windows, triangle_mean, window_mean
 from sensors.stamps import Nanoseconds
 
-CODES = ("POS002", "POS003", "POS004", "POS005", "POS006", "POS007")
 NEAR_NS = 200_000_000  # a scene's frames lie so close to its anchor; a step beyond does not part them
 GNSS_SPAN_NS = 5_000_000_000
 LEAST_SPAN_NS = 500_000_000
