@@ -23,6 +23,7 @@ from sensors.match.nearest import Reason
 from sensors.policy import FrameUse, Matcher, Policy
 from sensors.rig import Rig
 from spark_jobs.inspect import _number
+from tests.unit.scenes.job_builders import index_of
 from tests.unit.scenes.timelines import slots_of
 
 TINY = RigOptions(width_px=16, height_px=16, lidar_rings=2, lidar_columns=8, lidar_rate_hz=20)
@@ -54,15 +55,15 @@ def happened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     for file in folder.files():
         key = parse_raw_key(file.key)
         if isinstance(key, SensorKey):
-            found.append((file.key, scan_object(io.BytesIO(Path(file.path).read_bytes()), key)))
+            found.append((key, scan_object(io.BytesIO(Path(file.path).read_bytes()), key)))
     assert folder.manifest is not None
     truth = pq.read_table(folder.path / GROUND_TRUTH / "frames.parquet").to_pylist()
     true_ns: dict[str, dict[int, int]] = {}
     for row in truth:
         if row["recorded"]:
             true_ns.setdefault(row["sensor"], {})[row["stamp_ns"]] = row["true_ns"]
-    index = _number(pa.concat_tables([one.index for _, one in found])).combine_chunks()
-    poses = pa.concat_tables([one.samples for key, one in sorted(found, key=lambda pair: pair[0]) if "/pose/" in key])
+    index = _number(pa.concat_tables([index_of(key, one) for key, one in found])).combine_chunks()
+    poses = pa.concat_tables([one.samples for key, one in sorted(found, key=lambda pair: str(pair[0])) if "/pose/" in str(key)])
     return Happened(index, poses, true_ns), build_rig(TINY)
 
 
