@@ -39,7 +39,7 @@ class IngestSettings(DeploymentNames):
 
 
 class MappingSettings(IngestSettings):
-    """What the event-source mapping reads: what its function does, and what Lambda would be told of it."""
+    """Settings of the event-source mapping: those of its function, and its own."""
 
     object_events_url: str = Field(description="URL of the SQS queue of events about new objects in the raw bucket.")
     sweep_every_s: float = _duration(15.0, "Seconds between two sweeps.")

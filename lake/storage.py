@@ -145,7 +145,7 @@ class ObjectStore:
         self._client.put_object(Bucket=target.bucket, Key=target.key, Body=bytes(body))
 
     def write(self, target: ObjectVersion, pieces: Sequence[bytes | memoryview]) -> int:
-        """Write an object that lies in pieces, in one request; returns its size.
+        """Write an object given as several buffers, in one request; returns its size.
 
         They are joined in memory that serves the next object too: fresh memory costs a page fault for every 4 KiB, for files
         of some 64 MiB more than copying them.

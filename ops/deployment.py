@@ -32,7 +32,7 @@ class Deployment:
 
     Attributes:
         settings: Names, addresses and credentials.
-        command: What the process was told besides.
+        command: The command's own settings.
         home: Folder of the local stack, which knows its own Airflow.
     """
 

@@ -271,7 +271,7 @@ class CalibrationRow(Part, frozen=True, kw_only=True):
 class ValidationResults(Document, frozen=True, kw_only=True):
     """What the audit of a publication found, kept beside the data that it is about.
 
-    `validations`: by suite, as Great Expectations reports them, for `quality.gx.data_docs`.
+    `validations`: by suite, as Great Expectations reports them, for `ops.report.data_docs`.
     """
 
     READS: ClassVar[int] = VALIDATIONS_VERSION

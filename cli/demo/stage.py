@@ -23,11 +23,11 @@ class Standing:
     """A stage that is up.
 
     Attributes:
-        deployment: What was started or found.
-        words: What there is to say of it.
-        healthy_s: How long it took to start; None where it was up already.
-        demo_limit_s: How long a demo on it may take.
-        where_next: For the person at the terminal: what, and where or how.
+        deployment: The one that was started or found.
+        words: Its summary in one line.
+        healthy_s: Start-up time; None if it was up already.
+        demo_limit_s: Time limit of a demo on it.
+        where_next: Next steps for the terminal: what, and where or how.
     """
 
     deployment: Deployment
@@ -38,14 +38,14 @@ class Standing:
 
 
 class Stage(Protocol):
-    """What a demo needs to know of the place where it plays."""
+    """Where a demo runs."""
 
     def bring_up(self, progress: Callable[[str], None]) -> Standing:
-        """Have it up, and enter it."""
+        """Start it if need be, and enter it."""
         ...
 
     def memory_bytes(self) -> int | None:
-        """What its processes take now; None where that is not ours to see."""
+        """Memory of its processes now; None where it is not visible from here."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Telling the footer of a Parquet file that some of its column chunks lie elsewhere and are longer.
+"""Rewrite the footer of a Parquet file some of whose column chunks have moved and grown.
 
 A footer is Thrift in the compact protocol (Apache Thrift, doc/specs/thrift-compact-protocol.md); field numbers are those of
 parquet-format 2.11, src/main/thrift/parquet.thrift. Only what has to change is parsed, and what comes out is read back by

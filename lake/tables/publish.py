@@ -27,7 +27,7 @@ from lake.tables.schemas import PUBLISHED
 
 SCENES_TABLE = "gold.scenes"
 DRIVE, REVISION, GENERATION = "scenelake.drive", "scenelake.revision", "scenelake.generation"
-VALIDATIONS = "scenelake.validations"  # where the results of the audit lie
+VALIDATIONS = "scenelake.validations"  # URI of the audit's results
 MAX_ATTEMPTS = 12
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0

@@ -158,7 +158,7 @@ def refused_row(entry: RefusedRecord) -> ReviewRecord:
 
 
 def columns(row: RecordRow | ReviewRecord) -> dict[str, object]:
-    """A record as the columns of its table, for `quality.review`."""
+    """A record as the columns of its table, for `quality.decisions`."""
     found: dict[str, object] = msgspec.to_builtins(row)
     return found
 

@@ -18,7 +18,7 @@ ADMIN = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Ports of this stack. `external_endpoint` is the AWS-compatible endpoint that it was told to use; None: its own emulator."""
+    """Ports of this stack. `external_endpoint` is an AWS-compatible endpoint given by the caller; None: its own emulator."""
 
     airflow_port: int
     emulator_port: int

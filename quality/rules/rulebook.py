@@ -49,7 +49,7 @@ class RuleBook:
             raise UnknownRuleError(f"no rule {code!r}; quality/rules/RULES.md lists all {len(self.rules)}") from None
 
     def judge(self, code: str, measured: float | None) -> Outcome:
-        """What the rule called `code` says of a value; None or NaN is unknown."""
+        """Evaluate rule `code` on a value; None or NaN is unknown."""
         return self[code].judge(measured)
 
     def severity(self, code: str, usual: Severity | None = None) -> Severity:

@@ -329,7 +329,7 @@ class _Scan:
                 yield self._fault(self._source.offset, kind, f"the bag's {where} {wanted} {what}, it holds {there}")
 
     def _guarded(self, start: int, found: Iterator[Found], *, report: bool = True) -> Iterator[Found]:
-        """The same, with what is wrong in it as a fault; not `told` where the end of the file explains it."""
+        """The same, with what is wrong in it as a fault; no `report` where the end of the file explains it."""
         try:
             yield from found
         except LimitError as error:
