@@ -297,7 +297,7 @@ def test_the_command_serves_until_a_signal_and_shows_the_same(station: Station, 
     assert serve.stderr is not None
     try:
         line = serve.stderr.readline()
-        address = re.fullmatch(r"metrics: (http://127\.0\.0\.1:\d+/metrics), a reading every 15 s\n", line)
+        address = re.fullmatch(r"metrics: (http://127\.0\.0\.1:\d+/metrics), read every 15 s\n", line)
         assert address, line
         deadline_s = time.monotonic() + 600
         while "scenelake_gold_scenes" not in (text := requests.get(address[1], timeout=60).text):
