@@ -69,7 +69,7 @@ class Assumptions:
     job_start_s: float = 12.0  # Spark and its workers, on the cores of one node
     drive_puts: int = 40  # index, metrics, findings, records, three manifests, lists and metadata files
     drive_gets: int = 120
-    object_write_units: float = 4.0  # item and counter, and their index entries (ingest/ledger/ledger.py)
+    object_write_units: float = 4.0  # item and counter, and their index entries (ingest/ledger/repository.py)
     object_read_units: float = 3.0  # the object, the drive, its manifest: consistent reads
     function_s: float = 0.5  # one batch of events
     function_gb: float = 1.0  # localstack/template.yaml

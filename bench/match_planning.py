@@ -30,8 +30,8 @@ from rich.console import Console
 from bench.figures import PROJECT, FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 from bench.match_stream import MatchStream, StreamTerms
 from lake.tables.schemas import FRAME_INDEX
-from scenes.plan.plan import plan_scenes
-from scenes.plan.window_plan import scene_bytes, window_tables
+from scenes.plan.match_plan import plan_scenes
+from scenes.plan.window_table import scene_bytes, window_tables
 from scenes.plan.windows import cut
 from sensors.rig import Modality, Rig
 from sensors.time_units import NS_PER_S

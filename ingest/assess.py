@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ingest.ledger.records import DriveRecord, ObjectRecord
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
 from lake.overrides import Override

@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.data_classes import SQSRecord
 from ingest.environment import IngestSettings, client
 from ingest.errors import DeliveryError, EventError, SweepError
 from ingest.events import Delivery, is_sqs_batch, parse_message, parse_notification
-from ingest.ledger.ledger import Ledger
+from ingest.ledger.repository import Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.s3_objects import S3Objects

@@ -16,7 +16,7 @@ from ingest.ledger.records import (
     Requeue,
 )
 from ingest.ledger.states import DriveState
-from ingest.ledger.work import DriveWork
+from ingest.ledger.work_message import DriveWork
 from ingest.queues import ReceivedWork
 from lake.landing import DriveId
 
@@ -58,7 +58,7 @@ class WorkSource(Protocol):
 
 
 class LandingStore(Protocol):
-    """The part of the ledger that registering and sweeping use; contracts at `ingest.ledger.ledger`."""
+    """The part of the ledger that registering and sweeping use; contracts at `ingest.ledger.repository`."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def object_of(self, drive: DriveId, key: str) -> ObjectRecord | None: ...
@@ -78,7 +78,7 @@ class LandingStore(Protocol):
 
 
 class ReviewStore(Protocol):
-    """The part of the ledger that a review uses; contracts at `ingest.ledger.ledger`."""
+    """The part of the ledger that a review uses; contracts at `ingest.ledger.repository`."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def decisions(self, drive: DriveId) -> Sequence[DecisionRecord]: ...
@@ -87,7 +87,7 @@ class ReviewStore(Protocol):
 
 
 class RunStore(Protocol):
-    """The part of the ledger that a run uses; contracts at `ingest.ledger.ledger`."""
+    """The part of the ledger that a run uses; contracts at `ingest.ledger.repository`."""
 
     def begin(self, drive: DriveId, revision: str) -> DriveRecord: ...
     def finish(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingest.errors import WorkError
-from ingest.ledger.work import DriveWork
+from ingest.ledger.work_message import DriveWork
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

@@ -21,7 +21,7 @@ from collections import OrderedDict
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
 from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord, Requeue
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
 from ingest.retries import Sleep, on_contention
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest

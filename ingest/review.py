@@ -16,7 +16,7 @@ from ingest.assess import Assessment
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.ledger.records import DecisionRecord, DriveRecord
 from ingest.ledger.states import FINAL, DriveState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from ingest.ports import ReviewStore
 from ingest.register import Registrar
 from ingest.retries import Sleep, on_contention

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from types_boto3_s3 import S3Client
 
-    from ingest.ledger.ledger import Ledger
+    from ingest.ledger.repository import Ledger
     from lake.landing import DriveId
     from lake.settings import Settings
     from lake.storage import ObjectStore
@@ -59,7 +59,7 @@ class Deployment:
 
     def ledger(self) -> Ledger:
         """Its ledger."""
-        from ingest.ledger.ledger import Ledger
+        from ingest.ledger.repository import Ledger
 
         return Ledger(self.client("dynamodb"), self.settings.ledger_table)
 

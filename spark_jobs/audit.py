@@ -19,7 +19,7 @@ from lake.drive_documents import read_calibration, read_manifest
 from lake.errors import LandingError
 from quality.evaluators.drive import GateVerdict
 from quality.gx.checkpoint import run_checkpoint
-from quality.measurements.metrics import read_metrics
+from quality.measurements.sensor_metrics import read_metrics
 from quality.records import records_table
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding, rule_ids
@@ -31,7 +31,7 @@ from scenes.errors import AccountError
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built
 from scenes.outcome.validation import Measured, keep_validations, problems_of
-from scenes.plan.plan_file import read_plan
+from scenes.plan.match_plan_file import read_plan
 from scenes.work_area import AUDIT, BUILT, CALIBRATION, INDEX, METRICS, parquet_bytes
 from sensors.errors import RigError
 from sensors.rig import Rig

@@ -22,9 +22,9 @@ from scenes.build.window import BuiltWindow, build_window, findings_name, metric
 from scenes.documents import BuiltWindows, Inspection, WindowFindings
 from scenes.errors import IncompleteError
 from scenes.options import PayloadChecks
-from scenes.plan.plan import ScenePlan, plan_scenes
-from scenes.plan.plan_file import plan_tables
-from scenes.plan.window_plan import scene_bytes, window_tables
+from scenes.plan.match_plan import ScenePlan, plan_scenes
+from scenes.plan.match_plan_file import plan_tables
+from scenes.plan.window_table import scene_bytes, window_tables
 from scenes.plan.windows import Window, cut
 from scenes.work_area import BUILT, INDEX, POSE_SAMPLES, WorkArea
 from spark_jobs.runtime.entry import Job, run_job

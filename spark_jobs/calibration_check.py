@@ -22,7 +22,7 @@ from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images
 from scenes.options import PayloadChecks
 from scenes.plan.drive_frames import DriveFrames
 from scenes.plan.pose_track import PoseTrack
-from scenes.plan.window_plan import FrameRef
+from scenes.plan.window_table import FrameRef
 from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
 from sensors.calibration.lens import contradictions
 from sensors.calibration.result import Checked

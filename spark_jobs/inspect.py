@@ -25,7 +25,7 @@ from lake.storage import Connect, ObjectStore
 from lake.tables.schemas import FRAME_INDEX
 from quality.evaluators.calibration import evaluated
 from quality.evaluators.drive import evaluate_drive, verdict
-from quality.measurements.metrics import metrics_table
+from quality.measurements.sensor_metrics import metrics_table
 from quality.rules.findings import has_errors, rule_ids
 from quality.rules.rulebook import rules_of
 from quality.tables.calibration import read_calibration_table

@@ -23,7 +23,7 @@ from bench.build_scenes.timing import START_NS, Ints, rig, timing
 from bench.figures import PROJECT
 from fleet.drive_folder import write_calibration, write_manifest
 from fleet.encode import encode_image, encode_points, encode_pose
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from lake.landing import MANIFEST, DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields

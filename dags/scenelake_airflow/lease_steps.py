@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from ingest.environment import client
 from ingest.errors import IngestError, SupersededWorkError
-from ingest.ledger.ledger import DriveState, Ledger, ObjectOutcome, ObjectState
-from ingest.ledger.records import Json
-from ingest.ledger.states import FINAL
+from ingest.ledger.records import Json, ObjectOutcome
+from ingest.ledger.repository import Ledger
+from ingest.ledger.states import FINAL, DriveState, ObjectState
 from ingest.ports import RunStore, WorkSource
 from ingest.queues import WorkQueue
 from lake.drive_input import DriveInput, input_key

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ingest.environment import client
 from ingest.errors import ReviewError, UnknownDriveError
-from ingest.ledger.ledger import DriveRecord, Ledger
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.repository import Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.review import ReviewDesk

@@ -13,7 +13,7 @@ from fleet import Progress
 from fleet.drive_folder import DriveFolder
 from fleet.encode import encode_pose
 from fleet.errors import SourceError
-from fleet.recording import Frame
+from fleet.mcap_writer import Frame
 from sensors.geometry import SE3
 from sensors.stamps import MAX_STAMP_NS
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from fleet.errors import SpecError
 from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault
-from fleet.recording import Stream
+from fleet.mcap_writer import Stream
 from fleet.synthetic.camera import JPEG_QUALITY
 from fleet.synthetic.miscalibration import miscalibrated
 from fleet.synthetic.schedule import Shot, seed_of

@@ -10,7 +10,7 @@ from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import GROUND_TRUTH, claim
 from fleet.file_faults import apply_file_fault
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from fleet.synthetic.camera import Camera
 from fleet.synthetic.damage import calibration_document, check_faults, damaged, declared, effect_of
 from fleet.synthetic.ground_truth import write_ground_truth, write_json

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
+from ingest.ledger.records import DriveRecord, ObjectRecord
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL
 from lake.documents import Manifest
 from lake.errors import LandingError

@@ -14,7 +14,7 @@ from sensors.errors import RigError
 from sensors.rig import Rig
 
 if TYPE_CHECKING:
-    from ingest.ledger.ledger import DriveRecord
+    from ingest.ledger.records import DriveRecord
     from lake.settings import Settings
     from lake.storage import ObjectStore
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.ledger.ledger import DriveRecord, Ledger, ObjectRecord
+from ingest.ledger.records import DriveRecord, ObjectRecord
+from ingest.ledger.repository import Ledger
 from lake.documents import parse_document
 from lake.errors import AbsentError
 from lake.settings import Settings

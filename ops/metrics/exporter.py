@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from ingest.ledger.ledger import Ledger
+from ingest.ledger.repository import Ledger
 from lake.clients import client
 from ops.metrics.drive_facts import Sources
 from ops.metrics.families import drive_families, lake_families, part_families, queue_families

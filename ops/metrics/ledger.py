@@ -10,9 +10,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ingest.ledger.ledger import DriveRecord, Ledger
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 from sensors.stamps import Nanoseconds
 from sensors.time_units import NS_PER_S

@@ -86,7 +86,7 @@ def carry_out(desk: Desk, wanted: Plan, reviewer: str, reason: str) -> list[Resu
 
 def open_desk(settings: Settings) -> ReviewDesk:
     """The desk of a deployment."""
-    from ingest.ledger.ledger import Ledger
+    from ingest.ledger.repository import Ledger
     from ingest.queues import WorkQueue
     from ingest.register import Registrar
     from ingest.review import ReviewDesk

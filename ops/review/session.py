@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ops.review import decisions, evidence, listing
 
 if TYPE_CHECKING:
-    from ingest.ledger.ledger import Ledger
+    from ingest.ledger.repository import Ledger
     from lake.storage import ObjectStore
     from lake.tables.catalog import LakeCatalog
     from ops.deployment import Deployment

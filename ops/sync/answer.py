@@ -9,9 +9,9 @@ from enum import StrEnum
 from ops.report import display
 from ops.sync.streams import Stream
 from quality.evaluators.drive import judge
-from quality.measurements.measures import MEASURES
-from quality.measurements.metrics import measured
 from quality.measurements.residuals import Residuals
+from quality.measurements.rule_measures import MEASURES
+from quality.measurements.sensor_metrics import measured
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import RuleBook, rules_of
 from sensors.clocks.clock import ClockReport

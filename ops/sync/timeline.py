@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet import Progress, silent
-from fleet.recordings import stamp_streams
+from fleet.recordings.stamp_streams import stamp_streams
 from lake.documents import parse_document
 from lake.landing import CALIBRATION, MODALITIES
 from ops.errors import InputError

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from lake.documents import Manifest
 from quality.errors import MetricsError
-from quality.measurements.measures import MEASURES, Bounds, Measure
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.rule_measures import MEASURES, Bounds, Measure
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Level, Outcome, Severity, rule
 from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of

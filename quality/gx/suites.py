@@ -14,7 +14,7 @@ import pyarrow as pa
 
 import quality.tables.object as objects
 import quality.tables.scene as scenes
-from quality.measurements.measures import MEASURES, Measure, Scope
+from quality.measurements.rule_measures import MEASURES, Measure, Scope
 from quality.rules.catalogue import Severity
 from quality.rules.rulebook import RuleBook
 from quality.tables.audit_metrics import AUDIT, CRITICAL, MATCHED, TOLERANCES, UNACCOUNTED

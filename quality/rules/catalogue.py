@@ -5,8 +5,9 @@ others are our own judgement. The limit on drift is that of a bad quartz; a cloc
 below it. The limit on the delay is 15 cm at 30 m/s.
 
 To add a rule, declare it in `RULES` under a new code, with the leeway that a rig has (or none), let an evaluator judge it
-with `RuleBook.judge` and `RuleBook.finding` (a number per sensor of a drive needs only a row in `quality.measurements.measures`),
-and run `python -m quality.rules.page`. Page, schema of overrides, Great Expectations suites and lineage follow from the table.
+with `RuleBook.judge` and `RuleBook.finding` (a number per sensor of a drive needs only a row in
+`quality.measurements.rule_measures`), and run `python -m quality.rules.page`. Page, schema of overrides, Great Expectations
+suites and lineage follow from the table.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ import pyarrow as pa
 from lake.tables.schemas import NS
 from quality.accounting import SensorAccount, balance
 from quality.errors import MetricsError
-from quality.measurements.measures import MEASURES, Bounds
-from quality.measurements.metrics import METRICS, SensorMetrics
 from quality.measurements.residuals import ToleratedResiduals
+from quality.measurements.rule_measures import MEASURES, Bounds
+from quality.measurements.sensor_metrics import METRICS, SensorMetrics
 
 UNACCOUNTED = "unaccounted_frames"  # judged by ACC001
 TOLERANCES = "residual_tolerances"  # judged by SYN004: the largest residual in units of the tolerance

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from quality.evaluators.drive import with_silent
-from quality.measurements.measures import MEASURES
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.rule_measures import MEASURES
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import RULES, Level, Outcome, Severity
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook

@@ -15,7 +15,7 @@ from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, has_errors, rule_ids
 from scenes.build.frames import Frame
 from scenes.documents import FrameReport
-from scenes.plan.window_plan import FrameRef
+from scenes.plan.window_table import FrameRef
 
 
 def reviewed_objects(

@@ -18,7 +18,7 @@ from quality.rules.findings import Finding, finding, has_errors
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from scenes.documents import FrameReport
 from scenes.options import PayloadChecks
-from scenes.plan.window_plan import FrameRef, PlanRow
+from scenes.plan.window_table import FrameRef, PlanRow
 from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
 from sensors.decode.messages import IMAGE, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position

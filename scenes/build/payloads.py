@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from lake.storage import ObjectStore, ObjectVersion
-from scenes.plan.window_plan import FrameRef
+from scenes.plan.window_table import FrameRef
 from sensors.container.compression import decompress
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024

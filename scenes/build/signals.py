@@ -19,7 +19,7 @@ from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from scenes.documents import WindowFindings
 from scenes.options import BuildOptions, PayloadChecks
-from scenes.plan.plan import ScenePlan
+from scenes.plan.match_plan import ScenePlan
 from scenes.plan.pose_track import first_sensor, pose_sensor
 from scenes.plan.windows import Window
 from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea

@@ -26,7 +26,7 @@ from scenes.build.scene_file import scene_pieces
 from scenes.build.signals import not_evaluated
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowFindings, WindowReport
 from scenes.options import BuildOptions, PayloadChecks, PointLayout
-from scenes.plan.window_plan import FrameRef, PlanRow, plan_rows
+from scenes.plan.window_table import FrameRef, PlanRow, plan_rows
 from scenes.plan.windows import DAY_ZERO
 from scenes.targets import DriveTargets
 from scenes.work_area import WorkArea

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from scenes.plan.drive_frames import DriveFrames, UsableFrames
 from scenes.plan.pose_track import PoseTrack
-from scenes.plan.window_plan import FrameRef
+from scenes.plan.window_table import FrameRef
 from sensors.calibration.motion import Motion, motion_at, way_ahead
 from sensors.calibration.sampling import candidates, choose, nearest, spread
 from sensors.rig import Modality, Rig, Sensor

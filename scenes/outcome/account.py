@@ -20,7 +20,7 @@ from quality.rules.findings import Finding, finding
 from scenes.documents import AuditVerdict, Inspection
 from scenes.outcome.fates import Built, IndexedDrive
 from scenes.outcome.records import Record, RecordKeeper
-from scenes.plan.plan import ScenePlan
+from scenes.plan.match_plan import ScenePlan
 from scenes.targets import DriveTargets
 from sensors.rig import Rig
 

@@ -18,7 +18,7 @@ from quality.rules.findings import Finding
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowReport, merged
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import in_objects
-from scenes.plan.plan import ScenePlan
+from scenes.plan.match_plan import ScenePlan
 from scenes.plan.windows import DAY_ZERO
 from sensors.rig import Rig
 from sensors.time_units import NS_PER_DAY

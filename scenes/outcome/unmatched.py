@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
-from scenes.plan.plan import ScenePlan
+from scenes.plan.match_plan import ScenePlan
 from sensors.match.anchors import cell_numbers
 from sensors.match.nearest import match_nearest
 from sensors.policy import FrameUse, Matcher

@@ -14,9 +14,9 @@ from quality.accounting import SensorAccount
 from quality.evaluators.drive import evaluate_completeness
 from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
 from quality.gx.suites import Suite, drive_suite, object_suite, scene_suite
-from quality.measurements.measures import Bounds
-from quality.measurements.metrics import SensorMetrics
 from quality.measurements.residuals import ToleratedResiduals
+from quality.measurements.rule_measures import Bounds
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook, rules_of

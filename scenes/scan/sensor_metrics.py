@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.documents import Manifest
-from quality.measurements.metrics import SensorMetrics, measured
+from quality.measurements.sensor_metrics import SensorMetrics, measured
 from sensors.clocks.survey import ClockStream, survey
 from sensors.rig import Modality, Rig
 

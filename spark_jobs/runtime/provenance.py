@@ -28,7 +28,7 @@ from scenes.build.signals import SIGNALS_VERSION
 from scenes.calibration.plan import CALIBRATION_VERSION
 from scenes.documents import Provenance
 from scenes.options import BuildOptions
-from scenes.plan.plan import MATCHER_VERSION
+from scenes.plan.match_plan import MATCHER_VERSION
 from spark_jobs.runtime.step import Step
 
 

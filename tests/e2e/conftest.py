@@ -21,7 +21,7 @@ from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.uploader import CLIENT_CONFIG, upload
-from ingest.ledger.ledger import Ledger
+from ingest.ledger.repository import Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
 from ops.audit import identity as audits

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes import SQSRecord
 
 from ingest.errors import EventError, WorkError
 from ingest.events import decode_key, is_sqs_batch, parse_message, parse_notification
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from lake.documents import Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
@@ -173,7 +173,7 @@ TARGETS = (
         "ingest.key", _keys, _quoted_key, (EventError,), with_tokens(b"%", b"%2F", b"%ff", b"+", b"%C3", b"%00"), proportional(16)
     ),
     Target("ingest.event", _events, _event, (EventError,), json_mutation("aws:sqs", "aws:s3", "Records", "body"), JSON_BYTES),
-    Target("ingest.ledger.work", _works, _work, (WorkError,), json_mutation("complete", "1"), JSON_BYTES),
+    Target("ingest.ledger.work_message", _works, _work, (WorkError,), json_mutation("complete", "1"), JSON_BYTES),
     Target(
         "timeline.csv",
         _csvs,

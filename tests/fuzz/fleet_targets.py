@@ -23,7 +23,7 @@ from fleet.importers.radiate.importer import _points as read_radiate_points
 from fleet.importers.radiate.motion import read_motion
 from fleet.importers.radiate.rig import build_rig
 from fleet.importers.source import exact_ns, read_json
-from fleet.recording_files import recording_files
+from fleet.recordings.files import recording_files
 from tests.fuzz.mutation import Mutate, with_tokens
 from tests.fuzz.structures import json_mutation, line_mutation
 from tests.fuzz.target import MIB, Target, proportional

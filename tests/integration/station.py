@@ -17,7 +17,8 @@ from scenelake_airflow.policy import Policy
 from scenelake_airflow.results import PublicationResult, parse_result
 
 from bench.own_step import own_step
-from ingest.ledger.ledger import DriveRecord, Ledger
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.repository import Ledger
 from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.review import ReviewDesk

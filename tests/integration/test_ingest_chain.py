@@ -27,9 +27,9 @@ from ingest import handler as entry
 from ingest.environment import MappingSettings
 from ingest.event_source_mapping import READY, EventSourceMapping, LocalContext, connect
 from ingest.lease import keep_alive
-from ingest.ledger.ledger import Ledger
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from ingest.queues import QueueDepth, WorkQueue, depth
 from lake.landing import DriveId
 from lake.settings import Settings

@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from ingest.environment import client
-from ingest.ledger.ledger import DriveState, Ledger, ObjectState
 from ingest.ledger.records import ObjectHead, Requeue
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.repository import Ledger
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.work_message import DriveWork, Reason
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.landing import DriveId
 from lake.settings import Settings

@@ -39,7 +39,7 @@ from fleet.importers.argoverse2.findings import findings_of
 from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
 from fleet.importers.clock_findings import rate_hz, within
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, pose_frames, read_bounded
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields

@@ -33,7 +33,7 @@ from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, imag
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
 from fleet.importers.dgp.scene import Datum, Scene, find_unit, read_scene
 from fleet.importers.source import ImportResult, counted, pose_frames
-from fleet.recording import Stream, write_stream
+from fleet.mcap_writer import Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality

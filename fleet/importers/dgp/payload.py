@@ -14,7 +14,7 @@ from fleet.errors import SourceError
 from fleet.importers.dgp.scene import Datum
 from fleet.importers.npz_array import read_array
 from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
-from fleet.recording import Frame
+from fleet.mcap_writer import Frame
 from sensors.decode.images import read_header
 from sensors.decode.points import point_fields
 from sensors.errors import DecodeError

@@ -39,7 +39,7 @@ from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, conven
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
 from fleet.importers.nuscenes.tables import Layout, Scene, choose_scene, find_layout
 from fleet.importers.source import ImportResult, counted, pose_frames
-from fleet.recording import Stream, write_stream
+from fleet.mcap_writer import Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality

@@ -31,7 +31,7 @@ from fleet.importers.source import (
     read_bounded,
     read_json,
 )
-from fleet.recording import Stream, write_stream
+from fleet.mcap_writer import Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.images import read_header
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD

@@ -18,7 +18,7 @@ from fleet.encode import encode_image, encode_points
 from fleet.importers.clock_findings import named
 from fleet.importers.nuscenes.shots import Channel, Shot
 from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
-from fleet.recording import Frame
+from fleet.mcap_writer import Frame
 from sensors.decode.images import read_header
 from sensors.decode.pcd import read_pcd
 from sensors.decode.points import PointCloud, PointField, point_fields

@@ -63,7 +63,7 @@ from fleet.importers.source import (
     read_list,
     refuse_pickles,
 )
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields

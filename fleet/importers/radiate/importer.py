@@ -35,7 +35,7 @@ from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded, read_text_lines
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from sensors.decode.points import point_fields

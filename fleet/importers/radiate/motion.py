@@ -13,7 +13,7 @@ from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.errors import SourceError
 from fleet.importers.radiate.index import read_index
 from fleet.importers.source import read_text_lines
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from sensors.decode.messages import FIX, IMU, ODOMETRY
 from sensors.geometry import SE3, metres_per_degree
 from sensors.rig import Modality

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fleet.recording import Frame
-from fleet.recording_topics import Source
+from fleet.mcap_writer import Frame
+from fleet.recordings.topics import Source
 from sensors.decode.cdr import CdrReader
 from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header

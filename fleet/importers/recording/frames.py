@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from fleet.encode import encode_image, encode_pose
-from fleet.recording import Frame
+from fleet.mcap_writer import Frame
 from sensors.container.recorded import ROS1, Recorded
 from sensors.decode.cdr import CdrReader
 from sensors.decode.messages import IMAGE, ODOMETRY, message_header, peek_stamp_ns

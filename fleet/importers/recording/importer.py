@@ -23,10 +23,10 @@ from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
 from fleet.importers.recording.rig import RecordedCalibration, infer_rig
 from fleet.importers.source import ImportResult
-from fleet.recording import Stream, StreamWriter
-from fleet.recording_files import RecordingFile, recording_files
-from fleet.recording_topics import Source, TopicMap
-from fleet.recordings import FaultNotes, no_topic
+from fleet.mcap_writer import Stream, StreamWriter
+from fleet.recordings.files import RecordingFile, recording_files
+from fleet.recordings.stamp_streams import FaultNotes, no_topic
+from fleet.recordings.topics import Source, TopicMap
 from lake.landing import DriveId
 from sensors.clocks.survey import clock_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded

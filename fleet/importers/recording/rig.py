@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fleet.errors import SourceError
 from fleet.importers.recording.census import Census
-from fleet.recording_topics import MAX_SENSORS
+from fleet.recordings.topics import MAX_SENSORS
 from sensors.container.recorded import CDR, ROS1, Recorded
 from sensors.decode.camera_info import CAMERA_INFO, CameraInfo, decode_camera_info
 from sensors.decode.ros1 import ros1_to_cdr

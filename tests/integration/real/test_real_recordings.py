@@ -11,15 +11,15 @@ import pytest
 from fleet.errors import SourceError
 from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult
-from fleet.recording_files import recording_files
-from fleet.recordings import stamp_streams
+from fleet.recordings.files import recording_files
+from fleet.recordings.stamp_streams import stamp_streams
 from sensors.container.recorded import Recorded
 from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image, decode_points
 from sensors.geometry import SE3
 from sensors.rig import Modality, Rig, Stamp
 from tests.real_data import DATA
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 
 ROOT = Path(__file__).resolve().parents[3]
 OUSTER = DATA / "mcap_ros1_ouster" / "test.mcap"

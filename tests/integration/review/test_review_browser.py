@@ -13,7 +13,8 @@ import pytest
 
 from fleet.drive_folder import DriveFolder
 from fleet.uploader import upload
-from ingest.ledger.ledger import DriveState, Ledger
+from ingest.ledger.repository import Ledger
+from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.tables.catalog import open_catalog

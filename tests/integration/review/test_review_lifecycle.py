@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from ingest.errors import DecidedError, DriveBusyError
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.decisions import error_rules, overrides_for, why_not_releasable

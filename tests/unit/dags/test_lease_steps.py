@@ -14,8 +14,9 @@ from scenelake_airflow.policy import Policy
 from scenelake_airflow.results import PublicationResult, parse_result
 
 from ingest.errors import ContentionError, SupersededWorkError
-from ingest.ledger.ledger import DriveRecord, DriveState, ObjectOutcome, ObjectState
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.records import DriveRecord, ObjectOutcome
+from ingest.ledger.states import DriveState, ObjectState
+from ingest.ledger.work_message import DriveWork, Reason
 from ingest.queues import ReceivedWork
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId

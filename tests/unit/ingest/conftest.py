@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ingest.ledger.ledger import Ledger
+from ingest.ledger.repository import Ledger
 from tests.unit.ingest.ingest_fakes import FakeClock, FakeLedger
 from tests.unit.localstack.stack_tools import table_arguments
 

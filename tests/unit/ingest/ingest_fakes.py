@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 from ingest.errors import StoreError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.states import FINAL, TRANSITIONS, DriveState, ObjectState
-from ingest.ledger.work import DriveWork
+from ingest.ledger.work_message import DriveWork
 from ingest.register import Registrar
 from ingest.review import ReviewDesk
 from ingest.sweep import Sweep, SweepLimits

@@ -15,10 +15,10 @@ from ingest.environment import IngestSettings
 from ingest.errors import DeliveryError, SweepError
 from ingest.event_source_mapping import LocalContext
 from ingest.handler import handle
-from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import ObjectHead
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
-from ingest.ledger.work import DriveWork
+from ingest.ledger.work_message import DriveWork
 from lake.errors import SettingsError
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, World, drive_files, s3_body, sqs_event

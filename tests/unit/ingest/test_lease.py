@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingest.lease import keep_alive
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from ingest.queues import QueueDepth, WorkQueue
 from lake.landing import DriveId
 

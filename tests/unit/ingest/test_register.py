@@ -9,7 +9,7 @@ from ingest.errors import ContentionError
 from ingest.handler import handle
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId

@@ -13,10 +13,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.handler import handle
-from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import DriveRecord, Requeue
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId

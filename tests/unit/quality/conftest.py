@@ -9,7 +9,7 @@ import pytest
 
 from lake.documents import Manifest, ManifestObject
 from lake.landing import DriveId, SensorKey
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.sensor_metrics import SensorMetrics
 from sensors.rig import Rig
 
 START_NS = 1_700_000_000_000_000_000

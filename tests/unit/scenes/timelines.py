@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from scenes.plan.plan import ScenePlan, Slot, plan_scenes
+from scenes.plan.match_plan import ScenePlan, Slot, plan_scenes
 from sensors.match.approximate_time import form_sets
 from sensors.rig import Rig, Sensor
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor

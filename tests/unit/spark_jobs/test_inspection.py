@@ -9,7 +9,7 @@ from lake.drive_documents import read_input
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LakeError, LandingError
 from lake.tables.schemas import FRAME_INDEX, check_schema
-from quality.measurements.metrics import read_metrics
+from quality.measurements.sensor_metrics import read_metrics
 from quality.rules.findings import rule_ids
 from scenes.documents import Inspection
 from scenes.scan.sensor_metrics import sensor_metrics

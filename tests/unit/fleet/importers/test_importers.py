@@ -20,7 +20,7 @@ from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet.importers import public_datasets as made
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from fleet.synthetic.world import World
 from sensors.measure.image import measure_image
-from tests.unit.fleet.recordings import truth_faults
+from tests.unit.fleet.landed_drives import truth_faults
 
 RIG = RigOptions(
     cameras=("camera_front",), width_px=320, height_px=180, lidar_rings=16, lidar_columns=180, radar_states=True, imu_noise=False

@@ -22,7 +22,7 @@ from sensors.decode.images import decode_pixels, inspect_image
 from sensors.decode.messages import decode, decode_image, decode_points, decode_pose, peek_stamp_ns
 from sensors.errors import DecodeError
 from sensors.rig import Rig
-from tests.unit.fleet.recordings import messages, truth_faults, truth_frames
+from tests.unit.fleet.landed_drives import messages, truth_faults, truth_frames
 
 
 def digests(folder: Path) -> dict[str, str]:

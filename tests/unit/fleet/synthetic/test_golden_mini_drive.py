@@ -21,7 +21,7 @@ from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from sensors.decode.images import decode_pixels
 from sensors.decode.messages import decode_image, decode_points, decode_pose, peek_stamp_ns
-from tests.unit.fleet.recordings import messages, truth_faults
+from tests.unit.fleet.landed_drives import messages, truth_faults
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "mini_drive.json"
 SPEC = DriveSpec(

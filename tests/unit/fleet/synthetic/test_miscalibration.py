@@ -17,7 +17,7 @@ from fleet.synthetic.vehicle import build_rig
 from sensors.calibration.alignment import camera_turn
 from sensors.calibration.changes import turned_deg
 from sensors.rig import Rig
-from tests.unit.fleet.recordings import truth_faults
+from tests.unit.fleet.landed_drives import truth_faults
 
 RIG = build_rig(RigOptions())
 SMALL = RigOptions(cameras=("camera_front",), width_px=64, height_px=36, lidar_rings=4, lidar_columns=16)

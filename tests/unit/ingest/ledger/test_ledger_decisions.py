@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import DriveRecord, Requeue
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 
 R1, R2 = "1" * 64, "2" * 64

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord, Requeue
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
-from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectOutcome, Requeue
+from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 

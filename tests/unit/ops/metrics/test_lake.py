@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 import ops.metrics.lake as lake_watch
-from ingest.ledger.ledger import DriveRecord, DriveState
-from ingest.ledger.records import ObjectHead, RefusedRecord
+from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord
+from ingest.ledger.states import DriveState
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.ledger.ledger import DriveRecord, DriveState, Ledger
-from ingest.ledger.states import FINAL
-from ingest.ledger.work import Reason
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.repository import Ledger
+from ingest.ledger.states import FINAL, DriveState
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 from ops.metrics.ledger import OVERLAP_NS, RECENT_LAGS, DriveMark, DriveStates, LedgerWatch
 from sensors.stamps import percentile

@@ -18,9 +18,9 @@ from quality.accounting import SensorAccount
 from quality.evaluators.object import ObjectFacts
 from quality.gx.checkpoint import run_checkpoint
 from quality.gx.suites import drive_suite, object_suite
-from quality.measurements.measures import Bounds
-from quality.measurements.metrics import SensorMetrics
 from quality.measurements.residuals import Residuals, ToleratedResiduals
+from quality.measurements.rule_measures import Bounds
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.rulebook import DEFAULT_RULES
 from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table

@@ -9,7 +9,7 @@ import pytest
 from lake.documents import Manifest
 from quality.errors import MetricsError
 from quality.evaluators.drive import evaluate_drive, verdict
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.findings import Finding, finding
 from sensors.rig import Rig

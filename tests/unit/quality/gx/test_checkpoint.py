@@ -17,9 +17,9 @@ from quality.errors import MetricsError
 from quality.evaluators.drive import evaluate_drive
 from quality.gx.checkpoint import SuiteResult, run_checkpoint
 from quality.gx.suites import drive_suite
-from quality.measurements.measures import Bounds
-from quality.measurements.metrics import SensorMetrics
 from quality.measurements.residuals import Residuals, ToleratedResiduals
+from quality.measurements.rule_measures import Bounds
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from quality.tables.audit_metrics import AUDIT, audit_table

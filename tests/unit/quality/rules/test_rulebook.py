@@ -20,7 +20,7 @@ from quality.evaluators.drive import evaluate_drive, verdict
 from quality.evaluators.frame import evaluate_points
 from quality.evaluators.object import ObjectFacts, evaluate_object
 from quality.evaluators.scene import evaluate_scene
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import RULES, Outcome, Rule, Severity, rule
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from sensors.policy import Policy, RuleOverride

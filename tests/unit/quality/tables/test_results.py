@@ -11,8 +11,8 @@ import msgspec
 from lake.documents import Manifest
 from quality.evaluators.calibration import evaluate_calibration, evaluated
 from quality.evaluators.drive import evaluate_drive
-from quality.measurements.measures import MEASURES
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.rule_measures import MEASURES
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import RULES, Level, Outcome, Severity
 from quality.rules.findings import finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook

@@ -12,7 +12,7 @@ from fleet.encode import encode_image
 from quality.rules.catalogue import Severity
 from scenes.build.frames import Frame, FrameMemory, decode_frame
 from scenes.options import PayloadChecks
-from scenes.plan.window_plan import FrameRef
+from scenes.plan.window_table import FrameRef
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from tests.unit.scenes.job_builders import T0, cloud, image, jpeg
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import scenes.build.payloads
 from lake.storage import ObjectStore
 from scenes.build.payloads import fetch
-from scenes.plan.window_plan import FrameRef
+from scenes.plan.window_table import FrameRef
 from tests.unit.lake.fake_s3 import FakeS3
 
 

@@ -21,7 +21,7 @@ from quality.rules.findings import Finding, finding
 from scenes.documents import DataFile, FrameReport, Inspection, ObjectReport, SceneReport, WindowReport
 from scenes.outcome.fates import Built, IndexedDrive
 from scenes.outcome.records import RecordKeeper
-from scenes.plan.plan import ScenePlan, plan_scenes
+from scenes.plan.match_plan import ScenePlan, plan_scenes
 from scenes.targets import DriveTargets
 from sensors.rig import Rig
 from tests.unit.lake.fake_s3 import FakeS3

@@ -17,7 +17,7 @@ from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from lake.landing import SensorKey, parse_raw_key
-from scenes.plan.plan import ScenePlan, Slot, plan_scenes
+from scenes.plan.match_plan import ScenePlan, Slot, plan_scenes
 from scenes.scan.object_scan import scan_object
 from sensors.match.nearest import Reason
 from sensors.policy import FrameUse, Matcher, Policy

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcap.writer import CompressionType
 
 import scenes.scan.object_scan
-from fleet.recording import Frame, Stream, write_stream
+from fleet.mcap_writer import Frame, Stream, write_stream
 from lake.landing import SensorKey
 from scenes.scan.frame_rows import OBJECT_INDEX
 from scenes.scan.motion_samples import POSES

@@ -19,7 +19,7 @@ from sensors.motion.deskew import compensate
 from sensors.motion.poses import interpolate
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet.importers.argoverse2 import argoverse2_dataset as made
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 
 POSES = "city_SE3_egovehicle.feather"
 MOUNTINGS = "calibration/egovehicle_SE3_sensor.feather"

@@ -17,7 +17,7 @@ from fleet.importers.source import ImportResult
 from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.rig import Rig, Stamp
 from tests.unit.fleet.importers.dgp import dgp_dataset as made
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 
 Scene = dict[str, Any]
 

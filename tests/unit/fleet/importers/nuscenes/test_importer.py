@@ -18,7 +18,7 @@ from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet.importers.nuscenes import nuscenes_dataset as made
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 
 
 @pytest.fixture

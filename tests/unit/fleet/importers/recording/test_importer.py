@@ -17,13 +17,13 @@ from fleet.encode import encode_image, encode_imu, encode_points, encode_pose
 from fleet.errors import FleetError, SourceError
 from fleet.importers.registry import IMPORTERS, RIG_IMPORTERS
 from fleet.importers.source import ImportResult
-from fleet.recording_topics import MAX_SENSORS
+from fleet.recordings.topics import MAX_SENSORS
 from sensors.decode.messages import decode_image, decode_imu, decode_points, decode_pose, peek_stamp_ns
 from sensors.decode.points import point_fields
 from sensors.decode.ros1 import ros1_to_cdr
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 from tests.unit.fleet.whole_recordings import (
     LOG_NS,
     PIXELS,

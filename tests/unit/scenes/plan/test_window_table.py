@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenes.plan.window_plan import WINDOW_PLAN, FrameRef, plan_rows
+from scenes.plan.window_table import WINDOW_PLAN, FrameRef, plan_rows
 from scenes.work_area import arrow_bytes
 from tests.unit.scenes.job_builders import T0
 

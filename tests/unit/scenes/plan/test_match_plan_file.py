@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 
 from scenes.errors import DocumentError, WorkAreaError
-from scenes.plan.plan import ScenePlan, plan_scenes
-from scenes.plan.plan_file import plan_tables, read_plan
+from scenes.plan.match_plan import ScenePlan, plan_scenes
+from scenes.plan.match_plan_file import plan_tables, read_plan
 from scenes.plan.pose_track import PoseTrack
 from scenes.work_area import PLAN, TRACK, WorkArea
 from tests.unit.scenes import timelines as oracle

@@ -25,7 +25,28 @@ from typing import TYPE_CHECKING
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
-from ingest.ledger import table
+from ingest.ledger.dynamodb_table import (
+    DECISION,
+    DRIVE,
+    OBJECT,
+    REFUSED,
+    Change,
+    LedgerTable,
+    Put,
+    Update,
+    Value,
+    decision_item,
+    decision_record,
+    drive_of,
+    drive_record,
+    object_item,
+    object_record,
+    object_sort_key,
+    refused_item,
+    refused_prefix,
+    refused_record,
+    text,
+)
 from ingest.ledger.records import (
     DecisionRecord,
     DriveRecord,
@@ -36,15 +57,12 @@ from ingest.ledger.records import (
     RefusedRecord,
     Requeue,
 )
-from ingest.ledger.states import FINAL, DriveState, ObjectState, sources_of
-from ingest.ledger.table import DRIVE, Change, LedgerTable, Put, Update, Value, drive_record, object_record, object_sort_key
+from ingest.ledger.states import FINAL, DriveState, sources_of
 from lake.documents import canonical_json
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-
-__all__ = ["DriveRecord", "DriveState", "Ledger", "ObjectOutcome", "ObjectRecord", "ObjectState", "RefusedRecord"]
 
 UNSENT = "unsent"
 SETTLING = "settling"
@@ -87,7 +105,7 @@ class Ledger:
 
     def objects(self, drive: DriveId) -> Iterator[ObjectRecord]:
         """Every object of a drive in key order, manifest and calibration among them (strongly consistent)."""
-        yield from map(object_record, self._table.query(_under(str(drive), table.OBJECT)))
+        yield from map(object_record, self._table.query(_under(str(drive), OBJECT)))
 
     def objects_between(self, drive: DriveId, first: str, last: str) -> Iterator[ObjectRecord]:
         """The drive's objects from key `first` to key `last`, both included, in key order (strongly consistent)."""
@@ -103,7 +121,7 @@ class Ledger:
         condition: ConditionBase = Attr("pk").not_exists()
         if previous is not None:
             condition = Attr("version_id").eq(previous.version_id) & Attr("etag").eq(previous.head.etag)
-        return self._table.put(table.object_item(drive, head, self._clock()), condition)
+        return self._table.put(object_item(drive, head, self._clock()), condition)
 
     def touch(self, drive: DriveId, changed: bool) -> None:
         """Count a registered object of `drive`; creates the drive's item if there is none.
@@ -149,24 +167,24 @@ class Ledger:
 
     def _marked(self, index: str, condition: ConditionBase, limit: int) -> list[DriveId]:
         items = self._table.query(condition, index=index, page=limit)
-        return [table.drive_of(item) for item in islice(items, limit)]
+        return [drive_of(item) for item in islice(items, limit)]
 
     def refuse(self, record: RefusedRecord) -> bool:
         """Register a refused version; False if it was registered before."""
-        return self._table.put(table.refused_item(record), Attr("pk").not_exists())
+        return self._table.put(refused_item(record), Attr("pk").not_exists())
 
     def refused(self) -> Iterator[RefusedRecord]:
         """Every refused version, in key order (strongly consistent)."""
-        yield from map(table.refused_record, self._table.query(Key("pk").eq(table.REFUSED)))
+        yield from map(refused_record, self._table.query(Key("pk").eq(REFUSED)))
 
     def refused_versions(self, key: str) -> list[RefusedRecord]:
         """The refused versions of one key (strongly consistent)."""
-        return [table.refused_record(item) for item in self._table.query(_under(table.REFUSED, table.refused_prefix(key)))]
+        return [refused_record(item) for item in self._table.query(_under(REFUSED, refused_prefix(key)))]
 
     def cursor(self) -> str:
         """Key after which the next reconciliation begins; empty for the bucket's first."""
         item = self._table.get(*_SWEEP)
-        return "" if item is None else table.text(item, "cursor")
+        return "" if item is None else text(item, "cursor")
 
     def move_cursor(self, key: str) -> None:
         """Store the key after which the next reconciliation begins."""
@@ -278,7 +296,7 @@ class Ledger:
 
     def decisions(self, drive: DriveId) -> list[DecisionRecord]:
         """Every decision about a drive, oldest first (strongly consistent)."""
-        return [table.decision_record(item) for item in self._table.query(_under(str(drive), table.DECISION))]
+        return [decision_record(item) for item in self._table.query(_under(str(drive), DECISION))]
 
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
         """Append a decision and, with `requeue`, queue the revision that follows from it, all or nothing.
@@ -295,7 +313,7 @@ class Ledger:
         change = Change({"decisions": number, **assigned}, remove=removed)
         written = self._table.write_transaction(
             [
-                Put(table.decision_item(decision), Attr("pk").not_exists()),
+                Put(decision_item(decision), Attr("pk").not_exists()),
                 Update(str(seen.drive), DRIVE, change, condition),
             ]
         )

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fleet.errors import SourceError
-from fleet.recording_files import recording_files
-from fleet.recording_topics import READ_TYPES, TopicMap
+from fleet.recordings.files import recording_files
+from fleet.recordings.topics import READ_TYPES, TopicMap
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.messages import peek_stamp_ns
 from sensors.decode.ros1 import peek_ros1_stamp_ns

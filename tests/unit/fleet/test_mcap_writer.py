@@ -10,10 +10,10 @@ from mcap.reader import make_reader
 
 from fleet.encode import encode_image, encode_imu
 from fleet.errors import FleetError
-from fleet.recording import CHUNK_BYTES, Frame, Stream, write_stream
+from fleet.mcap_writer import CHUNK_BYTES, Frame, Stream, write_stream
 from sensors.decode.messages import IMAGE, IMU, decode_image
 from sensors.rig import Modality
-from tests.unit.fleet.recordings import messages
+from tests.unit.fleet.landed_drives import messages
 
 T0 = 1_700_000_000_000_000_000
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scenes.documents import AnyDocument, Document, decode, encode
 from scenes.plan.drive_frames import UsableFrames
-from scenes.plan.plan import ScenePlan, Slot
+from scenes.plan.match_plan import ScenePlan, Slot
 from scenes.plan.pose_track import POSE_VALUES, PoseTrack
 from scenes.work_area import PLAN, TRACK, WorkArea
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scenes.errors import WorkAreaError
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import DriveFrames
-from scenes.plan.plan import MISSING, plan_scenes
+from scenes.plan.match_plan import MISSING, plan_scenes
 from scenes.plan.pose_track import pose_sensor
-from scenes.plan.window_plan import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
+from scenes.plan.window_table import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
 from scenes.plan.windows import Window
 from sensors.match.nearest import Reason
 from tests.unit.scenes import timelines as oracle
@@ -170,7 +170,7 @@ def test_windows_cut_anywhere_are_the_rows_of_the_whole(timeline: Timeline, cuts
     borders = sorted({0, plan.scenes, *(cut for cut in cuts if cut < plan.scenes)})
     windows = [Window(number, first, last, 0, 0) for number, (first, last) in enumerate(pairwise(borders))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scenes.plan.window_plan.BLOCK_SCENES", block)
+        patch.setattr("scenes.plan.window_table.BLOCK_SCENES", block)
         tables = {number: table for block in window_tables(timeline.index, plan, windows) for number, table in block.items()}
     assert list(tables) == [window.number for window in windows]
     for window, table in zip(windows, tables.values(), strict=True):

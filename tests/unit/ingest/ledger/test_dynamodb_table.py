@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import LedgerError
-from ingest.ledger.table import Change, LedgerTable, Update, decode_item
+from ingest.ledger.dynamodb_table import Change, LedgerTable, Update, decode_item
 
 
 class RecordingClient:

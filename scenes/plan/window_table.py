@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lake.tables.schemas import FRAME_INDEX
 from scenes.plan.drive_frames import Bools, Ints
-from scenes.plan.plan import MISSING, ScenePlan
+from scenes.plan.match_plan import MISSING, ScenePlan
 from scenes.plan.pose_track import NO_SAMPLE, Floats
 from scenes.plan.windows import Window
 from sensors.match.nearest import Reason

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lake.errors import TableError
 from quality.errors import MetricsError
-from quality.measurements.metrics import METRICS, SensorMetrics, coverage, metrics_table, read_metrics
+from quality.measurements.sensor_metrics import METRICS, SensorMetrics, coverage, metrics_table, read_metrics
 from sensors.rig import Rig
 
 Make = Callable[..., SensorMetrics]

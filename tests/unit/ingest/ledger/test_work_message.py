@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import WorkError
-from ingest.ledger.work import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, Reason
 from lake.landing import DriveId
 
 WORK = DriveWork(DriveId("car", "drive"), "0f" * 32, Reason.COMPLETE)

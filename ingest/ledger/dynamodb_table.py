@@ -1,7 +1,7 @@
 """The ledger's DynamoDB table: its items, and calls whose write conditions come back as booleans.
 
 boto3 serializes the values and renders the conditions (`boto3.dynamodb`); the items' attributes are listed in
-`ingest.ledger.ledger`.
+`ingest.ledger.repository`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from ingest.errors import LedgerError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work import Reason
+from ingest.ledger.work_message import Reason
 from lake.landing import DriveId
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import zstandard
 
 from fleet.encode import encode_imu, encode_points
 from fleet.errors import SourceError
-from fleet.recordings import StampStream, stamp_streams
+from fleet.recordings.stamp_streams import StampStream, stamp_streams
 from sensors.decode.points import point_fields
 from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
 from tests.unit.fleet.whole_recordings import (

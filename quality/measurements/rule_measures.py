@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from quality.measurements.metrics import SensorMetrics
+from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Severity
 from sensors.stamps import PLAUSIBLE_END_NS, PLAUSIBLE_START_NS
 from sensors.time_units import NS_PER_MS, NS_PER_S
