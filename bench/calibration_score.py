@@ -36,7 +36,7 @@ from sensors.calibration.ground import ground_plane
 from sensors.calibration.image_edges import EdgeMaps, edge_maps, shrink_of
 from sensors.calibration.lens import Lens, contradictions
 from sensors.calibration.lidar_edges import LidarEdges
-from sensors.calibration.motion import Motion, motion_at, way_ahead
+from sensors.calibration.motion import VehicleMotion, motion_at, way_ahead
 from sensors.calibration.result import CalibrationVerdict, Checked, Quantity, worst
 from sensors.calibration.sampling import candidates, choose, nearest
 from sensors.calibration.scene import PoseSamples, edges_seen
@@ -97,9 +97,9 @@ class Recorded:
     clouds: tuple[PointCloud, ...]
     maps: tuple[EdgeMaps, ...]
     images_ns: tuple[int, ...]
-    motion: Motion
+    motion: VehicleMotion
     scans: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
-    scans_motion: Motion
+    scans_motion: VehicleMotion
     track: PoseSamples
 
     def lidar(self, rig: Rig) -> tuple[Checked, ...]:
@@ -257,7 +257,7 @@ def _track(world: World, spec: DriveSpec, rig: Rig) -> PoseSamples:
 
 def _scans(
     world: World, spec: DriveSpec, rig: Rig, track: PoseSamples
-) -> tuple[tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...], Motion]:
+) -> tuple[tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...], VehicleMotion]:
     radar, shots = Radar(world, rig[RADAR], spec), shots_of(rig[RADAR], spec)
     at, stretch = candidates(len(shots), SCANS)
     motion = motion_at(_stamps(shots)[at], track.stamps_ns, track.poses, track.bracket_ns)

@@ -88,11 +88,11 @@ from airflow.sdk import Asset, AssetWatcher, TriggerRule, dag, get_current_conte
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 from scenelake_airflow.doorbell import DriveWorkDoorbell
 from scenelake_airflow.job_operator import JobOperator
-from scenelake_airflow.policy import Policy
+from scenelake_airflow.policy import SchedulingSettings
 
 from lake.settings import Settings
 
-POLICY = Policy.from_env()
+POLICY = SchedulingSettings.from_env()
 DRIVE_WORK = Asset("drive-work", watchers=[AssetWatcher(name="doorbell", trigger=DriveWorkDoorbell())])
 GOLD_SCENES = Asset("gold.scenes")
 OF_LEASE = "{{ task.op_kwargs['lease']['vehicle_id'] }}/{{ task.op_kwargs['lease']['drive_id'] }}"

@@ -26,7 +26,7 @@ CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class RecordedFrame:
     """One message as recorded: the stamp inside it, when it was recorded, and its CDR bytes."""
 
     stamp_ns: int
@@ -35,7 +35,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class SensorStream:
     """What all frames of one sensor share. `definition` is the message type's text; None looks it up in ROS 2 Humble."""
 
     sensor: str
@@ -46,8 +46,8 @@ class Stream:
 
 def write_stream(
     folder: Path,
-    stream: Stream,
-    frames: Iterable[Frame],
+    stream: SensorStream,
+    frames: Iterable[RecordedFrame],
     segment_ns: int | None = None,
     compression: CompressionType | None = None,
 ) -> tuple[Path, ...]:
@@ -70,13 +70,13 @@ class StreamWriter:
     """As `write_stream`, for frames of several sensors that come mixed: one writer a sensor, each holding one open chunk."""
 
     def __init__(
-        self, folder: Path, stream: Stream, segment_ns: int | None = None, compression: CompressionType | None = None
+        self, folder: Path, stream: SensorStream, segment_ns: int | None = None, compression: CompressionType | None = None
     ) -> None:
         self._folder, self._stream, self._segment_ns, self._compression = folder, stream, segment_ns, compression
         self._paths: list[Path] = []
         self._writer: _ObjectWriter | None = None
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: RecordedFrame) -> None:
         """Write one frame.
 
         Raises:
@@ -105,7 +105,7 @@ class StreamWriter:
 
 
 class _ObjectWriter:
-    def __init__(self, folder: Path, stream: Stream, start_ns: int, compression: CompressionType | None) -> None:
+    def __init__(self, folder: Path, stream: SensorStream, start_ns: int, compression: CompressionType | None) -> None:
         self.start_ns = start_ns
         self.path = folder / stream.modality.value / stream.sensor / f"{start_ns:019d}.mcap"
         self._sequence = 0
@@ -125,7 +125,7 @@ class _ObjectWriter:
         except FileExistsError as error:
             raise FleetError(f"{self.path} exists already; write each drive into a new folder") from error
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: RecordedFrame) -> None:
         self._writer.add_message(
             self._channel_id, log_time=frame.log_ns, data=frame.cdr, publish_time=frame.stamp_ns, sequence=self._sequence
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ingest.ledger.records import DriveRecord, ObjectRecord
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
 from lake.overrides import Override
@@ -21,7 +21,7 @@ class Lack(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingObject:
     """One object that the drive still waits for. `expected_bytes` is None for the calibration: no manifest states its size."""
 
     key: str
@@ -42,8 +42,8 @@ class Assessment:
     """
 
     input: DriveInput
-    reason: Reason | None
-    missing: tuple[Missing, ...]
+    reason: WorkReason | None
+    missing: tuple[MissingObject, ...]
     manifest_fault: str | None
 
 
@@ -69,11 +69,11 @@ def assess(
     sizes_bytes = {key: known.head.size_bytes for key, known in objects.items()}
     missing = () if manifest is None else missing_objects(manifest, sizes_bytes)
     manifest_queued = found.manifest is not None and found.manifest.version_id == record.manifest_version
-    reason: Reason | None = None
+    reason: WorkReason | None = None
     if (manifest is not None and not missing) or (manifest_fault is not None and not manifest_queued):
-        reason = Reason.COMPLETE if record.generation == 0 else Reason.REPROCESS
+        reason = WorkReason.COMPLETE if record.generation == 0 else WorkReason.REPROCESS
     elif overdue:
-        reason = Reason.OVERDUE
+        reason = WorkReason.OVERDUE
     return Assessment(found, reason, missing, manifest_fault)
 
 
@@ -92,7 +92,7 @@ def _input(record: DriveRecord, objects: Mapping[str, ObjectRecord], manifest: M
     return replace(bare, overrides=frozenset(text for text in record.overrides if Override.parse(text).input == bare.revision))
 
 
-def missing_objects(manifest: Manifest, sizes_bytes: Mapping[str, int]) -> tuple[Missing, ...]:
+def missing_objects(manifest: Manifest, sizes_bytes: Mapping[str, int]) -> tuple[MissingObject, ...]:
     """The objects that `manifest` names and that have not landed with the named size, in the manifest's order.
 
     The calibration comes first. Objects that the manifest does not name are ignored. A size that differs is an older or an
@@ -104,11 +104,11 @@ def missing_objects(manifest: Manifest, sizes_bytes: Mapping[str, int]) -> tuple
     """
     found = []
     if manifest.drive.calibration_key not in sizes_bytes:
-        found.append(Missing(manifest.drive.calibration_key, Lack.ABSENT, None, None))
+        found.append(MissingObject(manifest.drive.calibration_key, Lack.ABSENT, None, None))
     for entry in manifest.objects:
         size_bytes = sizes_bytes.get(entry.key)
         if size_bytes is None:
-            found.append(Missing(entry.key, Lack.ABSENT, entry.size_bytes, None))
+            found.append(MissingObject(entry.key, Lack.ABSENT, entry.size_bytes, None))
         elif size_bytes != entry.size_bytes:
-            found.append(Missing(entry.key, Lack.SIZE_DIFFERS, entry.size_bytes, size_bytes))
+            found.append(MissingObject(entry.key, Lack.SIZE_DIFFERS, entry.size_bytes, size_bytes))
     return tuple(found)

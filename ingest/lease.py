@@ -21,7 +21,7 @@ JOIN_S = 30.0
 _log = logging.getLogger(__name__)
 
 
-class Heartbeat:
+class LeaseHeartbeat:
     """The state of a lease that is being extended. Safe to read from any thread.
 
     `lost` is set once SQS answers that the message is no longer in flight, or its visibility has run out without a
@@ -40,13 +40,13 @@ def keep_alive(
     receipt_handle: str,
     visibility_s: int,
     monotonic_s: Callable[[], float] = time.monotonic,
-) -> Iterator[Heartbeat]:
+) -> Iterator[LeaseHeartbeat]:
     """Extend a message's visibility every third of `visibility_s`, from now until the block ends.
 
     The first extension is made before the block begins. Leaving the block only stops the extensions: delete the message, or
     return it by extending it by 0 s.
     """
-    heartbeat = Heartbeat()
+    heartbeat = LeaseHeartbeat()
     stop = threading.Event()
     extended_s = monotonic_s()
 

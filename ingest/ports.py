@@ -23,7 +23,7 @@ from lake.landing import DriveId
 Clock = Callable[[], int]  # wall time, nanoseconds since the epoch
 
 
-class ObjectStore(Protocol):
+class LandingObjects(Protocol):
     """The raw bucket, and the two places where copies go."""
 
     def head(self, key: str) -> ObjectHead | None:

@@ -21,8 +21,8 @@ from collections import OrderedDict
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
 from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord, Requeue
-from ingest.ledger.work_message import DriveWork, Reason
-from ingest.ports import Clock, LandingStore, ObjectStore, WorkSender
+from ingest.ledger.work_message import DriveWork, WorkReason
+from ingest.ports import Clock, LandingObjects, LandingStore, WorkSender
 from ingest.retries import Sleep, on_contention
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest
 from lake.drive_input import input_key
@@ -41,7 +41,7 @@ class Registrar:
 
     def __init__(
         self,
-        objects: ObjectStore,
+        objects: LandingObjects,
         ledger: LandingStore,
         queue: WorkSender,
         clock: Clock = time.time_ns,
@@ -126,7 +126,7 @@ class Registrar:
         facts = {"revision": queued.revision, "reason": queued.reason, "generation": queued.generation}
         _log.info("work_sent", extra={"drive": queued.drive, **facts})
 
-    def prepare(self, found: Assessment, reason: Reason) -> Requeue:
+    def prepare(self, found: Assessment, reason: WorkReason) -> Requeue:
         """Store the input document of an assessment, so that its revision can be queued."""
         self._objects.keep_input(input_key(found.input.drive, found.input.revision), found.input.to_bytes())
         manifest_version = None if found.input.manifest is None else found.input.manifest.version_id

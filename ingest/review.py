@@ -16,7 +16,7 @@ from ingest.assess import Assessment
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.ledger.records import DecisionRecord, DriveRecord
 from ingest.ledger.states import FINAL, DriveState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from ingest.ports import ReviewStore
 from ingest.register import Registrar
 from ingest.retries import Sleep, on_contention
@@ -67,7 +67,7 @@ class ReviewDesk:
 
     def _try_to_reprocess(self, drive: DriveId) -> DriveRecord:
         seen = self._at_rest(drive)
-        queued = self._ledger.queue(seen, self._registrar.prepare(self._decided_input(seen, ()), Reason.REPROCESS))
+        queued = self._ledger.queue(seen, self._registrar.prepare(self._decided_input(seen, ()), WorkReason.REPROCESS))
         if queued is None:
             raise ContentionError(f"{drive} kept changing while it was being queued")
         self._registrar.deliver(queued)
@@ -82,7 +82,7 @@ class ReviewDesk:
         _refuse_decided(drive, overrides, self._ledger.decisions(drive))
         found = self._decided_input(seen, overrides)
         # A rejection changes nothing that is published: it takes effect with the next revision, whatever the reason for that.
-        requeue = self._registrar.prepare(found, Reason.RELEASED) if verdict is Verdict.RELEASE else None
+        requeue = self._registrar.prepare(found, WorkReason.RELEASED) if verdict is Verdict.RELEASE else None
         written = self._ledger.decide(seen, frozenset(override.to_string() for override in overrides), requeue)
         if written is None:
             raise ContentionError(f"{drive} kept changing while a decision about it was being recorded")

@@ -23,7 +23,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class S3Objects:
-    """`ObjectStore` on S3."""
+    """`LandingObjects` on S3."""
 
     def __init__(self, client: S3Client, raw_bucket: str, lake_bucket: str, quarantine_bucket: str) -> None:
         self._client = client

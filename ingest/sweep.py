@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ingest.ledger.records import ObjectHead
 from ingest.ledger.states import DriveState
-from ingest.ports import Clock, LandingStore, ObjectStore
+from ingest.ports import Clock, LandingObjects, LandingStore
 from ingest.register import Registrar
 from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
@@ -54,7 +54,7 @@ class Sweep:
     def __init__(
         self,
         registrar: Registrar,
-        objects: ObjectStore,
+        objects: LandingObjects,
         ledger: LandingStore,
         limits: SweepLimits | None = None,
         clock: Clock = time.time_ns,

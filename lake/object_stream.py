@@ -13,7 +13,7 @@ from lake.errors import LakeError
 READ_ATTEMPTS = 3
 
 
-class Body(Protocol):
+class ResponseBody(Protocol):
     """What `ObjectStream` asks of the body of an S3 answer."""
 
     def readinto(self, buffer: Any, /) -> int | None:
@@ -23,7 +23,7 @@ class Body(Protocol):
         """Give the connection back."""
 
 
-Open: TypeAlias = Callable[[int], tuple[Body, int]]
+Open: TypeAlias = Callable[[int], tuple[ResponseBody, int]]
 """First byte to the body from there on, and how many bytes it is to have."""
 
 

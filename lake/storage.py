@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.clients import client
 from lake.errors import AbsentError, LakeError, OversizeError
-from lake.object_stream import READ_ATTEMPTS, Body, ObjectStream
+from lake.object_stream import READ_ATTEMPTS, ObjectStream, ResponseBody
 from lake.settings import AwsSettings
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class ObjectStore:
             AbsentError: There is no such object or version.
         """
 
-        def open_at(start: int) -> tuple[Body, int]:
+        def open_at(start: int) -> tuple[ResponseBody, int]:
             request = source.request()
             if start:
                 request["Range"] = f"bytes={start}-"

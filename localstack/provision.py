@@ -21,7 +21,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from template_values import Place, Template, TemplateError
+from template_values import StackPlace, Template, TemplateError
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 TEMPLATE_TAG = "scenelake-template"
@@ -61,7 +61,7 @@ def provision(endpoint: str, stack: str, region: str, timeout_s: float = 120.0) 
     existing = _await_endpoint(cloudformation, stack, deadline_s)
     parameters = {"NamePrefix": stack, "RequireTls": "false" if endpoint.startswith("http://") else "true"}
     stack_arn = _apply_stack(cloudformation, stack, parameters, existing, deadline_s)
-    template = Template(TEMPLATE, parameters, Place.of_stack(stack_arn))
+    template = Template(TEMPLATE, parameters, StackPlace.of_stack(stack_arn))
     s3, sqs = _client("s3", endpoint, region), _client("sqs", endpoint, region)
     _check_dead_letters(template, sqs)
     applied = [what for settle in (_version_buckets, _notify_queues) for what in settle(template, s3)]

@@ -28,7 +28,7 @@ class TemplateError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StackPlace:
     """Partition, region and account of a stack."""
 
     partition: str
@@ -36,7 +36,7 @@ class Place:
     account: str
 
     @classmethod
-    def of_stack(cls, stack_arn: str) -> Place:
+    def of_stack(cls, stack_arn: str) -> StackPlace:
         """Parse `arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/…`."""
         parts = stack_arn.split(":")
         if len(parts) < 6 or parts[2] != "cloudformation":
@@ -66,7 +66,7 @@ _Loader.add_multi_constructor("!", _short_form)
 class Template:
     """A template with its parameters and stack location bound."""
 
-    def __init__(self, path: Path, parameters: Mapping[str, str], place: Place) -> None:
+    def __init__(self, path: Path, parameters: Mapping[str, str], place: StackPlace) -> None:
         self._document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - derived from SafeLoader
         self._place = place
         declared = self._document.get("Parameters", {})

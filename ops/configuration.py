@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenelake_airflow.policy import Policy
+from scenelake_airflow.policy import SchedulingSettings
 from scenelake_airflow.settings import QueueSettings
 
 from ingest.environment import IngestSettings, MappingSettings
@@ -29,7 +29,7 @@ class Process:
 PROCESSES = (
     Process("function", "Lambda, for object events and for the sweep", (IngestSettings,)),
     Process("mapping", "`python -m ingest.event_source_mapping`, where there is no Lambda", (MappingSettings,)),
-    Process("DAG", "Airflow, whenever it parses `dags/process_drive.py`", (Policy,)),
+    Process("DAG", "Airflow, whenever it parses `dags/process_drive.py`", (SchedulingSettings,)),
     Process("task", "Airflow, for the steps that start no job", (Settings,)),
     Process("operator", "Airflow, for the triggerer and for the steps that start a job", (QueueSettings,)),
     Process("job", "the operator: `python -m spark_jobs.…`", (JobSettings,)),

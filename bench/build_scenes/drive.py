@@ -23,7 +23,7 @@ from bench.build_scenes.timing import START_NS, Ints, rig, timing
 from bench.figures import PROJECT
 from fleet.drive_folder import write_calibration, write_manifest
 from fleet.encode import encode_image, encode_points, encode_pose
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import MANIFEST, DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
@@ -88,8 +88,8 @@ def _write_sensor(folder: Path, seed: int, number: int, sensor: Sensor, stamps_n
     kinds = {Modality.CAMERA: (IMAGE, _images), Modality.POSE: (ODOMETRY, _poses)}
     message_type, make = kinds.get(sensor.modality, (POINT_CLOUD, _clouds))
     messages = zip(stamps_ns.tolist(), make(sensor, stamps_ns, random), strict=True)
-    frames = (Frame(stamp_ns, stamp_ns + LOG_DELAY_NS, cdr) for stamp_ns, cdr in messages)
-    write_stream(folder, Stream(sensor.name, sensor.modality, message_type), frames, SEGMENT_NS, CompressionType.NONE)
+    frames = (RecordedFrame(stamp_ns, stamp_ns + LOG_DELAY_NS, cdr) for stamp_ns, cdr in messages)
+    write_stream(folder, SensorStream(sensor.name, sensor.modality, message_type), frames, SEGMENT_NS, CompressionType.NONE)
 
 
 def _images(sensor: Sensor, stamps_ns: Ints, random: np.random.Generator) -> Iterator[bytes]:

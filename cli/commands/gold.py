@@ -9,7 +9,7 @@ import typer
 
 from cli import console
 from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, drive_filter, examples
-from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFacts, SceneRow
+from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFields, SceneRow
 from ops import deployment
 from ops.deployment import DEFAULT_HOME
 from ops.errors import NotFoundError
@@ -181,7 +181,7 @@ def _content(frame: CloudFrame | CameraFrame | RadarFrame) -> str:
     return "nothing"
 
 
-def _missing(row: SceneFacts) -> str:
+def _missing(row: SceneFields) -> str:
     return ", ".join(f"{entry.sensor} ({entry.reason})" for entry in row.missing)
 
 

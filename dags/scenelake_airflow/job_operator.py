@@ -17,7 +17,7 @@ from scenelake_airflow.errors import JobResultError, LeaseLostError
 from scenelake_airflow.job_process import JobProcess
 from scenelake_airflow.lease import Lease
 from scenelake_airflow.lease_hold import LEASE_LOST, hold
-from scenelake_airflow.results import PublicationResult, parse_result
+from scenelake_airflow.results import PublicationSummary, parse_result
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -77,7 +77,7 @@ class JobOperator(BaseOperator):
                 raise failure(failure_text(self.job, str(lease.drive), status, tail))
             report = read_result(result, self.job)
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = outlet_extra(lease, parse_result(report, PublicationResult, self.job))
+            context["outlet_events"][asset].extra = outlet_extra(lease, parse_result(report, PublicationSummary, self.job))
         return report
 
     def on_kill(self) -> None:
@@ -97,7 +97,7 @@ class JobOperator(BaseOperator):
         return () if self._process is None else tuple(self._process.tail)
 
 
-def outlet_extra(lease: Lease, publication: PublicationResult) -> dict[str, Any]:
+def outlet_extra(lease: Lease, publication: PublicationSummary) -> dict[str, Any]:
     """What an asset event says about the drive that it is about. The snapshot of a superseded publication is None."""
     return {
         "drive": str(lease.drive),

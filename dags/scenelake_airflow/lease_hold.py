@@ -11,7 +11,7 @@ from scenelake_airflow.lease import Lease
 from scenelake_airflow.settings import QueueSettings
 
 if TYPE_CHECKING:
-    from ingest.lease import Heartbeat
+    from ingest.lease import LeaseHeartbeat
 
 # XCom key: a step found that another run has the message and the drive by now; read by `abandon`.
 LEASE_LOST = "lease_lost"
@@ -20,7 +20,7 @@ LEASE_LOST = "lease_lost"
 class HeldLease:
     """A lease that a thread keeps extending (`ingest.lease.keep_alive`)."""
 
-    def __init__(self, lease: Lease, heartbeat: Heartbeat) -> None:
+    def __init__(self, lease: Lease, heartbeat: LeaseHeartbeat) -> None:
         self._lease, self._heartbeat = lease, heartbeat
 
     def check(self) -> None:

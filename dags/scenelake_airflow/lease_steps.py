@@ -23,8 +23,8 @@ from lake.storage import ObjectStore, ObjectVersion
 from scenelake_airflow.job_operator import FAILURE
 from scenelake_airflow.lease import Lease, work_uri
 from scenelake_airflow.lease_hold import LEASE_LOST
-from scenelake_airflow.policy import Policy
-from scenelake_airflow.results import InspectionResult, PublicationResult, parse_result
+from scenelake_airflow.policy import SchedulingSettings
+from scenelake_airflow.results import InspectionSummary, PublicationSummary, parse_result
 
 SUPERSEDED = "superseded"
 MAX_ERROR = 1000
@@ -33,7 +33,7 @@ JOBS = ("inspect", "build_scenes", "audit", "publish")
 _log = logging.getLogger(__name__)
 
 
-class TaskInstance(Protocol):
+class MappedTask(Protocol):
     """The part of Airflow's task instance that `abandon` uses."""
 
     map_index: int | None
@@ -43,13 +43,13 @@ class TaskInstance(Protocol):
         ...
 
 
-def lease(settings: Settings, run_id: str, policy: Policy) -> list[dict[str, Any]]:
+def lease(settings: Settings, run_id: str, policy: SchedulingSettings) -> list[dict[str, Any]]:
     """Lease drives for a run; the lease documents of those that need work."""
     leases = take(_queue(settings), _ledger(settings), settings.lake_bucket, run_id, policy)
     return [taken.payload() for taken in leases]
 
 
-def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, policy: Policy) -> list[Lease]:
+def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, policy: SchedulingSettings) -> list[Lease]:
     """`lease` with its ports: receive up to `drives_per_run` messages, one by one, and begin their drives.
 
     A message whose revision is finished, superseded, or already leased by this run is deleted. One that the ledger refuses
@@ -101,7 +101,7 @@ def passes_gate(payload: object, inspection: object) -> bool:
     Raises:
         PayloadError: The lease or the inspection's result is invalid.
     """
-    drive, result = Lease.parse(payload).drive, parse_result(inspection, InspectionResult, "inspect")
+    drive, result = Lease.parse(payload).drive, parse_result(inspection, InspectionSummary, "inspect")
     _log.info("%s: %s, rules: %s", drive, result.verdict, ", ".join(result.rule_ids) or "none")
     return result.verdict == "build"
 
@@ -109,7 +109,7 @@ def passes_gate(payload: object, inspection: object) -> bool:
 def acknowledge(settings: Settings, payload: object, publication: object) -> str:
     """Write a drive's final state to the ledger, then delete its message; the state, or `superseded`."""
     leased = Lease.parse(payload)
-    result = parse_result(publication, PublicationResult, "publish")
+    result = parse_result(publication, PublicationSummary, "publish")
     store = ObjectStore(client("s3", settings.aws))
     document = store.read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
     drive_input = DriveInput.parse(document, leased.revision)
@@ -117,7 +117,7 @@ def acknowledge(settings: Settings, payload: object, publication: object) -> str
 
 
 def finish_drive(
-    queue: WorkSource, ledger: RunStore, leased: Lease, publication: PublicationResult, drive_input: DriveInput
+    queue: WorkSource, ledger: RunStore, leased: Lease, publication: PublicationSummary, drive_input: DriveInput
 ) -> str:
     """`acknowledge` with its ports. Idempotent."""
     final: str = publication.outcome
@@ -141,7 +141,7 @@ def finish_drive(
     return final
 
 
-def object_outcomes(drive_input: DriveInput, state: DriveState, publication: PublicationResult) -> Iterable[ObjectOutcome]:
+def object_outcomes(drive_input: DriveInput, state: DriveState, publication: PublicationSummary) -> Iterable[ObjectOutcome]:
     """The final state of each object of a revision: its drive's, unless the publication says the object is quarantined."""
     quarantined = frozenset(publication.quarantined_objects)
     documents = tuple(entry for entry in (drive_input.manifest, drive_input.calibration) if entry is not None)
@@ -150,7 +150,7 @@ def object_outcomes(drive_input: DriveInput, state: DriveState, publication: Pub
         yield ObjectOutcome(entry.key, entry.version_id, ObjectState.PUBLISHED if published else ObjectState.QUARANTINED)
 
 
-def abandon(settings: Settings, payload: object, ti: TaskInstance, policy: Policy) -> None:
+def abandon(settings: Settings, payload: object, ti: MappedTask, policy: SchedulingSettings) -> None:
     """After a failure: record it in the ledger and return the message to the queue, unless another run has it by now."""
     leased = Lease.parse(payload)
     failures = _pushed_by_jobs(ti, FAILURE)
@@ -159,7 +159,7 @@ def abandon(settings: Settings, payload: object, ti: TaskInstance, policy: Polic
     fail_drive(_queue(settings), _ledger(settings), leased, policy.give_back_s, lost=lost, error=error)
 
 
-def _pushed_by_jobs(ti: TaskInstance, key: str) -> list[Any]:
+def _pushed_by_jobs(ti: MappedTask, key: str) -> list[Any]:
     """The values that the jobs of this drive pushed under `key`, in their order."""
     found = ti.xcom_pull(task_ids=[f"drive.{job}" for job in JOBS], key=key, map_indexes=ti.map_index)
     return [value for value in found or () if value is not None]

@@ -16,7 +16,7 @@ def _tunable(default: int, least: int, most: int, description: str) -> Any:
     return Field(default=default, ge=least, le=most, description=description)
 
 
-class Policy(SettingsModel):
+class SchedulingSettings(SettingsModel):
     """Tunables of `process_drive`; the field `retries` is `SCENELAKE_DAG_RETRIES` in the environment, and so on."""
 
     model_config = SettingsConfigDict(env_prefix=DAG_PREFIX, env_ignore_empty=False)

@@ -24,7 +24,7 @@ from scenelake_airflow.errors import PayloadError
 _log = logging.getLogger(__name__)
 
 
-class Desk(Protocol):
+class Reprocessor(Protocol):
     """The part of `ingest.review.ReviewDesk` that a replay uses."""
 
     def reprocess(self, drive: DriveId) -> DriveRecord:
@@ -63,7 +63,7 @@ def replay(settings: Settings, drives: Iterable[str]) -> dict[str, str]:
     return requeue(ReviewDesk(registrar, ledger), drives)
 
 
-def requeue(desk: Desk, drives: Iterable[str]) -> dict[str, str]:
+def requeue(desk: Reprocessor, drives: Iterable[str]) -> dict[str, str]:
     """`replay` with its port. A drive that is being processed, or has newer data, is processed again anyway: it is skipped."""
     results = {}
     for name in drives:

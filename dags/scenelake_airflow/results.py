@@ -9,14 +9,14 @@ import msgspec
 from scenelake_airflow.errors import PayloadError
 
 
-class InspectionResult(msgspec.Struct, frozen=True):
+class InspectionSummary(msgspec.Struct, frozen=True):
     """What `inspect` found: whether scenes are to be built, and the failed rules."""
 
     verdict: Literal["build", "quarantine"]
     rule_ids: tuple[str, ...] = ()
 
 
-class PublicationResult(msgspec.Struct, frozen=True):
+class PublicationSummary(msgspec.Struct, frozen=True):
     """What `publish` committed. `superseded`: nothing, a newer generation of the drive is in the table."""
 
     outcome: Literal["published", "quarantined", "superseded"]
@@ -27,7 +27,7 @@ class PublicationResult(msgspec.Struct, frozen=True):
     quarantined_objects: tuple[str, ...] = ()
 
 
-Result = TypeVar("Result", InspectionResult, PublicationResult)
+Result = TypeVar("Result", InspectionSummary, PublicationSummary)
 
 
 def parse_result(payload: object, kind: type[Result], job: str) -> Result:

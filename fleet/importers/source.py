@@ -13,7 +13,7 @@ from fleet import Progress
 from fleet.drive_folder import DriveFolder
 from fleet.encode import encode_pose
 from fleet.errors import SourceError
-from fleet.mcap_writer import Frame
+from fleet.mcap_writer import RecordedFrame
 from sensors.geometry import SE3
 from sensors.stamps import MAX_STAMP_NS
 
@@ -124,7 +124,7 @@ def median_ns(values: Sequence[int]) -> int:
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
 
 
-def counted(step: str, frames: Iterator[Frame], total: int, progress: Progress) -> Iterator[Frame]:
+def counted(step: str, frames: Iterator[RecordedFrame], total: int, progress: Progress) -> Iterator[RecordedFrame]:
     """The same frames, each reported to `progress`."""
     for done, frame in enumerate(frames, start=1):
         yield frame
@@ -161,7 +161,7 @@ def rigid(translation_m: Sequence[float], wxyz: Sequence[float]) -> SE3:
     return transform
 
 
-def pose_frames(poses: Iterable[tuple[int, SE3]], frame_id: str = "odom") -> Iterator[Frame]:
+def pose_frames(poses: Iterable[tuple[int, SE3]], frame_id: str = "odom") -> Iterator[RecordedFrame]:
     """A frame for each stamp (ns) and pose of the ego frame in the frame `frame_id`."""
     for stamp_ns, pose in poses:
-        yield Frame(stamp_ns, stamp_ns, encode_pose(stamp_ns, pose, frame_id))
+        yield RecordedFrame(stamp_ns, stamp_ns, encode_pose(stamp_ns, pose, frame_id))

@@ -20,7 +20,14 @@ import yaml
 
 from fleet.errors import SourceError
 from sensors.container.mcap import recorded_mcap
-from sensors.container.recorded import DETECTION_BYTES, ContainerFault, FaultKind, Recorded, RecordingKind, recording_kind
+from sensors.container.recorded import (
+    DETECTION_BYTES,
+    ContainerFault,
+    ContainerFaultKind,
+    Recorded,
+    RecordingKind,
+    recording_kind,
+)
 from sensors.container.rosbag1 import scan_bag
 from sensors.container.rosbag2_sqlite import HEAD_BYTES, cut_page_bytes, scan_sqlite_bag
 from sensors.errors import UnknownKindError
@@ -52,7 +59,7 @@ class RecordingFile:
         journal = self.path.with_name(self.path.name + "-wal")
         if journal.is_file() and journal.stat().st_size:
             problem = f"{journal.name} beside it holds messages that are not read; open and close the bag once with sqlite3"
-            yield ContainerFault(0, FaultKind.TRUNCATED, problem)
+            yield ContainerFault(0, ContainerFaultKind.TRUNCATED, problem)
         # immutable: no lock, no journal, nothing written beside a file that may be somebody's only copy.
         address = f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1"
         with self.path.open("rb") as stream:

@@ -36,7 +36,7 @@ LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SensorTopic:
     """A sensor, and the topic and message type that its frames come from."""
 
     sensor: str
@@ -56,16 +56,16 @@ class TopicMap:
             SourceError: Two sensors of the rig have the same topic.
         """
         self._rig: dict[str, Sensor] | None = None if rig is None else _by_topic(rig)
-        self._sources: dict[tuple[str, str, str], Source | None] = {}
+        self._sources: dict[tuple[str, str, str], SensorTopic | None] = {}
         self._why: dict[tuple[str, str, str], str] = {}
         self._left_out: Counter[tuple[str, str, str]] = Counter()
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[SensorTopic, ...]:
         """The sensors met so far, in the order of their first messages."""
         return tuple(source for source in self._sources.values() if source is not None)
 
-    def source(self, message: Recorded) -> Source | None:
+    def source(self, message: Recorded) -> SensorTopic | None:
         """The sensor of a message; None if it is left out."""
         key = message.topic, message.message_type, message.encoding
         if key not in self._sources:
@@ -93,7 +93,7 @@ class TopicMap:
         met = {source.sensor for source in self.sources}
         return tuple(sensor.name for sensor in (self._rig or {}).values() if sensor.name not in met)
 
-    def _assign(self, key: tuple[str, str, str]) -> Source | None:
+    def _assign(self, key: tuple[str, str, str]) -> SensorTopic | None:
         topic, message_type, encoding = key
         possible = READ_TYPES.get(message_type)
         if self._rig is not None and topic not in self._rig:
@@ -106,10 +106,10 @@ class TopicMap:
             self._why[key] = "the topic has another type or encoding already"
         elif self._rig is None:
             if len(self.sources) < MAX_SENSORS:
-                return Source(self._name(topic), _inferred(topic, possible), topic, message_type, encoding)
+                return SensorTopic(self._name(topic), _inferred(topic, possible), topic, message_type, encoding)
             self._why[key] = f"more than {MAX_SENSORS} sensors; name those that matter in a rig"
         elif self._rig[topic].modality in possible:
-            return Source(self._rig[topic].name, self._rig[topic].modality, topic, message_type, encoding)
+            return SensorTopic(self._rig[topic].name, self._rig[topic].modality, topic, message_type, encoding)
         else:
             self._why[key] = f"the rig says that it is a {self._rig[topic].modality}"
         return None

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from fleet.errors import SpecError
 from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault
-from fleet.mcap_writer import Stream
+from fleet.mcap_writer import SensorStream
 from fleet.synthetic.camera import JPEG_QUALITY
 from fleet.synthetic.miscalibration import miscalibrated
 from fleet.synthetic.schedule import Shot, seed_of
@@ -242,7 +242,7 @@ def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any 
     return payload
 
 
-def declared(stream: Stream, spec: DriveSpec) -> Stream:
+def declared(stream: SensorStream, spec: DriveSpec) -> SensorStream:
     """The stream as its recording declares it."""
     if any(fault.kind is FaultKind.UNKNOWN_MESSAGE_TYPE and fault.sensor == stream.sensor for fault in spec.faults):
         return replace(stream, message_type=UNKNOWN_TYPE, definition=UNKNOWN_DEFINITION)

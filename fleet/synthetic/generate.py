@@ -10,7 +10,7 @@ from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import GROUND_TRUTH, claim
 from fleet.file_faults import apply_file_fault
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from fleet.synthetic.camera import Camera
 from fleet.synthetic.damage import calibration_document, check_faults, damaged, declared, effect_of
 from fleet.synthetic.ground_truth import write_ground_truth, write_json
@@ -84,14 +84,14 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
     source = simulator(sensor, world, spec)
     kept = [shot for shot in shots if shot.recorded]
 
-    def frames() -> Iterator[Frame]:
+    def frames() -> Iterator[RecordedFrame]:
         payload = None
         for done, shot in enumerate(kept, start=1):
             payload = damaged(source.measure(shot), shot, sensor.name, spec, payload)
-            yield Frame(shot.stamp_ns, shot.log_ns, source.encode(payload, shot.stamp_ns))
+            yield RecordedFrame(shot.stamp_ns, shot.log_ns, source.encode(payload, shot.stamp_ns))
             progress(sensor.name, done, len(kept))
 
-    stream = Stream(sensor.name, sensor.modality, source.message_type)
+    stream = SensorStream(sensor.name, sensor.modality, source.message_type)
     write_stream(out, declared(stream, spec), frames(), spec.segment_ns)
 
 

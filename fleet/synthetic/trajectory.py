@@ -22,7 +22,7 @@ SPEED_SWING_M_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Motion:
+class PlaneMotion:
     """Plane motion at N instants, world frame (x, y in the ground plane, z up), angles counter-clockwise from x.
 
     position_m (N, 2), yaw_rad (N,), velocity_m_s (N, 2), yaw_rate_rad_s (N,), acceleration_m_s2 (N,) along the heading.
@@ -53,7 +53,7 @@ class Trajectory:
         self._knots_s: Floats = np.arange(first_knot, last_knot + 1, dtype=np.float64) * KNOT_S
         self._knots_m = self._integrate(-first_knot)
 
-    def at(self, s: Floats) -> Motion:
+    def at(self, s: Floats) -> PlaneMotion:
         """Motion of a body that passes `s` (N,), seconds, at the curve's own pace.
 
         Raises:
@@ -67,9 +67,9 @@ class Trajectory:
         yaw, rate = self._yaw(s)
         speed, acceleration = self._speed(s)
         heading = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
-        return Motion(self._position(s), yaw, speed[:, None] * heading, rate, acceleration)
+        return PlaneMotion(self._position(s), yaw, speed[:, None] * heading, rate, acceleration)
 
-    def at_ns(self, since_start_ns: Times) -> Motion:
+    def at_ns(self, since_start_ns: Times) -> PlaneMotion:
         """Motion of the ego vehicle at times (N,) since the start of the drive."""
         return self.at(seconds(since_start_ns))
 

@@ -26,7 +26,7 @@ GROUND_ALBEDO = (0.25, 0.55)  # dark and light squares
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class BodyKind:
     """What boxes of a kind have in common: diffuse reflectance and radar cross section."""
 
     label: str
@@ -34,10 +34,10 @@ class Kind:
     rcs_dbsm: float
 
 
-BUILDING = Kind("building", 0.6, 22.0)
-POLE = Kind("pole", 0.8, 2.0)
-PARKED = Kind("parked_car", 0.4, 10.0)
-VEHICLE = Kind("vehicle", 0.45, 12.0)
+BUILDING = BodyKind("building", 0.6, 22.0)
+POLE = BodyKind("pole", 0.8, 2.0)
+PARKED = BodyKind("parked_car", 0.4, 10.0)
+VEHICLE = BodyKind("vehicle", 0.45, 12.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Body:
     pace 0 stands still, 1 keeps the ego's distance in time, below 0 comes towards it. size_m: length, width, height.
     """
 
-    kind: Kind
+    kind: BodyKind
     size_m: tuple[float, float, float]
     road_s: float
     pace: float

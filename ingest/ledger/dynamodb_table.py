@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from ingest.errors import LedgerError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ItemChange:
     """An update of one item's attributes.
 
     Attributes:
@@ -69,7 +69,7 @@ class Update:
 
     pk: str
     sk: str
-    change: Change
+    change: ItemChange
     condition: ConditionBase
 
 
@@ -94,7 +94,7 @@ class LedgerTable:
             return False
         return True
 
-    def update(self, pk: str, sk: str, change: Change, condition: ConditionBase | None = None) -> Item | None:
+    def update(self, pk: str, sk: str, change: ItemChange, condition: ConditionBase | None = None) -> Item | None:
         """Change one item and return its new state; None if `condition` did not hold."""
         terms = _update_terms(change, condition)
         try:
@@ -152,7 +152,7 @@ def _condition_terms(condition: ConditionBase | None) -> dict[str, Any]:
     return _terms("ConditionExpression", built.condition_expression, built[1], built[2])
 
 
-def _update_terms(change: Change, condition: ConditionBase | None) -> dict[str, Any]:
+def _update_terms(change: ItemChange, condition: ConditionBase | None) -> dict[str, Any]:
     """boto3 renders conditions but no update expressions. Its placeholders are numbered; ours are the attributes' names."""
     values = {**change.assign, **change.assign_if_absent, **change.add}
     clauses = {
@@ -276,7 +276,7 @@ def drive_record(item: Item) -> DriveRecord:
         state=DriveState(text(item, "drive_state")),
         revision=optional_text(item, "revision"),
         generation=number(item, "generation"),
-        reason=None if reason is None else Reason(reason),
+        reason=None if reason is None else WorkReason(reason),
         changes=number(item, "changes"),
         created_ns=number(item, "created_ns"),
         updated_ns=number(item, "updated_ns"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -87,7 +87,7 @@ class Requeue:
     """The revision that is to become the drive's current one, and why; `overrides` are the decisions in its input."""
 
     revision: str
-    reason: Reason
+    reason: WorkReason
     manifest_version: str | None
     manifest_fault: str | None
     overrides: frozenset[str] = frozenset()
@@ -108,7 +108,7 @@ class DriveRecord:
     state: DriveState = DriveState.LANDING
     revision: str | None = None
     generation: int = 0
-    reason: Reason | None = None
+    reason: WorkReason | None = None
     changes: int = 0
     created_ns: int = 0
     updated_ns: int = 0

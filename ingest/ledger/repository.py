@@ -30,7 +30,7 @@ from ingest.ledger.dynamodb_table import (
     DRIVE,
     OBJECT,
     REFUSED,
-    Change,
+    ItemChange,
     LedgerTable,
     Put,
     Update,
@@ -137,7 +137,7 @@ class Ledger:
         }
         assigned: dict[str, Value] = {"settling": SETTLING}
         (assigned if changed else defaults)["changed_ns"] = now_ns
-        self._table.update(str(drive), DRIVE, Change(assigned, defaults, add={"changes": 1}))
+        self._table.update(str(drive), DRIVE, ItemChange(assigned, defaults, add={"changes": 1}))
 
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
@@ -145,16 +145,16 @@ class Ledger:
         None, and nothing is written, if anything was registered or queued since `seen` was read.
         """
         assigned, removed = self._queueing(seen, requeue)
-        item = self._table.update(str(seen.drive), DRIVE, Change(assigned, remove=removed), _may_queue(seen))
+        item = self._table.update(str(seen.drive), DRIVE, ItemChange(assigned, remove=removed), _may_queue(seen))
         return None if item is None else drive_record(item)
 
     def settle(self, seen: DriveRecord) -> bool:
         """Record that the current revision holds every object; False if anything was registered or queued since `seen`."""
-        return self._table.update(str(seen.drive), DRIVE, Change(remove=("settling",)), _unmoved(seen)) is not None
+        return self._table.update(str(seen.drive), DRIVE, ItemChange(remove=("settling",)), _unmoved(seen)) is not None
 
     def sent(self, queued: DriveRecord) -> None:
         """Clear the outbox mark of `queued`'s generation; that of a newer generation stays."""
-        change = Change(remove=("outbox", "outbox_ns"))
+        change = ItemChange(remove=("outbox", "outbox_ns"))
         self._table.update(str(queued.drive), DRIVE, change, Attr("generation").eq(queued.generation))
 
     def unsent(self, before_ns: int, limit: int) -> list[DriveId]:
@@ -274,7 +274,7 @@ class Ledger:
         condition = Attr("revision").eq(revision) & _in_one_of(sources_of(state))
         if generation is not None:
             condition &= Attr("generation").eq(generation)
-        change = Change({"drive_state": state.value, "updated_ns": self._clock(), **(assign or {})}, add=add or {})
+        change = ItemChange({"drive_state": state.value, "updated_ns": self._clock(), **(assign or {})}, add=add or {})
         item = self._table.update(str(drive), DRIVE, change, condition)
         return None if item is None else drive_record(item)
 
@@ -289,7 +289,7 @@ class Ledger:
         return record
 
     def _finish_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> None:
-        change = Change({"object_state": outcome.state.value, "revision": revision})
+        change = ItemChange({"object_state": outcome.state.value, "revision": revision})
         self._table.update(str(drive), object_sort_key(outcome.key), change, Attr("version_id").eq(outcome.version_id))
 
     # Decisions: append-only, each in one transaction with its effect on the drive
@@ -310,7 +310,7 @@ class Ledger:
         condition = _unmoved(seen) if requeue is None else _may_queue(seen)
         counted = Attr("decisions").not_exists() if number == 1 else Attr("decisions").eq(seen.decisions)
         condition &= _in_one_of(sorted(FINAL)) & counted
-        change = Change({"decisions": number, **assigned}, remove=removed)
+        change = ItemChange({"decisions": number, **assigned}, remove=removed)
         written = self._table.write_transaction(
             [
                 Put(decision_item(decision), Attr("pk").not_exists()),

@@ -19,7 +19,7 @@ _REVISION = re.compile(r"[0-9a-f]{64}")
 _FIELDS = {"schema_version", "vehicle_id", "drive_id", "revision", "reason"}
 
 
-class Reason(StrEnum):
+class WorkReason(StrEnum):
     """Why a revision is to be processed."""
 
     COMPLETE = "complete"
@@ -34,7 +34,7 @@ class DriveWork:
 
     drive: DriveId
     revision: str
-    reason: Reason
+    reason: WorkReason
 
     def __post_init__(self) -> None:
         if _REVISION.fullmatch(self.revision) is None:
@@ -67,6 +67,6 @@ class DriveWork:
             raise WorkError("drive-work message: vehicle_id, drive_id, revision and reason must be strings")
         try:
             drive = DriveId(document["vehicle_id"], document["drive_id"])
-            return cls(drive, document["revision"], Reason(document["reason"]))
+            return cls(drive, document["revision"], WorkReason(document["reason"]))
         except (LandingError, ValueError) as error:
             raise WorkError(f"drive-work message: {error}") from error

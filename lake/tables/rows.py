@@ -80,7 +80,7 @@ class RadarFrame(CloudFrame, frozen=True, kw_only=True):
     image: bytes | None = None
 
 
-class Missing(msgspec.Struct, frozen=True, kw_only=True):
+class MissingSensor(msgspec.Struct, frozen=True, kw_only=True):
     """A sensor of which a scene holds no frame, and why."""
 
     sensor: str
@@ -105,7 +105,7 @@ class RawSource(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
+class SceneFields(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `gold.scenes` without its matches and their payload."""
 
     scene_id: str
@@ -116,7 +116,7 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     anchor_ns: int
     ego_pose: Pose | None = None
     complete: bool
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingSensor, ...]
     quality_flags: tuple[str, ...]
 
     @property
@@ -125,7 +125,7 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
         return DriveId(self.vehicle_id, self.drive_id)
 
 
-class SceneRow(SceneFacts, frozen=True, kw_only=True):
+class SceneRow(SceneFields, frozen=True, kw_only=True):
     """A whole row of `gold.scenes`, payload included. `calibration` is the drive's calibration.json."""
 
     day: date

@@ -55,7 +55,7 @@ class ObjectFrames:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class GoldScene:
     """One row of `gold.scenes`."""
 
     scene_id: str
@@ -106,7 +106,7 @@ class AuditInputs:
     declared: tuple[ObjectFrames, ...] = ()
     indexed: tuple[ObjectFrames, ...] = ()
     frames: tuple[Frames, ...] = ()
-    scenes: tuple[Scene, ...] = ()
+    scenes: tuple[GoldScene, ...] = ()
     held: tuple[Held, ...] = ()
     records: tuple[Record, ...] = ()
     payloads: frozenset[str] = frozenset()

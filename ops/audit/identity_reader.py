@@ -21,13 +21,13 @@ from ops.audit.accounting import Frames
 from ops.audit.identity import (
     AuditInputs,
     BatchRef,
+    GoldScene,
     Held,
     LedgerDrive,
     LedgerObject,
     ObjectFrames,
     RawObject,
     Record,
-    Scene,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Published:
 
     indexed: tuple[ObjectFrames, ...]
     frames: tuple[Frames, ...]
-    scenes: tuple[Scene, ...]
-    matches: lake_reader.Matches
+    scenes: tuple[GoldScene, ...]
+    matches: lake_reader.SceneMatches
     records: tuple[RecordRow, ...]
 
 
@@ -72,7 +72,7 @@ def published_rows(catalog: lake_reader.Tables, drive: DriveId | None = None) ->
     return Published(
         indexed=lake_reader.object_counts(catalog, drive),
         frames=lake_reader.frame_counts(catalog, drive),
-        scenes=tuple(Scene(row.scene_id, str(row.drive), row.revision) for row in lake_reader.scene_facts(catalog, drive)),
+        scenes=tuple(GoldScene(row.scene_id, str(row.drive), row.revision) for row in lake_reader.scene_facts(catalog, drive)),
         matches=lake_reader.matches(catalog, drive),
         records=lake_reader.records(catalog, drive),
     )
@@ -86,7 +86,7 @@ def raw_objects(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[RawObje
             yield RawObject(key, entry.get("VersionId", "null"), _drive_of(key), bool(entry.get("IsLatest", True)))
 
 
-def held(found: lake_reader.Matches) -> tuple[Held, ...]:
+def held(found: lake_reader.SceneMatches) -> tuple[Held, ...]:
     """How many distinct frames of each sensor the scenes of each drive revision hold."""
     distinct = set(zip(found.drive, found.revision, found.sensor, found.stamp_ns.tolist(), strict=True))
     counts = Counter(entry[:3] for entry in distinct)

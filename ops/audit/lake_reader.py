@@ -14,7 +14,7 @@ from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.tables.drive_rows import of_drive
 from lake.tables.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
-from lake.tables.rows import RecordRow, SceneFacts, SceneRow, row_of
+from lake.tables.rows import RecordRow, SceneFields, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
 from ops.audit.accounting import Frames, Line, account
@@ -55,7 +55,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
+class SceneMatches:
     """Every match in the scenes of the selected drives, one row each, in scene order; arrays (N,)."""
 
     drive: tuple[str, ...]
@@ -88,26 +88,26 @@ def object_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Object
     return tuple(ObjectFrames(f"{vehicle}/{drive_id}", key, count) for vehicle, drive_id, key, count in rows)
 
 
-def scene_facts(catalog: Tables, drive: DriveId | None = None) -> tuple[SceneFacts, ...]:
+def scene_facts(catalog: Tables, drive: DriveId | None = None) -> tuple[SceneFields, ...]:
     """The scenes without their payload and their matches, in anchor order."""
-    table = _scan(catalog, SCENES_TABLE, SceneFacts.__struct_fields__, drive)
+    table = _scan(catalog, SCENES_TABLE, SceneFields.__struct_fields__, drive)
     ordered = table.sort_by([("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending")])
-    return tuple(row_of(SceneFacts, row) for row in ordered.to_pylist())
+    return tuple(row_of(SceneFields, row) for row in ordered.to_pylist())
 
 
-def matches(catalog: Tables, drive: DriveId | None = None) -> Matches:
+def matches(catalog: Tables, drive: DriveId | None = None) -> SceneMatches:
     """Every match of the scenes, read without one byte of payload."""
     columns = (*_IDENTITY, "scene_id", "anchor_ns", *(f"{name}.element.{field}" for name in LISTS for field in _MATCH))
     return flatten_matches(_scan(catalog, SCENES_TABLE, columns, drive))
 
 
-def flatten_matches(scenes: pa.Table) -> Matches:
+def flatten_matches(scenes: pa.Table) -> SceneMatches:
     """One row for each match of a table with the columns of `gold.scenes` (payload columns may be absent)."""
     joined = pa.concat_tables([_flatten(scenes, name) for name in LISTS]).sort_by(
         [("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending"), ("sensor", "ascending")]
     )
     vehicles, drives = joined["vehicle_id"].to_pylist(), joined["drive_id"].to_pylist()
-    return Matches(
+    return SceneMatches(
         drive=tuple(f"{vehicle}/{drive}" for vehicle, drive in zip(vehicles, drives, strict=True)),
         revision=tuple(joined["revision"].to_pylist()),
         scene_id=tuple(joined["scene_id"].to_pylist()),
@@ -119,7 +119,7 @@ def flatten_matches(scenes: pa.Table) -> Matches:
     )
 
 
-def residuals(found: Matches) -> dict[tuple[str, str], Nanoseconds]:
+def residuals(found: SceneMatches) -> dict[tuple[str, str], Nanoseconds]:
     """Signed residuals in anchor order, by (drive, sensor)."""
     positions: dict[tuple[str, str], list[int]] = {}
     for position, key in enumerate(zip(found.drive, found.sensor, strict=True)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lake.errors import LandingError
 from lake.landing import DriveId
-from sensors.calibration.changes import Change, changes
+from sensors.calibration.changes import CalibrationChange, changes
 from sensors.errors import RigError
 from sensors.rig import Rig
 
@@ -37,21 +37,22 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CalibrationStep:
     """One drive and its changes since the previous one; `previous` is None for the first drive."""
 
     drive: DriveId
     start_ns: int
     previous: DriveId | None
-    changes: tuple[Change, ...]
+    changes: tuple[CalibrationChange, ...]
 
 
-def history(driven: Iterable[Calibrated]) -> tuple[Step, ...]:
+def history(driven: Iterable[Calibrated]) -> tuple[CalibrationStep, ...]:
     """The drives of one vehicle ordered by start, then id, each with the changes since the previous one."""
     ordered = sorted(driven, key=lambda entry: (entry.start_ns, entry.drive))
-    first = tuple(Step(entry.drive, entry.start_ns, None, ()) for entry in ordered[:1])
+    first = tuple(CalibrationStep(entry.drive, entry.start_ns, None, ()) for entry in ordered[:1])
     return first + tuple(
-        Step(after.drive, after.start_ns, before.drive, changes(before.rig, after.rig)) for before, after in pairwise(ordered)
+        CalibrationStep(after.drive, after.start_ns, before.drive, changes(before.rig, after.rig))
+        for before, after in pairwise(ordered)
     )
 
 
@@ -75,7 +76,7 @@ def read_drives(
     )
 
 
-def describe_step(step: Step) -> str:
+def describe_step(step: CalibrationStep) -> str:
     """The changes as text, one per line."""
     if step.previous is None:
         return "first drive"

@@ -17,7 +17,7 @@ POLL_S = 1.0
 FAILED_PATIENCE_S = 180.0  # SQS redelivers the message of a failed run; after this long no retry is coming
 
 
-class LedgerReader(Protocol):
+class DriveLedger(Protocol):
     """Reads drives and their objects from the ledger."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None:
@@ -68,7 +68,7 @@ class Sighting:
 class Follower:
     """Follows drives. `manifest_version` gives the version of a drive's manifest in S3; None if there is none."""
 
-    def __init__(self, ledger: LedgerReader, manifest_version: Callable[[DriveId], str | None], steps: Steps) -> None:
+    def __init__(self, ledger: DriveLedger, manifest_version: Callable[[DriveId], str | None], steps: Steps) -> None:
         self._ledger = ledger
         self._manifest_version = manifest_version
         self._steps = steps

@@ -115,7 +115,7 @@ def record_counts(records: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
     return dict(Counter((code, row.level) for row in kept_out for code in row.rule_ids))
 
 
-def residual_sizes(found: lake_reader.Matches) -> dict[str, Nanoseconds]:
+def residual_sizes(found: lake_reader.SceneMatches) -> dict[str, Nanoseconds]:
     """Sizes of the residuals by sensor, ascending (N,)."""
     sensors = np.array(found.sensor, dtype=object)
     sizes = np.abs(found.residual_ns)

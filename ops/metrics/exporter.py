@@ -19,7 +19,7 @@ from ops.metrics.drive_facts import Sources
 from ops.metrics.families import drive_families, lake_families, part_families, queue_families
 from ops.metrics.lake import LakeSummary, LakeWatch
 from ops.metrics.ledger import DriveStates, LedgerWatch
-from ops.metrics.part import Part, Readable
+from ops.metrics.part import MetricsPart, Readable
 from ops.metrics.queues import QueueState, QueueWatch
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ _CALLS = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout
 class Exporter(Collector):
     """A Prometheus collector of three parts."""
 
-    drives: Part[DriveStates]
-    queues: Part[tuple[QueueState, ...]]
-    lake: Part[LakeSummary]
+    drives: MetricsPart[DriveStates]
+    queues: MetricsPart[tuple[QueueState, ...]]
+    lake: MetricsPart[LakeSummary]
 
     @property
     def parts(self) -> tuple[Readable, ...]:
@@ -66,9 +66,9 @@ def open_exporter(
     sources = Sources(settings, client("s3", settings.aws, _CALLS), ledger)
     watch = LedgerWatch(ledger, clock)
     return Exporter(
-        drives=Part("drives", lambda: DriveStates.of(watch.read().values(), clock()), clock),
-        queues=Part("queues", QueueWatch(client("sqs", settings.aws, _CALLS), urls).read, clock),
-        lake=Part("lake", LakeWatch(sources, LedgerWatch(ledger, clock), open_catalog).read, clock),
+        drives=MetricsPart("drives", lambda: DriveStates.of(watch.read().values(), clock()), clock),
+        queues=MetricsPart("queues", QueueWatch(client("sqs", settings.aws, _CALLS), urls).read, clock),
+        lake=MetricsPart("lake", LakeWatch(sources, LedgerWatch(ledger, clock), open_catalog).read, clock),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 from sensors.stamps import Nanoseconds
 from sensors.time_units import NS_PER_S
@@ -28,7 +28,7 @@ class DriveMark:
 
     drive: DriveId
     state: DriveState
-    reason: Reason | None
+    reason: WorkReason | None
     revision: str | None
     generation: int
     updated_ns: int
@@ -90,7 +90,7 @@ def _keep_newer(marks: dict[DriveId, DriveMark], mark: DriveMark) -> None:
 
 
 RECENT_LAGS = 100
-_BY_LANDING = (Reason.COMPLETE, Reason.OVERDUE)  # other runs are started by a reviewer or operator, not by an object
+_BY_LANDING = (WorkReason.COMPLETE, WorkReason.OVERDUE)  # other runs are started by a reviewer or operator, not by an object
 WAITING = tuple(state for state in DriveState if state not in FINAL)
 
 

@@ -40,7 +40,7 @@ class Readable(Protocol):
         ...
 
 
-class Part(Generic[T]):
+class MetricsPart(Generic[T]):
     """Keeps the last reading. `refresh` is called by one thread, the rest by any."""
 
     def __init__(self, name: str, read: Callable[[], T], clock: Callable[[], int] = time.time_ns) -> None:

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from ops.report import display
-from ops.report.facts import Histogram, Timeline
+from ops.report.facts import Histogram, PresenceTimeline
 from sensors.stamps import Nanoseconds, percentile
 
 BINS = 61  # odd: the middle bin is centred on zero
@@ -30,7 +30,9 @@ def histogram(sensor: str, residuals_ns: Nanoseconds, tolerance_ns: int | None) 
     return Histogram(sensor, span_ns, tuple(int(n) for n in counts), percentile(sizes, 50), percentile(sizes, 95), int(sizes[-1]))
 
 
-def timeline(anchors_ns: Nanoseconds, held: Sequence[tuple[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]) -> Timeline | None:
+def timeline(
+    anchors_ns: Nanoseconds, held: Sequence[tuple[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]
+) -> PresenceTimeline | None:
     """The share of scenes that hold each sensor, in at most 120 segments with equally many scenes.
 
     Args:
@@ -43,7 +45,7 @@ def timeline(anchors_ns: Nanoseconds, held: Sequence[tuple[str, np.ndarray[tuple
     edges = [number * anchors_ns.size // parts for number in range(parts + 1)]
     segments = [slice(first, end) for first, end in pairwise(edges)]
     rows = tuple((sensor, tuple(float(mask[part].mean()) for part in segments)) for sensor, mask in held)
-    return Timeline(int(anchors_ns[0]), int(anchors_ns[-1]), int(anchors_ns.size), rows)
+    return PresenceTimeline(int(anchors_ns[0]), int(anchors_ns[-1]), int(anchors_ns.size), rows)
 
 
 def residual_chart(histograms: Sequence[Histogram]) -> str:
@@ -56,7 +58,7 @@ def residual_chart(histograms: Sequence[Histogram]) -> str:
     return "".join(parts) + "</svg>"
 
 
-def timeline_chart(found: Timeline) -> str:
+def timeline_chart(found: PresenceTimeline) -> str:
     """One row per sensor, one cell per segment of scenes: held by all, some or none."""
     height = _ROW * len(found.rows) + 26
     parts = [_open(height, "Sensors in the gold scenes")]

@@ -11,11 +11,11 @@ import numpy as np
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.rows import RecordRow, SceneFacts
+from lake.tables.rows import RecordRow, SceneFields
 from ops.audit import lake_reader
 from ops.audit.accounting import Line
 from ops.report import chart, picture
-from ops.report.facts import DriveFacts, Histogram, Reason, RecordView, SceneView, Timeline
+from ops.report.facts import DriveReport, Histogram, PresenceTimeline, RecordView, RuleCount, SceneView
 from ops.report.motion import EgoMotion
 from ops.report.scene import rig_of, scene_view
 from ops.report.validations import calibration
@@ -28,14 +28,14 @@ EXAMPLES = 6
 NO_SENTENCE = "This rule is not in the catalogue of this version."
 
 
-def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str, revision: str, note: str) -> DriveFacts:
+def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str, revision: str, note: str) -> DriveReport:
     """Everything that the report shows of a drive."""
     scenes = lake_reader.scene_facts(catalog, drive)
     found = lake_reader.matches(catalog, drive)
     records = lake_reader.records(catalog, drive)
     rig = rig_of(catalog, scenes)
     lines = lake_reader.accounting(catalog, drive)
-    return DriveFacts(
+    return DriveReport(
         drive=str(drive),
         revision=revision,
         state=state,
@@ -52,7 +52,7 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
     )
 
 
-def reasons(records: Sequence[RecordRow]) -> tuple[Reason, ...]:
+def reasons(records: Sequence[RecordRow]) -> tuple[RuleCount, ...]:
     """How often each rule is in the records, errors first, most frequent first, with the sentence of the catalogue."""
     counts: Counter[str] = Counter()
     frames: Counter[str] = Counter()
@@ -60,24 +60,24 @@ def reasons(records: Sequence[RecordRow]) -> tuple[Reason, ...]:
         for rule_id in row.rule_ids:
             counts[rule_id] += 1
             frames[rule_id] += row.frames
-    found = [Reason(rule_id, *_known(rule_id), count, frames[rule_id]) for rule_id, count in counts.items()]
+    found = [RuleCount(rule_id, *_known(rule_id), count, frames[rule_id]) for rule_id, count in counts.items()]
     return tuple(sorted(found, key=lambda reason: (reason.severity == "warning", -reason.records, reason.rule_id)))
 
 
-def pick(scenes: Sequence[SceneFacts]) -> tuple[str, ...]:
+def pick(scenes: Sequence[SceneFields]) -> tuple[str, ...]:
     """The scenes to draw: one complete from the middle of the drive, and one incomplete if there is any."""
     complete = [row.scene_id for row in scenes if row.complete]
     incomplete = [row.scene_id for row in scenes if not row.complete]
     return tuple(group[len(group) // 2] for group in (complete, incomplete) if group)
 
 
-def _views(catalog: Catalog, scenes: Sequence[SceneFacts]) -> tuple[SceneView, ...]:
+def _views(catalog: Catalog, scenes: Sequence[SceneFields]) -> tuple[SceneView, ...]:
     motion = EgoMotion(scenes)
     rows = (lake_reader.scene(catalog, scene_id) for scene_id in pick(scenes))
     return tuple(scene_view(row, motion) for row in rows if row is not None)
 
 
-def _histograms(found: lake_reader.Matches, rig: Rig | None) -> tuple[Histogram, ...]:
+def _histograms(found: lake_reader.SceneMatches, rig: Rig | None) -> tuple[Histogram, ...]:
     made = []
     for (_, sensor), residuals_ns in lake_reader.residuals(found).items():
         known = rig is not None and sensor in rig
@@ -88,8 +88,8 @@ def _histograms(found: lake_reader.Matches, rig: Rig | None) -> tuple[Histogram,
 
 
 def _timeline(
-    scenes: Sequence[SceneFacts], found: lake_reader.Matches, lines: Sequence[Line], rig: Rig | None
-) -> Timeline | None:
+    scenes: Sequence[SceneFields], found: lake_reader.SceneMatches, lines: Sequence[Line], rig: Rig | None
+) -> PresenceTimeline | None:
     held = set(zip(found.scene_id, found.sensor, strict=True))
     in_rig = {sensor.name for sensor in rig.sensors if sensor.modality.in_scene} if rig is not None else set()
     order = [line.sensor for line in lines if line.sensor in in_rig]

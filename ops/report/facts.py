@@ -63,7 +63,7 @@ class RecordView:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class RuleCount:
     """How often a rule occurs in the records. Only errors keep data out of gold; warnings are listed with them."""
 
     rule_id: str
@@ -86,7 +86,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class PresenceTimeline:
     """Share of scenes that hold each sensor, in equal segments of the drive; a share is in [0, 1]."""
 
     start_ns: int
@@ -111,7 +111,7 @@ class CalibrationVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class DriveFacts:
+class DriveReport:
     """One drive."""
 
     drive: str
@@ -122,9 +122,9 @@ class DriveFacts:
     incomplete: int
     lines: tuple[Line, ...]
     histograms: tuple[Histogram, ...]
-    timeline: Timeline | None
+    timeline: PresenceTimeline | None
     views: tuple[SceneView, ...]
-    reasons: tuple[Reason, ...]
+    reasons: tuple[RuleCount, ...]
     examples: tuple[RecordView, ...]
     calibration: tuple[CalibrationVerdict, ...] = ()
 
@@ -142,7 +142,7 @@ class ReportFacts:
     run: tuple[tuple[str, str], ...]
     figures: tuple[Figure, ...]
     checks: tuple[Check, ...]
-    drives: tuple[DriveFacts, ...]
+    drives: tuple[DriveReport, ...]
 
     @property
     def check_groups(self) -> tuple[tuple[str, tuple[Check, ...]], ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec.structs import astuple
 
-from lake.tables.rows import SceneFacts
+from lake.tables.rows import SceneFields
 from ops.report.cloud import Cloud, Floats
 from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
@@ -23,7 +23,7 @@ LEAST_AGREEMENT = 0.7  # length of the mean of unit axes: cameras all around can
 class EgoMotion:
     """The poses of a drive's scenes, interpolated and never extrapolated."""
 
-    def __init__(self, scenes: Sequence[SceneFacts]) -> None:
+    def __init__(self, scenes: Sequence[SceneFields]) -> None:
         posed = sorted((row.anchor_ns, astuple(row.ego_pose)) for row in scenes if row.ego_pose is not None)
         self._stamps_ns = np.array([stamp_ns for stamp_ns, _ in posed], dtype=np.int64)
         self._poses = np.array([pose for _, pose in posed], dtype=np.float64).reshape(-1, 7)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 
-class Desk(Protocol):
+class DecisionDesk(Protocol):
     """Takes decisions (`ingest.review.ReviewDesk`)."""
 
     def release(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...
@@ -63,7 +63,7 @@ def plan(rows: Iterable[ReviewRecord], verdict: Verdict) -> Plan:
     return Plan(verdict, {drive: tuple(drives[drive]) for drive in sorted(drives)}, tuple(refused))
 
 
-def carry_out(desk: Desk, wanted: Plan, reviewer: str, reason: str) -> list[Result]:
+def carry_out(desk: DecisionDesk, wanted: Plan, reviewer: str, reason: str) -> list[Result]:
     """Decide, drive by drive. A drive that refuses does not stop the others.
 
     Raises:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.rows import CameraFrame, CloudFrame, RadarFrame, SceneFacts, SceneRow, row_of
+from lake.tables.rows import CameraFrame, CloudFrame, RadarFrame, SceneFields, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from ops.audit import lake_reader
 from ops.report import picture
@@ -69,7 +69,7 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RecordEvidence:
     """Everything that a page shows of a record, besides the record itself."""
 
     gauges: tuple[Gauge, ...]
@@ -80,23 +80,25 @@ class Evidence:
     notes: tuple[str, ...]
 
 
-def gather(catalog: Catalog, store: ObjectStore, row: ReviewRecord, all_rows: Sequence[ReviewRecord]) -> Evidence:
+def gather(catalog: Catalog, store: ObjectStore, row: ReviewRecord, all_rows: Sequence[ReviewRecord]) -> RecordEvidence:
     """Collect the evidence for a record; what cannot be read or drawn becomes a note. `all_rows`: the records of its drive."""
     notes: list[str] = []
     drive = row.drive
     if drive is None:
-        return Evidence(_gauges(row, ()), (), (), None, (), ("A refused object is never opened.",))
+        return RecordEvidence(_gauges(row, ()), (), (), None, (), ("A refused object is never opened.",))
     facts = lake_reader.scene_facts(catalog, drive)
     motion = EgoMotion(facts)
     gauges = _gauges(row, all_rows)
     if row.anchor_ns is not None:
         scene = _scene(catalog, store, SceneKey(drive, row.anchor_ns), row.payload_uri, motion, notes)
-        return Evidence(gauges, (), (), scene, _around(catalog, facts, row.anchor_ns, motion), tuple(notes))
+        return RecordEvidence(gauges, (), (), scene, _around(catalog, facts, row.anchor_ns, motion), tuple(notes))
     if row.stamp_ns is None or row.sensor is None:
-        return Evidence(gauges, (), (), None, (), ())
+        return RecordEvidence(gauges, (), (), None, (), ())
     rig = rig_of(catalog, facts)
     neighbours = _neighbours(catalog, drive, row.sensor, row.stamp_ns, rig, notes)
-    return Evidence(gauges, (_quarantined_frame(store, row.sensor, row.payload_uri, rig),), neighbours, None, (), tuple(notes))
+    return RecordEvidence(
+        gauges, (_quarantined_frame(store, row.sensor, row.payload_uri, rig),), neighbours, None, (), tuple(notes)
+    )
 
 
 def _gauges(row: ReviewRecord, all_rows: Sequence[ReviewRecord]) -> tuple[Gauge, ...]:
@@ -152,7 +154,7 @@ def _quarantined_scene(store: ObjectStore, payload_uri: str, anchor_ns: int) -> 
     return None
 
 
-def _around(catalog: Catalog, facts: Sequence[SceneFacts], anchor_ns: int, motion: EgoMotion) -> tuple[SceneView, ...]:
+def _around(catalog: Catalog, facts: Sequence[SceneFields], anchor_ns: int, motion: EgoMotion) -> tuple[SceneView, ...]:
     """The gold scenes right before and right after."""
     anchors = [fact.anchor_ns for fact in facts]
     place = bisect_left(anchors, anchor_ns)

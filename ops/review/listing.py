@@ -56,7 +56,7 @@ class ReviewRecord(RecordFields, frozen=True, kw_only=True):
         return frozenset(name for name in (self.sensor, *(found.sensor for found in self.findings)) if name)
 
 
-class LedgerReader(Protocol):
+class ReviewLedger(Protocol):
     """Reads drives, decisions and refused objects from the ledger."""
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
@@ -89,7 +89,7 @@ class Filter:
         )
 
 
-def rows(catalog: Catalog, ledger: LedgerReader, drive: DriveId | None = None) -> list[ReviewRecord]:
+def rows(catalog: Catalog, ledger: ReviewLedger, drive: DriveId | None = None) -> list[ReviewRecord]:
     """Every record, of one drive or of all; without a drive also the objects that were refused before anything was read.
 
     The ledger is the source of truth for decisions. A released record is `releasing` until its drive has been processed
@@ -111,7 +111,7 @@ class _DriveDecisions:
     finished_revision: str | None
 
     @classmethod
-    def read(cls, ledger: LedgerReader, drive: DriveId) -> _DriveDecisions:
+    def read(cls, ledger: ReviewLedger, drive: DriveId) -> _DriveDecisions:
         log = tuple((Override.parse(text), one.decided_ns) for one in ledger.decisions(drive) for text in sorted(one.overrides))
         record = ledger.drive(drive) if log else None
         return cls(log, record.revision if record is not None and record.state in FINAL else None)

@@ -10,14 +10,14 @@ from jinja2 import Environment
 from lake.overrides import MAX_REASON_CHARACTERS, Verdict
 from ops.report.page import environment
 from ops.review.decisions import Plan, Result
-from ops.review.evidence import Evidence
+from ops.review.evidence import RecordEvidence
 from ops.review.listing import LEVELS, STATUSES, Filter, ReviewRecord, why_not
 
 MAX_LISTED = 500  # records on one page; the filters narrow it down
 TONES = {"quarantined": "bad", "releasing": "warn", "released": "good", "rejected": "", "refused": "bad"}
 
 
-def record_page(row: ReviewRecord, evidence: Evidence, *, frame: Mapping[str, str] | None = None) -> str:
+def record_page(row: ReviewRecord, evidence: RecordEvidence, *, frame: Mapping[str, str] | None = None) -> str:
     """A record with its evidence, self-contained. `frame`: what the page in a browser adds."""
     problems = {verdict.value: why_not(row, verdict) for verdict in Verdict}
     return _page("record", row=row, subject=subject(row), evidence=evidence, problems=problems, frame=frame)

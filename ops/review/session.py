@@ -23,7 +23,7 @@ class ReviewSession:
         self._deployment = deployment
 
     @cached_property
-    def desk(self) -> decisions.Desk:
+    def desk(self) -> decisions.DecisionDesk:
         """Takes decisions."""
         return decisions.open_desk(self._deployment.settings)
 
@@ -43,7 +43,7 @@ class ReviewSession:
         """Every record, as `ops.review.listing.rows`."""
         return listing.rows(self._catalog, self._ledger)
 
-    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> evidence.Evidence:
+    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> evidence.RecordEvidence:
         """The evidence for a record; `rows` may hold those of other drives."""
         of_drive = [one for one in rows if one.drive == row.drive]
         return evidence.gather(self._catalog, self._store, row, of_drive)

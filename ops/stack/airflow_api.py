@@ -19,7 +19,7 @@ TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class ComponentHeartbeat:
     """Health of one component according to Airflow, and the time of its last heartbeat (Unix time; 0: never)."""
 
     healthy: bool
@@ -35,10 +35,10 @@ class ComponentHealth(msgspec.Struct, frozen=True):
     latest_triggerer_heartbeat: datetime | None = None
 
     @property
-    def heartbeat(self) -> Heartbeat:
+    def heartbeat(self) -> ComponentHeartbeat:
         """Its health and the time of its last heartbeat."""
         at = self.latest_scheduler_heartbeat or self.latest_dag_processor_heartbeat or self.latest_triggerer_heartbeat
-        return Heartbeat(self.status == "healthy", at.timestamp() if at is not None else 0.0)
+        return ComponentHeartbeat(self.status == "healthy", at.timestamp() if at is not None else 0.0)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ class AirflowApi:
         """Close the connections."""
         self._session.close()
 
-    def health(self) -> dict[str, Heartbeat]:
+    def health(self) -> dict[str, ComponentHeartbeat]:
         """Each component's heartbeat by its name; empty while the API does not answer."""
         try:
             answer = self._session.get(f"{self._url}/api/v2/monitor/health", timeout=self._timeout_s)
@@ -93,7 +93,7 @@ class AirflowApi:
             return {}
         components = {SCHEDULER: found.scheduler, DAG_PROCESSOR: found.dag_processor, TRIGGERER: found.triggerer}
         beats = {name: (state or ComponentHealth()).heartbeat for name, state in components.items()}
-        return {API_SERVER: Heartbeat(found.metadatabase.status == "healthy", time.time()), **beats}
+        return {API_SERVER: ComponentHeartbeat(found.metadatabase.status == "healthy", time.time()), **beats}
 
     def dag(self, dag_id: str) -> Dag | None:
         """A DAG's details; None while it has not been parsed.

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from ops.errors import ComponentError
 from ops.stack.choices import ADMIN, Secrets
-from ops.stack.layout import Layout, write_private
+from ops.stack.layout import StackLayout, write_private
 
 MIGRATION_TIMEOUT_S = 300
 
 
-def prepare(layout: Layout, secrets: Secrets, env: Mapping[str, str], *, fresh: bool) -> None:
+def prepare(layout: StackLayout, secrets: Secrets, env: Mapping[str, str], *, fresh: bool) -> None:
     """Provide a migrated database (an empty one if `fresh`) and the password file.
 
     Raises:
@@ -37,7 +37,7 @@ def prepare(layout: Layout, secrets: Secrets, env: Mapping[str, str], *, fresh: 
     copy.replace(layout.airflow_database)
 
 
-def _migrate(target: Path, layout: Layout, env: Mapping[str, str]) -> None:
+def _migrate(target: Path, layout: StackLayout, env: Mapping[str, str]) -> None:
     building = target.with_suffix(".building")
     building.unlink(missing_ok=True)
     migration = subprocess.run(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from ops.stack.layout import Layout, write_private
+from ops.stack.layout import StackLayout, write_private
 from ops.stack.ports import LOOPBACK, choose_port
 
 AIRFLOW_PORT, EMULATOR_PORT = 8080, 5000
@@ -35,14 +35,14 @@ class Choices:
         return f"http://{LOOPBACK}:{self.airflow_port}"
 
     @classmethod
-    def load(cls, layout: Layout) -> Self | None:
+    def load(cls, layout: StackLayout) -> Self | None:
         """The choices of the last start; None where there was none."""
         try:
             return cls(**json.loads(layout.choices.read_text()))
         except FileNotFoundError:
             return None
 
-    def save(self, layout: Layout) -> None:
+    def save(self, layout: StackLayout) -> None:
         """Keep for the next start and for `status`."""
         write_private(layout.choices, json.dumps(asdict(self)))
 
@@ -83,7 +83,7 @@ class Secrets:
         return "Secrets(…)"
 
     @classmethod
-    def load_or_generate(cls, layout: Layout) -> Self:
+    def load_or_generate(cls, layout: StackLayout) -> Self:
         """The secrets of this state folder, generated at its first start (files of mode 0600)."""
         try:
             return cls(**json.loads(layout.secrets.read_text()))

@@ -19,7 +19,7 @@ from ops.stack.choices import Choices, Secrets, choose
 from ops.stack.environment import airflow_environment, aws_environment, process_environment, stack_environment
 from ops.stack.inspection import StackStatus
 from ops.stack.java import java_environment
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 from ops.stack.processes import AIRFLOW, API_SERVER, DAG_PROCESSOR, EMULATOR, MAPPING, ProcessRecord, command_lines, expected
 
 Progress = Callable[[str], None]
@@ -46,7 +46,7 @@ def up(home: Path, progress: Progress = lambda _: None, env: Mapping[str, str] |
         StackConfigError: Java, the project's files or the given endpoint are missing.
         ComponentError: A process exited, or was not healthy within three minutes; the message holds the tail of its log.
     """
-    layout, caller = Layout.of(home), inherited() if env is None else dict(env)
+    layout, caller = StackLayout.of(home), inherited() if env is None else dict(env)
     layout.make()
     with _alone(layout):
         return _Start(layout, caller, progress).run()
@@ -54,7 +54,7 @@ def up(home: Path, progress: Progress = lambda _: None, env: Mapping[str, str] |
 
 def down(home: Path, progress: Progress = lambda _: None) -> int:
     """Stop all processes of the stack; returns how many ignored SIGTERM and were killed."""
-    layout = Layout.of(home)
+    layout = StackLayout.of(home)
     if not layout.home.exists():
         return 0
     with _alone(layout):
@@ -65,7 +65,7 @@ def down(home: Path, progress: Progress = lambda _: None) -> int:
 
 
 class _Start:
-    def __init__(self, layout: Layout, caller: Mapping[str, str], progress: Progress) -> None:
+    def __init__(self, layout: StackLayout, caller: Mapping[str, str], progress: Progress) -> None:
         self._layout, self._caller, self._progress = layout, caller, progress
         self._notes: list[str] = []
 
@@ -179,7 +179,7 @@ class _Start:
 
 
 @contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
+def _alone(layout: StackLayout) -> Iterator[None]:
     """Only one start or stop of a stack at a time; the lock is released when its process exits."""
     with (layout.home / "lock").open("a") as file:
         try:

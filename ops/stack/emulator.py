@@ -12,7 +12,7 @@ import requests
 
 from ops.errors import ComponentError, StackConfigError
 from ops.stack.environment import PROJECT
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 
 PROVISION = PROJECT / "localstack" / "provision.py"
 PROVISION_TIMEOUT_S = 120
@@ -40,7 +40,7 @@ def answers_within(endpoint: str, patience_s: float) -> bool:
     return True
 
 
-def provision(layout: Layout, endpoint: str, env: Mapping[str, str]) -> None:
+def provision(layout: StackLayout, endpoint: str, env: Mapping[str, str]) -> None:
     """Create the buckets, queues, table and functions, and save their names.
 
     Raises:
@@ -52,7 +52,7 @@ def provision(layout: Layout, endpoint: str, env: Mapping[str, str]) -> None:
     run_step(layout, "provision", [str(PROVISION), "--endpoint", endpoint, "--env-file", str(layout.names)], env)
 
 
-def make_tables(layout: Layout, env: Mapping[str, str]) -> None:
+def make_tables(layout: StackLayout, env: Mapping[str, str]) -> None:
     """Create the lake's tables that do not exist.
 
     Raises:
@@ -61,7 +61,7 @@ def make_tables(layout: Layout, env: Mapping[str, str]) -> None:
     run_step(layout, "tables", ["-m", "ops.stack.tables"], env)
 
 
-def run_step(layout: Layout, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+def run_step(layout: StackLayout, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
     """Run a Python program of the start-up to completion; its output goes to the log of that name.
 
     Raises:
@@ -86,7 +86,7 @@ def run_step(layout: Layout, name: str, arguments: Sequence[str], env: Mapping[s
         raise ComponentError(f"{name} failed:\n{tail(log)}", f"its output: {log}")
 
 
-def forget(layout: Layout) -> bool:
+def forget(layout: StackLayout) -> bool:
     """Delete files that refer to objects of the former embedded emulator; lineage events are set aside.
 
     Returns:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ops.errors import StackDownError
 from ops.settings import StackSettings
 from ops.stack.choices import Choices, Secrets
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 from ops.stack.ports import LOOPBACK
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ SHARED_SETTINGS = PROJECT / "deploy" / "airflow.env"
 AWS_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-def stack_environment(layout: Layout, choices: Choices, secrets: Secrets, caller: Mapping[str, str]) -> dict[str, str]:
+def stack_environment(layout: StackLayout, choices: Choices, secrets: Secrets, caller: Mapping[str, str]) -> dict[str, str]:
     """All `SCENELAKE_*`, `AWS_*` and `AIRFLOW__*` variables of a stack that has been provisioned.
 
     Raises:
@@ -37,7 +37,7 @@ def stack_environment(layout: Layout, choices: Choices, secrets: Secrets, caller
     }
 
 
-def resource_names(layout: Layout) -> dict[str, str]:
+def resource_names(layout: StackLayout) -> dict[str, str]:
     """What provisioning wrote down: `NAME=value` lines.
 
     Raises:
@@ -67,7 +67,7 @@ def aws_environment(choices: Choices, caller: Mapping[str, str]) -> dict[str, st
     return {**made_up, **given, "AWS_ENDPOINT_URL": choices.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-def airflow_environment(layout: Layout, choices: Choices, secrets: Secrets) -> dict[str, str]:
+def airflow_environment(layout: StackLayout, choices: Choices, secrets: Secrets) -> dict[str, str]:
     """Airflow's settings: what every stack shares, and loopback, SQLite, and this one's folders and secrets."""
     transport = {"type": "file", "log_file_path": str(layout.lineage), "append": True}
     return {

@@ -12,11 +12,11 @@ import psutil
 from lake.settings import AwsSettings, inherited
 from ops.errors import StackDownError
 from ops.stack import processes
-from ops.stack.airflow_api import AirflowApi, Heartbeat
+from ops.stack.airflow_api import AirflowApi, ComponentHeartbeat
 from ops.stack.choices import ADMIN, Choices, Secrets
 from ops.stack.emulator import answers
 from ops.stack.environment import aws_environment, resource_names, stack_environment
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 from ops.stack.processes import AIRFLOW, EMULATOR, MAPPING, ProcessRecord, addresses, expected
 
 
@@ -36,7 +36,7 @@ class ComponentStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueDepth:
+class QueueStatus:
     """Messages of one queue: waiting, and leased by a consumer."""
 
     name: str
@@ -50,7 +50,7 @@ class StackStatus:
 
     home: Path
     components: tuple[ComponentStatus, ...]
-    queues: tuple[QueueDepth, ...] = ()
+    queues: tuple[QueueStatus, ...] = ()
     endpoint: str | None = None
     airflow_url: str | None = None
     airflow_user: str | None = None
@@ -78,7 +78,7 @@ _DEPTHS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNot
 ALL = (EMULATOR, MAPPING, *AIRFLOW)
 
 
-def running(layout: Layout) -> frozenset[str]:
+def running(layout: StackLayout) -> frozenset[str]:
     """Components whose main process is alive."""
     records = {component: ProcessRecord.load(layout, component) for component in ALL}
     return frozenset(component for component, record in records.items() if record is not None and record.alive() is not None)
@@ -86,7 +86,7 @@ def running(layout: Layout) -> frozenset[str]:
 
 def status(home: Path) -> StackStatus:
     """Health, addresses, queue depths and memory. A stack that is down has no components."""
-    layout = Layout.of(home)
+    layout = StackLayout.of(home)
     choices = Choices.load(layout)
     alive = running(layout)
     if choices is None or not alive:
@@ -120,7 +120,7 @@ def environment(home: Path) -> dict[str, str]:
     Raises:
         StackDownError: The stack has never been started.
     """
-    layout = Layout.of(home)
+    layout = StackLayout.of(home)
     choices = Choices.load(layout)
     if choices is None:
         raise StackDownError(f"there is no stack in {layout.home}", "`scenelake up` starts one")
@@ -129,12 +129,12 @@ def environment(home: Path) -> dict[str, str]:
 
 def memory(home: Path) -> int:
     """Proportional set size, in bytes, of all processes of the stack and everything that they started."""
-    groups = processes.members(Layout.of(home), ALL)
+    groups = processes.members(StackLayout.of(home), ALL)
     unique = {process.pid: process for group in groups.values() for process in group}
     return processes.memory_bytes(list(unique.values()))
 
 
-def unhealthy(layout: Layout, name: str, health: Mapping[str, Heartbeat], *, reachable: bool) -> str | None:
+def unhealthy(layout: StackLayout, name: str, health: Mapping[str, ComponentHeartbeat], *, reachable: bool) -> str | None:
     """Why a component is not healthy; None if it is.
 
     A heartbeat counts only if it is younger than the process: the database still holds those of its predecessor.
@@ -154,7 +154,12 @@ def unhealthy(layout: Layout, name: str, health: Mapping[str, Heartbeat], *, rea
 
 
 def _component(
-    layout: Layout, name: str, choices: Choices, health: Mapping[str, Heartbeat], reachable: bool, group: list[psutil.Process]
+    layout: StackLayout,
+    name: str,
+    choices: Choices,
+    health: Mapping[str, ComponentHeartbeat],
+    reachable: bool,
+    group: list[psutil.Process],
 ) -> ComponentStatus:
     record = ProcessRecord.load(layout, name)
     process = record.alive() if record else None
@@ -169,7 +174,7 @@ def _component(
     )
 
 
-def _queue_depths(layout: Layout, choices: Choices) -> Iterable[QueueDepth]:
+def _queue_depths(layout: StackLayout, choices: Choices) -> Iterable[QueueStatus]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from lake.clients import client
@@ -185,4 +190,4 @@ def _queue_depths(layout: Layout, choices: Choices) -> Iterable[QueueDepth]:
         except (BotoCoreError, ClientError):
             continue  # an unknown depth is omitted; whether the endpoint answers is reported separately
         waiting, leased = (int(answer["Attributes"][name]) for name in _DEPTHS)
-        yield QueueDepth(url.rsplit("/", 1)[-1], waiting, leased)
+        yield QueueStatus(url.rsplit("/", 1)[-1], waiting, leased)

@@ -11,7 +11,7 @@ PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StackLayout:
     """Paths below the state folder. Constructing it touches nothing."""
 
     home: Path

@@ -18,7 +18,7 @@ import psutil
 
 from ops.stack.choices import Choices
 from ops.stack.environment import PROJECT
-from ops.stack.layout import Layout, write_private
+from ops.stack.layout import StackLayout, write_private
 from ops.stack.ports import LOOPBACK
 
 EMULATOR = "emulator"
@@ -66,7 +66,7 @@ class ProcessRecord:
     created_s: float
 
     @classmethod
-    def load(cls, layout: Layout, component: str) -> ProcessRecord | None:
+    def load(cls, layout: StackLayout, component: str) -> ProcessRecord | None:
         """The record of the last start; None if the component was never started or has been stopped."""
         try:
             return cls(**json.loads(layout.record(component).read_text()))
@@ -88,7 +88,7 @@ class ProcessRecord:
         return process
 
 
-def start(layout: Layout, component: str, argv: Sequence[str], env: Mapping[str, str]) -> ProcessRecord:
+def start(layout: StackLayout, component: str, argv: Sequence[str], env: Mapping[str, str]) -> ProcessRecord:
     """Start a component in its own session; its output goes to a fresh log."""
     log = layout.log(component)
     if log.exists():
@@ -110,12 +110,12 @@ def start(layout: Layout, component: str, argv: Sequence[str], env: Mapping[str,
     return record
 
 
-def mark(layout: Layout, component: str) -> str:
+def mark(layout: StackLayout, component: str) -> str:
     """The value of `MARK` for a component of this stack."""
     return f"{layout.home}:{component}"
 
 
-def members(layout: Layout, components: Sequence[str]) -> dict[str, list[psutil.Process]]:
+def members(layout: StackLayout, components: Sequence[str]) -> dict[str, list[psutil.Process]]:
     """All running processes of the components: those that carry their mark, and descendants of the recorded ones."""
     wanted = {mark(layout, component): component for component in components}
     found: dict[str, dict[int, psutil.Process]] = {component: {} for component in components}
@@ -140,7 +140,7 @@ def _is_running(process: psutil.Process) -> bool:
         return False
 
 
-def stop(layout: Layout, components: Sequence[str], patience_s: float) -> int:
+def stop(layout: StackLayout, components: Sequence[str], patience_s: float) -> int:
     """Stop the components and everything that they started.
 
     SIGTERM to each main process (see `_main_processes`); after half of `patience_s` to all that are left, which makes Airflow's
@@ -167,7 +167,7 @@ def stop(layout: Layout, components: Sequence[str], patience_s: float) -> int:
     return len(killed)
 
 
-def _main_processes(layout: Layout, component: str) -> list[psutil.Process]:
+def _main_processes(layout: StackLayout, component: str) -> list[psutil.Process]:
     """The process to terminate first: the main process; of the triggerer, its only child.
 
     A triggerer that gets the signal itself may miss the exit of its child and wait 10 s for it; it exits with its child.
@@ -186,11 +186,11 @@ def _terminate(signalled: Sequence[psutil.Process]) -> None:
             process.terminate()
 
 
-def _all_members(layout: Layout, components: Sequence[str]) -> list[psutil.Process]:
+def _all_members(layout: StackLayout, components: Sequence[str]) -> list[psutil.Process]:
     return [process for group in members(layout, components).values() for process in group]
 
 
-def _wait_until_gone(layout: Layout, components: Sequence[str], patience_s: float) -> None:
+def _wait_until_gone(layout: StackLayout, components: Sequence[str], patience_s: float) -> None:
     deadline_s = time.monotonic() + patience_s
     while (left := _all_members(layout, components)) and time.monotonic() < deadline_s:
         psutil.wait_procs(left, timeout=min(0.3, patience_s))

@@ -17,7 +17,7 @@ from sensors.clocks.clock import ClockReport
 from sensors.clocks.delay import Delay
 from sensors.clocks.steps import ClockSteps
 from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, difference_name, epoch_name, survey
-from sensors.match.nearest import Reason, match_nearest
+from sensors.match.nearest import MatchReason, match_nearest
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
 from sensors.stamps import Nanoseconds, distinct, percentile, stamps_array
 
@@ -229,8 +229,8 @@ def _match(
         warn_residual_ns=sync.warn_residual_ns if sync else DEFAULT_WARN_RESIDUAL_NS,
         required=sync.required if sync else rig is None,
         matched=int(found.matched.sum()),
-        no_frame=int((found.reason == Reason.NO_FRAME).sum()),
-        outside_tolerance=int((found.reason == Reason.OUTSIDE_TOLERANCE).sum()),
+        no_frame=int((found.reason == MatchReason.NO_FRAME).sum()),
+        outside_tolerance=int((found.reason == MatchReason.OUTSIDE_TOLERANCE).sum()),
         residuals=Residuals.of(residuals_ns),
         overlaps=bool(stream.stamps_ns.max() >= anchors_ns[0] and stream.stamps_ns.min() <= anchors_ns[-1]),
     )

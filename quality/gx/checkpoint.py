@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lake.tables.schemas import check_schema
 from quality.gx.context import ephemeral_context, load
-from quality.gx.expectations import Kind, build_suite
+from quality.gx.expectations import ExpectationKind, build_suite
 from quality.gx.suites import Suite
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
@@ -128,7 +128,7 @@ def _judge(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
     success = bool(result.success)  # may be a numpy bool
     rows = sorted({str(row[subject]) for row in result.result.get("unexpected_index_list") or ()})
     evaluated = bool(result.result) and result.result.get("observed_value", 0) is not None
-    known = config.meta["kind"] == Kind.BOUND.value and evaluated
+    known = config.meta["kind"] == ExpectationKind.BOUND.value and evaluated
     failing = [] if success else rows or [WHOLE_TABLE]
     entry = {
         **config.meta,

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from quality.gx.context import load
-from quality.gx.suites import Check, Statistic, Suite
+from quality.gx.suites import ColumnCheck, Statistic, Suite
 from quality.rules.catalogue import Bound, Severity
 from quality.rules.rulebook import RuleBook
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.row_conditions import Condition
 
 
-class Kind(StrEnum):
+class ExpectationKind(StrEnum):
     """What an expectation requires of its column."""
 
     BOUND = "bound"
@@ -41,13 +41,13 @@ def build_suite(suite: Suite, rules: RuleBook) -> ExpectationSuite:
 
     expectations: list[Any] = []
     if suite.filled is not None:
-        meta = _meta(suite.filled, Severity.ERROR, Kind.BOUND)
+        meta = _meta(suite.filled, Severity.ERROR, ExpectationKind.BOUND)
         expectations.append(ExpectTableRowCountToBeBetween(min_value=1, severity=_gx_severity(Severity.ERROR), meta=meta))
     expectations += [entry for check in suite.checks for entry in _expectations(check, rules)]
     return ExpectationSuite(name=suite.name, expectations=expectations)
 
 
-def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
+def _expectations(check: ColumnCheck, rules: RuleBook) -> Iterator[Any]:
     from great_expectations.expectations.core.expect_column_mean_to_be_between import ExpectColumnMeanToBeBetween
     from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
     from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
@@ -65,7 +65,7 @@ def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
         max_value=limit if entry.bound is Bound.AT_MOST else None,
         row_condition=condition,
         severity=severity,
-        meta=_meta(check.code, check.severity, Kind.BOUND),
+        meta=_meta(check.code, check.severity, ExpectationKind.BOUND),
     )
     if check.statistic is Statistic.EACH:
         yield ExpectColumnValuesToNotBeNull(
@@ -73,11 +73,11 @@ def _expectations(check: Check, rules: RuleBook) -> Iterator[Any]:
             description=f"{check.code} ({check.severity}) {entry.name}: the value is known.",
             row_condition=condition,
             severity=severity,
-            meta=_meta(check.code, check.severity, Kind.KNOWN),
+            meta=_meta(check.code, check.severity, ExpectationKind.KNOWN),
         )
 
 
-def _condition(check: Check) -> Any:
+def _condition(check: ColumnCheck) -> Any:
     from great_expectations.expectations.row_conditions import Column
 
     terms: list[Condition] = [Column(name) == value for name, value in check.where]
@@ -92,5 +92,5 @@ def _gx_severity(severity: Severity) -> FailureSeverity:
     return FailureSeverity.CRITICAL if severity is Severity.ERROR else FailureSeverity.WARNING
 
 
-def _meta(code: str, severity: Severity, kind: Kind) -> dict[str, str]:
+def _meta(code: str, severity: Severity, kind: ExpectationKind) -> dict[str, str]:
     return {"rule_id": code, "severity": severity.value, "kind": kind.value}

@@ -32,7 +32,7 @@ class Statistic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ColumnCheck:
     """One rule at one severity: the column it judges, and the boolean columns that must have these values in a row.
 
     `limit` replaces the rule's threshold where the column holds the excess over it.
@@ -54,7 +54,7 @@ class Suite:
     name: str
     schema: pa.Schema
     subject: str
-    checks: tuple[Check, ...]
+    checks: tuple[ColumnCheck, ...]
     filled: str | None = None
 
 
@@ -62,8 +62,8 @@ def drive_suite(rules: RuleBook) -> Suite:
     """The suite of a drive's sensors, rows of `quality.tables.audit_metrics.AUDIT`: all measures, accounting, residuals."""
     checks = (
         *(check for measure in MEASURES for check in _of_measure(measure, rules)),
-        Check("ACC001", UNACCOUNTED, Severity.ERROR),
-        Check("SYN004", TOLERANCES, Severity.ERROR, ((MATCHED, True),)),
+        ColumnCheck("ACC001", UNACCOUNTED, Severity.ERROR),
+        ColumnCheck("SYN004", TOLERANCES, Severity.ERROR, ((MATCHED, True),)),
     )
     return Suite("drive", AUDIT, "sensor", checks, filled="CMP003")
 
@@ -71,7 +71,7 @@ def drive_suite(rules: RuleBook) -> Suite:
 def object_suite(rules: RuleBook, *, compared: bool = True) -> Suite:
     """The suite of its objects, rows of `quality.tables.object.OBJECTS`; `compared`: with a manifest."""
     checks = tuple(
-        Check(measure.code, measure.column, rules.severity(measure.code), _PUBLISHED)
+        ColumnCheck(measure.code, measure.column, rules.severity(measure.code), _PUBLISHED)
         for measure in objects.OBJECT_MEASURES
         if compared or measure.code not in ("DEC001", "CMP004")
     )
@@ -83,24 +83,26 @@ def scene_suite(rules: RuleBook, policy: Policy = DEFAULT_POLICY) -> Suite:
     lenient = Severity.WARNING if policy.publish_incomplete else Severity.ERROR
     posed = Severity.ERROR if policy.pose_required else Severity.WARNING
     checks = (
-        Check("CMP006", scenes.WHOLE, rules.severity("CMP006"), statistic=Statistic.MEAN),
-        Check("SYN001", scenes.ANCHOR_MISSING, Severity.ERROR, _PUBLISHED),
-        Check("SYN001", scenes.REQUIRED_MISSING, lenient, _PUBLISHED),
-        Check("SYN002", scenes.RESIDUAL_EXCESS, rules.severity("SYN002"), _PUBLISHED, limit=0),
-        Check("SYN003", scenes.COMPENSATIONS, rules.severity("SYN003"), _PUBLISHED),
-        Check("POS001", scenes.POSES, posed, _PUBLISHED),
-        *(Check(code, scenes.count_column(code), Severity.WARNING, _PUBLISHED, limit=0) for code in scenes.COUNTED),
-        Check("ACC002", scenes.ERRORS, Severity.ERROR, _PUBLISHED),
+        ColumnCheck("CMP006", scenes.WHOLE, rules.severity("CMP006"), statistic=Statistic.MEAN),
+        ColumnCheck("SYN001", scenes.ANCHOR_MISSING, Severity.ERROR, _PUBLISHED),
+        ColumnCheck("SYN001", scenes.REQUIRED_MISSING, lenient, _PUBLISHED),
+        ColumnCheck("SYN002", scenes.RESIDUAL_EXCESS, rules.severity("SYN002"), _PUBLISHED, limit=0),
+        ColumnCheck("SYN003", scenes.COMPENSATIONS, rules.severity("SYN003"), _PUBLISHED),
+        ColumnCheck("POS001", scenes.POSES, posed, _PUBLISHED),
+        *(ColumnCheck(code, scenes.count_column(code), Severity.WARNING, _PUBLISHED, limit=0) for code in scenes.COUNTED),
+        ColumnCheck("ACC002", scenes.ERRORS, Severity.ERROR, _PUBLISHED),
     )
     return Suite("scenes", scenes.SCENE_METRICS, "scene_id", checks)
 
 
-def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[Check]:
+def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[ColumnCheck]:
     frames = not measure.silent
     if measure.scope is Scope.NOBODY:
-        yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), frames)
+        yield ColumnCheck(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), frames)
         return
     column = _SCOPE_COLUMN[measure.scope]
-    yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.ERROR), ((column, True),), frames)
+    yield ColumnCheck(measure.code, measure.column, rules.severity(measure.code, Severity.ERROR), ((column, True),), frames)
     if not measure.only_scope:
-        yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), ((column, False),), frames)
+        yield ColumnCheck(
+            measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), ((column, False),), frames
+        )

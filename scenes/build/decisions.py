@@ -13,7 +13,7 @@ from quality.decisions import NOT_RELEASABLE, reject, release
 from quality.evaluators.scene import SceneVerdict
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, has_errors, rule_ids
-from scenes.build.frames import Frame
+from scenes.build.frames import JudgedFrame
 from scenes.documents import FrameReport
 from scenes.plan.window_table import FrameRef
 
@@ -70,7 +70,7 @@ class WindowDecisions:
         self._decisions, self._versions = decisions, versions or {}
         self._frames: dict[int, _Released] = {}
 
-    def frame(self, ref: FrameRef, found: Frame, cdr: memoryview) -> Frame:
+    def frame(self, ref: FrameRef, found: JudgedFrame, cdr: memoryview) -> JudgedFrame:
         """A frame after the decision about it: what was released is good if it decodes, what was rejected is bad."""
         target = frame_target(ref.sensor, ref.stamp_ns)
         override, rejected = self._decisions.released.get(target), self._decisions.rejected.get(target)
@@ -117,7 +117,7 @@ class WindowDecisions:
                 elements.append(_Released(rules, override, target).element(level))
         return elements
 
-    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> tuple[FrameReport, ...]:
+    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> tuple[FrameReport, ...]:
         """The frames that are in scenes only because they were released, by frame, for the records."""
         return tuple(
             frames[ref.frame_id].report(ref)

@@ -32,7 +32,7 @@ MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables.schemas`; a cloud without p
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class JudgedFrame:
     """A frame's columns as in `lake.tables.schemas` and what was found in it; payload columns are views of the fetched bytes.
 
     `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad. `metrics`: of
@@ -81,7 +81,7 @@ class FrameMemory:
         return known[1]
 
 
-def sound(rows: Iterable[PlanRow], frames: Mapping[int, Frame]) -> list[tuple[PlanRow, FrameRef]]:
+def sound(rows: Iterable[PlanRow], frames: Mapping[int, JudgedFrame]) -> list[tuple[PlanRow, FrameRef]]:
     """The rows of a plan whose frame may be in a scene, each with its frame; `frames` by id."""
     return [(row, row.frame) for row in rows if row.frame is not None and not frames[row.frame.frame_id].bad]
 
@@ -93,7 +93,7 @@ def decode_frame(
     rules: RuleBook = DEFAULT_RULES,
     known: tuple[Finding, ...] = (),
     memory: FrameMemory | None = None,
-) -> Frame:
+) -> JudgedFrame:
     """Decode one frame and judge it by the drive's `rules`.
 
     `known`: what was found in it otherwise. `memory`: of the frames that were decoded before it.
@@ -104,13 +104,13 @@ def decode_frame(
         found = (_image if is_image else _points)(frame, cdr, checks, rules, memory)
     except SensorDataError as error:
         problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
-        return Frame({}, (problem,), raw=cdr)
+        return JudgedFrame({}, (problem,), raw=cdr)
     if known:
         found = replace(found, findings=(*found.findings, *known))
     return replace(found, raw=cdr) if has_errors(found.findings) else found
 
 
-def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> Frame:
+def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> JudgedFrame:
     image = decode_image(cdr, memory.messages)
     metrics = None
     if checks is PayloadChecks.FULL:
@@ -121,11 +121,11 @@ def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleB
         raise DecodeError(f"message says {image.encoding}, the bytes are {info.encoding}")
     columns = {"width_px": info.width_px, "height_px": info.height_px, "encoding": info.encoding, "image": image.data}
     if metrics is None:
-        return Frame(columns, _not_evaluated(frame.sensor, ("DEC005",)))
-    return Frame(columns, evaluate_alone(frame.sensor, metrics.measured, rules), metrics=metrics)
+        return JudgedFrame(columns, _not_evaluated(frame.sensor, ("DEC005",)))
+    return JudgedFrame(columns, evaluate_alone(frame.sensor, metrics.measured, rules), metrics=metrics)
 
 
-def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> Frame:
+def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> JudgedFrame:
     cloud = decode_points(cdr, memory.messages)
     if cloud.point_step > MAX_POINT_BYTES:
         raise DecodeError(f"a point takes {cloud.point_step} bytes, the limit is {MAX_POINT_BYTES}")
@@ -140,7 +140,7 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
     modality = Modality(frame.modality)
     if checks is PayloadChecks.STRUCTURE:
         left_out = ("LID001", "LID002") if modality is Modality.LIDAR else ()
-        return Frame(columns, _not_evaluated(frame.sensor, left_out), cloud)
+        return JudgedFrame(columns, _not_evaluated(frame.sensor, left_out), cloud)
     xyz_m = cloud.xyz_m()
     metrics = cloud_metrics(modality, cloud, xyz_m)
     if isinstance(metrics.measured, LidarMetrics):
@@ -150,7 +150,7 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
         no_return = int(np.count_nonzero(without_position(xyz_m))) - not_finite
     columns["invalid_points"] = not_finite + no_return
     found = evaluate_points(frame.sensor, modality, cloud.num_points, not_finite, rules)
-    return Frame(columns, (*found, *evaluate_alone(frame.sensor, metrics.measured, rules)), cloud, metrics=metrics)
+    return JudgedFrame(columns, (*found, *evaluate_alone(frame.sensor, metrics.measured, rules)), cloud, metrics=metrics)
 
 
 def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, FrameMetrics]:

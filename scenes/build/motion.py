@@ -38,7 +38,7 @@ class PosesUsed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EgoTrack:
+class WindowPoses:
     """Samples of odom_SE3_ego: stamps (N,) ascending and distinct, poses (N, 7) x y z m, qw qx qy qz, and the raw object that
     each is from."""
 
@@ -48,7 +48,7 @@ class EgoTrack:
     bracket_ns: int
 
     @classmethod
-    def of(cls, samples: pa.Table, bracket_ns: int) -> EgoTrack:
+    def of(cls, samples: pa.Table, bracket_ns: int) -> WindowPoses:
         """From rows that `poses_around` made."""
         poses = np.stack([samples[name].to_numpy() for name in POSE_VALUES], axis=1)
         return cls(samples["stamp_ns"].to_numpy(), poses, samples["key"].to_pylist(), bracket_ns)
@@ -89,7 +89,7 @@ class Placed:
     poses: PosesUsed | None = None
 
 
-def place(cloud: PointCloud, sensor: Sensor, reference_ns: int, track: EgoTrack | None) -> Placed:
+def place(cloud: PointCloud, sensor: Sensor, reference_ns: int, track: WindowPoses | None) -> Placed:
     """The points of a lidar frame as seen at `reference_ns`; `track` None: the rig wants no compensation."""
     own_ns = cloud.stamp_ns if sensor.sync.compensated else None
     if own_ns == reference_ns:

@@ -19,8 +19,8 @@ from quality.rules.catalogue import Severity
 from quality.rules.findings import rule_ids
 from scenes.build.context import DriveContext
 from scenes.build.decisions import WindowDecisions
-from scenes.build.frames import Frame, FrameMemory, decode_frame, sound
-from scenes.build.motion import EgoTrack, Placed, PosesUsed, place
+from scenes.build.frames import FrameMemory, JudgedFrame, decode_frame, sound
+from scenes.build.motion import Placed, PosesUsed, WindowPoses, place
 from scenes.build.payloads import fetch
 from scenes.build.scene_file import scene_pieces
 from scenes.build.signals import not_evaluated
@@ -71,7 +71,7 @@ def build_window(
     decisions = WindowDecisions(context.decisions, context.versions)
     memory = FrameMemory()
 
-    def decoded(ref: FrameRef, cdr: memoryview) -> Frame:
+    def decoded(ref: FrameRef, cdr: memoryview) -> JudgedFrame:
         return decode_frame(ref, cdr, checks, context.rules, known.frames.get(ref.frame_id, ()), memory)
 
     frames = {
@@ -110,7 +110,7 @@ def metrics_name(built: str) -> str:
     return f"{built.removesuffix('.json')}.arrow"
 
 
-def leave_metrics(area: WorkArea, built: str, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> None:
+def leave_metrics(area: WorkArea, built: str, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> None:
     """Write the metrics of a window's frames beside its report; a frame that does not decode has none."""
     found = ((ref, frames[ref.frame_id].metrics) for ref in sorted(set(wanted)))
     rows = [(ref.frame_id, ref.sensor, ref.modality, ref.stamp_ns, metrics) for ref, metrics in found if metrics is not None]
@@ -118,7 +118,7 @@ def leave_metrics(area: WorkArea, built: str, wanted: Iterable[FrameRef], frames
 
 
 def quarantine_frames(
-    store: ObjectStore, targets: DriveTargets, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]
+    store: ObjectStore, targets: DriveTargets, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]
 ) -> tuple[FrameReport, ...]:
     """Copy the messages of bad frames, byte for byte, under names that a repetition writes again; by frame."""
     reports = []
@@ -136,7 +136,7 @@ def _by_scene(rows: Iterable[PlanRow]) -> list[list[PlanRow]]:
     return [list(of_scene) for _, of_scene in groupby(rows, key=lambda row: row.scene)]
 
 
-def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Frame], payload_uri: str) -> SceneReport:
+def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, JudgedFrame], payload_uri: str) -> SceneReport:
     """A scene in the report of its window; `payload_uri`: the file that holds it if it is quarantined."""
     scene, verdict, used = made.row, made.verdict, sound(rows, frames)
     return SceneReport(
@@ -158,11 +158,11 @@ def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Frame
     )
 
 
-def _track(area: WorkArea, context: DriveContext, number: int) -> EgoTrack | None:
+def _track(area: WorkArea, context: DriveContext, number: int) -> WindowPoses | None:
     policy = context.rig.policy
     if not policy.motion_compensation:
         return None
-    return EgoTrack.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
+    return WindowPoses.of(area.read_table(f"plan/{number:05d}-poses.arrow"), policy.pose_bracket_ns)
 
 
 class _SceneBuilder:
@@ -172,8 +172,8 @@ class _SceneBuilder:
         self,
         context: DriveContext,
         day: int,
-        frames: Mapping[int, Frame],
-        track: EgoTrack | None,
+        frames: Mapping[int, JudgedFrame],
+        track: WindowPoses | None,
         known: WindowFindings,
         decisions: WindowDecisions,
     ) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from scenes.plan.drive_frames import DriveFrames, UsableFrames
 from scenes.plan.pose_track import PoseTrack
 from scenes.plan.window_table import FrameRef
-from sensors.calibration.motion import Motion, motion_at, way_ahead
+from sensors.calibration.motion import VehicleMotion, motion_at, way_ahead
 from sensors.calibration.sampling import candidates, choose, nearest, spread
 from sensors.rig import Modality, Rig, Sensor
 
@@ -176,7 +176,7 @@ class _Planner:
         residuals = np.abs(usable.stamps_ns[at] - wanted_ns) / max(camera.sync.tolerance_ns, 1)
         return usable.frame_ids[at], usable.stamps_ns[at], residuals
 
-    def _motion(self, stamps_ns: Ints) -> Motion:
+    def _motion(self, stamps_ns: Ints) -> VehicleMotion:
         return motion_at(stamps_ns, self._track.frames.stamps_ns, self._track.samples, self._track.bracket_ns)
 
     def _usable(self, sensor: Sensor) -> UsableFrames:
@@ -187,7 +187,7 @@ class _Planner:
         return [FrameRef(**row) for row in rows]
 
 
-def _own_velocity(motion: Motion, row: int, radar: Sensor) -> tuple[float, float]:
+def _own_velocity(motion: VehicleMotion, row: int, radar: Sensor) -> tuple[float, float]:
     """Of the radar, from the vehicle's velocity and turn rate; zero where they or its mounting are not known."""
     if radar.ego_SE3_sensor is None or not motion.valid[row]:
         return 0.0, 0.0

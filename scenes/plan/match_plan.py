@@ -12,16 +12,16 @@ import pyarrow as pa
 
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
 from scenes.plan.pose_track import Floats, PoseTrack
-from sensors.match.nearest import Matches, Reason, history_horizon_ns, history_lengths
+from sensors.match.nearest import Matches, MatchReason, history_horizon_ns, history_lengths
 from sensors.match.scene import match_rig
 from sensors.rig import Rig, Sensor
 
 MATCHER_VERSION = "match-2"  # part of the configuration hash: a changed matcher is a changed dataset
 
 MISSING = {
-    Reason.NO_FRAME: "no_frames",
-    Reason.OUTSIDE_TOLERANCE: "outside_tolerance",
-    Reason.FRAME_OF_NEARER_ANCHOR: "frame_of_nearer_anchor",
+    MatchReason.NO_FRAME: "no_frames",
+    MatchReason.OUTSIDE_TOLERANCE: "outside_tolerance",
+    MatchReason.FRAME_OF_NEARER_ANCHOR: "frame_of_nearer_anchor",
 }
 NO_FRAME = -1
 
@@ -39,10 +39,10 @@ class ScenePlan:
     """S scenes of K sensors with L slots, all in a fixed order: anchors by time, sensors as in the rig, sweeps from the latest.
 
     `frame_ids` (S, L) int64: rows of the frame index, -1 where a slot is empty. `offsets_ns`, `residuals_ns` (S, K): of the
-    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.nearest.Reason`. `poses` (S, 7): x y z
-    m, qw qx qy qz, odom_SE3_ego at the anchor, meaningless where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64: the pose
-    samples before and after the anchor, as rows of the frame index; the same one twice where the anchor hits it, -1 where
-    there is no pose. `track`: the poses at every other time.
+    matched frames, meaningless where there is none. `reasons` (S, K) int8: `sensors.match.nearest.MatchReason`. `poses` (S, 7):
+    x y z m, qw qx qy qz, odom_SE3_ego at the anchor, meaningless where not `pose_valid` (S,). `pose_frame_ids` (S, 2) int64:
+    the pose samples before and after the anchor, as rows of the frame index; the same one twice where the anchor hits it, -1
+    where there is no pose. `track`: the poses at every other time.
     """
 
     anchor_sensor: str

@@ -17,11 +17,11 @@ from scenes.plan.drive_frames import Bools, Ints
 from scenes.plan.match_plan import MISSING, ScenePlan
 from scenes.plan.pose_track import NO_SAMPLE, Floats
 from scenes.plan.windows import Window
-from sensors.match.nearest import Reason
+from sensors.match.nearest import MatchReason
 
 BLOCK_SCENES = 1024
 ABSENT = -1
-_MISSING_WORDS = pa.array([MISSING.get(Reason(code)) for code in range(len(Reason))], pa.string())
+_MISSING_WORDS = pa.array([MISSING.get(MatchReason(code)) for code in range(len(MatchReason))], pa.string())
 _POSE = pa.list_(pa.float64(), 7)
 _KEYS = pa.list_(pa.string(), 2)
 _MATCH_FIELDS = [

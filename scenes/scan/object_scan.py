@@ -16,7 +16,7 @@ from scenes.scan.frame_rows import FrameRow
 from scenes.scan.motion_samples import MOTION, NO_SAMPLES, MotionSamples
 from sensors.container.mcap import scan_source
 from sensors.container.recorded import ContainerFault, StoredMessage
-from sensors.container.source import Buffers, Source
+from sensors.container.source import Buffers, ByteSource
 from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError
 from sensors.rig import Modality
@@ -51,7 +51,7 @@ def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffer
     `buffers` are those of the objects that were scanned before.
     """
     digest = hashlib.sha256()
-    source = Source(stream, digest.update, buffers)
+    source = ByteSource(stream, digest.update, buffers)
     rows = _Rows(key)
     rows.take(scan_source(source))
     source.drain()  # the checksum is of the whole object, whatever the scan made of it

@@ -15,7 +15,7 @@ CENTRE_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CalibrationChange:
     """One difference of one sensor: `amount` in `unit`; for what has no size, 1 `change`."""
 
     sensor: str
@@ -34,13 +34,13 @@ class ChangeLimits:
     centre_px: float = CENTRE_PX
 
 
-def changes(previous: Rig, current: Rig, limits: ChangeLimits | None = None) -> tuple[Change, ...]:
+def changes(previous: Rig, current: Rig, limits: ChangeLimits | None = None) -> tuple[CalibrationChange, ...]:
     """What `current` has otherwise than `previous`, beyond the limits, by sensor."""
     limits = limits or ChangeLimits()
     before = {sensor.name: sensor for sensor in previous.sensors}
     after = {sensor.name: sensor for sensor in current.sensors}
-    found = [Change(name, "removed", 1.0, "change") for name in sorted(before.keys() - after.keys())]
-    found += [Change(name, "added", 1.0, "change") for name in sorted(after.keys() - before.keys())]
+    found = [CalibrationChange(name, "removed", 1.0, "change") for name in sorted(before.keys() - after.keys())]
+    found += [CalibrationChange(name, "added", 1.0, "change") for name in sorted(after.keys() - before.keys())]
     for name in sorted(before.keys() & after.keys()):
         found += _mounting(name, before[name].ego_SE3_sensor, after[name].ego_SE3_sensor, limits)
         found += _lens(name, before[name], after[name], limits)
@@ -53,30 +53,30 @@ def turned_deg(first: SE3, second: SE3) -> float:
     return math.degrees(2.0 * math.atan2(math.hypot(*axis), abs(float(w))))
 
 
-def _mounting(name: str, before: SE3 | None, after: SE3 | None, limits: ChangeLimits) -> list[Change]:
+def _mounting(name: str, before: SE3 | None, after: SE3 | None, limits: ChangeLimits) -> list[CalibrationChange]:
     if before is None or after is None:
-        return [] if before is after else [Change(name, "mounting given or taken away", 1.0, "change")]
+        return [] if before is after else [CalibrationChange(name, "mounting given or taken away", 1.0, "change")]
     angle_deg = turned_deg(before, after)
     apart_m = math.dist(before.translation_m, after.translation_m)
-    found = [Change(name, "turned", angle_deg, "deg")] if angle_deg > limits.turned_deg else []
-    return found + ([Change(name, "moved", apart_m, "m")] if apart_m > limits.moved_m else [])
+    found = [CalibrationChange(name, "turned", angle_deg, "deg")] if angle_deg > limits.turned_deg else []
+    return found + ([CalibrationChange(name, "moved", apart_m, "m")] if apart_m > limits.moved_m else [])
 
 
-def _lens(name: str, before: Sensor, after: Sensor, limits: ChangeLimits) -> list[Change]:
+def _lens(name: str, before: Sensor, after: Sensor, limits: ChangeLimits) -> list[CalibrationChange]:
     old, new = before.intrinsics, after.intrinsics
     if old is None or new is None:
-        return [] if old is new else [Change(name, "intrinsics given or taken away", 1.0, "change")]
+        return [] if old is new else [CalibrationChange(name, "intrinsics given or taken away", 1.0, "change")]
     if (old.width_px, old.height_px) != (new.width_px, new.height_px):
-        return [Change(name, "image size", 1.0, "change")]
+        return [CalibrationChange(name, "image size", 1.0, "change")]
     found = []
     share = _focal_share(old, new)
     if share > limits.focal_share:
-        found.append(Change(name, "focal length", share, "share"))
+        found.append(CalibrationChange(name, "focal length", share, "share"))
     centre_px = math.dist((old.cx_px, old.cy_px), (new.cx_px, new.cy_px))
     if centre_px > limits.centre_px:
-        found.append(Change(name, "principal point", centre_px, "px"))
+        found.append(CalibrationChange(name, "principal point", centre_px, "px"))
     if old.distortion != new.distortion:
-        found.append(Change(name, "distortion", 1.0, "change"))
+        found.append(CalibrationChange(name, "distortion", 1.0, "change"))
     return found
 
 

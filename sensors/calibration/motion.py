@@ -18,7 +18,7 @@ SLOW_M_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Motion:
+class VehicleMotion:
     """The vehicle at N instants: velocity (N, 3) in the ego frame, m/s; turn rate (N, 3) about its axes, rad/s; `place` (N,):
     the number of the stretch of `PLACE_M`, counted from the first pose; `valid` (N,): whether poses bracket the instant.
     """
@@ -34,7 +34,7 @@ class Motion:
         return np.asarray(np.where(self.valid, np.linalg.norm(np.nan_to_num(self.velocity_m_s), axis=1), 0.0))
 
 
-def motion_at(at_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, poses: npt.ArrayLike, bracket_ns: int) -> Motion:
+def motion_at(at_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, poses: npt.ArrayLike, bracket_ns: int) -> VehicleMotion:
     """How the vehicle moved at the instants (N,), from samples of odom_SE3_ego as in `sensors.motion.poses.interpolate`.
 
     Velocity is the difference of the poses half of `STEP_NS` (or of two samples, where those are further apart) before and
@@ -63,10 +63,10 @@ def motion_at(at_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, poses: npt.ArrayLi
         halfway = _from_vector(rotation / 2.0).inverse()
         velocity[at] = halfway.apply(turned.translation_m[None, :])[0] / seconds
         turn[at] = rotation / seconds
-    return Motion(velocity, turn, _places(instants, stamps, samples), valid)
+    return VehicleMotion(velocity, turn, _places(instants, stamps, samples), valid)
 
 
-def way_ahead(motion: Motion) -> tuple[float, float] | None:
+def way_ahead(motion: VehicleMotion) -> tuple[float, float] | None:
     """The unit vector (x, y), in the ego frame, of the way that the vehicle mostly goes; None if it does not move."""
     moving = motion.valid & (motion.speed_m_s > SLOW_M_S)
     if not moving.any():

@@ -38,7 +38,7 @@ class Quantity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ErrorLimits:
     """Errors from which on a quantity is suspect, and bad; both in its unit, compared with what is proven of the error.
 
     `widest`: an uncertainty above it is no measurement.
@@ -97,7 +97,7 @@ class Checked:
         return max(abs(self.error) - self.uncertainty, 0.0)
 
 
-def judge(sensor: str, quantity: Quantity, measured: Estimate | Unobservable, limits: Limits) -> Checked:
+def judge(sensor: str, quantity: Quantity, measured: Estimate | Unobservable, limits: ErrorLimits) -> Checked:
     """Judge one measurement. What is not finite, or less certain than the limits ask for, is no measurement."""
     if isinstance(measured, Estimate) and not (math.isfinite(measured.error) and math.isfinite(measured.uncertainty)):
         measured = Unobservable("the data fit every value alike", measured.frames, measured.items)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sensors.calibration.motion import SLOW_M_S, Motion
+from sensors.calibration.motion import SLOW_M_S, VehicleMotion
 from sensors.stamps import Nanoseconds
 
 CANDIDATES = 12  # of each stretch of the drive
@@ -31,7 +31,7 @@ def candidates(count: int, stretches: int) -> tuple[Ints, Ints]:
     return np.concatenate([nothing, *found]), np.concatenate([nothing, *number])
 
 
-def choose(stretch: Ints, motion: Motion, residuals: Sequence[npt.NDArray[np.float64]]) -> Ints:
+def choose(stretch: Ints, motion: VehicleMotion, residuals: Sequence[npt.NDArray[np.float64]]) -> Ints:
     """Of the candidates (M,) one a stretch, ascending: the vehicle moves, poses are known, and images are near in time.
 
     `residuals`: of each camera, how far (M,) the image is from the time at which it is expected, in tolerances; above 1 there

@@ -9,14 +9,14 @@ from sensors.calibration.alignment import View, align
 from sensors.calibration.doppler import RadarScan, radar_yaw
 from sensors.calibration.ground import GroundPlane, against_ground
 from sensors.calibration.lens import Lens
-from sensors.calibration.result import Checked, Estimate, Limits, Quantity, Unobservable, judge
+from sensors.calibration.result import Checked, ErrorLimits, Estimate, Quantity, Unobservable, judge
 
-GROUND_TILT = Limits(suspect=0.05, bad=0.8, widest=0.8)  # what load and crossfall do not explain; half a degree of braking
-GROUND_HEIGHT = Limits(suspect=0.03, bad=0.15, widest=0.15)
-CAMERA_TURN = Limits(suspect=0.15, bad=0.3, widest=0.6)  # 0.3 degrees are 26 cm at 50 m
-RADAR_TURN = Limits(suspect=0.3, bad=1.0, widest=1.0)
+GROUND_TILT = ErrorLimits(suspect=0.05, bad=0.8, widest=0.8)  # what load and crossfall do not explain; half a degree of braking
+GROUND_HEIGHT = ErrorLimits(suspect=0.03, bad=0.15, widest=0.15)
+CAMERA_TURN = ErrorLimits(suspect=0.15, bad=0.3, widest=0.6)  # 0.3 degrees are 26 cm at 50 m
+RADAR_TURN = ErrorLimits(suspect=0.3, bad=1.0, widest=1.0)
 
-LIMITS: Mapping[Quantity, Limits] = MappingProxyType(
+LIMITS: Mapping[Quantity, ErrorLimits] = MappingProxyType(
     {
         Quantity.GROUND_ROLL: GROUND_TILT,
         Quantity.GROUND_PITCH: GROUND_TILT,

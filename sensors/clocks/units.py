@@ -19,7 +19,7 @@ _LOOSE = 0.3  # a factor of two: log times come in batches, and the mean step al
 _NAMES = {-9: "seconds", -6: "milliseconds", -3: "microseconds", -2: "ticks of 100 ns"}
 
 
-class Evidence(StrEnum):
+class UnitEvidence(StrEnum):
     """What gives a wrong unit away, the strongest first."""
 
     LOG_TIME = "log time"
@@ -32,7 +32,7 @@ class UnitError:
     """Stamps are 10**`exponent` times the nanoseconds that they should be: -3 for microseconds."""
 
     exponent: int
-    evidence: Evidence
+    evidence: UnitEvidence
 
     @property
     def words(self) -> str:
@@ -58,7 +58,7 @@ def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: 
         return None
     if logged is not None and not np.array_equal(logged, stamps):
         exponent = _power_of_ten(_pace(stamps, logged), _LOOSE)
-        return UnitError(exponent, Evidence.LOG_TIME) if exponent else None
+        return UnitError(exponent, UnitEvidence.LOG_TIME) if exponent else None
     steps = np.diff(once)
     median_ns = int(np.partition(steps, steps.size // 2)[steps.size // 2])
     mean_ns = float(once[-1] - once[0]) / steps.size
@@ -72,7 +72,7 @@ def _against_rate(first_ns: int, median_ns: int, mean_ns: float, period_ns: floa
     if not exponent or abs(math.log10(mean_ns / period_ns) - exponent) > _LOOSE:
         return None
     dated = not plausible(first_ns) and plausible(first_ns / 10.0**exponent)
-    return UnitError(exponent, Evidence.NOMINAL_RATE) if dated or exponent in _NAMES else None
+    return UnitError(exponent, UnitEvidence.NOMINAL_RATE) if dated or exponent in _NAMES else None
 
 
 def _against_epoch(first_ns: int, median_ns: int) -> UnitError | None:
@@ -81,7 +81,7 @@ def _against_epoch(first_ns: int, median_ns: int) -> UnitError | None:
     for exponent in _NAMES:
         factor = 10**-exponent
         if first_ns * factor <= MAX_STAMP_NS and plausible(first_ns * factor) and 10**4 < median_ns * factor < 100 * NS_PER_S:
-            return UnitError(exponent, Evidence.EPOCH)
+            return UnitError(exponent, UnitEvidence.EPOCH)
     return None
 
 

@@ -24,23 +24,23 @@ from sensors.container.mcap_records import (
     MESSAGE_HEAD,
     RECORD_HEAD,
     STATISTICS,
+    ChannelOrigin,
     ChunkHead,
-    Op,
-    Origin,
+    McapOpcode,
     Registry,
     read_chunk_head,
     record_at,
     unpack,
 )
-from sensors.container.recorded import ContainerFault, FaultKind, Limits, Recorded, StoredMessage, ros2_type
-from sensors.container.source import Source
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, Recorded, SizeLimits, StoredMessage, ros2_type
+from sensors.container.source import ByteSource
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.stamps import MAX_STAMP_NS
 
 MESSAGES_AT_ONCE = 1024  # a chunk may hold millions
 
 
-class Place(NamedTuple):
+class ChunkPlace(NamedTuple):
     """Where a chunk lies."""
 
     chunk_offset: int
@@ -49,13 +49,15 @@ class Place(NamedTuple):
     chunk_raw_bytes: int
     salvaged: bool = False
 
-    def message(self, origin: Origin, log_ns: int, offset: int, data: memoryview) -> StoredMessage:
+    def message(self, origin: ChannelOrigin, log_ns: int, offset: int, data: memoryview) -> StoredMessage:
         """The message whose `data` stands at `offset` of the chunk."""
         at, size, compression, raw_bytes, salvaged = self
         return StoredMessage(*origin, log_ns, at, size, compression, raw_bytes, offset, len(data), data, salvaged)
 
 
-def messages_from(records: memoryview, at: int, place: Place, origins: Mapping[int, Origin]) -> tuple[list[StoredMessage], int]:
+def messages_from(
+    records: memoryview, at: int, place: ChunkPlace, origins: Mapping[int, ChannelOrigin]
+) -> tuple[list[StoredMessage], int]:
     """The messages from byte `at` of a chunk's `records` on, and where the first record begins that is not among them.
 
     That one is no message, or one that needs to be looked into: of a channel that is not in `origins`, not whole, or logged at
@@ -68,7 +70,7 @@ def messages_from(records: memoryview, at: int, place: Place, origins: Mapping[i
         opcode, length, channel_id, _, log_ns, _ = FRAMED_MESSAGE_HEAD.unpack_from(records, at)
         data_at, end = at + FRAMED_MESSAGE_HEAD.size, at + RECORD_HEAD.size + length
         origin = origins.get(channel_id)
-        if opcode != Op.MESSAGE or origin is None or not data_at <= end <= size or log_ns > MAX_STAMP_NS:
+        if opcode != McapOpcode.MESSAGE or origin is None or not data_at <= end <= size or log_ns > MAX_STAMP_NS:
             break
         found.append(place.message(origin, log_ns, data_at, records[data_at:end]))
         at = end
@@ -77,10 +79,10 @@ def messages_from(records: memoryview, at: int, place: Place, origins: Mapping[i
 
 Found = StoredMessage | ContainerFault
 
-DEFINITIONS = (Op.SCHEMA, Op.CHANNEL)
+DEFINITIONS = (McapOpcode.SCHEMA, McapOpcode.CHANNEL)
 
 
-def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
+def scan(stream: BinaryIO, limits: SizeLimits | None = None, *, salvage: bool = False) -> Iterator[Found]:
     """Every whole message of an MCAP file in file order, and every flaw where it was met.
 
     Reads once, from the current position on (which must be the file's first byte), without seeking; short reads are
@@ -91,15 +93,15 @@ def scan(stream: BinaryIO, limits: Limits | None = None, *, salvage: bool = Fals
     is compared with the file's statistics if nothing else was wrong. Never raises for what the bytes are; errors of
     `stream.read` pass through.
     """
-    return scan_source(Source(stream), limits, salvage=salvage)
+    return scan_source(ByteSource(stream), limits, salvage=salvage)
 
 
-def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool = False) -> Iterator[Found]:
+def scan_source(source: ByteSource, limits: SizeLimits | None = None, *, salvage: bool = False) -> Iterator[Found]:
     """As `scan`, of a source whose owner observes its bytes, or reads on where the scan has ended."""
-    return _Scan(source, limits or Limits(), salvage).file()
+    return _Scan(source, limits or SizeLimits(), salvage).file()
 
 
-def recorded_mcap(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Recorded | ContainerFault]:
+def recorded_mcap(stream: BinaryIO, limits: SizeLimits | None = None) -> Iterator[Recorded | ContainerFault]:
     """The messages and flaws of an MCAP file; see `sensors.container.mcap.scan`, which this asks to salvage."""
     for item in scan(stream, limits, salvage=True):
         if isinstance(item, StoredMessage):
@@ -109,28 +111,28 @@ def recorded_mcap(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Re
 
 
 class _Scan:
-    def __init__(self, source: Source, limits: Limits, salvage: bool) -> None:
+    def __init__(self, source: ByteSource, limits: SizeLimits, salvage: bool) -> None:
         self._salvage = salvage
         self._source = source
         self._limits = limits
         self._registry = Registry(limits.definitions, limits.name_bytes)
-        self._origins: dict[int, Origin] = {}
+        self._origins: dict[int, ChannelOrigin] = {}
         self._undefined: set[int] = set()
         self._messages = 0
         self._faults = 0
         self._in_summary = False
         # How large a record may be that is read; the content of others does not matter, and any size is skipped.
-        self._sizes = dict.fromkeys((Op.MESSAGE, Op.CHUNK), limits.record_bytes)
-        self._sizes |= dict.fromkeys((Op.DATA_END, Op.STATISTICS, *DEFINITIONS), limits.definition_bytes)
+        self._sizes = dict.fromkeys((McapOpcode.MESSAGE, McapOpcode.CHUNK), limits.record_bytes)
+        self._sizes |= dict.fromkeys((McapOpcode.DATA_END, McapOpcode.STATISTICS, *DEFINITIONS), limits.definition_bytes)
 
     def file(self) -> Iterator[Found]:
         magic = self._source.read_up_to(len(MAGIC))
         if magic != MAGIC:
             if MAGIC.startswith(magic):
                 problem = f"the file ends after {len(magic)} of the {len(MAGIC)} bytes that begin an MCAP file"
-                yield self._fault(0, FaultKind.TRUNCATED, problem)
+                yield self._fault(0, ContainerFaultKind.TRUNCATED, problem)
             else:
-                yield self._fault(0, FaultKind.NOT_MCAP, f"the file begins with {magic!r}, an MCAP file with {MAGIC!r}")
+                yield self._fault(0, ContainerFaultKind.NOT_MCAP, f"the file begins with {magic!r}, an MCAP file with {MAGIC!r}")
             return
         start = self._source.offset
         try:
@@ -138,17 +140,23 @@ class _Scan:
                 start, before = self._source.offset, self._source.crc
                 head = self._source.read(RECORD_HEAD.size)
                 opcode, length = RECORD_HEAD.unpack(head)
-                if start == len(MAGIC) and opcode != Op.HEADER:
-                    yield self._fault(start, FaultKind.CORRUPT, f"the first record has opcode {opcode:#04x} and is no header")
+                if start == len(MAGIC) and opcode != McapOpcode.HEADER:
+                    yield self._fault(
+                        start, ContainerFaultKind.CORRUPT, f"the first record has opcode {opcode:#04x} and is no header"
+                    )
                 if opcode == 0:
-                    yield self._fault(start, FaultKind.CORRUPT, "a record has opcode 0, which no record has: the framing is lost")
+                    yield self._fault(
+                        start, ContainerFaultKind.CORRUPT, "a record has opcode 0, which no record has: the framing is lost"
+                    )
                     return
-                if opcode == Op.FOOTER:
+                if opcode == McapOpcode.FOOTER:
                     yield from self._end(start, head, length, before)
                     return
                 yield from self._record(start, opcode, length, before)
         except TruncatedError as error:
-            yield self._fault(start, FaultKind.TRUNCATED, f"the file is cut inside the record at offset {start}: {error}")
+            yield self._fault(
+                start, ContainerFaultKind.TRUNCATED, f"the file is cut inside the record at offset {start}: {error}"
+            )
 
     def _record(self, start: int, opcode: int, length: int, crc_before: int) -> Iterator[Found]:
         limit = self._sizes.get(opcode)
@@ -157,32 +165,32 @@ class _Scan:
             return
         if length > limit:
             problem = f"a record of opcode {opcode:#04x} takes {length} bytes, the limit is {limit}"
-            yield self._fault(start, FaultKind.LIMIT, problem)
+            yield self._fault(start, ContainerFaultKind.LIMIT, problem)
             self._source.skip(length)
             return
-        if opcode == Op.CHUNK:
+        if opcode == McapOpcode.CHUNK:
             yield from self._chunk_record(start, length)
             return
         content = self._source.read(length)
         try:
             if opcode in DEFINITIONS:
                 yield from self._definition(start, opcode, content)
-            elif opcode == Op.MESSAGE:
+            elif opcode == McapOpcode.MESSAGE:
                 yield from self._message(start, content)
-            elif opcode == Op.DATA_END:
+            elif opcode == McapOpcode.DATA_END:
                 yield from self._data_end(start, content, crc_before)
-            elif opcode == Op.STATISTICS:
+            elif opcode == McapOpcode.STATISTICS:
                 yield from self._statistics(start, content)
         except LimitError as error:
-            yield self._fault(start, FaultKind.LIMIT, str(error))
+            yield self._fault(start, ContainerFaultKind.LIMIT, str(error))
         except ContainerError as error:
-            yield self._fault(start, FaultKind.CORRUPT, str(error))
+            yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
 
     def _message(self, start: int, content: bytes) -> Iterator[Found]:
         if self._in_summary:
             raise ContainerError("a message stands in the summary section")
         size = len(content) - MESSAGE_HEAD.size
-        place = Place(start + RECORD_HEAD.size + MESSAGE_HEAD.size, size, "", size)
+        place = ChunkPlace(start + RECORD_HEAD.size + MESSAGE_HEAD.size, size, "", size)
         yield from self._stored(start, memoryview(content), -MESSAGE_HEAD.size, place)
 
     def _chunk_record(self, start: int, length: int) -> Iterator[Found]:
@@ -198,10 +206,10 @@ class _Scan:
             elif self._salvage:
                 yield from self._cut_chunk(start, content, head[0])
         except LimitError as error:
-            yield self._fault(start, FaultKind.LIMIT, str(error))
+            yield self._fault(start, ContainerFaultKind.LIMIT, str(error))
         except ContainerError as error:
             if not cut:  # else the end of the file explains it
-                yield self._fault(start, FaultKind.CORRUPT, str(error))
+                yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
         if cut:
             raise self._source.ended(length, content_at)
 
@@ -231,19 +239,19 @@ class _Scan:
             crc = zlib_ng.crc32(raw) if head.compression else stored_crc
             if crc != head.raw_crc:
                 problem = f"a chunk of {head.raw_bytes} bytes says CRC {head.raw_crc:#010x} but has {crc:#010x}"
-                yield self._fault(start, FaultKind.CRC, problem)
+                yield self._fault(start, ContainerFaultKind.CRC, problem)
                 return
         chunk_offset = start + RECORD_HEAD.size + head.records_at
-        yield from self._chunk_records(start, raw, Place(chunk_offset, len(stored), head.compression, len(raw)))
+        yield from self._chunk_records(start, raw, ChunkPlace(chunk_offset, len(stored), head.compression, len(raw)))
 
     def _cut_chunk(self, start: int, content: memoryview, head: ChunkHead) -> Iterator[Found]:
         stored = content[head.records_at : head.records_at + head.records_bytes]
         raw = decompressed_prefix(stored, head.compression, head.raw_bytes, self._limits.chunk_raw_bytes)
         chunk_offset = start + RECORD_HEAD.size + head.records_at
-        place = Place(chunk_offset, len(stored), head.compression, len(raw), salvaged=True)
+        place = ChunkPlace(chunk_offset, len(stored), head.compression, len(raw), salvaged=True)
         yield from self._chunk_records(start, raw, place)
 
-    def _chunk_records(self, start: int, raw: Bytes, place: Place) -> Iterator[Found]:
+    def _chunk_records(self, start: int, raw: Bytes, place: ChunkPlace) -> Iterator[Found]:
         view = memoryview(raw)
         at = 0
         while at < len(view):
@@ -256,38 +264,38 @@ class _Scan:
             if record is None:
                 return
             opcode, content_at, at = record
-            if opcode == Op.MESSAGE:
+            if opcode == McapOpcode.MESSAGE:
                 yield from self._stored(start, view[content_at:at], content_at, place)
             elif opcode in DEFINITIONS:
                 yield from self._definition(start, opcode, view[content_at:at])
 
     def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
-        add = self._registry.add_schema if opcode == Op.SCHEMA else self._registry.add_channel
+        add = self._registry.add_schema if opcode == McapOpcode.SCHEMA else self._registry.add_channel
         try:
             if len(content) > self._limits.definition_bytes:
                 raise LimitError(f"a definition takes {len(content)} bytes, the limit is {self._limits.definition_bytes}")
             add(bytes(content))
         except LimitError as error:
-            yield self._fault(start, FaultKind.LIMIT, str(error))
+            yield self._fault(start, ContainerFaultKind.LIMIT, str(error))
         except ContainerError as error:
-            yield self._fault(start, FaultKind.CORRUPT, str(error))
+            yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
 
-    def _stored(self, start: int, content: memoryview, content_at: int, place: Place) -> Iterator[Found]:
+    def _stored(self, start: int, content: memoryview, content_at: int, place: ChunkPlace) -> Iterator[Found]:
         channel_id, _, log_ns, _ = unpack("message", MESSAGE_HEAD, content)
         self._messages += 1
         if log_ns > MAX_STAMP_NS:
             problem = f"a message of channel {channel_id} was logged at {log_ns} ns, after the year 2096"
-            yield self._fault(start, FaultKind.CORRUPT, problem)
+            yield self._fault(start, ContainerFaultKind.CORRUPT, problem)
             return
         origin = self._origins.get(channel_id)
         if origin is None:
             try:
                 origin = self._origins[channel_id] = self._registry.origin(channel_id)
             except ContainerError as error:
-                origin = Origin()
+                origin = ChannelOrigin()
                 if channel_id not in self._undefined:
                     self._undefined.add(channel_id)
-                    yield self._fault(start, FaultKind.CORRUPT, str(error))
+                    yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
         data = content[MESSAGE_HEAD.size :]
         yield place.message(origin, log_ns, content_at + MESSAGE_HEAD.size, data)
 
@@ -295,7 +303,7 @@ class _Scan:
         (crc,) = unpack("data end", DATA_END, content)
         if crc and crc != crc_before:
             problem = f"the data section says CRC {crc:#010x} but has {crc_before:#010x}"
-            yield self._fault(start, FaultKind.CRC, problem)
+            yield self._fault(start, ContainerFaultKind.CRC, problem)
         self._in_summary = True
         for again in DEFINITIONS:
             self._sizes.pop(again, None)
@@ -305,29 +313,29 @@ class _Scan:
         (expected,) = unpack("statistics", STATISTICS, content)
         if not self._faults and expected != self._messages:
             problem = f"the statistics count {expected} messages, the file holds {self._messages}"
-            yield self._fault(start, FaultKind.CORRUPT, problem)
+            yield self._fault(start, ContainerFaultKind.CORRUPT, problem)
 
     def _end(self, start: int, head: bytes, length: int, crc_before: int) -> Iterator[Found]:
         if length != FOOTER.size:
-            yield self._fault(start, FaultKind.CORRUPT, f"the footer takes {length} bytes instead of {FOOTER.size}")
+            yield self._fault(start, ContainerFaultKind.CORRUPT, f"the footer takes {length} bytes instead of {FOOTER.size}")
             return
         content = self._source.read(length)
         crc = unpack("footer", FOOTER, content)[-1]
         summary_crc = zlib_ng.crc32(content[:-CRC_BYTES], zlib_ng.crc32(head, crc_before))
         if not self._in_summary:
-            yield self._fault(start, FaultKind.CORRUPT, "the file has no data end record before its footer")
+            yield self._fault(start, ContainerFaultKind.CORRUPT, "the file has no data end record before its footer")
         elif crc and crc != summary_crc:
-            yield self._fault(start, FaultKind.CRC, f"the summary says CRC {crc:#010x} but has {summary_crc:#010x}")
+            yield self._fault(start, ContainerFaultKind.CRC, f"the summary says CRC {crc:#010x} but has {summary_crc:#010x}")
         end = self._source.offset
         magic = self._source.read_up_to(len(MAGIC))
         if magic != MAGIC and MAGIC.startswith(magic):
             problem = f"the file ends after {len(magic)} of the {len(MAGIC)} bytes that end an MCAP file"
-            yield self._fault(end, FaultKind.TRUNCATED, problem)
+            yield self._fault(end, ContainerFaultKind.TRUNCATED, problem)
         elif magic != MAGIC:
-            yield self._fault(end, FaultKind.CORRUPT, f"the file ends with {magic!r}, an MCAP file with {MAGIC!r}")
+            yield self._fault(end, ContainerFaultKind.CORRUPT, f"the file ends with {magic!r}, an MCAP file with {MAGIC!r}")
         elif self._source.read_up_to(1):
-            yield self._fault(end + len(MAGIC), FaultKind.CORRUPT, "the file goes on after the bytes that end it")
+            yield self._fault(end + len(MAGIC), ContainerFaultKind.CORRUPT, "the file goes on after the bytes that end it")
 
-    def _fault(self, offset: int, kind: FaultKind, message: str) -> ContainerFault:
+    def _fault(self, offset: int, kind: ContainerFaultKind, message: str) -> ContainerFault:
         self._faults += 1
         return ContainerFault(offset, kind, message)

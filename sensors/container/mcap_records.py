@@ -19,7 +19,7 @@ from sensors.container.compression import Bytes
 from sensors.errors import ContainerError, LimitError
 
 
-class Op:
+class McapOpcode:
     """Opcodes as plain integers: an enumeration's member costs more to compare than the rest of a record's frame."""
 
     HEADER, FOOTER = int(Opcode.HEADER), int(Opcode.FOOTER)
@@ -57,7 +57,7 @@ class ChunkHead(NamedTuple):
     records_bytes: int
 
 
-class Origin(NamedTuple):
+class ChannelOrigin(NamedTuple):
     """What the message of a channel is; all '' if the file does not say."""
 
     topic: str = ""
@@ -101,7 +101,7 @@ class Registry:
         if self._channels.setdefault(channel.id, entry) != entry:
             raise ContainerError(f"channel {channel.id} is both {self._channels[channel.id]} and {entry}")
 
-    def origin(self, channel_id: int) -> Origin:
+    def origin(self, channel_id: int) -> ChannelOrigin:
         """What the messages of a channel are.
 
         Raises:
@@ -112,7 +112,7 @@ class Registry:
         topic, message_encoding, schema_id = self._channels[channel_id]
         if schema_id and schema_id not in self._type_names:
             raise ContainerError(f"channel {channel_id} ({topic!r}) uses schema {schema_id}, which the file has not defined")
-        return Origin(topic, self._type_names.get(schema_id, ""), message_encoding)
+        return ChannelOrigin(topic, self._type_names.get(schema_id, ""), message_encoding)
 
     def _bound(self, what: str, name: str, entries: int) -> None:
         if len(name.encode()) > self._max_name_bytes:

@@ -12,7 +12,7 @@ from sensors.errors import UnknownKindError
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SizeLimits:
     """What a file may make us allocate: for one record as stored, one chunk uncompressed, one definition record, the
     names in it, and how many schemas and channels there may be."""
 
@@ -23,7 +23,7 @@ class Limits:
     definitions: int = 4096
 
 
-class FaultKind(StrEnum):
+class ContainerFaultKind(StrEnum):
     """What is wrong with a container."""
 
     TRUNCATED = "truncated"
@@ -38,7 +38,7 @@ class ContainerFault:
     """A flaw, and the offset in the file of the record that has it."""
 
     offset: int
-    kind: FaultKind
+    kind: ContainerFaultKind
     message: str
 
 

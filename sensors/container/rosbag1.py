@@ -16,8 +16,8 @@ from enum import IntEnum
 from typing import BinaryIO
 
 from sensors.container.compression import Bytes, decompressed_prefix, uncompressed
-from sensors.container.recorded import BAG_MAGIC, ROS1, ContainerFault, FaultKind, Limits, Recorded, ros2_type
-from sensors.container.source import Source
+from sensors.container.recorded import BAG_MAGIC, ROS1, ContainerFault, ContainerFaultKind, Recorded, SizeLimits, ros2_type
+from sensors.container.source import ByteSource
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.stamps import MAX_STAMP_NS
 from sensors.time_units import NS_PER_S
@@ -27,7 +27,7 @@ U64 = struct.Struct("<Q")
 TIME = struct.Struct("<II")  # seconds, nanoseconds
 
 
-class Op(IntEnum):
+class BagOpcode(IntEnum):
     """What a record is: its header's field `op`."""
 
     MESSAGE = 2
@@ -178,7 +178,7 @@ def _bz2(stored: Bytes, raw_bytes: int, cut: bool) -> bytes:
 Found = Recorded | ContainerFault
 
 
-def scan_bag(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Found]:
+def scan_bag(stream: BinaryIO, limits: SizeLimits | None = None) -> Iterator[Found]:
     """Every whole message of a bag in file order, and every flaw where it was met.
 
     Reads once, from the current position on (which must be the file's first byte), without seeking. Memory is bounded by two
@@ -186,19 +186,19 @@ def scan_bag(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Found]:
     that are whole are given, marked as salvaged. The numbers of chunks, connections and messages are compared with what header
     and indexes say if nothing else was wrong. Never raises for what the bytes are; errors of `stream.read` pass through.
     """
-    return _Scan(stream, limits or Limits()).file()
+    return _Scan(stream, limits or SizeLimits()).file()
 
 
 class _Scan:
-    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
-        self._source = Source(stream)
+    def __init__(self, stream: BinaryIO, limits: SizeLimits) -> None:
+        self._source = ByteSource(stream)
         self._limits = limits
         self._connections = Connections(limits.definitions, limits.name_bytes)
         self._undefined: set[int] = set()
         self._sizes: dict[int, int] = {
-            Op.MESSAGE: limits.record_bytes,
-            Op.CHUNK: limits.record_bytes,
-            Op.CONNECTION: limits.definition_bytes,
+            BagOpcode.MESSAGE: limits.record_bytes,
+            BagOpcode.CHUNK: limits.record_bytes,
+            BagOpcode.CONNECTION: limits.definition_bytes,
         }
         self._counted = dict.fromkeys(("chunks", "messages", "indexed", "connections", "chunk infos"), 0)
         self._announced: dict[str, int] = {}
@@ -209,7 +209,7 @@ class _Scan:
         if magic != BAG_MAGIC:
             cut = BAG_MAGIC.startswith(magic)
             problem = f"the file begins with {magic!r}, a bag with {BAG_MAGIC!r}"
-            yield self._fault(0, FaultKind.TRUNCATED if cut else FaultKind.CORRUPT, problem)
+            yield self._fault(0, ContainerFaultKind.TRUNCATED if cut else ContainerFaultKind.CORRUPT, problem)
             return
         start = self._source.offset
         try:
@@ -219,10 +219,10 @@ class _Scan:
                 yield from self._record(start, U32.unpack(head)[0])
                 start = self._source.offset
         except TruncatedError as error:
-            yield self._fault(start, FaultKind.TRUNCATED, f"the bag is cut inside the record at offset {start}: {error}")
+            yield self._fault(start, ContainerFaultKind.TRUNCATED, f"the bag is cut inside the record at offset {start}: {error}")
             return
         except ContainerError as error:
-            yield self._fault(start, FaultKind.CORRUPT, f"{error}: the framing is lost")
+            yield self._fault(start, ContainerFaultKind.CORRUPT, f"{error}: the framing is lost")
             return
         yield from self._end()
 
@@ -235,10 +235,10 @@ class _Scan:
         length = integer(U32, self._source.read(U32.size), "length of a record's data")
         limit = self._sizes.get(op)
         if limit is not None and length > limit:
-            yield self._fault(start, FaultKind.LIMIT, f"a record (op {op}) takes {length} bytes, the limit is {limit}")
+            yield self._fault(start, ContainerFaultKind.LIMIT, f"a record (op {op}) takes {length} bytes, the limit is {limit}")
             self._source.skip(length)
             return
-        if op == Op.CHUNK:
+        if op == BagOpcode.CHUNK:
             yield from self._chunk_record(start, header, length)
             return
         if limit is None:
@@ -248,17 +248,17 @@ class _Scan:
 
     def _outside(self, start: int, op: int, header: Header, content: bytes) -> Iterator[Found]:
         """A record that is no chunk and stands in none."""
-        if op == Op.BAG_HEADER:
+        if op == BagOpcode.BAG_HEADER:
             names = {"index": "index_pos", "chunks": "chunk_count", "connections": "conn_count"}
             self._announced = {what: header.u64(name) if what == "index" else header.u32(name) for what, name in names.items()}
-        elif op == Op.INDEX:
+        elif op == BagOpcode.INDEX:
             self._counted["indexed"] += header.u32("count")
-        elif op == Op.CHUNK_INFO:
+        elif op == BagOpcode.CHUNK_INFO:
             self._counted["chunk infos"] += 1
-        elif op == Op.CONNECTION:
+        elif op == BagOpcode.CONNECTION:
             self._counted["connections"] += 1
             self._connections.add(header, content)
-        elif op == Op.MESSAGE:
+        elif op == BagOpcode.MESSAGE:
             yield from self._message(start, header, memoryview(content), salvaged=False)
 
     def _chunk_record(self, start: int, header: Header, length: int) -> Iterator[Found]:
@@ -286,9 +286,9 @@ class _Scan:
 
     def _inside(self, start: int, header: Header, data: memoryview, *, salvaged: bool) -> Iterator[Found]:
         """A record that stands in a chunk."""
-        if header.op == Op.MESSAGE:
+        if header.op == BagOpcode.MESSAGE:
             yield from self._message(start, header, data, salvaged=salvaged)
-        elif header.op == Op.CONNECTION:
+        elif header.op == BagOpcode.CONNECTION:
             if len(data) > self._limits.definition_bytes:
                 raise LimitError(f"a connection takes {len(data)} bytes, the limit is {self._limits.definition_bytes}")
             self._connections.add(header, data)
@@ -302,16 +302,16 @@ class _Scan:
         if connection is None and number not in self._undefined:
             self._undefined.add(number)
             problem = f"messages of connection {number}, which the bag has not defined before them"
-            yield self._fault(start, FaultKind.CORRUPT, problem)
+            yield self._fault(start, ContainerFaultKind.CORRUPT, problem)
         topic, message_type = ("", "") if connection is None else (connection.topic, ros2_type(connection.message_type))
         yield Recorded(topic, message_type, ROS1, log_ns, data.toreadonly(), salvaged)
 
     def _end(self) -> Iterator[Found]:
         if not self._announced:
-            yield self._fault(self._source.offset, FaultKind.TRUNCATED, "the bag has no header record")
+            yield self._fault(self._source.offset, ContainerFaultKind.TRUNCATED, "the bag has no header record")
         elif self._announced["index"] == 0:
             problem = "the bag was never closed, so nothing says whether its end is there; `rosbag reindex` mends its index"
-            yield self._fault(self._source.offset, FaultKind.TRUNCATED, problem)
+            yield self._fault(self._source.offset, ContainerFaultKind.TRUNCATED, problem)
         elif not self._faults:
             yield from self._counts()
 
@@ -325,7 +325,7 @@ class _Scan:
             (found["indexed"], found["messages"], "indexes count", "messages"),
         ):
             if wanted != there:
-                kind = FaultKind.TRUNCATED if wanted > there else FaultKind.CORRUPT
+                kind = ContainerFaultKind.TRUNCATED if wanted > there else ContainerFaultKind.CORRUPT
                 yield self._fault(self._source.offset, kind, f"the bag's {where} {wanted} {what}, it holds {there}")
 
     def _guarded(self, start: int, found: Iterator[Found], *, report: bool = True) -> Iterator[Found]:
@@ -333,12 +333,12 @@ class _Scan:
         try:
             yield from found
         except LimitError as error:
-            yield self._fault(start, FaultKind.LIMIT, str(error))
+            yield self._fault(start, ContainerFaultKind.LIMIT, str(error))
         except ContainerError as error:
             if report:
-                yield self._fault(start, FaultKind.CORRUPT, str(error))
+                yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
 
-    def _fault(self, offset: int, kind: FaultKind, message: str) -> ContainerFault:
+    def _fault(self, offset: int, kind: ContainerFaultKind, message: str) -> ContainerFault:
         self._faults += 1
         return ContainerFault(offset, kind, message)
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 import zstandard
 
 from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, PIECE_BYTES
-from sensors.container.recorded import ZSTD_MAGIC, ContainerFault, FaultKind, Limits, Recorded, ros2_type
+from sensors.container.recorded import ZSTD_MAGIC, ContainerFault, ContainerFaultKind, Recorded, SizeLimits, ros2_type
 from sensors.errors import ContainerError, LimitError
 from sensors.stamps import MAX_STAMP_NS
 
@@ -53,7 +53,7 @@ def cut_page_bytes(head: bytes, file_bytes: int) -> int:
     return page_bytes if counted and file_bytes < page_bytes * pages else 0
 
 
-def scan_sqlite_bag(connection: sqlite3.Connection, limits: Limits | None = None, cut_page_bytes: int = 0) -> Iterator[Found]:
+def scan_sqlite_bag(connection: sqlite3.Connection, limits: SizeLimits | None = None, cut_page_bytes: int = 0) -> Iterator[Found]:
     """Every readable message in the order of its row, and every flaw.
 
     Rows are read in the order of writing. A fault's offset is the id of the row, 0 where there is none. Data beyond
@@ -63,12 +63,12 @@ def scan_sqlite_bag(connection: sqlite3.Connection, limits: Limits | None = None
     Of a database that is cut (see `cut_page_bytes`) the rows before the cut are given, marked as salvaged. SQLite reads the
     missing part of the last page as zeros, so the last rows, which may lie in it, are left out.
     """
-    limits = limits or Limits()
+    limits = limits or SizeLimits()
     if not cut_page_bytes:
         yield from _rows(connection, limits)
         return
     yield ContainerFault(
-        0, FaultKind.TRUNCATED, "the database is shorter than its header says; what is given lies before the cut"
+        0, ContainerFaultKind.TRUNCATED, "the database is shorter than its header says; what is given lies before the cut"
     )
     held: deque[Recorded] = deque()
     held_bytes = 0
@@ -83,7 +83,7 @@ def scan_sqlite_bag(connection: sqlite3.Connection, limits: Limits | None = None
             yield held.popleft()
 
 
-def _rows(connection: sqlite3.Connection, limits: Limits, *, cut: bool = False) -> Iterator[Found]:
+def _rows(connection: sqlite3.Connection, limits: SizeLimits, *, cut: bool = False) -> Iterator[Found]:
     last_id = 0
     try:
         if cut:  # SQLite refuses a database that is shorter than its header says by default; nothing can write to it
@@ -94,23 +94,25 @@ def _rows(connection: sqlite3.Connection, limits: Limits, *, cut: bool = False) 
         undefined: set[int] = set()
         for row in connection.execute(_EVERY_ROW, (limits.record_bytes,)):
             if not isinstance(row[0], int) or row[0] <= last_id:
-                yield ContainerFault(last_id, FaultKind.CORRUPT, f"row {row[0]!r} follows row {last_id}: the table is damaged")
+                yield ContainerFault(
+                    last_id, ContainerFaultKind.CORRUPT, f"row {row[0]!r} follows row {last_id}: the table is damaged"
+                )
                 return
             last_id = row[0]
             if row[1] not in topics and row[1] not in undefined and len(undefined) < limits.definitions:
                 undefined.add(row[1])
                 problem = f"messages of topic id {row[1]!r}, which the bag does not define"
-                yield ContainerFault(last_id, FaultKind.CORRUPT, problem)
+                yield ContainerFault(last_id, ContainerFaultKind.CORRUPT, problem)
             yield _recorded(row, topics.get(row[1], ("", "", "")), limits)
     except ContainerError as error:
-        yield ContainerFault(0, FaultKind.CORRUPT, str(error))
+        yield ContainerFault(0, ContainerFaultKind.CORRUPT, str(error))
     except (sqlite3.Error, UnicodeDecodeError, MemoryError) as error:
         # SQLite quotes damaged names in its messages, and is "out of memory" where a damaged length asks for too much.
         cause = str(error) or type(error).__name__
-        yield ContainerFault(last_id, FaultKind.CORRUPT, f"the database cannot be read on after row {last_id}: {cause}")
+        yield ContainerFault(last_id, ContainerFaultKind.CORRUPT, f"the database cannot be read on after row {last_id}: {cause}")
 
 
-def _harden(connection: sqlite3.Connection, limits: Limits) -> None:
+def _harden(connection: sqlite3.Connection, limits: SizeLimits) -> None:
     """Refuse what is not a plain table, and let no value grow beyond what a message may take."""
     connection.text_factory = bytes
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.definition_bytes)
@@ -132,18 +134,18 @@ def _harden(connection: sqlite3.Connection, limits: Limits) -> None:
             raise ContainerError(f"the table {table!r} lacks the columns {', '.join(absent)}: it is no ROS 2 bag")
 
 
-def _topics(connection: sqlite3.Connection, limits: Limits) -> Generator[ContainerFault, None, dict[int, Names]]:
+def _topics(connection: sqlite3.Connection, limits: SizeLimits) -> Generator[ContainerFault, None, dict[int, Names]]:
     topics: dict[int, Names] = {}
     for number, *names in connection.execute("SELECT id, name, type, serialization_format FROM topics ORDER BY id"):
         if len(topics) >= limits.definitions:
-            yield ContainerFault(0, FaultKind.LIMIT, f"more than {limits.definitions} topics")
+            yield ContainerFault(0, ContainerFaultKind.LIMIT, f"more than {limits.definitions} topics")
             break
         try:
             topic, message_type, encoding = (_name(value, limits.name_bytes) for value in names)
         except LimitError as error:
-            yield ContainerFault(0, FaultKind.LIMIT, f"topic id {number!r}: {error}")
+            yield ContainerFault(0, ContainerFaultKind.LIMIT, f"topic id {number!r}: {error}")
         except ContainerError as error:
-            yield ContainerFault(0, FaultKind.CORRUPT, f"topic id {number!r}: {error}")
+            yield ContainerFault(0, ContainerFaultKind.CORRUPT, f"topic id {number!r}: {error}")
         else:
             topics[number] = topic, ros2_type(message_type), encoding
     return topics
@@ -160,23 +162,25 @@ def _name(value: object, max_bytes: int) -> str:
         raise ContainerError(f"{value[:20]!r} is no UTF-8: {error}") from error
 
 
-def _recorded(row: tuple[int, int, object, object, object], names: Names, limits: Limits) -> Found:
+def _recorded(row: tuple[int, int, object, object, object], names: Names, limits: SizeLimits) -> Found:
     number, _, log_ns, size, data = row
     if not isinstance(log_ns, int) or not 0 <= log_ns <= MAX_STAMP_NS:
         return ContainerFault(
-            number, FaultKind.CORRUPT, f"row {number} was logged at {log_ns!r}, which is no time in ns until 2096"
+            number, ContainerFaultKind.CORRUPT, f"row {number} was logged at {log_ns!r}, which is no time in ns until 2096"
         )
     if isinstance(size, int) and size > limits.record_bytes:
-        return ContainerFault(number, FaultKind.LIMIT, f"row {number} takes {size} bytes, the limit is {limits.record_bytes}")
+        return ContainerFault(
+            number, ContainerFaultKind.LIMIT, f"row {number} takes {size} bytes, the limit is {limits.record_bytes}"
+        )
     if not isinstance(data, bytes):
-        return ContainerFault(number, FaultKind.CORRUPT, f"row {number} holds no bytes but {type(data).__name__}")
+        return ContainerFault(number, ContainerFaultKind.CORRUPT, f"row {number} holds no bytes but {type(data).__name__}")
     if data.startswith(ZSTD_MAGIC):
         try:
             data = _zstd_message(data, limits.record_bytes)
         except LimitError as error:
-            return ContainerFault(number, FaultKind.LIMIT, f"row {number}: {error}")
+            return ContainerFault(number, ContainerFaultKind.LIMIT, f"row {number}: {error}")
         except ContainerError as error:
-            return ContainerFault(number, FaultKind.CORRUPT, f"row {number}: {error}")
+            return ContainerFault(number, ContainerFaultKind.CORRUPT, f"row {number}: {error}")
     return Recorded(*names, log_ns, memoryview(data))
 
 

@@ -42,7 +42,7 @@ class Buffers:
         self._kept.append(buffer)
 
 
-class Source:
+class ByteSource:
     """A stream, how far it was read (`offset`), and the CRC-32 of what was read since the last `reset_crc`.
 
     Memory grows with the bytes that arrive, never with the number asked for. `observe` is given every byte once, in order,

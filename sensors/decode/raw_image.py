@@ -26,24 +26,24 @@ PNG_COMPRESS_LEVEL = 1  # lossless at any; camera noise gains little from more, 
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PixelLayout:
     """A pixel: its samples in PNG order (as positions in the message's pixel), and bytes a sample."""
 
     samples: tuple[int, ...]
     sample_bytes: int
 
 
-GREY_8, GREY_16 = Layout((0,), 1), Layout((0,), 2)
-LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+GREY_8, GREY_16 = PixelLayout((0,), 1), PixelLayout((0,), 2)
+LAYOUTS: Mapping[str, PixelLayout] = MappingProxyType(
     {
         "mono8": GREY_8,
         "8UC1": GREY_8,
         "mono16": GREY_16,
         "16UC1": GREY_16,
-        "rgb8": Layout((0, 1, 2), 1),
-        "bgr8": Layout((2, 1, 0), 1),
-        "rgba8": Layout((0, 1, 2, 3), 1),
-        "bgra8": Layout((2, 1, 0, 3), 1),
+        "rgb8": PixelLayout((0, 1, 2), 1),
+        "bgr8": PixelLayout((2, 1, 0), 1),
+        "rgba8": PixelLayout((0, 1, 2, 3), 1),
+        "bgra8": PixelLayout((2, 1, 0, 3), 1),
         **{f"{name}8": GREY_8 for name in BAYER},
         **{f"{name}16": GREY_16 for name in BAYER},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sensors.match.nearest import NO_MATCH, Matches, Reason, nearest_positions
+from sensors.match.nearest import NO_MATCH, Matches, MatchReason, nearest_positions
 from sensors.stamps import check_duration_ns, stamps_array
 
 
@@ -40,10 +40,10 @@ def match_exclusive(anchors_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, expecte
     accepted = (end > first) & (np.abs(stamps[own] - targets) <= tolerance_ns)
     residual_ns = np.where(accepted, stamps[own], stamps[nearest]) - targets
     within = np.abs(residual_ns) <= tolerance_ns
-    reason = np.where(within, Reason.FRAME_OF_NEARER_ANCHOR, Reason.OUTSIDE_TOLERANCE)
+    reason = np.where(within, MatchReason.FRAME_OF_NEARER_ANCHOR, MatchReason.OUTSIDE_TOLERANCE)
     return Matches(
         index=np.where(accepted, own, NO_MATCH),
         offset_ns=residual_ns + delay_ns,
         residual_ns=residual_ns,
-        reason=np.where(accepted, Reason.MATCHED, reason).astype(np.int8),
+        reason=np.where(accepted, MatchReason.MATCHED, reason).astype(np.int8),
     )

@@ -13,7 +13,7 @@ from sensors.stamps import Nanoseconds, check_duration_ns, stamps_array
 NO_MATCH = -1
 
 
-class Reason(IntEnum):
+class MatchReason(IntEnum):
     """Why an anchor has no frame; MATCHED if it has one.
 
     FRAME_OF_NEARER_ANCHOR: where frames are used exclusively, the nearest frame is within tolerance but nearer to another
@@ -36,7 +36,7 @@ class Matches:
     """One entry for each anchor (N,).
 
     `index`: the frame's position among the stamps, -1 for none. `offset_ns`: frame less anchor. `residual_ns`: offset
-    less expected delay. `reason`: int8, a `Reason`. Without a match, offset and residual are those of the nearest frame,
+    less expected delay. `reason`: int8, a `MatchReason`. Without a match, offset and residual are those of the nearest frame,
     and 0 for NO_FRAME.
     """
 
@@ -57,7 +57,7 @@ class Matches:
             index=np.full(anchors, NO_MATCH, dtype=np.int64),
             offset_ns=np.zeros(anchors, dtype=np.int64),
             residual_ns=np.zeros(anchors, dtype=np.int64),
-            reason=np.full(anchors, Reason.NO_FRAME, dtype=np.int8),
+            reason=np.full(anchors, MatchReason.NO_FRAME, dtype=np.int8),
         )
 
 
@@ -85,7 +85,7 @@ def match_nearest(anchors_ns: npt.ArrayLike, stamps_ns: npt.ArrayLike, expected_
         index=np.where(accepted, nearest, NO_MATCH),
         offset_ns=residual_ns + delay_ns,
         residual_ns=residual_ns,
-        reason=np.where(accepted, Reason.MATCHED, Reason.OUTSIDE_TOLERANCE).astype(np.int8),
+        reason=np.where(accepted, MatchReason.MATCHED, MatchReason.OUTSIDE_TOLERANCE).astype(np.int8),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from sensors.match.anchors import keyframes
 from sensors.match.approximate_time import form_sets
 from sensors.match.exclusive import match_exclusive
-from sensors.match.nearest import NO_MATCH, Matches, Reason, match_nearest
+from sensors.match.nearest import NO_MATCH, Matches, MatchReason, match_nearest
 from sensors.policy import FrameUse, Matcher
 from sensors.rig import Rig, Sensor
 from sensors.stamps import Nanoseconds
@@ -82,10 +82,10 @@ def _members(sensor: Sensor, positions: Nanoseconds, stamps_ns: Nanoseconds, anc
         index=np.where(accepted, positions, NO_MATCH),
         offset_ns=offset_ns,
         residual_ns=residual_ns,
-        reason=np.where(accepted, Reason.MATCHED, Reason.OUTSIDE_TOLERANCE).astype(np.int8),
+        reason=np.where(accepted, MatchReason.MATCHED, MatchReason.OUTSIDE_TOLERANCE).astype(np.int8),
     )
 
 
 def _itself(anchors: Nanoseconds) -> Matches:
     zeros = np.zeros(anchors.size, dtype=np.int64)
-    return Matches(anchors, zeros, zeros, np.full(anchors.size, Reason.MATCHED, dtype=np.int8))
+    return Matches(anchors, zeros, zeros, np.full(anchors.size, MatchReason.MATCHED, dtype=np.int8))

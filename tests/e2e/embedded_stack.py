@@ -11,7 +11,7 @@ import psutil
 from lake.landing import DriveId
 from ops import stack
 from ops.stack.airflow_api import AirflowApi
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 from ops.stack.processes import ProcessRecord
 
 from . import job_process
@@ -43,7 +43,7 @@ class EmbeddedStack:
         return AirflowApi(found.airflow_url, found.airflow_password)
 
     def kill(self, component: str) -> None:
-        record = ProcessRecord.load(Layout.of(self._home), component)
+        record = ProcessRecord.load(StackLayout.of(self._home), component)
         assert record is not None
         psutil.Process(record.pid).kill()
 
@@ -57,4 +57,4 @@ class EmbeddedStack:
         return found is not None
 
     def lineage(self) -> str:
-        return Layout.of(self._home).lineage.read_text()
+        return StackLayout.of(self._home).lineage.read_text()

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes import SQSRecord
 
 from ingest.errors import EventError, WorkError
 from ingest.events import decode_key, is_sqs_batch, parse_message, parse_notification
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from lake.documents import Manifest, ManifestObject, parse_document
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
@@ -106,7 +106,7 @@ def _event(data: bytes, _: Path) -> str:
 
 
 def _works() -> list[bytes]:
-    return [DriveWork(DRIVE, "c" * 64, reason).to_message().encode() for reason in Reason]
+    return [DriveWork(DRIVE, "c" * 64, reason).to_message().encode() for reason in WorkReason]
 
 
 def _work(data: bytes, _: Path) -> str:

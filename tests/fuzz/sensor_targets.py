@@ -14,7 +14,7 @@ import zstandard
 
 from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, decompress, decompressed_prefix
 from sensors.container.mcap import scan
-from sensors.container.recorded import ContainerFault, Limits, StoredMessage
+from sensors.container.recorded import ContainerFault, SizeLimits, StoredMessage
 from sensors.container.rosbag1 import scan_bag
 from sensors.container.rosbag2_sqlite import scan_sqlite_bag
 from sensors.decode import lzf
@@ -27,7 +27,7 @@ from tests.fuzz.structures import line_mutation, mutate_image, mutate_mcap
 from tests.fuzz.target import MIB, PYTHON_BYTES, Target, proportional
 
 KIB = 1024
-LIMITS = Limits(record_bytes=256 * KIB, chunk_raw_bytes=256 * KIB, definition_bytes=16 * KIB, name_bytes=256, definitions=64)
+LIMITS = SizeLimits(record_bytes=256 * KIB, chunk_raw_bytes=256 * KIB, definition_bytes=16 * KIB, name_bytes=256, definitions=64)
 # A scan's promise: two chunks as stored and one uncompressed, the definitions, and here the joined parts of one more.
 SCAN_BYTES = 2 * LIMITS.record_bytes + 2 * LIMITS.chunk_raw_bytes + 2 * LIMITS.definition_bytes + PYTHON_BYTES
 MAX_RAW_BYTES = 1 * MIB

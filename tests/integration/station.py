@@ -13,8 +13,8 @@ import msgspec
 from pyspark.sql import SparkSession
 from scenelake_airflow.lease import Lease
 from scenelake_airflow.lease_steps import finish_drive, take
-from scenelake_airflow.policy import Policy
-from scenelake_airflow.results import PublicationResult, parse_result
+from scenelake_airflow.policy import SchedulingSettings
+from scenelake_airflow.results import PublicationSummary, parse_result
 
 from bench.own_step import own_step
 from ingest.ledger.records import DriveRecord
@@ -71,7 +71,7 @@ class Station:
     def take(self) -> list[Lease]:
         """Lease what waits."""
         self.runs += 1
-        return take(self.queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", Policy())
+        return take(self.queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", SchedulingSettings())
 
     def run(self, spark: SparkSession) -> list[str]:
         """Bring every waiting drive to its end; their final states."""
@@ -87,7 +87,7 @@ class Station:
             build_drive(spark, step)
         audit_drive(step)
         report = json.loads(msgspec.json.encode(publish_drive(self.catalog, step, leased.generation)))
-        publication = parse_result(report, PublicationResult, "publish")
+        publication = parse_result(report, PublicationSummary, "publish")
         return finish_drive(self.queue, self.ledger, leased, publication, drive_input)
 
     def drive_input(self, drive: DriveId, revision: str) -> DriveInput:

@@ -21,7 +21,7 @@ import boto3
 import pytest
 from emulator import Emulator
 from scenelake_airflow import lease_steps
-from scenelake_airflow.policy import Policy
+from scenelake_airflow.policy import SchedulingSettings
 
 from ingest import handler as entry
 from ingest.environment import MappingSettings
@@ -29,7 +29,7 @@ from ingest.event_source_mapping import READY, EventSourceMapping, LocalContext,
 from ingest.lease import keep_alive
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.queues import QueueDepth, WorkQueue, depth
 from lake.landing import DriveId
 from lake.settings import Settings
@@ -123,8 +123,8 @@ def test_put_to_work_message(deployed: Deployment) -> None:
     assert deployed.drain() == len(FILES) + 2  # the stray, and the test event
     found = deployed.ledger.drive(DRIVE)
     assert found is not None
-    assert (found.state, found.generation, found.reason, found.unsent) == (DriveState.QUEUED, 1, Reason.COMPLETE, False)
-    assert deployed.messages() == [DriveWork(DRIVE, str(found.revision), Reason.COMPLETE)]
+    assert (found.state, found.generation, found.reason, found.unsent) == (DriveState.QUEUED, 1, WorkReason.COMPLETE, False)
+    assert deployed.messages() == [DriveWork(DRIVE, str(found.revision), WorkReason.COMPLETE)]
     for known in deployed.ledger.objects(DRIVE):
         head = deployed.s3.head_object(Bucket=deployed.raw, Key=known.key)
         assert (known.version_id, known.head.size_bytes) == (head["VersionId"], head["ContentLength"])
@@ -199,7 +199,7 @@ def test_eight_handlers_at_once_queue_one_revision_and_send_one_message(deployed
         found = deployed.ledger.drive(drive)
         assert found is not None
         assert (found.state, found.generation, found.settling, found.unsent) == (DriveState.QUEUED, 1, False, False)
-        assert deployed.messages() == [DriveWork(drive, str(found.revision), Reason.COMPLETE)]
+        assert deployed.messages() == [DriveWork(drive, str(found.revision), WorkReason.COMPLETE)]
 
 
 def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nobody(deployed: Deployment) -> None:
@@ -216,7 +216,7 @@ def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nobody(deploy
 
 def test_a_kept_lease_outlives_its_visibility_and_ends_with_the_keeping(deployed: Deployment) -> None:
     queue = deployed.queue
-    queue.send(DriveWork(DRIVE, "a" * 64, Reason.COMPLETE))
+    queue.send(DriveWork(DRIVE, "a" * 64, WorkReason.COMPLETE))
     [held] = queue.receive(1, visibility_s=1)
     with keep_alive(queue, held.receipt_handle, 1) as heartbeat:
         wait_for(lambda: True if heartbeat.beats >= 8 else None, "more than two visibilities of beats")
@@ -242,7 +242,7 @@ def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deploym
     monkeypatch.setenv("SCENELAKE_CATALOG_URI", "sqlite://")
     deployed.upload(FILES)
     deployed.drain()
-    settings, policy = Settings.from_env(), Policy(give_back_s=0)
+    settings, policy = Settings.from_env(), SchedulingSettings(give_back_s=0)
     [first] = lease_steps.lease(settings, "run-1", policy)
     assert depth(deployed.sqs, deployed.work_url).in_flight == 1
     assert lease_steps.lease(settings, "run-2", policy) == []

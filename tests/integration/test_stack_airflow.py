@@ -19,14 +19,14 @@ from ingest.environment import client
 from ingest.ledger.records import ObjectHead, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.landing import DriveId
 from lake.settings import Settings
 from ops import stack
 from ops.stack import processes
 from ops.stack.inspection import ALL
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 
 JOBS = ("inspect", "build_scenes", "audit", "publish")
 WITHIN_S = 150
@@ -72,9 +72,9 @@ class Running:
         ledger.touch(drive, changed=True)
         landed = ledger.drive(drive)
         assert landed is not None
-        queued = ledger.queue(landed, Requeue(document.revision, Reason.COMPLETE, None, None))
+        queued = ledger.queue(landed, Requeue(document.revision, WorkReason.COMPLETE, None, None))
         assert queued is not None
-        work = DriveWork(drive, document.revision, Reason.COMPLETE)
+        work = DriveWork(drive, document.revision, WorkReason.COMPLETE)
         self.client("sqs").send_message(QueueUrl=self.settings.drive_work_url, MessageBody=work.to_message())
         ledger.sent(queued)
         return drive
@@ -123,7 +123,7 @@ def test_everything_is_healthy_and_listens_on_loopback_only(running: Running) ->
     assert status.healthy, status
     assert status.airflow_password
     assert 0 < status.memory_bytes < 1.5e9
-    groups = processes.members(Layout.of(running.home), ALL)
+    groups = processes.members(StackLayout.of(running.home), ALL)
     listening = {
         connection.laddr.ip
         for group in groups.values()
@@ -188,7 +188,7 @@ def test_a_killed_scheduler_costs_a_drive_nothing_but_time(running: Running) -> 
 
 @pytest.mark.enable_socket
 def test_nothing_is_left_when_it_is_down(running: Running) -> None:
-    layout = Layout.of(running.home)
+    layout = StackLayout.of(running.home)
     members = [process for group in processes.members(layout, ALL).values() for process in group]
     assert len(members) > 6
 

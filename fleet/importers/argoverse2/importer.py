@@ -39,7 +39,7 @@ from fleet.importers.argoverse2.findings import findings_of
 from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
 from fleet.importers.clock_findings import rate_hz, within
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, pose_frames, read_bounded
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
@@ -99,11 +99,11 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     annotated_ns = annotated_stamps_ns(src / "annotations.feather")
     claim(out)
     seen = PointsSeen()
-    lidar = Stream(LIDAR, Modality.LIDAR, POINT_CLOUD)
+    lidar = SensorStream(LIDAR, Modality.LIDAR, POINT_CLOUD)
     write_stream(out, lidar, counted(LIDAR, _sweeps(log.sweeps, seen), len(log.sweeps), report))
     for name, images in log.cameras.items():
-        write_stream(out, Stream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, images), len(images), report))
-    pose = Stream(POSE, Modality.POSE, ODOMETRY)
+        write_stream(out, SensorStream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, images), len(images), report))
+    pose = SensorStream(POSE, Modality.POSE, ODOMETRY)
     poses = pose_frames(zip(log.pose_stamps_ns.tolist(), log.city_SE3_ego, strict=True))
     write_stream(out, pose, counted(POSE, poses, len(log.city_SE3_ego), report))
     write_calibration(out, build_rig(log).to_dict())
@@ -114,7 +114,7 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
-def _sweeps(files: Mapping[int, Path], seen: PointsSeen) -> Iterator[Frame]:
+def _sweeps(files: Mapping[int, Path], seen: PointsSeen) -> Iterator[RecordedFrame]:
     for stamp_ns, path in files.items():
         points = read_rows(path, SWEEP, MAX_POINTS)
         seen.points += len(points)
@@ -124,9 +124,9 @@ def _sweeps(files: Mapping[int, Path], seen: PointsSeen) -> Iterator[Frame]:
             seen.lasers = max(seen.lasers, int(points["laser_number"].max()) + 1)
         else:
             seen.empty_sweeps += 1
-        yield Frame(stamp_ns, stamp_ns, encode_points(stamp_ns, LIDAR, point_fields(POINT), points))
+        yield RecordedFrame(stamp_ns, stamp_ns, encode_points(stamp_ns, LIDAR, point_fields(POINT), points))
 
 
-def _images(name: str, files: Mapping[int, Path]) -> Iterator[Frame]:
+def _images(name: str, files: Mapping[int, Path]) -> Iterator[RecordedFrame]:
     for stamp_ns, path in files.items():
-        yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, name, "jpeg", read_bounded(path, MAX_IMAGE_BYTES)))
+        yield RecordedFrame(stamp_ns, stamp_ns, encode_image(stamp_ns, name, "jpeg", read_bounded(path, MAX_IMAGE_BYTES)))

@@ -43,7 +43,7 @@ _STAMP = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class Lens:
+class RectifiedLens:
     """A camera's pinhole, and the radial distortion k1, k2, k3 that its images were freed of."""
 
     intrinsics: Intrinsics
@@ -58,7 +58,7 @@ class Log:
     """
 
     mountings: Mapping[str, SE3]
-    lenses: Mapping[str, Lens]
+    lenses: Mapping[str, RectifiedLens]
     pose_stamps_ns: npt.NDArray[np.int64]
     city_SE3_ego: tuple[SE3, ...]
     sweeps: Mapping[int, Path]
@@ -107,7 +107,7 @@ def _mountings(path: Path) -> Mapping[str, SE3]:
     return MappingProxyType({str(row["sensor_name"]): _rigid(path, row) for row in _named_rows(path, MOUNTING)})
 
 
-def _lenses(path: Path) -> Mapping[str, Lens]:
+def _lenses(path: Path) -> Mapping[str, RectifiedLens]:
     return MappingProxyType({str(row["sensor_name"]): _lens(path, row) for row in _named_rows(path, LENS)})
 
 
@@ -136,14 +136,14 @@ def _rigid(path: Path, row: np.void) -> SE3:
         raise SourceError(f"{path}: the row of {row[0]} is not a pose: {error}") from error
 
 
-def _lens(path: Path, row: np.void) -> Lens:
+def _lens(path: Path, row: np.void) -> RectifiedLens:
     fx_px, fy_px, cx_px, cy_px, k1, k2, k3 = (float(row[name]) for name in ("fx_px", "fy_px", "cx_px", "cy_px", "k1", "k2", "k3"))
     width_px, height_px = int(row["width_px"]), int(row["height_px"])
     sized = 0 < width_px <= MAX_PIXELS and 0 < height_px <= MAX_PIXELS
     focused = all(0 < value < np.inf for value in (fx_px, fy_px)) and all(np.isfinite((k1, k2, k3)))
     if not (sized and focused and 0 <= cx_px <= width_px and 0 <= cy_px <= height_px):
         raise SourceError(f"{path}: the row of {row['sensor_name']} is not a pinhole camera: {row}")
-    return Lens(Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px), (k1, k2, k3))
+    return RectifiedLens(Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px), (k1, k2, k3))
 
 
 def _frames(folder: Path, suffix: str, findings: list[str]) -> Mapping[int, Path]:

@@ -31,9 +31,9 @@ from fleet.drive_layout import claim
 from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
-from fleet.importers.dgp.scene import Datum, Scene, find_unit, read_scene
+from fleet.importers.dgp.scene import Datum, DgpScene, find_unit, read_scene
 from fleet.importers.source import ImportResult, counted, pose_frames
-from fleet.mcap_writer import Stream, write_stream
+from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
@@ -74,9 +74,9 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     for shots in sensors:
         timed = by_name[shots.name]
         frames = clouds(timed, seen) if shots.modality is Modality.LIDAR else images(timed)
-        stream = Stream(shots.sensor, shots.modality, MESSAGES[shots.modality])
+        stream = SensorStream(shots.sensor, shots.modality, MESSAGES[shots.modality])
         write_stream(out, stream, counted(shots.sensor, frames, len(timed), report))
-    write_stream(out, Stream(POSE, Modality.POSE, ODOMETRY), counted(POSE, pose_frames(poses), len(poses), report))
+    write_stream(out, SensorStream(POSE, Modality.POSE, ODOMETRY), counted(POSE, pose_frames(poses), len(poses), report))
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += _clocks(sensors, delays_ns) + seen.findings()
@@ -89,7 +89,7 @@ def _shots(timed: Timed, findings: list[str]) -> Shots:
     return Shots(first.name, first.sensor, first.modality, tuple(stamp_ns for stamp_ns, _ in timed), size_px)
 
 
-def _groups(scene: Scene, stamps_ns: Sequence[int]) -> list[dict[str, int]]:
+def _groups(scene: DgpScene, stamps_ns: Sequence[int]) -> list[dict[str, int]]:
     """Per sample: the stamp of each of its sensors."""
     by_key = {datum.key: (datum.sensor, stamp_ns) for datum, stamp_ns in zip(scene.data, stamps_ns, strict=True)}
     return [dict(by_key[key] for key in keys if key in by_key) for keys in scene.samples]

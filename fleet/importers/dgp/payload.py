@@ -14,7 +14,7 @@ from fleet.errors import SourceError
 from fleet.importers.dgp.scene import Datum
 from fleet.importers.npz_array import read_array
 from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
-from fleet.mcap_writer import Frame
+from fleet.mcap_writer import RecordedFrame
 from sensors.decode.images import read_header
 from sensors.decode.points import point_fields
 from sensors.errors import DecodeError
@@ -50,14 +50,14 @@ class PayloadSeen:
         return found
 
 
-def images(timed: Sequence[tuple[int, Datum]]) -> Iterator[Frame]:
+def images(timed: Sequence[tuple[int, Datum]]) -> Iterator[RecordedFrame]:
     """The images of a camera, byte for byte."""
     for stamp_ns, datum in timed:
         encoding = ENCODINGS.get(datum.path.suffix.lower())
         if encoding is None:
             raise SourceError(f"{datum.path} is not an image that is read; the format has {', '.join(ENCODINGS)}")
         cdr = encode_image(stamp_ns, datum.sensor, encoding, read_bounded(datum.path, MAX_IMAGE_BYTES))
-        yield Frame(stamp_ns, stamp_ns, cdr)
+        yield RecordedFrame(stamp_ns, stamp_ns, cdr)
 
 
 def image_size_px(datum: Datum, findings: list[str]) -> tuple[int, int] | None:
@@ -73,11 +73,11 @@ def image_size_px(datum: Datum, findings: list[str]) -> tuple[int, int] | None:
     return size_px
 
 
-def clouds(timed: Sequence[tuple[int, Datum]], seen: PayloadSeen) -> Iterator[Frame]:
+def clouds(timed: Sequence[tuple[int, Datum]], seen: PayloadSeen) -> Iterator[RecordedFrame]:
     """The clouds of a lidar: x, y, z and the other columns as float32, named in small letters."""
     for stamp_ns, datum in timed:
         points = _points(datum, seen)
-        yield Frame(stamp_ns, stamp_ns, encode_points(stamp_ns, datum.sensor, point_fields(points.dtype), points))
+        yield RecordedFrame(stamp_ns, stamp_ns, encode_points(stamp_ns, datum.sensor, point_fields(points.dtype), points))
 
 
 def _points(datum: Datum, seen: PayloadSeen) -> npt.NDArray[np.void]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import rate_hz, within
-from fleet.importers.dgp.scene import MAX_CHANNELS, Scene, number, pose_of
+from fleet.importers.dgp.scene import MAX_CHANNELS, DgpScene, number, pose_of
 from fleet.importers.source import median_ns, read_json
 from sensors.geometry import SE3
 from sensors.policy import Policy
@@ -42,7 +42,7 @@ class Shots:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationFile:
     """`ego_SE3_sensor` and the entry of intrinsics, by the source's name of a sensor."""
 
     path: Path
@@ -50,7 +50,7 @@ class Calibration:
     lenses: Mapping[str, Mapping[str, Any]]
 
 
-def read_calibration(scene: Scene, findings: list[str]) -> Calibration:
+def read_calibration(scene: DgpScene, findings: list[str]) -> CalibrationFile:
     """The calibration that all samples of the scene share.
 
     Raises:
@@ -59,7 +59,7 @@ def read_calibration(scene: Scene, findings: list[str]) -> Calibration:
     """
     if not scene.calibrations:
         findings.append("calibration: no sample of the scene names one, so nothing is known of where the sensors sit")
-        return Calibration(scene.path, MappingProxyType({}), MappingProxyType({}))
+        return CalibrationFile(scene.path, MappingProxyType({}), MappingProxyType({}))
     documents = [read_json(path) for path in scene.calibrations[:MAX_CHANNELS]]
     if len(scene.calibrations) > MAX_CHANNELS or any(document != documents[0] for document in documents):
         raise SourceError(
@@ -72,7 +72,7 @@ def read_calibration(scene: Scene, findings: list[str]) -> Calibration:
     if not all(isinstance(name, str) for name in names) or not all(isinstance(lens, dict) for lens in intrinsics):
         raise SourceError(f"{path} holds a name that is not text, or intrinsics that are not an object")
     mountings = {name: pose_of(path, entry) for name, entry in zip(names, extrinsics, strict=True)}
-    return Calibration(path, MappingProxyType(mountings), MappingProxyType(dict(zip(names, intrinsics, strict=True))))
+    return CalibrationFile(path, MappingProxyType(mountings), MappingProxyType(dict(zip(names, intrinsics, strict=True))))
 
 
 def _entries(path: Path, document: Any, part: str) -> list[Any]:
@@ -90,7 +90,7 @@ def reference_of(sensors: Sequence[Shots]) -> Shots:
 def build_rig(
     sensors: Sequence[Shots],
     delays_ns: Mapping[str, int],
-    calibration: Calibration,
+    calibration: CalibrationFile,
     poses: Sequence[tuple[int, SE3]],
     findings: list[str],
 ) -> Rig:
@@ -128,7 +128,9 @@ def median_delays_ns(groups: Sequence[Mapping[str, int]], reference: str) -> dic
     return {sensor: median_ns(values) for sensor, values in offsets.items()}
 
 
-def ego_poses(scene: Scene, stamps_ns: Sequence[int], calibration: Calibration, findings: list[str]) -> list[tuple[int, SE3]]:
+def ego_poses(
+    scene: DgpScene, stamps_ns: Sequence[int], calibration: CalibrationFile, findings: list[str]
+) -> list[tuple[int, SE3]]:
     """Stamps and world_SE3_ego, ascending, one for each stamp: `world_SE3_sensor @ sensor_SE3_ego` of the first datum with it.
 
     `stamps_ns` belongs to the scene's data. Data of sensors without a mounting have no part in it.
@@ -154,7 +156,7 @@ def ego_poses(scene: Scene, stamps_ns: Sequence[int], calibration: Calibration, 
     return sorted(kept.items())
 
 
-def _lens(shots: Shots, calibration: Calibration, findings: list[str]) -> Intrinsics | None:
+def _lens(shots: Shots, calibration: CalibrationFile, findings: list[str]) -> Intrinsics | None:
     entry = calibration.lenses.get(shots.name)
     if entry is None or shots.size_px is None:
         findings.append(f"{shots.name}: its intrinsics or the size of its images are not known")

@@ -60,7 +60,7 @@ class Datum:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DgpScene:
     """A scene: its data in the order of the file, those whose files are there; samples as groups of their keys."""
 
     path: Path
@@ -69,7 +69,7 @@ class Scene:
     calibrations: tuple[Path, ...]
 
 
-def read_scene(src: Path, findings: list[str]) -> Scene:
+def read_scene(src: Path, findings: list[str]) -> DgpScene:
     """Read the one `scene_*.json` of a folder.
 
     Raises:
@@ -98,7 +98,7 @@ def read_scene(src: Path, findings: list[str]) -> Scene:
     findings += _links(named_data, groups)
     keys = dict.fromkeys(_text(path, _object(path, sample, "a sample").get("calibration_key"), "a key") for sample in samples)
     calibrations = tuple(src / inside(f"calibration/{key}.json", path) for key in keys)
-    return Scene(path, data, groups, calibrations)
+    return DgpScene(path, data, groups, calibrations)
 
 
 def pose_of(path: Path, entry: Any) -> SE3:

@@ -37,9 +37,9 @@ from fleet.importers.nuscenes.payload import Seen, frames
 from fleet.importers.nuscenes.payload import describe as describe_payload
 from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, read_calibrations, reference_of
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
-from fleet.importers.nuscenes.tables import Layout, Scene, choose_scene, find_layout
+from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, choose_scene, find_layout
 from fleet.importers.source import ImportResult, counted, pose_frames
-from fleet.mcap_writer import Stream, write_stream
+from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.rig import Modality
@@ -84,7 +84,7 @@ def import_drive(
     if not written:
         raise SourceError("\n".join([f"no file of scene {chosen.name} can be read:", *findings, *seen]))
     moved = pose_frames(((pose.stamp_ns, pose.map_SE3_ego) for pose in poses), frame_id="map")
-    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), moved)
+    write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), moved)
     calibrations = read_calibrations(layout, written, findings)
     rig = build_rig(convention, written, calibrations, [pose.stamp_ns for pose in poses], findings)
     write_calibration(out, rig.to_dict())
@@ -99,14 +99,16 @@ def _write(out: Path, channels: Sequence[Channel], report: Progress) -> tuple[li
     written, notes = [], []
     for channel in channels:
         seen = Seen()
-        stream = Stream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
+        stream = SensorStream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
         if write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report)):
             written.append(channel)
         notes += describe_payload(channel, seen)
     return written, notes
 
 
-def _refuse_without_files(layout: Layout, scene: Scene, channels: Sequence[Channel], findings: Sequence[str]) -> None:
+def _refuse_without_files(
+    layout: DatasetLayout, scene: NuscenesScene, channels: Sequence[Channel], findings: Sequence[str]
+) -> None:
     if any(channel.shots for channel in channels):
         return
     rows = sum(len(channel.rows) for channel in channels)
@@ -129,7 +131,7 @@ def _stated(convention: Convention) -> tuple[str, ...]:
     return (*(KNOWN if convention is NUSCENES else UNKNOWN), *ALWAYS)
 
 
-def _left_out(layout: Layout, channels: Sequence[Channel], written: Sequence[Channel]) -> list[str]:
+def _left_out(layout: DatasetLayout, channels: Sequence[Channel], written: Sequence[Channel]) -> list[str]:
     found = []
     empty = [channel.name for channel in channels if channel not in written]
     if empty:

@@ -18,8 +18,8 @@ from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
 from fleet.importers.nuscenes.payload import Seen, describe, frames
-from fleet.importers.nuscenes.rig import NUSCENES, Calibration, build_rig, pinhole
-from fleet.importers.nuscenes.shots import Channel, Shot
+from fleet.importers.nuscenes.rig import NUSCENES, CalibratedSensor, build_rig, pinhole
+from fleet.importers.nuscenes.shots import Channel, SampleData
 from fleet.importers.source import (
     MAX_IMAGE_BYTES,
     MICROSECONDS,
@@ -31,7 +31,7 @@ from fleet.importers.source import (
     read_bounded,
     read_json,
 )
-from fleet.mcap_writer import Stream, write_stream
+from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.images import read_header
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -87,13 +87,15 @@ def import_keyframe(src: Path, out: Path, drive: DriveId, report: Progress) -> I
     channels = [*cameras.values(), lidar]
     for channel in channels:
         seen = Seen()
-        stream = Stream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
+        stream = SensorStream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
         if not write_stream(out, stream, counted(channel.sensor, frames(channel, seen), 1, report)):
             raise SourceError(f"{channel.shots[0].path} cannot be read: {'; '.join(seen.broken)}")
         findings += describe(channel, seen)
     stamp_ns = lidar.stamps_ns[0]
-    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), pose_frames([(stamp_ns, map_SE3_ego)], frame_id="map"))
-    calibrations = {name: Calibration(mountings[name], lenses[name]) for name in cameras} | {LIDAR: Calibration(ego_SE3_lidar)}
+    write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), pose_frames([(stamp_ns, map_SE3_ego)], frame_id="map"))
+    calibrations = {name: CalibratedSensor(mountings[name], lenses[name]) for name in cameras} | {
+        LIDAR: CalibratedSensor(ego_SE3_lidar)
+    }
     write_calibration(out, build_rig(NUSCENES, channels, calibrations, [stamp_ns], findings).to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     return ImportResult(DriveFolder.load(out), (*findings, *STATED))
@@ -109,7 +111,7 @@ def _channel(src: Path, name: str, modality: Modality, filename: str, seconds: o
     stamp_ns = exact_ns(int(match["us"]), MICROSECONDS)
     if exact_ns(seconds) != stamp_ns:
         findings.append(f"{name}: the document's stamp is {(exact_ns(seconds) - stamp_ns) / 1e3:+.1f} µs from the file name's")
-    shot = Shot("", "keyframe", stamp_ns, path, True, "", "", "", "", None)
+    shot = SampleData("", "keyframe", stamp_ns, path, True, "", "", "", "", None)
     return Channel(name, modality, (shot,), (shot,))
 
 

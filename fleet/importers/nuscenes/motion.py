@@ -10,7 +10,7 @@ import numpy as np
 
 from fleet.errors import SourceError
 from fleet.importers.nuscenes.shots import Channel
-from fleet.importers.nuscenes.tables import Layout, Row, read_rows
+from fleet.importers.nuscenes.tables import DatasetLayout, Row, read_rows
 from fleet.importers.source import MICROSECONDS, exact_ns
 from sensors.geometry import SE3
 
@@ -25,7 +25,7 @@ class EgoPose:
     map_SE3_ego: SE3
 
 
-def read_poses(layout: Layout, channels: Sequence[Channel], findings: list[str]) -> list[EgoPose]:
+def read_poses(layout: DatasetLayout, channels: Sequence[Channel], findings: list[str]) -> list[EgoPose]:
     """The poses of all shots, by stamp, one for each stamp. Of several with one stamp that of the first channel counts.
 
     Raises:

@@ -16,9 +16,9 @@ import numpy as np
 
 from fleet.encode import encode_image, encode_points
 from fleet.importers.clock_findings import named
-from fleet.importers.nuscenes.shots import Channel, Shot
+from fleet.importers.nuscenes.shots import Channel, SampleData
 from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
-from fleet.mcap_writer import Frame
+from fleet.mcap_writer import RecordedFrame
 from sensors.decode.images import read_header
 from sensors.decode.pcd import read_pcd
 from sensors.decode.points import PointCloud, PointField, point_fields
@@ -52,13 +52,13 @@ class Seen:
     size_px: tuple[int, int] | None = None
 
 
-def frames(channel: Channel, seen: Seen) -> Iterator[Frame]:
+def frames(channel: Channel, seen: Seen) -> Iterator[RecordedFrame]:
     """The channel's frames by stamp; a cloud that cannot be one is left out and noted in `seen`."""
     for shot in channel.shots:
         message = _image(channel, shot, seen) if channel.modality is Modality.CAMERA else _cloud(channel, shot, seen)
         if message is not None:
             seen.files += 1
-            yield Frame(shot.stamp_ns, shot.stamp_ns, message)
+            yield RecordedFrame(shot.stamp_ns, shot.stamp_ns, message)
 
 
 def describe(channel: Channel, seen: Seen) -> list[str]:
@@ -100,7 +100,7 @@ def _radar(name: str, seen: Seen) -> list[str]:
     return found
 
 
-def _image(channel: Channel, shot: Shot, seen: Seen) -> bytes:
+def _image(channel: Channel, shot: SampleData, seen: Seen) -> bytes:
     data = read_bounded(shot.path, MAX_IMAGE_BYTES)
     encoding = "png" if shot.path.suffix.lower() == ".png" else "jpeg"
     try:
@@ -114,7 +114,7 @@ def _image(channel: Channel, shot: Shot, seen: Seen) -> bytes:
     return encode_image(shot.stamp_ns, channel.sensor, encoding, data)
 
 
-def _cloud(channel: Channel, shot: Shot, seen: Seen) -> bytes | None:
+def _cloud(channel: Channel, shot: SampleData, seen: Seen) -> bytes | None:
     data = read_bounded(shot.path, MAX_CLOUD_BYTES)
     try:
         fields, point_step, points = _records(shot.path, data) if shot.path.suffix.lower() == ".bin" else _pcd(data)

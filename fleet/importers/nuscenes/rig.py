@@ -12,7 +12,7 @@ import numpy as np
 from fleet.importers.clock_findings import mean_hz
 from fleet.importers.nuscenes.motion import rigid
 from fleet.importers.nuscenes.shots import Channel
-from fleet.importers.nuscenes.tables import Layout, Row, read_rows
+from fleet.importers.nuscenes.tables import DatasetLayout, Row, read_rows
 from fleet.importers.source import median_ns
 from sensors.geometry import SE3
 from sensors.policy import Policy
@@ -21,21 +21,21 @@ from sensors.time_units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibratedSensor:
     """Where a sensor sits and, for a camera, its lens; None where the source has nothing that can be used."""
 
     ego_SE3_sensor: SE3 | None
     lens: Intrinsics | None = None
 
 
-def read_calibrations(layout: Layout, channels: Sequence[Channel], findings: list[str]) -> dict[str, Calibration]:
+def read_calibrations(layout: DatasetLayout, channels: Sequence[Channel], findings: list[str]) -> dict[str, CalibratedSensor]:
     """The calibration of each channel by name; whatever cannot be used is left out and is a finding."""
     wanted = {shot.calibration for channel in channels for shot in channel.rows}
     rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in wanted}
     return {channel.name: _calibrated(channel, rows, findings) for channel in channels}
 
 
-def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) -> Calibration:
+def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) -> CalibratedSensor:
     tokens = list(dict.fromkeys(shot.calibration for shot in channel.rows))
     if len(tokens) > 1:
         findings.append(f"{channel.name}: {len(tokens)} calibrations in one scene; the first is declared")
@@ -46,13 +46,13 @@ def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) 
         findings.append(f"{channel.name}: its mounting cannot be used and is left out: {error}")
         mounting = None
     if channel.modality is not Modality.CAMERA:
-        return Calibration(mounting)
+        return CalibratedSensor(mounting)
     size_px = next((shot.size_px for shot in channel.rows if shot.size_px is not None), None)
     try:
-        return Calibration(mounting, pinhole(row["camera_intrinsic"], size_px))
+        return CalibratedSensor(mounting, pinhole(row["camera_intrinsic"], size_px))
     except (LookupError, TypeError, ValueError) as error:
         findings.append(f"{channel.name}: its intrinsics cannot be used and are left out: {error}")
-        return Calibration(mounting)
+        return CalibratedSensor(mounting)
 
 
 def pinhole(matrix: object, size_px: tuple[int, int] | None) -> Intrinsics:
@@ -100,7 +100,7 @@ NUSCENES = Convention("nuscenes", NUSCENES_HZ, lidar_compensated=True, camera_st
 LIKE_NUSCENES = Convention("nuscenes-like", {}, lidar_compensated=False, camera_stamp=Stamp.END)
 
 
-def convention_of(layout: Layout) -> Convention:
+def convention_of(layout: DatasetLayout) -> Convention:
     """What is known about a dataset by its version: `v1.0-...` is nuScenes, anything else only shares its schema."""
     return NUSCENES if layout.version.startswith("v1.0-") else LIKE_NUSCENES
 
@@ -113,7 +113,7 @@ def reference_of(channels: Sequence[Channel]) -> Channel | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class StampDelay:
     """Stamps of a sensor minus those of the reference: their median, extremes and number. `own`: pairs of one keyframe."""
 
     median_ns: int
@@ -123,7 +123,7 @@ class Delay:
     own: bool
 
 
-def delay_of(channel: Channel, reference: Channel) -> Delay | None:
+def delay_of(channel: Channel, reference: Channel) -> StampDelay | None:
     """How a sensor's stamps lie to the reference's; None if nothing can be compared.
 
     Keyframes of one sample are compared first. Without any, each stamp is compared with the reference's next one, which ends
@@ -134,7 +134,7 @@ def delay_of(channel: Channel, reference: Channel) -> Delay | None:
     ends_ns = reference.stamps_ns
     following = [(stamp, bisect.bisect_left(ends_ns, stamp)) for stamp in channel.stamps_ns]
     offsets = own or [stamp - ends_ns[at] for stamp, at in following if at < len(ends_ns)]
-    return Delay(median_ns(offsets), min(offsets), max(offsets), len(offsets), bool(own)) if offsets else None
+    return StampDelay(median_ns(offsets), min(offsets), max(offsets), len(offsets), bool(own)) if offsets else None
 
 
 def rate_of(stamps_ns: Sequence[int], nominal_hz: float | None) -> tuple[float, float | None]:
@@ -157,7 +157,7 @@ def rate_of(stamps_ns: Sequence[int], nominal_hz: float | None) -> tuple[float, 
 def build_rig(
     convention: Convention,
     channels: Sequence[Channel],
-    calibrations: Mapping[str, Calibration],
+    calibrations: Mapping[str, CalibratedSensor],
     poses_ns: Sequence[int],
     findings: list[str],
 ) -> Rig:
@@ -188,7 +188,7 @@ def build_rig(
 
 
 def _sensor(
-    convention: Convention, channel: Channel, reference: Channel, calibration: Calibration, findings: list[str]
+    convention: Convention, channel: Channel, reference: Channel, calibration: CalibratedSensor, findings: list[str]
 ) -> Sensor:
     nominal_hz = convention.nominal_hz.get(channel.modality)
     rate_hz, measured_hz = rate_of(channel.stamps_ns, nominal_hz)
@@ -210,7 +210,7 @@ def _sensor(
     return Sensor(channel.sensor, channel.modality, rate_hz, sync, calibration.ego_SE3_sensor, calibration.lens)
 
 
-def _delay_note(delay: Delay, expected_ns: int, reference: Channel) -> str:
+def _delay_note(delay: StampDelay, expected_ns: int, reference: Channel) -> str:
     pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
     extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
     spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
-from fleet.importers.nuscenes.tables import Layout, Row, Scene, read_rows, text
+from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, Row, read_rows, text
 from fleet.importers.source import MAX_FRAMES, MICROSECONDS, exact_ns, inside
 from sensors.rig import Modality
 from sensors.time_units import NS_PER_S
@@ -29,7 +29,7 @@ _NANOSECONDS = re.compile(r"_([0-9]{19})$")
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class SampleData:
     """A row of `sample_data`. `size_px`: width and height as the table has them, None where it has none."""
 
     token: str
@@ -50,8 +50,8 @@ class Channel:
 
     name: str
     modality: Modality
-    rows: tuple[Shot, ...]
-    shots: tuple[Shot, ...]
+    rows: tuple[SampleData, ...]
+    shots: tuple[SampleData, ...]
 
     @property
     def sensor(self) -> str:
@@ -64,7 +64,7 @@ class Channel:
         return [shot.stamp_ns for shot in self.shots]
 
 
-def read_channels(layout: Layout, scene: Scene, findings: list[str]) -> tuple[Channel, ...]:
+def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> tuple[Channel, ...]:
     """The scene's sensors by name, with their shots by stamp.
 
     Raises:
@@ -73,7 +73,7 @@ def read_channels(layout: Layout, scene: Scene, findings: list[str]) -> tuple[Ch
     """
     samples = _samples(layout, scene, findings)
     by_calibration = _channel_names(layout)
-    found: dict[tuple[str, str], list[Shot]] = defaultdict(list)
+    found: dict[tuple[str, str], list[SampleData]] = defaultdict(list)
     written_as_float: list[Decimal] = []
     count, strangers = 0, 0
     for row in read_rows(layout.table("sample_data")):
@@ -101,7 +101,7 @@ def read_channels(layout: Layout, scene: Scene, findings: list[str]) -> tuple[Ch
     return tuple(_channel(name, modality, shots, findings) for (name, modality), shots in sorted(found.items()))
 
 
-def files_without_rows(layout: Layout, channels: Iterable[Channel]) -> list[str]:
+def files_without_rows(layout: DatasetLayout, channels: Iterable[Channel]) -> list[str]:
     """Names of files beside those that the channels name, relative to the root, sorted."""
     shots = [shot for channel in channels for shot in channel.rows]
     named_files = {shot.path for shot in shots}
@@ -109,7 +109,7 @@ def files_without_rows(layout: Layout, channels: Iterable[Channel]) -> list[str]
     return sorted(path.relative_to(layout.root).as_posix() for path in beside - named_files)
 
 
-def _samples(layout: Layout, scene: Scene, findings: list[str]) -> set[str]:
+def _samples(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> set[str]:
     path = layout.table("sample")
     links: dict[str, tuple[object, object]] = {}
     for row in read_rows(path):
@@ -128,7 +128,7 @@ def _samples(layout: Layout, scene: Scene, findings: list[str]) -> set[str]:
     return set(links)
 
 
-def _channel_names(layout: Layout) -> dict[str, tuple[str, str]]:
+def _channel_names(layout: DatasetLayout) -> dict[str, tuple[str, str]]:
     """Channel and modality of each row of `calibrated_sensor`."""
     path = layout.table("sensor")
     sensors: dict[str, tuple[str, str]] = {}
@@ -141,9 +141,9 @@ def _channel_names(layout: Layout) -> dict[str, tuple[str, str]]:
     }
 
 
-def _shot(layout: Layout, row: Row) -> Shot:
+def _shot(layout: DatasetLayout, row: Row) -> SampleData:
     table = layout.table("sample_data")
-    return Shot(
+    return SampleData(
         token=text(row, "token", table),
         sample=text(row, "sample_token", table),
         stamp_ns=exact_ns(row.get("timestamp"), MICROSECONDS),
@@ -163,7 +163,7 @@ def _size_px(width_px: object, height_px: object) -> tuple[int, int] | None:
     return None
 
 
-def _channel(name: str, modality: str, rows: Sequence[Shot], findings: list[str]) -> Channel:
+def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: list[str]) -> Channel:
     ordered = tuple(sorted(rows, key=lambda shot: (shot.stamp_ns, shot.token)))
     shots = tuple(shot for shot in ordered if shot.path.is_file())
     absent = [shot.path.name for shot in ordered if not shot.path.is_file()]
@@ -191,7 +191,7 @@ def _precision(written_as_float: Sequence[Decimal], rows: int) -> list[str]:
     ]
 
 
-def _gps_names(shots: Sequence[Shot]) -> list[str]:
+def _gps_names(shots: Sequence[SampleData]) -> list[str]:
     """File names that end in nanoseconds since the GPS epoch, as those of Lyft do: a second clock, and a finer one."""
     apart_ns = []
     for shot in shots:
@@ -206,7 +206,7 @@ def _gps_names(shots: Sequence[Shot]) -> list[str]:
     ]
 
 
-def _dangling(layout: Layout, found: Mapping[tuple[str, str], Sequence[Shot]]) -> list[str]:
+def _dangling(layout: DatasetLayout, found: Mapping[tuple[str, str], Sequence[SampleData]]) -> list[str]:
     """Links of shots to rows that are in no scene; the table is read again only if some leave this one."""
     here = {shot.token for shots in found.values() for shot in shots}
     links = [link for shots in found.values() for shot in shots for link in (shot.previous, shot.next) if link]

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DatasetLayout:
     """Where a dataset lies. `root`: what file names in the tables are relative to. `version`: the name of `tables`."""
 
     root: Path
@@ -42,7 +42,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class NuscenesScene:
     """A row of the table `scene`, with what its log says."""
 
     token: str
@@ -53,7 +53,7 @@ class Scene:
     log: str
 
 
-def find_layout(src: Path) -> Layout:
+def find_layout(src: Path) -> DatasetLayout:
     """Find the tables in `src`, which is the dataset's root or the folder of its tables.
 
     Raises:
@@ -62,7 +62,7 @@ def find_layout(src: Path) -> Layout:
     """
     if (src / "sample_data.json").is_file():
         doubled = src.parent.name == src.name  # as some archives unpack: v1.01-train/v1.01-train
-        layout = Layout(src.parent.parent if doubled else src.parent, src)
+        layout = DatasetLayout(src.parent.parent if doubled else src.parent, src)
     else:
         found = sorted(path.parent for depth in ("v*", "v*/v*") for path in src.glob(f"{depth}/sample_data.json"))
         if not found:
@@ -70,14 +70,14 @@ def find_layout(src: Path) -> Layout:
         if len(found) > 1:
             versions = ", ".join(path.relative_to(src).as_posix() for path in found)
             raise SourceError(f"{src} holds {len(found)} versions ({versions}); name the folder of one of them instead")
-        layout = Layout(src, found[0])
+        layout = DatasetLayout(src, found[0])
     absent = [name for name in NEEDED if not layout.table(name).is_file()]
     if absent:
         raise SourceError(f"{layout.tables} lacks the tables {', '.join(absent)}")
     return layout
 
 
-def choose_scene(layout: Layout, wanted: str | None) -> Scene:
+def choose_scene(layout: DatasetLayout, wanted: str | None) -> NuscenesScene:
     """The scene with this name or token; the first of the table if None.
 
     Raises:
@@ -88,7 +88,7 @@ def choose_scene(layout: Layout, wanted: str | None) -> Scene:
     names = []
     for row in read_rows(path):
         if wanted is None or wanted in (row.get("token"), row.get("name")):
-            return Scene(
+            return NuscenesScene(
                 token=text(row, "token", path),
                 name=text(row, "name", path),
                 first_sample_token=text(row, "first_sample_token", path),
@@ -188,7 +188,7 @@ class _Window:
         return bool(chunk)
 
 
-def _log(layout: Layout, scene: Row) -> str:
+def _log(layout: DatasetLayout, scene: Row) -> str:
     path = layout.table("log")
     for row in read_rows(path) if path.is_file() else ():
         if row.get("token") == scene.get("log_token"):

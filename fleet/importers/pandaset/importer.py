@@ -43,8 +43,8 @@ from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings
 from fleet.importers.pandaset.rig import (
     NAME,
-    Camera,
-    PoseTrack,
+    CameraFolder,
+    LidarPoses,
     build_rig,
     mounting_spread_m,
     mountings,
@@ -63,7 +63,7 @@ from fleet.importers.source import (
     read_list,
     refuse_pickles,
 )
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import FIX, IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
@@ -111,21 +111,21 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
         raise SourceError(f"{src / 'camera'} holds no *_camera folder; is this the folder of one PandaSet sequence?")
     claim(out)
     spans = _Spans()
-    lidar = Stream(NAME, Modality.LIDAR, POINT_CLOUD)
+    lidar = SensorStream(NAME, Modality.LIDAR, POINT_CLOUD)
     write_stream(out, lidar, counted(NAME, _sweeps(src / "lidar", track, spans), len(track.stamps_ns), report))
     for camera in cameras:
-        stream = Stream(camera.name, Modality.CAMERA, IMAGE)
+        stream = SensorStream(camera.name, Modality.CAMERA, IMAGE)
         write_stream(out, stream, counted(camera.name, _images(camera), len(camera.stamps_ns), report))
     poses = pose_frames(zip(track.stamps_ns, track.world_SE3_ego, strict=True))
-    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), poses)
-    has_gnss = bool(write_stream(out, Stream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
+    write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), poses)
+    has_gnss = bool(write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
     write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += _stated(track, cameras, spans) + _left_out(src)
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
-def _track(folder: Path, findings: list[str]) -> PoseTrack:
+def _track(folder: Path, findings: list[str]) -> LidarPoses:
     stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
     poses = read_poses(folder / "poses.json")
     files = {path.stem: path for path in folder.glob("*.parquet")}
@@ -142,10 +142,10 @@ def _track(folder: Path, findings: list[str]) -> PoseTrack:
     if extra:
         findings.append(f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
     findings += clock_findings(NAME, stamps_ns)
-    return PoseTrack(tuple(stamps_ns), tuple(poses))
+    return LidarPoses(tuple(stamps_ns), tuple(poses))
 
 
-def _sweeps(folder: Path, track: PoseTrack, spans: _Spans) -> Iterator[Frame]:
+def _sweeps(folder: Path, track: LidarPoses, spans: _Spans) -> Iterator[RecordedFrame]:
     for index, stamp_ns in enumerate(track.stamps_ns):
         path = folder / f"{index:02d}.parquet"
         if path.is_file():
@@ -156,10 +156,10 @@ def _sweeps(folder: Path, track: PoseTrack, spans: _Spans) -> Iterator[Frame]:
             for lidar_id in np.unique(points["lidar_id"]):
                 t_ns = points["t"][points["lidar_id"] == lidar_id]
                 spans.see(int(lidar_id), int(t_ns.min()), int(t_ns.max()))
-            yield Frame(stamp_ns, stamp_ns, encode_points(stamp_ns, NAME, point_fields(POINT), points))
+            yield RecordedFrame(stamp_ns, stamp_ns, encode_points(stamp_ns, NAME, point_fields(POINT), points))
 
 
-def _ego_points(path: Path, track: PoseTrack, index: int) -> tuple[np.ndarray[Any, np.dtype[np.void]], int]:
+def _ego_points(path: Path, track: LidarPoses, index: int) -> tuple[np.ndarray[Any, np.dtype[np.void]], int]:
     column = _columns(path)
     stamp_ns = track.stamps_ns[index]
     t_ns = column["t_ns"].astype(np.int64)
@@ -188,15 +188,15 @@ def _columns(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
     return {name: table[name].to_numpy() for name in COLUMNS}
 
 
-def _images(camera: Camera) -> Iterator[Frame]:
+def _images(camera: CameraFolder) -> Iterator[RecordedFrame]:
     for index, stamp_ns in enumerate(camera.stamps_ns):
         path = camera.folder / f"{index:02d}.jpg"
         if path.is_file():
             data = read_bounded(path, MAX_IMAGE_BYTES)
-            yield Frame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
+            yield RecordedFrame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
 
 
-def _fixes(folder: Path, findings: list[str]) -> Iterator[Frame]:
+def _fixes(folder: Path, findings: list[str]) -> Iterator[RecordedFrame]:
     if not (folder / "gps.json").is_file():
         findings.append("gnss: the source has no meta/gps.json")
         return
@@ -206,10 +206,10 @@ def _fixes(folder: Path, findings: list[str]) -> Iterator[Frame]:
     findings.append("gnss: xvel and yvel of meta/gps.json have no place in NavSatFix and are left out")
     for row, stamp in zip(rows, stamps, strict=True):
         stamp_ns = exact_ns(stamp)
-        yield Frame(stamp_ns, stamp_ns, encode_fix(stamp_ns, float(row["lat"]), float(row["long"]), float(row["height"])))
+        yield RecordedFrame(stamp_ns, stamp_ns, encode_fix(stamp_ns, float(row["lat"]), float(row["long"]), float(row["height"])))
 
 
-def _stated(track: PoseTrack, cameras: list[Camera], spans: _Spans) -> list[str]:
+def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans) -> list[str]:
     up_m = [float(mountings(track, camera)[0].translation_m[2]) for camera in cameras]
     heights = f"{min(up_m):.2f} to {max(up_m):.2f} m"
     found = [

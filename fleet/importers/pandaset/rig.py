@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class PoseTrack:
+class LidarPoses:
     """Ego pose at each lidar stamp; stamps ascend."""
 
     stamps_ns: tuple[int, ...]
@@ -63,7 +63,7 @@ RATE_HZ = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class CameraFolder:
     """One camera folder: its stamps, its pose at each, its lens."""
 
     name: str
@@ -72,11 +72,11 @@ class Camera:
     world_SE3_camera: tuple[SE3, ...]
     intrinsics: Intrinsics
 
-    def delay_ns(self, track: PoseTrack) -> int:
+    def delay_ns(self, track: LidarPoses) -> int:
         """Median of this camera's stamp minus that of the lidar frame with the same number."""
         return median_ns([mine - lidar for mine, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
 
-    def mispaired(self, track: PoseTrack) -> int:
+    def mispaired(self, track: LidarPoses) -> int:
         """How many sweeps would get an image with another number if the nearest stamp alone decided."""
         nearest = match_nearest(track.stamps_ns, sorted(self.stamps_ns), 0, MAX_DURATION_NS).index
         return sum(int(image) != sweep for sweep, image in enumerate(nearest))
@@ -99,7 +99,7 @@ def read_poses(path: Path) -> list[SE3]:
     return poses
 
 
-def read_camera(folder: Path, findings: list[str]) -> Camera:
+def read_camera(folder: Path, findings: list[str]) -> CameraFolder:
     """Read a camera folder; images are looked at for their size only. An image that is not there is a finding.
 
     Raises:
@@ -132,10 +132,10 @@ def read_camera(folder: Path, findings: list[str]) -> Camera:
     except (LookupError, TypeError, ValueError, OSError) as error:
         raise SourceError(f"{folder}: intrinsics.json or {present[0]}.jpg cannot be used: {error}") from error
     findings += clock_findings(name, stamps_ns)
-    return Camera(name, folder, tuple(stamps_ns), tuple(poses), intrinsics)
+    return CameraFolder(name, folder, tuple(stamps_ns), tuple(poses), intrinsics)
 
 
-def build_rig(track: PoseTrack, cameras: list[Camera], has_gnss: bool) -> Rig:
+def build_rig(track: LidarPoses, cameras: list[CameraFolder], has_gnss: bool) -> Rig:
     """The rig: the merged lidar as reference, cameras required, each with its measured delay."""
     half_period_ns = round(NS_PER_S / RATE_HZ / 2)
 
@@ -153,7 +153,7 @@ def build_rig(track: PoseTrack, cameras: list[Camera], has_gnss: bool) -> Rig:
     return Rig("pandaset", NAME, tuple(sensors), Policy(pose_bracket_ns=POSE_BRACKET_NS))
 
 
-def mountings(track: PoseTrack, camera: Camera) -> list[SE3]:
+def mountings(track: LidarPoses, camera: CameraFolder) -> list[SE3]:
     """`ego_SE3_camera` from every image that lies between two ego poses; from the first image, uninterpolated, if none does."""
     found = []
     for stamp_ns, world_SE3_camera in zip(camera.stamps_ns, camera.world_SE3_camera, strict=True):
@@ -163,7 +163,7 @@ def mountings(track: PoseTrack, camera: Camera) -> list[SE3]:
     return found or [track.world_SE3_ego[0].inverse() @ camera.world_SE3_camera[0]]
 
 
-def mounting_spread_m(track: PoseTrack, camera: Camera) -> float | None:
+def mounting_spread_m(track: LidarPoses, camera: CameraFolder) -> float | None:
     """How far apart the camera's positions on the vehicle are, as seen by different frames; None if seen once."""
     positions = np.array([mounting.translation_m for mounting in mountings(track, camera)])
     return float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) > 1 else None

@@ -35,7 +35,7 @@ from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded, read_text_lines
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, POINT_CLOUD
 from sensors.decode.points import point_fields
@@ -72,10 +72,14 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     cameras = {name: read_index(src, folder, ".png", findings) for name, (folder, _) in CAMERAS.items()}
     motion = read_motion(src, findings)
     claim(out)
-    write_stream(out, Stream(RADAR, Modality.RADAR, IMAGE), counted(RADAR, _images(RADAR, radar), len(radar.frames), report))
-    write_stream(out, Stream(LIDAR, Modality.LIDAR, POINT_CLOUD), counted(LIDAR, _sweeps(lidar), len(lidar.frames), report))
+    write_stream(
+        out, SensorStream(RADAR, Modality.RADAR, IMAGE), counted(RADAR, _images(RADAR, radar), len(radar.frames), report)
+    )
+    write_stream(out, SensorStream(LIDAR, Modality.LIDAR, POINT_CLOUD), counted(LIDAR, _sweeps(lidar), len(lidar.frames), report))
     for name, index in cameras.items():
-        write_stream(out, Stream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, index), len(index.frames), report))
+        write_stream(
+            out, SensorStream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, index), len(index.frames), report)
+        )
     write_motion(out, motion)
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
@@ -101,16 +105,16 @@ def _pose_apart(motion: list[MotionSample], others_end_ns: int) -> list[str]:
     return [f"GPS_IMU_Twist: begins {late_s:.1f} s after the last frame of any other sensor: no frame has a pose"]
 
 
-def _images(sensor: str, index: Index) -> Iterator[Frame]:
+def _images(sensor: str, index: Index) -> Iterator[RecordedFrame]:
     for row in index.frames:
         data = read_bounded(row.path, MAX_IMAGE_BYTES)
-        yield Frame(row.stamp_ns, row.stamp_ns, encode_image(row.stamp_ns, sensor, "png", data))
+        yield RecordedFrame(row.stamp_ns, row.stamp_ns, encode_image(row.stamp_ns, sensor, "png", data))
 
 
-def _sweeps(index: Index) -> Iterator[Frame]:
+def _sweeps(index: Index) -> Iterator[RecordedFrame]:
     for row in index.frames:
         cdr = encode_points(row.stamp_ns, LIDAR, point_fields(POINT), _points(row.path))
-        yield Frame(row.stamp_ns, row.stamp_ns, cdr)
+        yield RecordedFrame(row.stamp_ns, row.stamp_ns, cdr)
 
 
 def _points(path: Path) -> np.ndarray[Any, np.dtype[np.void]]:

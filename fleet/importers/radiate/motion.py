@@ -13,7 +13,7 @@ from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.errors import SourceError
 from fleet.importers.radiate.index import read_index
 from fleet.importers.source import read_text_lines
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from sensors.decode.messages import FIX, IMU, ODOMETRY
 from sensors.geometry import SE3, metres_per_degree
 from sensors.rig import Modality
@@ -76,12 +76,12 @@ def write_motion(out: Path, samples: list[MotionSample]) -> None:
         latitude, longitude, altitude = (float(value) for value in sample.position)
         place_m = ((longitude - origin[1]) * east_m, (latitude - origin[0]) * north_m, altitude - origin[2])
         x, y, z, w = sample.quaternion_xyzw
-        fixes.append(Frame(at_ns, at_ns, encode_fix(at_ns, latitude, longitude, altitude)))
-        inertial.append(Frame(at_ns, at_ns, encode_imu(at_ns, sample.gyro, sample.acceleration)))
-        poses.append(Frame(at_ns, at_ns, encode_pose(at_ns, SE3.from_wxyz(place_m, (w, x, y, z)))))
-    write_stream(out, Stream("gnss", Modality.GNSS, FIX), fixes)
-    write_stream(out, Stream("imu", Modality.IMU, IMU), inertial)
-    write_stream(out, Stream("pose", Modality.POSE, ODOMETRY), poses)
+        fixes.append(RecordedFrame(at_ns, at_ns, encode_fix(at_ns, latitude, longitude, altitude)))
+        inertial.append(RecordedFrame(at_ns, at_ns, encode_imu(at_ns, sample.gyro, sample.acceleration)))
+        poses.append(RecordedFrame(at_ns, at_ns, encode_pose(at_ns, SE3.from_wxyz(place_m, (w, x, y, z)))))
+    write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), fixes)
+    write_stream(out, SensorStream("imu", Modality.IMU, IMU), inertial)
+    write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), poses)
 
 
 def _repeated(samples: list[MotionSample]) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fleet.mcap_writer import Frame
-from fleet.recordings.topics import Source
+from fleet.mcap_writer import RecordedFrame
+from fleet.recordings.topics import SensorTopic
 from sensors.decode.cdr import CdrReader
 from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header
@@ -28,7 +28,7 @@ class Census:
     `frame_id` is that of the first frame that decodes; `child_frame_id`, of poses: the frame whose pose they are.
     """
 
-    source: Source
+    source: SensorTopic
     stamps: array[int] = field(default_factory=lambda: array("q"))
     logs: array[int] = field(default_factory=lambda: array("q"))
     unset: int = 0
@@ -49,7 +49,7 @@ class Census:
         self.first_lost = self.first_lost or str(error)
         self.lost += 1
 
-    def see(self, frame: Frame, landing_type: str) -> None:
+    def see(self, frame: RecordedFrame, landing_type: str) -> None:
         """Look into a frame that is written. One that does not decode is written all the same, for the pipeline to judge."""
         self.stamps.append(frame.stamp_ns)
         self.logs.append(frame.log_ns)
@@ -118,7 +118,7 @@ class Census:
             notes.append(f"{name}: {self.lost} messages cannot be converted and are left out: {self.first_lost}")
         return notes + self._clock()
 
-    def _frames(self, frame: Frame) -> None:
+    def _frames(self, frame: RecordedFrame) -> None:
         reader = CdrReader(frame.cdr)
         _, self.frame_id = message_header(reader)
         if self.source.modality is Modality.POSE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from fleet.encode import encode_image, encode_pose
-from fleet.mcap_writer import Frame
+from fleet.mcap_writer import RecordedFrame
 from sensors.container.recorded import ROS1, Recorded
 from sensors.decode.cdr import CdrReader
 from sensors.decode.messages import IMAGE, ODOMETRY, message_header, peek_stamp_ns
@@ -29,7 +29,7 @@ STAMP_AT = 4  # behind the encapsulation
 class Landed:
     """A frame, and whether its stamp was never set (0) and is the log time instead."""
 
-    frame: Frame
+    frame: RecordedFrame
     unset: bool
 
 
@@ -52,8 +52,8 @@ def landed(message: Recorded) -> Landed:
     elif message.message_type in POSES:
         cdr = _odometry(message.message_type, cdr)
     if stamp_ns == 0:
-        return Landed(Frame(message.log_ns, message.log_ns, _stamped(cdr, message.log_ns)), unset=True)
-    return Landed(Frame(stamp_ns, message.log_ns, cdr), unset=False)
+        return Landed(RecordedFrame(message.log_ns, message.log_ns, _stamped(cdr, message.log_ns)), unset=True)
+    return Landed(RecordedFrame(stamp_ns, message.log_ns, cdr), unset=False)
 
 
 def _odometry(message_type: str, cdr: bytes) -> bytes:

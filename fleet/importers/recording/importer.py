@@ -23,10 +23,10 @@ from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
 from fleet.importers.recording.rig import RecordedCalibration, infer_rig
 from fleet.importers.source import ImportResult
-from fleet.mcap_writer import Stream, StreamWriter
+from fleet.mcap_writer import SensorStream, StreamWriter
 from fleet.recordings.files import RecordingFile, recording_files
 from fleet.recordings.stamp_streams import FaultNotes, no_topic
-from fleet.recordings.topics import Source, TopicMap
+from fleet.recordings.topics import SensorTopic, TopicMap
 from lake.landing import DriveId
 from sensors.clocks.survey import clock_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
@@ -108,7 +108,7 @@ class _Taking:
         for writer in self._writers.values():
             writer.finish()
 
-    def _message(self, source: Source, message: Recorded) -> None:
+    def _message(self, source: SensorTopic, message: Recorded) -> None:
         census = self.sensors.setdefault(source.sensor, Census(source))
         landing_type = LANDED_AS.get(source.message_type, source.message_type)
         try:
@@ -117,7 +117,7 @@ class _Taking:
             census.lose(error)
             return
         if source.sensor not in self._writers:
-            stream = Stream(source.sensor, source.modality, landing_type)
+            stream = SensorStream(source.sensor, source.modality, landing_type)
             self._writers[source.sensor] = self._stack.enter_context(closing(StreamWriter(self._out, stream, SEGMENT_NS)))
         self._writers[source.sensor].add(taken.frame)
         census.unset += taken.unset

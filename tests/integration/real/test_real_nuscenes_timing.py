@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sensors.clocks.clock import clock_report
-from sensors.match.nearest import Reason, match_nearest
+from sensors.match.nearest import MatchReason, match_nearest
 from tests.real_data import DATA
 
 TABLE = DATA / "nuscenes_mini_timing" / "keyframes.csv"
@@ -57,7 +57,7 @@ def complete(channels: dict[str, list[int]], tolerance_ns: int, delays_ms: dict[
 
 def offsets_ms(logs: Logs, channel: str) -> np.ndarray:  # type: ignore[type-arg]
     parts = [match_nearest(log["LIDAR_TOP"], log[channel], 0, 100 * MS) for log in logs.values()]
-    assert all((part.reason == Reason.MATCHED).all() for part in parts)
+    assert all((part.reason == MatchReason.MATCHED).all() for part in parts)
     return np.concatenate([part.offset_ns for part in parts]) / MS
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from ingest.errors import DecidedError, DriveBusyError
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from quality.decisions import error_rules, overrides_for, why_not_releasable
@@ -79,7 +79,7 @@ def test_a_scene_comes_back_another_never_does(spark: SparkSession, station: Sta
     with pytest.raises(DecidedError):
         release(station, first, second)
     queued = release(station, first)
-    assert (queued.reason, queued.generation) == (Reason.RELEASED, 2)
+    assert (queued.reason, queued.generation) == (WorkReason.RELEASED, 2)
     station.check_balance()
     with pytest.raises(DriveBusyError):
         release(station, first)

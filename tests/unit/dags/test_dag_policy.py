@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import pytest
-from scenelake_airflow.policy import DAG_PREFIX, Policy
+from scenelake_airflow.policy import DAG_PREFIX, SchedulingSettings
 
 from lake.errors import SettingsError
 
 
 def test_defaults_without_an_environment() -> None:
-    assert Policy.from_env({"SCENELAKE_DAG": "1", "RETRIES": "9"}) == Policy()
+    assert SchedulingSettings.from_env({"SCENELAKE_DAG": "1", "RETRIES": "9"}) == SchedulingSettings()
 
 
 def test_the_environment_changes_what_it_names() -> None:
-    policy = Policy.from_env({"SCENELAKE_DAG_RETRIES": "0", "SCENELAKE_DAG_LEASE_S": "43200"})
+    policy = SchedulingSettings.from_env({"SCENELAKE_DAG_RETRIES": "0", "SCENELAKE_DAG_LEASE_S": "43200"})
     assert (policy.retries, policy.lease_s, policy.active_runs) == (0, 43200, 4)
 
 
@@ -23,4 +23,4 @@ def test_the_environment_changes_what_it_names() -> None:
 def test_a_value_outside_its_bounds_is_refused_by_name(name: str, value: str) -> None:
     variable = DAG_PREFIX + name.upper()
     with pytest.raises(SettingsError, match=rf"{variable}='{value}' must be a whole number from \d+ to \d+; unset it for"):
-        Policy.from_env({variable: value})
+        SchedulingSettings.from_env({variable: value})

@@ -10,7 +10,7 @@ import process_drive
 import pytest
 from airflow.sdk import DAG, Asset, TriggerRule
 from scenelake_airflow.job_operator import JobOperator
-from scenelake_airflow.policy import Policy
+from scenelake_airflow.policy import SchedulingSettings
 
 from lake.settings import variables
 
@@ -49,7 +49,7 @@ def test_a_failed_drive_leaves_a_red_run(dag: DAG) -> None:
 
 
 def test_limits(dag: DAG) -> None:
-    policy = Policy()
+    policy = SchedulingSettings()
     assert dag.max_active_runs == policy.active_runs
     assert not dag.catchup
     for task in dag.tasks:
@@ -87,6 +87,6 @@ def test_only_publish_announces_gold(dag: DAG) -> None:
 def test_its_page_is_the_module_docstring_and_names_every_parameter_with_its_default(dag: DAG) -> None:
     assert dag.doc_md == process_drive.__doc__
     rows = dict(re.findall(r"^\| `(SCENELAKE_DAG_\w+)` \| (\d+) \|", str(dag.doc_md), re.MULTILINE))
-    assert rows == {variable.names[0]: variable.default for variable in variables(Policy)}
+    assert rows == {variable.names[0]: variable.default for variable in variables(SchedulingSettings)}
     for step in ("lease", *JOBS, "gate", "acknowledge", "abandon"):
         assert f"| `{step}` |" in str(dag.doc_md)

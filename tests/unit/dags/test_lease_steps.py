@@ -10,13 +10,13 @@ import pytest
 from scenelake_airflow.errors import PayloadError
 from scenelake_airflow.lease import Lease, work_uri
 from scenelake_airflow.lease_steps import fail_drive, finish_drive, object_outcomes, passes_gate, take
-from scenelake_airflow.policy import Policy
-from scenelake_airflow.results import PublicationResult, parse_result
+from scenelake_airflow.policy import SchedulingSettings
+from scenelake_airflow.results import PublicationSummary, parse_result
 
 from ingest.errors import ContentionError, SupersededWorkError
 from ingest.ledger.records import DriveRecord, ObjectOutcome
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.queues import ReceivedWork
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId
@@ -93,12 +93,14 @@ class FakeLedger:
 
 
 def message(name: str, receive_count: int = 1, handle: str | None = None, revision: str = "a") -> ReceivedWork:
-    work = DriveWork(DriveId("car", name), revision * 64, Reason.COMPLETE)
+    work = DriveWork(DriveId("car", name), revision * 64, WorkReason.COMPLETE)
     return ReceivedWork(work, handle or name, receive_count, f"id-{name}")
 
 
 def taken(queue: FakeQueue, ledger: FakeLedger, most: int = 4) -> list[str]:
-    return [lease.drive_id for lease in take(queue, ledger, "lake", "run+1", Policy(drives_per_run=most, lease_s=600))]
+    return [
+        lease.drive_id for lease in take(queue, ledger, "lake", "run+1", SchedulingSettings(drives_per_run=most, lease_s=600))
+    ]
 
 
 def test_it_takes_as_many_as_it_may_and_extends_them() -> None:
@@ -139,7 +141,7 @@ def test_a_second_message_for_the_same_revision_is_deleted_but_not_one_for_anoth
 
 
 def test_a_payload_survives_the_way_between_tasks() -> None:
-    (lease,) = take(FakeQueue(message("a", receive_count=3)), FakeLedger(), "lake", "run+1", Policy())
+    (lease,) = take(FakeQueue(message("a", receive_count=3)), FakeLedger(), "lake", "run+1", SchedulingSettings())
     assert Lease.parse(lease.payload()) == lease
     assert (lease.generation, lease.receive_count, lease.reason) == (2, 3, "complete")
     assert lease.work == work_uri("lake", DriveId("car", "a"), "a" * 64, "run+1", 0, 3)
@@ -154,7 +156,7 @@ def test_every_attempt_has_a_work_area_of_its_own() -> None:
     assert work_uri("lake", drive, "a" * 64, "run1", 0, 1) in uris
 
 
-LEASED = take(FakeQueue(message("monday", receive_count=2)), FakeLedger(), "lake", "run", Policy())[0]
+LEASED = take(FakeQueue(message("monday", receive_count=2)), FakeLedger(), "lake", "run", SchedulingSettings())[0]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_dele
     queue, ledger = FakeQueue(), FakeLedger()
     report = {"outcome": "published", "snapshot_id": 7, "scenes": 5, "records": 1, "already": True,
                    "warnings": ["CMP004"], "quarantined_objects": ["car/monday/radar/front/1.mcap"]}  # fmt: skip
-    publication = parse_result(report, PublicationResult, "publish")
+    publication = parse_result(report, PublicationSummary, "publish")
     assert finish_drive(queue, ledger, LEASED, publication, INPUT) == "published"
     ((state, outcomes, detail),) = ledger.finished
     assert state is DriveState.PUBLISHED
@@ -210,20 +212,20 @@ def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_dele
 
 
 def test_all_objects_of_a_quarantined_drive_are_quarantined() -> None:
-    outcomes = list(object_outcomes(INPUT, DriveState.QUARANTINED, PublicationResult("quarantined")))
+    outcomes = list(object_outcomes(INPUT, DriveState.QUARANTINED, PublicationSummary("quarantined")))
     assert len(outcomes) == 4
     assert {outcome.state for outcome in outcomes} == {ObjectState.QUARANTINED}
 
 
 def test_a_superseded_publication_leaves_the_ledger_alone() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
-    assert finish_drive(queue, ledger, LEASED, PublicationResult("superseded"), INPUT) == "superseded"
+    assert finish_drive(queue, ledger, LEASED, PublicationSummary("superseded"), INPUT) == "superseded"
     assert (ledger.finished, queue.deleted) == ([], ["monday"])
 
 
 def test_a_revision_that_was_overtaken_after_its_commit_is_done_with() -> None:
     queue, ledger = FakeQueue(), FakeLedger(superseded=True)
-    assert finish_drive(queue, ledger, LEASED, PublicationResult("published"), INPUT) == "superseded"
+    assert finish_drive(queue, ledger, LEASED, PublicationSummary("published"), INPUT) == "superseded"
     assert queue.deleted == ["monday"]
 
 
@@ -232,7 +234,7 @@ def test_a_revision_that_was_overtaken_after_its_commit_is_done_with() -> None:
 )
 def test_an_unknown_outcome_keeps_the_message(publication: Any) -> None:
     with pytest.raises(PayloadError, match="result of publish is invalid"):
-        parse_result(publication, PublicationResult, "publish")
+        parse_result(publication, PublicationSummary, "publish")
 
 
 def test_a_failed_drive_comes_back_later_each_time() -> None:

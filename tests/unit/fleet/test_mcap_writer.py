@@ -10,7 +10,7 @@ from mcap.reader import make_reader
 
 from fleet.encode import encode_image, encode_imu
 from fleet.errors import FleetError
-from fleet.mcap_writer import CHUNK_BYTES, Frame, Stream, write_stream
+from fleet.mcap_writer import CHUNK_BYTES, RecordedFrame, SensorStream, write_stream
 from sensors.decode.messages import IMAGE, IMU, decode_image
 from sensors.rig import Modality
 from tests.unit.fleet.landed_drives import messages
@@ -18,17 +18,17 @@ from tests.unit.fleet.landed_drives import messages
 T0 = 1_700_000_000_000_000_000
 
 
-def images(count: int, size: int = 100_000) -> list[Frame]:
+def images(count: int, size: int = 100_000) -> list[RecordedFrame]:
     rng = np.random.default_rng(0)
     frames = []
     for index in range(count):
         stamp = T0 + index * 100_000_000
         data = b"\xff\xd8" + rng.bytes(size)
-        frames.append(Frame(stamp, stamp + 5_000_000, encode_image(stamp, "camera_front", "jpeg", data)))
+        frames.append(RecordedFrame(stamp, stamp + 5_000_000, encode_image(stamp, "camera_front", "jpeg", data)))
     return frames
 
 
-CAMERA = Stream("camera_front", Modality.CAMERA, IMAGE)
+CAMERA = SensorStream("camera_front", Modality.CAMERA, IMAGE)
 
 
 def test_frames_come_back_with_their_stamps_times_and_bytes(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_chunks_hold_about_a_mebibyte(tmp_path: Path) -> None:
 
 
 def test_everything_but_images_is_compressed(tmp_path: Path) -> None:
-    frames = [Frame(T0 + i, T0 + i, encode_imu(T0 + i, (0, 0, 0.1), (0, 0, 9.8))) for i in range(100)]
-    write_stream(tmp_path, Stream("imu", Modality.IMU, IMU), frames)
+    frames = [RecordedFrame(T0 + i, T0 + i, encode_imu(T0 + i, (0, 0, 0.1), (0, 0, 9.8))) for i in range(100)]
+    write_stream(tmp_path, SensorStream("imu", Modality.IMU, IMU), frames)
     found = messages(tmp_path, "imu")
     assert {message.compression for message in found} == {"zstd"}
     assert found[0].chunk_bytes < found[0].chunk_raw_bytes / 5

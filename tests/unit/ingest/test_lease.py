@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingest.lease import keep_alive
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.queues import QueueDepth, WorkQueue
 from lake.landing import DriveId
 
-WORK = DriveWork(DriveId("car", "drive"), "a" * 64, Reason.COMPLETE)
+WORK = DriveWork(DriveId("car", "drive"), "a" * 64, WorkReason.COMPLETE)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from ingest.errors import ContentionError
 from ingest.handler import handle
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
@@ -40,10 +40,10 @@ def test_a_drive_is_queued_once_when_the_last_object_is_there() -> None:
     land(world, DRIVE.manifest_key)
     queued = record(world)
     assert (queued.state, queued.generation, queued.reason, queued.settling, queued.unsent) == (
-        DriveState.QUEUED, 1, Reason.COMPLETE, False, False,
+        DriveState.QUEUED, 1, WorkReason.COMPLETE, False, False,
     )  # fmt: skip
     assert queued.revision is not None
-    assert world.queue.sent == [DriveWork(DRIVE, queued.revision, Reason.COMPLETE)]
+    assert world.queue.sent == [DriveWork(DRIVE, queued.revision, WorkReason.COMPLETE)]
 
 
 def test_the_kept_input_names_exactly_the_versions_and_hashes() -> None:
@@ -85,7 +85,7 @@ def test_a_new_version_after_publishing_is_a_new_revision() -> None:
     key = SENSOR_KEYS[0]
     land(world, key, files={key: FILES[key].swapcase()})  # equal size: complete at once
     second = record(world)
-    assert (second.state, second.generation, second.reason) == (DriveState.QUEUED, 2, Reason.REPROCESS)
+    assert (second.state, second.generation, second.reason) == (DriveState.QUEUED, 2, WorkReason.REPROCESS)
     assert second.revision != first.revision
     assert [work.revision for work in world.queue.sent] == [first.revision, second.revision]
 
@@ -99,7 +99,7 @@ def test_a_new_version_of_another_size_waits_for_its_manifest_and_is_found_when_
     assert (record(world).state, record(world).settling) == (DriveState.PUBLISHED, True)
     world.clock.advance(world.limits.overdue_after_s + 1)
     assert world.sweep().run().evaluated == 1
-    assert (record(world).state, record(world).generation, record(world).reason) == (DriveState.QUEUED, 2, Reason.OVERDUE)
+    assert (record(world).state, record(world).generation, record(world).reason) == (DriveState.QUEUED, 2, WorkReason.OVERDUE)
 
 
 def test_an_event_for_an_object_that_is_not_there_yet_is_passed_over() -> None:
@@ -120,12 +120,12 @@ def test_an_unusable_manifest_queues_the_drive_with_its_fault(manifest: bytes) -
     files = FILES | {DRIVE.manifest_key: manifest}
     land(world, *FILES, files=files)
     found = record(world)
-    assert (found.state, found.generation, found.reason) == (DriveState.QUEUED, 1, Reason.COMPLETE)
+    assert (found.state, found.generation, found.reason) == (DriveState.QUEUED, 1, WorkReason.COMPLETE)
     assert found.manifest_fault
     assert [work.revision for work in world.queue.sent] == [found.revision]
     repaired = FILES
     land(world, DRIVE.manifest_key, files=repaired)
-    assert (record(world).generation, record(world).manifest_fault, record(world).reason) == (2, None, Reason.REPROCESS)
+    assert (record(world).generation, record(world).manifest_fault, record(world).reason) == (2, None, WorkReason.REPROCESS)
 
 
 def test_objects_after_an_unusable_manifest_wait_until_overdue() -> None:
@@ -137,7 +137,7 @@ def test_objects_after_an_unusable_manifest_wait_until_overdue() -> None:
     world.clock.advance(world.limits.overdue_after_s + 1)
     world.sweep().run()
     found = record(world)
-    assert (found.generation, found.reason, found.settling) == (2, Reason.OVERDUE, False)
+    assert (found.generation, found.reason, found.settling) == (2, WorkReason.OVERDUE, False)
     assert found.revision is not None
     body = world.objects.inputs[input_key(DRIVE, found.revision)]
     assert {entry.key for entry in DriveInput.parse(body, found.revision).objects} == set(SENSOR_KEYS)

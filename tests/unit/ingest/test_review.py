@@ -16,7 +16,7 @@ from ingest.handler import handle
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
@@ -70,14 +70,14 @@ def test_a_release_makes_a_revision_of_the_same_data_with_the_decision_in_it() -
     first, base = record(world), drive_input(world).base
     assert base == first.revision, "a drive as it came has no decision in its revision"
     queued = release(world, A)
-    assert (queued.state, queued.generation, queued.reason) == (DriveState.QUEUED, 2, Reason.RELEASED)
+    assert (queued.state, queued.generation, queued.reason) == (DriveState.QUEUED, 2, WorkReason.RELEASED)
     assert queued.revision not in (None, first.revision)
     found = drive_input(world)
     assert (found.base, found.objects) == (base, DriveInput.parse(world.objects.inputs[input_key(DRIVE, base)], base).objects)
     decisions = Decisions.of(found)
     assert set(decisions.released) == {A}
     assert (decisions.released[A].reviewer, decisions.released[A].reason) == ("alice", "a parked car")
-    assert world.queue.sent[-1] == DriveWork(DRIVE, queued.revision or "", Reason.RELEASED)
+    assert world.queue.sent[-1] == DriveWork(DRIVE, queued.revision or "", WorkReason.RELEASED)
     (kept,) = world.ledger.decisions(DRIVE)
     assert (kept.number, kept.revision, kept.generation, kept.decided_ns) == (1, first.revision, 1, world.clock())
 
@@ -152,7 +152,7 @@ def test_data_that_landed_since_makes_the_decision_stale_and_voids_earlier_ones(
         world.desk().release(DRIVE, record(world).revision or "", [seen])
     world.clock.advance(world.limits.overdue_after_s + 1)
     world.sweep().run()
-    assert record(world).reason is Reason.OVERDUE
+    assert record(world).reason is WorkReason.OVERDUE
     assert drive_input(world).overrides == frozenset(), "nobody has looked at the new data"
     world.finish(DRIVE)
     with pytest.raises(StaleReviewError):
@@ -174,8 +174,8 @@ def test_reprocessing_is_a_new_generation_of_the_same_data() -> None:
     world = landed()
     first = record(world)
     queued = world.desk().reprocess(DRIVE)
-    assert (queued.generation, queued.reason, queued.revision) == (2, Reason.REPROCESS, first.revision)
-    assert world.queue.sent[-1] == DriveWork(DRIVE, first.revision or "", Reason.REPROCESS)
+    assert (queued.generation, queued.reason, queued.revision) == (2, WorkReason.REPROCESS, first.revision)
+    assert world.queue.sent[-1] == DriveWork(DRIVE, first.revision or "", WorkReason.REPROCESS)
     world.finish(DRIVE)
     reject(world, B)
     again = world.desk().reprocess(DRIVE)
@@ -267,14 +267,14 @@ def test_a_killed_release_is_done_once_or_not_at_all(step: int, after: bool) -> 
             release(world, A)
     assert len(world.ledger.decided) == 1
     assert (record(world).generation, record(world).state, record(world).unsent) == (2, DriveState.QUEUED, False)
-    assert {work.reason for work in world.queue.sent[1:]} == {Reason.RELEASED}
+    assert {work.reason for work in world.queue.sent[1:]} == {WorkReason.RELEASED}
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
 def store(request: pytest.FixtureRequest, clock: FakeClock) -> Any:
     made: Any = FakeLedger(clock) if request.param == "fake" else request.getfixturevalue("ledger")
     made.touch(DRIVE, changed=True)
-    made.queue(made.drive(DRIVE), Requeue("1" * 64, Reason.COMPLETE, "m1", None))
+    made.queue(made.drive(DRIVE), Requeue("1" * 64, WorkReason.COMPLETE, "m1", None))
     return made
 
 
@@ -290,7 +290,7 @@ def rest(store: Any, state: DriveState = DriveState.PUBLISHED) -> DriveRecord:
 
 
 def test_contract_a_decision_comes_with_its_revision_or_not_at_all(store: Any, clock: FakeClock) -> None:
-    requeue = Requeue("2" * 64, Reason.RELEASED, "m1", None, frozenset({"x"}))
+    requeue = Requeue("2" * 64, WorkReason.RELEASED, "m1", None, frozenset({"x"}))
     assert store.decide(store.drive(DRIVE), frozenset({"x"}), requeue) is None, "a queued drive is not at rest"
     seen = rest(store)
     kept = store.decide(seen, frozenset({"r"}), None)
@@ -299,7 +299,7 @@ def test_contract_a_decision_comes_with_its_revision_or_not_at_all(store: Any, c
     assert store.decide(seen, frozenset({"x"}), None) is None
     queued = store.decide(kept, frozenset({"x"}), requeue)
     assert (queued.state, queued.revision, queued.generation, queued.reason) == (
-        DriveState.QUEUED, "2" * 64, 2, Reason.RELEASED,
+        DriveState.QUEUED, "2" * 64, 2, WorkReason.RELEASED,
     )  # fmt: skip
     assert (queued.overrides, queued.decisions, queued.unsent) == (frozenset({"x"}), 2, True)
     assert store.unsent(clock.now_ns + 1, 9) == [DRIVE]

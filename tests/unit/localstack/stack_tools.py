@@ -14,7 +14,7 @@ if str(LOCALSTACK) not in sys.path:
 import provision  # noqa: E402
 import template_values  # noqa: E402
 
-PLACE = template_values.Place("aws", "us-east-1", "123456789012")
+PLACE = template_values.StackPlace("aws", "us-east-1", "123456789012")
 
 __all__ = ["LOCALSTACK", "PLACE", "ROOT", "provision", "table_arguments", "template", "template_values"]
 

@@ -46,6 +46,6 @@ def test_unsupported_functions_are_errors(made: template_values.Template) -> Non
 
 def test_place_of_a_stack() -> None:
     arn = "arn:aws-cn:cloudformation:cn-north-1:42:stack/s/1"
-    assert template_values.Place.of_stack(arn) == template_values.Place("aws-cn", "cn-north-1", "42")
+    assert template_values.StackPlace.of_stack(arn) == template_values.StackPlace("aws-cn", "cn-north-1", "42")
     with pytest.raises(template_values.TemplateError, match="not a stack ARN"):
-        template_values.Place.of_stack("arn:aws:s3:::x")
+        template_values.StackPlace.of_stack("arn:aws:s3:::x")

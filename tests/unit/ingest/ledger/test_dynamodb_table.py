@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import LedgerError
-from ingest.ledger.dynamodb_table import Change, LedgerTable, Update, decode_item
+from ingest.ledger.dynamodb_table import ItemChange, LedgerTable, Update, decode_item
 
 
 class RecordingClient:
@@ -35,7 +35,7 @@ def client() -> Any:
 
 
 def test_a_change_and_its_condition_share_one_set_of_names_and_values(client: Any) -> None:
-    change = Change({"state": "queued"}, {"created_ns": 5}, {"changes": 1}, ("outbox",))
+    change = ItemChange({"state": "queued"}, {"created_ns": 5}, {"changes": 1}, ("outbox",))
     LedgerTable(client, "t").update("a/b", "drive", change, Attr("state").is_in(["x", "y"]) & Attr("changes").eq(7))
     assert client.calls == [
         {
@@ -68,8 +68,8 @@ def test_a_change_and_its_condition_share_one_set_of_names_and_values(client: An
 
 def test_a_change_without_values_sends_none(client: Any) -> None:
     table = LedgerTable(client, "t")
-    table.update("a/b", "drive", Change(remove=("settling",)))
-    table.write_transaction([Update("a/b", "drive", Change(remove=("settling",)), Attr("pk").exists())])
+    table.update("a/b", "drive", ItemChange(remove=("settling",)))
+    table.write_transaction([Update("a/b", "drive", ItemChange(remove=("settling",)), Attr("pk").exists())])
     [plain, transaction] = client.calls
     [item] = transaction["TransactItems"]
     assert "ExpressionAttributeValues" not in plain

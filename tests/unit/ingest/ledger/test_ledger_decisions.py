@@ -10,12 +10,12 @@ import pytest
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 
 R1, R2 = "1" * 64, "2" * 64
 A, B = frozenset({"a"}), frozenset({"b"})
-RELEASE = Requeue(R2, Reason.RELEASED, "m1", None, A)
+RELEASE = Requeue(R2, WorkReason.RELEASED, "m1", None, A)
 
 
 def seen(landing: Any) -> DriveRecord:
@@ -38,7 +38,7 @@ def enter(landing: Any, state: DriveState) -> DriveRecord:
 @pytest.fixture
 def queued(landing: Any) -> Any:
     landing.touch(DRIVE, changed=True)
-    assert landing.queue(seen(landing), Requeue(R1, Reason.COMPLETE, "m1", None)) is not None
+    assert landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, "m1", None)) is not None
     return landing
 
 
@@ -60,7 +60,7 @@ def test_a_decision_and_its_revision_are_one_write(queued: Any, clock: FakeClock
         DriveState.QUEUED,
         R2,
         2,
-        Reason.RELEASED,
+        WorkReason.RELEASED,
     )
     assert (released.decisions, released.overrides, released.unsent, released.attempts) == (1, A, True, 0)
     assert queued.unsent(clock.now_ns + 1, 10) == [DRIVE]

@@ -10,7 +10,7 @@ import pytest
 from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 
@@ -64,9 +64,9 @@ def test_touch_makes_the_drive_and_counts(landing: Any, clock: FakeClock) -> Non
 def test_queue_and_outbox_are_one_write(landing: Any, clock: FakeClock) -> None:
     landing.touch(DRIVE, changed=True)
     clock.advance(1)
-    queued = landing.queue(seen(landing), Requeue(R1, Reason.COMPLETE, "m1", None))
+    queued = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, "m1", None))
     assert queued == seen(landing)
-    assert (queued.state, queued.revision, queued.generation, queued.reason) == (DriveState.QUEUED, R1, 1, Reason.COMPLETE)
+    assert (queued.state, queued.revision, queued.generation, queued.reason) == (DriveState.QUEUED, R1, 1, WorkReason.COMPLETE)
     assert (queued.unsent, queued.settling, queued.updated_ns, queued.manifest_version) == (True, False, clock.now_ns, "m1")
     assert landing.unsent(clock.now_ns, 10) == []
     assert landing.unsent(clock.now_ns + 1, 10) == [DRIVE]
@@ -79,20 +79,20 @@ def test_who_saw_an_older_state_cannot_queue_or_settle(landing: Any) -> None:
     landing.touch(DRIVE, changed=True)
     old = seen(landing)
     landing.touch(DRIVE, changed=False)
-    assert landing.queue(old, Requeue(R1, Reason.COMPLETE, None, None)) is None
+    assert landing.queue(old, Requeue(R1, WorkReason.COMPLETE, None, None)) is None
     assert not landing.settle(old)
     assert seen(landing).settling
     current = seen(landing)
-    assert landing.queue(current, Requeue(R1, Reason.COMPLETE, None, None)) is not None
-    assert landing.queue(current, Requeue(R2, Reason.REPROCESS, None, None)) is None
+    assert landing.queue(current, Requeue(R1, WorkReason.COMPLETE, None, None)) is not None
+    assert landing.queue(current, Requeue(R2, WorkReason.REPROCESS, None, None)) is None
     assert not landing.settle(current)
     assert seen(landing).revision == R1
 
 
 def test_clearing_an_older_mark_leaves_the_newer_one(landing: Any) -> None:
     landing.touch(DRIVE, changed=True)
-    first = landing.queue(seen(landing), Requeue(R1, Reason.COMPLETE, None, None))
-    second = landing.queue(first, Requeue(R2, Reason.REPROCESS, None, "bad manifest"))
+    first = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, None, None))
+    second = landing.queue(first, Requeue(R2, WorkReason.REPROCESS, None, "bad manifest"))
     assert (second.generation, second.manifest_fault) == (2, "bad manifest")
     landing.sent(first)
     assert seen(landing).unsent

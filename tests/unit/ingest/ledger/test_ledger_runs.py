@@ -8,7 +8,7 @@ from ingest.errors import LedgerError, SupersededWorkError, TransitionError, Unk
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectOutcome, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 
@@ -28,7 +28,7 @@ def queued(ledger: Ledger) -> DriveRecord:
 def queue(ledger: Ledger, revision: str) -> DriveRecord:
     seen = ledger.drive(DRIVE)
     assert seen is not None
-    found = ledger.queue(seen, Requeue(revision, Reason.COMPLETE, "m1", None))
+    found = ledger.queue(seen, Requeue(revision, WorkReason.COMPLETE, "m1", None))
     assert found is not None
     return found
 

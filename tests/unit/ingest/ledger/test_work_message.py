@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import WorkError
-from ingest.ledger.work_message import DriveWork, Reason
+from ingest.ledger.work_message import DriveWork, WorkReason
 from lake.landing import DriveId
 
-WORK = DriveWork(DriveId("car", "drive"), "0f" * 32, Reason.COMPLETE)
+WORK = DriveWork(DriveId("car", "drive"), "0f" * 32, WorkReason.COMPLETE)
 IDS = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
 
 
 REVISIONS = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 
 
-@given(st.builds(DriveWork, st.builds(DriveId, IDS, IDS), REVISIONS, st.sampled_from(Reason)))
+@given(st.builds(DriveWork, st.builds(DriveId, IDS, IDS), REVISIONS, st.sampled_from(WorkReason)))
 def test_reads_back_what_it_writes(work: DriveWork) -> None:
     assert DriveWork.parse(work.to_message()) == work
 

@@ -11,13 +11,13 @@ from ops.audit.accounting import Frames
 from ops.audit.identity import (
     AuditInputs,
     BatchRef,
+    GoldScene,
     Held,
     LedgerDrive,
     LedgerObject,
     ObjectFrames,
     RawObject,
     Record,
-    Scene,
     audit,
 )
 
@@ -50,7 +50,7 @@ def balanced() -> AuditInputs:
             Frames(DRIVE, NEW, "cam", "camera", "unmatched", "no_anchor", 1),
             Frames(DRIVE, NEW, "pose", "pose", "gold", None, 50),
         ),
-        scenes=tuple(Scene(f"scene-{number}", DRIVE, NEW) for number in range(8)),
+        scenes=tuple(GoldScene(f"scene-{number}", DRIVE, NEW) for number in range(8)),
         held=(Held(DRIVE, NEW, "cam", 8),),
         records=(Record("r1", "object", DRIVE, NEW, 1, "s3://quarantine/r1", f"{DRIVE}/other"),),
         payloads=frozenset({"s3://quarantine/r1"}),
@@ -95,7 +95,7 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("frames quarantined", lambda i: replace(i, records=(*i.records, replace(i.records[0], record_id="r2"))), "do not add up"),
     ("scenes", lambda i: replace(i, scenes=(*i.scenes, i.scenes[0])), "held twice: scene-0"),
     ("publications", lambda i: replace(i, batches=(*i.batches, BatchRef(DRIVE, NEW, 2, 13))), "published twice"),
-    ("revisions in gold", lambda i: replace(i, scenes=(*i.scenes, Scene("stale", DRIVE, OLD))), f"{DRIVE}@{OLD[:12]}"),
+    ("revisions in gold", lambda i: replace(i, scenes=(*i.scenes, GoldScene("stale", DRIVE, OLD))), f"{DRIVE}@{OLD[:12]}"),
     ("revisions in gold", lambda i: replace(i, batches=i.batches[:1]), "not what the last publication"),
     ("drives published in the ledger", lambda i: replace(i, ledger_drives=(LedgerDrive(OTHER, "published", NEW),)), OTHER),
     ("drives published in the ledger", lambda i: replace(i, batches=(*i.batches, BatchRef(DRIVE, OLD, 3, 13))), DRIVE),

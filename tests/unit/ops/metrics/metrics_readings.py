@@ -10,7 +10,7 @@ from ops.metrics.drive_facts import Amount
 from ops.metrics.exporter import Exporter
 from ops.metrics.lake import LakeSummary, ResidualSizes
 from ops.metrics.ledger import DriveStates
-from ops.metrics.part import Part
+from ops.metrics.part import MetricsPart
 from ops.metrics.queues import QueueState
 from quality.rules.rule import Outcome
 
@@ -43,7 +43,9 @@ LAKE = LakeSummary(
 
 def exporter(states: DriveStates = STATES, lake: LakeSummary = LAKE) -> Exporter:
     """An exporter whose parts have been read once."""
-    made = Exporter(Part("drives", lambda: states), Part("queues", lambda: QUEUES), Part("lake", lambda: lake))
+    made = Exporter(
+        MetricsPart("drives", lambda: states), MetricsPart("queues", lambda: QUEUES), MetricsPart("lake", lambda: lake)
+    )
     for part in made.parts:
         part.refresh()
     return made

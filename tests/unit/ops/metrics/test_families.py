@@ -13,7 +13,7 @@ from prometheus_client.core import Metric
 from ops.metrics import families
 from ops.metrics.exporter import registry_of
 from ops.metrics.ledger import DriveStates
-from ops.metrics.part import STALE_AFTER_NS, Part, PartHealth
+from ops.metrics.part import STALE_AFTER_NS, MetricsPart, PartHealth
 from tests.unit.ops.metrics.metrics_readings import LAKE, QUEUES, STATES, exporter
 
 S = 10**9
@@ -126,7 +126,7 @@ def test_a_part_tells_its_last_reading_and_nothing_after_a_failure() -> None:
             raise answer
         return int(answer)
 
-    part: Part[int] = Part("lake", read, clock)
+    part: MetricsPart[int] = MetricsPart("lake", read, clock)
     assert part.latest() == (None, PartHealth("lake", False, 0, None, None))
     assert part.refresh() is None
     assert part.latest() == (7, PartHealth("lake", True, 0, 1002 * S, 2 * S))
@@ -140,7 +140,7 @@ def test_a_part_tells_its_last_reading_and_nothing_after_a_failure() -> None:
 @pytest.mark.parametrize(("age_ns", "told"), [(STALE_AFTER_NS, 7), (STALE_AFTER_NS + 1, None)])
 def test_a_reading_that_hangs_leaves_no_old_value(age_ns: int, told: int | None) -> None:
     clock = Clock()
-    part: Part[int] = Part("lake", lambda: 7, clock)
+    part: MetricsPart[int] = MetricsPart("lake", lambda: 7, clock)
     part.refresh()
     clock.now_ns += age_ns
     value, health = part.latest()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState
-from ingest.ledger.work_message import Reason
+from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 from ops.metrics.ledger import OVERLAP_NS, RECENT_LAGS, DriveMark, DriveStates, LedgerWatch
 from sensors.stamps import percentile
@@ -33,7 +33,7 @@ class FakeLedger:
 
     def put(self, name: str, state: DriveState, updated_s: float, **more: Any) -> DriveId:
         drive = DriveId("car-1", name)
-        before = self.records.get(drive, DriveRecord(drive, generation=1, reason=Reason.COMPLETE, created_ns=1, changed_ns=1))
+        before = self.records.get(drive, DriveRecord(drive, generation=1, reason=WorkReason.COMPLETE, created_ns=1, changed_ns=1))
         self.records[drive] = replace(before, state=state, updated_ns=round(updated_s * S), **more)
         return drive
 
@@ -126,7 +126,7 @@ def test_late_objects_of_a_finished_drive_are_noticed_and_forgotten(ledger: Fake
 
 def mark(name: str, state: DriveState, updated_s: float, changed_s: float, **more: Any) -> DriveMark:
     base = DriveMark(
-        DriveId("car-1", name), state, Reason.COMPLETE, "r", 1, round(updated_s * S), round(changed_s * S), settling=False
+        DriveId("car-1", name), state, WorkReason.COMPLETE, "r", 1, round(updated_s * S), round(changed_s * S), settling=False
     )
     return replace(base, **more)
 
@@ -155,7 +155,7 @@ def test_counts_and_ages() -> None:
 
 def test_a_drive_that_is_processed_again_waits_since_then_and_has_no_lag_from_landing() -> None:
     now_s = NOW_NS // S
-    again = mark("d-1", DriveState.QUEUED, now_s - 15, now_s - 90_000, reason=Reason.RELEASED)
+    again = mark("d-1", DriveState.QUEUED, now_s - 15, now_s - 90_000, reason=WorkReason.RELEASED)
     assert DriveStates.of([again], NOW_NS).oldest_unprocessed_ns == 15 * S
     published = replace(again, state=DriveState.PUBLISHED)
     assert DriveStates.of([published], NOW_NS).lags_ns.tolist() == []

@@ -13,7 +13,7 @@ from ops.audit import lake_reader
 from ops.audit.accounting import Line
 from ops.audit.identity import Check
 from ops.report.collect import drive_facts
-from ops.report.facts import DriveFacts, Figure, ReportFacts
+from ops.report.facts import DriveReport, Figure, ReportFacts
 from tests.unit.ops import lake_builders as rows
 
 GOOD, BAD = rows.DRIVE_A, DriveId("veh-1", "drive-b")
@@ -70,7 +70,7 @@ def _frames(drive: DriveId, revision: str, dead_radar: bool = False) -> list[dic
     return made
 
 
-def drives(catalog: Catalog) -> tuple[DriveFacts, ...]:
+def drives(catalog: Catalog) -> tuple[DriveReport, ...]:
     """The facts of both drives, as the demo collects them."""
     store: Any = FakeStore({"s3://quarantine/c": CUT})
     return (

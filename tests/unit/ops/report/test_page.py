@@ -14,7 +14,7 @@ from lake.tables.rows import SceneRow, row_of
 from ops.report import chart, page
 from ops.report.cloud import Cloud
 from ops.report.collect import pick, reasons
-from ops.report.facts import CalibrationVerdict, DriveFacts, RecordView, ReportFacts
+from ops.report.facts import CalibrationVerdict, DriveReport, RecordView, ReportFacts
 from ops.report.motion import EgoMotion, looking_forward
 from ops.report.picture import find_image
 from ops.report.scene import scene_view
@@ -107,7 +107,7 @@ def test_what_data_says_is_only_text(facts: ReportFacts) -> None:
     assert drive.timeline is not None
     timeline = replace(drive.timeline, rows=tuple((HOSTILE, shares) for _, shares in drive.timeline.rows))
     verdict = CalibrationVerdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, 1.0, 1, HOSTILE)
-    hostile: DriveFacts = replace(
+    hostile: DriveReport = replace(
         drive, note=HOSTILE, views=(view,), examples=(record,), lines=lines, histograms=histograms, timeline=timeline,
         calibration=(verdict,),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from lake.landing import DriveId
 from lake.overrides import Override, Verdict
 from lake.tables.rows import RecordRow, row_of
 from ops.review import decisions, listing, page
-from ops.review.evidence import Evidence, Gauge, Picture
+from ops.review.evidence import Gauge, Picture, RecordEvidence
 from ops.review.listing import Decision, Filter, ReviewRecord, columns
 from ops.review.web import MAX_FORM_BYTES, review_app
 from quality.decisions import overrides_for, why_not_releasable
@@ -147,7 +147,7 @@ def test_nothing_is_done_without_who_and_why(who: str, why: str) -> None:
     assert desk.taken == []
 
 
-EVIDENCE = Evidence(
+EVIDENCE = RecordEvidence(
     gauges=(Gauge("LID001", "sentence", "share", "error", 0.8, 0.5, "<img src=x>", (0.7, 0.9)),),
     frame=(Picture("as it was recorded", b"\xff\xd8\xff<script>"),),
     neighbours=(Picture("cam 1 ms before", None, note="none"), Picture("cam 1 ms after", b"x")),
@@ -176,7 +176,7 @@ class FakeReview:
     def rows(self) -> list[ReviewRecord]:
         return self.listed
 
-    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> Evidence:
+    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> RecordEvidence:
         return EVIDENCE
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.stack.choices import Choices, Secrets, choose
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 
 
 def pick(*preferred: int | None) -> int:
@@ -45,7 +45,7 @@ def test_an_endpoint_in_the_environment_is_used_unless_it_is_our_own() -> None:
 
 
 def test_choices_and_secrets_are_found_again_in_private_files(tmp_path: Path) -> None:
-    layout = Layout.of(tmp_path / "home")
+    layout = StackLayout.of(tmp_path / "home")
     assert Choices.load(layout) is None
     layout.make()
     LAST.save(layout)
@@ -59,10 +59,10 @@ def test_choices_and_secrets_are_found_again_in_private_files(tmp_path: Path) ->
 def test_secrets_differ_are_long_enough_and_never_printed(tmp_path: Path) -> None:
     both = []
     for name in "ab":
-        layout = Layout.of(tmp_path / name)
+        layout = StackLayout.of(tmp_path / name)
         layout.make()
         both.append(Secrets.load_or_generate(layout))
     assert both[0] != both[1]
     assert len(both[0].jwt_secret.encode()) >= 64
     assert repr(both[0]) == "Secrets(…)"
-    assert both[0].airflow_password in json.loads(Layout.of(tmp_path / "a").secrets.read_text()).values()
+    assert both[0].airflow_password in json.loads(StackLayout.of(tmp_path / "a").secrets.read_text()).values()

@@ -13,7 +13,7 @@ from lake.settings import Settings
 from ops.errors import StackDownError
 from ops.stack.choices import Choices, Secrets
 from ops.stack.environment import PROJECT, aws_environment, process_environment, resource_names, stack_environment
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 
 NAMES = {
     "SCENELAKE_RAW_BUCKET": "raw",
@@ -28,18 +28,18 @@ REAL = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "real", "AWS_REGIO
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout.of(tmp_path / "home")
+def layout(tmp_path: Path) -> StackLayout:
+    layout = StackLayout.of(tmp_path / "home")
     layout.make()
     layout.names.write_text("# names\n" + "".join(f"export {name}='{value}'\n" for name, value in NAMES.items()))
     return layout
 
 
-def variables(layout: Layout, choices: Choices = OWN) -> dict[str, str]:
+def variables(layout: StackLayout, choices: Choices = OWN) -> dict[str, str]:
     return stack_environment(layout, choices, Secrets.load_or_generate(layout), {})
 
 
-def test_settings_can_be_read_from_it(layout: Layout) -> None:
+def test_settings_can_be_read_from_it(layout: StackLayout) -> None:
     settings = Settings.from_env(variables(layout))
     names = {name: getattr(settings, name.removeprefix("SCENELAKE_").lower()) for name in NAMES}
     assert names == NAMES
@@ -47,7 +47,7 @@ def test_settings_can_be_read_from_it(layout: Layout) -> None:
     assert settings.aws.endpoint_url == OWN.endpoint
 
 
-def test_the_desk_has_defaults_of_its_own_which_the_caller_may_change(layout: Layout) -> None:
+def test_the_desk_has_defaults_of_its_own_which_the_caller_may_change(layout: StackLayout) -> None:
     names = ("SCENELAKE_DAG_JOBS_AT_ONCE", "SCENELAKE_OVERDUE_AFTER_S")
     assert [variables(layout)[name] for name in names] == ["2", "20"]
     caller = dict(zip(names, ("3", "0.5"), strict=True))
@@ -57,13 +57,13 @@ def test_the_desk_has_defaults_of_its_own_which_the_caller_may_change(layout: La
         stack_environment(layout, OWN, Secrets.load_or_generate(layout), {names[0]: "many"})
 
 
-def test_each_endpoint_has_a_catalog_of_its_own(layout: Layout) -> None:
+def test_each_endpoint_has_a_catalog_of_its_own(layout: StackLayout) -> None:
     third = Choices(8081, 5001, "http://aws.example:4567")
     catalogs = {variables(layout, choices)["SCENELAKE_CATALOG_URI"] for choices in (OWN, OTHER, third)}
     assert len(catalogs) == 3
 
 
-def test_airflow_listens_on_loopback_and_follows_the_port(layout: Layout) -> None:
+def test_airflow_listens_on_loopback_and_follows_the_port(layout: StackLayout) -> None:
     found = variables(layout)
     assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert found["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8081"
@@ -93,7 +93,7 @@ def test_a_given_endpoint_gets_the_callers_credentials_or_made_up_ones() -> None
 
 def test_before_provisioning_there_are_no_names(tmp_path: Path) -> None:
     with pytest.raises(StackDownError, match="no resources have been provisioned"):
-        resource_names(Layout.of(tmp_path))
+        resource_names(StackLayout.of(tmp_path))
 
 
 def test_a_process_inherits_nothing_that_leads_it_elsewhere() -> None:

@@ -11,16 +11,16 @@ import pytest
 from ops import stack
 from ops.errors import StackDownError
 from ops.stack import emulator, inspection
-from ops.stack.airflow_api import Heartbeat
+from ops.stack.airflow_api import ComponentHeartbeat
 from ops.stack.choices import Choices
 from ops.stack.inspection import ComponentStatus, StackStatus
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 from ops.stack.processes import AIRFLOW, EMULATOR, MAPPING, command_lines, expected
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout.of(tmp_path / "home")
+def layout(tmp_path: Path) -> StackLayout:
+    layout = StackLayout.of(tmp_path / "home")
     layout.make()
     return layout
 
@@ -46,18 +46,18 @@ def test_healthy_means_all_of_it() -> None:
     assert repr(both) == "StackStatus(h: a=healthy, b=unhealthy)"
 
 
-def test_a_heartbeat_of_the_process_before_does_not_count(layout: Layout) -> None:
+def test_a_heartbeat_of_the_process_before_does_not_count(layout: StackLayout) -> None:
     mine = psutil.Process()
     created_s = mine.create_time()
     layout.record("scheduler").write_text(json.dumps({"pid": mine.pid, "created_s": created_s}))
 
-    def problem(beat: Heartbeat | None) -> str | None:
+    def problem(beat: ComponentHeartbeat | None) -> str | None:
         health = {} if beat is None else {"scheduler": beat}
         return inspection.unhealthy(layout, "scheduler", health, reachable=True)
 
-    assert problem(Heartbeat(True, created_s + 1)) is None
-    assert problem(Heartbeat(True, created_s - 1)) == "has not reported to Airflow"
-    assert problem(Heartbeat(False, created_s + 1)) == "has not reported to Airflow"
+    assert problem(ComponentHeartbeat(True, created_s + 1)) is None
+    assert problem(ComponentHeartbeat(True, created_s - 1)) == "has not reported to Airflow"
+    assert problem(ComponentHeartbeat(False, created_s + 1)) == "has not reported to Airflow"
     assert problem(None) == "Airflow's API does not answer"
     assert inspection.unhealthy(layout, "triggerer", {}, reachable=True) == "is not running"
 
@@ -71,7 +71,7 @@ def test_an_endpoint_of_somebody_else_is_not_ours_to_run() -> None:
     assert [name for name in AIRFLOW if "--skip-serve-logs" in lines[name]] == ["scheduler", "triggerer"]
 
 
-def test_with_the_embedded_endpoint_goes_what_named_its_objects(layout: Layout) -> None:
+def test_with_the_embedded_endpoint_goes_what_named_its_objects(layout: StackLayout) -> None:
     own, other = layout.catalog(None), layout.catalog("http://aws.example")
     for path in (own, own.with_name(own.name + "-wal"), other, layout.names, layout.lineage):
         path.write_text("x")
@@ -82,4 +82,4 @@ def test_with_the_embedded_endpoint_goes_what_named_its_objects(layout: Layout) 
 
 def test_the_state_folder_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Layout.of(Path(".scenelake")).home == tmp_path / ".scenelake"
+    assert StackLayout.of(Path(".scenelake")).home == tmp_path / ".scenelake"

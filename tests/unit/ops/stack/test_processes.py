@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ops.stack import processes
-from ops.stack.layout import Layout
+from ops.stack.layout import StackLayout
 from ops.stack.processes import ProcessRecord
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
@@ -30,14 +30,14 @@ time.sleep(600)
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Iterator[Layout]:
-    layout = Layout.of(tmp_path / "home")
+def layout(tmp_path: Path) -> Iterator[StackLayout]:
+    layout = StackLayout.of(tmp_path / "home")
     layout.make()
     yield layout
     processes.stop(layout, ["one", "two"], 0.0)
 
 
-def start(layout: Layout, component: str, script: str) -> ProcessRecord:
+def start(layout: StackLayout, component: str, script: str) -> ProcessRecord:
     record = processes.start(layout, component, [sys.executable, "-c", script], {**os.environ, "SPT_NOENV": "1"})
     eventually(lambda: bool(layout.log(component).read_text()) or record.alive() is None)
     return record
@@ -50,11 +50,11 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def pids(layout: Layout, component: str) -> set[int]:
+def pids(layout: StackLayout, component: str) -> set[int]:
     return {process.pid for process in processes.members(layout, [component])[component]}
 
 
-def test_a_component_is_remembered_and_works_in_a_session_of_its_own(layout: Layout) -> None:
+def test_a_component_is_remembered_and_works_in_a_session_of_its_own(layout: StackLayout) -> None:
     record = start(layout, "one", "import os; print(os.getcwd(), os.getsid(0) == os.getpid(), flush=True); input()\n")
     eventually(lambda: record.alive() is None)  # its stdin is empty, so it ends
     assert ProcessRecord.load(layout, "one") == record
@@ -62,7 +62,7 @@ def test_a_component_is_remembered_and_works_in_a_session_of_its_own(layout: Lay
     assert ProcessRecord.load(layout, "two") is None
 
 
-def test_a_later_process_with_the_same_number_is_somebody_else(layout: Layout) -> None:
+def test_a_later_process_with_the_same_number_is_somebody_else(layout: StackLayout) -> None:
     mine = psutil.Process()
     assert ProcessRecord(mine.pid, mine.create_time()).alive() == mine
     assert ProcessRecord(mine.pid, mine.create_time() - 60).alive() is None
@@ -71,7 +71,7 @@ def test_a_later_process_with_the_same_number_is_somebody_else(layout: Layout) -
     assert not layout.record("one").exists()
 
 
-def test_stop_ends_children_that_left_the_session_and_renamed_themselves(layout: Layout) -> None:
+def test_stop_ends_children_that_left_the_session_and_renamed_themselves(layout: StackLayout) -> None:
     record = start(layout, "one", PARENT)
     child = int(layout.log("one").read_text().split()[1])
     assert pids(layout, "one") == {record.pid, child}
@@ -80,7 +80,7 @@ def test_stop_ends_children_that_left_the_session_and_renamed_themselves(layout:
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
-def test_stop_ends_what_a_killed_component_left_behind(layout: Layout) -> None:
+def test_stop_ends_what_a_killed_component_left_behind(layout: StackLayout) -> None:
     record = start(layout, "one", PARENT)
     child = int(layout.log("one").read_text().split()[1])
     os.kill(record.pid, signal.SIGKILL)
@@ -90,7 +90,7 @@ def test_stop_ends_what_a_killed_component_left_behind(layout: Layout) -> None:
     assert pids(layout, "one") == set()
 
 
-def test_stop_kills_what_does_not_end_and_leaves_other_components_alone(layout: Layout) -> None:
+def test_stop_kills_what_does_not_end_and_leaves_other_components_alone(layout: StackLayout) -> None:
     stubborn, other = start(layout, "one", STUBBORN), start(layout, "two", STUBBORN)
     assert processes.stop(layout, ["one"], 0.4) == 1
     assert stubborn.alive() is None
@@ -98,8 +98,8 @@ def test_stop_kills_what_does_not_end_and_leaves_other_components_alone(layout: 
     assert pids(layout, "two") == {other.pid}
 
 
-def test_two_stacks_do_not_see_each_other(layout: Layout, tmp_path: Path) -> None:
-    other = Layout.of(tmp_path / "other")
+def test_two_stacks_do_not_see_each_other(layout: StackLayout, tmp_path: Path) -> None:
+    other = StackLayout.of(tmp_path / "other")
     other.make()
     record = start(layout, "one", STUBBORN)
     assert pids(other, "one") == set()
@@ -107,14 +107,14 @@ def test_two_stacks_do_not_see_each_other(layout: Layout, tmp_path: Path) -> Non
     assert record.alive() is not None
 
 
-def test_a_log_begins_anew_and_the_last_one_is_kept(layout: Layout) -> None:
+def test_a_log_begins_anew_and_the_last_one_is_kept(layout: StackLayout) -> None:
     start(layout, "one", "print('first', flush=True)")
     start(layout, "one", "print('second', flush=True)")
     assert layout.log("one").read_text() == "second\n"
     assert layout.log("one").with_suffix(".previous.log").read_text() == "first\n"
 
 
-def test_memory_counts_a_process_once_and_survives_its_end(layout: Layout) -> None:
+def test_memory_counts_a_process_once_and_survives_its_end(layout: StackLayout) -> None:
     record = start(layout, "one", STUBBORN)
     group = processes.members(layout, ["one"])["one"]
     assert 1e6 < processes.memory_bytes(group) < 1e9

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.encode import encode_image
 from quality.rules.catalogue import Severity
-from scenes.build.frames import Frame, FrameMemory, decode_frame
+from scenes.build.frames import FrameMemory, JudgedFrame, decode_frame
 from scenes.options import PayloadChecks
 from scenes.plan.window_table import FrameRef
 from sensors.decode.messages import IMAGE, POINT_CLOUD
@@ -21,7 +21,7 @@ def ref(modality: str, message_type: str = POINT_CLOUD) -> FrameRef:
     return FrameRef(0, "s", modality, T0, message_type, "key", 0, 0, "", 0, 0, 0)
 
 
-def decode(frame: FrameRef, cdr: bytes, checks: PayloadChecks = PayloadChecks.FULL) -> Frame:
+def decode(frame: FrameRef, cdr: bytes, checks: PayloadChecks = PayloadChecks.FULL) -> JudgedFrame:
     return decode_frame(frame, memoryview(cdr), checks)
 
 

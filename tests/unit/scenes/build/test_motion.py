@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.encode import encode_points
-from scenes.build.motion import MARGIN_NS, EgoTrack, place, poses_around
+from scenes.build.motion import MARGIN_NS, WindowPoses, place, poses_around
 from scenes.plan.drive_frames import DriveFrames
 from scenes.plan.pose_track import PoseTrack
 from sensors.decode.messages import decode_points
@@ -33,10 +33,10 @@ def ego_at(stamp_ns: int) -> SE3:
     return SE3.from_wxyz((20.0 * seconds, 2.0 * seconds**2, 0.0), (np.cos(seconds / 4), 0.0, 0.0, np.sin(seconds / 4)))
 
 
-def track(first_ns: int, last_ns: int, step_ns: int = MS, bracket_ns: int = 50 * MS) -> EgoTrack:
+def track(first_ns: int, last_ns: int, step_ns: int = MS, bracket_ns: int = 50 * MS) -> WindowPoses:
     stamps_ns = np.arange(first_ns, last_ns + 1, step_ns, dtype=np.int64)
     poses = np.array([[*ego_at(ns).translation_m, *ego_at(ns).wxyz] for ns in stamps_ns.tolist()])
-    return EgoTrack(stamps_ns, poses, [f"pose-{ns // (100 * MS)}" for ns in stamps_ns.tolist()], bracket_ns)
+    return WindowPoses(stamps_ns, poses, [f"pose-{ns // (100 * MS)}" for ns in stamps_ns.tolist()], bracket_ns)
 
 
 def sweep(world_m: npt.NDArray[np.float64], offsets_ns: list[int], no_return: int | None = None) -> PointCloud:
@@ -85,10 +85,10 @@ def test_a_direction_without_return_stays_one() -> None:
         (LIDAR, track(T0 - 70 * MS, T0), "no poses bracket 1 of 4 points"),
         (LIDAR, track(T0 - 200 * MS, T0 - MS), "no poses bracket 4 of 4 points"),
         (LIDAR, track(T0 - 200 * MS, T0 + 100 * MS, 60 * MS), "no poses bracket"),
-        (LIDAR, EgoTrack(np.empty(0, dtype=np.int64), np.empty((0, 7)), [], 50 * MS), "no poses bracket"),
+        (LIDAR, WindowPoses(np.empty(0, dtype=np.int64), np.empty((0, 7)), [], 50 * MS), "no poses bracket"),
     ],
 )
-def test_what_cannot_be_moved_whole_is_left_as_recorded(sensor: Sensor, poses: EgoTrack | None, reason: str) -> None:
+def test_what_cannot_be_moved_whole_is_left_as_recorded(sensor: Sensor, poses: WindowPoses | None, reason: str) -> None:
     cloud = sweep(WORLD_M, OFFSETS_NS)
     placed = place(cloud, sensor, T0, poses)
     assert placed.points == cloud.data
@@ -136,7 +136,7 @@ def test_a_window_gets_every_sample_that_its_points_can_need(samples_s: set[int]
     frames = [at for at in frames_s if at is not None]
     reach_s = MARGIN_NS // 10**9
     expected = [T0 + s * 10**9 for s in sorted(samples_s) if frames and min(frames) - reach_s <= s <= max(frames) + reach_s]
-    found = EgoTrack.of(kept, 1)
+    found = WindowPoses.of(kept, 1)
     assert found.stamps_ns.tolist() == expected
     assert list(found.keys) == [f"odo-{ns // 10**9}" for ns in expected]
     assert found.poses[:, 0].tolist() == [(ns - T0) / 1e9 for ns in expected]
@@ -152,6 +152,6 @@ def test_the_objects_of_the_poses_that_moved_a_frame_are_named() -> None:
 @given(st.lists(st.integers(0, 20), unique=True, min_size=1).map(sorted), st.data())
 def test_poses_between_two_instants_use_the_samples_that_bracket_them(stamps: list[int], data: st.DataObject) -> None:
     first, last = sorted(data.draw(st.integers(stamps[0], stamps[-1])) for _ in range(2))
-    found = EgoTrack(np.array(stamps), np.zeros((len(stamps), 7)), [str(ns) for ns in stamps], 1).used(first, last)
+    found = WindowPoses(np.array(stamps), np.zeros((len(stamps), 7)), [str(ns) for ns in stamps], 1).used(first, last)
     before, after = max(ns for ns in stamps if ns <= first), min(ns for ns in stamps if ns >= last)
     assert found == ({str(ns) for ns in stamps if before <= ns <= after}, before, after)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.world import World
-from scenes.build.motion import EgoTrack, place
+from scenes.build.motion import WindowPoses, place
 from sensors.container.mcap import scan
 from sensors.container.recorded import StoredMessage
 from sensors.decode.messages import decode_points, decode_pose
@@ -29,11 +29,11 @@ def messages(folder: Path, sensor: str) -> list[bytes]:
         return [bytes(found.data) for found in scan(stream) if isinstance(found, StoredMessage)]
 
 
-def recorded_track(folder: Path, rig: Rig) -> EgoTrack:
+def recorded_track(folder: Path, rig: Rig) -> WindowPoses:
     (name,) = [sensor.name for sensor in rig.sensors if sensor.modality == "pose"]
     samples = [decode_pose(cdr) for cdr in messages(folder, name)]
     poses = np.array([[*one.odom_SE3_ego.translation_m, *one.odom_SE3_ego.wxyz] for one in samples])
-    return EgoTrack(np.array([one.stamp_ns for one in samples]), poses, ["pose"] * len(samples), rig.policy.pose_bracket_ns)
+    return WindowPoses(np.array([one.stamp_ns for one in samples]), poses, ["pose"] * len(samples), rig.policy.pose_bracket_ns)
 
 
 def in_world(cloud: PointCloud, rig: Rig, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ from fleet.synthetic.vehicle import build_rig
 from lake.landing import SensorKey, parse_raw_key
 from scenes.plan.match_plan import ScenePlan, Slot, plan_scenes
 from scenes.scan.object_scan import scan_object
-from sensors.match.nearest import Reason
+from sensors.match.nearest import MatchReason
 from sensors.policy import FrameUse, Matcher, Policy
 from sensors.rig import Rig
 from spark_jobs.inspect import _number
@@ -101,7 +101,7 @@ def test_no_match_is_wrong(happened: tuple[Happened, Rig], policy: Policy) -> No
         if [truly_nearest(drive, rig, name, anchors, scene)] != ([stamps[i] for i in slots_of(plan, scene, column)] or [None])
     ]
     assert wrong == []
-    assert (plan.reasons == Reason.MATCHED).mean() > 0.5, "the drive has matches that could be wrong"
+    assert (plan.reasons == MatchReason.MATCHED).mean() > 0.5, "the drive has matches that could be wrong"
 
 
 def test_earlier_sweeps_are_the_frames_that_were_taken_before(happened: tuple[Happened, Rig]) -> None:
@@ -129,5 +129,5 @@ def test_ros_sets_use_each_frame_once_in_order_and_within_the_tolerance(happened
     for column, name in enumerate(plan.sensors):
         used = [frame_id for frame_id in plan.frame_ids[:, plan.slots.index(Slot(column, 0))].tolist() if frame_id >= 0]
         assert used == sorted(set(used))
-        matched = plan.reasons[:, column] == Reason.MATCHED
+        matched = plan.reasons[:, column] == MatchReason.MATCHED
         assert (np.abs(plan.residuals_ns[matched, column]) <= rig[name].sync.tolerance_ns).all()

@@ -19,7 +19,7 @@ from scenes.plan.match_plan import MISSING, plan_scenes
 from scenes.plan.pose_track import pose_sensor
 from scenes.plan.window_table import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
 from scenes.plan.windows import Window
-from sensors.match.nearest import Reason
+from sensors.match.nearest import MatchReason
 from tests.unit.scenes import timelines as oracle
 from tests.unit.scenes.job_builders import MS, T0, F, frame_index, make_rig, pose_table, sensor
 from tests.unit.scenes.timelines import SENSORS, Timeline, matched_frame_ids, slots_of
@@ -36,7 +36,7 @@ def test_every_scene_holds_the_frames_that_its_definition_gives_it(timeline: Tim
         for column, name in enumerate(plan.sensors):
             cell = cells[name]
             assert slots_of(plan, scene, column) == [row["frame_id"] for row in cell.frames]
-            assert MISSING.get(Reason(plan.reasons[scene, column])) == cell.missing
+            assert MISSING.get(MatchReason(plan.reasons[scene, column])) == cell.missing
             if cell.frames:
                 offset_ns = cell.frames[0]["stamp_ns"] - plan.anchors_ns[scene]
                 delay_ns = 0 if name == timeline.rig.reference else timeline.rig[name].sync.expected_delay_ns
@@ -225,7 +225,7 @@ def test_a_frame_that_an_exclusive_anchor_kept_and_did_not_use_says_so() -> None
     index = frame_index(frames)
     plan = plan_scenes(index, pose_table([]), rig, frozenset())
     assert matched_frame_ids(plan, plan.sensors.index("cam")).tolist() == [-1, 1]
-    assert MISSING[Reason(plan.reasons[0, 1])] == "frame_of_nearer_anchor"
+    assert MISSING[MatchReason(plan.reasons[0, 1])] == "frame_of_nearer_anchor"
     reasons = unmatched_reasons(index, plan, rig, frozenset()).tolist()
     assert (reasons[0], reasons[2]) == ("kept_by_nearer_anchor", "not_nearest")
 
@@ -238,7 +238,7 @@ def test_ros_sets_end_where_a_sensor_dies_and_nearest_goes_on() -> None:
         rig = make_rig(sensor("top", "lidar"), sensor("cam", "camera"), sensor("radar", "radar"), matcher=matcher)
         plan = plan_scenes(index, pose_table([]), rig, frozenset())
         scenes[matcher] = plan.scenes
-        assert {MISSING[Reason(code)] for code in plan.reasons[:, 2]} == {"no_frames"}, "a sensor without frames is no topic"
+        assert {MISSING[MatchReason(code)] for code in plan.reasons[:, 2]} == {"no_frames"}, "a sensor without frames is no topic"
     assert scenes == {"nearest": 9, "approximate_time": 4}
 
 

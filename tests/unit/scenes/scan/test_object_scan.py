@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcap.writer import CompressionType
 
 import scenes.scan.object_scan
-from fleet.mcap_writer import Frame, Stream, write_stream
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import SensorKey
 from scenes.scan.frame_rows import OBJECT_INDEX
 from scenes.scan.motion_samples import POSES
@@ -57,8 +57,8 @@ def test_every_frame_can_be_fetched_by_its_row(compression: CompressionType) -> 
 
 
 def test_what_the_fleet_records_is_read(tmp_path: Path) -> None:
-    stream = Stream("cam", Modality.CAMERA, IMAGE)
-    (path,) = write_stream(tmp_path, stream, [Frame(T0 + n, T0 + n + MS, image(T0 + n)) for n in range(5)])
+    stream = SensorStream("cam", Modality.CAMERA, IMAGE)
+    (path,) = write_stream(tmp_path, stream, [RecordedFrame(T0 + n, T0 + n + MS, image(T0 + n)) for n in range(5)])
     camera = SensorKey(DRIVE, "camera", "cam", T0)
     found = scan_object(io.BytesIO(path.read_bytes()), camera)
     assert found.faults == ()

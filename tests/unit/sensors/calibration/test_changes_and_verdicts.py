@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sensors.calibration.changes import Change, changes, turned_deg
+from sensors.calibration.changes import CalibrationChange, changes, turned_deg
 from sensors.calibration.lens import contradictions
-from sensors.calibration.result import CalibrationVerdict, Checked, Estimate, Limits, Quantity, Unobservable, judge, worst
+from sensors.calibration.result import CalibrationVerdict, Checked, ErrorLimits, Estimate, Quantity, Unobservable, judge, worst
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync
 
@@ -61,20 +61,26 @@ def test_an_equal_rig_has_not_changed() -> None:
 @pytest.mark.parametrize(
     ("current", "what"),
     [
-        (rig(pose=turned(0.5)), [Change("camera_front", "turned", pytest.approx(0.5, abs=1e-6), "deg")]),
-        (rig(pose=turned(0.0, 0.05)), [Change("camera_front", "moved", pytest.approx(0.05), "m")]),
-        (rig(replace(LENS, fx_px=1300.0)), [Change("camera_front", "focal length", pytest.approx(34 / 1266), "share")]),
-        (rig(replace(LENS, cx_px=820.0)), [Change("camera_front", "principal point", pytest.approx(4.0), "px")]),
-        (rig(replace(LENS, width_px=800)), [Change("camera_front", "image size", 1.0, "change")]),
-        (rig(replace(LENS, distortion=())), [Change("camera_front", "distortion", 1.0, "change")]),
-        (rig(None), [Change("camera_front", "intrinsics given or taken away", 1.0, "change")]),
+        (rig(pose=turned(0.5)), [CalibrationChange("camera_front", "turned", pytest.approx(0.5, abs=1e-6), "deg")]),
+        (rig(pose=turned(0.0, 0.05)), [CalibrationChange("camera_front", "moved", pytest.approx(0.05), "m")]),
+        (
+            rig(replace(LENS, fx_px=1300.0)),
+            [CalibrationChange("camera_front", "focal length", pytest.approx(34 / 1266), "share")],
+        ),
+        (rig(replace(LENS, cx_px=820.0)), [CalibrationChange("camera_front", "principal point", pytest.approx(4.0), "px")]),
+        (rig(replace(LENS, width_px=800)), [CalibrationChange("camera_front", "image size", 1.0, "change")]),
+        (rig(replace(LENS, distortion=())), [CalibrationChange("camera_front", "distortion", 1.0, "change")]),
+        (rig(None), [CalibrationChange("camera_front", "intrinsics given or taken away", 1.0, "change")]),
         (
             rig(name="camera_new"),
-            [Change("camera_front", "removed", 1.0, "change"), Change("camera_new", "added", 1.0, "change")],
+            [
+                CalibrationChange("camera_front", "removed", 1.0, "change"),
+                CalibrationChange("camera_new", "added", 1.0, "change"),
+            ],
         ),
     ],
 )
-def test_what_changed_is_named_with_its_size(current: Rig, what: list[Change]) -> None:
+def test_what_changed_is_named_with_its_size(current: Rig, what: list[CalibrationChange]) -> None:
     assert list(changes(rig(), current)) == what
 
 
@@ -84,7 +90,7 @@ def test_the_angle_between_orientations_is_small_or_large_alike() -> None:
     assert turned_deg(turned(0.001), turned(0.0)) == pytest.approx(0.001)
 
 
-LIMITS = Limits(suspect=0.2, bad=0.5, widest=0.4)
+LIMITS = ErrorLimits(suspect=0.2, bad=0.5, widest=0.4)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.calibration.motion import Motion, motion_at, way_ahead
+from sensors.calibration.motion import VehicleMotion, motion_at, way_ahead
 from sensors.calibration.sampling import CANDIDATES, candidates, choose, nearest, spread
 
 NS = 1_000_000_000
@@ -62,11 +62,11 @@ def test_candidates_are_bounded_ascending_and_in_every_stretch(count: int, stret
     assert (spread(count, stretches) < max(count, 1)).all()
 
 
-def motion(speeds_m_s: list[float], valid: list[bool] | None = None) -> Motion:
+def motion(speeds_m_s: list[float], valid: list[bool] | None = None) -> VehicleMotion:
     count = len(speeds_m_s)
     velocity = np.column_stack([speeds_m_s, np.zeros(count), np.zeros(count)])
     known = np.ones(count, dtype=bool) if valid is None else np.array(valid)
-    return Motion(velocity, np.zeros((count, 3)), np.zeros(count, dtype=np.int64), known)
+    return VehicleMotion(velocity, np.zeros((count, 3)), np.zeros(count, dtype=np.int64), known)
 
 
 def test_moving_frames_with_near_images_are_chosen_one_a_stretch() -> None:
@@ -86,6 +86,8 @@ def test_nearest_is_that_of_a_search_through_all(wanted: list[int], stamps: list
 
 
 def test_the_way_ahead_may_be_any_axis_of_the_ego_frame() -> None:
-    sideways = Motion(np.array([[0.0, 7.0, 0.1]] * 3), np.zeros((3, 3)), np.zeros(3, dtype=np.int64), np.ones(3, dtype=bool))
+    sideways = VehicleMotion(
+        np.array([[0.0, 7.0, 0.1]] * 3), np.zeros((3, 3)), np.zeros(3, dtype=np.int64), np.ones(3, dtype=bool)
+    )
     assert way_ahead(sideways) == pytest.approx((0.0, 1.0))
     assert math.hypot(*(way_ahead(sideways) or (0, 0))) == pytest.approx(1.0)

@@ -7,7 +7,7 @@ import pytest
 
 from sensors.clocks.delay import Phase
 from sensors.clocks.survey import ClockStream, survey
-from sensors.clocks.units import Evidence, UnitError
+from sensors.clocks.units import UnitError, UnitEvidence
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -82,7 +82,7 @@ def test_one_wild_stamp_does_not_make_two_domains_one() -> None:
 
 def test_a_wrong_unit_is_no_drift() -> None:
     found = survey([logged("lidar", LIDAR), ClockStream("cam", CAMERA // 1000, CAMERA + MS)], "lidar").sensors["cam"]
-    assert found.unit == UnitError(-3, Evidence.LOG_TIME)
+    assert found.unit == UnitError(-3, UnitEvidence.LOG_TIME)
     assert found.drift_ppm is None
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.clocks.units import Evidence, UnitError, unit_error
+from sensors.clocks.units import UnitError, UnitEvidence, unit_error
 
 S = 1_000_000_000
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -16,11 +16,11 @@ LATE = NS + 3_000_000
 
 
 @pytest.mark.parametrize(("exponent", "words"), [(-3, "microseconds"), (-6, "milliseconds"), (-2, "ticks of 100 ns")])
-@pytest.mark.parametrize("evidence", list(Evidence))
-def test_another_unit_is_found_by_each_kind_of_evidence(exponent: int, words: str, evidence: Evidence) -> None:
+@pytest.mark.parametrize("evidence", list(UnitEvidence))
+def test_another_unit_is_found_by_each_kind_of_evidence(exponent: int, words: str, evidence: UnitEvidence) -> None:
     stamps = NS // 10**-exponent
-    logs = LATE if evidence is Evidence.LOG_TIME else None
-    rate_hz = 10.0 if evidence is Evidence.NOMINAL_RATE else None
+    logs = LATE if evidence is UnitEvidence.LOG_TIME else None
+    rate_hz = 10.0 if evidence is UnitEvidence.NOMINAL_RATE else None
     found = unit_error(stamps, logs, rate_hz)
     assert found == UnitError(exponent, evidence)
     assert found.words == f"{words} taken for ns"
@@ -28,21 +28,21 @@ def test_another_unit_is_found_by_each_kind_of_evidence(exponent: int, words: st
 
 def test_seconds_are_too_coarse_for_their_steps_but_not_for_log_time() -> None:
     seconds = EPOCH_NS // S + np.arange(50, dtype=np.int64)
-    assert unit_error(seconds, EPOCH_NS + S * np.arange(50, dtype=np.int64), None) == UnitError(-9, Evidence.LOG_TIME)
-    assert unit_error(seconds, None, 1.0) == UnitError(-9, Evidence.NOMINAL_RATE)
+    assert unit_error(seconds, EPOCH_NS + S * np.arange(50, dtype=np.int64), None) == UnitError(-9, UnitEvidence.LOG_TIME)
+    assert unit_error(seconds, None, 1.0) == UnitError(-9, UnitEvidence.NOMINAL_RATE)
 
 
 def test_ten_times_too_large_as_ticks_read_as_microseconds() -> None:
     """A real dataset's stamps have this fault; here of a date for which ten times as much is still a stamp."""
     early = 300_000_000 * S + 100_000_000 * np.arange(50, dtype=np.int64)
-    assert unit_error(early * 10, early + 5, 10.0) == UnitError(1, Evidence.LOG_TIME)
+    assert unit_error(early * 10, early + 5, 10.0) == UnitError(1, UnitEvidence.LOG_TIME)
     found = unit_error(early * 10, early + 5, None)
     assert found is not None and found.words == "10**1 times what they should be"
 
 
 def test_ten_times_the_nominal_period_is_a_wrong_unit_only_if_the_date_says_so() -> None:
     assert unit_error(NS[::10], None, 10.0) is None, "keyframes of a faster sensor"
-    assert unit_error(NS // 10, None, 10.0) == UnitError(-1, Evidence.NOMINAL_RATE)
+    assert unit_error(NS // 10, None, 10.0) == UnitError(-1, UnitEvidence.NOMINAL_RATE)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_bursts_at_nearly_a_power_of_ten_are_no_unit() -> None:
 def test_log_times_in_batches_still_tell_the_pace() -> None:
     batched = LATE - (LATE - EPOCH_NS) % (5 * 100_000_000) + 500_000_000
     assert unit_error(NS, batched, None) is None
-    assert unit_error(NS // 1000, batched, None) == UnitError(-3, Evidence.LOG_TIME)
+    assert unit_error(NS // 1000, batched, None) == UnitError(-3, UnitEvidence.LOG_TIME)
 
 
 @given(st.integers(-9, 9), st.floats(0.95, 1.05), st.integers(0, 10**18))

@@ -21,7 +21,7 @@ from mcap.writer import CompressionType, IndexType, Writer
 
 from sensors.container.compression import decompress
 from sensors.container.mcap import MESSAGES_AT_ONCE, scan
-from sensors.container.recorded import ContainerFault, FaultKind, Limits, StoredMessage
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, SizeLimits, StoredMessage
 from tests.real_data import DATA
 from tests.unit.sensors.container.short_reads import ShortFills, ShortReads
 
@@ -55,7 +55,7 @@ def write(
     return stream.getvalue()
 
 
-def split(data: bytes | BinaryIO, limits: Limits | None = None) -> tuple[list[StoredMessage], list[ContainerFault]]:
+def split(data: bytes | BinaryIO, limits: SizeLimits | None = None) -> tuple[list[StoredMessage], list[ContainerFault]]:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     messages, faults = [], []
     for item in scan(stream, limits):
@@ -160,7 +160,7 @@ def test_a_cut_anywhere_keeps_the_whole_messages_before_it(chunked: bool, compre
     for cut in range(len(data)):
         messages, faults = split(data[:cut])
         assert messages == [found for found in whole if found.chunk_offset + found.chunk_bytes <= cut], cut
-        assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED], cut
+        assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED], cut
         assert 0 <= faults[0].offset <= cut
 
 
@@ -213,7 +213,7 @@ def test_errors_of_the_stream_pass_through() -> None:
 def test_what_is_no_mcap_is_called_so(data: bytes) -> None:
     messages, faults = split(data)
     assert messages == []
-    assert [(fault.offset, fault.kind) for fault in faults] == [(0, FaultKind.NOT_MCAP)]
+    assert [(fault.offset, fault.kind) for fault in faults] == [(0, ContainerFaultKind.NOT_MCAP)]
 
 
 def test_records_of_no_interest_and_unknown_opcodes_are_passed_over() -> None:
@@ -238,7 +238,7 @@ def test_the_checksum_of_the_data_section_is_of_every_byte_of_its_chunks() -> No
     file = container(longer, packed, headless, stored, data_crc=True)
     messages, faults = split(file)
     assert [bytes(found.data) for found in messages] == [b"m"] * 3
-    assert [(fault.kind, fault.offset) for fault in faults] == [(FaultKind.CORRUPT, file.index(headless))]
+    assert [(fault.kind, fault.offset) for fault in faults] == [(ContainerFaultKind.CORRUPT, file.index(headless))]
     for piece in (longer, packed, headless, stored):
         at = file.index(piece) + len(piece) - 1
         _, faults = split(file[:at] + bytes([file[at] ^ 1]) + file[at + 1 :])
@@ -256,7 +256,7 @@ def test_a_chunk_that_fails_its_checksum_is_dropped_and_the_next_is_read() -> No
     file = container(definitions, chunk(raw, "", len(raw), crc=1), chunk(raw, "", len(raw), zlib.crc32(raw)))
     messages, faults = split(file)
     assert [bytes(found.data) for found in messages] == [b"bad"]
-    assert [fault.kind for fault in faults] == [FaultKind.CRC]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CRC]
     assert file[faults[0].offset] == CHUNK
     assert f"{zlib.crc32(raw):#010x}" in faults[0].message
 
@@ -265,13 +265,13 @@ def test_what_a_dropped_chunk_lacks_in_the_statistics_is_not_a_second_fault() ->
     raw = message(b"bad")
     damaged = chunk(raw, "", len(raw), crc=1)
     _, faults = split(container(schema(), channel(), damaged, tail=record(STATISTICS, struct.pack("<Q", 1))))
-    assert [fault.kind for fault in faults] == [FaultKind.CRC]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CRC]
 
 
 def test_messages_of_an_undefined_channel_are_kept_without_a_type_and_reported_once() -> None:
     messages, faults = split(container(message(b"1", channel_number=7), message(b"2", channel_number=7)))
     assert [(bytes(found.data), found.topic, found.message_type) for found in messages] == [(b"1", "", ""), (b"2", "", "")]
-    assert [fault.kind for fault in faults] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
     assert "channel 7" in faults[0].message
 
 
@@ -303,7 +303,7 @@ def test_messages_of_an_undefined_channel_are_kept_without_a_type_and_reported_o
 def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: str) -> None:
     after = [schema(number=40), channel(number=40, schema_number=40), message(b"after", channel_number=40)]
     messages, faults = split(container(*records, *after))
-    assert [fault.kind for fault in faults] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
     assert says in faults[0].message
     assert bytes(messages[-1].data) == b"after"
 
@@ -313,20 +313,20 @@ def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: st
     [
         (
             [chunk(zstandard.compress(b"\0" * 5000), "zstd", 5000)],
-            Limits(chunk_raw_bytes=4999),
+            SizeLimits(chunk_raw_bytes=4999),
             "5000 bytes uncompressed, the limit is 4999",
         ),
-        ([message(b"x" * 100)], Limits(record_bytes=99), "takes 122 bytes, the limit is 99"),
-        ([schema(name="n" * 80)], Limits(definition_bytes=60), "the limit is 60"),
-        ([schema(name="n" * 80)], Limits(name_bytes=79), "takes 80 bytes, the limit is 79"),
-        ([channel(topic="n" * 80)], Limits(name_bytes=79), "takes 83 bytes, the limit is 79"),
-        ([schema(1), schema(2), schema(3)], Limits(definitions=2), "more than 2 schemas"),
-        ([chunk(schema(name="n" * 80), "", len(schema(name="n" * 80)))], Limits(definition_bytes=60), "the limit is 60"),
+        ([message(b"x" * 100)], SizeLimits(record_bytes=99), "takes 122 bytes, the limit is 99"),
+        ([schema(name="n" * 80)], SizeLimits(definition_bytes=60), "the limit is 60"),
+        ([schema(name="n" * 80)], SizeLimits(name_bytes=79), "takes 80 bytes, the limit is 79"),
+        ([channel(topic="n" * 80)], SizeLimits(name_bytes=79), "takes 83 bytes, the limit is 79"),
+        ([schema(1), schema(2), schema(3)], SizeLimits(definitions=2), "more than 2 schemas"),
+        ([chunk(schema(name="n" * 80), "", len(schema(name="n" * 80)))], SizeLimits(definition_bytes=60), "the limit is 60"),
     ],
 )
-def test_limits_are_kept_and_the_rest_is_read(records: list[bytes], limits: Limits, says: str) -> None:
+def test_limits_are_kept_and_the_rest_is_read(records: list[bytes], limits: SizeLimits, says: str) -> None:
     messages, faults = split(container(*records, record(MESSAGE, message(b"after", channel_number=9)[9:])), limits)
-    assert faults[0].kind is FaultKind.LIMIT
+    assert faults[0].kind is ContainerFaultKind.LIMIT
     assert says in faults[0].message
     assert bytes(messages[-1].data) == b"after"
 
@@ -380,17 +380,21 @@ def test_frames_of_several_zstd_or_lz4_frames_are_one_chunk() -> None:
 @pytest.mark.parametrize(
     ("data", "kind", "says"),
     [
-        (write(PAYLOADS) + b"x", FaultKind.CORRUPT, "goes on after"),
-        (write(PAYLOADS)[:-1] + b"x", FaultKind.CORRUPT, "ends with"),
-        (container(tail=record(STATISTICS, struct.pack("<Q", 3))), FaultKind.CORRUPT, "count 3 messages, the file holds 0"),
-        (container(tail=message(b"m")), FaultKind.CORRUPT, "summary section"),
-        (container(tail=chunk(b"", "", 0)), FaultKind.CORRUPT, "summary section"),
-        (MAGIC + record(HEADER, b"") + record(FOOTER, b"\0" * 20) + MAGIC, FaultKind.CORRUPT, "no data end"),
-        (MAGIC + container()[8 + 9 + 19 :], FaultKind.CORRUPT, "no header"),
-        (MAGIC + record(HEADER, b"") + b"\0" * 100, FaultKind.CORRUPT, "framing is lost"),
+        (write(PAYLOADS) + b"x", ContainerFaultKind.CORRUPT, "goes on after"),
+        (write(PAYLOADS)[:-1] + b"x", ContainerFaultKind.CORRUPT, "ends with"),
+        (
+            container(tail=record(STATISTICS, struct.pack("<Q", 3))),
+            ContainerFaultKind.CORRUPT,
+            "count 3 messages, the file holds 0",
+        ),
+        (container(tail=message(b"m")), ContainerFaultKind.CORRUPT, "summary section"),
+        (container(tail=chunk(b"", "", 0)), ContainerFaultKind.CORRUPT, "summary section"),
+        (MAGIC + record(HEADER, b"") + record(FOOTER, b"\0" * 20) + MAGIC, ContainerFaultKind.CORRUPT, "no data end"),
+        (MAGIC + container()[8 + 9 + 19 :], ContainerFaultKind.CORRUPT, "no header"),
+        (MAGIC + record(HEADER, b"") + b"\0" * 100, ContainerFaultKind.CORRUPT, "framing is lost"),
     ],
 )
-def test_the_frame_of_the_file_is_checked(data: bytes, kind: FaultKind, says: str) -> None:
+def test_the_frame_of_the_file_is_checked(data: bytes, kind: ContainerFaultKind, says: str) -> None:
     _, faults = split(data)
     assert [fault.kind for fault in faults] == [kind]
     assert says in faults[0].message

@@ -11,7 +11,7 @@ import pytest
 from mcap.writer import CompressionType, Writer
 
 from sensors.container.mcap import recorded_mcap, scan
-from sensors.container.recorded import ContainerFault, FaultKind, Limits, StoredMessage
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, SizeLimits, StoredMessage
 
 EPOCH_NS = 1_700_000_000_123_456_789
 CHUNK = 6
@@ -51,7 +51,7 @@ def test_every_cut_of_an_uncompressed_chunk_gives_what_is_whole() -> None:
         found, faults = split(data[:cut], salvage=True)
         assert [bytes(m.data) for m in found] == payloads[: len(found)], cut
         assert all(m.salvaged for m in found)
-        assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED], cut
+        assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED], cut
         assert len(found) >= most
         most = len(found)
     assert most == len(payloads) - 1
@@ -67,7 +67,7 @@ def test_the_decodable_start_of_a_compressed_chunk_is_given(compression: Compres
         found, faults = split(data[: int(chunk_end(data) * share)], salvage=True)
         assert [bytes(m.data) for m in found] == payloads[: len(found)]
         assert {(m.topic, m.message_type) for m in found} <= {("/imu", "sensor_msgs/Imu")}
-        assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED]
+        assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED]
         counts.append(len(found))
     assert counts[0] < counts[1] < counts[2] < 40
     assert counts[1] >= (15 if compression is CompressionType.ZSTD else 1)
@@ -77,7 +77,7 @@ def test_the_decodable_start_of_a_compressed_chunk_is_given(compression: Compres
 def test_nothing_is_salvaged_unless_asked(compression: CompressionType) -> None:
     data = one_chunk(compression, [os.urandom(200_000)] * 5)
     found, faults = split(data[: chunk_end(data) - 1], salvage=False)
-    assert (found, [fault.kind for fault in faults]) == ([], [FaultKind.TRUNCATED])
+    assert (found, [fault.kind for fault in faults]) == ([], [ContainerFaultKind.TRUNCATED])
 
 
 def test_a_cut_that_leaves_broken_data_is_no_second_fault() -> None:
@@ -86,12 +86,12 @@ def test_a_cut_that_leaves_broken_data_is_no_second_fault() -> None:
     frame = data.index(b"\x28\xb5\x2f\xfd")
     data[frame : frame + 4] = b"\xff" * 4
     _, faults = split(bytes(data[: end - 1]), salvage=True)
-    assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED]
 
 
 def test_recorded_messages_are_salvaged_and_spelt_as_in_ros2(tmp_path: Path) -> None:
     data = one_chunk(CompressionType.NONE, [b"first", b"second"])
-    items = list(recorded_mcap(io.BytesIO(data[: chunk_end(data) - 1]), Limits()))
+    items = list(recorded_mcap(io.BytesIO(data[: chunk_end(data) - 1]), SizeLimits()))
     assert [(m.topic, m.message_type, m.encoding, m.log_ns, bytes(m.data), m.salvaged) for m in items[:-1]] == [  # type: ignore[union-attr]
         ("/imu", "sensor_msgs/msg/Imu", "ros1", EPOCH_NS, b"first", True)
     ]

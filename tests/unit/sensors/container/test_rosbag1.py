@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensors.container.recorded import ContainerFault, FaultKind, Limits, Recorded
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, Recorded, SizeLimits
 from sensors.container.rosbag1 import scan_bag
 from tests.unit.sensors.decode import ros1_messages as made
 
@@ -25,7 +25,7 @@ EPOCH_NS = 1_700_000_000_000_000_123
 COMPRESSIONS = ("none", "bz2", "lz4")
 
 
-def split(data: bytes | BinaryIO, limits: Limits | None = None) -> tuple[list[Recorded], list[ContainerFault]]:
+def split(data: bytes | BinaryIO, limits: SizeLimits | None = None) -> tuple[list[Recorded], list[ContainerFault]]:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     messages, faults = [], []
     for item in scan_bag(stream, limits):
@@ -110,7 +110,7 @@ def test_a_cut_anywhere_keeps_whole_messages_and_says_so(compression: str, tmp_p
         assert len(found) >= most, cut  # a longer file never gives less
         most = len(found)
         assert faults, cut
-        assert {fault.kind for fault in faults} <= {FaultKind.TRUNCATED, FaultKind.CORRUPT}
+        assert {fault.kind for fault in faults} <= {ContainerFaultKind.TRUNCATED, ContainerFaultKind.CORRUPT}
     assert most == len(whole)
 
 
@@ -119,7 +119,7 @@ def test_messages_of_a_cut_chunk_are_salvaged_and_marked() -> None:
     file = bag(chunk(raw), chunks=0)
     messages, faults = split(file[:-3])
     assert [(bytes(found.data), found.salvaged) for found in messages] == [(b"first", True)]
-    assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED]
     assert file[faults[0].offset + 4 : faults[0].offset + 12] == b"\x04\0\0\0op=\x05"
 
 
@@ -131,14 +131,14 @@ def test_the_decodable_start_of_a_cut_lz4_chunk_is_salvaged() -> None:
     messages, faults = split(cut)
     assert 5 <= len(messages) < 20
     assert [bytes(found.data) for found in messages] == noise[: len(messages)]
-    assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED]
 
 
 def test_a_bag_that_was_never_closed_gives_everything_and_says_so() -> None:
     raw = connection() + message(b"m")
     messages, faults = split(bag(chunk(raw), index_pos=0, chunks=0))
     assert [bytes(found.data) for found in messages] == [b"m"]
-    assert [fault.kind for fault in faults] == [FaultKind.TRUNCATED]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.TRUNCATED]
     assert "never closed" in faults[0].message
 
 
@@ -152,7 +152,7 @@ def test_a_connection_may_be_repeated_but_not_changed() -> None:
     assert split(bag(chunk(raw), index(1), connection(), connections=1))[1] == []
     messages, faults = split(bag(chunk(raw), index(1), connection(topic="/other"), chunk(message(b"n")), chunks=2))
     assert [found.topic for found in messages] == ["/t", "/t"]
-    assert [fault.kind for fault in faults] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
     assert "connection 0 is both" in faults[0].message
 
 
@@ -185,7 +185,7 @@ def test_an_undefined_connection_is_told_once_and_its_messages_are_kept() -> Non
 )
 def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: str) -> None:
     messages, faults = split(bag(*records, chunk(connection(number=40) + message(b"after", number=40)), chunks=2))
-    assert [fault.kind for fault in faults] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
     assert says in faults[0].message
     assert bytes(messages[-1].data) == b"after"
 
@@ -204,7 +204,7 @@ def test_a_header_that_does_not_parse_ends_the_walk(damaged: bytes, says: str) -
     raw = connection() + message(b"m")
     messages, faults = split(bag(chunk(raw), damaged, chunk(raw)))
     assert [bytes(found.data) for found in messages] == [b"m"]
-    assert [fault.kind for fault in faults] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
     assert says in faults[0].message and "framing is lost" in faults[0].message
 
 
@@ -212,24 +212,24 @@ def test_counts_that_do_not_agree_are_faults() -> None:
     raw = connection() + message(b"m")
     lost = split(bag(chunk(raw), index(2)))[1]
     assert [(fault.kind, fault.message) for fault in lost] == [
-        (FaultKind.TRUNCATED, "the bag's indexes count 2 messages, it holds 1")
+        (ContainerFaultKind.TRUNCATED, "the bag's indexes count 2 messages, it holds 1")
     ]
     assert "header counts 3 chunks, it holds 1" in split(bag(chunk(raw), index(1), chunks=3))[1][0].message
     assert "list of connections, it holds 0" in split(bag(chunk(raw), index(1), connections=1))[1][0].message
-    assert [fault.kind for fault in split(bag(chunk(raw), index(1), chunks=0))[1]] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in split(bag(chunk(raw), index(1), chunks=0))[1]] == [ContainerFaultKind.CORRUPT]
 
 
 @pytest.mark.parametrize(
     ("records", "limits", "says"),
     [
-        ([chunk(b"\0" * 5000, "bz2")], Limits(chunk_raw_bytes=4999), "5000 bytes uncompressed, the limit is 4999"),
-        ([message(b"x" * 100)], Limits(record_bytes=99), "takes 100 bytes, the limit is 99"),
-        ([connection(topic="/" + "n" * 80)], Limits(definition_bytes=60), "takes"),
-        ([connection(topic="/" + "n" * 80)], Limits(name_bytes=80), "topic takes 81 bytes, the limit is 80"),
-        ([connection(1), connection(2), connection(3)], Limits(definitions=2), "more than 2 connections"),
+        ([chunk(b"\0" * 5000, "bz2")], SizeLimits(chunk_raw_bytes=4999), "5000 bytes uncompressed, the limit is 4999"),
+        ([message(b"x" * 100)], SizeLimits(record_bytes=99), "takes 100 bytes, the limit is 99"),
+        ([connection(topic="/" + "n" * 80)], SizeLimits(definition_bytes=60), "takes"),
+        ([connection(topic="/" + "n" * 80)], SizeLimits(name_bytes=80), "topic takes 81 bytes, the limit is 80"),
+        ([connection(1), connection(2), connection(3)], SizeLimits(definitions=2), "more than 2 connections"),
     ],
 )
-def test_limits_are_kept(records: list[bytes], limits: Limits, says: str) -> None:
+def test_limits_are_kept(records: list[bytes], limits: SizeLimits, says: str) -> None:
     _, faults = split(bag(*records), limits)
     assert says in faults[0].message
 
@@ -272,5 +272,5 @@ def test_garbage_after_the_magic_ends_in_faults(garbage: bytes) -> None:
 
 
 def test_what_is_no_bag_is_called_so() -> None:
-    assert [fault.kind for fault in split(b"\x89MCAP0\r\n")[1]] == [FaultKind.CORRUPT]
-    assert [fault.kind for fault in split(b"")[1]] == [FaultKind.TRUNCATED]
+    assert [fault.kind for fault in split(b"\x89MCAP0\r\n")[1]] == [ContainerFaultKind.CORRUPT]
+    assert [fault.kind for fault in split(b"")[1]] == [ContainerFaultKind.TRUNCATED]

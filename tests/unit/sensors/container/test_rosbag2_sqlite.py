@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.encode import encode_imu
-from sensors.container.recorded import ContainerFault, FaultKind, Limits, Recorded
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, Recorded, SizeLimits
 from sensors.container.rosbag2_sqlite import cut_page_bytes, scan_sqlite_bag
 from tests.unit.sensors.container.sqlite_bags import SCHEMA, write_db3, write_rosbag2
 
@@ -21,7 +21,7 @@ IMU = "sensor_msgs/msg/Imu"
 EPOCH_NS = 1_700_000_000_000_000_123
 
 
-def split(path: Path, limits: Limits | None = None) -> tuple[list[Recorded], list[ContainerFault]]:
+def split(path: Path, limits: SizeLimits | None = None) -> tuple[list[Recorded], list[ContainerFault]]:
     with path.open("rb") as stream:
         cut = cut_page_bytes(stream.read(100), path.stat().st_size)
     with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
@@ -68,8 +68,8 @@ def test_a_file_cut_anywhere_gives_the_rows_before_the_cut(size: int, tmp_path: 
         found, faults = split(cut_path)
         assert [bytes(m.data) for m in found] == [row[3] for row in rows[: len(found)]], cut
         assert all(m.salvaged for m in found)
-        assert faults[0].kind is FaultKind.TRUNCATED, cut
-        assert {fault.kind for fault in faults[1:]} <= {FaultKind.CORRUPT}
+        assert faults[0].kind is ContainerFaultKind.TRUNCATED, cut
+        assert {fault.kind for fault in faults[1:]} <= {ContainerFaultKind.CORRUPT}
         most = max(most, len(found))
     assert most > 25
 
@@ -134,26 +134,28 @@ def test_what_is_no_plain_bag_is_refused(schema: str, says: str, tmp_path: Path)
         write_db3(path, topics=(), schema=schema)
     found, faults = split(path)
     assert found == []
-    assert [fault.kind for fault in faults] == [FaultKind.CORRUPT]
+    assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
     assert says in faults[0].message
 
 
 @pytest.mark.parametrize(
     ("row", "kind", "says"),
     [
-        ((1, 1, -5, b"x"), FaultKind.CORRUPT, "logged at -5"),
-        ((1, 1, 2**62 + 2**61, b"x"), FaultKind.CORRUPT, "no time in ns until 2096"),
-        ((1, 1, "now", b"x"), FaultKind.CORRUPT, "logged at b'now'"),
-        ((1, 1, 5, 77), FaultKind.CORRUPT, "no bytes but int"),
-        ((1, 1, 5, b"x" * 101), FaultKind.LIMIT, "takes 101 bytes, the limit is 100"),
-        ((1, 1, 5, zstandard.compress(b"x" * 101)), FaultKind.LIMIT, "more than the limit of 100 bytes"),
-        ((1, 1, 5, zstandard.compress(b"x" * 50)[:-4]), FaultKind.CORRUPT, "announces 50 bytes"),
-        ((1, 1, 5, b"\x28\xb5\x2f\xfd broken"), FaultKind.CORRUPT, "does not decompress"),
+        ((1, 1, -5, b"x"), ContainerFaultKind.CORRUPT, "logged at -5"),
+        ((1, 1, 2**62 + 2**61, b"x"), ContainerFaultKind.CORRUPT, "no time in ns until 2096"),
+        ((1, 1, "now", b"x"), ContainerFaultKind.CORRUPT, "logged at b'now'"),
+        ((1, 1, 5, 77), ContainerFaultKind.CORRUPT, "no bytes but int"),
+        ((1, 1, 5, b"x" * 101), ContainerFaultKind.LIMIT, "takes 101 bytes, the limit is 100"),
+        ((1, 1, 5, zstandard.compress(b"x" * 101)), ContainerFaultKind.LIMIT, "more than the limit of 100 bytes"),
+        ((1, 1, 5, zstandard.compress(b"x" * 50)[:-4]), ContainerFaultKind.CORRUPT, "announces 50 bytes"),
+        ((1, 1, 5, b"\x28\xb5\x2f\xfd broken"), ContainerFaultKind.CORRUPT, "does not decompress"),
     ],
 )
-def test_a_bad_row_is_a_fault_and_the_next_is_read(row: tuple[object, ...], kind: FaultKind, says: str, tmp_path: Path) -> None:
+def test_a_bad_row_is_a_fault_and_the_next_is_read(
+    row: tuple[object, ...], kind: ContainerFaultKind, says: str, tmp_path: Path
+) -> None:
     path = write_db3(tmp_path / "a.db3", [row, (2, 1, 6, b"after")])
-    found, faults = split(path, Limits(record_bytes=100))
+    found, faults = split(path, SizeLimits(record_bytes=100))
     assert [bytes(m.data) for m in found] == [b"after"]
     assert [(fault.offset, fault.kind) for fault in faults] == [(1, kind)]
     assert says in faults[0].message
@@ -168,13 +170,13 @@ def test_rows_of_an_unknown_topic_are_kept_and_told_once(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("topics", "limits", "says"),
     [
-        ([(1, "/" + "n" * 80, IMU, "cdr", "")], Limits(name_bytes=80), "takes 81 bytes, the limit is 80"),
-        ([(n, f"/{n}", IMU, "cdr", "") for n in range(1, 4)], Limits(definitions=2), "more than 2 topics"),
-        ([(1, b"\xff", IMU, "cdr", "")], Limits(), "no UTF-8"),
-        ([(1, 7, IMU, "cdr", "")], Limits(), ""),
+        ([(1, "/" + "n" * 80, IMU, "cdr", "")], SizeLimits(name_bytes=80), "takes 81 bytes, the limit is 80"),
+        ([(n, f"/{n}", IMU, "cdr", "") for n in range(1, 4)], SizeLimits(definitions=2), "more than 2 topics"),
+        ([(1, b"\xff", IMU, "cdr", "")], SizeLimits(), "no UTF-8"),
+        ([(1, 7, IMU, "cdr", "")], SizeLimits(), ""),
     ],
 )
-def test_topics_are_bounded(topics: list[tuple[object, ...]], limits: Limits, says: str, tmp_path: Path) -> None:
+def test_topics_are_bounded(topics: list[tuple[object, ...]], limits: SizeLimits, says: str, tmp_path: Path) -> None:
     found, faults = split(write_db3(tmp_path / "a.db3", [(1, 1, 5, b"a")], topics), limits)
     assert [bytes(m.data) for m in found] == [b"a"]
     assert says in " ".join(fault.message for fault in faults)
@@ -187,16 +189,16 @@ def test_a_huge_blob_is_not_fetched(tmp_path: Path) -> None:
         connection.commit()
     tracemalloc.start()
     try:
-        found, faults = split(path, Limits(record_bytes=1_000_000))
+        found, faults = split(path, SizeLimits(record_bytes=1_000_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (found, [fault.kind for fault in faults]) == ([], [FaultKind.LIMIT])
+    assert (found, [fault.kind for fault in faults]) == ([], [ContainerFaultKind.LIMIT])
     assert peak < 2_000_000
 
 
 def test_what_is_no_database_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.db3").write_bytes(b"SQLite format 3\0" + b"\x07" * 2000)
     found, faults = split(tmp_path / "a.db3")
-    assert (found, faults[-1].kind) == ([], FaultKind.CORRUPT)
+    assert (found, faults[-1].kind) == ([], ContainerFaultKind.CORRUPT)
     assert "not a database" in faults[-1].message

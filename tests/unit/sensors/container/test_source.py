@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.container.source import AHEAD_BYTES, SMALL_READ_BYTES, Buffers, Source
+from sensors.container.source import AHEAD_BYTES, SMALL_READ_BYTES, Buffers, ByteSource
 from sensors.errors import TruncatedError
 from tests.unit.sensors.container.short_reads import ShortFills, ShortReads
 
@@ -25,7 +25,7 @@ def test_reads_of_any_kind_go_on_where_the_last_one_ended(
     reads: list[tuple[str, int]], stream: type[ShortReads], most: int, size: int
 ) -> None:
     data, seen = DATA[:size], bytearray()
-    source = Source(stream(data, most), seen.extend)  # type: ignore[arg-type]
+    source = ByteSource(stream(data, most), seen.extend)  # type: ignore[arg-type]
     at = 0
     for kind, count in reads:
         end = min(at + count, size)
@@ -62,7 +62,7 @@ def test_a_small_record_costs_the_stream_no_call() -> None:
             calls.append(len(buffer))
             return super().readinto(buffer)
 
-    source = Source(Counted(DATA))
+    source = ByteSource(Counted(DATA))
     for _ in range(10):
         source.read(9)
         source.skip(20)
@@ -77,7 +77,7 @@ def test_a_view_that_is_kept_keeps_its_bytes() -> None:
     """Buffers are used again only when nobody looks at them, whatever order views die in."""
     size = 5000
     blocks = [bytes([number]) * size for number in range(20)]
-    source = Source(io.BytesIO(b"".join(blocks)))
+    source = ByteSource(io.BytesIO(b"".join(blocks)))
     kept = []
     for number in range(20):
         view = source.view_up_to(size)
@@ -90,7 +90,7 @@ def test_a_view_that_is_kept_keeps_its_bytes() -> None:
 
 
 def test_a_buffer_is_used_again() -> None:
-    source = Source(io.BytesIO(bytes(100_000)))
+    source = ByteSource(io.BytesIO(bytes(100_000)))
     first = source.view_up_to(1000)
     address = id(first.obj)
     del first
@@ -99,20 +99,20 @@ def test_a_buffer_is_used_again() -> None:
 
 def test_a_buffer_serves_the_next_source_too() -> None:
     buffers = Buffers()
-    first = Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
-    second = Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
+    first = ByteSource(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
+    second = ByteSource(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000)
     addresses = id(first.obj), id(second.obj)
     assert addresses[0] != addresses[1], "the first is looked at"
     del first
-    third = Source(io.BytesIO(b"x" * 1000), buffers=buffers).view_up_to(1000)
+    third = ByteSource(io.BytesIO(b"x" * 1000), buffers=buffers).view_up_to(1000)
     assert (id(third.obj), bytes(third)) == (addresses[0], b"x" * 1000)
     del second, third
-    assert id(Source(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000).obj) == addresses[0], "the last one first"
+    assert id(ByteSource(io.BytesIO(bytes(1000)), buffers=buffers).view_up_to(1000).obj) == addresses[0], "the last one first"
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=4))
 def test_a_checksum_goes_on_over_pieces_of_any_length(data: bytes, cuts: list[int]) -> None:
-    source = Source(io.BytesIO(data))
+    source = ByteSource(io.BytesIO(data))
     for start, end in pairwise(sorted([0, *(min(cut, len(data)) for cut in cuts), len(data)])):
         assert source.enter_apart(source.view_up_to(end - start)) == zlib.crc32(data[start:end])
     assert source.crc == zlib.crc32(data)
@@ -121,7 +121,7 @@ def test_a_checksum_goes_on_over_pieces_of_any_length(data: bytes, cuts: list[in
 @pytest.mark.parametrize("count", [0, 1, 2 * 2**20, 5 * 2**20 + 3])
 def test_views_of_any_size_are_whole(count: int) -> None:
     data = os.urandom(5 * 2**20)
-    source = Source(io.BytesIO(data))
+    source = ByteSource(io.BytesIO(data))
     assert source.view_up_to(count) == data[:count]
     assert source.offset == min(count, len(data))
     assert source.read_up_to(3) == data[count : count + 3]

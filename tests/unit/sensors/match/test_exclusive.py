@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.match.exclusive import match_exclusive
-from sensors.match.nearest import Reason, match_nearest
+from sensors.match.nearest import MatchReason, match_nearest
 
 EPOCH_NS = 1_700_000_000_123_456_789
 SMALL = st.integers(-40, 40)
@@ -16,7 +16,7 @@ ANCHORS = st.lists(SMALL, max_size=10).map(sorted)
 STAMPS = st.lists(SMALL, max_size=12).map(sorted)
 DELAY = st.integers(-20, 20)
 TOLERANCE = st.integers(0, 30)
-Row = tuple[int, int, int, Reason]
+Row = tuple[int, int, int, MatchReason]
 
 
 def by_definition(anchors: list[int], stamps: list[int], delay: int, tolerance: int) -> list[Row]:
@@ -26,15 +26,15 @@ def by_definition(anchors: list[int], stamps: list[int], delay: int, tolerance: 
     found: list[Row] = []
     for number, target in enumerate(targets):
         if not stamps:
-            found.append((-1, 0, 0, Reason.NO_FRAME))
+            found.append((-1, 0, 0, MatchReason.NO_FRAME))
             continue
         distance = [(abs(stamp - target), stamp, frame) for frame, stamp in enumerate(stamps)]
         own = min((entry for entry in distance if owner[entry[2]] == number), default=None)
         nearest = min(distance)
         if own is not None and own[0] <= tolerance:
-            found.append((own[2], own[1] - anchors[number], own[1] - target, Reason.MATCHED))
+            found.append((own[2], own[1] - anchors[number], own[1] - target, MatchReason.MATCHED))
         else:
-            reason = Reason.FRAME_OF_NEARER_ANCHOR if nearest[0] <= tolerance else Reason.OUTSIDE_TOLERANCE
+            reason = MatchReason.FRAME_OF_NEARER_ANCHOR if nearest[0] <= tolerance else MatchReason.OUTSIDE_TOLERANCE
             found.append((-1, nearest[1] - anchors[number], nearest[1] - target, reason))
     return found
 
@@ -44,7 +44,7 @@ def rows(anchors: object, stamps: object, delay: int, tolerance: int) -> list[Ro
     columns = (matches.index, matches.offset_ns, matches.residual_ns)
     assert {column.dtype for column in columns} == {np.dtype(np.int64)}
     return [
-        (index, offset, residual, Reason(reason))
+        (index, offset, residual, MatchReason(reason))
         for index, offset, residual, reason in zip(*(c.tolist() for c in (*columns, matches.reason)), strict=True)
     ]
 
@@ -113,7 +113,7 @@ def test_the_rules(anchors: list[int], stamps: list[int], found: list[int]) -> N
 
 def test_the_reason_tells_a_frame_that_is_used_elsewhere_from_one_that_is_too_far() -> None:
     reasons = match_exclusive([0, 10, 100], [11], 0, 15).reason.tolist()
-    assert reasons == [Reason.FRAME_OF_NEARER_ANCHOR, Reason.MATCHED, Reason.OUTSIDE_TOLERANCE]
+    assert reasons == [MatchReason.FRAME_OF_NEARER_ANCHOR, MatchReason.MATCHED, MatchReason.OUTSIDE_TOLERANCE]
 
 
 def test_anchors_that_do_not_ascend_are_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.match.nearest import Matches, Reason, match_nearest
+from sensors.match.nearest import Matches, MatchReason, match_nearest
 
 MS = 1_000_000
 EPOCH_NS = 1_700_000_000_123_456_789
@@ -18,24 +18,28 @@ DELAY = st.integers(-30, 30)
 TOLERANCE = st.integers(0, 30)
 
 
-def brute_force(anchors: list[int], stamps: list[int], delay: int, tolerance: int) -> list[tuple[int, int, int, Reason]]:
+def brute_force(anchors: list[int], stamps: list[int], delay: int, tolerance: int) -> list[tuple[int, int, int, MatchReason]]:
     """Index, offset, residual and reason of each anchor, by looking at every frame."""
     found = []
     for anchor in anchors:
         if not stamps:
-            found.append((-1, 0, 0, Reason.NO_FRAME))
+            found.append((-1, 0, 0, MatchReason.NO_FRAME))
             continue
         best = min(range(len(stamps)), key=lambda i, at=anchor + delay: (abs(stamps[i] - at), stamps[i], i))  # type: ignore[misc]
         offset = stamps[best] - anchor
         near = abs(offset - delay) <= tolerance
-        found.append((best if near else -1, offset, offset - delay, Reason.MATCHED if near else Reason.OUTSIDE_TOLERANCE))
+        found.append(
+            (best if near else -1, offset, offset - delay, MatchReason.MATCHED if near else MatchReason.OUTSIDE_TOLERANCE)
+        )
     return found
 
 
-def rows(matches: Matches) -> list[tuple[int, int, int, Reason]]:
+def rows(matches: Matches) -> list[tuple[int, int, int, MatchReason]]:
     columns = (matches.index, matches.offset_ns, matches.residual_ns)
     assert {column.dtype for column in columns} == {np.dtype(np.int64)}
-    return [(*values, Reason(reason)) for *values, reason in zip(*(c.tolist() for c in (*columns, matches.reason)), strict=True)]
+    return [
+        (*values, MatchReason(reason)) for *values, reason in zip(*(c.tolist() for c in (*columns, matches.reason)), strict=True)
+    ]
 
 
 @given(ANCHORS, STAMPS, DELAY, TOLERANCE)
@@ -74,7 +78,7 @@ def test_each_anchor_is_matched_for_itself(anchors: list[int], stamps: list[int]
 def test_what_is_matched_keeps_the_promise(anchors: list[int], stamps: list[int], delay: int, tolerance: int) -> None:
     matches = match_nearest(anchors, stamps, delay, tolerance)
     chosen = matches.matched
-    np.testing.assert_array_equal(chosen, matches.reason == Reason.MATCHED)
+    np.testing.assert_array_equal(chosen, matches.reason == MatchReason.MATCHED)
     assert (np.abs(matches.residual_ns[chosen]) <= tolerance).all()
     found = np.array(stamps, dtype=np.int64)[matches.index[chosen]]
     np.testing.assert_array_equal(found - np.array(anchors, dtype=np.int64)[chosen], matches.offset_ns[chosen])
@@ -84,20 +88,20 @@ def test_what_is_matched_keeps_the_promise(anchors: list[int], stamps: list[int]
 @pytest.mark.parametrize(
     ("stamps", "delay", "tolerance", "index", "reason"),
     [
-        ([100], 0, 0, 0, Reason.MATCHED),
-        ([101], 0, 1, 0, Reason.MATCHED),  # the tolerance belongs to it
-        ([99], 0, 1, 0, Reason.MATCHED),
-        ([102], 0, 1, -1, Reason.OUTSIDE_TOLERANCE),
-        ([90, 110], 0, 10, 0, Reason.MATCHED),  # a tie goes to the earlier
-        ([90, 90, 110], 0, 10, 0, Reason.MATCHED),  # and to the first of its stamp
-        ([50, 100, 100, 100], 0, 10, 1, Reason.MATCHED),
-        ([50, 110, 110], 0, 10, 1, Reason.MATCHED),
-        ([100, 150], 50, 10, 1, Reason.MATCHED),  # nearest to anchor + delay, not to the anchor
-        ([50, 100], -50, 10, 0, Reason.MATCHED),
-        ([], 0, 10, -1, Reason.NO_FRAME),
+        ([100], 0, 0, 0, MatchReason.MATCHED),
+        ([101], 0, 1, 0, MatchReason.MATCHED),  # the tolerance belongs to it
+        ([99], 0, 1, 0, MatchReason.MATCHED),
+        ([102], 0, 1, -1, MatchReason.OUTSIDE_TOLERANCE),
+        ([90, 110], 0, 10, 0, MatchReason.MATCHED),  # a tie goes to the earlier
+        ([90, 90, 110], 0, 10, 0, MatchReason.MATCHED),  # and to the first of its stamp
+        ([50, 100, 100, 100], 0, 10, 1, MatchReason.MATCHED),
+        ([50, 110, 110], 0, 10, 1, MatchReason.MATCHED),
+        ([100, 150], 50, 10, 1, MatchReason.MATCHED),  # nearest to anchor + delay, not to the anchor
+        ([50, 100], -50, 10, 0, MatchReason.MATCHED),
+        ([], 0, 10, -1, MatchReason.NO_FRAME),
     ],
 )
-def test_the_rules(stamps: list[int], delay: int, tolerance: int, index: int, reason: Reason) -> None:
+def test_the_rules(stamps: list[int], delay: int, tolerance: int, index: int, reason: MatchReason) -> None:
     matches = match_nearest([100], stamps, delay, tolerance)
     assert (matches.index.tolist(), matches.reason.tolist()) == ([index], [reason])
 
@@ -131,7 +135,7 @@ def test_the_far_ends_of_the_range_do_not_overflow() -> None:
 
 
 def test_labels_are_the_spelling_of_tables() -> None:
-    assert [reason.label for reason in Reason] == [
+    assert [reason.label for reason in MatchReason] == [
         "matched",
         "no_frame",
         "outside_tolerance",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensors.match.nearest import Matches, Reason
+from sensors.match.nearest import Matches, MatchReason
 from sensors.match.scene import RigMatches, match_rig
 from sensors.policy import FrameUse, Matcher, Policy
 from sensors.rig import Modality, Rig, Sensor, Stamp, Sync
@@ -45,7 +45,7 @@ def test_the_anchor_is_its_own_match_and_a_sensor_without_frames_has_none() -> N
     assert found.anchors.tolist() == [0, 1]
     assert summary(found.sensors["top"]) == [(0, 0), (1, 0)]
     assert summary(found.sensors["cam"]) == [(0, 0), (1, 5)]
-    assert found.sensors["radar"].reason.tolist() == [Reason.NO_FRAME] * 2
+    assert found.sensors["radar"].reason.tolist() == [MatchReason.NO_FRAME] * 2
 
 
 def test_exclusive_use_gives_a_frame_to_the_nearer_of_two_anchors() -> None:
@@ -53,7 +53,7 @@ def test_exclusive_use_gives_a_frame_to_the_nearer_of_two_anchors() -> None:
     assert summary(matched(streams).sensors["cam"]) == [(0, 30), (0, -20)]
     found = matched(streams, frame_use=FrameUse.EXCLUSIVE).sensors["cam"]
     assert found.index.tolist() == [-1, 0]
-    assert found.reason.tolist() == [Reason.FRAME_OF_NEARER_ANCHOR, Reason.MATCHED]
+    assert found.reason.tolist() == [MatchReason.FRAME_OF_NEARER_ANCHOR, MatchReason.MATCHED]
 
 
 def test_keyframes_thin_anchors_and_then_match() -> None:
