@@ -88,11 +88,11 @@ from airflow.sdk import Asset, AssetWatcher, TriggerRule, dag, get_current_conte
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 from scenelake_airflow.doorbell import DriveWorkDoorbell
 from scenelake_airflow.job_operator import JobOperator
-from scenelake_airflow.policy import SchedulingSettings
+from scenelake_airflow.settings import SchedulingSettings
 
 from lake.settings import Settings
 
-POLICY = SchedulingSettings.from_env()
+SCHEDULING = SchedulingSettings.from_env()
 DRIVE_WORK = Asset("drive-work", watchers=[AssetWatcher(name="doorbell", trigger=DriveWorkDoorbell())])
 GOLD_SCENES = Asset("gold.scenes")
 OF_LEASE = "{{ task.op_kwargs['lease']['vehicle_id'] }}/{{ task.op_kwargs['lease']['drive_id'] }}"
@@ -100,15 +100,15 @@ OF_JOB = "{{ task.lease['vehicle_id'] }}/{{ task.lease['drive_id'] }}"
 
 
 def job(name: str, lease: Any, timeout_s: int, **more: Any) -> JobOperator:
-    """One job step with the limits of the policy."""
+    """One job step with the limits of the settings."""
     return JobOperator(
         task_id=name,
         job=name,
         lease=lease,
-        lease_s=POLICY.lease_s,
-        kill_grace_s=POLICY.kill_grace_s,
+        lease_s=SCHEDULING.lease_s,
+        kill_grace_s=SCHEDULING.kill_grace_s,
         execution_timeout=timedelta(seconds=timeout_s),
-        max_active_tis_per_dag=POLICY.jobs_at_once,
+        max_active_tis_per_dag=SCHEDULING.jobs_at_once,
         map_index_template=OF_JOB,
         **more,
     )
@@ -119,11 +119,11 @@ def job(name: str, lease: Any, timeout_s: int, **more: Any) -> JobOperator:
     doc_md=__doc__,
     schedule=[DRIVE_WORK],
     catchup=False,
-    max_active_runs=POLICY.active_runs,
+    max_active_runs=SCHEDULING.active_runs,
     default_args={
-        "retries": POLICY.retries,
-        "retry_delay": timedelta(seconds=POLICY.retry_delay_s),
-        "execution_timeout": timedelta(seconds=POLICY.step_timeout_s),
+        "retries": SCHEDULING.retries,
+        "retry_delay": timedelta(seconds=SCHEDULING.retry_delay_s),
+        "execution_timeout": timedelta(seconds=SCHEDULING.step_timeout_s),
     },
     tags=["scenelake"],
 )
@@ -135,7 +135,7 @@ def process_drive() -> None:
         from scenelake_airflow import lease_steps
 
         run_id = get_current_context()["run_id"]
-        return lease_steps.lease(Settings.from_env(), run_id, POLICY)
+        return lease_steps.lease(Settings.from_env(), run_id, SCHEDULING)
 
     @task(map_index_template=OF_LEASE)
     def gate(lease: dict[str, Any], inspection: Any) -> None:
@@ -156,15 +156,15 @@ def process_drive() -> None:
     def abandon(lease: dict[str, Any]) -> None:
         from scenelake_airflow import lease_steps
 
-        lease_steps.abandon(Settings.from_env(), lease, get_current_context()["ti"], POLICY)
+        lease_steps.abandon(Settings.from_env(), lease, get_current_context()["ti"], SCHEDULING)
 
     @task_group
     def drive(lease: dict[str, Any]) -> None:
-        inspect = job("inspect", lease, POLICY.inspect_timeout_s)
-        build_scenes = job("build_scenes", lease, POLICY.build_timeout_s)
+        inspect = job("inspect", lease, SCHEDULING.inspect_timeout_s)
+        build_scenes = job("build_scenes", lease, SCHEDULING.build_timeout_s)
         # After a skipped build, too: a quarantined drive is accounted for and published like any other. Not after a failure.
-        audit = job("audit", lease, POLICY.audit_timeout_s, trigger_rule=TriggerRule.NONE_FAILED)
-        publish = job("publish", lease, POLICY.publish_timeout_s, outlets=[GOLD_SCENES])
+        audit = job("audit", lease, SCHEDULING.audit_timeout_s, trigger_rule=TriggerRule.NONE_FAILED)
+        publish = job("publish", lease, SCHEDULING.publish_timeout_s, outlets=[GOLD_SCENES])
         gate(lease=lease, inspection=inspect.output) >> build_scenes >> audit >> publish
         # A leaf: if only an `abandon` that succeeds came after it, a failed drive would leave a green run.
         acknowledge(lease=lease, publication=publish.output)

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenelake_airflow.policy import SchedulingSettings
-from scenelake_airflow.settings import QueueSettings
+from scenelake_airflow.settings import QueueSettings, SchedulingSettings
 
 from ingest.environment import IngestSettings, MappingSettings
 from lake.settings import Settings, SettingsModel, Variable, variables

@@ -23,8 +23,8 @@ from lake.storage import ObjectStore, ObjectVersion
 from scenelake_airflow.job_operator import FAILURE
 from scenelake_airflow.lease import Lease, work_uri
 from scenelake_airflow.lease_hold import LEASE_LOST
-from scenelake_airflow.policy import SchedulingSettings
 from scenelake_airflow.results import InspectionSummary, PublicationSummary, parse_result
+from scenelake_airflow.settings import SchedulingSettings
 
 SUPERSEDED = "superseded"
 MAX_ERROR = 1000
@@ -43,20 +43,20 @@ class MappedTask(Protocol):
         ...
 
 
-def lease(settings: Settings, run_id: str, policy: SchedulingSettings) -> list[dict[str, Any]]:
+def lease(settings: Settings, run_id: str, scheduling: SchedulingSettings) -> list[dict[str, Any]]:
     """Lease drives for a run; the lease documents of those that need work."""
-    leases = take(_queue(settings), _ledger(settings), settings.lake_bucket, run_id, policy)
+    leases = take(_queue(settings), _ledger(settings), settings.lake_bucket, run_id, scheduling)
     return [taken.payload() for taken in leases]
 
 
-def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, policy: SchedulingSettings) -> list[Lease]:
+def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, scheduling: SchedulingSettings) -> list[Lease]:
     """`lease` with its ports: receive up to `drives_per_run` messages, one by one, and begin their drives.
 
     A message whose revision is finished, superseded, or already leased by this run is deleted. One that the ledger refuses
     for another reason is left to be redelivered. A message that was delivered before is the last one, alone if it comes first.
     """
     taken: list[Lease] = []
-    for message in queue.messages(policy.drives_per_run):
+    for message in queue.messages(scheduling.drives_per_run):
         work, handle = message.work, message.receipt_handle
         if any((held.drive, held.revision) == (work.drive, work.revision) for held in taken):
             _log.info("%s: a second message for revision %.12s is deleted", work.drive, work.revision)
@@ -75,7 +75,7 @@ def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, pol
             _log.info("%s: deleted without work, revision %.12s is %s already", work.drive, work.revision, record.state)
             queue.delete(handle)
             continue
-        queue.extend(handle, policy.lease_s)
+        queue.extend(handle, scheduling.lease_s)
         count = message.receive_count
         taken.append(
             Lease(
@@ -150,13 +150,13 @@ def object_outcomes(drive_input: DriveInput, state: DriveState, publication: Pub
         yield ObjectOutcome(entry.key, entry.version_id, ObjectState.PUBLISHED if published else ObjectState.QUARANTINED)
 
 
-def abandon(settings: Settings, payload: object, ti: MappedTask, policy: SchedulingSettings) -> None:
+def abandon(settings: Settings, payload: object, ti: MappedTask, scheduling: SchedulingSettings) -> None:
     """After a failure: record it in the ledger and return the message to the queue, unless another run has it by now."""
     leased = Lease.parse(payload)
     failures = _pushed_by_jobs(ti, FAILURE)
     error = str(failures[-1]) if failures else "a step failed in all its tries; its log in Airflow says why"
     lost = any(_pushed_by_jobs(ti, LEASE_LOST))
-    fail_drive(_queue(settings), _ledger(settings), leased, policy.give_back_s, lost=lost, error=error)
+    fail_drive(_queue(settings), _ledger(settings), leased, scheduling.redelivery_delay_s, lost=lost, error=error)
 
 
 def _pushed_by_jobs(ti: MappedTask, key: str) -> list[Any]:

@@ -1,10 +1,49 @@
-"""Settings of Airflow's own processes: what the triggerer and the steps that run a job know of the deployment."""
+"""Settings of Airflow's own processes: how `process_drive` is scheduled, and which queue its triggerer watches."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any
 
-from lake.settings import AwsSettings, SettingsModel
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from lake.settings import PREFIX, AwsSettings, Named, SettingsModel
+
+DAG_PREFIX = f"{PREFIX}DAG_"
+
+
+def _tunable(default: int, least: int, most: int, description: str) -> Any:
+    return Field(default=default, ge=least, le=most, description=description)
+
+
+class SchedulingSettings(SettingsModel):
+    """How many drives `process_drive` takes at once, how long a step may run, and how often it is tried.
+
+    The field `retries` is `SCENELAKE_DAG_RETRIES` in the environment, and so on.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=DAG_PREFIX, env_ignore_empty=False)
+
+    drives_per_run: int = _tunable(4, 1, 64, "Drives that one run leases at most.")
+    active_runs: int = _tunable(4, 1, 64, "Runs at the same time; more wait as queued runs and hold no lease.")
+    jobs_at_once: int = _tunable(4, 1, 256, "Instances of one job step at the same time, over all runs: each is a Spark driver.")
+    retries: int = _tunable(2, 0, 10, "Tries of a failed step after its first.")
+    retry_delay_s: int = _tunable(10, 0, 3600, "Seconds before a failed step is tried again.")
+    inspect_timeout_s: int = _tunable(1800, 1, 43200, "Longest run of `inspect` in seconds.")
+    build_timeout_s: int = _tunable(7200, 1, 43200, "Longest run of `build_scenes` in seconds.")
+    audit_timeout_s: int = _tunable(1800, 1, 43200, "Longest run of `audit` in seconds.")
+    publish_timeout_s: int = _tunable(1800, 1, 43200, "Longest run of `publish` in seconds.")
+    step_timeout_s: int = _tunable(120, 1, 3600, "Longest run of a step that starts no job, in seconds.")
+    lease_s: int = _tunable(
+        600,
+        2,
+        43200,
+        "Seconds that a message stays invisible after its drive's last sign of life; longer than any wait for a worker.",
+    )
+    redelivery_delay_s: Annotated[int, Named(f"{DAG_PREFIX}GIVE_BACK_S")] = _tunable(
+        30, 0, 3600, "Seconds that the message of a failed drive stays invisible, times the number of its deliveries."
+    )
+    kill_grace_s: int = _tunable(3, 1, 60, "Seconds between SIGTERM and SIGKILL for a job that must end.")
 
 
 class QueueSettings(SettingsModel):

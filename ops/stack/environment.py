@@ -10,9 +10,8 @@ from pathlib import Path
 
 from ops.errors import StackDownError
 from ops.settings import StackSettings
-from ops.stack.choices import Choices, Secrets
+from ops.stack.choices import LOOPBACK, Choices, Secrets
 from ops.stack.layout import StackLayout
-from ops.stack.ports import LOOPBACK
 
 PROJECT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"

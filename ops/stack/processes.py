@@ -16,10 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from ops.stack.choices import Choices
+from ops.stack.choices import LOOPBACK, Choices
 from ops.stack.environment import PROJECT
 from ops.stack.layout import StackLayout, write_private
-from ops.stack.ports import LOOPBACK
 
 EMULATOR = "emulator"
 EMULATOR_SERVER = PROJECT / "localstack" / "emulator.py"

@@ -10,8 +10,8 @@ from pathlib import Path
 from lake.landing import DriveId
 from lineage.code_version import code_version
 from ops.stack.airflow_api import AirflowApi
+from ops.stack.choices import LOOPBACK, choose_port
 from ops.stack.environment import PROJECT, variables
-from ops.stack.ports import LOOPBACK, choose_port
 
 from . import job_process
 from .stack import QUICK

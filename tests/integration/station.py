@@ -13,8 +13,8 @@ import msgspec
 from pyspark.sql import SparkSession
 from scenelake_airflow.lease import Lease
 from scenelake_airflow.lease_steps import finish_drive, take
-from scenelake_airflow.policy import SchedulingSettings
 from scenelake_airflow.results import PublicationSummary, parse_result
+from scenelake_airflow.settings import SchedulingSettings
 
 from bench.own_step import own_step
 from ingest.ledger.records import DriveRecord

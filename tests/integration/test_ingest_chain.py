@@ -21,7 +21,7 @@ import boto3
 import pytest
 from emulator import Emulator
 from scenelake_airflow import lease_steps
-from scenelake_airflow.policy import SchedulingSettings
+from scenelake_airflow.settings import SchedulingSettings
 
 from ingest import handler as entry
 from ingest.environment import MappingSettings
@@ -242,15 +242,15 @@ def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deploym
     monkeypatch.setenv("SCENELAKE_CATALOG_URI", "sqlite://")
     deployed.upload(FILES)
     deployed.drain()
-    settings, policy = Settings.from_env(), SchedulingSettings(give_back_s=0)
-    [first] = lease_steps.lease(settings, "run-1", policy)
+    settings, scheduling = Settings.from_env(), SchedulingSettings(redelivery_delay_s=0)
+    [first] = lease_steps.lease(settings, "run-1", scheduling)
     assert depth(deployed.sqs, deployed.work_url).in_flight == 1
-    assert lease_steps.lease(settings, "run-2", policy) == []
-    lease_steps.abandon(settings, first, NoFailures(), policy)
+    assert lease_steps.lease(settings, "run-2", scheduling) == []
+    lease_steps.abandon(settings, first, NoFailures(), scheduling)
     failed = deployed.ledger.drive(DRIVE)
     assert failed is not None
     assert (failed.state, failed.detail["receive_count"]) == (DriveState.FAILED, 1)
-    [again] = lease_steps.lease(settings, "run-3", policy)
+    [again] = lease_steps.lease(settings, "run-3", scheduling)
     assert (again["receive_count"], again["generation"]) == (2, 1)
     assert again["work"] != first["work"]
     report = {"outcome": "published", "snapshot_id": 7, "scenes": 1, "records": 0, "rows": {}, "already": False}

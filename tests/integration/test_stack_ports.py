@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from ops.stack.ports import choose_port, is_free
+from ops.stack.choices import choose_port, is_free
 
 
 @pytest.mark.enable_socket

@@ -18,7 +18,7 @@ import pytest
 import requests
 import yaml
 
-from ops.stack.ports import choose_port
+from ops.stack.choices import choose_port
 from tests.unit.deploy.monitoring import PROMETHEUS
 
 PATIENCE_S = 300.0

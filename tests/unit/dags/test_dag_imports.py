@@ -22,7 +22,6 @@ PARSED = {
     "guard",
     "lease",
     "lease_hold",
-    "policy",
     "settings",
     "errors",
     "__init__",

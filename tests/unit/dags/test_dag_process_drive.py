@@ -10,7 +10,7 @@ import process_drive
 import pytest
 from airflow.sdk import DAG, Asset, TriggerRule
 from scenelake_airflow.job_operator import JobOperator
-from scenelake_airflow.policy import SchedulingSettings
+from scenelake_airflow.settings import SchedulingSettings
 
 from lake.settings import variables
 
@@ -49,12 +49,12 @@ def test_a_failed_drive_leaves_a_red_run(dag: DAG) -> None:
 
 
 def test_limits(dag: DAG) -> None:
-    policy = SchedulingSettings()
-    assert dag.max_active_runs == policy.active_runs
+    scheduling = SchedulingSettings()
+    assert dag.max_active_runs == scheduling.active_runs
     assert not dag.catchup
     for task in dag.tasks:
         assert task.retries == 2
-        assert task.retry_delay == timedelta(seconds=policy.retry_delay_s)
+        assert task.retry_delay == timedelta(seconds=scheduling.retry_delay_s)
         assert task.execution_timeout is not None
     timeouts = {name: dag.get_task(f"drive.{name}").execution_timeout for name in JOBS}
     assert timeouts == {
@@ -67,8 +67,8 @@ def test_limits(dag: DAG) -> None:
         task = dag.get_task(f"drive.{name}")
         assert isinstance(task, JobOperator)
         assert task.job == name
-        assert task.max_active_tis_per_dag == policy.jobs_at_once
-    assert policy.lease_s > policy.retry_delay_s * policy.retries
+        assert task.max_active_tis_per_dag == scheduling.jobs_at_once
+    assert scheduling.lease_s > scheduling.retry_delay_s * scheduling.retries
 
 
 def test_it_starts_by_the_doorbell_and_holds_no_slot_while_idle(dag: DAG) -> None:

@@ -10,8 +10,8 @@ import pytest
 from scenelake_airflow.errors import PayloadError
 from scenelake_airflow.lease import Lease, work_uri
 from scenelake_airflow.lease_steps import fail_drive, finish_drive, object_outcomes, passes_gate, take
-from scenelake_airflow.policy import SchedulingSettings
 from scenelake_airflow.results import PublicationSummary, parse_result
+from scenelake_airflow.settings import SchedulingSettings
 
 from ingest.errors import ContentionError, SupersededWorkError
 from ingest.ledger.records import DriveRecord, ObjectOutcome

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from scenelake_airflow.policy import DAG_PREFIX, SchedulingSettings
+from scenelake_airflow.settings import DAG_PREFIX, SchedulingSettings
 
 from lake.errors import SettingsError
 
@@ -11,8 +11,13 @@ def test_defaults_without_an_environment() -> None:
 
 
 def test_the_environment_changes_what_it_names() -> None:
-    policy = SchedulingSettings.from_env({"SCENELAKE_DAG_RETRIES": "0", "SCENELAKE_DAG_LEASE_S": "43200"})
-    assert (policy.retries, policy.lease_s, policy.active_runs) == (0, 43200, 4)
+    scheduling = SchedulingSettings.from_env({"SCENELAKE_DAG_RETRIES": "0", "SCENELAKE_DAG_LEASE_S": "43200"})
+    assert (scheduling.retries, scheduling.lease_s, scheduling.active_runs) == (0, 43200, 4)
+
+
+def test_the_delay_of_a_redelivery_keeps_the_variable_that_deployments_set() -> None:
+    assert SchedulingSettings.from_env({"SCENELAKE_DAG_GIVE_BACK_S": "7"}).redelivery_delay_s == 7
+    assert SchedulingSettings.from_env({"SCENELAKE_DAG_REDELIVERY_DELAY_S": "7"}) == SchedulingSettings()
 
 
 @pytest.mark.parametrize(
