@@ -12,7 +12,6 @@ import msgspec
 from lake.landing import DriveId
 from lake.storage import ObjectStore
 from ops.audit.lake_reader import Snapshot
-from ops.report.facts import CalibrationVerdict
 from quality.rules.rule import Outcome
 from scenes import documents
 from scenes.documents import CalibrationRow, Expectation, ValidationResults
@@ -78,7 +77,7 @@ def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Seque
     return tuple(results for results in found if results is not None)
 
 
-def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveId) -> tuple[CalibrationVerdict, ...]:
+def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveId) -> tuple[CalibrationRow, ...]:
     """The verdicts on a drive's calibration, by sensor and quantity; none where its newest publication kept none
     that this code can read.
 
@@ -87,7 +86,7 @@ def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveI
     """
     newest = [entry for entry in snapshots if entry.drive == str(drive) and entry.validations is not None][-1:]
     found = (_read(store, entry) for entry in newest)
-    return tuple(_verdict(row) for results in found if results is not None for row in results.calibration)
+    return tuple(row for results in found if results is not None for row in results.calibration)
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -148,10 +147,6 @@ def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults | None:
         if name in document.suites
     )
     return DriveResults(document.drive, document.revision, snapshot.committed_ms * NS_PER_MS, suites)
-
-
-def _verdict(row: CalibrationRow) -> CalibrationVerdict:
-    return CalibrationVerdict(row.sensor, row.quantity, row.verdict, row.unit, row.error, row.uncertainty, row.frames, row.reason)
 
 
 def _expectations(judged: documents.SuiteResults, suite: _Suite) -> Iterable[ExpectationResult]:

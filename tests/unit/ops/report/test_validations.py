@@ -11,9 +11,8 @@ from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
-from ops.report.facts import CalibrationVerdict
 from ops.report.validations import DriveResults, ExpectationResult, SuiteResults, calibration, validations
-from scenes.documents import VALIDATIONS_VERSION
+from scenes.documents import VALIDATIONS_VERSION, CalibrationRow
 from tests.unit.lake.fake_s3 import FakeS3
 
 ONE, TWO, THREE = (DriveId("car-1", name) for name in ("one", "two", "three"))
@@ -105,8 +104,7 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
         snapshot(3, ONE, "s3://lake/v/new.json"),
         snapshot(4, None, None),
     ]
-    verdict = CalibrationVerdict("lidar_top", "ground_roll", "ok", "deg", 0.1, 0.2, 20, "")
-    assert calibration(found, store, ONE) == (verdict,)
+    assert calibration(found, store, ONE) == (CalibrationRow(**row),)
     assert calibration(found, store, TWO) == calibration(found, store, THREE) == ()
 
 
