@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.deployment import HOME
-
 if TYPE_CHECKING:
     from lake.landing import DriveId
     from ops.review.listing import Filter
@@ -98,6 +96,9 @@ EndpointOption = Annotated[
     ),
 ]
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME, metavar="DIR", help="State folder of the local stack: data, logs, passwords.")
+    Path,
+    typer.Option(
+        "--home", envvar="SCENELAKE_HOME", metavar="DIR", help="State folder of the local stack: data, logs, passwords."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

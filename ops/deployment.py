@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ops.settings import CommandSettings
 
 ENDPOINT = "AWS_ENDPOINT_URL"
-HOME = "SCENELAKE_HOME"
-DEFAULT_HOME = Path(".scenelake")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from lake.settings import AwsSettings, Named, SettingsModel
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME
 
 PIPE_WIDTH = 220  # a table in a pipe or a log must not be folded at the 80 columns of a terminal that is not there
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from cli import console
 from cli.options import STACK, HomeOption, examples
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -54,7 +54,7 @@ def demo(
     Exits with 1 if the audit does not balance or a drive fails.
     """
     started_s = time.monotonic()
-    from cli.commands.audit import accounting_table, print_audit
+    from cli.audit_tables import accounting_table, print_audit
     from cli.demo.drives import given_drives, own_drives
     from cli.demo.report import figures, report_facts
     from cli.demo.run import run_demo

@@ -11,8 +11,7 @@ import typer
 
 from cli import console
 from cli.options import DriveArgument, EndpointOption, HomeOption, JsonOption, VehicleArgument, drive_id, examples
-from ops import deployment
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME, deployment
 from ops.errors import NotFoundError, WaitTimeoutError
 from ops.report import display
 
@@ -156,7 +155,7 @@ def wait(
 
     Exits with 0 if published, 3 if quarantined, 1 on failure or timeout.
     """
-    from cli.commands.audit import accounting_table
+    from cli.audit_tables import accounting_table
     from ops.audit import lake_reader
     from ops.drives.follower import Follower
 

@@ -10,8 +10,7 @@ import typer
 from cli import console
 from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, drive_filter, examples
 from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFields, SceneRow
-from ops import deployment
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME, deployment
 from ops.errors import NotFoundError
 from ops.report import display
 

@@ -14,8 +14,7 @@ import typer
 
 from cli import console
 from cli.options import EndpointOption, HomeOption, JsonOption, examples
-from ops import deployment
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME, deployment
 from ops.errors import explain
 
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ from cli.options import (
     examples,
     record_filter,
 )
-from ops import deployment
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME, deployment
 from ops.errors import InputError, NotFoundError
 from ops.report import display
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cli import console
 from cli.options import STACK, HomeOption, JsonOption, examples
-from ops.deployment import DEFAULT_HOME
+from ops import DEFAULT_HOME
 from ops.report import display
 
 if TYPE_CHECKING:
