@@ -47,6 +47,34 @@ class Unit(StrEnum):
     S = "s"
 
 
+PathArgument = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A drive folder, a recording (.mcap, .bag, .db3), or a table (.csv, .parquet).")
+]
+RigOption = Annotated[
+    Path | None, typer.Option("--rig", metavar="FILE", help="A calibration.json with delays, tolerances and topics.")
+]
+ReferenceOption = Annotated[
+    str | None, typer.Option("--reference", metavar="SENSOR", help="Match against the frames of this sensor.")
+]
+ToleranceOption = Annotated[
+    float | None, typer.Option("--tolerance-ms", min=0, max=10_000, help="Match within this tolerance; overrides the rig.")
+]
+EstimatedDelaysOption = Annotated[
+    bool, typer.Option("--estimated-delays", help="Without a rig: expect each sensor at its estimated delay instead of 0.")
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Plot residuals, gaps and delays to an .html or .svg.")
+]
+FailOnOption = Annotated[FailOn | None, typer.Option("--fail-on", help="Exit with 3 on findings of this severity or worse.")]
+SensorColumnOption = Annotated[str, typer.Option("--sensor-column", metavar="NAME", help="Table: column of sensor names.")]
+StampColumnOption = Annotated[str, typer.Option("--stamp-column", metavar="NAME", help="Table: column of stamps.")]
+LogColumnOption = Annotated[
+    str | None, typer.Option("--log-column", metavar="NAME", help="Table: column of log times; default: log_ns, if present.")
+]
+StampUnitOption = Annotated[Unit, typer.Option("--stamp-unit", help="Table: unit of the stamps.")]
+AnyOrderOption = Annotated[bool, typer.Option("--any-order", help="Table: rows are in no particular order; sort them by stamp.")]
+
+
 def register(root: typer.Typer) -> None:
     """Add `sync-report`, the former name of `sync report`, to the application."""
     root.command("sync-report", hidden=True, epilog=_examples("sync-report"))(sync_report)
@@ -62,39 +90,18 @@ def _examples(name: str) -> str:
 
 @app.command("report", epilog=_examples("sync report"))
 def sync_report(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A drive folder, a recording (.mcap, .bag, .db3), or a table (.csv, .parquet).")
-    ],
-    rig: Annotated[
-        Path | None, typer.Option("--rig", metavar="FILE", help="A calibration.json with delays, tolerances and topics.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option("--reference", metavar="SENSOR", help="Match against the frames of this sensor.")
-    ] = None,
-    tolerance_ms: Annotated[
-        float | None, typer.Option("--tolerance-ms", min=0, max=10_000, help="Match within this tolerance; overrides the rig.")
-    ] = None,
-    estimated_delays: Annotated[
-        bool, typer.Option("--estimated-delays", help="Without a rig: expect each sensor at its estimated delay instead of 0.")
-    ] = False,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Plot residuals, gaps and delays to an .html or .svg.")
-    ] = None,
-    fail_on: Annotated[
-        FailOn | None, typer.Option("--fail-on", help="Exit with 3 on findings of this severity or worse.")
-    ] = None,
-    sensor_column: Annotated[
-        str, typer.Option("--sensor-column", metavar="NAME", help="Table: column of sensor names.")
-    ] = "sensor",
-    stamp_column: Annotated[str, typer.Option("--stamp-column", metavar="NAME", help="Table: column of stamps.")] = "stamp_ns",
-    log_column: Annotated[
-        str | None,
-        typer.Option("--log-column", metavar="NAME", help="Table: column of log times; default: log_ns, if present."),
-    ] = None,
-    stamp_unit: Annotated[Unit, typer.Option("--stamp-unit", help="Table: unit of the stamps.")] = Unit.NS,
-    any_order: Annotated[
-        bool, typer.Option("--any-order", help="Table: rows are in no particular order; sort them by stamp.")
-    ] = False,
+    path: PathArgument,
+    rig: RigOption = None,
+    reference: ReferenceOption = None,
+    tolerance_ms: ToleranceOption = None,
+    estimated_delays: EstimatedDelaysOption = False,
+    plot: PlotOption = None,
+    fail_on: FailOnOption = None,
+    sensor_column: SensorColumnOption = "sensor",
+    stamp_column: StampColumnOption = "stamp_ns",
+    log_column: LogColumnOption = None,
+    stamp_unit: StampUnitOption = Unit.NS,
+    any_order: AnyOrderOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check whether sensors are in sync.
