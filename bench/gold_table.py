@@ -20,15 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
-
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
 from fleet.drive_folder import write_calibration
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
-from lake.settings import Settings
 from lake.storage import ObjectVersion
 from scenes.documents import BuiltWindows, WindowReport
 from scenes.work_area import BUILT, WorkArea
@@ -43,15 +41,6 @@ if TYPE_CHECKING:
 
 TABLE = "table.json"
 PROCESSES = 2
-SETTINGS = Settings(
-    raw_bucket="raw",
-    lake_bucket="lake",
-    quarantine_bucket="quarantine",
-    ledger_table="ledger",
-    object_events_url="events",
-    drive_work_url="work",
-    catalog_uri=SecretStr("sqlite://"),
-)
 
 
 def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = None) -> Path:

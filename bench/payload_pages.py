@@ -25,8 +25,9 @@ from bench.build_scenes.contest import Task
 from bench.build_scenes.drive import CACHE, DriveSpec, drive_folder
 from bench.build_scenes.folder_client import FolderStore
 from bench.build_scenes.library_file import payload_array, shared_leaves
-from bench.build_scenes.scenelake_job import GOLD, OPTIONS, SETTINGS, register
+from bench.build_scenes.scenelake_job import GOLD, OPTIONS, register
 from bench.figures import FiguresError, Measurement, Report, console_table
+from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion

@@ -31,8 +31,9 @@ import spark_jobs.build_scenes
 from bench.build_scenes.contest import Task
 from bench.build_scenes.drive import CACHE, DriveSpec, drive_folder
 from bench.build_scenes.folder_client import FolderStore
-from bench.build_scenes.scenelake_job import SETTINGS, register
+from bench.build_scenes.scenelake_job import register
 from bench.figures import Measurement, Report, console_table, measurement_table
+from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from lake.storage import ObjectVersion

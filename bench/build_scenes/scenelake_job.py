@@ -18,17 +18,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.contest import Task, Work, run
 from bench.build_scenes.folder_client import VERSION, FolderStore
 from bench.build_scenes.raw import KEYFRAME_CELL_NS, NS_PER_S
+from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
 from lake.documents import Manifest, canonical_json
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
-from lake.settings import Settings
 from lake.storage import ObjectVersion
 from quality.evaluators.drive import GateVerdict
 from quality.rules.findings import rule_ids
@@ -39,15 +38,6 @@ from spark_jobs.inspect import inspect_drive
 from spark_jobs.runtime.session import spark_properties, start_spark
 from spark_jobs.runtime.settings import SparkSettings
 
-SETTINGS = Settings(
-    raw_bucket="raw",
-    lake_bucket="lake",
-    quarantine_bucket="quarantine",
-    ledger_table="ledger",
-    object_events_url="events",
-    drive_work_url="work",
-    catalog_uri=SecretStr("sqlite://"),
-)
 GOLD = "warehouse/gold/scenes/data"
 OPTIONS = BuildOptions(PayloadChecks.STRUCTURE, PointLayout.ROWS)
 

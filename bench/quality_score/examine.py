@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
-from lake.settings import Settings
 from lake.storage import ObjectVersion
 from quality.evaluators.drive import GateVerdict, evaluate_completeness
 from quality.rules.findings import Finding, finding
@@ -30,16 +29,6 @@ from scenes.options import BuildOptions
 from scenes.work_area import BUILT, WorkArea
 from spark_jobs.build_scenes import build_drive
 from spark_jobs.inspect import inspect_drive
-
-SETTINGS = Settings(
-    raw_bucket="raw",
-    lake_bucket="lake",
-    quarantine_bucket="quarantine",
-    ledger_table="ledger",
-    object_events_url="events",
-    drive_work_url="work",
-    catalog_uri=SecretStr("sqlite://"),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
+from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from fleet.object_summary import sha256_of
 from lake.documents import Manifest, canonical_json
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import CALIBRATION, MANIFEST, DriveId
-from lake.settings import Settings
 from lake.storage import ObjectVersion
 from quality.rules.findings import Finding
 from quality.tables.calibration import read_calibration_table
@@ -26,16 +25,6 @@ from scenes.work_area import CALIBRATION as CHECKS
 from scenes.work_area import WorkArea
 from sensors.calibration.result import Checked
 from spark_jobs.inspect import inspect_drive
-
-SETTINGS = Settings(
-    raw_bucket="raw",
-    lake_bucket="lake",
-    quarantine_bucket="quarantine",
-    ledger_table="ledger",
-    object_events_url="events",
-    drive_work_url="work",
-    catalog_uri=SecretStr("sqlite://"),
-)
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
-from lake.settings import Settings
+from bench.folder_settings import SETTINGS
 from ops.deployment import Deployment
 from ops.settings import CommandSettings
-
-SETTINGS = Settings(
-    raw_bucket="raw",
-    lake_bucket="lake",
-    quarantine_bucket="quarantine",
-    ledger_table="ledger",
-    object_events_url="http://events",
-    drive_work_url="http://work",
-    catalog_uri=SecretStr("sqlite://"),
-)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,11 @@ import numpy as np
 import pyarrow as pa
 from mcap.writer import CompressionType, Writer
 from PIL import Image
-from pydantic import SecretStr
 
 from fleet.encode import encode_image, encode_points, encode_pose, message_definition
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject
 from lake.landing import DriveId, SensorKey
-from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.schemas import FRAME_INDEX
 from scenes.documents import Provenance
@@ -39,16 +37,6 @@ DRIVE = DriveId("car-1", "d-1")
 REVISION = "f" * 64
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1")])
 PROVENANCE = Provenance("code", "config", "lock")
-SETTINGS = Settings(
-    raw_bucket="raw",
-    lake_bucket="lake",
-    quarantine_bucket="quarantine",
-    ledger_table="ledger",
-    object_events_url="events",
-    drive_work_url="work",
-    catalog_uri=SecretStr("sqlite://"),
-)
-
 
 # ---- rig ----
 

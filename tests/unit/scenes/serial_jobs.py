@@ -15,6 +15,7 @@ import pytest
 import spark_jobs.build_scenes
 import spark_jobs.calibration_check
 import spark_jobs.inspect
+from bench.folder_settings import SETTINGS
 from lake.drive_input import DriveInput
 from scenes.documents import AuditDocument, BuiltWindows, Inspection, WindowReport
 from scenes.options import BuildOptions
@@ -25,7 +26,7 @@ from spark_jobs.audit import _outcome, audit_drive
 from spark_jobs.inspect import Inspected
 from spark_jobs.runtime.results import BuildResult
 from spark_jobs.runtime.step import Step
-from tests.unit.scenes.job_builders import PROVENANCE, SETTINGS, Landed
+from tests.unit.scenes.job_builders import PROVENANCE, Landed
 
 OPTIONS = BuildOptions()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.folder_settings import SETTINGS
 from lake.documents import canonical_json
 from lake.drive_documents import read_input
 from lake.drive_input import DriveInput, InputObject, input_key
@@ -18,7 +19,6 @@ from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import (
     DRIVE,
     MS,
-    SETTINGS,
     T0,
     F,
     Landed,

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 import spark_jobs.publish
+from bench.folder_settings import SETTINGS
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
 from lake.tables.publish import Publication, PublishOutcome
@@ -19,7 +20,7 @@ from spark_jobs.build_scenes import build_drive
 from spark_jobs.publish import publish_drive
 from spark_jobs.runtime.step import Step
 from tests.unit.scenes import serial_jobs
-from tests.unit.scenes.job_builders import MS, PROVENANCE, SETTINGS, T0, Landed, cloud, image, pose, rig_document, sensor
+from tests.unit.scenes.job_builders import MS, PROVENANCE, T0, Landed, cloud, image, pose, rig_document, sensor
 
 FRAMES = 12
 STAMPS = [T0 + n * 100 * MS for n in range(FRAMES)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.folder_settings import SETTINGS
 from lake.drive_input import DriveInput
 from lineage.events import RunContext
 from lineage.names import job
@@ -14,7 +15,7 @@ from lineage.run import JobRun
 from quality.tables.results import RuleResult
 from spark_jobs.runtime.provenance import TracedRun
 from tests.unit.scenes import serial_jobs
-from tests.unit.scenes.job_builders import MS, SETTINGS, T0, Landed, cloud, image, rig_document, sensor
+from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, image, rig_document, sensor
 
 STAMPS = [T0 + n * 100 * MS for n in range(4)]
 RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))
