@@ -15,6 +15,7 @@ from tests.unit.architecture.source_tree import FOLDERS, PACKAGES, ROOT, named, 
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
 MOST_MODULES, MOST_FOLDERS = 20, 20
 GRAB_BAGS = {"utils", "util", "utilities", "helpers", "helper", "common", "misc", "shared", "stuff", "base", "core", "tools"}
+DOUBLE_NAMES = {"SuiteResults"}
 PRESENT = tuple(package for package in PACKAGES if (ROOT / package).is_dir())
 
 
@@ -55,6 +56,15 @@ def _span(node: ast.stmt) -> int:
 def test_no_module_or_package_is_a_grab_bag() -> None:
     names = [part.removesuffix(".py") for path in sources(*FOLDERS) for part in path.relative_to(ROOT).parts]
     assert GRAB_BAGS & set(names) == set()
+
+
+def test_a_class_name_means_one_thing() -> None:
+    owners: dict[str, list[str]] = {}
+    for path in sources(*(folder for folder in FOLDERS if folder != "bench")):
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                owners.setdefault(node.name, []).append(named(path))
+    assert {name: modules for name, modules in owners.items() if len(modules) > 1 and name not in DOUBLE_NAMES} == {}
 
 
 def test_a_module_begins_with_what_it_is() -> None:
