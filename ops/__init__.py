@@ -5,4 +5,4 @@ from __future__ import annotations
 from pathlib import Path
 
 DEFAULT_HOME = Path(".scenelake")
-"""Folder of the local stack unless `--home` or `SCENELAKE_HOME` names another; here, where a command reads it at no cost."""
+"""Folder of the local stack unless `--home` or `SCENELAKE_HOME` names another; here, so that `--help` imports no settings."""

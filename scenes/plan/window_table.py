@@ -38,7 +38,7 @@ _MATCH_FIELDS = [
     pa.field("pose_keys", _KEYS),  # objects of the two samples that the pose is made of
 ]
 _FRAME_FIELDS = [field.with_nullable(True) for field in FRAME_INDEX]
-WINDOW_PLAN = pa.schema(_MATCH_FIELDS + _FRAME_FIELDS)
+WINDOW_TABLE = pa.schema(_MATCH_FIELDS + _FRAME_FIELDS)
 Pose = tuple[float, float, float, float, float, float, float]
 
 
@@ -101,7 +101,7 @@ def scene_rows(index: pa.Table, plan: ScenePlan, first: int, last: int) -> pa.Ta
     }
     for field in _FRAME_FIELDS:
         arrays[field.name] = frames[field.name].combine_chunks()
-    return pa.Table.from_pydict(arrays, schema=WINDOW_PLAN)
+    return pa.Table.from_pydict(arrays, schema=WINDOW_TABLE)
 
 
 def _anchor_poses(index: pa.Table, plan: ScenePlan, scenes: Ints) -> dict[str, pa.Array]:
@@ -172,7 +172,7 @@ class PlanRow(NamedTuple):
 
 
 def plan_rows(table: pa.Table) -> list[PlanRow]:
-    """The rows of a table of schema `WINDOW_PLAN`, in its order."""
+    """The rows of a table of schema `WINDOW_TABLE`, in its order."""
     frames = [
         frame if frame.frame_id != ABSENT else None
         for frame in map(FrameRef._make, zip(*(_values(table[name]) for name in FrameRef._fields), strict=True))

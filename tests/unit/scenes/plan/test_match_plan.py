@@ -17,7 +17,7 @@ from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import DriveFrames
 from scenes.plan.match_plan import MISSING, plan_scenes
 from scenes.plan.pose_track import pose_sensor
-from scenes.plan.window_table import WINDOW_PLAN, scene_bytes, scene_rows, window_tables
+from scenes.plan.window_table import WINDOW_TABLE, scene_bytes, scene_rows, window_tables
 from scenes.plan.windows import Window
 from sensors.match.nearest import MatchReason
 from tests.unit.scenes import timelines as oracle
@@ -127,7 +127,7 @@ def test_a_window_holds_its_scenes_by_reference_and_nothing_else(timeline: Timel
     first = data.draw(st.integers(0, plan.scenes))
     window = Window(0, first, data.draw(st.integers(first, plan.scenes)), 0, 0)
     table = scene_rows(timeline.index, plan, window.first, window.last)
-    assert table.schema.equals(WINDOW_PLAN)
+    assert table.schema.equals(WINDOW_TABLE)
     rows = table.to_pylist()
     assert [(row["scene"], row["plan_sensor"], row["sweep"]) for row in rows] == [
         (scene, name, sweep)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenes.plan.window_table import WINDOW_PLAN, FrameRef, plan_rows
+from scenes.plan.window_table import WINDOW_TABLE, FrameRef, plan_rows
 from scenes.work_area import arrow_bytes
 from tests.unit.scenes.job_builders import T0
 
@@ -42,7 +42,7 @@ def plans(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @given(st.lists(cells(), max_size=12).map(plans))
 def test_rows_are_those_of_the_table(rows: list[dict[str, Any]]) -> None:
-    table = pa.Table.from_pylist(rows, schema=WINDOW_PLAN)
+    table = pa.Table.from_pylist(rows, schema=WINDOW_TABLE)
     stored = pa.ipc.open_file(arrow_bytes(table)).read_all().combine_chunks()
     for source in (table, stored):
         for found, row in zip(plan_rows(source), table.to_pylist(), strict=True):
