@@ -3,11 +3,16 @@
 | text | effect |
 | --- | --- |
 | `cut_jpeg:SENSOR:FRAMES` | images end in the middle of their entropy-coded data |
+| `shorten_jpeg:SENSOR:SHARE[:FRAMES]` | images lose that share of their entropy-coded data, and keep their end marker |
 | `blank_image:SENSOR:LEVELS[:FRAMES]` | luma and colours are squeezed into so many levels around the middle |
 | `overexpose:SENSOR:SHARE[:FRAMES]` | exposure is so long that this share of the pixels is white |
 | `underexpose:SENSOR:SHARE[:FRAMES]` | exposure is so short that this share of the pixels is black |
 | `blur:SENSOR:PX[:FRAMES]` | Gaussian blur of this standard deviation, in pixels of an image 320 wide |
 | `block_image:SENSOR:SHARE:AFTER_S` | something covers this share of the lower third of the image |
+| `lose_chroma:SENSOR[:FRAMES]` | both chroma planes are empty: all is green |
+| `tint:SENSOR:LEVELS[:FRAMES]` | all colours are off by so many levels of chroma, towards orange |
+| `grey_image:SENSOR[:FRAMES]` | all colours are lost |
+| `unfill_image:SENSOR:SHARE[:FRAMES]` | that share of the rows, at the bottom, was never filled: all planes are zero |
 | `repeat_content:SENSOR:FRAMES` | frames have the payload of the frame before them, under their own stamp |
 | `nan_points:SENSOR:SHARE[:FRAMES]` | that share of the points of each (or of these) clouds has NaN coordinates |
 | `drop_points:SENSOR:SHARE[:FRAMES]` | that share of the points, by chance, is not in the cloud |
@@ -57,11 +62,16 @@ class FaultKind(StrEnum):
     """What is wrong; the values are the names in the texts."""
 
     CUT_JPEG = "cut_jpeg"
+    SHORTEN_JPEG = "shorten_jpeg"
     BLANK_IMAGE = "blank_image"
     OVEREXPOSE = "overexpose"
     UNDEREXPOSE = "underexpose"
     BLUR = "blur"
     BLOCK_IMAGE = "block_image"
+    LOSE_CHROMA = "lose_chroma"
+    TINT = "tint"
+    GREY_IMAGE = "grey_image"
+    UNFILL_IMAGE = "unfill_image"
     REPEAT_CONTENT = "repeat_content"
     NAN_POINTS = "nan_points"
     DROP_POINTS = "drop_points"
@@ -142,11 +152,16 @@ WHOLE_SIZES = frozenset({"COUNT", "POWER"})
 
 _PARTS: dict[FaultKind, str] = {
     FaultKind.CUT_JPEG: "SENSOR FRAMES",
+    FaultKind.SHORTEN_JPEG: "SENSOR SHARE [FRAMES]",
     FaultKind.BLANK_IMAGE: "SENSOR LEVELS [FRAMES]",
     FaultKind.OVEREXPOSE: "SENSOR SHARE [FRAMES]",
     FaultKind.UNDEREXPOSE: "SENSOR SHARE [FRAMES]",
     FaultKind.BLUR: "SENSOR PX [FRAMES]",
     FaultKind.BLOCK_IMAGE: "SENSOR SHARE AFTER_S",
+    FaultKind.LOSE_CHROMA: "SENSOR [FRAMES]",
+    FaultKind.TINT: "SENSOR LEVELS [FRAMES]",
+    FaultKind.GREY_IMAGE: "SENSOR [FRAMES]",
+    FaultKind.UNFILL_IMAGE: "SENSOR SHARE [FRAMES]",
     FaultKind.REPEAT_CONTENT: "SENSOR FRAMES",
     FaultKind.NAN_POINTS: "SENSOR SHARE [FRAMES]",
     FaultKind.DROP_POINTS: "SENSOR SHARE [FRAMES]",

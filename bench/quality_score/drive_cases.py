@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ UNITS = {
     "CAL001": "sensors", "CAL002": "sensors", "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
     "CAM001": "levels of contrast lost", "CAM002": "frames", "CAM003": "share of the pixels", "CAM004": "share of the pixels",
     "CAM005": "px of 320", "CAM006": "share of the lower third",
+    "CAM007": "images", "CAM008": "levels of chroma", "CAM009": "images", "CAM010": "share of the rows",
     "LID003": "share of the points", "LID004": "degrees", "LID005": "share of the points", "LID006": "share over the drive",
     "LID007": "rings", "LID008": "frames",
     "RAD001": "frames", "RAD002": "share of the detections", "RAD003": "detections", "RAD004": "frames",
@@ -129,6 +131,8 @@ def _of_frames() -> Iterator[Case]:
         yield _case("DEC005", f"cut_jpeg:{CAMERA}:{frames}", CAMERA, count, also=("SYN001",))
         lost = ("CLK004", "CLK003", "SYN002")
         yield _case("SYN001", f"cut_jpeg:{CAMERA}:{frames}", CAMERA, count, also=("DEC005", *lost))
+    for share in (0.01, 0.3, 0.9):
+        yield _case("DEC005", f"shorten_jpeg:{CAMERA}:{share}:0.2", CAMERA, share, also=("SYN001",))
     for share in (0.45, 0.6, 0.9):
         yield _case(
             "LID001",
@@ -163,6 +167,14 @@ def _of_cameras() -> Iterator[Case]:
         yield _case("CAM005", f"blur:{CAMERA}:{px}:0.2", CAMERA, px, stated=px >= 2.5)
     for share in (0.2, 0.35, 0.5):
         yield _case("CAM006", f"block_image:{CAMERA}:{share}:1.0", CAMERA, share, stated=share >= 0.5)
+    for frames in ("0.2", "1.0"):
+        yield _case("CAM007", f"lose_chroma:{CAMERA}:{frames}", CAMERA, float(frames), also=("CAM008", "CAM004", "CAM006"))
+    yield _case("CAM009", f"grey_image:{CAMERA}:0.2", CAMERA, also=("CAM008",))
+    for levels in (20, 35, 50):
+        yield _case("CAM008", f"tint:{CAMERA}:{levels}:0.2", CAMERA, levels, also=("CAM007",), stated=levels >= 35)
+    for share, frames in itertools.product((0.05, 0.15, 0.5), ("0.2", "1.0")):
+        dark = ("CAM003", "CAM004", "CAM007", "CAM008", "CAM009", "CAM006")
+        yield _case("CAM010", f"unfill_image:{CAMERA}:{share}:{frames}", CAMERA, share, also=dark, stated=share > 0.1)
 
 
 def _of_clouds() -> Iterator[Case]:

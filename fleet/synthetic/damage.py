@@ -24,10 +24,16 @@ from sensors.measure.cloud import VALID_STATE
 from sensors.measure.image import SCALE_PX
 from sensors.rig import Modality, Rig
 
-IMAGE_DAMAGE = frozenset(
-    {FaultKind.BLANK_IMAGE, FaultKind.OVEREXPOSE, FaultKind.UNDEREXPOSE, FaultKind.BLUR, FaultKind.BLOCK_IMAGE}
-)
+PLANE_DAMAGE = frozenset({FaultKind.LOSE_CHROMA, FaultKind.TINT, FaultKind.GREY_IMAGE, FaultKind.UNFILL_IMAGE})
+IMAGE_DAMAGE = PLANE_DAMAGE | {
+    FaultKind.BLANK_IMAGE,
+    FaultKind.OVEREXPOSE,
+    FaultKind.UNDEREXPOSE,
+    FaultKind.BLUR,
+    FaultKind.BLOCK_IMAGE,
+}
 MIDDLE = 127.5
+GREY_CHROMA = 128
 MUD_RGB = (58, 50, 42)
 MUD_ASPECT = 1.6  # width over height
 
@@ -39,11 +45,28 @@ def damaged_image(jpeg: bytes, fault: Fault, rng: np.random.Generator) -> bytes:
     image = Image.open(io.BytesIO(jpeg)).convert("RGB")
     if fault.kind is FaultKind.BLUR:
         image = image.filter(ImageFilter.GaussianBlur((fault.size or 0.0) * image.width / SCALE_PX))
+    elif fault.kind in PLANE_DAMAGE:
+        image = Image.frombytes("YCbCr", image.size, _changed_planes(np.array(image.convert("YCbCr")), fault).tobytes())
     else:
         image = Image.fromarray(_changed_image(np.asarray(image), fault, rng))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
+
+
+def _changed_planes(planes: Pixels, fault: Fault) -> Pixels:
+    """Y, Cb and Cr (H, W, 3) after a fault of `PLANE_DAMAGE`."""
+    match fault.kind:
+        case FaultKind.LOSE_CHROMA:
+            planes[:, :, 1:] = 0
+        case FaultKind.GREY_IMAGE:
+            planes[:, :, 1:] = GREY_CHROMA
+        case FaultKind.TINT:
+            shift = (fault.size or 0.0) / math.sqrt(2.0) * np.array([-1.0, 1.0])
+            planes[:, :, 1:] = np.clip(planes[:, :, 1:] + np.round(shift), 0, 255).astype(np.uint8)
+        case _:
+            planes[round(len(planes) * (1.0 - (fault.share or 0.0))) :] = 0
+    return planes
 
 
 def _changed_image(pixels: Pixels, fault: Fault, rng: np.random.Generator) -> Pixels:
@@ -184,11 +207,12 @@ def _aside(pose: SE3, left_m: float) -> SE3:
 
 UNKNOWN_TYPE = "acme_msgs/msg/OpaqueScan"
 UNKNOWN_DEFINITION = "builtin_interfaces/Time stamp\nstring frame_id\nuint8[] data\n"
+END_OF_IMAGE = b"\xff\xd9"
 CUT_SPAN = (0.3, 0.8)  # of the file: the header stays whole, the picture does not
 
 _CLOUDS = (Modality.LIDAR, Modality.RADAR)
 _NEEDED_MODALITY = {
-    **dict.fromkeys((FaultKind.CUT_JPEG, *IMAGE_DAMAGE), (Modality.CAMERA,)),
+    **dict.fromkeys((FaultKind.CUT_JPEG, FaultKind.SHORTEN_JPEG, *IMAGE_DAMAGE), (Modality.CAMERA,)),
     **dict.fromkeys((FaultKind.NAN_POINTS, FaultKind.DROP_POINTS, FaultKind.ZERO_POINTS), _CLOUDS),
     **dict.fromkeys((FaultKind.BLOCK_SECTOR, FaultKind.DROP_RINGS, FaultKind.FADE_INTENSITY), (Modality.LIDAR,)),
     **dict.fromkeys((FaultKind.EMPTY_SCAN, FaultKind.GHOSTS, FaultKind.FULL_LIST), (Modality.RADAR,)),
@@ -233,6 +257,8 @@ def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any 
         since_ns = shot.true_ns - spec.start_ns
         if fault.kind is FaultKind.CUT_JPEG:
             payload = _cut(payload, rng)
+        elif fault.kind is FaultKind.SHORTEN_JPEG:
+            payload = _shortened(payload, fault.share or 0.0)
         elif fault.kind in IMAGE_DAMAGE:
             payload = damaged_image(payload, fault, rng)
         elif fault.kind in CLOUD_DAMAGE:
@@ -265,3 +291,10 @@ def effect_of(index: int, shots: tuple[Shot, ...]) -> dict[str, Any]:
 
 def _cut(jpeg: bytes, rng: np.random.Generator) -> bytes:
     return jpeg[: int(len(jpeg) * rng.uniform(*CUT_SPAN))]
+
+
+def _shortened(jpeg: bytes, share: float) -> bytes:
+    scan = jpeg.index(b"\xff\xda")
+    start = scan + 2 + int.from_bytes(jpeg[scan + 2 : scan + 4], "big")
+    end = len(jpeg) - len(END_OF_IMAGE)
+    return jpeg[: start + int((end - start) * (1.0 - share))] + END_OF_IMAGE

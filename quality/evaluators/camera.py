@@ -12,14 +12,18 @@ from quality.rules.rulebook import RuleBook
 from sensors.measure.baseline import repeats
 from sensors.measure.image import TILE_COLUMNS, TILE_ROWS, ImageMetrics
 
-ALONE = ("CAM001", "CAM003", "CAM004", "CAM005")
-IN_DRIVE = ("CAM002", "CAM006")
+ALONE = ("CAM001", "CAM003", "CAM004", "CAM005", "CAM007", "CAM010")
+BASELINE = ("CAM006", "CAM008", "CAM009")
+IN_DRIVE = ("CAM002", *BASELINE)
+
+LEAST_CHROMA = 2.0  # levels of spread: a camera whose images usually have less is taken for one without colour
 
 # A tile that shows nothing and does not change while others do. Noise and compression alone leave about one level.
 PLAIN_LEVELS = 2.0
 STILL_LEVELS = 1.5
 MOVING_LEVELS = 0.5
 LEAST_RUN = 12  # frames
+UNFILLED = "{measured:.0%} of the rows, from the last one up, hold a single colour, more than {threshold:.0%}"
 LOWER_THIRD = slice(TILE_ROWS * 2 // 3 * TILE_COLUMNS, None)
 
 
@@ -30,6 +34,8 @@ def evaluate_image(sensor: str, image: ImageMetrics, rules: RuleBook) -> tuple[F
         "CAM003": (image.bright_share, "{measured:.0%} of the pixels are saturated, more than {threshold:.0%}"),
         "CAM004": (image.dark_share, "{measured:.0%} of the pixels are black, more than {threshold:.0%}"),
         "CAM005": (image.blur_px, "edges are {measured:.2f} px wide at a width of 320 px, more than {threshold:g}"),
+        "CAM007": (image.colour, "the mean colour is {measured:.0f} levels from grey, more than {threshold:g}"),
+        "CAM010": (image.flat_share, UNFILLED),
     }
     found = []
     for code, (measured, message) in measures.items():
@@ -42,11 +48,25 @@ def evaluate_images(images: Series, rules: RuleBook) -> Found:
     found = Found(images.sensor, rules)
     message = "the content of the frame before it, for the {measured:.0f}. time"
     found.judge("CAM002", images.frame_ids, repeats(images.whole("content")), message)
-    if images.table["tile_luma"].null_count == 0 and found.enough(images, ("CAM006",)):
+    if images.table["tile_luma"].null_count == 0 and found.enough(images, BASELINE):
+        _judge_colour(found, images)
         blocked = blocked_share(images.lists("tile_luma"), images.lists("tile_spread"))
         message = "{measured:.0%} of the lower third is plain and still while the rest moves, more than {threshold:.0%}"
         found.judge("CAM006", images.frame_ids, blocked, message)
     return found
+
+
+def _judge_colour(found: Found, images: Series) -> None:
+    cb, cr, spread = (images.numbers(name) for name in ("mean_cb", "mean_cr", "chroma_spread"))
+    shift = np.hypot(cb - np.median(cb), cr - np.median(cr))
+    message = "the mean colour is {measured:.0f} levels from the usual one in this drive, more than {threshold:g}"
+    found.judge("CAM008", images.frame_ids, shift, message)
+    usual = float(np.median(spread))
+    if usual >= LEAST_CHROMA:
+        message = "{measured:.0%} of the usual variety of colour in this drive are left, less than {threshold:.0%}"
+        found.judge("CAM009", images.frame_ids, spread / usual, message)
+    black = images.numbers("black_share")
+    found.judge("CAM010", images.frame_ids, np.maximum(black - np.median(black), 0.0), UNFILLED)
 
 
 def blocked_share(luma: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

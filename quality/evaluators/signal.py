@@ -19,7 +19,7 @@ from sensors.rig import Modality
 
 ALONE = {Modality.CAMERA: camera_rules.ALONE, Modality.RADAR: radar_rules.ALONE}
 IN_DRIVE = {Modality.CAMERA: camera_rules.IN_DRIVE, Modality.LIDAR: lidar_rules.IN_DRIVE, Modality.RADAR: radar_rules.IN_DRIVE}
-BASELINE = {Modality.CAMERA: ("CAM006",), Modality.LIDAR: lidar_rules.BASELINE, Modality.RADAR: radar_rules.BASELINE}
+BASELINE = {Modality.CAMERA: camera_rules.BASELINE, Modality.LIDAR: lidar_rules.BASELINE, Modality.RADAR: radar_rules.BASELINE}
 _IN_DRIVE = {
     Modality.CAMERA: camera_rules.evaluate_images,
     Modality.LIDAR: lidar_rules.evaluate_sweeps,

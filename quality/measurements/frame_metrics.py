@@ -25,7 +25,7 @@ FRAME_METRICS = pa.schema(
         pa.field("sensor", pa.string(), nullable=False),
         pa.field("modality", pa.string(), nullable=False),
         pa.field("stamp_ns", NS, nullable=False),
-        pa.field("content", pa.int64(), nullable=False),  # sensors.measure.baseline.content_hash of the payload
+        pa.field("content", pa.int64(), nullable=False),  # sensors.measure.baseline.content_hash of what the payload shows
         # images; luma in levels from 0 to 255
         pa.field("mean_luma", pa.float64()),
         pa.field("low_luma", pa.float64()),  # 1st percentile
@@ -37,6 +37,11 @@ FRAME_METRICS = pa.schema(
         pa.field("blur_px", pa.float64()),  # of an image 320 px wide
         pa.field("tile_luma", _TILES),  # 9 x 12 tiles, row by row
         pa.field("tile_spread", _TILES),
+        pa.field("mean_cb", pa.float64()),  # levels from grey
+        pa.field("mean_cr", pa.float64()),
+        pa.field("chroma_spread", pa.float64()),  # levels
+        pa.field("flat_share", pa.float64()),  # rows at the bottom of one colour that is neither black nor saturated
+        pa.field("black_share", pa.float64()),  # rows at the bottom that are black
         # lidar sweeps
         pa.field("points", pa.int64()),
         pa.field("no_return", pa.int64()),

@@ -19,7 +19,7 @@ from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 from scenes.documents import FrameReport
 from scenes.options import PayloadChecks
 from scenes.plan.window_table import FrameRef, PlanRow
-from sensors.decode.images import ImageInfo, decode_luma, inspect_image, read_header, shrink_to
+from sensors.decode.images import ImageInfo, decode_whole, read_header
 from sensors.decode.messages import IMAGE, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud, PointField, without_position
 from sensors.errors import DecodeError, SensorDataError
@@ -154,21 +154,20 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
 
 
 def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, FrameMetrics]:
-    """Parse an image to its last byte and measure it; of a radar's image only the content.
+    """Decode an image once and measure it; of a radar's image only the content.
 
     Raises:
         DecodeError: It does not decode.
     """
-    if modality is not Modality.CAMERA:
-        return inspect_image(data), FrameMetrics(content_hash(data), None)
-    info = read_header(data)
-    return info, FrameMetrics(content_hash(data), measure_image(decode_luma(data, shrink_to(info, SCALE_PX))))
+    decoded = decode_whole(data, SCALE_PX)
+    measured = measure_image(decoded.pixels) if modality is Modality.CAMERA else None
+    return decoded.info, FrameMetrics(content_hash(decoded.samples), measured)
 
 
 def cloud_metrics(modality: Modality, cloud: PointCloud, xyz_m: npt.NDArray[np.float32]) -> FrameMetrics:
     """Measure a decoded cloud whose positions are `xyz_m` (N, 3)."""
     measured = measure_lidar(cloud, xyz_m) if modality is Modality.LIDAR else measure_radar(cloud)
-    return FrameMetrics(content_hash(cloud.data), measured)
+    return FrameMetrics(content_hash(cloud.timeless()), measured)
 
 
 @cache

@@ -29,7 +29,7 @@ from sensors.motion.track_metrics import EgoTrack
 from sensors.rig import Modality, Rig
 
 Findings = dict[int, tuple[Finding, ...]]
-SIGNALS_VERSION = "signals-2"  # part of the configuration hash
+SIGNALS_VERSION = "signals-3"  # part of the configuration hash
 _STATUS_NO_FIX = -1.0
 _RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")
 _POSITIONS = ("latitude_deg", "longitude_deg", "altitude_m")

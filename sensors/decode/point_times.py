@@ -28,6 +28,7 @@ from sensors.time_units import NS_PER_S
 
 INTEGER_NS = ("t", "time_stamp", "offset_time", "offset_ns", "time_offset_ns")
 FLOATING = ("t", "time", "timestamp")
+TIME_NAMES = frozenset({*INTEGER_NS, *FLOATING})
 LONGEST_SWEEP_S = 10  # a larger time is not relative to the stamp but counted from the epoch
 MAX_TIME_S = 2.0**32  # nanoseconds of it, less any ROS stamp, stay in int64; a larger one is no second
 MAX_TIME_NS = 2.0**62

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sensors.decode.point_times import float_times_ns, time_column
+from sensors.decode.point_times import TIME_NAMES, float_times_ns, time_column
 from sensors.errors import DecodeError
 from sensors.stamps import Nanoseconds
 
@@ -138,6 +138,16 @@ class PointCloud:
         single = [field for field in self.fields if field.count == 1]
         position = time_column([field.name for field in single], [field.datatype.dtype.kind for field in single])
         return None if position is None else single[position]
+
+    def timeless(self) -> memoryview:
+        """The points with zeros for when they were measured: a driver that sends a scan again gives its points new times."""
+        times = [field for field in self.fields if field.name in TIME_NAMES]
+        if not times or not self.num_points:
+            return self.data
+        points = np.array(np.frombuffer(self.data, dtype=np.uint8).reshape(self.num_points, self.point_step))
+        for field in times:
+            points[:, field.offset : field.offset + field.size] = 0
+        return memoryview(points.reshape(-1))
 
     def _values(self, field: PointField) -> npt.NDArray[Any]:
         native = field.datatype.dtype

@@ -57,10 +57,11 @@ def running_median(values: Floats, width: int) -> Floats:
     return found
 
 
-def content_hash(data: Bytes) -> int:
+def content_hash(data: Bytes | npt.NDArray[np.generic]) -> int:
     """CRC-32 (ISO 3309) in the lower, the length in the upper half of 63 bits.
 
     Meant for a payload and the one before it: two that differ have the same number once in 2**32 times, if they are of the
     same length at all. No protection against anybody who wants that.
     """
-    return (len(data) & 0x7FFF_FFFF) << 32 | zlib.crc32(data)
+    whole = np.ascontiguousarray(data).reshape(-1).view(np.uint8).data if isinstance(data, np.ndarray) else data
+    return (len(whole) & 0x7FFF_FFFF) << 32 | zlib.crc32(whole)

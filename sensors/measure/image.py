@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 SCALE_PX = 320  # width that lengths refer to, and at least kept of a wider image
 DARK_LUMA = 12
@@ -19,6 +20,9 @@ EDGE_LEVELS = 4  # from this sum of both differences on, a pixel counts for the 
 ROUNDING = 1.0 / 12.0  # variance of a level that was rounded to a whole one
 
 Luma = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+# ITU-R BT.601, as JFIF has it: Cb and Cr, less the 128 that stand for none, of R, G and B.
+TO_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 Floats = npt.NDArray[np.float64]
 
 
@@ -29,6 +33,9 @@ class ImageMetrics:
     `low_luma`, `median_luma`, `high_luma`: 1st, 50th and 99th percentile. `dark_share`, `bright_share`: at most `DARK_LUMA`,
     at least `BRIGHT_LUMA`. `sharpness`: variance of the Laplacian. `blur_px`: see `measure_image`; None where nothing has an
     edge. `tile_luma`, `tile_spread`: mean and standard deviation in each of `TILE_ROWS` x `TILE_COLUMNS` tiles, row by row.
+    `mean_cb`, `mean_cr`: chroma in levels, 0 without colour. `chroma_spread`: root of the sum of the variances of both.
+    `flat_share`, `black_share`: share of the rows, from the last one up, that hold one and the same colour throughout; the
+    former where it is neither black nor saturated, the latter where it is black.
     """
 
     mean_luma: float
@@ -41,6 +48,16 @@ class ImageMetrics:
     blur_px: float | None
     tile_luma: tuple[float, ...]
     tile_spread: tuple[float, ...]
+    mean_cb: float
+    mean_cr: float
+    chroma_spread: float
+    flat_share: float
+    black_share: float
+
+    @property
+    def colour(self) -> float:
+        """How far the mean chroma is from grey, in levels."""
+        return math.hypot(self.mean_cb, self.mean_cr)
 
     @property
     def contrast(self) -> float:
@@ -48,8 +65,8 @@ class ImageMetrics:
         return self.high_luma - self.low_luma
 
 
-def measure_image(luma: Luma) -> ImageMetrics:
-    """Measure an image (H, W), as `sensors.decode.images.decode_luma` gives it, at `SCALE_PX` or wider where it has as many.
+def measure_image(pixels: Pixels) -> ImageMetrics:
+    """Measure an image (H, W, 3), RGB, as `sensors.decode.images.decode_whole` gives it: `SCALE_PX` wide or wider if it can be.
 
     The variance of the Laplacian is the focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield
     microscopy: a comparative study", ICPR 2000. It grows with contrast, so blur is read from a ratio that does not: a step
@@ -65,7 +82,10 @@ def measure_image(luma: Luma) -> ImageMetrics:
     condition for quantization errors to be uniform and white", IEEE Transactions on Acoustics, Speech, and Signal Processing
     25, 1977). Where no more than rounding is left of the Laplacian, as much again is taken for its energy.
     """
+    luma = np.asarray(Image.fromarray(pixels).convert("L"))
     height, width = luma.shape
+    mean_cb, mean_cr, chroma_spread = _chroma(pixels)
+    flat_share, black_share = _unfilled(pixels)
     counts = np.bincount(luma.ravel(), minlength=256)
     total = luma.size
     cumulative = np.cumsum(counts)
@@ -83,7 +103,34 @@ def measure_image(luma: Luma) -> ImageMetrics:
         blur_px=None if blur is None else blur * min(1.0, SCALE_PX / width),
         tile_luma=tuple(tile_luma.ravel().tolist()),
         tile_spread=tuple(tile_spread.ravel().tolist()),
+        mean_cb=mean_cb,
+        mean_cr=mean_cr,
+        chroma_spread=chroma_spread,
+        flat_share=flat_share,
+        black_share=black_share,
     )
+
+
+def _chroma(pixels: Pixels) -> tuple[float, float, float]:
+    """Mean Cb and Cr and their spread: linear in R, G and B, so they follow from the means and the covariance of these."""
+    values = pixels.reshape(-1, 3).astype(np.float32)
+    mean = values.mean(axis=0, dtype=np.float64)
+    values -= mean.astype(np.float32)
+    covariance = (values.T @ values).astype(np.float64) / len(values)
+    mean_cb, mean_cr = (TO_CHROMA @ mean).tolist()
+    return mean_cb, mean_cr, math.sqrt(max(float(np.trace(TO_CHROMA @ covariance @ TO_CHROMA.T)), 0.0))
+
+
+def _unfilled(pixels: Pixels) -> tuple[float, float]:
+    """Shares of the rows at the bottom that hold one colour: of one that is neither black nor saturated, and of a black one."""
+    last = pixels[-1, -1]
+    if not (pixels[-1] == last).all():
+        return 0.0, 0.0
+    differs = (pixels != last).any(axis=(1, 2))
+    share = float(np.argmax(differs[::-1]) / len(differs)) if differs.any() else 1.0
+    if int(last.max()) <= DARK_LUMA:
+        return 0.0, share
+    return (0.0 if int(last.min()) >= BRIGHT_LUMA else share), 0.0
 
 
 def _edges(luma: Luma) -> tuple[float, float | None]:

@@ -58,6 +58,11 @@ class Stop:
 
 STOPS = (
     Stop(f"cut_jpeg:{CAMERA}:4,5", "DEC005"),
+    Stop(f"shorten_jpeg:{CAMERA}:0.3:4,5", "DEC005"),
+    Stop(f"lose_chroma:{CAMERA}:4,5", "CAM007"),
+    Stop(f"tint:{CAMERA}:50:4,5", "CAM008"),
+    Stop(f"grey_image:{CAMERA}:4,5", "CAM009"),
+    Stop(f"unfill_image:{CAMERA}:0.3:4,5", "CAM010"),
     Stop(f"blank_image:{CAMERA}:3:4,5", "CAM001"),
     Stop(f"overexpose:{CAMERA}:0.6:4,5", "CAM003"),
     Stop(f"underexpose:{CAMERA}:0.9:4,5", "CAM004"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from fleet.synthetic.world import World
-from sensors.measure.image import measure_image
+from sensors.decode.images import inspect_image
+from sensors.errors import DecodeError
+from sensors.measure.image import ImageMetrics, measure_image
 from tests.unit.fleet.landed_drives import truth_faults
 
 RIG = RigOptions(
@@ -47,6 +50,10 @@ def payloads(sensor: str, *faults: str) -> tuple[list[Any], list[Any], list[Shot
 
 def luma(jpeg: bytes) -> npt.NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))
+
+
+def metrics(jpeg: bytes) -> ImageMetrics:
+    return measure_image(np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")))
 
 
 def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
@@ -99,14 +106,38 @@ def test_ghosts_need_states(tmp_path: Path) -> None:
 def test_images_change_by_the_size_that_was_asked_for() -> None:
     clean, blank, _ = payloads("camera_front", "blank_image:camera_front:4:2")
     assert [n for n, (a, b) in enumerate(zip(clean, blank, strict=True)) if a != b] == [2]
-    assert measure_image(luma(blank[2])).contrast <= 6
+    assert metrics(blank[2]).contrast <= 6
     _, white, _ = payloads("camera_front", "overexpose:camera_front:0.5")
-    assert min(measure_image(luma(jpeg)).bright_share for jpeg in white) > 0.42
+    assert min(metrics(jpeg).bright_share for jpeg in white) > 0.42
     _, black, _ = payloads("camera_front", "underexpose:camera_front:0.8")
-    assert min(measure_image(luma(jpeg)).dark_share for jpeg in black) > 0.7
+    assert min(metrics(jpeg).dark_share for jpeg in black) > 0.7
     sharp, blurred, _ = payloads("camera_front", "blur:camera_front:2.0")
     for before, after in zip(sharp, blurred, strict=True):
-        assert (measure_image(luma(after)).blur_px or 0) > 1.5 * (measure_image(luma(before)).blur_px or 0)
+        assert (metrics(after).blur_px or 0) > 1.5 * (metrics(before).blur_px or 0)
+
+
+def test_colours_change_as_the_fault_says() -> None:
+    clean, green, _ = payloads("camera_front", "lose_chroma:camera_front:2")
+    assert [n for n, (a, b) in enumerate(zip(clean, green, strict=True)) if a != b] == [2]
+    assert metrics(green[2]).colour > 80
+    _, grey, _ = payloads("camera_front", "grey_image:camera_front")
+    assert max(metrics(jpeg).chroma_spread for jpeg in grey) < 0.2 < 2.0 < metrics(clean[0]).chroma_spread
+    _, tinted, _ = payloads("camera_front", "tint:camera_front:40")
+    for before, after in zip(map(metrics, clean), map(metrics, tinted), strict=True):
+        assert math.hypot(after.mean_cb - before.mean_cb, after.mean_cr - before.mean_cr) == pytest.approx(40, abs=4)
+    _, unfilled, _ = payloads("camera_front", "unfill_image:camera_front:0.25")
+    for jpeg in unfilled:
+        assert metrics(jpeg).flat_share == pytest.approx(0.25, abs=8 / 180)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_a_shortened_image_ends_in_order_and_lacks_data(share: float) -> None:
+    clean, short, _ = payloads("camera_front", f"shorten_jpeg:camera_front:{share}:2,3")
+    assert [n for n, (a, b) in enumerate(zip(clean, short, strict=True)) if a != b] == [2, 3]
+    assert short[2].endswith(b"\xff\xd9")
+    assert len(clean[2]) - len(short[2]) == pytest.approx(share * len(clean[2]), rel=0.2)
+    with pytest.raises(DecodeError, match="premature end"):
+        inspect_image(short[2])
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6])

@@ -22,7 +22,7 @@ from sensors.policy import Policy, RuleOverride
 from sensors.rig import Modality
 
 TILES = TILE_ROWS * TILE_COLUMNS
-IMAGE = ImageMetrics(110, 20, 100, 220, 0.01, 0.01, 900.0, 0.5, (100.0,) * TILES, (30.0,) * TILES)
+IMAGE = ImageMetrics(110, 20, 100, 220, 0.01, 0.01, 900.0, 0.5, (100.0,) * TILES, (30.0,) * TILES, 3.0, -4.0, 9.0, 0.0, 0.0)
 SWEEP = LidarMetrics(7200, 0, 0, (100,) * SECTORS, (225,) * 32, 40.0)
 SCAN = RadarMetrics(20, 1)
 FRAMES = 20
@@ -54,6 +54,10 @@ def test_usual_frames_are_left_alone() -> None:
         ({"bright_share": 0.41}, ["CAM003"]),
         ({"dark_share": 0.71}, ["CAM004"]),
         ({"blur_px": 0.91}, ["CAM005"]),
+        ({"mean_cb": 53.0, "mean_cr": -53.0}, ["CAM007"]),
+        ({"mean_cb": 49.0, "mean_cr": -49.0}, []),
+        ({"flat_share": 0.11}, ["CAM010"]),
+        ({"flat_share": 0.1, "black_share": 0.9}, []),
         ({"bright_share": 0.4, "dark_share": 0.7, "blur_px": 0.9}, []),
         ({"blur_px": None, "high_luma": 20.0}, ["CAM001", "CAM005"]),
     ],
@@ -93,6 +97,22 @@ def test_a_plain_still_patch_is_blocked_only_while_the_rest_moves() -> None:
     assert judged("camera", clear, {frame: shot(moving=True) for frame in range(6, 12)}) == {}, "too short a run"
     assert judged("camera", clear, {frame: shot(moving=False) for frame in range(FRAMES)}) == {}, "the vehicle stands"
     assert judged("camera", clear, {frame: shot(moving=True, sky=True) for frame in range(FRAMES)}) == {}, "sky"
+
+
+def test_colour_is_judged_against_the_drive() -> None:
+    assert judged("camera", IMAGE, {3: replace(IMAGE, mean_cb=27.0, mean_cr=16.0)}) == {3: ["CAM008"]}
+    assert judged("camera", IMAGE, {3: replace(IMAGE, mean_cb=27.0, mean_cr=13.0)}) == {}
+    assert judged("camera", IMAGE, {3: replace(IMAGE, chroma_spread=1.3)}) == {3: ["CAM009"]}
+    assert judged("camera", IMAGE, {3: replace(IMAGE, chroma_spread=1.4)}) == {}
+    faint = replace(IMAGE, chroma_spread=1.9)
+    assert judged("camera", faint, {3: replace(IMAGE, chroma_spread=0.0)}) == {}, "a camera without much colour"
+
+
+def test_black_rows_at_the_bottom_are_judged_against_the_drive() -> None:
+    assert judged("camera", IMAGE, {3: replace(IMAGE, black_share=0.2)}) == {3: ["CAM010"]}
+    masked = replace(IMAGE, black_share=0.2)
+    assert judged("camera", masked, {}) == {}, "a mask over the vehicle itself"
+    assert judged("camera", masked, {3: replace(IMAGE, black_share=0.35)}) == {3: ["CAM010"]}
 
 
 def test_lidar_rules_find_what_is_lost() -> None:

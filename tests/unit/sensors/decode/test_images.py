@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sensors.decode.images import ImageInfo, decode_pixels, inspect_image, read_header
+from sensors.decode.images import ImageInfo, decode_luma, decode_pixels, decode_whole, inspect_image, read_header
+from sensors.decode.png import SAMPLES, check_chunks
 from sensors.errors import DecodeError
 from tests.real_data import DATA
 
@@ -110,8 +112,8 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(width_px: int, height_px: int, depth: int = 8) -> bytes:
-    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width_px, height_px, depth, 0, 0, 0, 0))
+def png(width_px: int, height_px: int, depth: int = 8, colour: int = 0) -> bytes:
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width_px, height_px, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b"")
 
 
@@ -152,7 +154,8 @@ def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, says: str) -
         (jpeg_of_size(10, 0), "10 x 0 px"),
         (png(4, 4, depth=1), "1 bits a sample"),
         (PNGS["RGB"].replace(b"IHDR", b"IDAT", 1), "instead of IHDR"),
-        (PNGS["RGB"] + b"tail", "ends without IEND"),
+        (PNGS["RGB"][:-12], "ends without IEND"),
+        (png(4, 4, colour=1), "colour type 1"),
         (PNGS["RGB"].replace(b"IDAT", b"ISAD", 1), "does not decode"),
         (b"\xff\xd8\xff\xff\xff\xff\xda" + b"\0" * 20, "no frame header before its first scan"),
         (b"\xff\xd8\xff\xe0\x00\x02garbage...", "where a marker must be"),
@@ -169,6 +172,125 @@ def test_a_png_whose_pixels_fail_their_checksum_is_refused() -> None:
     data[data.index(b"IDAT") + 40] ^= 1
     with pytest.raises(DecodeError, match="does not decode"):
         inspect_image(bytes(data))
+
+
+def scans_of(jpeg: bytes) -> list[int]:
+    return [at for at in range(len(jpeg) - 1) if jpeg[at : at + 2] == b"\xff\xda"]
+
+
+def entropy_coded(jpeg: bytes) -> int:
+    """Where the data of the first scan begin."""
+    scan = scans_of(jpeg)[0]
+    return scan + 2 + int.from_bytes(jpeg[scan + 2 : scan + 4], "big")
+
+
+def without_segment(jpeg: bytes, marker: int) -> bytes:
+    kept, at = bytearray(jpeg[:2]), 2
+    while jpeg[at + 1] != 0xDA:
+        size = 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        kept += b"" if jpeg[at + 1] == marker else jpeg[at : at + size]
+        at += size
+    return bytes(kept + jpeg[at:])
+
+
+def repaired_jpegs() -> dict[str, bytes]:
+    """What libjpeg decodes with a warning that Pillow does not pass on."""
+    found = {}
+    for name in ("baseline", "progressive", "grey", "restart-markers"):
+        data = JPEGS[name]
+        start = entropy_coded(data)
+        for share in (0.0, 0.05, 0.4, 0.9, 0.99):
+            found[f"{name}-cut-at-{share}"] = data[: start + int((len(data) - 2 - start) * share)] + b"\xff\xd9"
+        third = (len(data) - start) // 3
+        found[f"{name}-zeroed"] = data[: start + third] + bytes(third) + data[start + 2 * third :]
+    restarts = JPEGS["restart-markers"]
+    marks = [
+        at
+        for at in range(entropy_coded(restarts), len(restarts) - 1)
+        if restarts[at] == 0xFF and 0xD0 <= restarts[at + 1] <= 0xD7
+    ]
+    found["restart-interval-lost"] = restarts[: marks[2]] + restarts[marks[3] :]
+    found["taller-than-its-data"] = jpeg_of_size(WIDTH_PX, HEIGHT_PX + 64)
+    return found
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in repaired_jpegs().items()])
+def test_what_a_codec_would_repair_is_refused(data: bytes) -> None:
+    for decode in (inspect_image, decode_pixels, lambda data: decode_luma(data, 4), lambda data: decode_whole(data, 40)):
+        with pytest.raises(DecodeError, match=r"does not decode|lacks scans"):
+            decode(data)
+
+
+def test_a_progressive_image_without_its_last_scans_is_refused() -> None:
+    data = JPEGS["progressive"]
+    scans = scans_of(data)
+    assert len(scans) > 5
+    for scan in scans[1:]:
+        with pytest.raises(DecodeError, match="lacks scans"):
+            inspect_image(data[:scan] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("rows", [0, HEIGHT_PX // 2, HEIGHT_PX - 1, HEIGHT_PX + 1])
+def test_a_png_with_too_few_or_too_many_rows_is_refused(rows: int) -> None:
+    row = b"\0" + bytes(range(WIDTH_PX))
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", WIDTH_PX, HEIGHT_PX, 8, 0, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + head + png_chunk(b"IDAT", zlib.compress(row * rows)) + png_chunk(b"IEND", b"")
+    with pytest.raises(DecodeError, match=f"{rows * len(row)} bytes of pixels where its header"):
+        inspect_image(data)
+
+
+@pytest.mark.parametrize("colour", sorted(SAMPLES))
+@pytest.mark.parametrize("interlace", [False, True])
+def test_the_bytes_of_a_png_are_counted_for_every_kind(colour: int, interlace: bool) -> None:
+    """Against row lengths from the definition of the passes: which pixels of an 8 x 8 cell each takes."""
+    for width_px, height_px in ((1, 1), (5, 3), (8, 8), (13, 1), (9, 17)):
+        taken = [(x, y) for y in range(height_px) for x in range(width_px)]
+        passes = [taken]
+        if interlace:
+            cell = ["16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656", "77777777"]
+            passes = [[(x, y) for x, y in taken if cell[y % 8][x % 8] == str(number)] for number in range(1, 8)]
+        due = sum(len({y for _, y in one}) + len(one) * SAMPLES[colour] for one in passes)
+        head = struct.pack(">IIBBBBB", width_px, height_px, 8, colour, 0, 0, int(interlace))
+        for size, good in ((due, True), (due - 1, False), (due + 1, False)):
+            data = (
+                b"\x89PNG\r\n\x1a\n"
+                + png_chunk(b"IHDR", head)
+                + png_chunk(b"IDAT", zlib.compress(bytes(size)))
+                + png_chunk(b"IEND", b"")
+            )
+            with nullcontext() if good else pytest.raises(DecodeError):
+                check_chunks(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(JPEGS["baseline"] + bytes(700), id="jpeg-padded"),
+        pytest.param(JPEGS["progressive"] + b"\xff" * 9, id="jpeg-filled"),
+        pytest.param(JPEGS["baseline"] * 2, id="two-jpegs"),
+        pytest.param(without_segment(JPEGS["baseline"], 0xC4), id="jpeg-without-huffman-tables"),
+        pytest.param(JPEGS["restart-markers"], id="jpeg-restarts"),
+        pytest.param(PNGS["RGB"] + bytes(3), id="png-padded"),
+    ],
+)
+def test_what_is_whole_is_accepted(data: bytes) -> None:
+    assert inspect_image(data) == ImageInfo("png" if data[:1] == b"\x89" else "jpeg", WIDTH_PX, HEIGHT_PX)
+
+
+def test_missing_huffman_tables_are_the_standard_ones() -> None:
+    np.testing.assert_array_equal(decode_pixels(without_segment(JPEGS["baseline"], 0xC4)), decode_pixels(JPEGS["baseline"]))
+
+
+@pytest.mark.parametrize("shrink", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["baseline", "progressive", "grey", "restart-markers"])
+def test_reduced_images_are_those_of_an_independent_decoder(name: str, shrink: int) -> None:
+    size = (-(-HEIGHT_PX // shrink), -(-WIDTH_PX // shrink))
+    for mode, ours in (("L", decode_luma(JPEGS[name], shrink)), ("RGB", decode_whole(JPEGS[name], WIDTH_PX // shrink).pixels)):
+        with Image.open(BytesIO(JPEGS[name])) as image:
+            image.draft(mode, (max(1, WIDTH_PX // shrink), max(1, HEIGHT_PX // shrink)))
+            theirs = np.asarray(image.convert(mode))
+        assert ours.shape[:2] == theirs.shape[:2] == size
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def real_images() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFilter
 
-from sensors.decode.images import decode_luma, read_header, shrink_to
-from sensors.measure.image import EDGE_LEVELS, SCALE_PX, TILE_COLUMNS, TILE_ROWS, measure_image
+from sensors.decode.images import decode_luma, decode_whole
+from sensors.measure.image import EDGE_LEVELS, SCALE_PX, TILE_COLUMNS, TILE_ROWS, ImageMetrics
+from sensors.measure.image import measure_image as measure_pixels
 
 LUMA = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
 
@@ -24,9 +26,14 @@ def encoded(image: Image.Image, kind: str = "JPEG") -> memoryview:
     return memoryview(buffer.getvalue())
 
 
+def measure_image(luma: npt.NDArray[np.uint8]) -> ImageMetrics:
+    """Of a grey image."""
+    return measure_pixels(np.repeat(luma[:, :, None], 3, axis=2))
+
+
 def shown(data: memoryview) -> npt.NDArray[np.uint8]:
     """The luma that is measured."""
-    return decode_luma(data, shrink_to(read_header(data), SCALE_PX))
+    return decode_whole(data, SCALE_PX).pixels[:, :, 0]
 
 
 def checker(width: int = 320, height: int = 180, cell: int = 20) -> npt.NDArray[np.uint8]:
@@ -43,6 +50,45 @@ def test_shares_and_percentiles_are_those_of_the_sorted_pixels(luma: npt.NDArray
     for value, share in ((found.low_luma, 0.01), (found.median_luma, 0.5), (found.high_luma, 0.99)):
         assert value in ordered
         assert (ordered <= value).mean() >= share > (ordered < value).mean() - 1e-12
+
+
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
+def test_chroma_is_that_of_an_independent_conversion(pixels: npt.NDArray[np.uint8]) -> None:
+    """Pillow's conversion rounds to whole levels, by half a level at most for each pixel."""
+    chroma = np.asarray(Image.fromarray(pixels).convert("YCbCr"), dtype=np.float64)[:, :, 1:].reshape(-1, 2) - 128.0
+    found = measure_pixels(pixels)
+    assert (found.mean_cb, found.mean_cr) == pytest.approx(chroma.mean(axis=0).tolist(), abs=1.0)
+    assert found.chroma_spread == pytest.approx(float(np.sqrt(chroma.var(axis=0).sum())), abs=1.5)
+    assert found.colour == pytest.approx(float(np.hypot(*chroma.mean(axis=0))), abs=1.5)
+
+
+def test_chroma_of_known_colours() -> None:
+    green = np.zeros((4, 6, 3), np.uint8)
+    green[:, :, 1] = 255
+    found = measure_pixels(green)
+    assert (found.mean_cb, found.mean_cr, found.chroma_spread) == pytest.approx((-84.472, -106.765, 0.0), abs=1e-3)
+    assert measure_image(checker()).colour == pytest.approx(0.0, abs=1e-3)
+    halves = green.copy()
+    halves[:, 3:] = 128
+    # Half green, half grey: the spread is half the distance between both.
+    assert measure_pixels(halves).chroma_spread == pytest.approx(math.hypot(84.472, 106.765) / 2, abs=1e-2)
+
+
+@given(st.integers(0, 12), st.sampled_from([(0, 135, 0), (0, 0, 0), (12, 3, 0), (13, 0, 0), (255, 255, 255), (128, 128, 128)]))
+def test_rows_of_one_colour_at_the_bottom_are_counted(rows: int, colour: tuple[int, int, int]) -> None:
+    pixels = np.random.default_rng(5).integers(20, 240, (12, 9, 3)).astype(np.uint8)
+    pixels[12 - rows :] = colour
+    found = measure_pixels(pixels)
+    black, white = max(colour) <= 12, min(colour) >= 250
+    assert (found.flat_share, found.black_share) == (0.0 if black or white else rows / 12, rows / 12 if black else 0.0)
+
+
+def test_rows_of_one_colour_elsewhere_or_of_a_colour_each_are_not_counted() -> None:
+    pixels = np.random.default_rng(5).integers(20, 240, (12, 9, 3)).astype(np.uint8)
+    pixels[:5] = (0, 135, 0)
+    assert measure_pixels(pixels).flat_share == 0.0
+    pixels[:] = np.arange(12, dtype=np.uint8)[:, None, None] * 9 + 20
+    assert measure_pixels(pixels).flat_share == 1 / 12
 
 
 @given(LUMA)
