@@ -48,7 +48,7 @@ class Sync:
     """How a sensor's stamps relate to the anchor's (P4). `required`: a scene without this sensor is incomplete.
 
     `sweeps`: how many consecutive frames a scene holds, the matched one being the last. `compensated`: whether the source
-    has moved the points of a frame to its stamp already.
+    has moved the points of a frame to its stamp already. `flash`: whether a lidar measures all points at one instant.
     """
 
     stamp: Stamp
@@ -58,6 +58,7 @@ class Sync:
     required: bool
     sweeps: int = 1
     compensated: bool = False
+    flash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ def _sensor(entry: Mapping[str, Any]) -> Sensor:
             required=sync["required"],
             sweeps=sync.get("sweeps", 1),
             compensated=sync.get("compensated", False),
+            flash=sync.get("flash", False),
         ),
         ego_SE3_sensor=_pose(name, entry.get("ego_SE3_sensor")),
         intrinsics=_intrinsics(name, entry.get("intrinsics")),

@@ -23,7 +23,7 @@ UNITS = {
     "CAM005": "px of 320", "CAM006": "share of the lower third",
     "CAM007": "images", "CAM008": "levels of chroma", "CAM009": "images", "CAM010": "share of the rows",
     "LID003": "share of the points", "LID004": "degrees", "LID005": "share of the points", "LID006": "share over the drive",
-    "LID007": "rings", "LID008": "frames",
+    "LID007": "rings", "LID008": "frames", "LID009": "share of the points", "RAD005": "share of the scans",
     "RAD001": "frames", "RAD002": "share of the detections", "RAD003": "detections", "RAD004": "frames",
     "POS002": "m", "POS003": "m/s", "POS004": "m/s²", "POS005": "rad/s", "POS006": "m/s²", "POS007": "share of the distance",
 }  # fmt: skip
@@ -183,6 +183,10 @@ def _of_clouds() -> Iterator[Case]:
         yield _case(
             "LID005", f"zero_points:{LIDAR}:{share}:0.2", LIDAR, share, also=("LID003", "LID004", "LID007"), stated=share >= 0.3
         )
+    for share, frames in itertools.product((0.85, 0.95, 1.0), ("8,9", "1.0")):
+        blind = ("LID003", "LID004", "LID005", "LID007", "SYN001", "CMP003", "CLK004")
+        yield _case("LID009", f"zero_points:{LIDAR}:{share}:{frames}", LIDAR, share, also=blind, stated=share > 0.9)
+    yield _case("RAD005", f"empty_scan:{RADAR}:1.0", RADAR, also=("RAD001",))
     for degrees in (12, 20, 45):
         yield _case("LID004", f"block_sector:{LIDAR}:{degrees}:10,11,12", LIDAR, degrees, also=("LID003",), stated=degrees >= 20)
     for share in (0.2, 0.4, 0.6):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from quality.evaluators.signal_findings import Found
+from quality.evaluators.signal_findings import Found, failed
 from quality.measurements.frame_metrics import Series
+from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from sensors.measure.baseline import Baseline, repeats, running_median
-from sensors.measure.cloud import SECTOR_DEG
+from sensors.measure.cloud import SECTOR_DEG, LidarMetrics
 
+ALONE = ("LID009",)
 BASELINE = ("LID003", "LID004", "LID005", "LID006", "LID007")
 IN_DRIVE = (*BASELINE, "LID008")
 
@@ -20,6 +22,14 @@ SPREADS = 5.0
 DRIFT_FRAMES = 9
 
 Floats = npt.NDArray[np.float64]
+
+
+def evaluate_sweep(sensor: str, sweep: LidarMetrics, rules: RuleBook) -> tuple[Finding, ...]:
+    """Judge one sweep by itself, whatever is usual in the drive: a lidar may be blind for all of it."""
+    if not sweep.points:
+        return ()
+    message = "{measured:.1%} of the points have a position, less than {threshold:.0%}"
+    return tuple(failed(rules, "LID009", sensor, sweep.returns / sweep.points, message))
 
 
 def evaluate_sweeps(sweeps: Series, rules: RuleBook) -> Found:

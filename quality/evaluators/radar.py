@@ -13,7 +13,7 @@ from sensors.measure.baseline import repeats
 from sensors.measure.cloud import RadarMetrics
 
 ALONE = ("RAD002",)
-BASELINE = ("RAD001", "RAD003")
+BASELINE = ("RAD001", "RAD003", "RAD005")
 IN_DRIVE = (*BASELINE, "RAD004")
 
 USUALLY_FILLED = 4  # detections: a radar that usually has fewer may have none
@@ -44,6 +44,9 @@ def evaluate_scans(scans: Series, rules: RuleBook) -> Found:
         return found
     if np.median(detections) >= USUALLY_FILLED:
         found.judge("RAD001", ids, detections, "no detection, where there usually are some")
+    empty = detections == 0
+    message = "no detection, as in {measured:.0%} of the scans, more than {threshold:.0%}"
+    found.judge("RAD005", ids, np.where(empty, empty.mean(), 0.0), message)
     full = np.where(detections == detections.max(), full_share(detections), 0.0)
     message = "the list is full, as in {measured:.0%} of the scans, more than {threshold:.0%}"
     found.judge("RAD003", ids, full, message)

@@ -13,11 +13,11 @@ from quality.evaluators.signal_findings import LEAST_FRAMES, Found, unknown
 from quality.measurements.frame_metrics import Measured, Series, series
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
-from sensors.measure.cloud import RadarMetrics
+from sensors.measure.cloud import LidarMetrics, RadarMetrics
 from sensors.measure.image import ImageMetrics
 from sensors.rig import Modality
 
-ALONE = {Modality.CAMERA: camera_rules.ALONE, Modality.RADAR: radar_rules.ALONE}
+ALONE = {Modality.CAMERA: camera_rules.ALONE, Modality.LIDAR: lidar_rules.ALONE, Modality.RADAR: radar_rules.ALONE}
 IN_DRIVE = {Modality.CAMERA: camera_rules.IN_DRIVE, Modality.LIDAR: lidar_rules.IN_DRIVE, Modality.RADAR: radar_rules.IN_DRIVE}
 BASELINE = {Modality.CAMERA: camera_rules.BASELINE, Modality.LIDAR: lidar_rules.BASELINE, Modality.RADAR: radar_rules.BASELINE}
 _IN_DRIVE = {
@@ -33,6 +33,8 @@ def evaluate_alone(sensor: str, measured: Measured | None, rules: RuleBook) -> t
     """Judge one frame by itself, in the pass that measures it."""
     if isinstance(measured, ImageMetrics):
         return camera_rules.evaluate_image(sensor, measured, rules)
+    if isinstance(measured, LidarMetrics):
+        return lidar_rules.evaluate_sweep(sensor, measured, rules)
     if isinstance(measured, RadarMetrics):
         return radar_rules.evaluate_scan(sensor, measured, rules)
     return ()

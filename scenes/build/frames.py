@@ -139,7 +139,7 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
     }
     modality = Modality(frame.modality)
     if checks is PayloadChecks.STRUCTURE:
-        left_out = ("LID001", "LID002") if modality is Modality.LIDAR else ()
+        left_out = ("LID001", "LID002", "LID009") if modality is Modality.LIDAR else ()
         return JudgedFrame(columns, _not_evaluated(frame.sensor, left_out), cloud)
     xyz_m = cloud.xyz_m()
     metrics = cloud_metrics(modality, cloud, xyz_m)

@@ -19,9 +19,10 @@ from scenes.plan.pose_track import POSE_VALUES, PoseTrack
 from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
 from sensors.motion.deskew import compensate
+from sensors.motion.sweep_times import sweep_times_ns
 from sensors.rig import Sensor
 
-MOTION_VERSION = "slerp-1"  # part of the configuration hash
+MOTION_VERSION = "slerp-2"  # part of the configuration hash
 _AXES = ("x", "y", "z")
 MARGIN_NS = 20_000_000_000  # the longest sweep that `PointCloud.time_offset_ns` accepts, and the widest bracket of a rig
 
@@ -99,7 +100,7 @@ def place(cloud: PointCloud, sensor: Sensor, reference_ns: int, track: WindowPos
     if sensor.ego_SE3_sensor is None:
         return Placed(cloud.data, own_ns, "the rig does not say where the sensor is")
     try:
-        offsets_ns = np.zeros(cloud.num_points, dtype=np.int64) if sensor.sync.compensated else cloud.time_offset_ns()
+        offsets_ns = sweep_times_ns(cloud, sensor)
     except DecodeError as error:
         return Placed(cloud.data, own_ns, str(error))
     if offsets_ns is None:

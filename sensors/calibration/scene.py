@@ -15,6 +15,7 @@ from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
 from sensors.geometry import SE3, Floats
 from sensors.motion.deskew import compensate
+from sensors.motion.sweep_times import sweep_times_ns
 from sensors.rig import Sensor
 from sensors.stamps import Nanoseconds
 
@@ -41,7 +42,7 @@ def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, 
     if lidar.ego_SE3_sensor is None or camera.ego_SE3_sensor is None or camera.intrinsics is None:
         return "the rig does not say where both sensors are, or lacks intrinsics"
     try:
-        offsets_ns = np.zeros(cloud.num_points, dtype=np.int64) if lidar.sync.compensated else cloud.time_offset_ns()
+        offsets_ns = sweep_times_ns(cloud, lidar)
         xyz_m = cloud.xyz_m()
     except DecodeError as error:
         return str(error)

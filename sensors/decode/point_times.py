@@ -50,6 +50,24 @@ def time_column(names: Sequence[str], kinds: Sequence[str]) -> int | None:
     return None
 
 
+def integer_times_ns(name: str, times: npt.NDArray[np.integer], placed: npt.NDArray[np.bool_]) -> Nanoseconds:
+    """Offsets from the stamp (N,), of integer times (N,) in ns. `placed` (N,): which points have a position; others may get 0.
+
+    Raises:
+        DecodeError: A placed point's time is more than 10 s from the stamp.
+    """
+    most_ns = LONGEST_SWEEP_S * NS_PER_S
+    usable = (times <= most_ns) & (times >= -most_ns if times.dtype.kind == "i" else True)
+    lost = placed & ~usable
+    if lost.any():
+        at, count = int(np.argmax(lost)), int(lost.sum())
+        raise DecodeError(
+            f"{count} of {len(times)} points have a {name} more than {LONGEST_SWEEP_S} s from the stamp: point {at} says "
+            f"{times[at]} ns"
+        )
+    return np.where(usable, times, 0).astype(np.int64)
+
+
 def float_times_ns(name: str, times: Floats, placed: npt.NDArray[np.bool_], stamp_ns: int) -> Nanoseconds:
     """Offsets from the stamp (N,), of float times (N,). `placed` (N,): which points have a position; others may get 0.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sensors.decode.point_times import TIME_NAMES, float_times_ns, time_column
+from sensors.decode.point_times import TIME_NAMES, float_times_ns, integer_times_ns, time_column
 from sensors.errors import DecodeError
 from sensors.stamps import Nanoseconds
 
@@ -130,7 +130,7 @@ class PointCloud:
             return None
         values = self._values(field)
         if values.dtype.kind in "iu":
-            return values.astype(np.int64)
+            return integer_times_ns(field.name, values, ~self.invalid())
         return float_times_ns(field.name, values, ~self.invalid(), self.stamp_ns)
 
     def time_field(self) -> PointField | None:
@@ -147,7 +147,7 @@ class PointCloud:
         points = np.array(np.frombuffer(self.data, dtype=np.uint8).reshape(self.num_points, self.point_step))
         for field in times:
             points[:, field.offset : field.offset + field.size] = 0
-        return memoryview(points.reshape(-1))
+        return points.reshape(-1).data
 
     def _values(self, field: PointField) -> npt.NDArray[Any]:
         native = field.datatype.dtype

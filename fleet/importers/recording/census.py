@@ -14,6 +14,7 @@ from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header
 from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
+from sensors.motion.sweep_times import span_problem
 from sensors.rig import Modality, Stamp
 from sensors.stamps import Nanoseconds
 from sensors.time_units import NS_PER_S
@@ -128,7 +129,10 @@ class Census:
         if self.time_field is None or self.time_span_ns is None:
             return "points have no time of their own, so they cannot be motion-compensated"
         low_ms, high_ms = (value / 1e6 for value in self.time_span_ns)
-        return f"point times in {self.time_field!r}, {low_ms:+.2f} to {high_ms:+.2f} ms from the stamp in the first cloud"
+        found = f"point times in {self.time_field!r}, {low_ms:+.2f} to {high_ms:+.2f} ms from the stamp in the first cloud"
+        span_ns = self.time_span_ns[1] - self.time_span_ns[0]
+        problem = None if self.period_ns is None else span_problem(span_ns, self.period_ns)
+        return found if problem is None else f"{found}; they cannot be used for motion compensation: {problem}"
 
     def _clock(self) -> list[str]:
         name, notes = self.source.sensor, []

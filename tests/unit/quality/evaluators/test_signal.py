@@ -76,7 +76,6 @@ def test_repeated_content_is_told_from_its_second_frame_on(kind: str) -> None:
 def test_empty_scans_are_not_frozen() -> None:
     empty = RadarMetrics(0, 0)
     assert judged("radar", SCAN, {4: empty, 5: empty}, same=(5,)) == {4: ["RAD001"], 5: ["RAD001"]}
-    assert judged("radar", empty, {}) == {}
 
 
 def test_a_plain_still_patch_is_blocked_only_while_the_rest_moves() -> None:
@@ -129,6 +128,26 @@ def test_lidar_rules_find_what_is_lost() -> None:
     assert judged("lidar", SWEEP, dim)[16] == ["LID006"]
     unknown = replace(SWEEP, intensity=None, ring_returns=None)
     assert judged("lidar", unknown, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("no_return", "not_finite", "blind"), [(7200, 0, True), (6481, 0, True), (6480, 0, False), (3600, 3000, True)]
+)
+def test_a_blind_lidar_is_found_without_a_sound_sweep_to_compare_with(no_return: int, not_finite: int, blind: bool) -> None:
+    found = evaluate_alone("s", replace(SWEEP, no_return=no_return, not_finite=not_finite), DEFAULT_RULES)
+    assert [(entry.rule_id, entry.severity) for entry in found] == [("LID009", Severity.ERROR)] * blind
+
+
+def test_a_sweep_without_points_is_left_to_the_rule_on_points() -> None:
+    assert evaluate_alone("s", replace(SWEEP, points=0), DEFAULT_RULES) == ()
+
+
+def test_a_radar_that_is_silent_for_the_whole_drive_is_found() -> None:
+    empty = RadarMetrics(0, None)
+    silent = dict.fromkeys(range(FRAMES - 1), empty)
+    assert judged("radar", SCAN, silent) == {frame: ["RAD005"] for frame in silent}
+    assert judged("radar", empty, {}) == {frame: ["RAD005"] for frame in range(FRAMES)}
+    assert judged("radar", RadarMetrics(1, None), dict.fromkeys(range(FRAMES - 2), empty)) == {}, "18 of 20 are 90 %"
 
 
 def test_rings_that_were_dead_before_the_drive_are_told_and_those_at_the_edge_are_not() -> None:

@@ -59,6 +59,7 @@ def test_structure_checks_say_what_they_leave_out_and_still_find_what_a_header_s
     assert [(found.rule_id, found.measured, found.severity) for found in good.findings] == [
         ("LID001", None, Severity.WARNING),
         ("LID002", None, Severity.WARNING),
+        ("LID009", None, Severity.WARNING),
     ]
     cut = decode(ref("camera", IMAGE), image(T0, cut=True), structure)
     assert not cut.bad

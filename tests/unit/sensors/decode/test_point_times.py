@@ -112,3 +112,10 @@ def test_integers_come_before_floats_and_other_kinds_do_not_count() -> None:
     assert time_column(["t", "time"], ["f", "f"]) == 0
     assert time_column(["timestamp", "time"], ["u", "i"]) is None
     assert time_column([], []) is None
+
+
+@pytest.mark.parametrize(("kind", "late"), [("<i4", None), ("<u4", 2**32 - 1), ("<i4", -(2**31))])
+def test_integers_are_bounded_by_their_type_below_ten_seconds(kind: str, late: int | None) -> None:
+    """32 bits of nanoseconds reach 4.3 s: no time in them is too far from the stamp."""
+    values = OFFSETS_NS if late is None else [*OFFSETS_NS[:2], late]
+    assert offsets("t", kind, values) == values
