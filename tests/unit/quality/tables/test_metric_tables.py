@@ -174,7 +174,7 @@ def test_many_rows_are_counted_and_a_few_named() -> None:
     result = of_scenes([report(rig, number, has_pose=False) for number in range(50)], rig)
     (entry,) = [entry for entry in result.document["expectations"] if not entry["success"]]
     assert (entry["rule_id"], entry["failing"], len(entry["rows"])) == ("POS001", 50, 20)
-    assert len(json.dumps(result.validation)) < 1000 * len(RULES)
+    assert len(json.dumps(result.validation)) < 90_000
     assert len(result.flagged) == 50
 
 
