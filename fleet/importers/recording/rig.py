@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.errors import SourceError
 from fleet.importers.recording.census import Census
@@ -29,30 +29,37 @@ class RecordedCalibration:
     def __init__(self) -> None:
         self._tree = FrameTree()
         self._lenses: dict[str, CameraInfo] = {}
+        self._other_lenses: dict[str, _OtherLens] = {}
         self._undecoded: dict[str, str] = {}
 
     def take(self, message: Recorded) -> bool:
         """Take note of a message; False if it tells nothing of this kind, or there is no room for it: then it is left out.
 
-        Of a camera the first counts: lenses do not change.
+        Of a camera the first lens holds; others are counted.
         """
         name = message.topic.rpartition("/")[2]
         static = message.message_type == TRANSFORMS and name == STATIC_TOPIC
         if not (static or message.message_type == CAMERA_INFO) or message.encoding not in (CDR, ROS1):
             return False
-        if message.topic in self._undecoded or (not static and _camera(message.topic) in self._lenses):
+        if message.topic in self._undecoded:
             return True
-        if self._full():
+        if self._full() and _camera(message.topic) not in self._lenses:
             return False
         try:
             cdr = ros1_to_cdr(message.message_type, message.data) if message.encoding == ROS1 else message.data
             if static:
                 self._tree.add(decode_transforms(cdr))
             else:
-                self._lenses[_camera(message.topic)] = decode_camera_info(cdr)
+                self._take_lens(_camera(message.topic), decode_camera_info(cdr))
         except DecodeError as error:
             self._undecoded[message.topic] = str(error)
         return True
+
+    def _take_lens(self, camera: str, lens: CameraInfo) -> None:
+        first = self._lenses.setdefault(camera, lens)
+        if first != lens:
+            known = self._other_lenses.setdefault(camera, _OtherLens(lens))
+            known.messages += 1
 
     def _full(self) -> bool:
         """More topics than sensors can be: what a recording says of itself must not fill memory."""
@@ -93,6 +100,14 @@ class RecordedCalibration:
             notes.append(f"calibration: places in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
         if seen:
             notes.append(f"calibration: lenses from CameraInfo: {', '.join(census.source.sensor for census in seen)}")
+        notes += [
+            f"calibration: the recording contradicts itself about the frame {frame!r}: {how}; the latter was taken"
+            for frame, how in sorted(self._tree.contradictions.items())
+        ]
+        for census in cameras:
+            camera = _camera(census.source.topic)
+            if camera in self._other_lenses:
+                notes.append(f"{census.source.sensor}: {self._other_lenses[camera].words(self._lenses[camera])}")
         notes += [self._why_open(census, ego_frame) for census in measuring if census not in placed]
         notes += [f"{census.source.sensor}: {self._why_dark(census)}" for census in cameras if census not in seen]
         return notes
@@ -120,6 +135,30 @@ class RecordedCalibration:
         return begin + (
             "no CameraInfo of its frame stands beside its images" if info is None else f"its CameraInfo {info.reason}"
         )
+
+
+@dataclass(slots=True)
+class _OtherLens:
+    """The first CameraInfo of a camera that differs from the one taken, and how many do."""
+
+    lens: CameraInfo
+    messages: int = 0
+
+    def words(self, taken: CameraInfo) -> str:
+        """How they differ."""
+        values = " and ".join(_lens_words(one) for one in (taken, self.lens))
+        return f"the recording contradicts itself about its lens: {values} ({self.messages} messages); the former was taken"
+
+
+def _lens_words(info: CameraInfo) -> str:
+    lens = info.intrinsics
+    if lens is None:
+        return f"one of frame {info.frame_id!r} that {info.reason}"
+    distortion = f", distortion {' '.join(f'{value:g}' for value in lens.distortion)}" if lens.distortion else ""
+    return (
+        f"{lens.width_px} x {lens.height_px} px, focal lengths {lens.fx_px:g} {lens.fy_px:g} px, principal point "
+        f"{lens.cx_px:g} {lens.cy_px:g} px{distortion}, of frame {info.frame_id!r}"
+    )
 
 
 def _camera(topic: str) -> str:

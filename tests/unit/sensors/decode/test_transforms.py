@@ -82,3 +82,28 @@ def test_more_frames_than_any_vehicle_has_are_not_kept() -> None:
     tree.add(Transform("base", f"f{number}", place(1)) for number in range(2 * MAX_TRANSFORMS))
     assert f"f{MAX_TRANSFORMS - 1}" in tree
     assert f"f{MAX_TRANSFORMS}" not in tree
+
+
+def test_a_frame_that_is_placed_twice_contradicts_itself() -> None:
+    first, other = place(1), place(2)
+    tree = FrameTree()
+    tree.add([Transform("base", "lidar", first), Transform("base", "imu", first)])
+    tree.add([Transform("base", "lidar", first), Transform("base", "imu", first)])
+    assert tree.contradictions == {}
+    tree.add([Transform("base", "lidar", other)])
+    tree.add([Transform("base", "lidar", other), Transform("mast", "imu", first)])
+    assert tree.contradictions == {
+        "lidar": "it is first at 1.000 1.000 -0.500 m in 'base', then at 2.000 1.000 -1.000 m: "
+        "moved by 1.118 m and turned by 34.38°",
+        "imu": "its parent is first 'base', then 'mast'",
+    }
+    found = tree.between("base", "lidar")
+    assert found is not None
+    np.testing.assert_allclose(found.matrix, other.matrix)
+
+
+def test_rounding_is_no_second_place() -> None:
+    tree = FrameTree()
+    rounded = SE3.from_wxyz(np.round(place(1).translation_m, 5) + 1e-5, place(1).wxyz)
+    tree.add([Transform("base", "lidar", place(1)), Transform("base", "lidar", rounded)])
+    assert tree.contradictions == {}

@@ -183,6 +183,31 @@ def test_places_and_lenses_of_the_recording_are_in_the_rig(tmp_path: Path) -> No
     assert "tf_static (" not in said, "what is read is not left out"
 
 
+def test_calibration_that_changes_in_the_recording_is_reported_with_both_values(tmp_path: Path) -> None:
+    again = made.transforms(("base_link", "lidar", (1.0, 0.0, 1.8), (0.0, 0.0, 0.6, 0.8)))
+
+    def wide() -> Any:
+        info = made.camera_info()
+        info.width = 16
+        return info
+
+    infos = [made.camera_info(), wide(), wide()]
+    changes = [("/tf_static", made.transforms(*PLACES), LOG_NS), ("/tf_static", again, LOG_NS + 1)]
+    changes += [("/camera/camera_info", info, LOG_NS + number) for number, info in enumerate(infos)]
+    result, rig = imported(made.write_bag(tmp_path / "all.bag", [*changes, *whole_messages()]), tmp_path / "out")
+    notes = "\n".join(result.findings)
+    assert (
+        "calibration: the recording contradicts itself about the frame 'lidar': it is first at 1.000 0.000 2.000 m in "
+        "'base_link', then at 1.000 0.000 1.800 m: moved by 0.200 m and turned by 0.00°; the latter was taken"
+    ) in notes
+    assert rig["lidar_top"].ego_SE3_sensor == SE3.from_wxyz((1.0, 0.0, 1.8), (0.8, 0.0, 0.0, 0.6))
+    assert "camera_front: the recording contradicts itself about its lens: 8 x 6 px" in notes
+    assert "and 16 x 6 px" in notes
+    assert "(2 messages); the former was taken" in notes
+    assert rig["camera_front"].intrinsics is not None
+    assert rig["camera_front"].intrinsics.width_px == 8
+
+
 def test_a_calibration_that_cannot_be_used_is_told_and_not_guessed(tmp_path: Path) -> None:
     apart = (
         ("rack", "lidar", (1.0, 0.0, 2.0), (0.0, 0.0, 0.6, 0.8)),
