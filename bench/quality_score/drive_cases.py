@@ -18,7 +18,8 @@ UNITS = {
     "DEC004": "objects", "DEC005": "frames", "LID001": "share of the points", "LID002": "share of the points",
     "CLK001": "ms", "CLK002": "frames", "CLK003": "share of the frames", "CLK004": "periods", "CLK005": "s",
     "CLK006": "powers of ten", "CLK007": "s", "CLK008": "ms", "CLK009": "ppm", "CLK010": "ms",
-    "CAL001": "sensors", "CAL002": "sensors", "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
+    "CAL001": "sensors", "CAL002": "sensors", "CAL008": "degrees",
+    "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
     "CAM001": "levels of contrast lost", "CAM002": "frames", "CAM003": "share of the pixels", "CAM004": "share of the pixels",
     "CAM005": "px of 320", "CAM006": "share of the lower third",
     "CAM007": "images", "CAM008": "levels of chroma", "CAM009": "images", "CAM010": "share of the rows",
@@ -71,6 +72,9 @@ def _of_files() -> Iterator[Case]:
             yield _case("CMP004", f"wrong_count:{sensor}:{count}", sensor, count)
         yield _case("CAL001", f"bad_calibration:{sensor}", None, also=("CAL002", "CLK003", "CLK004", "CMP005"))
         yield _case("CAL002", f"unlisted_sensor:{sensor}", sensor, also=("POS001", "SYN003", "CLK003", "CLK004"))
+    for up in (30, 50, 90):
+        also = ("CAL005", "CAL007")
+        yield _case("CAL008", f"rotate_extrinsic:{CAMERA}:pitch={up}deg", CAMERA, up, also=also, stated=up > 45)
     for after_s in (0.5, 1.5, 2.6):
         lost = round(1 - after_s / 3.0, 2)
         yield _case(

@@ -12,6 +12,7 @@ from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Level, Outcome, Severity, rule
 from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
+from sensors.calibration.plausibility import implausible
 from sensors.rig import Rig
 
 
@@ -103,6 +104,8 @@ def _calibration(
         found.append(
             finding("CAL001", f"the manifest names the rig {manifest.rig_id!r}, the calibration {rig.rig_id!r}", measured=1)
         )
+    for sensor, problem in implausible(rig).items():
+        found.append(rules.finding("CAL008", f"{sensor}: {problem}", sensor=sensor, measured=1))
     for entry in metrics:
         if entry.sensor not in rig:
             message = f"{entry.sensor} has frames, but rig {rig.rig_id} does not know it"
