@@ -111,7 +111,7 @@ class Recorded:
         planes = [
             ground_plane(mounting.apply(cloud.xyz_m()), forward, place) for cloud, place in zip(self.clouds, places, strict=True)
         ]
-        return lidar_verdicts(REFERENCE, planes, rig.ground_z_m)
+        return lidar_verdicts(REFERENCE, planes, rig.ground_z_m, ())
 
     def camera(self, rig: Rig) -> tuple[Checked, ...]:
         """The camera's verdicts under a declared rig."""

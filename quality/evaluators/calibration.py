@@ -22,6 +22,7 @@ RULE_OF: Mapping[Quantity, str] = MappingProxyType(
         Quantity.GROUND_ROLL: "CAL003",
         Quantity.GROUND_PITCH: "CAL003",
         Quantity.GROUND_HEIGHT: "CAL004",
+        Quantity.LIDAR_YAW: "CAL009",
         Quantity.CAMERA_ROLL: "CAL005",
         Quantity.CAMERA_PITCH: "CAL005",
         Quantity.CAMERA_YAW: "CAL005",
@@ -53,7 +54,7 @@ def evaluated(checks: Iterable[Checked]) -> frozenset[tuple[str, str]]:
 
 def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
     """What the rules say where no payload was looked into: unknown for every sensor that they judge; sorted."""
-    codes = {Modality.LIDAR: ("CAL003", "CAL004"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
+    codes = {Modality.LIDAR: ("CAL003", "CAL004", "CAL009"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
     return tuple(
         sorted(
             rules.finding(code, f"{sensor.name}: not checked, {reason}", sensor=sensor.name, severity=Severity.WARNING)

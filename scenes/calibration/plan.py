@@ -1,7 +1,7 @@
 """Which frames the calibration of a drive is checked with: a bounded number, chosen from metadata alone.
 
-At most `SWEEPS` sweeps of the reference lidar, with an image of each camera, `OTHER_SWEEPS` of any other lidar, and `SCANS` of
-each radar, however long the drive is. The same index and poses give the same choice.
+At most `SWEEPS` sweeps of the reference lidar, with an image of each camera, `OTHER_SWEEPS` of any other lidar, `PAIRS` of
+sweeps of each lidar, and `SCANS` of each radar, however long the drive is. The same index and poses give the same choice.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from scenes.plan.drive_frames import DriveFrames, UsableFrames
 from scenes.plan.pose_track import PoseTrack
 from scenes.plan.window_table import FrameRef
 from sensors.calibration.motion import VehicleMotion, motion_at, way_ahead
-from sensors.calibration.sampling import candidates, choose, nearest, spread
+from sensors.calibration.sampling import CANDIDATES, candidates, choose, nearest, spread
 from sensors.rig import Modality, Rig, Sensor
+from sensors.time_units import NS_PER_S
 
-CALIBRATION_VERSION = "calibration-1"  # part of the configuration hash: other verdicts publish other drives
+CALIBRATION_VERSION = "calibration-2"  # part of the configuration hash: other verdicts publish other drives
 SWEEPS, OTHER_SWEEPS, SCANS = 20, 10, 40
+PAIRS = 8  # of sweeps of each lidar, some metres apart
+PAIR_APART_M = (5.0, 15.0)
+PAIR_APART_NS = 3 * NS_PER_S
 SIZES_ONLY = 2  # images that are read where no lidar can be held against them
 NO_SWEEP = -1
 AROUND_NS = 400_000_000  # poses that the points of a sweep and an image beside it can need
@@ -51,6 +55,16 @@ class SweepTask:
     poses: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PairTask:
+    """Two sweeps of one lidar to read, between which the vehicle has moved on. Poses as in `SweepTask`."""
+
+    first: FrameRef
+    second: FrameRef
+    pose_stamps_ns: Ints
+    poses: Floats
+
+
 class ImageTask(NamedTuple):
     """An image to read, the number of its sweep (`NO_SWEEP`: for its size alone), and the stretch of road."""
 
@@ -68,9 +82,10 @@ class ScanTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPlan:
-    """All that is read: sweeps, images by camera, scans by radar; sensors without frames are absent."""
+    """All that is read: sweeps, pairs of them, images by camera, scans by radar; sensors without frames are absent."""
 
     sweeps: tuple[SweepTask, ...]
+    pairs: tuple[PairTask, ...]
     images: Mapping[str, tuple[ImageTask, ...]]
     scans: Mapping[str, tuple[ScanTask, ...]]
 
@@ -89,6 +104,7 @@ def plan_calibration(index: pa.Table, frames: DriveFrames, track: PoseTrack, rig
     scans = {sensor.name: planner.scans(sensor) for sensor in _of(rig, Modality.RADAR)}
     return CalibrationPlan(
         tuple(sweeps),
+        tuple(pair for sensor in _of(rig, Modality.LIDAR) for pair in planner.pairs(sensor)),
         {name: tasks for name, tasks in images.items() if tasks},
         {name: tasks for name, tasks in scans.items() if tasks},
     )
@@ -147,6 +163,28 @@ class _Planner:
             for place, (ref, row) in enumerate(zip(refs, chosen, strict=True))
         ]
 
+    def pairs(self, lidar: Sensor) -> list[PairTask]:
+        """Sweeps spread over the drive, each with the next one that was taken some metres further along."""
+        usable = self._usable(lidar)
+        if lidar.ego_SE3_sensor is None or not len(usable.stamps_ns):
+            return []
+        poses = self._track.at(usable.stamps_ns)
+        known = np.flatnonzero(poses.valid)
+        place_m, at_ns = poses.poses[known, :3], usable.stamps_ns[known]
+        found = []
+        for first in spread(len(known), PAIRS * CANDIDATES).tolist():
+            last = int(np.searchsorted(at_ns, at_ns[first] + PAIR_APART_NS, side="right"))
+            away_m = np.linalg.norm(place_m[first:last] - place_m[first], axis=1)
+            far = np.flatnonzero(away_m >= PAIR_APART_M[0])
+            if far.size and away_m[far[0]] <= PAIR_APART_M[1]:
+                found.append((first, first + int(far[0])))
+        chosen = known[[found[at] for at in spread(len(found), PAIRS).tolist()]] if found else np.empty((0, 2), dtype=np.int64)
+        refs = self._refs(usable.frame_ids[chosen.ravel()])
+        return [
+            PairTask(first, second, *self._poses([first.stamp_ns, second.stamp_ns]))
+            for first, second in zip(refs[::2], refs[1::2], strict=True)
+        ]
+
     def scans(self, radar: Sensor) -> tuple[ScanTask, ...]:
         usable = self._usable(radar)
         at, stretch = candidates(len(usable.stamps_ns), SCANS)
@@ -159,12 +197,16 @@ class _Planner:
     def _sweep(
         self, number: int, ref: FrameRef, forward: tuple[float, float] | None, place: int, images: tuple[ImageTime, ...]
     ) -> SweepTask:
+        times_ns = [ref.stamp_ns, *(image.stamp_ns for image in images)]
+        return SweepTask(number, ref, forward, place, images, *self._poses(times_ns))
+
+    def _poses(self, times_ns: Sequence[int]) -> tuple[Ints, Floats]:
+        """The pose samples around these instants: stamps (N,), and poses (N, 7)."""
         stamps_ns = self._track.frames.stamps_ns
-        times = [ref.stamp_ns, *(image.stamp_ns for image in images)]
         margin_ns = AROUND_NS + self._track.bracket_ns
-        low = int(np.searchsorted(stamps_ns, min(times) - margin_ns))
-        high = int(np.searchsorted(stamps_ns, max(times) + margin_ns, side="right"))
-        return SweepTask(number, ref, forward, place, images, stamps_ns[low:high], self._track.samples[low:high])
+        low = int(np.searchsorted(stamps_ns, min(times_ns) - margin_ns))
+        high = int(np.searchsorted(stamps_ns, max(times_ns) + margin_ns, side="right"))
+        return stamps_ns[low:high], self._track.samples[low:high]
 
     def _matched(self, camera: Sensor, lidar: Sensor, sweeps_ns: Ints) -> tuple[Ints, Ints, Floats]:
         """For each sweep the image that is expected with it, its stamp, and how far off it is, in tolerances."""

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from lake.storage import ObjectStore
 from scenes.build.payloads import fetch
-from scenes.calibration.plan import NO_SWEEP, ImageTask, ScanTask, SweepTask
+from scenes.calibration.plan import NO_SWEEP, ImageTask, PairTask, ScanTask, SweepTask
+from scenes.plan.window_table import FrameRef
 from scenes.work_area import WorkArea
 from sensors.calibration.alignment import View
 from sensors.calibration.doppler import RadarScan, range_rates
@@ -23,13 +24,15 @@ from sensors.calibration.ground import GroundPlane, ground_plane
 from sensors.calibration.image_edges import edge_maps, shrink_of
 from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges
+from sensors.calibration.lidar_yaw import turn_scores
 from sensors.calibration.result import Checked, Quantity
-from sensors.calibration.scene import PoseSamples, edges_seen
+from sensors.calibration.scene import PoseSamples, edges_seen, seen_twice
 from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
 from sensors.decode.images import decode_luma, read_header
 from sensors.decode.messages import IMAGE, POINT_CLOUD, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud
 from sensors.errors import SensorDataError
+from sensors.geometry import Floats
 from sensors.rig import Rig, Sensor
 
 CAMERA = (Quantity.CAMERA_ROLL, Quantity.CAMERA_PITCH, Quantity.CAMERA_YAW)
@@ -63,7 +66,7 @@ class SensorResult(NamedTuple):
 def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: SweepTask) -> SweepResult:
     """Hold one sweep against the ground, and leave its edges for the cameras."""
     lidar = rig[task.frame.sensor]
-    cloud = _cloud(store, raw, task)
+    cloud = _cloud(store, raw, task.frame)
     if isinstance(cloud, str):
         area.write_table(_edges_name(task.number), EDGES.empty_table())
         return SweepResult(lidar.name, None, {image.camera: cloud for image in task.images})
@@ -76,6 +79,18 @@ def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: Sw
     tables = [_edge_table(camera, edges) for camera, edges in seen.items() if isinstance(edges, LidarEdges)]
     area.write_table(_edges_name(task.number), pa.concat_tables([EDGES.empty_table(), *tables]))
     return SweepResult(lidar.name, plane, {camera: edges for camera, edges in seen.items() if isinstance(edges, str)})
+
+
+def check_pair(store: ObjectStore, raw: Raw, rig: Rig, task: PairTask) -> tuple[str, Floats | None]:
+    """The lidar, and the scores of its yaw by two of its sweeps; None where they show nothing."""
+    lidar = rig[task.first.sensor]
+    clouds = [_cloud(store, raw, frame) for frame in (task.first, task.second)]
+    first, second = clouds
+    if isinstance(first, str) or isinstance(second, str):
+        return lidar.name, None
+    track = PoseSamples(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
+    pair = seen_twice(first, second, lidar, track, rig.ground_z_m)
+    return lidar.name, None if pair is None else turn_scores(pair)
 
 
 def check_images(
@@ -125,8 +140,8 @@ def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[Sca
     return SensorResult(radar_verdicts(radar.name, scans))
 
 
-def _cloud(store: ObjectStore, raw: Raw, task: SweepTask) -> PointCloud | str:
-    for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame]):
+def _cloud(store: ObjectStore, raw: Raw, ref: FrameRef) -> PointCloud | str:
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [ref]):
         if frame.message_type == POINT_CLOUD:
             try:
                 return decode_points(cdr)

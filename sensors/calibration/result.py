@@ -26,6 +26,7 @@ class Quantity(StrEnum):
     GROUND_ROLL = "ground_roll"
     GROUND_PITCH = "ground_pitch"
     GROUND_HEIGHT = "ground_height"
+    LIDAR_YAW = "lidar_yaw"
     CAMERA_ROLL = "camera_roll"
     CAMERA_PITCH = "camera_pitch"
     CAMERA_YAW = "camera_yaw"

@@ -11,10 +11,12 @@ import numpy.typing as npt
 from sensors.calibration.image_edges import shrink_of
 from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges, lidar_edges
+from sensors.calibration.lidar_yaw import SweepPair, sweep_pair
 from sensors.decode.points import PointCloud, without_position
 from sensors.errors import DecodeError
 from sensors.geometry import SE3, Floats
 from sensors.motion.deskew import compensate
+from sensors.motion.poses import interpolate
 from sensors.motion.sweep_times import sweep_times_ns
 from sensors.rig import Sensor
 from sensors.stamps import Nanoseconds
@@ -72,6 +74,42 @@ def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, 
         None if intensity is None else intensity[kept],
         None if beam is None or beam.dtype.kind not in "iu" else beam[kept],
     )
+
+
+def seen_twice(
+    first: PointCloud, second: PointCloud, lidar: Sensor, poses: PoseSamples, ground_z_m: float | None
+) -> SweepPair | None:
+    """Two sweeps of a lidar as a pair, each as seen at its stamp; None where that cannot be had."""
+    if lidar.ego_SE3_sensor is None:
+        return None
+    at_ns = np.array([first.stamp_ns, second.stamp_ns], dtype=np.int64)
+    egos = interpolate(at_ns, poses.stamps_ns, poses.poses, poses.bracket_ns)
+    if not egos.valid.all():
+        return None
+    sweeps = []
+    for cloud in (first, second):
+        try:
+            offsets_ns = sweep_times_ns(cloud, lidar)
+            xyz_m = cloud.xyz_m()
+        except DecodeError:
+            return None
+        placed = ~without_position(xyz_m)
+        if offsets_ns is None:
+            sweeps.append(xyz_m[placed])
+            continue
+        moved = compensate(
+            xyz_m[placed],
+            offsets_ns[placed],
+            cloud.stamp_ns,
+            cloud.stamp_ns,
+            poses.stamps_ns,
+            poses.poses,
+            lidar.ego_SE3_sensor,
+            poses.bracket_ns,
+        )
+        sweeps.append(moved.xyz_m[moved.valid])
+    earlier, later = (SE3.from_wxyz(pose[:3], pose[3:]) for pose in egos.poses)
+    return sweep_pair(sweeps[0], sweeps[1], lidar.ego_SE3_sensor, later.inverse() @ earlier, ground_z_m)
 
 
 def _in_front(camera_SE3_lidar: SE3, xyz_m: npt.NDArray[np.float32], reach: tuple[float, float]) -> npt.NDArray[np.bool_]:

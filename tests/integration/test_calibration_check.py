@@ -42,7 +42,7 @@ def test_a_true_calibration_is_measured_and_not_called(drive: Path, tmp_path: Pa
     assert found.verdict == "build"
     assert {(check.sensor, check.quantity.value) for check in found.checks if check.verdict is CalibrationVerdict.OK} == {
         ("camera_front", "camera_roll"), ("camera_front", "camera_pitch"), ("camera_front", "camera_yaw"),
-        ("lidar_top", "ground_roll"), ("lidar_top", "ground_pitch"), ("lidar_top", "ground_height"),
+        ("lidar_top", "ground_roll"), ("lidar_top", "ground_pitch"), ("lidar_top", "ground_height"), ("lidar_top", "lidar_yaw"),
         ("radar_front", "radar_yaw"), ("radar_rear", "radar_yaw"),
     }  # fmt: skip
 
@@ -54,6 +54,8 @@ def test_a_true_calibration_is_measured_and_not_called(drive: Path, tmp_path: Pa
         ("rotate_extrinsic:camera_front:pitch=-0.6deg", "camera_pitch", -0.6, 0.06, "bad"),
         ("rotate_extrinsic:lidar_top:pitch=0.4deg", "ground_pitch", 0.4, 0.03, "suspect"),
         ("shift_extrinsic:lidar_top:z=30cm", "ground_height", 0.3, 0.02, "bad"),
+        ("rotate_extrinsic:lidar_top:yaw=170deg", "lidar_yaw", 170.0, 1.0, "bad"),
+        ("rotate_extrinsic:lidar_top:yaw=-5deg", "lidar_yaw", -5.0, 0.8, "bad"),
         ("rotate_extrinsic:radar_rear:yaw=-2deg", "radar_yaw", -2.0, 0.2, "bad"),
     ],
 )
