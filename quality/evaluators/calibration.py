@@ -26,6 +26,7 @@ RULE_OF: Mapping[Quantity, str] = MappingProxyType(
         Quantity.CAMERA_ROLL: "CAL005",
         Quantity.CAMERA_PITCH: "CAL005",
         Quantity.CAMERA_YAW: "CAL005",
+        Quantity.CAMERA_TIME: "CAL010",
         Quantity.RADAR_YAW: "CAL006",
     }
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ AROUND_NS = 400_000_000  # poses that the points of a sweep and an image beside 
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Vector: TypeAlias = tuple[float, float, float]
 
 
 class ImageTime(NamedTuple):
@@ -66,11 +67,16 @@ class PairTask:
 
 
 class ImageTask(NamedTuple):
-    """An image to read, the number of its sweep (`NO_SWEEP`: for its size alone), and the stretch of road."""
+    """An image to read, the number of its sweep (`NO_SWEEP`: for its size alone), and the stretch of road.
+
+    `velocity_m_s`, `turn_rad_s`: of the camera, in its declared frame.
+    """
 
     frame: FrameRef
     sweep: int
     place: int
+    velocity_m_s: Vector = (0.0, 0.0, 0.0)
+    turn_rad_s: Vector = (0.0, 0.0, 0.0)
 
 
 class ScanTask(NamedTuple):
@@ -155,7 +161,8 @@ class _Planner:
                 numbers = {int(row): first_number + place for place, row in enumerate(chosen)}
                 refs = self._refs(frame_ids[rows])
                 images[camera.name] = tuple(
-                    ImageTask(ref, numbers[row], int(motion.place[row])) for ref, row in zip(refs, rows, strict=True)
+                    ImageTask(ref, numbers[row], int(motion.place[row]), *_motion_of(motion, row, camera))
+                    for ref, row in zip(refs, rows, strict=True)
                 )
         refs = self._refs(usable.frame_ids[at[chosen]])
         return [
@@ -230,9 +237,13 @@ class _Planner:
 
 
 def _own_velocity(motion: VehicleMotion, row: int, radar: Sensor) -> tuple[float, float]:
-    """Of the radar, from the vehicle's velocity and turn rate; zero where they or its mounting are not known."""
-    if radar.ego_SE3_sensor is None or not motion.valid[row]:
-        return 0.0, 0.0
-    at_sensor = motion.velocity_m_s[row] + np.cross(motion.turn_rad_s[row], radar.ego_SE3_sensor.translation_m)
-    seen = radar.ego_SE3_sensor.rotation.T @ at_sensor
-    return float(seen[0]), float(seen[1])
+    return _motion_of(motion, row, radar)[0][:2]
+
+
+def _motion_of(motion: VehicleMotion, row: int, sensor: Sensor) -> tuple[Vector, Vector]:
+    """Velocity and turn rate of a sensor in its own frame, from the vehicle's; zero where they or its mounting are not known."""
+    if sensor.ego_SE3_sensor is None or not motion.valid[row]:
+        return (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    velocity = motion.velocity_m_s[row] + np.cross(motion.turn_rad_s[row], sensor.ego_SE3_sensor.translation_m)
+    seen = [(sensor.ego_SE3_sensor.rotation.T @ vector).tolist() for vector in (velocity, motion.turn_rad_s[row])]
+    return (seen[0][0], seen[0][1], seen[0][2]), (seen[1][0], seen[1][1], seen[1][2])

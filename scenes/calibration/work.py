@@ -112,7 +112,7 @@ def check_images(
                 continue
             shrink = shrink_of(camera.intrinsics)
             maps = edge_maps(decode_luma(data, shrink), camera.intrinsics.fx_px / shrink)
-            views.append(View(edges, maps, task.place))
+            views.append(View(edges, maps, task.place, np.array(task.velocity_m_s), np.array(task.turn_rad_s)))
         except SensorDataError:
             continue  # DEC005 or DEC007 says so where the frame is built into a scene
     if camera.intrinsics is None or not views:

@@ -30,12 +30,13 @@ class Quantity(StrEnum):
     CAMERA_ROLL = "camera_roll"
     CAMERA_PITCH = "camera_pitch"
     CAMERA_YAW = "camera_yaw"
+    CAMERA_TIME = "camera_time"
     RADAR_YAW = "radar_yaw"
 
     @property
     def unit(self) -> str:
         """The unit of the error."""
-        return "m" if self is Quantity.GROUND_HEIGHT else "deg"
+        return {Quantity.GROUND_HEIGHT: "m", Quantity.CAMERA_TIME: "ms"}.get(self, "deg")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ GROUND_TILT = ErrorLimits(suspect=0.05, bad=0.8, widest=0.8)  # what load and cr
 GROUND_HEIGHT = ErrorLimits(suspect=0.03, bad=0.15, widest=0.15)
 LIDAR_TURN = ErrorLimits(suspect=1.0, bad=2.0, widest=2.0)
 CAMERA_TURN = ErrorLimits(suspect=0.15, bad=0.3, widest=0.6)  # 0.3 degrees are 26 cm at 50 m
+CAMERA_TIME = ErrorLimits(suspect=5.0, bad=10.0, widest=30.0)
 RADAR_TURN = ErrorLimits(suspect=0.3, bad=1.0, widest=1.0)
 
 LIMITS: Mapping[Quantity, ErrorLimits] = MappingProxyType(
@@ -28,6 +29,7 @@ LIMITS: Mapping[Quantity, ErrorLimits] = MappingProxyType(
         Quantity.CAMERA_ROLL: CAMERA_TURN,
         Quantity.CAMERA_PITCH: CAMERA_TURN,
         Quantity.CAMERA_YAW: CAMERA_TURN,
+        Quantity.CAMERA_TIME: CAMERA_TIME,
         Quantity.RADAR_YAW: RADAR_TURN,
     }
 )

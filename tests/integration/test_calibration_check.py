@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,27 @@ def test_a_known_error_is_called_with_its_size(
     assert check.error == pytest.approx(error, abs=near)
     assert check.verdict == verdict
     assert found.verdict == ("quarantine" if verdict == "bad" else "build")
+
+
+def test_a_camera_that_is_stamped_late_is_a_warning_on_its_time_and_no_error_of_its_mounting(tmp_path: Path) -> None:
+    """A side camera 25 ms late looks turned by a degree from a vehicle that passes things by."""
+    late_ns, side = 25_000_000, "camera_front_left"
+    options = replace(OPTIONS, cameras=(side,))
+    fault = Fault.parse(f"clock_offset:{side}:{late_ns}")
+    generate(DriveSpec("car-1", "d-1", seed=7, duration_s=9.0, rig=options, faults=(fault,)), tmp_path / "drive")
+
+    def declared(document: dict[str, Any]) -> dict[str, Any]:
+        for sensor in document["sensors"]:
+            if sensor["name"] == side:
+                sensor["sync"]["expected_delay_ns"] += late_ns
+        return document
+
+    found = inspect_folder(tmp_path / "store", tmp_path / "drive", declared)
+    assert found.verdict == "build"
+    assert found.rules() == {("CAL010", side)}
+    checks = found.of(side)
+    assert checks["camera_time"].error == pytest.approx(25.0, abs=4.0)
+    assert checks["camera_yaw"].verdict is CalibrationVerdict.OK
 
 
 def test_a_lens_of_another_image_size_is_an_error(drive: Path, tmp_path: Path) -> None:
