@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ops.audit.accounting import Line
 from ops.audit.identity import Check
+from scenes.documents import CalibrationRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +97,6 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationVerdict:
-    """One quantity of a sensor's calibration as the drive's data measure it: declared less measured, and its 95 % uncertainty,
-    both in `unit`; None if nothing was measured, and `reason` says why."""
-
-    sensor: str
-    quantity: str
-    verdict: str
-    unit: str
-    error: float | None
-    uncertainty: float | None
-    frames: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class DriveFacts:
     """One drive."""
 
@@ -126,7 +112,7 @@ class DriveFacts:
     views: tuple[SceneView, ...]
     reasons: tuple[Reason, ...]
     examples: tuple[RecordView, ...]
-    calibration: tuple[CalibrationVerdict, ...] = ()
+    calibration: tuple[CalibrationRow, ...] = ()
 
     @property
     def balanced(self) -> bool:

@@ -14,10 +14,11 @@ from lake.tables.rows import SceneRow, row_of
 from ops.report import chart, page
 from ops.report.cloud import Cloud
 from ops.report.collect import pick, reasons
-from ops.report.facts import CalibrationVerdict, DriveFacts, RecordView, ReportFacts
+from ops.report.facts import DriveFacts, RecordView, ReportFacts
 from ops.report.motion import EgoMotion, looking_forward
 from ops.report.picture import find_image
 from ops.report.scene import scene_view
+from scenes.documents import CalibrationRow
 from sensors.geometry import SE3
 from sensors.rig import Rig
 from tests.unit.ops import lake_builders as rows
@@ -86,13 +87,22 @@ def test_an_unbalanced_accounting_cannot_be_overlooked(facts: ReportFacts) -> No
     assert "frames are gone" in text
 
 
+def calibration_row(
+    sensor: str, quantity: str, verdict: str, unit: str, error: float | None, uncertainty: float | None, frames: int, reason: str
+) -> CalibrationRow:
+    return CalibrationRow(
+        sensor=sensor, quantity=quantity, verdict=verdict, unit=unit, error=error, uncertainty=uncertainty, frames=frames,
+        items=frames, reason=reason,
+    )  # fmt: skip
+
+
 def test_verdicts_on_the_calibration_are_a_table_and_without_any_there_is_none(facts: ReportFacts, html: str) -> None:
     assert "Calibration, as" not in html
-    told = (
-        CalibrationVerdict("lidar_top", "ground_pitch", "suspect", "deg", -0.31, 0.12, 20, ""),
-        CalibrationVerdict("camera_front", "camera_yaw", "not observable", "deg", None, None, 3, "3 frames, at least 4"),
+    checked = (
+        calibration_row("lidar_top", "ground_pitch", "suspect", "deg", -0.31, 0.12, 20, ""),
+        calibration_row("camera_front", "camera_yaw", "not observable", "deg", None, None, 3, "3 frames, at least 4"),
     )
-    drive = replace(facts.drives[0], calibration=told)
+    drive = replace(facts.drives[0], calibration=checked)
     _, text = read(page.report_page(replace(facts, drives=(drive,))))
     assert "lidar_top ground pitch suspect -0.310 deg 0.120 deg 20" in text
     assert "camera_front camera yaw not observable – – 3 3 frames, at least 4" in text
@@ -106,7 +116,7 @@ def test_what_data_says_is_only_text(facts: ReportFacts) -> None:
     histograms = tuple(replace(entry, sensor=HOSTILE) for entry in drive.histograms)
     assert drive.timeline is not None
     timeline = replace(drive.timeline, rows=tuple((HOSTILE, shares) for _, shares in drive.timeline.rows))
-    verdict = CalibrationVerdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, 1.0, 1, HOSTILE)
+    verdict = calibration_row(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0, 1.0, 1, HOSTILE)
     hostile: DriveFacts = replace(
         drive, note=HOSTILE, views=(view,), examples=(record,), lines=lines, histograms=histograms, timeline=timeline,
         calibration=(verdict,),

@@ -11,9 +11,8 @@ from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
-from ops.report.facts import CalibrationVerdict
-from ops.report.validations import DriveResults, ExpectationResult, SuiteResults, calibration, validations
-from scenes.documents import VALIDATIONS_VERSION
+from ops.report.validations import DriveResults, ExpectationView, SuiteView, calibration, validations
+from scenes.documents import VALIDATIONS_VERSION, CalibrationRow
 from tests.unit.lake.fake_s3 import FakeS3
 
 ONE, TWO, THREE = (DriveId("car-1", name) for name in ("one", "two", "three"))
@@ -79,12 +78,12 @@ def test_the_outcome_is_that_of_the_rules_and_the_values_are_those_of_great_expe
     (drive,) = validations([snapshot(1, ONE, "s3://lake/v/one.json")], store, [ONE])
     rows = (("lidar_top", "4.0"), ("zed", "unknown"))
     assert drive.suites == (
-        SuiteResults(
+        SuiteView(
             "drive",
             True,
             (
-                ExpectationResult("CLK002", "warning", "failed", "No two.", "repeated_stamps", "", rows, 2),
-                ExpectationResult("CLK002", "warning", "passed", "CLK002 (warning): the table has rows.", None, "8", (), 0),
+                ExpectationView("CLK002", "warning", "failed", "No two.", "repeated_stamps", "", rows, 2),
+                ExpectationView("CLK002", "warning", "passed", "CLK002 (warning): the table has rows.", None, "8", (), 0),
             ),
         ),
     )
@@ -105,7 +104,7 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
         snapshot(3, ONE, "s3://lake/v/new.json"),
         snapshot(4, None, None),
     ]
-    verdict = CalibrationVerdict("lidar_top", "ground_roll", "ok", "deg", 0.1, 0.2, 20, "")
+    verdict = CalibrationRow(**row)
     assert calibration(found, store, ONE) == (verdict,)
     assert calibration(found, store, TWO) == calibration(found, store, THREE) == ()
 
