@@ -153,7 +153,7 @@ def _read(reader: SceneReader, key: SceneKey, modalities: Sequence[str] = PAYLOA
     began_s = time.perf_counter()
     row = reader.scene(key, modalities)
     took_s = time.perf_counter() - began_s
-    if row is None or row["scene_id"] != str(key):
+    if row is None or row.scene_id != str(key):
         raise FiguresError(f"{key} was written, but it was not found")
     return 1e3 * took_s
 
