@@ -11,7 +11,8 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call on one item; a decision is a transaction with its drive's change. `ingest.ledger.states` draws the allowed transitions.
+`detail` is JSON (`ingest.ledger.detail`). Every write is one conditional call on one item; a decision is a transaction with
+its drive's change. `ingest.ledger.states` draws the allowed transitions.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
