@@ -11,12 +11,11 @@ error, as an error of what is declared changes none. A rule is *called* where a 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -183,8 +182,27 @@ def record(seed: int) -> Recorded:
     )
 
 
-def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
-    """A row for each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
+class CaseScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `build/calibration-score.json`. Positives are drives that were called suspect or bad, `bad` and `false_bad`
+    those called bad; `recall_by_size`: by the size of the error as text. `smallest_detected` is in `unit`."""
+
+    rule: str
+    fault: str
+    seeds: int
+    true_positives: int
+    bad: int
+    false_positives: int
+    false_bad: int
+    false_negatives: int
+    precision: float | None
+    recall: float
+    smallest_detected: float | None
+    unit: str
+    recall_by_size: dict[str, float]
+
+
+def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[CaseScore]:
+    """The score of each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
     said: dict[tuple[Case, float], list[CalibrationVerdict]] = {}
     for number, seed in enumerate(seeds):
         drive = record(seed)
@@ -193,7 +211,7 @@ def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> li
                 signed = -size if case.sign and number % 2 else size
                 rig = declared(drive.rig, case.fault(signed)) if size else drive.rig
                 said.setdefault((case, size), []).append(drive.verdict(case, rig))
-    return [_row(case, {size: said[case, size] for size in (0.0, *case.sizes) if (case, size) in said}) for case in cases]
+    return [_score_of(case, {size: said[case, size] for size in (0.0, *case.sizes) if (case, size) in said}) for case in cases]
 
 
 def declared(rig: Rig, fault: str) -> Rig:
@@ -201,44 +219,44 @@ def declared(rig: Rig, fault: str) -> Rig:
     return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
-def _row(case: Case, said: Mapping[float, Sequence[CalibrationVerdict]]) -> dict[str, Any]:
+def _score_of(case: Case, said: Mapping[float, Sequence[CalibrationVerdict]]) -> CaseScore:
     """`said`: by size the verdict on each drive; 0 is a clean one."""
     true, false_alarms, seeds = _called(said[case.stated]), _called(said[0.0]), len(said[case.stated])
     recall = {size: _called(found) / len(found) for size, found in said.items() if size}
     enough = [size for size in recall if all(recall[other] >= ENOUGH for other in recall if other >= size)]
-    return {
-        "rule": case.rule,
-        "fault": case.fault(case.stated),
-        "seeds": seeds,
-        "true_positives": true,
-        "bad": said[case.stated].count(CalibrationVerdict.BAD),
-        "false_positives": false_alarms,
-        "false_bad": said[0.0].count(CalibrationVerdict.BAD),
-        "false_negatives": seeds - true,
-        "precision": true / (true + false_alarms) if true + false_alarms else None,
-        "recall": true / seeds,
-        "smallest_detected": min(enough, default=None),
-        "unit": case.unit,
-        "recall_by_size": {f"{size:g}": share for size, share in recall.items()},
-    }
+    return CaseScore(
+        rule=case.rule,
+        fault=case.fault(case.stated),
+        seeds=seeds,
+        true_positives=true,
+        bad=said[case.stated].count(CalibrationVerdict.BAD),
+        false_positives=false_alarms,
+        false_bad=said[0.0].count(CalibrationVerdict.BAD),
+        false_negatives=seeds - true,
+        precision=true / (true + false_alarms) if true + false_alarms else None,
+        recall=true / seeds,
+        smallest_detected=min(enough, default=None),
+        unit=case.unit,
+        recall_by_size={f"{size:g}": share for size, share in recall.items()},
+    )
 
 
-def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as Markdown."""
+def score_table(scores: Sequence[CaseScore]) -> str:
+    """The scores as Markdown."""
     header = ("error", "rule", "drives", "detected", "of these bad", "clean flagged", "of these bad", "smallest detected", "unit")
     cells = [
         (
-            f"`{row['fault']}`",
-            row["rule"],
-            str(row["seeds"]),
-            str(row["true_positives"]),
-            str(row["bad"]),
-            str(row["false_positives"]),
-            str(row["false_bad"]),
-            "" if row["smallest_detected"] is None else f"{row['smallest_detected']:g}",
-            row["unit"],
+            f"`{row.fault}`",
+            row.rule,
+            str(row.seeds),
+            str(row.true_positives),
+            str(row.bad),
+            str(row.false_positives),
+            str(row.false_bad),
+            "" if row.smallest_detected is None else f"{row.smallest_detected:g}",
+            row.unit,
         )
-        for row in rows
+        for row in scores
     ]
     return markdown_table(header, cells)
 
@@ -284,10 +302,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("build/calibration-score.json"))
     parser.add_argument("--document", type=Path, default=PROJECT / "docs" / "quality.md")
     asked = parser.parse_args(argv)
-    rows = score(range(asked.first, asked.first + asked.seeds), asked.sweep)
+    scores = score(range(asked.first, asked.first + asked.seeds), asked.sweep)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(rows, indent=1) + "\n")
-    table = score_table(rows)
+    asked.out.write_bytes(msgspec.json.format(msgspec.json.encode(scores), indent=1) + b"\n")
+    table = score_table(scores)
     write_sections({"calibration-score": table}, asked.document)
     print(table)
 

@@ -20,6 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench.build_scenes.folder_client import VERSION, FolderStore
 from bench.folder_settings import SETTINGS
 from bench.own_step import own_step
@@ -41,6 +43,13 @@ if TYPE_CHECKING:
 
 TABLE = "table.json"
 PROCESSES = 2
+
+
+class BuiltDrive(msgspec.Struct, frozen=True):
+    """A drive of the table: its files of `gold.scenes`, and how long both jobs took."""
+
+    files: tuple[str, ...]
+    seconds: float
 
 
 def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = None) -> Path:
@@ -74,7 +83,7 @@ def pinned_input(folder: Path) -> DriveInput:
     )
 
 
-def build(spark: SparkSession, root: Path, folder: Path) -> list[str]:
+def build(spark: SparkSession, root: Path, folder: Path) -> tuple[str, ...]:
     """Run both jobs on a landed drive; its data files of `gold.scenes`, below `root`."""
     connect = functools.partial(FolderStore, root)
     drive_input = pinned_input(folder)
@@ -83,12 +92,12 @@ def build(spark: SparkSession, root: Path, folder: Path) -> list[str]:
     inspect_drive(spark, step, connect)
     build_drive(spark, step, connect)
     reports = area.read_documents(area.read_document(BUILT, BuiltWindows).windows, WindowReport)
-    return [report.gold.uri.removeprefix("s3://") for report in reports if report.gold is not None]
+    return tuple(report.gold.uri.removeprefix("s3://") for report in reports if report.gold is not None)
 
 
 def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None) -> None:
     """Build drive after drive until gold has `size` bytes, at least one."""
-    drives: list[dict[str, Any]] = []
+    drives: list[BuiltDrive] = []
     held = 0
     spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{PROCESSES},3]")))
     try:
@@ -96,11 +105,11 @@ def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None)
             folder = land(source, out / SETTINGS.raw_bucket, f"bench-{len(drives):04d}", keyframe_hz)
             began_s = time.perf_counter()
             files = build(spark, out, folder)
-            drives.append({"files": files, "seconds": time.perf_counter() - began_s})
+            drives.append(BuiltDrive(files, time.perf_counter() - began_s))
             held += sum((out / name).stat().st_size for name in files)
     finally:
         spark.stop()
-    (out / TABLE).write_text(json.dumps(drives, indent=1))
+    (out / TABLE).write_bytes(msgspec.json.encode(drives))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self, TypeVar
 
+import msgspec
+
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, WHOLE_SIZES, FaultKind
 from sensors.time_units import NS_PER_S
@@ -225,3 +227,24 @@ _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "LENS": ("lens", LENS.parse),
     **dict.fromkeys(SIZES, ("size", _reader(float, "not a number"))),
 }
+
+
+class FaultEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a fault did to a synthetic drive; a fault has the fields of its kind, the others are None.
+
+    Of files: `key` and what changed there. Of the calibration: whose it is, and the sizes of the error. Of frames: their
+    numbers and their stamps.
+    """
+
+    key: str | None = None
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+    sha256: str | None = None
+    manifest_sha256: str | None = None
+    manifest_frame_count: int | None = None
+    calibrated_sensor: str | None = None
+    turn_deg: dict[str, float] | None = None
+    shift_cm: dict[str, float] | None = None
+    lens_factors: dict[str, float] | None = None
+    frames: tuple[int, ...] | None = None
+    stamps_ns: tuple[int, ...] | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.records import (
     DecisionRecord,
     DriveRecord,
-    Json,
     ObjectHead,
     ObjectOutcome,
     ObjectRecord,
@@ -96,10 +96,8 @@ class RunStore(Protocol):
         revision: str,
         state: DriveState,
         outcomes: Iterable[ObjectOutcome],
-        detail: Mapping[str, Json],
+        result: RunResult,
         *,
         generation: int | None = None,
     ) -> DriveRecord: ...
-    def fail(
-        self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None
-    ) -> DriveRecord: ...
+    def fail(self, drive: DriveId, revision: str, failure: RunFailure, *, generation: int | None = None) -> DriveRecord: ...

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
+import msgspec
 import pyarrow as pa
 
 from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED, check_schema
 from quality.rules.findings import Finding, finding
 
 
-@dataclass(frozen=True, slots=True)
-class SensorAccount:
-    """Where one sensor's frames went. `read` is None if nobody counted; `reasons` counts the frames kept out of gold."""
+class SensorAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one sensor's frames went. `read` is None if nobody counted; `reasons` counts the frames kept out of gold.
+
+    It is part of the documents that one step leaves for another (`scenes.documents`).
+    """
 
     sensor: str
     read: int | None
     gold: int
     quarantined: int
     unmatched: int
-    reasons: Mapping[str, int]
+    reasons: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def accounts(frames: pa.Table, read: Mapping[str, int] | None = None) -> tuple[S
             gold=fates[sensor, GOLD],
             quarantined=fates[sensor, QUARANTINED],
             unmatched=fates[sensor, UNMATCHED],
-            reasons=MappingProxyType(dict(sorted(reasons.get(sensor, Counter()).items()))),
+            reasons=dict(sorted(reasons.get(sensor, Counter()).items())),
         )
         for sensor in sorted({*rows, *counted})
     )

@@ -21,11 +21,12 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from quality.accounting import SensorAccount
 from quality.errors import QualityError
 from quality.evaluators.drive import GateVerdict
+from quality.gx.results import SuiteResults
 from quality.measurements.residuals import ToleratedResiduals
 from quality.rules.findings import Finding
-from quality.rules.rule import Outcome, Severity
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
@@ -195,17 +196,6 @@ class BuiltWindows(Document, frozen=True, kw_only=True):
 # ---- audit ----
 
 
-class Account(Part, frozen=True, kw_only=True):
-    """Where the frames of one sensor went (`quality.accounting.SensorAccount`)."""
-
-    sensor: str
-    read: int | None
-    gold: int
-    quarantined: int
-    unmatched: int
-    reasons: dict[str, int]
-
-
 class AuditDocument(Document, frozen=True, kw_only=True):
     """What the audit decided, and what `publish` will commit.
 
@@ -216,7 +206,7 @@ class AuditDocument(Document, frozen=True, kw_only=True):
 
     provenance: Provenance
     verdict: AuditVerdict
-    accounts: tuple[Account, ...]
+    accounts: tuple[SensorAccount, ...]
     findings: tuple[Finding, ...]
     results: tuple[RuleResult, ...]
     residuals: dict[str, ToleratedResiduals]
@@ -231,31 +221,12 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     unused: tuple[str, ...]
 
 
-class Expectation(Part, frozen=True, kw_only=True):
-    """One expectation of a suite (`quality.gx.checkpoint`): what it came to, and the first of the `failing` rows."""
-
-    rule_id: str
-    severity: Severity
-    kind: str
-    expectation: str
-    column: str | None
-    limits: dict[str, int | float]
-    success: bool
-    outcome: Outcome
-    rows: tuple[str, ...]
-    failing: int
-
-
-class SuiteResults(Part, frozen=True, kw_only=True):
-    """The expectations of one suite; `success`: every error rule passed."""
-
-    success: bool
-    evaluated: int
-    expectations: tuple[Expectation, ...]
-
-
 class CalibrationRow(Part, frozen=True, kw_only=True):
-    """A row of `quality.tables.calibration.CALIBRATION_CHECKS`."""
+    """A row of `quality.tables.calibration.CALIBRATION_CHECKS`: one quantity of a sensor's calibration.
+
+    `error` is declared less measured, `uncertainty` its 95 % half-width, both in `unit`; None if nothing was measured, and
+    `reason` says why.
+    """
 
     sensor: str
     quantity: str
@@ -271,7 +242,7 @@ class CalibrationRow(Part, frozen=True, kw_only=True):
 class ValidationResults(Document, frozen=True, kw_only=True):
     """What the audit of a publication found, kept beside the data that it is about.
 
-    `validations`: by suite, as Great Expectations reports them, for `ops.report.data_docs`.
+    `suites`: by name. `validations`: what Great Expectations reports of each, as JSON that `SuiteReport` reads.
     """
 
     READS: ClassVar[int] = VALIDATIONS_VERSION
@@ -281,7 +252,7 @@ class ValidationResults(Document, frozen=True, kw_only=True):
     revision: str
     success: bool
     suites: dict[str, SuiteResults]
-    validations: dict[str, dict[str, Any]]
+    validations: dict[str, msgspec.Raw]
     calibration: tuple[CalibrationRow, ...]
 
 

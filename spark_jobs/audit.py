@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 
 from lake.documents import Manifest
@@ -26,7 +25,7 @@ from quality.rules.findings import Finding, rule_ids
 from quality.rules.rulebook import rules_of
 from quality.tables.results import audit_results
 from scenes.build.decisions import drive_released_from
-from scenes.documents import Account, AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
+from scenes.documents import AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built
@@ -88,7 +87,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     document = AuditDocument(
         provenance=inspection.provenance,
         verdict=outcome.verdict,
-        accounts=msgspec.convert(entries, tuple[Account, ...], from_attributes=True),
+        accounts=entries,
         findings=tuple(findings),
         results=audit_results(found, _judged(built), rules),
         residuals=dict(outcome.residuals),

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -36,6 +38,20 @@ class Tried:
     seed: int
     hit: bool
     alarms: frozenset[tuple[str, str | None]]
+
+
+class RuleScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `build/quality-score.json`; `smallest_detected` is in `unit`, None where no size is always found."""
+
+    rule: str
+    seeds: int
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    precision: float | None
+    recall: float | None
+    smallest_detected: float | None
+    unit: str
 
 
 @dataclass(slots=True)
@@ -71,19 +87,19 @@ class Tally:
             found = size
         return found
 
-    def row(self, seeds: int) -> dict[str, Any]:
-        """As an entry of `build/quality-score.json`."""
-        return {
-            "rule": self.rule,
-            "seeds": seeds,
-            "true_positives": self.hits,
-            "false_positives": self.alarms,
-            "false_negatives": self.missed,
-            "precision": self.precision,
-            "recall": self.recall,
-            "smallest_detected": self.smallest_detected,
-            "unit": self.unit,
-        }
+    def score(self, seeds: int) -> RuleScore:
+        """The score of the rule, over so many seeds of each case."""
+        return RuleScore(
+            rule=self.rule,
+            seeds=seeds,
+            true_positives=self.hits,
+            false_positives=self.alarms,
+            false_negatives=self.missed,
+            precision=self.precision,
+            recall=self.recall,
+            smallest_detected=self.smallest_detected,
+            unit=self.unit,
+        )
 
 
 class Scorer(Protocol):

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from ingest.environment import client
 from ingest.errors import IngestError, SupersededWorkError
-from ingest.ledger.records import Json, ObjectOutcome
+from ingest.ledger.detail import RunFailure, RunResult
+from ingest.ledger.records import ObjectOutcome
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState, ObjectState
 from ingest.ports import RunStore, WorkSource
@@ -123,15 +124,15 @@ def finish_drive(
     final: str = publication.outcome
     if final != SUPERSEDED:
         state = DriveState(final)
-        detail: dict[str, Json] = {
-            "snapshot_id": publication.snapshot_id,
-            "scenes": publication.scenes,
-            "records": publication.records,
-            "warnings": list(publication.warnings),
-        }
+        result = RunResult(
+            snapshot_id=publication.snapshot_id,
+            scenes=publication.scenes,
+            records=publication.records,
+            warnings=publication.warnings,
+        )
         try:
             outcomes = object_outcomes(drive_input, state, publication)
-            ledger.finish(leased.drive, leased.revision, state, outcomes, detail, generation=leased.generation)
+            ledger.finish(leased.drive, leased.revision, state, outcomes, result, generation=leased.generation)
         except SupersededWorkError as error:
             # The commit stands until the newer revision replaces it; only the ledger has moved on.
             _log.info("%s: %s", leased.drive, error)
@@ -170,9 +171,9 @@ def fail_drive(queue: WorkSource, ledger: RunStore, leased: Lease, delay_s: int,
     if lost:
         _log.info("%s: the lease was lost, another run has the drive", leased.drive)
         return
-    detail: dict[str, Json] = {"error": error[:MAX_ERROR], "receive_count": leased.receive_count}
+    failure = RunFailure(error=error[:MAX_ERROR], receive_count=leased.receive_count)
     try:
-        ledger.fail(leased.drive, leased.revision, detail, generation=leased.generation)
+        ledger.fail(leased.drive, leased.revision, failure, generation=leased.generation)
     except SupersededWorkError as superseded:
         _log.info("%s: its message is deleted, the failure no longer matters: %s", leased.drive, superseded)
         queue.delete(leased.receipt_handle)

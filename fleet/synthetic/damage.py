@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from fleet.errors import SpecError
 from fleet.fault_kinds import FaultKind
-from fleet.faults import Fault
+from fleet.faults import Fault, FaultEffect
 from fleet.mcap_writer import SensorStream
 from fleet.synthetic.camera import JPEG_QUALITY
 from fleet.synthetic.miscalibration import miscalibrated
@@ -257,10 +257,10 @@ def calibration_document(rig: Rig, spec: DriveSpec) -> dict[str, Any]:
     return document
 
 
-def effect_of(index: int, shots: tuple[Shot, ...]) -> dict[str, Any]:
+def effect_of(index: int, shots: tuple[Shot, ...]) -> FaultEffect:
     """What the fault with this index did to the shots of its sensor, for the ground truth."""
     touched = [shot for shot in shots if index in shot.faults]
-    return {"frames": [shot.index for shot in touched], "stamps_ns": [shot.stamp_ns for shot in touched]}
+    return FaultEffect(frames=tuple(shot.index for shot in touched), stamps_ns=tuple(shot.stamp_ns for shot in touched))
 
 
 def _cut(jpeg: bytes, rng: np.random.Generator) -> bytes:

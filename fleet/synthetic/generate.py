@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import GROUND_TRUTH, claim
@@ -62,7 +64,7 @@ def generate(spec: DriveSpec, out: Path, progress: Progress | None = None) -> Dr
     write_manifest(out, spec.drive, RECORDER, RECORDER_VERSION)
     truth = out / GROUND_TRUTH
     write_ground_truth(truth, spec, rig, world, shots)
-    write_json(truth / "faults.json", _apply_faults(out, spec, rig, shots))
+    _apply_faults(truth / "faults.json", out, spec, rig, shots)
     return DriveFolder.load(out, check=False, drive=spec.drive)
 
 
@@ -95,16 +97,17 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
     write_stream(out, declared(stream, spec), frames(), spec.segment_ns)
 
 
-def _apply_faults(out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[Shot, ...]]) -> list[dict[str, Any]]:
-    """Apply the faults of files, and list all faults with what they did."""
-    applied = []
+def _apply_faults(path: Path, out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[Shot, ...]]) -> None:
+    """Apply the faults of files to the drive in `out`, and write to `path` all faults with what they did."""
+    entries = []
     for index, fault in enumerate(spec.faults):
         if fault.kind.on_files:
             effect = apply_file_fault(out, fault, spec.drive, rig)
         elif fault.kind.on_calibration:
-            effect = {"calibrated_sensor": fault.sensor or rig.reference, **calibration_effect(fault)}
+            effect = calibration_effect(fault, rig)
         else:
             effect = effect_of(index, shots[fault.sensor or ""])
         size = {} if fault.kind.size is None else {"size": fault.size, "unit": fault.kind.size}
-        applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **size, **effect})
-    return applied
+        named = {"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **size}
+        entries.append(named | msgspec.to_builtins(effect))
+    write_json(path, entries)

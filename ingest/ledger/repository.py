@@ -11,7 +11,8 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call on one item; a decision is a transaction with its drive's change. `ingest.ledger.states` draws the allowed transitions.
+`detail` is JSON (`ingest.ledger.detail`). Every write is one conditional call on one item; a decision is a transaction with
+its drive's change. `ingest.ledger.states` draws the allowed transitions.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.errors import SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger.detail import RunFailure, RunResult, encode_detail
 from ingest.ledger.dynamodb_table import (
     DECISION,
     DRIVE,
@@ -50,7 +52,6 @@ from ingest.ledger.dynamodb_table import (
 from ingest.ledger.records import (
     DecisionRecord,
     DriveRecord,
-    Json,
     ObjectHead,
     ObjectOutcome,
     ObjectRecord,
@@ -58,7 +59,6 @@ from ingest.ledger.records import (
     Requeue,
 )
 from ingest.ledger.states import FINAL, DriveState, sources_of
-from lake.documents import canonical_json
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 UNSENT = "unsent"
 SETTLING = "settling"
 MAX_FAULT_CHARACTERS = 1000
-MAX_DETAIL_BYTES = 64 * 1024  # an item holds 400 KB
 _SWEEP = ("_sweep", "reconcile")
 _WRITERS = 8
 
@@ -217,29 +216,30 @@ class Ledger:
         revision: str,
         state: DriveState,
         outcomes: Iterable[ObjectOutcome],
-        detail: Mapping[str, Json],
+        result: RunResult,
         *,
         generation: int | None = None,
     ) -> DriveRecord:
         """Record the result of a revision: its objects first, then the drive. Idempotent.
 
-        An outcome is written only to the version it names: a newer version that has landed stays pending. With `generation`,
-        a run that outlived its drive's reprocessing cannot end it, although the revision is the same.
+        `result` becomes the drive's `detail`. An outcome is written only to the version it names: a newer version that has
+        landed stays pending. With `generation`, a run that outlived its drive's reprocessing cannot end it, although the
+        revision is the same.
 
         Raises:
             SupersededWorkError: The drive has another revision, or generation, by now.
             UnknownDriveError: The ledger has no such drive.
             TransitionError: `state` is not final, or this revision ended in another state.
-            LedgerError: `detail` exceeds 64 KiB of JSON.
+            LedgerError: `result` exceeds 64 KiB of JSON.
         """
         if state not in FINAL:
             raise TransitionError(f"a run ends as {' or '.join(sorted(FINAL))}, not as {state}; use fail() for a failed one")
-        detail_json = _bounded(detail)
+        detail = encode_detail(result)
         self._current(drive, revision, generation)
         with ThreadPoolExecutor(max_workers=_WRITERS) as writers:
             for _ in writers.map(lambda outcome: self._finish_object(drive, revision, outcome), outcomes):
                 pass
-        ended = self._enter(drive, revision, state, {"detail": detail_json}, generation=generation)
+        ended = self._enter(drive, revision, state, {"detail": detail}, generation=generation)
         if ended is not None:
             return ended
         record = self._current(drive, revision, generation)
@@ -247,7 +247,7 @@ class Ledger:
             return record
         raise TransitionError(f"{drive} is {record.state} and cannot become {state}")
 
-    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None) -> DriveRecord:
+    def fail(self, drive: DriveId, revision: str, failure: RunFailure, *, generation: int | None = None) -> DriveRecord:
         """Record that a run failed; when its message returns, it may start again.
 
         A revision that is finished already stays finished. `generation` as at `finish`.
@@ -255,9 +255,9 @@ class Ledger:
         Raises:
             SupersededWorkError: The drive has another revision, or generation, by now.
             UnknownDriveError: The ledger has no such drive.
-            LedgerError: `detail` exceeds 64 KiB of JSON.
+            LedgerError: `failure` exceeds 64 KiB of JSON.
         """
-        failed = self._enter(drive, revision, DriveState.FAILED, {"detail": _bounded(detail)}, generation=generation)
+        failed = self._enter(drive, revision, DriveState.FAILED, {"detail": encode_detail(failure)}, generation=generation)
         return self._current(drive, revision, generation) if failed is None else failed
 
     def _enter(
@@ -356,10 +356,3 @@ def _may_queue(seen: DriveRecord) -> ConditionBase:
 
 def _in_one_of(states: Iterable[DriveState]) -> ConditionBase:
     return Attr("drive_state").is_in([state.value for state in states])
-
-
-def _bounded(detail: Mapping[str, Json]) -> str:
-    body = canonical_json(detail)
-    if len(body) > MAX_DETAIL_BYTES:
-        raise LedgerError(f"detail of {len(body)} bytes exceeds {MAX_DETAIL_BYTES}; store long lists in the tables")
-    return body.decode()

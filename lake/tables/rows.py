@@ -186,6 +186,11 @@ class RecordFields(msgspec.Struct, frozen=True, kw_only=True):
     reviewer: str | None = None
     reason: str | None = None
 
+    @property
+    def base(self) -> str | None:
+        """The revision without its overrides: the input that a decision about the record names."""
+        return self.input or self.revision
+
 
 class RecordRow(RecordFields, frozen=True, kw_only=True):
     """A row of `quarantine.records`."""

@@ -24,7 +24,7 @@ from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.tables.drive_rows import of_drive
-from lake.tables.rows import CloudFrame
+from lake.tables.rows import CloudFrame, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
 from sensors.decode.planes import PLANES, ROWS, from_planes
@@ -64,14 +64,15 @@ class SceneReader:
         self._plans: OrderedDict[tuple[DriveId, datetime.date], tuple[ScenesFile, ...]] = OrderedDict()
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
 
-    def scene(self, key: SceneKey, modalities: Iterable[str] = PAYLOAD_COLUMNS) -> dict[str, Any] | None:
-        """A scene as a row of `gold.scenes`; None where the snapshot has none.
+    def scene(self, key: SceneKey, modalities: Iterable[str] = PAYLOAD_COLUMNS) -> SceneRow | None:
+        """A scene; None where the snapshot has none.
 
-        `modalities`: which of `lidars`, `cameras`, `radars` the row has; the bytes of the others are not read, unless
-        they lie between two that are and are the smaller gap.
+        `modalities`: which of `lidars`, `cameras`, `radars` to read; the others are empty. Their bytes are not read, unless
+        they are between two that are and are the smaller gap.
 
         Raises:
             LakeError: A modality is unknown, or a file cannot be read.
+            TableError: The row is not one of `gold.scenes`.
         """
         columns = _columns(modalities)
         for file in self.files(key.drive, key.day):
@@ -89,7 +90,7 @@ class SceneReader:
         """
         return _kept(self._plans, (drive, day), KEPT_PLANS, lambda: self._plan(drive, day))
 
-    def _find(self, file: ScenesFile, key: SceneKey, columns: Sequence[str]) -> dict[str, Any] | None:
+    def _find(self, file: ScenesFile, key: SceneKey, columns: Sequence[str]) -> SceneRow | None:
         metadata = _kept(self._footers, file.uri, KEPT_FOOTERS, lambda: read_footer(self._read, file.uri, file.size))
         is_it = (
             (pc.field("anchor_ns") == key.anchor_ns)
@@ -99,8 +100,7 @@ class SceneReader:
         for number in _row_groups(metadata, key):
             found = read_row_group(self._read, file.uri, metadata, number, columns).filter(is_it)
             if found.num_rows:
-                row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
-                return row
+                return row_of(SceneRow, dict.fromkeys(PAYLOAD_COLUMNS, ()) | found.slice(0, 1).to_pylist()[0])
         return None
 
     def _plan(self, drive: DriveId, day: datetime.date) -> tuple[ScenesFile, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, ObjectRecord
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL
@@ -115,12 +116,12 @@ def ledger_object(entry: ObjectRecord) -> LedgerObject:
 
 def ledger_drive(drive: DriveRecord) -> LedgerDrive:
     """A drive of the ledger as the audit sees it."""
-    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _warnings(drive.detail))
+    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _warnings(drive))
 
 
-def _warnings(detail: Mapping[str, Any]) -> frozenset[str]:
+def _warnings(drive: DriveRecord) -> frozenset[str]:
     """The rules that the last run of a drive names as warnings; a run that failed names none."""
-    return frozenset(detail.get("warnings") or ())
+    return frozenset(drive.detail.warnings if isinstance(drive.detail, RunResult) else ())
 
 
 def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -> Iterator[ObjectFrames]:

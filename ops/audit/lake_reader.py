@@ -138,8 +138,7 @@ def scene(catalog: Tables, scene_id: str) -> SceneRow | None:
         key = SceneKey.parse(scene_id)
     except LandingError:
         return None
-    found = SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
-    return None if found is None else row_of(SceneRow, found)
+    return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
 
 
 def calibration(catalog: Tables, drive: DriveId) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from ingest.ledger.detail import RunFailure
 from ingest.ledger.records import DriveRecord, ObjectRecord
 from ingest.ledger.states import FINAL, DriveState
 from lake.landing import DriveId
@@ -136,8 +137,9 @@ class Follower:
 def _problem(record: DriveRecord) -> str:
     if record.manifest_fault:
         return record.manifest_fault
-    error = record.detail.get("error")
-    return str(error) if record.state is DriveState.FAILED and error else ""
+    if record.state is DriveState.FAILED and isinstance(record.detail, RunFailure):
+        return record.detail.error
+    return ""
 
 
 def _too_late(found: Sighting, timeout_s: float) -> tuple[str, str]:

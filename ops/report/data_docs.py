@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.report.page import environment, write
-from ops.report.validations import DriveResults, ExpectationResult, SuiteResults
+from ops.report.validations import DriveResults, ExpectationView, SuiteView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class SuitePage:
     """One suite of one drive, and its path below the index."""
 
     drive: DriveResults
-    suite: SuiteResults
+    suite: SuiteView
 
     @property
     def path(self) -> str:
@@ -28,7 +28,7 @@ class SuitePage:
         return f"{self.drive.drive.replace('/', '_')}-{self.drive.revision[:16]}/{self.suite.name}.html"
 
     @property
-    def expectations(self) -> list[ExpectationResult]:
+    def expectations(self) -> list[ExpectationView]:
         """Those that did not pass first, errors before warnings."""
         return sorted(self.suite.expectations, key=lambda entry: (entry.outcome == "passed", entry.severity, entry.rule_id))
 

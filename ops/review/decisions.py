@@ -11,7 +11,7 @@ from ingest.ledger.records import DriveRecord
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict, check_person
-from ops.review.listing import ReviewRecord, columns, why_not
+from ops.review.listing import ReviewRecord, why_not
 from quality.decisions import overrides_for
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def carry_out(desk: DecisionDesk, wanted: Plan, reviewer: str, reason: str) -> l
     for drive, rows in wanted.drives.items():
         ids = tuple(row.record_id for row in rows)
         try:
-            overrides = overrides_for([columns(row) for row in rows], wanted.verdict, reviewer, reason)
+            overrides = overrides_for(rows, wanted.verdict, reviewer, reason)
             record = act(drive, rows[0].revision or "", overrides)
         except (IngestError, OverrideError) as error:
             results.append(Result(str(drive), ids, problem=str(error)))

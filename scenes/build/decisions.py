@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from msgspec.structs import replace as changed
 
 from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target
+from lake.tables.rows import Release
 from quality.decisions import NOT_RELEASABLE, reject, release
 from quality.evaluators.scene import SceneVerdict
 from quality.rules.catalogue import Level, Severity
@@ -52,15 +52,15 @@ class _Released:
     override: Override
     target: str
 
-    def element(self, level: str) -> dict[str, Any]:
-        """As an element of the column `released` of `lake.tables.schemas.SCENES`."""
-        return {
-            "level": level,
-            "about": self.target,
-            "rule_ids": list(self.rules),
-            "reviewer": self.override.reviewer,
-            "reason": self.override.reason,
-        }
+    def release(self, level: str) -> Release:
+        """As a scene that it admits holds it."""
+        return Release(
+            level=level,
+            about=self.target,
+            rule_ids=self.rules,
+            reviewer=self.override.reviewer,
+            reason=self.override.reason,
+        )
 
 
 class WindowDecisions:
@@ -87,35 +87,35 @@ class WindowDecisions:
 
     def scene(
         self, verdict: SceneVerdict, anchor_ns: int, anchor_sensor: str, used: Sequence[FrameRef], keys: Collection[str]
-    ) -> tuple[SceneVerdict, list[dict[str, Any]]]:
-        """A scene's verdict after the decisions about it, and the elements of its column `released`.
+    ) -> tuple[SceneVerdict, tuple[Release, ...]]:
+        """A scene's verdict after the decisions about it, and the releases that admitted it or a part of it.
 
         `used`: the frames that the scene holds; `keys`: all objects that it is made of.
         """
         if not self._decisions:
-            return verdict, []
+            return verdict, ()
         target = scene_target(anchor_ns)
         override = self._decisions.released.get(target)
         findings = release(verdict.findings, override, anchor_sensor=anchor_sensor)
         rules = _difference(verdict.findings, findings)
         findings = reject(findings, self._decisions.rejected.get(target), Level.SCENE, sensor=anchor_sensor)
-        released = [_Released(rules, override, target).element("scene")] if override is not None and rules else []
+        released = [_Released(rules, override, target).release("scene")] if override is not None and rules else []
         seen = dict.fromkeys(ref.frame_id for ref in used)
-        released += [self._frames[frame_id].element("frame") for frame_id in seen if frame_id in self._frames]
+        released += [self._frames[frame_id].release("frame") for frame_id in seen if frame_id in self._frames]
         released += self._wider(keys)
-        flags = sorted({*rule_ids(findings, Severity.WARNING), *(code for one in released for code in one["rule_ids"])})
-        return SceneVerdict(has_errors(findings), findings, tuple(flags)), released
+        flags = sorted({*rule_ids(findings, Severity.WARNING), *(code for one in released for code in one.rule_ids)})
+        return SceneVerdict(has_errors(findings), findings, tuple(flags)), tuple(released)
 
-    def _wider(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+    def _wider(self, keys: Iterable[str]) -> list[Release]:
         """Releases of the objects that a scene is made of, and of its drive."""
         targets = [("object", object_target(key, self._versions.get(key))) for key in sorted(keys)]
-        elements = []
+        releases = []
         for level, target in (*targets, ("drive", DRIVE)):
             override = self._decisions.released.get(target)
             rules = () if override is None else tuple(code for code in override.rules if code not in NOT_RELEASABLE)
             if override is not None and rules:
-                elements.append(_Released(rules, override, target).element(level))
-        return elements
+                releases.append(_Released(rules, override, target).release(level))
+        return releases
 
     def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> tuple[FrameReport, ...]:
         """The frames that are in scenes only because they were released, by frame, for the records."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from msgspec import structs
 from msgspec.structs import replace as changed
 
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.rows import Release
 from lake.tables.scene_key import SceneKey
 from quality.evaluators.scene import SceneVerdict, evaluate_scene
 from quality.measurements.frame_metrics import metrics_rows
@@ -47,10 +49,12 @@ class BuiltWindow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MadeScene:
-    """A row of `lake.tables.schemas.SCENES`, what the scene rules say of it, and the pose samples that moved its points."""
+    """A scene: its columns as `scenes.build.scene_table` takes them, the verdict of the scene rules, the releases that admitted
+    it or a part of it, and the pose samples that moved its points."""
 
     row: dict[str, Any]
     verdict: SceneVerdict
+    released: tuple[Release, ...]
     moved_by: frozenset[PosesUsed]
 
 
@@ -149,8 +153,8 @@ def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Judge
         has_pose=scene["ego_pose"] is not None,
         uncompensated=tuple(sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None})),
         findings=verdict.findings,
-        admitted=any(one["level"] in ("scene", "frame") for one in scene["released"]),
-        released=tuple(sorted({code for one in scene["released"] if one["level"] == "scene" for code in one["rule_ids"]})),
+        admitted=any(one.level in ("scene", "frame") for one in made.released),
+        released=tuple(sorted({code for one in made.released if one.level == "scene" for code in one.rule_ids})),
         poses_used_ns=tuple(sorted((poses.first_ns, poses.last_ns) for poses in made.moved_by)),
         frame_ids=tuple(ref.frame_id for _, ref in used),
         residuals_ns={row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
@@ -224,9 +228,9 @@ class _SceneBuilder:
             "complete": not missing,
             "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
             "sources": [self._source(key) for key in sorted(keys)],
-            "released": released,
+            "released": [structs.asdict(one) for one in released],
         }
-        return MadeScene(scene, verdict, frozenset(moved_by))
+        return MadeScene(scene, verdict, released, frozenset(moved_by))
 
     def _facts(self, anchor: PlanRow, verdict: SceneVerdict) -> dict[str, Any]:
         """Columns of a scene that need neither its frames nor its sources."""

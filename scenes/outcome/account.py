@@ -11,6 +11,7 @@ import pyarrow as pa
 from lake.drive_input import DriveInput
 from lake.overrides import Decisions
 from lake.storage import ObjectStore
+from lake.tables.rows import RecordRow
 from quality.accounting import SensorAccount, accounts, balance
 from quality.decisions import with_rejections
 from quality.measurements.residuals import Residuals, ToleratedResiduals
@@ -19,7 +20,7 @@ from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding
 from scenes.documents import AuditVerdict, Inspection
 from scenes.outcome.fates import Built, IndexedDrive
-from scenes.outcome.records import Record, RecordKeeper
+from scenes.outcome.records import RecordKeeper
 from scenes.plan.match_plan import ScenePlan
 from scenes.targets import DriveTargets
 from sensors.rig import Rig
@@ -36,7 +37,7 @@ class AuditOutcome:
 
     verdict: AuditVerdict
     frames: pa.Table
-    records: list[Record]
+    records: Sequence[RecordRow]
     gold_files: tuple[str, ...] = ()
     scenes: int = 0
     residuals: Mapping[str, ToleratedResiduals] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class AuditOutcome:
     def imbalances(self, entries: Sequence[SensorAccount]) -> list[Finding]:
         """Where its accounts, or its records, do not add up."""
         problems = [imbalance.finding() for imbalance in balance(entries)]
-        held = sum(record["frames"] for record in self.records)
+        held = sum(record.frames for record in self.records)
         kept_out = sum(entry.quarantined for entry in entries)
         if held != kept_out:
             message = f"the records hold {held} frames, {kept_out} are quarantined: one is in no record or in two"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from quality.accounting import SensorAccount
 from quality.evaluators.drive import GateVerdict
-from scenes.documents import Account, AuditVerdict, Part
+from scenes.documents import AuditVerdict, Part
 
 
 class InspectionResult(Part, frozen=True, kw_only=True):
@@ -27,7 +28,7 @@ class AuditResult(Part, frozen=True, kw_only=True):
     """Of `audit`."""
 
     verdict: AuditVerdict
-    accounts: tuple[Account, ...]
+    accounts: tuple[SensorAccount, ...]
     scenes: int
 
 

@@ -28,10 +28,10 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.rows import RecordRow
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditReport, audit
-from ops.review.listing import columns
 from quality.evaluators.drive import GateVerdict
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
@@ -99,9 +99,8 @@ class Station:
         assert found is not None
         return found
 
-    def records(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
-        rows = [columns(row) for row in lake_reader.records(self.catalog, drive)]
-        return [row | {"rule_ids": list(row["rule_ids"])} for row in rows]
+    def records(self, drive: DriveId | None = None) -> tuple[RecordRow, ...]:
+        return lake_reader.records(self.catalog, drive)
 
     def scenes(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
         rows = self.catalog.load_table("gold.scenes").scan().to_arrow().to_pylist()

@@ -13,7 +13,7 @@ import os
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
@@ -27,6 +27,7 @@ from ingest.ledger.states import DriveState
 from lake.documents import canonical_json
 from lake.landing import DriveId
 from lake.overrides import Verdict
+from lake.tables.rows import RecordRow
 from quality.decisions import error_rules, overrides_for, why_not_releasable
 from quality.rules.catalogue import Severity, rule
 from tests.integration.station import Station
@@ -138,9 +139,9 @@ def run(station: Station) -> str:
     return state
 
 
-def held(station: Station, code: str) -> list[dict[str, Any]]:
+def held(station: Station, code: str) -> list[RecordRow]:
     """Quarantined records that the rule keeps out of gold."""
-    return [row for row in station.records(DRIVE) if row["status"] == "quarantined" and code in error_rules(row)]
+    return [row for row in station.records(DRIVE) if row.status == "quarantined" and code in error_rules(row)]
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: f"{stop.fault.partition(':')[0]}-{stop.rule}")
@@ -149,7 +150,7 @@ def test_to_quarantine_and_back(stop: Stop, station: Station, tmp_path: Path) ->
     station.check_balance()
     run(station)
     records = held(station, stop.rule)
-    assert records, sorted({code for row in station.records(DRIVE) for code in row["rule_ids"]})
+    assert records, sorted({code for row in station.records(DRIVE) for code in row.rule_ids})
     free = [row for row in records if why_not_releasable(row) is None]
     if free:
         come_back_by_release(station, stop, free)
@@ -157,28 +158,28 @@ def test_to_quarantine_and_back(stop: Stop, station: Station, tmp_path: Path) ->
         come_back_by_correction(station, stop, tmp_path)
 
 
-def come_back_by_release(station: Station, stop: Stop, records: list[dict[str, Any]]) -> None:
+def come_back_by_release(station: Station, stop: Stop, records: list[RecordRow]) -> None:
     state = release(station, records)
     for _ in range(2):  # a drive that is let in has scenes, each of which may fail a rule of its own
         if station.scenes(DRIVE):
             break
-        kept = [row for row in station.records(DRIVE) if row["status"] == "quarantined"]
+        kept = [row for row in station.records(DRIVE) if row.status == "quarantined"]
         state = release(station, [row for row in kept if why_not_releasable(row) is None])
     assert state == "published"
     assert held(station, stop.rule) == [row for row in held(station, stop.rule) if why_not_releasable(row)]
-    after = {row["record_id"]: row for row in station.records(DRIVE) if row["status"] == "released"}
+    after = {row.record_id: row for row in station.records(DRIVE) if row.status == "released"}
     for row in records:
-        told = after[row["record_id"]]
-        assert (told["reviewer"], told["reason"], told["frames"]) == ("alice", "seen and found harmless", 0)
+        found = after[row.record_id]
+        assert (found.reviewer, found.reason, found.frames) == ("alice", "seen and found harmless", 0)
     released = [one for row in station.scenes(DRIVE) for one in row["released"]]
-    if any(row["frames"] for row in records):  # an object whose frames nobody can read lets in nothing
+    if any(row.frames for row in records):  # an object whose frames nobody can read lets in nothing
         assert {one["reviewer"] for one in released} == {"alice"}
         assert any(stop.rule in one["rule_ids"] for one in released)
 
 
-def release(station: Station, records: list[dict[str, Any]]) -> str:
+def release(station: Station, records: list[RecordRow]) -> str:
     found = overrides_for(records, Verdict.RELEASE, "alice", "seen and found harmless")
-    station.desk.release(DRIVE, records[0]["revision"], found)
+    station.desk.release(DRIVE, records[0].revision, found)
     station.check_balance()
     return run(station)
 

@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.handler import handle
+from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
@@ -282,7 +283,7 @@ def rest(store: Any, state: DriveState = DriveState.PUBLISHED) -> DriveRecord:
     seen = store.drive(DRIVE)
     if isinstance(store, Ledger):
         store.begin(DRIVE, seen.revision)
-        store.finish(DRIVE, seen.revision, state, [], {})
+        store.finish(DRIVE, seen.revision, state, [], RunResult())
     else:
         store.drive_items[DRIVE] = replace(seen, state=state)
     found: DriveRecord = store.drive(DRIVE)

@@ -81,6 +81,15 @@ def test_stored_results_outlive_a_new_version_of_the_work_area(monkeypatch: pyte
     assert decode(encode(kept), ValidationResults, PLACE) == kept
 
 
+def test_the_reports_of_great_expectations_are_stored_as_they_come() -> None:
+    report = b'{"success":false,"results":[],"of a later release":{"deep":[1.0,null]}}'
+    kept = ValidationResults(
+        drive="d", revision="r", success=True, suites={}, validations={"drive": msgspec.Raw(report)}, calibration=()
+    )
+    assert decode(encode(kept), ValidationResults, PLACE).validations["drive"] == msgspec.Raw(report)
+    assert report in encode(kept)
+
+
 @pytest.mark.parametrize(
     "entry",
     [{"rule_id": "XXX999"}, {"measured": "much"}, {"severity": "error"}],  # no such rule, a wrong value, an unknown field

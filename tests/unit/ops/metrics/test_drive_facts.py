@@ -27,8 +27,9 @@ from ops.metrics import drive_facts
 from ops.metrics.drive_facts import Amount, DriveFacts
 from ops.metrics.lake import MAX_SENSORS, OTHER, ResidualSizes, summarise
 from ops.metrics.pinned_tables import pin
+from quality.gx.results import Expectation, SuiteResults
 from quality.rules.rule import Outcome, Severity
-from scenes.documents import Expectation, SuiteResults, ValidationResults
+from scenes.documents import ValidationResults
 from tests.unit.ops import lake_builders as rows
 
 

@@ -70,9 +70,9 @@ def test_a_frozen_image_is_kept_out_wherever_windows_are_cut(window_bytes: int) 
     assert missing == {f"car-1.d-1.{ns}": [("cam", "CAM002")] if n in FROZEN else [] for n, ns in enumerate(STAMPS)}
     found = serial_jobs.outcome(landed, drive_input)
     serial_jobs.check_identity(landed, drive_input, found)
-    records = [record for record in found.records if record["rule_ids"] == ["CAM002"]]
-    assert sorted(record["stamp_ns"] for record in records) == [STAMPS[n] for n in FROZEN]
-    assert sorted(finding["measured"] for record in records for finding in record["findings"]) == [1.0, 2.0]
+    records = [record for record in found.records if record.rule_ids == ("CAM002",)]
+    assert sorted(record.stamp_ns for record in records) == [STAMPS[n] for n in FROZEN]
+    assert sorted(finding.measured for record in records for finding in record.findings) == [1.0, 2.0]
     if window_bytes != TINY_WINDOWS:
         other = Landed()
         again = drive(other)
