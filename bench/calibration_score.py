@@ -161,10 +161,10 @@ def record(seed: int) -> Recorded:
     sweeps, images = shots_of(rig[REFERENCE], spec), shots_of(rig[CAMERA], spec)
     at, stretch = candidates(len(sweeps), SWEEPS)
     stamps_ns, image_ns = _stamps(sweeps)[at], _stamps(images)
-    wanted_ns = stamps_ns + rig[CAMERA].sync.expected_delay_ns
-    matched = nearest(wanted_ns, image_ns)
+    target_ns = stamps_ns + rig[CAMERA].sync.expected_delay_ns
+    matched = nearest(target_ns, image_ns)
     motion = motion_at(stamps_ns, track.stamps_ns, track.poses, track.bracket_ns)
-    chosen = choose(stretch, motion, [np.abs(image_ns[matched] - wanted_ns) / rig[CAMERA].sync.tolerance_ns])
+    chosen = choose(stretch, motion, [np.abs(image_ns[matched] - target_ns) / rig[CAMERA].sync.tolerance_ns])
     lidar, camera = SpinningLidar(world, rig[REFERENCE], spec), Camera(world, rig[CAMERA], spec)
     lens = rig[CAMERA].intrinsics
     shrink = 1 if lens is None else shrink_of(lens)
@@ -185,15 +185,15 @@ def record(seed: int) -> Recorded:
 
 def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
     """A row for each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
-    said: dict[tuple[Case, float], list[CalibrationVerdict]] = {}
+    verdicts: dict[tuple[Case, float], list[CalibrationVerdict]] = {}
     for number, seed in enumerate(seeds):
         drive = record(seed)
         for case in cases:
             for size in (0.0, *(case.sizes if number < sweep else (case.stated,))):
                 signed = -size if case.sign and number % 2 else size
                 rig = declared(drive.rig, case.fault(signed)) if size else drive.rig
-                said.setdefault((case, size), []).append(drive.verdict(case, rig))
-    return [_row(case, {size: said[case, size] for size in (0.0, *case.sizes) if (case, size) in said}) for case in cases]
+                verdicts.setdefault((case, size), []).append(drive.verdict(case, rig))
+    return [_row(case, {size: verdicts[case, size] for size in (0.0, *case.sizes) if (case, size) in verdicts}) for case in cases]
 
 
 def declared(rig: Rig, fault: str) -> Rig:
@@ -201,19 +201,19 @@ def declared(rig: Rig, fault: str) -> Rig:
     return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
-def _row(case: Case, said: Mapping[float, Sequence[CalibrationVerdict]]) -> dict[str, Any]:
+def _row(case: Case, verdicts: Mapping[float, Sequence[CalibrationVerdict]]) -> dict[str, Any]:
     """`said`: by size the verdict on each drive; 0 is a clean one."""
-    true, false_alarms, seeds = _called(said[case.stated]), _called(said[0.0]), len(said[case.stated])
-    recall = {size: _called(found) / len(found) for size, found in said.items() if size}
+    true, false_alarms, seeds = _alarms(verdicts[case.stated]), _alarms(verdicts[0.0]), len(verdicts[case.stated])
+    recall = {size: _alarms(found) / len(found) for size, found in verdicts.items() if size}
     enough = [size for size in recall if all(recall[other] >= ENOUGH for other in recall if other >= size)]
     return {
         "rule": case.rule,
         "fault": case.fault(case.stated),
         "seeds": seeds,
         "true_positives": true,
-        "bad": said[case.stated].count(CalibrationVerdict.BAD),
+        "bad": verdicts[case.stated].count(CalibrationVerdict.BAD),
         "false_positives": false_alarms,
-        "false_bad": said[0.0].count(CalibrationVerdict.BAD),
+        "false_bad": verdicts[0.0].count(CalibrationVerdict.BAD),
         "false_negatives": seeds - true,
         "precision": true / (true + false_alarms) if true + false_alarms else None,
         "recall": true / seeds,
@@ -243,8 +243,8 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(header, cells)
 
 
-def _called(said: Sequence[CalibrationVerdict]) -> int:
-    return sum(verdict in CALLED for verdict in said)
+def _alarms(verdicts: Sequence[CalibrationVerdict]) -> int:
+    return sum(verdict in CALLED for verdict in verdicts)
 
 
 def _track(world: World, spec: DriveSpec, rig: Rig) -> PoseSamples:
@@ -283,12 +283,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("build/calibration-score.json"))
     parser.add_argument("--document", type=Path, default=PROJECT / "docs" / "quality.md")
-    asked = parser.parse_args(argv)
-    rows = score(range(asked.first, asked.first + asked.seeds), asked.sweep)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(rows, indent=1) + "\n")
+    arguments = parser.parse_args(argv)
+    rows = score(range(arguments.first, arguments.first + arguments.seeds), arguments.sweep)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
     table = score_table(rows)
-    write_sections({"calibration-score": table}, asked.document)
+    write_sections({"calibration-score": table}, arguments.document)
     print(table)
 
 

@@ -59,10 +59,10 @@ class StreamBuffer:
     def forget_before(self, stamp_ns: int, at_most: int | None = None) -> int:
         """Drop stamps below `stamp_ns`, the first `at_most` of them at most; how many are left."""
         stamps = self.stamps_ns()
-        gone = int(np.searchsorted(stamps, min(stamp_ns, MAX_STAMP_NS + 1), side="left"))
-        gone = gone if at_most is None else min(gone, at_most)
+        dropped = int(np.searchsorted(stamps, min(stamp_ns, MAX_STAMP_NS + 1), side="left"))
+        dropped = dropped if at_most is None else min(dropped, at_most)
         # A copy: a view would keep the whole chunk alive.
-        self._chunks = [stamps[gone:].copy()]
-        self.position += gone
-        self._held -= gone
+        self._chunks = [stamps[dropped:].copy()]
+        self.position += dropped
+        self._held -= dropped
         return self._held

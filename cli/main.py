@@ -49,15 +49,15 @@ sync.register(app)
 demo.register(app)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         console.out().print(f"scenelake {version('scenelake')}", highlight=False)
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    wanted: Annotated[
+    requested: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:

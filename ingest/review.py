@@ -124,8 +124,8 @@ class ReviewDesk:
         return replace(found, input=replace(found.input, overrides=held))
 
 
-def _refuse_decided(drive: DriveId, wanted: Sequence[Override], log: Sequence[DecisionRecord]) -> None:
-    targets = {target: override.input for override in wanted for target in override.targets}
+def _refuse_decided(drive: DriveId, overrides: Sequence[Override], log: Sequence[DecisionRecord]) -> None:
+    targets = {target: override.input for override in overrides for target in override.targets}
     for decision in log:
         for override in map(Override.parse, decision.overrides):
             again = sorted(target for target in override.targets if targets.get(target) == override.input)

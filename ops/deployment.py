@@ -135,11 +135,11 @@ def choose(process: Mapping[str, str], endpoint: str | None, local: Mapping[str,
     Raises:
         NoDeploymentError: No endpoint, no buckets named in the environment, and no local stack.
     """
-    wanted = endpoint or process.get(ENDPOINT) or None
-    if local is not None and wanted in (None, local.get(ENDPOINT)):
+    requested = endpoint or process.get(ENDPOINT) or None
+    if local is not None and requested in (None, local.get(ENDPOINT)):
         return {**process, **local}
-    if wanted is not None:
-        return {**process, ENDPOINT: wanted}
+    if requested is not None:
+        return {**process, ENDPOINT: requested}
     if "SCENELAKE_RAW_BUCKET" in process:
         return dict(process)
     raise NoDeploymentError(

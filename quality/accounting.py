@@ -82,12 +82,12 @@ def balance(entries: Iterable[SensorAccount]) -> tuple[Imbalance, ...]:
 
 
 def _imbalance(account: SensorAccount) -> Imbalance | None:
-    gone = account.gold + account.quarantined + account.unmatched
-    where = f"{account.gold} gold + {account.quarantined} quarantined + {account.unmatched} unmatched = {gone}"
+    accounted = account.gold + account.quarantined + account.unmatched
+    where = f"{account.gold} gold + {account.quarantined} quarantined + {account.unmatched} unmatched = {accounted}"
     if account.read is None:
         return Imbalance(account.sensor, None, f"{where}, but the frames read were not counted")
-    if account.read != gone:
-        return Imbalance(account.sensor, abs(account.read - gone), f"{account.read} frames read, but {where}")
+    if account.read != accounted:
+        return Imbalance(account.sensor, abs(account.read - accounted), f"{account.read} frames read, but {where}")
     unexplained = account.quarantined + account.unmatched - sum(account.reasons.values())
     if unexplained:
         return Imbalance(account.sensor, abs(unexplained), f"{unexplained} frames are kept out of gold without a reason")

@@ -62,7 +62,7 @@ def limit(task: Task) -> Iterator[Work]:
         for end in ends:
             end.recv()
         # There is nothing that it could learn from another drive.
-        yield lambda asked: _go(ends, asked.out) if asked.drive == task.drive else {}
+        yield lambda request: _go(ends, request.out) if request.drive == task.drive else {}
     finally:
         for process in processes:
             process.kill()

@@ -60,7 +60,7 @@ def scenelake_job(task: Task) -> Iterator[Work]:
         spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{task.processes},3]")))
         try:
             inputs = {drive: register(replace(task, drive=drive), root) for drive in (task.warm_up, task.drive)}
-            yield lambda asked: _build(spark, root, inputs[asked.drive], asked.out)
+            yield lambda request: _build(spark, root, inputs[request.drive], request.out)
         finally:
             spark.stop()
 

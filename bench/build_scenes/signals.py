@@ -81,8 +81,8 @@ class Camera:
     def measure(self) -> bytes:
         """A JPEG of 1600 x 900 pixels."""
         image = self._images[int(self._random.integers(len(self._images)))]
-        wanted = int(self._random.normal(IMAGE_BYTES, IMAGE_BYTES_SD)) - len(image) - 4
-        comment = self._random.bytes(min(max(wanted, 16), COMMENT_BYTES))
+        size = int(self._random.normal(IMAGE_BYTES, IMAGE_BYTES_SD)) - len(image) - 4
+        comment = self._random.bytes(min(max(size, 16), COMMENT_BYTES))
         # T.81 B.2.4.5; the segment follows SOI and the APP0 segment of 18 bytes, which JFIF wants first.
         return image[:20] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + image[20:]
 

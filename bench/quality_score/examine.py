@@ -50,7 +50,7 @@ class Examined:
     built: bool
 
     @property
-    def told(self) -> frozenset[tuple[str, str | None]]:
+    def alarms(self) -> frozenset[tuple[str, str | None]]:
         """(rule, sensor) of what failed; what was unknown is not an alarm."""
         return frozenset((entry.rule_id, entry.sensor) for entry in self.findings if entry.measured is not None)
 

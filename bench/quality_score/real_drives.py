@@ -34,8 +34,8 @@ class RealDrives:
         """Import, examine."""
         with tempfile.TemporaryDirectory(prefix="quality-score-") as folder:
             IMPORTERS["pandaset"](_folder(), Path(folder) / "drive", "score", "pandaset")
-            told = examine(Path(folder) / "drive", DriveId("score", "pandaset"), Path(folder) / "store").told
-        return Tried(trial, seed, False, frozenset(pair for pair in told if pair[0] not in trial.also))
+            alarms = examine(Path(folder) / "drive", DriveId("score", "pandaset"), Path(folder) / "store").alarms
+        return Tried(trial, seed, False, frozenset(pair for pair in alarms if pair[0] not in trial.also))
 
 
 def _folder() -> Path:

@@ -71,13 +71,13 @@ def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: 
         (number, trial, seed)
         for number, scorer in enumerate(SCORERS)
         for trial, seed in scorer.trials(seeds)
-        if not only or _asked(trial.rule, scorer, tuple(only))
+        if not only or _selected(trial.rule, scorer, tuple(only))
     ]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         return list(track(pool.map(attempt, jobs), "quality score", len(jobs), console=console))
 
 
-def _asked(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
+def _selected(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
     """Whether a trial belongs to the rules asked for: a drive without a fault does if its scorer's rules do."""
     return rule.startswith(only) if rule else any(one.startswith(only) for one in scorer.units)
 

@@ -58,8 +58,8 @@ def _watch(child: subprocess.Popen[bytes], wakeup: int) -> int:
         if status is not None:
             child.returncode = status
             return status if status >= 0 else 128 - status
-        asked = signal.SIGTERM in signals or signal.SIGINT in signals
-        if asked or (sys.stdin in readable and not os.read(sys.stdin.fileno(), 64)):
+        signalled = signal.SIGTERM in signals or signal.SIGINT in signals
+        if signalled or (sys.stdin in readable and not os.read(sys.stdin.fileno(), 64)):
             child.returncode = ENDED
             return ENDED
 

@@ -77,8 +77,8 @@ def _array(body: bytes) -> npt.NDArray[Any]:
         raise ValueError("its header does not describe an array of numbers")
     dtype = np.dtype(header["dtype"])
     shape = tuple(int(length) for length in header["shape"].split(",") if length.strip())
-    wanted = math.prod(shape) * dtype.itemsize
-    if len(shape) > MAX_DIMENSIONS or wanted != len(body) - start:
-        raise ValueError(f"its header asks for {wanted} bytes of shape {shape}, {max(0, len(body) - start)} follow it")
+    expected = math.prod(shape) * dtype.itemsize
+    if len(shape) > MAX_DIMENSIONS or expected != len(body) - start:
+        raise ValueError(f"its header asks for {expected} bytes of shape {shape}, {max(0, len(body) - start)} follow it")
     flat = np.frombuffer(body, dtype=dtype, offset=start)
     return flat.reshape(shape, order="F" if header["order"] == "True" else "C")

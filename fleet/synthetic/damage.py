@@ -50,16 +50,16 @@ def _changed_image(pixels: Pixels, fault: Fault, rng: np.random.Generator) -> Pi
     share = fault.share or 0.0
     match fault.kind:
         case FaultKind.BLANK_IMAGE:
-            wanted = MIDDLE + (pixels.astype(np.float32) / 255.0 - 0.5) * (fault.size or 0.0)
+            damaged = MIDDLE + (pixels.astype(np.float32) / 255.0 - 0.5) * (fault.size or 0.0)
         case FaultKind.OVEREXPOSE:
             white = max(float(np.quantile(pixels.min(axis=2), 1.0 - share)), 1.0)
-            wanted = pixels * np.float32(256.0 / white)
+            damaged = pixels * np.float32(256.0 / white)
         case FaultKind.UNDEREXPOSE:
             black = float(np.quantile(pixels.max(axis=2), share))
-            wanted = (pixels.astype(np.float32) - black) * 0.5
+            damaged = (pixels.astype(np.float32) - black) * 0.5
         case _:
             return _covered(pixels, share, rng)
-    return np.clip(np.round(wanted), 0, 255).astype(np.uint8)
+    return np.clip(np.round(damaged), 0, 255).astype(np.uint8)
 
 
 def _covered(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:

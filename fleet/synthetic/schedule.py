@@ -124,8 +124,8 @@ def _choose(fault: Fault, frames: Frames | None, first: int, count: int, rng: np
     if isinstance(frames, tuple):
         outside = [index for index in frames if not first <= index < count]
         if outside:
-            asked = ", ".join(map(str, outside))
-            raise SpecError(f"fault {fault}: {fault.sensor} has frames {first} to {count - 1}, not {asked}")
+            listed = ", ".join(map(str, outside))
+            raise SpecError(f"fault {fault}: {fault.sensor} has frames {first} to {count - 1}, not {listed}")
         return sorted(set(frames))
     size = min(max(1, round(frames * count)), count - first)
     return sorted(int(index) for index in rng.choice(np.arange(first, count), size=size, replace=False))

@@ -74,8 +74,8 @@ class Ledger:
     def drives(self, state: DriveState | None = None, since_ns: int = 0) -> Iterator[DriveRecord]:
         """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that entered
         their state at that time or later. Eventually consistent."""
-        for wanted in DriveState if state is None else (state,):
-            condition = Key("drive_state").eq(wanted.value) & Key("updated_ns").gte(since_ns)
+        for drive_state in DriveState if state is None else (state,):
+            condition = Key("drive_state").eq(drive_state.value) & Key("updated_ns").gte(since_ns)
             yield from (drive_record(item) for item in self._table.query(condition, index="by-state"))
 
     # Landing: objects, changes, the outbox, refusals
@@ -266,8 +266,8 @@ class Ledger:
             raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` lists the known drives")
         if record.revision != revision or generation not in (None, record.generation):
             current = f"{record.revision} (generation {record.generation})"
-            wanted = revision if generation is None else f"{revision} (generation {generation})"
-            raise SupersededWorkError(f"{drive} has the revision {current}, not {wanted}")
+            expected = revision if generation is None else f"{revision} (generation {generation})"
+            raise SupersededWorkError(f"{drive} has the revision {current}, not {expected}")
         return record
 
     def _finish_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> None:

@@ -164,15 +164,15 @@ def _path(path: str) -> bytes:
     return bytes([len(names) << 4 | _BINARY]) + b"".join(_varint(len(name)) + name for name in names)
 
 
-def _value_of(data: bytes, wanted: int) -> int:
+def _value_of(data: bytes, field_id: int) -> int:
     """Where the value of a field of the outermost struct begins."""
     at, last = 0, 0
     while data[at]:
         last, kind, at = _field(data, at, last)
-        if last == wanted:
+        if last == field_id:
             return at
         at = _skip(data, at, kind)
-    raise FooterError(f"the footer has no field {wanted}")
+    raise FooterError(f"the footer has no field {field_id}")
 
 
 def _add(data: bytes, at: int, last: int, amounts: Amounts, parts: list[bytes]) -> int:

@@ -54,11 +54,11 @@ def read_footer(read: RangeRead, uri: str, size: int) -> pq.FileMetaData:
 
 def column_ranges(metadata: pq.FileMetaData, number: int, columns: Iterable[str]) -> tuple[ByteRange, ...]:
     """Where the chunks of the named top-level columns lie, in the order of the file, each by itself."""
-    wanted, group = frozenset(columns), metadata.row_group(number)
+    selected, group = frozenset(columns), metadata.row_group(number)
     ranges = []
     for position in range(group.num_columns):
         chunk = group.column(position)
-        if chunk.path_in_schema.split(".", 1)[0] in wanted:
+        if chunk.path_in_schema.split(".", 1)[0] in selected:
             first = chunk.data_page_offset if not chunk.has_dictionary_page else chunk.dictionary_page_offset
             start = min(first, chunk.data_page_offset)
             ranges.append(ByteRange(start, start + chunk.total_compressed_size))
@@ -81,9 +81,9 @@ def read_row_group(read: RangeRead, uri: str, metadata: pq.FileMetaData, number:
         LakeError: The footer contradicts the file.
     """
     ranges = joined(column_ranges(metadata, number, columns))
-    wanted = sum(entry.end - entry.start for entry in ranges)
-    if wanted > MAX_ROW_GROUP_BYTES:
-        raise OversizeError(f"{uri}: row group {number} takes {wanted} bytes, at most {MAX_ROW_GROUP_BYTES} are read")
+    size = sum(entry.end - entry.start for entry in ranges)
+    if size > MAX_ROW_GROUP_BYTES:
+        raise OversizeError(f"{uri}: row group {number} takes {size} bytes, at most {MAX_ROW_GROUP_BYTES} are read")
     pieces = _Pieces(uri, [(entry, memoryview(read(uri, entry.start, entry.end - entry.start))) for entry in ranges])
     try:
         with pq.ParquetFile(pa.PythonFile(pieces, mode="r"), metadata=metadata, pre_buffer=False) as file:

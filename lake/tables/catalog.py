@@ -160,14 +160,14 @@ def ensure_tables(catalog: LakeCatalog) -> None:
 
 
 def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> None:
-    wanted = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
+    expected = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
-        if set(wanted.column_names) <= set(table.schema().column_names):
+        if set(expected.column_names) <= set(table.schema().column_names):
             return
         try:
             with table.update_schema() as change:
-                change.union_by_name(wanted)
+                change.union_by_name(expected)
         except CommitFailedException:
             continue  # another process changed the table: look again
     raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")

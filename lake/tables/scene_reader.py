@@ -138,11 +138,11 @@ def _columns(modalities: Iterable[str]) -> list[str]:
 
 def _row_groups(metadata: pq.FileMetaData, key: SceneKey) -> Iterable[int]:
     """The row groups whose statistics do not rule the scene out."""
-    wanted: dict[str, Any] = {"anchor_ns": key.anchor_ns, "drive_id": key.drive.drive_id}
+    identity: dict[str, Any] = {"anchor_ns": key.anchor_ns, "drive_id": key.drive.drive_id}
     positions = {metadata.schema.column(position).path: position for position in range(metadata.num_columns)}
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        held = [(value, group.column(positions[name]).statistics) for name, value in wanted.items() if name in positions]
+        held = [(value, group.column(positions[name]).statistics) for name, value in identity.items() if name in positions]
         if all(found is None or not found.has_min_max or found.min <= value <= found.max for value, found in held):
             yield number
 

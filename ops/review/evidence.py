@@ -156,8 +156,10 @@ def _around(catalog: Catalog, facts: Sequence[SceneFacts], anchor_ns: int, motio
     """The gold scenes right before and right after."""
     anchors = [fact.anchor_ns for fact in facts]
     place = bisect_left(anchors, anchor_ns)
-    wanted = [at for at in (place - 1, place + (place < len(anchors) and anchors[place] == anchor_ns)) if 0 <= at < len(anchors)]
-    found = (lake_reader.scene(catalog, facts[at].scene_id) for at in wanted)
+    neighbours = [
+        at for at in (place - 1, place + (place < len(anchors) and anchors[place] == anchor_ns)) if 0 <= at < len(anchors)
+    ]
+    found = (lake_reader.scene(catalog, facts[at].scene_id) for at in neighbours)
     return tuple(scene_view(row, motion) for row in found if row is not None)
 
 

@@ -70,11 +70,11 @@ def _judged(code: str, sensor: str, group: Sequence[Checked], rules: RuleBook) -
         limits = LIMITS[worst.quantity]
         threshold = rules[code].threshold
         if threshold is not None and worst.proven > threshold:
-            return rules.finding(code, _says(worst), sensor=sensor, measured=worst.proven)
+            return rules.finding(code, _message(worst), sensor=sensor, measured=worst.proven)
         if worst.proven > limits.suspect:
             severity = Severity.WARNING
             return rules.finding(
-                code, _says(worst), sensor=sensor, measured=worst.proven, threshold=limits.suspect, severity=severity
+                code, _message(worst), sensor=sensor, measured=worst.proven, threshold=limits.suspect, severity=severity
             )
     unseen = [check for check in group if check.verdict is CalibrationVerdict.NOT_OBSERVABLE and not _without_limit(check)]
     if not unseen:
@@ -88,7 +88,7 @@ def _without_limit(check: Checked) -> bool:
     return check.quantity is Quantity.GROUND_HEIGHT and check.frames > 0 and check.error is None
 
 
-def _says(check: Checked) -> str:
+def _message(check: Checked) -> str:
     unit = check.quantity.unit
     return (
         f"{check.sensor}: {check.quantity.value} is declared {check.error:+.3g} {unit} off, uncertain by "

@@ -82,7 +82,7 @@ def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules
     if outcome is Outcome.UNKNOWN:
         message = f"{metrics.sensor}: {entry.name} could not be evaluated: {entry.unknown or 'no value was measured'}"
     else:
-        message = measure.says.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
+        message = measure.message.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
     usual = measure.scope.severity(metrics)
     return rules.finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=usual)
 

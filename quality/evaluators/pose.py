@@ -19,7 +19,7 @@ NEAR_NS = 200_000_000  # a scene's frames lie so close to its anchor; a step bey
 GNSS_SPAN_NS = 5_000_000_000
 LEAST_SPAN_NS = 500_000_000
 
-_SAID = {
+_MESSAGES = {
     "POS002": "the pose steps {measured:.2f} m further than a vehicle can, more than {threshold:g} m",
     "POS003": "{measured:.1f} m/s, more than {threshold:g} m/s",
     "POS004": "{measured:.1f} m/s², more than {threshold:g} m/s²",
@@ -79,7 +79,7 @@ def evaluate_poses(
     for code, values in measured.items():
         for scene in np.flatnonzero(has_pose & ~passed(rules, code, values)).tolist():
             value = float(values[scene])
-            found.setdefault(scene, []).extend(failed(rules, code, sensor, None if np.isnan(value) else value, _SAID[code]))
+            found.setdefault(scene, []).extend(failed(rules, code, sensor, None if np.isnan(value) else value, _MESSAGES[code]))
     return {scene: tuple(sorted(entries)) for scene, entries in found.items()}
 
 

@@ -51,7 +51,7 @@ class Measure:
     column: str
     scope: Scope
     value: Callable[[SensorMetrics, Bounds | None], float | None]
-    says: str
+    message: str
     silent: bool = False
     only_scope: bool = False
 

@@ -117,11 +117,11 @@ class WindowDecisions:
                 elements.append(_Released(rules, override, target).element(level))
         return elements
 
-    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> tuple[FrameReport, ...]:
+    def released_frames(self, refs: Iterable[FrameRef], frames: Mapping[int, Frame]) -> tuple[FrameReport, ...]:
         """The frames that are in scenes only because they were released, by frame, for the records."""
         return tuple(
             frames[ref.frame_id].report(ref)
-            for ref in sorted(set(wanted))
+            for ref in sorted(set(refs))
             if ref.frame_id in self._frames and not frames[ref.frame_id].bad
         )
 

@@ -66,12 +66,12 @@ def in_windows(plan: ScenePlan, windows: Sequence[Window], found: WindowFindings
     for window in windows:
         ids = np.unique(plan.frame_ids[window.first : window.last])
         scenes = range(window.first, window.last) if found.scenes else ()
-        mine = WindowFindings(
+        findings = WindowFindings(
             frames={frame_id: found.frames[frame_id] for frame_id in ids[marked[ids]].tolist()},
             scenes={scene: found.scenes[scene] for scene in scenes if scene in found.scenes},
         )
-        if mine:
-            held[window.number] = mine
+        if findings:
+            held[window.number] = findings
     return held
 
 

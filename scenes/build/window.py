@@ -65,7 +65,7 @@ def build_window(
     that the driver reads back are ever published.
     """
     rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
-    wanted = [row.frame for row in rows if row.frame is not None]
+    refs = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
     known = area.read_document(findings_name(number), WindowFindings) if with_findings else WindowFindings()
     decisions = WindowDecisions(context.decisions, context.versions)
@@ -76,7 +76,7 @@ def build_window(
 
     frames = {
         ref.frame_id: decisions.frame(ref, decoded(ref, cdr), cdr)
-        for ref, cdr in fetch(store, context.targets.raw_bucket, context.versions, wanted)
+        for ref, cdr in fetch(store, context.targets.raw_bucket, context.versions, refs)
     }
     builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, decisions)
     made = [(builder.scene(of_scene), of_scene) for of_scene in _by_scene(rows)]
@@ -91,11 +91,11 @@ def build_window(
         scenes=reports,
         gold=_write(store, gold_target, gold, context.options),
         quarantined=_write(store, quarantine_target, quarantined, context.options),
-        quarantined_frames=quarantine_frames(store, context.targets, wanted, frames),
-        released_frames=decisions.released_frames(wanted, frames),
+        quarantined_frames=quarantine_frames(store, context.targets, refs, frames),
+        released_frames=decisions.released_frames(refs, frames),
     )
     if checks is PayloadChecks.FULL:
-        leave_metrics(area, built, wanted, frames)
+        leave_metrics(area, built, refs, frames)
     area.write_document(built, report)
     return BuiltWindow(built, tuple(scene.scene for scene in reports), len(quarantined))
 
@@ -110,19 +110,19 @@ def metrics_name(built: str) -> str:
     return f"{built.removesuffix('.json')}.arrow"
 
 
-def leave_metrics(area: WorkArea, built: str, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]) -> None:
+def leave_metrics(area: WorkArea, built: str, refs: Iterable[FrameRef], frames: Mapping[int, Frame]) -> None:
     """Write the metrics of a window's frames beside its report; a frame that does not decode has none."""
-    found = ((ref, frames[ref.frame_id].metrics) for ref in sorted(set(wanted)))
+    found = ((ref, frames[ref.frame_id].metrics) for ref in sorted(set(refs)))
     rows = [(ref.frame_id, ref.sensor, ref.modality, ref.stamp_ns, metrics) for ref, metrics in found if metrics is not None]
     area.write_table(metrics_name(built), metrics_rows(rows))
 
 
 def quarantine_frames(
-    store: ObjectStore, targets: DriveTargets, wanted: Iterable[FrameRef], frames: Mapping[int, Frame]
+    store: ObjectStore, targets: DriveTargets, refs: Iterable[FrameRef], frames: Mapping[int, Frame]
 ) -> tuple[FrameReport, ...]:
     """Copy the messages of bad frames, byte for byte, under names that a repetition writes again; by frame."""
     reports = []
-    for ref in sorted({ref for ref in wanted if frames[ref.frame_id].bad}):
+    for ref in sorted({ref for ref in refs if frames[ref.frame_id].bad}):
         frame = frames[ref.frame_id]
         assert frame.raw is not None
         name = f"{ref.sensor}/{ref.stamp_ns:019d}-{ref.chunk_offset}-{ref.message_offset}.cdr"
@@ -282,13 +282,13 @@ class _SceneBuilder:
         """The frame's points as they are stored; scenes that share a frame at one time share its points."""
         sensor = self._sensors[name]
         moves = sensor.modality is Modality.LIDAR
-        asked = (frame_id, reference_ns if moves else 0)
-        if asked not in self._placed:
+        key = (frame_id, reference_ns if moves else 0)
+        if key not in self._placed:
             placed = place(cloud, sensor, reference_ns, self._track) if moves else Placed(cloud.data, None, None)
             if self._context.options.point_layout is PointLayout.PLANES:
                 placed = replace(placed, points=to_planes(placed.points, cloud.point_step).data)
-            self._placed[asked] = placed
-        return self._placed[asked]
+            self._placed[key] = placed
+        return self._placed[key]
 
 
 def _write(

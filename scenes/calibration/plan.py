@@ -169,11 +169,11 @@ class _Planner:
     def _matched(self, camera: Sensor, lidar: Sensor, sweeps_ns: Ints) -> tuple[Ints, Ints, Floats]:
         """For each sweep the image that is expected with it, its stamp, and how far off it is, in tolerances."""
         usable = self._usable(camera)
-        wanted_ns = sweeps_ns + (camera.sync.expected_delay_ns - lidar.sync.expected_delay_ns)
+        target_ns = sweeps_ns + (camera.sync.expected_delay_ns - lidar.sync.expected_delay_ns)
         if len(usable.stamps_ns) == 0:
-            return np.zeros_like(wanted_ns), wanted_ns, np.full(len(wanted_ns), np.inf)
-        at = nearest(wanted_ns, usable.stamps_ns)
-        residuals = np.abs(usable.stamps_ns[at] - wanted_ns) / max(camera.sync.tolerance_ns, 1)
+            return np.zeros_like(target_ns), target_ns, np.full(len(target_ns), np.inf)
+        at = nearest(target_ns, usable.stamps_ns)
+        residuals = np.abs(usable.stamps_ns[at] - target_ns) / max(camera.sync.tolerance_ns, 1)
         return usable.frame_ids[at], usable.stamps_ns[at], residuals
 
     def _motion(self, stamps_ns: Ints) -> Motion:

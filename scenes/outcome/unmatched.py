@@ -66,8 +66,8 @@ def _of_matched(usable: UsableFrames, sensor: Sensor, anchors_ns: Ints, rig: Rig
         return np.where(near, NOT_IN_SET, NO_ANCHOR).astype(object)
     reasons = np.where(near, NOT_NEAREST, NO_ANCHOR).astype(object)
     if rig.policy.frame_use is FrameUse.EXCLUSIVE:
-        wanted = match_nearest(anchors_ns, usable.stamps_ns, delay_ns, tolerance_ns)
-        reasons[wanted.index[wanted.matched]] = KEPT_BY_NEARER_ANCHOR
+        nearest = match_nearest(anchors_ns, usable.stamps_ns, delay_ns, tolerance_ns)
+        reasons[nearest.index[nearest.matched]] = KEPT_BY_NEARER_ANCHOR
     return reasons
 
 

@@ -45,10 +45,10 @@ def choose(stretch: Ints, motion: Motion, residuals: Sequence[npt.NDArray[np.flo
     return np.sort(order[first])
 
 
-def nearest(wanted_ns: Nanoseconds, stamps_ns: Nanoseconds) -> Ints:
+def nearest(target_ns: Nanoseconds, stamps_ns: Nanoseconds) -> Ints:
     """For each instant (M,) the position of the nearest of ascending stamps (N,), ties to the earlier; -1 if there are none."""
     if stamps_ns.size == 0:
-        return np.full(wanted_ns.size, -1, dtype=np.int64)
-    right = np.clip(np.searchsorted(stamps_ns, wanted_ns), 0, stamps_ns.size - 1)
+        return np.full(target_ns.size, -1, dtype=np.int64)
+    right = np.clip(np.searchsorted(stamps_ns, target_ns), 0, stamps_ns.size - 1)
     left = np.maximum(right - 1, 0)
-    return np.where(wanted_ns - stamps_ns[left] <= stamps_ns[right] - wanted_ns, left, right).astype(np.int64)
+    return np.where(target_ns - stamps_ns[left] <= stamps_ns[right] - target_ns, left, right).astype(np.int64)

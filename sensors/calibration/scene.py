@@ -85,5 +85,7 @@ def _in_front(camera_SE3_lidar: SE3, xyz_m: npt.NDArray[np.float32], reach: tupl
 
 def column(cloud: PointCloud, names: tuple[str, ...]) -> npt.NDArray[Any] | None:
     """The first column (N,) of a cloud that has one of the names."""
-    name = next((field.name for wanted in names for field in cloud.fields if field.name == wanted and field.count == 1), None)
+    name = next(
+        (field.name for candidate in names for field in cloud.fields if field.name == candidate and field.count == 1), None
+    )
     return None if name is None else cloud.column(name)

@@ -318,15 +318,15 @@ class _Scan:
     def _counts(self) -> Iterator[Found]:
         """Each chunk and connection is listed once more at the end of a bag, so that a lost end shows without any checksum."""
         announced, found = self._announced, self._counted
-        for wanted, there, where, what in (
+        for declared, actual, where, what in (
             (announced["chunks"], found["chunks"], "header counts", "chunks"),
             (announced["chunks"], found["chunk infos"], "header counts", "chunks, but in its list of chunks"),
             (announced["connections"], found["connections"], "header counts", "connections, but in its list of connections"),
             (found["indexed"], found["messages"], "indexes count", "messages"),
         ):
-            if wanted != there:
-                kind = FaultKind.TRUNCATED if wanted > there else FaultKind.CORRUPT
-                yield self._fault(self._source.offset, kind, f"the bag's {where} {wanted} {what}, it holds {there}")
+            if declared != actual:
+                kind = FaultKind.TRUNCATED if declared > actual else FaultKind.CORRUPT
+                yield self._fault(self._source.offset, kind, f"the bag's {where} {declared} {what}, it holds {actual}")
 
     def _guarded(self, start: int, found: Iterator[Found], *, report: bool = True) -> Iterator[Found]:
         """The same, with what is wrong in it as a fault; no `report` where the end of the file explains it."""

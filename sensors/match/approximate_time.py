@@ -92,7 +92,7 @@ class _Search:
     def arrive_all(self) -> None:
         """All messages are there."""
         self._arrived = [len(stamps) for stamps in self._stamps]
-        self._look_again()
+        self._reload_heads()
 
     def arrive(self, topic: int, queue_size: int) -> None:
         """The next message of a topic has come."""
@@ -106,9 +106,9 @@ class _Search:
             self._dropped[topic] = True
             self._best = None
             self._head = list(self._base)
-            self._look_again()
+            self._reload_heads()
 
-    def _look_again(self) -> None:
+    def _reload_heads(self) -> None:
         self._now = [
             stamps[head] if head < arrived else _NEVER_NS
             for stamps, head, arrived in zip(self._stamps, self._head, self._arrived, strict=True)

@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     outcomes = [_supervise(TARGETS[name], options.seed, options.seconds) for name in names]
     for outcome in outcomes:
         for failure in outcome.failures:
-            print(f"\n{outcome.target}: {failure.told}\n  {_kept(outcome.target, failure)}")
+            print(f"\n{outcome.target}: {failure.message}\n  {_kept(outcome.target, failure)}")
     total = sum(outcome.inputs for outcome in outcomes)
     failures = sum(len(outcome.failures) for outcome in outcomes)
     print(f"\n{total} inputs, {failures} broke a promise")
@@ -130,13 +130,13 @@ def _work(target: Target, seed: int, seconds: float, folder: Path) -> int:
 
         outcome = fuzz(target, seed, folder, lambda _: time.monotonic() < deadline, announce)
     report: dict[str, Any] = asdict(outcome)
-    report["failures"] = [{"kind": one.kind, "told": one.told, "data": one.data.hex()} for one in outcome.failures]
+    report["failures"] = [{"kind": one.kind, "message": one.message, "data": one.data.hex()} for one in outcome.failures]
     (folder / "report").write_text(json.dumps(report))
     return 0
 
 
 def _read_report(report: dict[str, Any]) -> Outcome:
-    failures = [Failure(one["kind"], one["told"], bytes.fromhex(one["data"])) for one in report.pop("failures")]
+    failures = [Failure(one["kind"], one["message"], bytes.fromhex(one["data"])) for one in report.pop("failures")]
     return Outcome(**report, failures=failures)
 
 
@@ -148,7 +148,7 @@ def _again(named: Sequence[str] | None, path: Path) -> int:
     target = TARGETS[named[0] if named else path.resolve().parent.name]
     with tempfile.TemporaryDirectory() as folder:
         failure = run_one(target, path.read_bytes(), Path(folder))
-    print(f"{target.name}: {failure.told if failure else 'the promises hold'}")
+    print(f"{target.name}: {failure.message if failure else 'the promises hold'}")
     return 1 if failure else 0
 
 

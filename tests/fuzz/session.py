@@ -33,7 +33,7 @@ class Failure:
     """An input that broke a promise: `exception`, `hang`, `memory` or `native_memory`, and where."""
 
     kind: str
-    told: str
+    message: str
     data: bytes
 
     @property
@@ -167,8 +167,8 @@ def _judge(
     if failure is None and peak > bound:
         failure = Failure("memory", f"{peak} bytes at once, the bound is {bound}: {end}", data)
     if failure is None and risen and native > bound + target.native_bytes:
-        told = f"{native} bytes resident, the bound is {bound + target.native_bytes}"
-        failure = Failure("native_memory", told, data)
+        message = f"{native} bytes resident, the bound is {bound + target.native_bytes}"
+        failure = Failure("native_memory", message, data)
     outcome.refused += end.startswith("refused")
     return end, failure
 
@@ -178,8 +178,8 @@ def _end_or_failure(target: Target, data: bytes, folder: Path) -> tuple[str, Fai
         return _end(target, data, folder), None
     except Exception as error:  # noqa: BLE001 - any other exception is what is looked for
         place = _place(error.__traceback__)
-        told = f"{type(error).__name__} in {place}"
-        return told, Failure("exception", f"{told}: {str(error)[:200]}", data)
+        message = f"{type(error).__name__} in {place}"
+        return message, Failure("exception", f"{message}: {str(error)[:200]}", data)
 
 
 def _end(target: Target, data: bytes, folder: Path) -> str:

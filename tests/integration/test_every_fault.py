@@ -168,8 +168,8 @@ def come_back_by_release(station: Station, stop: Stop, records: list[dict[str, A
     assert held(station, stop.rule) == [row for row in held(station, stop.rule) if why_not_releasable(row)]
     after = {row["record_id"]: row for row in station.records(DRIVE) if row["status"] == "released"}
     for row in records:
-        told = after[row["record_id"]]
-        assert (told["reviewer"], told["reason"], told["frames"]) == ("alice", "seen and found harmless", 0)
+        record = after[row["record_id"]]
+        assert (record["reviewer"], record["reason"], record["frames"]) == ("alice", "seen and found harmless", 0)
     released = [one for row in station.scenes(DRIVE) for one in row["released"]]
     if any(row["frames"] for row in records):  # an object whose frames nobody can read lets in nothing
         assert {one["reviewer"] for one in released} == {"alice"}

@@ -80,10 +80,10 @@ def match(frames: DataFrame, task: Task) -> DataFrame:
             "tolerance_ns": [0, *(sensor.tolerance_ns for sensor in rig.others)],
         }
     )
-    wanted = anchors.join(terms, how="cross").with_column("back_ns", lit(0) - col("anchor_ns") - col("delay_ns"))
+    targets = anchors.join(terms, how="cross").with_column("back_ns", lit(0) - col("anchor_ns") - col("delay_ns"))
     back = frames.select(*frames.column_names, (lit(0) - col("stamp_ns")).alias("frame_back_ns"))
     matched = (
-        wanted.join_asof(back, left_on="back_ns", right_on="frame_back_ns", by="sensor", strategy="nearest")
+        targets.join_asof(back, left_on="back_ns", right_on="frame_back_ns", by="sensor", strategy="nearest")
         .with_column("offset_ns", col("stamp_ns") - col("anchor_ns"))
         .with_column("residual_ns", col("offset_ns") - col("delay_ns"))
         .where(col("residual_ns").abs() <= col("tolerance_ns"))

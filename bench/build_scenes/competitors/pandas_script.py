@@ -29,7 +29,7 @@ WINDOW_SCENES = 40
 def pandas_script(task: Task) -> Iterator[Work]:
     """Nothing but threads to start."""
     with ThreadPoolExecutor(task.processes) as threads:
-        yield lambda asked: build(asked, threads)
+        yield lambda request: build(request, threads)
 
 
 def build(task: Task, threads: ThreadPoolExecutor) -> Mapping[str, str]:

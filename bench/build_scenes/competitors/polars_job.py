@@ -39,7 +39,7 @@ VIEW = np.dtype([("length", "<i4"), ("prefix", "V4"), ("buffer", "<i4"), ("offse
 def polars_job(task: Task) -> Iterator[Work]:
     """Two started processes."""
     with started(task.processes) as pool:
-        yield lambda asked: build(asked, pool)
+        yield lambda request: build(request, pool)
 
 
 def build(task: Task, pool: Pool, write: Write | None = None) -> Mapping[str, str]:

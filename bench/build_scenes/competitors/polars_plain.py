@@ -21,7 +21,7 @@ from bench.build_scenes.workers import started
 def polars_plain(task: Task) -> Iterator[Work]:
     """Two started processes."""
     with started(task.processes) as pool:
-        yield lambda asked: build(asked, pool, write_plain_window)
+        yield lambda request: build(request, pool, write_plain_window)
 
 
 def write_plain_window(plan: pl.DataFrame, paths: list[str], sensors: tuple[str, ...], target: Path) -> None:

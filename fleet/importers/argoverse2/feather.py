@@ -194,16 +194,16 @@ def _table(path: Path, file: bytes, names: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def _column(path: Path, table: pa.Table, name: str, wanted: np.dtype[Any]) -> npt.NDArray[Any] | list[str]:
+def _column(path: Path, table: pa.Table, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any] | list[str]:
     column = table[name]
     if column.null_count:
         raise SourceError(f"{path}: {column.null_count} of {table.num_rows} cells of the column {name} are empty")
-    if wanted.kind == "O":
+    if dtype.kind == "O":
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             raise SourceError(f"{path}: the column {name} is {column.type} instead of text")
         texts: list[str] = column.to_pylist()
         return texts
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    if not is_number or not np.can_cast(column.type.to_pandas_dtype(), wanted, "safe"):
-        raise SourceError(f"{path}: the column {name} is {column.type}, which {wanted} does not hold without loss")
+    if not is_number or not np.can_cast(column.type.to_pandas_dtype(), dtype, "safe"):
+        raise SourceError(f"{path}: the column {name} is {column.type}, which {dtype} does not hold without loss")
     return np.asarray(column.to_numpy())

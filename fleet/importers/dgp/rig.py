@@ -24,7 +24,7 @@ POSE = "pose"
 DOCUMENTED_HZ = 10.0  # DDAD, "Dataset details": cameras and lidar synchronised at 10 Hz
 POSE_BRACKET_NS = 150_000_000  # poses come with the data, up to 100 ms apart
 RADIAL_AND_TANGENTIAL = ("k1", "k2", "p1", "p2", "k3")
-BEYOND_OURS = (  # of dgp.proto.CameraIntrinsics: what a pinhole with plumb-bob distortion does not have
+UNSUPPORTED_TERMS = (  # of dgp.proto.CameraIntrinsics: what a pinhole with plumb-bob distortion does not have
     *("skew", "fov", "fisheye", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "taux", "tauy"),
     *("alpha", "beta", "w", "xi", "equirectangular"),
 )
@@ -159,7 +159,7 @@ def _lens(shots: Shots, calibration: Calibration, findings: list[str]) -> Intrin
     if entry is None or shots.size_px is None:
         findings.append(f"{shots.name}: its intrinsics or the size of its images are not known")
         return None
-    beyond = [key for key in BEYOND_OURS if number(calibration.path, entry, key) != 0]
+    beyond = [key for key in UNSUPPORTED_TERMS if number(calibration.path, entry, key) != 0]
     if beyond:
         findings.append(
             f"{shots.name}: its camera model has {', '.join(beyond)}, which the rig cannot say; no intrinsics declared"

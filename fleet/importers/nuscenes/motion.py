@@ -32,14 +32,14 @@ def read_poses(layout: Layout, channels: Sequence[Channel], findings: list[str])
         SourceError: A row that a shot needs is not a pose.
 
     """
-    wanted = {shot.pose for channel in channels for shot in channel.rows}
+    tokens = {shot.pose for channel in channels for shot in channel.rows}
     table = layout.table("ego_pose")
     rows: dict[str, EgoPose] = {}
     for row in read_rows(table):
-        if row.get("token") in wanted:
+        if row.get("token") in tokens:
             rows[row["token"]] = EgoPose(exact_ns(row.get("timestamp"), MICROSECONDS), _pose(row, f"{table}: {row['token']}"))
-    if absent := len(wanted - set(rows)):
-        findings.append(f"ego_pose: {absent} of {len(wanted)} poses that shots name are not in the table")
+    if absent := len(tokens - set(rows)):
+        findings.append(f"ego_pose: {absent} of {len(tokens)} poses that shots name are not in the table")
     findings += _other_times(rows, channels)
     in_order = dict.fromkeys(shot.pose for channel in channels for shot in channel.rows if shot.pose in rows)
     return one_for_each_stamp([rows[token] for token in in_order], findings)

@@ -121,7 +121,7 @@ def _cloud(channel: Channel, shot: Shot, seen: Seen) -> bytes | None:
     except DecodeError as error:
         seen.broken.append(f"{shot.path.name}: {error}")
         return None
-    _look(
+    _measure(
         channel.modality,
         PointCloud(shot.stamp_ns, channel.sensor, len(points) // point_step, fields, point_step, False, memoryview(points)),
         seen,
@@ -141,7 +141,7 @@ def _pcd(data: bytes) -> Cloud:
     return found.header.fields, found.header.point_step, found.data
 
 
-def _look(modality: Modality, cloud: PointCloud, seen: Seen) -> None:
+def _measure(modality: Modality, cloud: PointCloud, seen: Seen) -> None:
     seen.points += cloud.num_points
     seen.sizes[cloud.num_points] += 1
     if not cloud.num_points:

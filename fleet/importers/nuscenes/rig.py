@@ -30,8 +30,8 @@ class Calibration:
 
 def read_calibrations(layout: Layout, channels: Sequence[Channel], findings: list[str]) -> dict[str, Calibration]:
     """The calibration of each channel by name; whatever cannot be used is left out and is a finding."""
-    wanted = {shot.calibration for channel in channels for shot in channel.rows}
-    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in wanted}
+    tokens = {shot.calibration for channel in channels for shot in channel.rows}
+    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in tokens}
     return {channel.name: _calibrated(channel, rows, findings) for channel in channels}
 
 

@@ -77,7 +77,7 @@ def find_layout(src: Path) -> Layout:
     return layout
 
 
-def choose_scene(layout: Layout, wanted: str | None) -> Scene:
+def choose_scene(layout: Layout, requested: str | None) -> Scene:
     """The scene with this name or token; the first of the table if None.
 
     Raises:
@@ -87,7 +87,7 @@ def choose_scene(layout: Layout, wanted: str | None) -> Scene:
     path = layout.table("scene")
     names = []
     for row in read_rows(path):
-        if wanted is None or wanted in (row.get("token"), row.get("name")):
+        if requested is None or requested in (row.get("token"), row.get("name")):
             return Scene(
                 token=text(row, "token", path),
                 name=text(row, "name", path),
@@ -97,9 +97,9 @@ def choose_scene(layout: Layout, wanted: str | None) -> Scene:
                 log=_log(layout, row),
             )
         names.append(str(row.get("name")))
-    if wanted is None:
+    if requested is None:
         raise SourceError(f"{path} has no scene")
-    raise SourceError(f"{path} has no scene called {wanted!r}; it has {named(names)}")
+    raise SourceError(f"{path} has no scene called {requested!r}; it has {named(names)}")
 
 
 def read_rows(path: Path) -> Iterator[Row]:

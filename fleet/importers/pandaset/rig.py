@@ -74,7 +74,7 @@ class Camera:
 
     def delay_ns(self, track: PoseTrack) -> int:
         """Median of this camera's stamp minus that of the lidar frame with the same number."""
-        return median_ns([mine - lidar for mine, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
+        return median_ns([own - lidar for own, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
 
     def mispaired(self, track: PoseTrack) -> int:
         """How many sweeps would get an image with another number if the nearest stamp alone decided."""

@@ -290,9 +290,9 @@ def test_the_command_serves_until_a_signal_and_shows_the_same(station: Station, 
     env = {**os.environ, **station.variables, "SCENELAKE_HOME": str(tmp_path / "none")}
     command = [sys.executable, "-m", "cli.main", "metrics"]
     shown = subprocess.run([*command, "show", "--json"], env=env, capture_output=True, text=True, timeout=600, check=True)
-    told = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}
-    assert told["scenelake_gold_scenes", ()] == found["scenelake_gold_scenes", ()]
-    assert {name for name, _ in told} == {name for name, _ in found}
+    shown_values = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}
+    assert shown_values["scenelake_gold_scenes", ()] == found["scenelake_gold_scenes", ()]
+    assert {name for name, _ in shown_values} == {name for name, _ in found}
     serve = subprocess.Popen([*command, "serve", "--port", "0"], env=env, stderr=subprocess.PIPE, text=True)
     assert serve.stderr is not None
     try:

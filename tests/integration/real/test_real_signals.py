@@ -49,7 +49,7 @@ def errors(found: Examined) -> list[Finding]:
 
 def signals(found: Examined) -> set[tuple[str, str | None]]:
     """What failed of the rules on signals."""
-    return {(rule, sensor) for rule, sensor in found.told if rule.startswith(SIGNALS)}
+    return {(rule, sensor) for rule, sensor in found.alarms if rule.startswith(SIGNALS)}
 
 
 def test_pandaset_gives_no_alarm_at_all(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_pandaset_gives_no_alarm_at_all(tmp_path: Path) -> None:
     assert found.built
     assert errors(found) == []
     assert signals(found) == set()
-    assert {rule for rule, _ in found.told} <= {"SYN003"}
+    assert {rule for rule, _ in found.alarms} <= {"SYN003"}
 
 
 def test_radiate_in_fog_gives_no_alarm_on_its_signals(tmp_path: Path) -> None:

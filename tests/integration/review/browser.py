@@ -48,13 +48,13 @@ class Browser:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
-        told = ""
+        output = ""
         for line in self._process.stderr:
-            told += line
+            output += line
             if found := re.search(r"ws://\S+", line):
                 break
         else:
-            raise AssertionError(f"chromium did not start: {told[-2000:]}")
+            raise AssertionError(f"chromium did not start: {output[-2000:]}")
         self._open = ExitStack()
         self._socket: ClientConnection = self._open.enter_context(connect(found[0], max_size=None, proxy=None))
         target = self._call("Target.getTargets")["targetInfos"][0]["targetId"]

@@ -38,7 +38,7 @@ class Daemon:
     process: psutil.Popen
     log: Path
 
-    def said(self, pattern: str) -> re.Match[str] | None:
+    def logged(self, pattern: str) -> re.Match[str] | None:
         return re.search(pattern, self.log.read_text(errors="replace"))
 
     def tree(self) -> list[psutil.Process]:
@@ -111,8 +111,8 @@ def standalone_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     try:
         master = _start(folder, "master", "master.Master", "--port", "0")
         started.append(master)
-        url = until("the master's address", lambda: master.said(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)"))[1]
-        page = until("its status page", lambda: master.said(r"Bound MasterWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)"))[1]
+        url = until("the master's address", lambda: master.logged(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)"))[1]
+        page = until("its status page", lambda: master.logged(r"Bound MasterWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)"))[1]
         for number in range(workers):
             sizes = ("--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"worker-{number}"))
             started.append(_start(folder, f"worker-{number}", "worker.Worker", "--port", "0", *sizes, url))

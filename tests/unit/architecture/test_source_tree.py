@@ -59,9 +59,9 @@ def test_a_module_begins_with_what_it_is() -> None:
 
 @pytest.mark.parametrize("package", PRESENT)
 def test_a_package_says_what_it_is_for_in_one_paragraph(package: str) -> None:
-    said = ast.get_docstring(tree(ROOT / package / "__init__.py"))
-    assert said
-    assert len(said) > 20
+    docstring = ast.get_docstring(tree(ROOT / package / "__init__.py"))
+    assert docstring
+    assert len(docstring) > 20
 
 
 @pytest.mark.parametrize("folder", ["dags", "localstack"])

@@ -184,7 +184,7 @@ def test_without_being_told_it_stops_before_memory_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sensor", "stamps", "says"),
+    ("sensor", "stamps", "message"),
     [
         ("lidar", [1], "'lidar' is none of the streams"),
         ("cam", [5, 4], "must ascend"),
@@ -195,11 +195,11 @@ def test_without_being_told_it_stops_before_memory_does() -> None:
         ("top", [1], "comes after the stream had reached"),
     ],
 )
-def test_stamps_that_cannot_follow_are_refused(sensor: str, stamps: list[int], says: str) -> None:
+def test_stamps_that_cannot_follow_are_refused(sensor: str, stamps: list[int], message: str) -> None:
     stream = MatchStream("top", {"cam": StreamTerms(0, 1)}, keyframe_hz=1)
     stream.push("cam", [1, 3])
     stream.push("top", [0, 1])
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         stream.push(sensor, stamps)
 
 

@@ -60,7 +60,7 @@ def test_files_are_listed_in_upload_order_without_the_ground_truth(small_drive: 
 
 
 @pytest.mark.parametrize(
-    ("fault", "file", "said"),
+    ("fault", "file", "message"),
     [
         ("no_manifest", "manifest.json", "missing: the recording did not finish"),
         ("absent_object:radar_front", "radar/radar_front", "named by the manifest, but not there"),
@@ -72,12 +72,12 @@ def test_files_are_listed_in_upload_order_without_the_ground_truth(small_drive: 
     ],
 )
 def test_each_fault_of_files_is_found_before_upload(
-    small_spec: DriveSpec, new_folder: Path, fault: str, file: str, said: str
+    small_spec: DriveSpec, new_folder: Path, fault: str, file: str, message: str
 ) -> None:
     generate(replace(small_spec, duration_s=0.3, faults=(Fault.parse(fault),)), new_folder)
     ((found, text),) = problems(new_folder).items()
     assert found.startswith(file)
-    assert said in text
+    assert message in text
     assert "; " in text
 
 

@@ -64,9 +64,9 @@ def test_every_container_gives_the_same_streams(write: Any, named: bool, tmp_pat
 def test_a_rig_chooses_names_and_topics(tmp_path: Path) -> None:
     streams, notes = stamp_streams(write_ros1_bag(tmp_path), rig(top="/lidar/top", front="/camera/rear", body="/imu"))
     assert [(stream.sensor, stream.modality) for stream in streams] == [("top", Modality.LIDAR), ("body", Modality.IMU)]
-    said = "\n".join(notes)
-    assert "front: the recording has no message of it" in said
-    assert "/camera/front (sensor_msgs/msg/Image, ros1): 4 messages left out, the rig names no sensor with this topic" in said
+    findings = "\n".join(notes)
+    assert "front: the recording has no message of it" in findings
+    assert "/camera/front (sensor_msgs/msg/Image, ros1): 4 messages left out, the rig names no sensor with this topic" in findings
 
 
 def test_a_rig_without_topics_is_matched_by_the_names_of_sensors(tmp_path: Path) -> None:

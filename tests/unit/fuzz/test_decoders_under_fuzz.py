@@ -23,7 +23,7 @@ CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 def test_a_decoder_keeps_its_promises_whatever_the_bytes_are(name: str, tmp_path: Path) -> None:
     target = TARGETS[name]
     outcome = fuzz(target, 1, tmp_path, lambda inputs: inputs < target.slice_inputs)
-    assert [failure.told for failure in outcome.failures] == []
+    assert [failure.message for failure in outcome.failures] == []
     assert outcome.inputs == target.slice_inputs
     assert outcome.outcomes >= 2, "the inputs reach more than one place"
 

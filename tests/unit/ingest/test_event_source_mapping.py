@@ -55,8 +55,8 @@ def test_the_handler_gets_what_lambda_gives(sqs: Any, mapped: Mapped) -> None:
 
     assert EventSourceMapping(sqs, mapped, keep, none_failed).poll(0) == 1
     [record] = events[0]["Records"]
-    said = "messageId receiptHandle body attributes messageAttributes md5OfBody eventSource eventSourceARN awsRegion"
-    assert set(record) == set(said.split())
+    expected = "messageId receiptHandle body attributes messageAttributes md5OfBody eventSource eventSourceARN awsRegion"
+    assert set(record) == set(expected.split())
     assert (record["body"], record["eventSource"], record["eventSourceARN"]) == ("böd\ny", "aws:sqs", mapped.arn)
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert {"SenderId", "SentTimestamp", "ApproximateFirstReceiveTimestamp"} <= set(record["attributes"])

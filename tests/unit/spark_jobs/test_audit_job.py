@@ -168,8 +168,8 @@ def test_an_override_of_the_rig_reaches_inspection_scenes_and_audit(landed: Land
 def test_an_override_that_is_not_allowed_quarantines_the_drive_with_the_key_and_the_range(landed: Landed) -> None:
     drive_input = landed.finish(RIG | {"policy": {"rules": {"CLK009": {"threshold": 0}}}}, STAMPS[-1])
     found = serial_jobs.inspect(landed, drive_input).inspection
-    said = next(one.message for one in found.findings if one.rule_id == "CAL001")
-    assert "$.policy.rules.CLK009.threshold: 0 is less than the minimum of 1 (allowed: 1 to 10000 ppm)" in said
+    finding = next(one.message for one in found.findings if one.rule_id == "CAL001")
+    assert "$.policy.rules.CLK009.threshold: 0 is less than the minimum of 1 (allowed: 1 to 10000 ppm)" in finding
     assert serial_jobs.audit(landed, drive_input).verdict == "quarantine"
 
 

@@ -34,9 +34,9 @@ def test_the_first_five_gaps_are_named_the_others_counted() -> None:
 
 @given(st.lists(st.integers(0, 10**12), max_size=40))
 def test_every_repetition_is_counted(stamps: list[int]) -> None:
-    said = [line for line in clock_findings("a", stamps) if "repeat" in line]
+    findings = [line for line in clock_findings("a", stamps) if "repeat" in line]
     repeated = len(stamps) - len(set(stamps))
-    assert said == ([f"a: {repeated} of {len(stamps)} frames repeat the stamp of another; kept"] if repeated else [])
+    assert findings == ([f"a: {repeated} of {len(stamps)} frames repeat the stamp of another; kept"] if repeated else [])
 
 
 def test_late_starts_and_early_ends_are_more_than_a_period() -> None:

@@ -113,7 +113,7 @@ def test_damage_anywhere_gives_the_array_or_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "does not begin as an array"),
         (b"\x93NUMPY\x09\x00" + bytes(9), "does not begin as an array"),
@@ -124,8 +124,8 @@ def test_damage_anywhere_gives_the_array_or_a_reason(tmp_path: Path) -> None:
         (npy(np.zeros((1, 1, 1, 1, 1))), "shape"),
     ],
 )
-def test_what_is_no_array_is_explained(tmp_path: Path, body: bytes, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_what_is_no_array_is_explained(tmp_path: Path, body: bytes, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         read_array(archive(tmp_path / "a.npz", body), "data")
 
 

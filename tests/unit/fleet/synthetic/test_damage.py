@@ -57,7 +57,7 @@ def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("blur:camera_front:0:0.1", "PX must be 0.01 to 50, got 0"),
         ("drop_rings:lidar_top:1.5", "COUNT must be a whole number from 1 to 10000, got 1.5"),
@@ -67,10 +67,10 @@ def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
         ("gyro_bias:imu:nan", "RAD_S must be"),
     ],
 )
-def test_sizes_without_sense_are_refused(text: str, said: str) -> None:
+def test_sizes_without_sense_are_refused(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         Fault.parse(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.size is not None])

@@ -144,5 +144,5 @@ def test_a_damaged_object_may_give_fewer_frames_than_declared() -> None:
     excused = replace(inputs, records=(replace(inputs.records[0], source_key=CAMERA),))
     assert failing(inputs) != set()
     assert failing(excused) == set()
-    told = replace(inputs, ledger_drives=(LedgerDrive(DRIVE, "published", NEW, frozenset({"CMP004"})),))
-    assert failing(told) == set()
+    reported = replace(inputs, ledger_drives=(LedgerDrive(DRIVE, "published", NEW, frozenset({"CMP004"})),))
+    assert failing(reported) == set()

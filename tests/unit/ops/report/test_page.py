@@ -88,11 +88,11 @@ def test_an_unbalanced_accounting_cannot_be_overlooked(facts: ReportFacts) -> No
 
 def test_verdicts_on_the_calibration_are_a_table_and_without_any_there_is_none(facts: ReportFacts, html: str) -> None:
     assert "Calibration, as" not in html
-    told = (
+    verdicts = (
         CalibrationVerdict("lidar_top", "ground_pitch", "suspect", "deg", -0.31, 0.12, 20, ""),
         CalibrationVerdict("camera_front", "camera_yaw", "not observable", "deg", None, None, 3, "3 frames, at least 4"),
     )
-    drive = replace(facts.drives[0], calibration=told)
+    drive = replace(facts.drives[0], calibration=verdicts)
     _, text = read(page.report_page(replace(facts, drives=(drive,))))
     assert "lidar_top ground pitch suspect -0.310 deg 0.120 deg 20" in text
     assert "camera_front camera yaw not observable – – 3 3 frames, at least 4" in text

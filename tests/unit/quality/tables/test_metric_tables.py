@@ -82,8 +82,8 @@ def test_objects_follow_the_rigs_overrides(whole: ObjectFacts) -> None:
 
 
 def test_every_object_rule_is_measured_or_counted() -> None:
-    told = {measure.code for measure in OBJECT_MEASURES} | set(COUNTED) | {"KEY001"}
-    assert told == {entry.code for entry in RULES if entry.level is Level.OBJECT} | (set(COUNTED) - {"DEC001"})
+    covered = {measure.code for measure in OBJECT_MEASURES} | set(COUNTED) | {"KEY001"}
+    assert covered == {entry.code for entry in RULES if entry.level is Level.OBJECT} | (set(COUNTED) - {"DEC001"})
     assert set(COUNTED) >= {"DEC005", "DEC006", "DEC007", "LID001", "LID002"}
 
 
@@ -192,6 +192,6 @@ def test_the_share_of_whole_scenes(whole: list[bool], measured: float | str | No
     reports = [report(rig, number, **({} if complete else missing)) for number, complete in enumerate(whole)]
     result = of_scenes(reports, rig)
     assert dict(result.flagged)["*"] == ("CMP006",)
-    told = [row for row in result.document["expectations"] if row["rule_id"] == "CMP006"]
-    assert [row["outcome"] for row in told] == [entry.outcome.value]
+    rows = [row for row in result.document["expectations"] if row["rule_id"] == "CMP006"]
+    assert [row["outcome"] for row in rows] == [entry.outcome.value]
     assert scene_table(reports, rig).schema == SCENE_METRICS

@@ -132,7 +132,7 @@ GOOD = ("x y", "4 4", "F F", 2, "binary")
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
         (b"", "no line DATA"),
         (b"hello\n" * 3, "has 'hello' without a value"),
@@ -171,8 +171,8 @@ GOOD = ("x y", "4 4", "F F", 2, "binary")
         (header("x", "4", "F", 2, "binary_compressed") + struct.pack("<II", 2, 8) + b"\x00a", "yields 1 bytes"),
     ],
 )
-def test_a_damaged_file_is_explained(file: bytes, said: str) -> None:
-    with pytest.raises(DecodeError, match=said):
+def test_a_damaged_file_is_explained(file: bytes, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         read_pcd(file)
 
 

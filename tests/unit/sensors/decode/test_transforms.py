@@ -46,12 +46,12 @@ def place(number: int) -> SE3:
 def test_two_frames_of_a_tree_are_as_far_apart_as_the_way_over_its_root(parents: tuple[int, ...], data: st.DataObject) -> None:
     """Frame n + 1 lies in an earlier one; in any order of telling."""
     world = {"f0": SE3.identity()}
-    told = []
+    transforms = []
     for number, parent in enumerate(parents, start=1):
-        told.append(Transform(f"f{parent}", f"f{number}", place(number)))
+        transforms.append(Transform(f"f{parent}", f"f{number}", place(number)))
         world[f"f{number}"] = world[f"f{parent}"] @ place(number)
     tree = FrameTree()
-    tree.add(data.draw(st.permutations(told)))
+    tree.add(data.draw(st.permutations(transforms)))
     target, source = (data.draw(st.sampled_from(sorted(world))) for _ in range(2))
     found = tree.between(target, source)
     assert found is not None
