@@ -77,7 +77,7 @@ class Intrinsics:
 class Sensor:
     """One device. `ego_SE3_sensor` maps sensor to ego coordinates; None where the source has no calibration.
 
-    `topic`: where its messages stand in a recording that holds several sensors; None where each has files of its own.
+    `topic`: the topic of its messages in a recording that holds several sensors; None where each has files of its own.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Sensor:
 class Rig:
     """All sensors of a vehicle, the one that scenes are anchored to, and the policy for its scenes.
 
-    `ground_z_m`: how high the ground under the vehicle lies in the ego frame; None where the source does not say.
+    `ground_z_m`: how high the ground under the vehicle lies in the ego frame; None where the source does not state it.
     """
 
     rig_id: str

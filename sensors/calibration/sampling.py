@@ -1,4 +1,4 @@
-"""Which frames of a drive are looked at: few, the same ones every time, spread over the drive, and those that say most."""
+"""Selection of the frames to examine: few, deterministic, spread over the drive, and the most informative ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sweep of a lidar as a camera of the rig would have seen it, edges only."""
+"""The edges of one lidar sweep as a camera of the rig would have seen them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PoseSamples:
 
 
 def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, poses: PoseSamples) -> LidarEdges | str:
-    """The edges of a sweep in the camera's declared frame at the time of its image; words where that cannot be had.
+    """The edges of a sweep in the camera's declared frame at the time of its image; a reason where they cannot be had.
 
     The stamp of an image is taken as its time: the rig does not say how long it was exposed, nor how fast rows are read.
     """

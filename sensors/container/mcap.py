@@ -1,7 +1,7 @@
-"""Walking an MCAP file from its first to its last byte, keeping what is whole.
+"""Sequential reader of MCAP files that keeps every intact message.
 
 The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at
-the first flaw. Here every record is framed by ourselves, so that each message is known by its place in the file, sizes
+the first flaw. This one frames every record itself, so that each message is known by its place in the file, sizes
 are bounded before anything is allocated, and a flaw is a value among the messages.
 
 Format: https://mcap.dev/spec (version 0).
@@ -41,7 +41,7 @@ MESSAGES_AT_ONCE = 1024  # a chunk may hold millions
 
 
 class Place(NamedTuple):
-    """Where a chunk lies."""
+    """The position of a chunk."""
 
     chunk_offset: int
     chunk_bytes: int
@@ -100,7 +100,7 @@ def scan_source(source: Source, limits: Limits | None = None, *, salvage: bool =
 
 
 def recorded_mcap(stream: BinaryIO, limits: Limits | None = None) -> Iterator[Recorded | ContainerFault]:
-    """The messages and flaws of an MCAP file; see `sensors.container.mcap.scan`, which this asks to salvage."""
+    """The messages and flaws of an MCAP file; as `sensors.container.mcap.scan` with `salvage`."""
     for item in scan(stream, limits, salvage=True):
         if isinstance(item, StoredMessage):
             yield Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, item.data, item.salvaged)
@@ -119,7 +119,7 @@ class _Scan:
         self._messages = 0
         self._faults = 0
         self._in_summary = False
-        # How large a record may be that is read; the content of others does not matter, and any size is skipped.
+        # The largest record that is read; the content of other records is skipped, whatever its size.
         self._sizes = dict.fromkeys((Op.MESSAGE, Op.CHUNK), limits.record_bytes)
         self._sizes |= dict.fromkeys((Op.DATA_END, Op.STATISTICS, *DEFINITIONS), limits.definition_bytes)
 
