@@ -1,4 +1,4 @@
-"""Keeping a message invisible for as long as the work on it lasts.
+"""Keeps a message invisible for as long as the work on it lasts.
 
 SQS keeps no message invisible for more than 12 hours in all; a longer run loses its lease then.
 """

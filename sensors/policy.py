@@ -40,13 +40,12 @@ class RuleOverride:
 class Policy:
     """The `policy` of a `calibration.json`.
 
-    `publish_incomplete`: whether a scene that lacks a required sensor is gold (flagged) or quarantined.
-    `pose_required`: whether a scene without an interpolated ego pose is quarantined.
-    `pose_bracket_ns`: the widest gap between two pose samples that is still interpolated.
-    `keyframe_hz`: how many scenes per second at most, one in each cell of a half-open grid that begins at 1970-01-01; None
-    for a scene at every frame of the reference sensor.
-    `motion_compensation`: whether points are moved to the anchor's time, where they have times of their own.
-    `rules`: this rig's overrides of quality rules, by code; the document's schema says which are allowed, and in what range.
+    `publish_incomplete`: whether a scene that lacks a required sensor is gold (flagged) or quarantined. `pose_required`:
+    whether a scene without an interpolated ego pose is quarantined. `pose_bracket_ns`: the widest gap between two pose
+    samples that is still interpolated. `keyframe_hz`: how many scenes per second at most, one in each cell of a half-open
+    grid that begins at 1970-01-01; None for a scene at every frame of the reference sensor. `motion_compensation`: whether
+    points are moved to the anchor's time, where they have times of their own. `rules`: this rig's overrides of quality
+    rules, by code; the document's schema says which are allowed, and in what range.
     """
 
     publish_incomplete: bool = False

@@ -11,8 +11,8 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call on one item; a decision is a transaction with its drive's change. `ingest.ledger.states` draws the allowed transitions.
-"""  # noqa: E501 - a table row is one line
+Every write is one conditional call on one item; a decision is a transaction with its drive's change. `ingest.ledger.states`
+draws the allowed transitions."""  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Ledger:
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
 
-        None, and nothing is written, if anything was registered or queued since `seen` was read.
+        Returns None and writes nothing if anything was registered or queued since `seen` was read.
         """
         assigned, removed = self._queueing(seen, requeue)
         item = self._table.update(str(seen.drive), DRIVE, Change(assigned, remove=removed), _may_queue(seen))
@@ -172,7 +172,7 @@ class Ledger:
         """Store the key after which the next reconciliation begins."""
         self._table.put({"pk": _SWEEP[0], "sk": _SWEEP[1], "cursor": key})
 
-    # Runs: each step names its revision and is refused once the drive has another one
+    # Runs: each step names its revision and is refused once the drive has a newer one
 
     def begin(self, drive: DriveId, revision: str) -> DriveRecord:
         """Start, or start again, to process a queued revision.
@@ -182,7 +182,7 @@ class Ledger:
             nothing was written: only its message is left to delete.
 
         Raises:
-            SupersededWorkError: The drive has another revision by now.
+            SupersededWorkError: The drive has a newer revision.
             UnknownDriveError: The ledger has no such drive.
         """
         begun = self._enter(drive, revision, DriveState.PROCESSING, add={"attempts": 1})
@@ -209,7 +209,7 @@ class Ledger:
         a run that outlived its drive's reprocessing cannot end it, although the revision is the same.
 
         Raises:
-            SupersededWorkError: The drive has another revision, or generation, by now.
+            SupersededWorkError: The drive has a newer revision or generation.
             UnknownDriveError: The ledger has no such drive.
             TransitionError: `state` is not final, or this revision ended in another state.
             LedgerError: `detail` exceeds 64 KiB of JSON.
@@ -232,10 +232,10 @@ class Ledger:
     def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None) -> DriveRecord:
         """Record that a run failed; when its message returns, it may start again.
 
-        A revision that is finished already stays finished. `generation` as at `finish`.
+        A revision that is already finished stays finished. `generation` as at `finish`.
 
         Raises:
-            SupersededWorkError: The drive has another revision, or generation, by now.
+            SupersededWorkError: The drive has a newer revision or generation.
             UnknownDriveError: The ledger has no such drive.
             LedgerError: `detail` exceeds 64 KiB of JSON.
         """
@@ -283,8 +283,8 @@ class Ledger:
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
         """Append a decision and, with `requeue`, queue the revision that follows from it, all or nothing.
 
-        None, and nothing is written, if anything was registered, queued or decided since `seen` was read, or if the drive is
-        not in a final state.
+        Returns None and writes nothing if anything was registered, queued or decided since `seen` was read, or if the drive
+        is not in a final state.
         """
         number = seen.decisions + 1
         decision = DecisionRecord(seen.drive, number, overrides, self._clock(), seen.revision or "", seen.generation)

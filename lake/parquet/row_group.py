@@ -1,7 +1,7 @@
-"""Some columns of one row group of a Parquet file, by two ranged reads at most; and the footer that says where they lie.
+"""Selected columns of one row group of a Parquet file, in at most two ranged reads; and the footer with their positions.
 
-pyarrow's own pre-buffering asks for every stretch of bytes between unwanted columns by itself. A request costs more than
-the small columns that may lie between two wanted ones, so here the smallest gaps are read over.
+pyarrow's own pre-buffering sends one request per stretch between skipped columns. A request costs more than reading a small
+column that lies in between, so here the smallest gaps are read as well.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def read_footer(read: RangeRead, uri: str, size: int) -> pq.FileMetaData:
 
 
 def column_ranges(metadata: pq.FileMetaData, number: int, columns: Iterable[str]) -> tuple[ByteRange, ...]:
-    """Where the chunks of the named top-level columns lie, in the order of the file, each by itself."""
+    """The byte ranges of the named top-level columns' chunks, in file order, one each."""
     selected, group = frozenset(columns), metadata.row_group(number)
     ranges = []
     for position in range(group.num_columns):
@@ -93,7 +93,7 @@ def read_row_group(read: RangeRead, uri: str, metadata: pq.FileMetaData, number:
 
 
 class _Pieces:
-    """A file of which only some ranges are there."""
+    """A file of which only some ranges are loaded."""
 
     def __init__(self, uri: str, pieces: Sequence[tuple[ByteRange, memoryview]]) -> None:
         self._uri, self._pieces = uri, pieces

@@ -1,4 +1,4 @@
-"""Filters for the rows of one drive, and which drives have quarantine records of a rule."""
+"""Filters for the rows of one drive, and the drives that have quarantine records of a rule."""
 
 from __future__ import annotations
 

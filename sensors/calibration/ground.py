@@ -7,8 +7,9 @@ ground vehicles", IV 2010, look for the ground in the same way, from the lowest 
 
 That the ground is flat, and parallel to the vehicle, is an assumption. It is made for the lane only, since kerbs and the
 other half of a cambered road are not parallel to it: on public recordings the whole surroundings are tilted by up to 2
-degrees, the lane by 0.4. Crests, kerbs and braking differ from place to place: the median over many takes them away, and their
-spread is in the uncertainty. What stays for a whole drive does not: crossfall, load and tyres. The floors stand for it.
+degrees, the lane by 0.4. Crests, kerbs and braking differ from place to place: the median over many takes them away, and
+their spread is in the uncertainty. What stays for a whole drive does not: crossfall, load and tyres. The floors stand for
+it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Clocks that were set while running: steps that persist, as opposed to gaps, where frames are missing and the clock is right.
 
 Both look alike in the stamps alone. The recorder's clock is the arbiter: across a gap log time passes as the stamps do,
-across a step it does not. Without log times only a step back is certain, and a step forward counts as one if it
-makes up for a step back before it.
+across a step it does not. Without log times only a step back is certain, and a step forward counts as one if it makes up for
+a step back before it.
 """
 
 from __future__ import annotations

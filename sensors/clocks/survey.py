@@ -35,8 +35,8 @@ class Domain:
 def clock_domains(places_ns: Mapping[str, int], reference: str | None, apart_ns: int = APART_NS) -> tuple[Domain, ...]:
     """Group sensors by what tells their clocks apart: stamp less log time, or without log times their first stamps.
 
-    Two sensors whose places differ by at most `apart_ns` share a domain, and so does any sensor between them. The first domain
-    is that of `reference`, or if that is not among the sensors, the largest; the others follow by size and place.
+    Two sensors whose places differ by at most `apart_ns` share a domain, and so does any sensor between them. The first
+    domain is that of `reference`, or if that is not among the sensors, the largest; the others follow by size and place.
     """
     ordered = sorted(places_ns, key=lambda name: (places_ns[name], name))
     groups: list[list[str]] = []
@@ -82,8 +82,8 @@ class ClockStream:
     """One sensor's frames in the order of logging: stamps and log times (N,) int64 ns.
 
     `log_ns` is None where it was not recorded. `expected_delay_ns`: as the rig declares it, else None. `rate_hz`: the
-    nominal rate, None if unknown. `delayed`: whether its frames are matched to the reference's, so that it has a
-    delay against them; poses and the like are interpolated.
+    nominal rate, None if unknown. `delayed`: whether its frames are matched to the reference's, so that it has a delay
+    against them; poses and the like are interpolated.
     """
 
     sensor: str

@@ -1,8 +1,8 @@
 """Sequential reader of MCAP files that keeps every intact message.
 
-The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at
-the first flaw. This one frames every record itself, so that each message is known by its place in the file, sizes
-are bounded before anything is allocated, and a flaw is a value among the messages.
+The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at the
+first flaw. This one frames every record itself, so that each message is known by its place in the file, sizes are bounded
+before anything is allocated, and a flaw is a value among the messages.
 
 Format: https://mcap.dev/spec (version 0).
 """

@@ -13,8 +13,8 @@ from sensors.errors import UnknownKindError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Allocation limits of the reader: for one record as stored, one chunk uncompressed, one definition record, the
-    names in it, and how many schemas and channels there may be."""
+    """Allocation limits of the reader: for one record as stored, one chunk uncompressed, one definition record, the names in
+    it, and how many schemas and channels there may be."""
 
     record_bytes: int = MAX_RAW_BYTES
     chunk_raw_bytes: int = MAX_RAW_BYTES
@@ -97,9 +97,9 @@ class RecordingKind(StrEnum):
 class Recorded:
     """One message: its topic, its type as ROS 2 spells it (`pkg/msg/Name`), its serialisation and when it was logged.
 
-    `encoding` is `cdr`, `ros1` or whatever the container declares; it, `topic` and `message_type` are ''
-    where the container does not declare them. `data` (read-only) may be a view of a whole chunk, which it keeps alive. `salvaged`: from a chunk that the
-    end of the file has cut, so that no checksum covers it.
+    `encoding` is `cdr`, `ros1` or another that the container declares; it, `topic` and `message_type` are '' where the
+    container does not declare them. `data` (read-only) may be a view of a whole chunk, which it keeps alive. `salvaged`:
+    from a chunk that the end of the file has cut, so that no checksum covers it.
     """
 
     topic: str

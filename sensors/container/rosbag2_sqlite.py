@@ -1,7 +1,7 @@
 """Sequential reader of ROS 2 SQLite bags (`.db3`) that keeps every intact message.
 
-The caller opens the database read-only and immutable. The schema is not trusted: what should be a plain table may be a
-view, or have a generated column that computes for ever, so anything else is refused before any row is fetched.
+The caller opens the database read-only and immutable. The schema is not trusted: what should be a plain table may be a view,
+or have a generated column that computes for ever, so anything else is refused before any row is fetched.
 
 Tables: rosbag2_storage_sqlite3, `topics(id, name, type, serialization_format)`, `messages(id, topic_id, timestamp, data)`.
 """
@@ -57,8 +57,8 @@ def scan_sqlite_bag(connection: sqlite3.Connection, limits: Limits | None = None
     """Every readable message in row order, and every flaw.
 
     Rows are read in the order of writing. A fault's offset is the id of the row, 0 where there is none. Data beyond
-    `limits.record_bytes` is not fetched. Messages that were compressed one by one (zstd) are decompressed. A damaged page ends
-    the scan with a fault. Never raises because of the database's content.
+    `limits.record_bytes` is not fetched. Messages that were compressed one by one (zstd) are decompressed. A damaged page
+    ends the scan with a fault. Never raises because of the database's content.
 
     Of a database that is cut (see `cut_page_bytes`) the rows before the cut are given, marked as salvaged. SQLite reads the
     missing part of the last page as zeros, so the last rows, which may lie in it, are left out.

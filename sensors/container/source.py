@@ -46,8 +46,8 @@ class Source:
     """A stream, how far it was read (`offset`), and the CRC-32 of what was read since the last `reset_crc`.
 
     Memory grows with the bytes that arrive, never with the number requested. `observe` is given every byte once, in order,
-    as it arrives: further processing then finds it in the processor's cache. The source reads slightly ahead,
-    so that small records do not cost a call each. Sources that are read one after another may share `buffers`.
+    as it arrives: further processing then finds it in the processor's cache. The source reads slightly ahead, so that small
+    records do not cost a call each. Sources that are read one after another may share `buffers`.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """PCD v0.7, the point cloud file of PCL: ascii, binary and binary_compressed.
 
-The body ends after POINTS points, whatever the file's size: PCL may pad a file, and a reader that goes on to its end
-finds points that were never measured (a nuScenes radar file of N points has 4096 + 43 N bytes).
+The body ends after POINTS points, whatever the file's size: PCL may pad a file, and a reader that goes on to its end finds
+points that were never measured (a nuScenes radar file of N points has 4096 + 43 N bytes).
 
 Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html. In `binary_compressed`, two uint32 (sizes of
 the compressed and of the raw data) precede an LZF stream in which the columns follow one another.
