@@ -150,7 +150,7 @@ def _is_integer(_: object, value: object) -> bool:
 
 
 def _matches(_: object, pattern: str, value: object, __: object) -> Iterator[jsonschema.ValidationError]:
-    # The schemas' patterns are anchored at both ends. Python's `$`, unlike that of JSON Schema, matches before a final newline too.
+    # These patterns are anchored at both ends. Python's `$`, unlike that of JSON Schema, matches before a final newline too.
     if isinstance(value, str) and re.fullmatch(pattern, value) is None:
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 

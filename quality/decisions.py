@@ -1,4 +1,4 @@
-"""What a reviewer's decision does to findings: a release turns errors into warnings, a rejection is a finding of its own."""
+"""The effect of reviewers' decisions on findings: a release turns errors into warnings, a rejection is a finding of its own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _REJECTION = {Level.OBJECT: "REV001", Level.DRIVE: "REV002", Level.SCENE: "REV00
 
 
 def record_target(row: Mapping[str, Any]) -> str:
-    """What a row of `lake.tables.schemas.RECORDS` is about, as decisions name it."""
+    """The target of a row of `lake.tables.schemas.RECORDS`, as decisions name it."""
     level = row["level"]
     if level == Level.SCENE.value:
         return scene_target(row["anchor_ns"])
@@ -47,7 +47,7 @@ def record_target(row: Mapping[str, Any]) -> str:
 
 
 def error_rules(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The rules that keep a record out of gold, sorted; all of its rules where an old record does not say which are errors."""
+    """The rules that keep a record out of gold, sorted; all of its rules for an old record without severities."""
     errors = {found["rule_id"] for found in row["findings"] if found.get("severity") in (None, Severity.ERROR.value)}
     return tuple(sorted(errors))
 
@@ -84,7 +84,7 @@ def _released(found: Finding, override: Override, anchor_sensor: str | None) -> 
 def reject(
     findings: Iterable[Finding], override: Override | None, level: Level, *, sensor: str | None = None
 ) -> tuple[Finding, ...]:
-    """The findings and, where `override` rejects what no rule keeps out any more, the rejection as an error; sorted."""
+    """The findings and, where no rule keeps out what `override` rejects, the rejection as an error; sorted."""
     found = tuple(sorted(findings))
     if override is None or has_errors(found):
         return found
@@ -93,13 +93,13 @@ def reject(
 
 
 def decided(row: Mapping[str, Any], override: Override, status: str) -> dict[str, Any]:
-    """A record with the decision about it; one that was released keeps nothing out of gold."""
+    """A record with the decision about it; a released one keeps nothing out of gold."""
     frames = 0 if status == RELEASED else row["frames"]
     return {**row, "status": status, "frames": frames, "reviewer": override.reviewer, "reason": override.reason}
 
 
 def with_rejections(rows: Iterable[Mapping[str, Any]], rejected: Mapping[str, Override]) -> list[dict[str, Any]]:
-    """The records, each with the rejection that was decided about it."""
+    """The records, each with the rejection that applies to it."""
     judged = ((row, rejected.get(record_target(row))) for row in rows)
     return [dict(row) if override is None else decided(row, override, REJECTED) for row, override in judged]
 

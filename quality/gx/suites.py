@@ -1,7 +1,7 @@
 """The three suites of the audit, compiled from the catalogue: of a drive's sensors, of its objects, of its scenes.
 
 Objects and scenes that are kept out of gold are expected to fail their rules; those that are to be published must not. So an
-error in the suites of objects and scenes contradicts our own split (ACC002), while the suite of sensors judges the drive.
+error in the suites of objects and scenes contradicts the pipeline's split (ACC002); the suite of sensors judges the drive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PUBLISHED = ((objects.QUARANTINED, False),)  # the same column in both tables
 
 
 class Statistic(StrEnum):
-    """Which statistic of a column is compared: each value, or their mean."""
+    """The compared statistic of a column: each value, or the mean."""
 
     EACH = "each"
     MEAN = "mean"

@@ -1,4 +1,4 @@
-"""The numbers that the sensor-wise drive rules judge, each named once.
+"""The values that the per-sensor drive rules judge, each defined once.
 
 `drive_rules` compares them before a drive is built, and the Great Expectations suite compares the same columns afterwards:
 one definition, two consumers.
@@ -19,7 +19,7 @@ MIN_FRAMES_FOR_A_RATE = 2
 
 
 class Scope(StrEnum):
-    """For which sensors a rule is an error; for the others it is a warning."""
+    """The sensors for which a rule is an error; for the others it is a warning."""
 
     NOBODY = "nobody"
     REFERENCE = "reference"
@@ -33,7 +33,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Start and end of a drive, as its manifest says."""
+    """Start and end of a drive, as declared by its manifest."""
 
     start_ns: int
     end_ns: int
@@ -44,7 +44,7 @@ class Measure:
     """The value that rule `code` judges, in the rule's unit; the value None is unknown.
 
     `silent`: whether a sensor without frames is judged too. `only_scope`: whether sensors outside the scope are left alone
-    instead of warned about. `says` is the finding's message, with the fields `sensor`, `measured` and `threshold`.
+    instead of warned about. `message` is the finding's message, with the fields `sensor`, `measured` and `threshold`.
     """
 
     code: str
@@ -94,7 +94,7 @@ def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
 
 
 def _domain_s(metrics: SensorMetrics, _: Bounds | None) -> float:
-    # A wrong unit makes another date too; one fault is one finding.
+    # A wrong unit also makes a wrong date; one fault is one finding.
     return 0.0 if metrics.unit_exponent else abs(metrics.domain_offset_ns) / NS_PER_S
 
 

@@ -47,7 +47,7 @@ class BuiltWindow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MadeScene:
-    """A row of `lake.tables.schemas.SCENES`, what the scene rules say of it, and the pose samples that moved its points."""
+    """A row of `lake.tables.schemas.SCENES`, its verdict under the scene rules, and the pose samples that moved its points."""
 
     row: dict[str, Any]
     verdict: SceneVerdict
@@ -59,10 +59,10 @@ def build_window(
 ) -> BuiltWindow:
     """Build one window and leave its `WindowReport` and the metrics of its frames in the work area.
 
-    `with_findings`: whether the driver left findings for it that were made beyond it (`WindowFindings`).
+    `with_findings`: whether the driver left findings for it from beyond the window (`WindowFindings`).
 
-    Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
-    that the driver reads back are ever published.
+    Files are named uniquely per attempt, so a task that Spark runs twice overwrites nothing; only the names that the driver
+    reads back are ever published.
     """
     rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
     refs = [row.frame for row in rows if row.frame is not None]
@@ -101,12 +101,12 @@ def build_window(
 
 
 def findings_name(number: int) -> str:
-    """Where the findings for window `number` are in the work area."""
+    """Name of the findings for window `number` in the work area."""
     return f"plan/{number:05d}-findings.json"
 
 
 def metrics_name(built: str) -> str:
-    """Where the metrics of the window are whose report is `built`."""
+    """Name of the metrics of the window whose report is `built`."""
     return f"{built.removesuffix('.json')}.arrow"
 
 
@@ -120,7 +120,7 @@ def leave_metrics(area: WorkArea, built: str, refs: Iterable[FrameRef], frames: 
 def quarantine_frames(
     store: ObjectStore, targets: DriveTargets, refs: Iterable[FrameRef], frames: Mapping[int, Frame]
 ) -> tuple[FrameReport, ...]:
-    """Copy the messages of bad frames, byte for byte, under names that a repetition writes again; by frame."""
+    """Copy the messages of bad frames, byte for byte, under names that a retry overwrites; URIs by frame."""
     reports = []
     for ref in sorted({ref for ref in refs if frames[ref.frame_id].bad}):
         frame = frames[ref.frame_id]
@@ -166,7 +166,7 @@ def _track(area: WorkArea, context: DriveContext, number: int) -> EgoTrack | Non
 
 
 class _SceneBuilder:
-    """Scenes of one window, from the plan's rows and the frames that were fetched for them."""
+    """Builds the scenes of one window from the plan's rows and the frames that were fetched for them."""
 
     def __init__(
         self,
@@ -251,7 +251,7 @@ class _SceneBuilder:
         return {"key": key, "version_id": version_id, "sha256": sha256}
 
     def _missing(self, rows: Sequence[PlanRow]) -> dict[str, str]:
-        """Sensor to the reason why the frame that was matched, or should have been, is not in the scene."""
+        """Sensor to the reason why its matched or expected frame is not in the scene."""
         missing = {row.sensor: row.missing for row in rows if row.missing is not None}
         for row in rows:
             if row.sweep == 0 and row.frame is not None and self._frames[row.frame.frame_id].bad:
@@ -272,7 +272,7 @@ class _SceneBuilder:
         }
         if frame.cloud is None:
             return element, None
-        # An earlier sweep stays a measurement of its own time; `ego_pose` says how to move it as a whole.
+        # An earlier sweep stays at its own time; `ego_pose` allows moving it as a whole.
         reference_ns = row.anchor_ns if row.sweep == 0 else ref.stamp_ns
         placed = self._place(row.sensor, ref.frame_id, frame.cloud, reference_ns)
         layout = self._context.options.point_layout.value
