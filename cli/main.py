@@ -1,4 +1,4 @@
-"""The `scenelake` command. Commands import what they need when they run, so that `--help` is fast."""
+"""The `scenelake` command. Commands import their dependencies when they run, so that `--help` is fast."""
 
 from __future__ import annotations
 

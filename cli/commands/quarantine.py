@@ -1,4 +1,4 @@
-"""`quarantine ls`, `show`, `release`, `reject`: what was kept out of gold, why, and the decisions about it."""
+"""`quarantine ls`, `show`, `release`, `reject`: the data kept out of gold, the reasons, and the decisions about it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def ls(
 ) -> None:
     """List quarantine records.
 
-    Each record says what it is about, which rules failed, how many frames it keeps out of gold, and what was decided.
+    Each record shows its subject, the failed rules, the number of frames that it keeps out of gold, and the decision.
 
     Statuses: `quarantined`; `releasing` (released, its drive is being processed again); `released`; `rejected`; `refused`
     (an object whose key is outside the landing layout, never read).
@@ -193,7 +193,7 @@ def one_record(rows: Sequence[ReviewRecord], record_id: str) -> ReviewRecord:
 
 
 def table(rows: Sequence[ReviewRecord], last: Sequence[str] = ()) -> Table:
-    """The records, one per line; `last` replaces the column of what was measured."""
+    """The records, one per line; `last` replaces the column of measured values."""
     from ops.review.page import subject
 
     messages = last or [_summary(row) for row in rows]

@@ -1,10 +1,10 @@
-"""Runs one command and leaves no process of it behind: `python -P guard.py [--grace-s S] -- COMMAND…`
+"""Runs one command and leaves none of its processes behind: `python -P guard.py [--grace-s S] -- COMMAND…`
 
-The guard leads a session of its own; whoever starts it holds the write end of its stdin. It ends the command, with
+The guard leads a session of its own; its parent holds the write end of its stdin. It ends the command, with
 everything that the command started, when
 
 * the command itself ends (its exit status becomes the guard's, 128 + N after signal N),
-* its stdin reaches end of file: the starter is gone, however it went, or asks for the end (exit status 143),
+* its stdin reaches end of file: the parent has exited, for whatever reason, or requests the end (exit status 143),
 * it gets SIGTERM or SIGINT (exit status 143).
 
 Ending is SIGTERM, a bounded wait, SIGKILL. On Linux the guard is its descendants' subreaper, so those that leave the
@@ -140,7 +140,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _wake_on_signals() -> int:
-    """A descriptor that becomes readable, with the signal's number, when the command ends or the guard is asked to end it."""
+    """A descriptor that becomes readable, with the signal's number, when the command ends or the guard is told to end it."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)

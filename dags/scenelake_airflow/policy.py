@@ -1,4 +1,4 @@
-"""How many drives at once, how long a step may take, how often it is tried: defaults, and what the environment changes."""
+"""Concurrency, time limits and retries of the DAG: defaults, which the environment overrides."""
 
 from __future__ import annotations
 

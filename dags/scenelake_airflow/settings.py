@@ -1,4 +1,4 @@
-"""Settings of Airflow's own processes: what the triggerer and the steps that run a job know of the deployment."""
+"""Settings of Airflow's own processes: the part of the deployment that the triggerer and the job steps use."""
 
 from __future__ import annotations
 

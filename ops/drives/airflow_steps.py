@@ -49,7 +49,7 @@ class AirflowSteps:
         self._found: tuple[TaskInstance, ...] = ()
 
     def step(self, drive: DriveId) -> str | None:
-        """The task that works on a drive; None where none does or Airflow does not answer."""
+        """The task that works on a drive; None without one, or if Airflow does not respond."""
         if time.monotonic() - self._fetched_s >= FRESH_S:
             self._found = self._ask()
             self._fetched_s = time.monotonic()

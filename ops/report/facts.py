@@ -1,4 +1,4 @@
-"""The facts of a report, as plain values: the page is drawn from them without a deployment."""
+"""The facts of a report, as plain values: the page is rendered from them without a deployment."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationVerdict:
-    """One quantity of a sensor's calibration as the drive's data measure it: declared less measured, and its 95 % uncertainty,
-    both in `unit`; None if nothing was measured, and `reason` says why."""
+    """One quantity of a sensor's calibration, measured from the drive's data: declared less measured, and the 95 %
+    uncertainty, both in `unit`; None if nothing was measured, with the `reason`."""
 
     sensor: str
     quantity: str

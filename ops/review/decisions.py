@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Desk(Protocol):
-    """Takes decisions (`ingest.review.ReviewDesk`)."""
+    """Accepts decisions (`ingest.review.ReviewDesk`)."""
 
     def release(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...
     def reject(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...

@@ -70,7 +70,7 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that a page shows of a record, besides the record itself."""
+    """Everything that a page shows about a record, besides the record itself."""
 
     gauges: tuple[Gauge, ...]
     frame: tuple[Picture, ...]

@@ -59,7 +59,7 @@ class ReviewPages:
         return HTMLResponse(page.record_page(row, self._review().evidence(row, rows), frame=self.frame(request)))
 
     async def planned(self, request: Request) -> HTMLResponse:
-        """What the form would do, for confirmation."""
+        """The effect of the form, for confirmation."""
         form = await self._form(request)
         verdict, reason = _verdict(form), form["reason"][0].strip()
         check_person(request.state.reviewer, reason)

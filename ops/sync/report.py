@@ -124,7 +124,7 @@ def sync_report(
     """Judge every clock, and match every stream of frames with the reference's (P4: nearest to anchor + expected delay,
     within the tolerance).
 
-    The reference is, in this order: the one asked for, the rig's, the first lidar, the first stream of frames.
+    The reference is, in this order: the requested one, the rig's, the first lidar, the first stream of frames.
 
     Raises:
         InputError: No stream of frames, an unknown reference, or stamps outside +-4e18 ns.

@@ -34,7 +34,7 @@ def evaluate_scene(
     Args:
         rig: Defines the required sensors, the limits of residuals, and the policy for incomplete scenes.
         missing: Sensor to the reason why it has no frame in this scene.
-        residuals: Sensor to `residual_ns` of its match. A required sensor in neither mapping is unknown, and therefore not passed.
+        residuals: Sensor to `residual_ns` of its match. A required sensor in neither mapping is unknown, so not passed.
         has_pose: Whether the ego pose could be interpolated; None if that was not tried.
         uncompensated: Lidar to the reason why its points are not compensated to the anchor's time; None if that is not known.
             Not judged in a scene without lidar.

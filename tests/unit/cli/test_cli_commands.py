@@ -122,7 +122,7 @@ def test_without_a_deployment_the_next_step_is_told(words: tuple[str, ...], monk
     monkeypatch.delenv("SCENELAKE_RAW_BUCKET", raising=False)
     result = run(*words)
     assert result.exit_code == 1
-    assert "error: there is no deployment to talk to" in result.stderr
+    assert "error: no deployment to use" in result.stderr
     assert "`scenelake up`" in result.stderr
     assert result.stdout == ""
 

@@ -65,5 +65,5 @@ def test_entering_a_deployment_changes_nothing_in_the_process(tmp_path: Path, mo
 
 
 def test_nothing_to_talk_to_is_said() -> None:
-    with pytest.raises(NoDeploymentError, match="no local stack is up"):
+    with pytest.raises(NoDeploymentError, match="no running local stack"):
         choose({"PATH": "/bin"}, None, None)
