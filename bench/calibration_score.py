@@ -1,11 +1,12 @@
-"""How well the calibration checks find what is wrong: errors of known size in the calibration of synthetic drives.
+"""Detection rates of the calibration checks: errors of known size in the calibration of synthetic drives.
 
 python -m bench.calibration_score [--seeds 100] [--sweep 10] [--first 1000] [--out build/calibration-score.json]
 
-Recall and false alarms are those of all drives at the stated size; the smallest size is looked for on the first `--sweep`.
-Only the frames that the check reads are made, in memory, with noise in images and ranges; the data are the same for every
-error, as an error of what is declared changes none. A rule is *called* where a quantity of its is `suspect` (a flag) or `bad`
-(quarantine); both are counted. A clean drive on which a rule is called is a false alarm. The table goes to `docs/quality.md`.
+Recall and false alarms are those of all drives at the stated size; the smallest detected size is determined on the first
+`--sweep`. Only the frames that the check reads are made, in memory, with noise in images and ranges; the data are the same
+for every error, as an error of what is declared changes none. A rule raises an *alarm* where one of its quantities is
+`suspect` (a flag) or `bad` (quarantine); both are counted. An alarm on a clean drive is a false alarm. The table goes to
+`docs/quality.md`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ CAMERA, RADAR = "camera_front", "radar_front"
 OPTIONS = RigOptions(cameras=(CAMERA,), camera_noise_levels=4.0, lidar_range_noise_m=0.03)
 SWEEPS, SCANS = 20, 40
 ENOUGH = 0.95
-CALLED = (CalibrationVerdict.SUSPECT, CalibrationVerdict.BAD)
+ALARMS = (CalibrationVerdict.SUSPECT, CalibrationVerdict.BAD)
 POSE_STEP_NS = 10_000_000
 
 Ints = npt.NDArray[np.int64]
@@ -59,9 +60,9 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Errors of one kind: which rule should call them, the text of the fault by its size, and the sizes tried.
+    """Errors of one kind: the rule that should detect them, the fault's text by its size, and the sizes tried.
 
-    `stated`: the size that recall and precision are told of. `sign`: whether every other drive has it the other way.
+    `stated`: the size that recall and precision are given for. `sign`: whether every other drive has the opposite sign.
     """
 
     rule: str
@@ -136,12 +137,12 @@ class Recorded:
         scans = [RadarScan(*scan, (float(x), float(y))) for scan, (x, y, _) in zip(self.scans, own, strict=True)]
         return radar_verdicts(RADAR, scans)
 
-    def called(self, case: Case, rig: Rig) -> bool:
-        """Whether the case's rule calls anything under a declared rig."""
-        return self.verdict(case, rig) in CALLED
+    def raises_alarm(self, case: Case, rig: Rig) -> bool:
+        """Whether the case's rule raises an alarm under a declared rig."""
+        return self.verdict(case, rig) in ALARMS
 
     def verdict(self, case: Case, rig: Rig) -> CalibrationVerdict:
-        """The worst that the case's rule says under a declared rig."""
+        """The worst verdict of the case's rule under a declared rig."""
         if case.quantity is None:
             lens = rig[CAMERA].intrinsics
             wrong = lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
@@ -154,7 +155,7 @@ class Recorded:
 
 
 def record(seed: int) -> Recorded:
-    """Make the frames of one drive that a check would choose."""
+    """Generate the frames of one drive that a check would choose."""
     spec = DriveSpec("score-car", f"seed-{seed}", seed=seed, duration_s=DURATION_S, rig=OPTIONS)
     rig, world = build_rig(spec.rig), World(seed, spec.duration_s)
     track = _track(world, spec, rig)
@@ -202,7 +203,7 @@ def declared(rig: Rig, fault: str) -> Rig:
 
 
 def _row(case: Case, verdicts: Mapping[float, Sequence[CalibrationVerdict]]) -> dict[str, Any]:
-    """`said`: by size the verdict on each drive; 0 is a clean one."""
+    """`verdicts`: by size the verdict on each drive; 0 is a clean drive."""
     true, false_alarms, seeds = _alarms(verdicts[case.stated]), _alarms(verdicts[0.0]), len(verdicts[case.stated])
     recall = {size: _alarms(found) / len(found) for size, found in verdicts.items() if size}
     enough = [size for size in recall if all(recall[other] >= ENOUGH for other in recall if other >= size)]
@@ -244,7 +245,7 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _alarms(verdicts: Sequence[CalibrationVerdict]) -> int:
-    return sum(verdict in CALLED for verdict in verdicts)
+    return sum(verdict in ALARMS for verdict in verdicts)
 
 
 def _track(world: World, spec: DriveSpec, rig: Rig) -> PoseSamples:

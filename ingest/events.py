@@ -57,7 +57,7 @@ def is_sqs_batch(event: object) -> bool:
     """Whether an event is a batch of SQS messages; otherwise it is a direct S3 event, or S3's test event.
 
     Raises:
-        EventError: The event is none of the three.
+        EventError: The event has none of these forms.
     """
     records = _records(event)
     return bool(records) and all(isinstance(record, Mapping) and record.get("eventSource") == "aws:sqs" for record in records)

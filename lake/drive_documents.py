@@ -32,7 +32,7 @@ def read_manifest(store: ObjectStore, settings: Settings, drive_input: DriveInpu
 
     Raises:
         LandingError: It has not landed, or breaks its contract.
-        LakeError: It could not be read, which is no fault of the drive.
+        LakeError: It could not be read; the drive is not at fault.
     """
     return Manifest.parse(_body(store, settings, drive_input, drive_input.manifest, "manifest"), drive_input.drive)
 
@@ -43,7 +43,7 @@ def read_calibration(store: ObjectStore, settings: Settings, drive_input: DriveI
     Raises:
         LandingError: The calibration has not landed, breaks its schema, or is not the one that the manifest declares.
         RigError: It contradicts itself.
-        LakeError: It could not be read, which is no fault of the drive.
+        LakeError: It could not be read; the drive is not at fault.
     """
     return parse_rig(calibration_bytes(store, settings, drive_input))
 
@@ -64,7 +64,7 @@ def calibration_bytes(store: ObjectStore, settings: Settings, drive_input: Drive
 
     Raises:
         LandingError: It has not landed, is too large, or is not the one that the manifest declares.
-        LakeError: It could not be read, which is no fault of the drive.
+        LakeError: It could not be read; the drive is not at fault.
     """
     body = _body(store, settings, drive_input, drive_input.calibration, "calibration")
     declared = drive_input.calibration.sha256 if drive_input.calibration is not None else ""

@@ -1,4 +1,4 @@
-"""What a contender really wrote, read back from its Parquet files.
+"""Digest of a contender's actual output, read back from its Parquet files.
 
 Three layouts are known: the columns `lidars`, `cameras`, `radars` of `gold.scenes`; one list `frames` of (sensor, stamp_ns,
 payload); and a pair of columns `SENSOR_stamp_ns`, `SENSOR_payload` for each sensor.
@@ -39,7 +39,7 @@ class Digest:
 
 
 def digest(folder: Path) -> Digest:
-    """Read everything that lies under the folder."""
+    """Read all files below the folder."""
     paths = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
     entries: list[Entry] = []
     scenes = 0

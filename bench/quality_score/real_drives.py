@@ -1,4 +1,4 @@
-"""Real recordings as clean drives, where they are: what is said of them is a false alarm, unless the recording has the fault."""
+"""Real recordings as clean drives, where available: a finding is a false alarm, unless the recording has the fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lake.landing import DriveId
 
 DATA = "SCENELAKE_TEST_DATA"
 PANDASET = "PandaSet"
-# The sweep's points have times of their own before its first pose: what is said of the first scenes is true.
+# The sweep has points from before its first pose: the findings on the first scenes are true.
 TRUE_OF_PANDASET = frozenset({"SYN003"})
 
 

@@ -28,7 +28,7 @@ from bench.quality_score.drives import DriveScorer
 from bench.quality_score.real_drives import RealDrives
 from bench.quality_score.tables import alarm_table, score_table
 
-# A scorer tries its rules and says what spoke; rules are scored together wherever they come from.
+# A scorer tries its rules and reports the alarms; rules of all scorers are tallied together.
 SCORERS: tuple[Scorer, ...] = (DriveScorer(), CalibrationScorer(), RealDrives())
 RESULTS = PROJECT / "build" / "quality-score.json"
 DOCUMENT = PROJECT / "docs" / "quality.md"
@@ -38,12 +38,12 @@ CERTAIN_GROUPS = ("KEY", "CMP", "DEC", "CLK")
 
 
 def promised(rule: str) -> float:
-    """Precision and recall that the project promises of a rule at its stated sizes."""
+    """Precision and recall that the project promises for a rule at its stated sizes."""
     return CERTAIN if rule.startswith(CERTAIN_GROUPS) else LIKELY
 
 
 def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
-    """Counts by rule. An alarm that no fault explains counts against the rule that gave it, in whatever drive."""
+    """Counts by rule. An alarm that no fault explains counts against its rule, in any drive."""
     found = {rule: Tally(rule, unit) for rule, unit in units.items()}
     for one in tried:
         for rule, _ in one.alarms:
@@ -66,7 +66,7 @@ def attempt(job: tuple[int, Any, int]) -> Tried:
 
 
 def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: Console) -> list[Tried]:
-    """Every trial of every scorer, whose rule begins with one of `only` (all without it), in a fixed order."""
+    """Every trial of every scorer whose rule begins with one of `only` (all if empty), in a fixed order."""
     jobs = [
         (number, trial, seed)
         for number, scorer in enumerate(SCORERS)
@@ -78,12 +78,12 @@ def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: 
 
 
 def _selected(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
-    """Whether a trial belongs to the rules asked for: a drive without a fault does if its scorer's rules do."""
+    """Whether a trial belongs to the selected rules: a drive without a fault does if its scorer's rules do."""
     return rule.startswith(only) if rule else any(one.startswith(only) for one in scorer.units)
 
 
 def merged(rows: Sequence[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """`rows`, and those of other rules that the file holds; by rule."""
+    """`rows`, merged with those of other rules in the file; by rule."""
     before = json.loads(path.read_text()) if path.is_file() else []
     return sorted(
         ({row["rule"]: row for row in before} | {row["rule"]: row for row in rows}).values(), key=lambda row: row["rule"]
@@ -91,7 +91,7 @@ def merged(rows: Sequence[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
 
 def below(row: Mapping[str, Any]) -> bool:
-    """Whether a row misses what is promised of its rule."""
+    """Whether a row misses the promise of its rule."""
     limit = promised(row["rule"])
     return any(row[name] is not None and row[name] < limit for name in ("precision", "recall"))
 
@@ -117,7 +117,8 @@ def main() -> int:
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     every = merged(rows, RESULTS) if only else rows
     RESULTS.write_text(json.dumps(every, indent=1) + "\n")
-    alarms = {} if only else {"quality-alarms": alarm_table(tried)}  # of some rules alone, they are not those of a drive
+    # With a subset of rules, the counts would not be those of a drive.
+    alarms = {} if only else {"quality-alarms": alarm_table(tried)}
     write_sections({"quality-score": score_table(every, promised), **alarms}, DOCUMENT)
     console.print(score_table(rows, promised), markup=False)
     console.print(alarm_table(tried), markup=False)

@@ -1,4 +1,4 @@
-"""From a spec to a drive folder."""
+"""Generates a drive folder from a spec."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RECORDER_VERSION = "1"
 
 
 class Simulator(Protocol):
-    """A sensor: `measure` returns a payload of its own kind, `encode` makes that payload a message."""
+    """A sensor: `measure` returns a payload of its own type, `encode` turns it into a message."""
 
     message_type: str
 
@@ -44,11 +44,11 @@ def generate(spec: DriveSpec, out: Path, progress: Progress | None = None) -> Dr
     """Write the drive `spec` describes into the new (or empty) folder `out`, with its ground truth.
 
     `progress(sensor, frames done, frames)` is called after every frame. An interrupted run leaves a folder without a
-    manifest, which is no drive.
+    manifest, which is not a drive.
 
     Raises:
         SpecError: A fault cannot be applied to this rig or duration.
-        FleetError: `out` is a file, or holds something already.
+        FleetError: `out` is a file, or not empty.
 
     """
     rig = build_rig(spec.rig)
@@ -96,7 +96,7 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
 
 
 def _apply_faults(out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[Shot, ...]]) -> list[dict[str, Any]]:
-    """Apply the faults of files, and list all faults with what they did."""
+    """Apply the faults of files, and list all faults with their effects."""
     applied = []
     for index, fault in enumerate(spec.faults):
         if fault.kind.on_files:

@@ -1,4 +1,4 @@
-"""When each sensor measures, what stamp that measurement carries, and which measurements are recorded."""
+"""The schedule of measurements: when each sensor measures, with which stamp, and which measurements are recorded."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ LATENCY_JITTER_NS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One measurement: its number, when it really happened, the stamp it carries, and whether it was recorded.
+    """One measurement: its number, true time, stamp, and whether it was recorded.
 
-    `faults` are indices into the drive's faults that touch it.
+    `faults` are the indices of the drive's faults that affect it.
     """
 
     index: int

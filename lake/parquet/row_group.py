@@ -38,12 +38,12 @@ def read_footer(read: RangeRead, uri: str, size: int) -> pq.FileMetaData:
     """The footer of a file of `size` bytes: one read, or two where it is longer than 128 KiB.
 
     Raises:
-        LakeError: The file is no Parquet, or its footer is longer than 64 MiB or than the file.
+        LakeError: The file is not Parquet, or its footer is longer than 64 MiB or than the file.
     """
     tail = read(uri, max(0, size - FIRST_TAIL_BYTES), min(size, FIRST_TAIL_BYTES))
     needed = int.from_bytes(tail[-_TRAILER_BYTES:-4], "little") + _TRAILER_BYTES
     if size <= _TRAILER_BYTES or tail[-4:] != b"PAR1" or needed > min(size, MAX_FOOTER_BYTES):
-        raise LakeError(f"{uri} ends in {tail[-_TRAILER_BYTES:].hex()}, which is no end of a Parquet file of {size} bytes")
+        raise LakeError(f"{uri} ends in {tail[-_TRAILER_BYTES:].hex()}, which does not end a Parquet file of {size} bytes")
     if needed > len(tail):
         tail = read(uri, size - needed, needed - len(tail)) + tail
     try:

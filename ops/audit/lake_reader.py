@@ -41,7 +41,7 @@ class Tables(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One version of `gold.scenes`; the batch fields are None for a snapshot that is no publication."""
+    """One version of `gold.scenes`; the batch fields are None for a snapshot that is not a publication."""
 
     snapshot_id: int
     committed_ms: int

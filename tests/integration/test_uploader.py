@@ -249,7 +249,7 @@ def test_an_endpoint_that_refuses_is_said_with_the_next_step(
 ) -> None:
     endpoint = f"http://127.0.0.1:{closed_port}"
     s3 = client(endpoint, monkeypatch, Config(retries={"total_max_attempts": 1}))
-    with pytest.raises(UploadError, match=f"nothing answers at {endpoint}; start the local stack with `scenelake up`"):
+    with pytest.raises(UploadError, match=f"{endpoint} does not respond; start the local stack with `scenelake up`"):
         upload(drive, s3, "raw")
 
 

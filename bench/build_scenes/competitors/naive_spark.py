@@ -1,8 +1,8 @@
 """The Spark job that a user writes first: frames as rows with their payload, matched by a join, written by `df.write`.
 
 Tuned as such a user would when it is slow: Python exchanges Arrow batches, frames are cached because three queries read
-them, the small side of the join is broadcast, few shuffle partitions, 8 GB for the JVM, no compression. What stays is the
-idea: the payload is a column, and goes through the JVM, the window and two shuffles.
+them, the small side of the join is broadcast, few shuffle partitions, 8 GB for the JVM, no compression. The idea stays: the
+payload is a column, and goes through the JVM, the window and two shuffles.
 """
 
 from __future__ import annotations

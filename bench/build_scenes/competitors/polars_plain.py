@@ -1,6 +1,6 @@
-"""Polars as in `polars_job`, but payload by its own means alone: each value is a slice of a mapped file, given to `pl.Series`.
+"""Polars as in `polars_job`, but with payload through its API alone: each value is a slice of a mapped file for `pl.Series`.
 
-That copies payload twice more (into `bytes`, into the column) than views that are put together by hand.
+This copies payload twice more (into `bytes`, into the column) than views that are assembled by hand.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ SAME_M, SAME_RAD = 1e-6, 1e-6
 
 @dataclass(frozen=True, slots=True)
 class EgoPose:
-    """Where the vehicle was, in the map's frame."""
+    """The vehicle's pose in the map's frame."""
 
     stamp_ns: int
     map_SE3_ego: SE3
@@ -46,7 +46,7 @@ def read_poses(layout: Layout, channels: Sequence[Channel], findings: list[str])
 
 
 def one_for_each_stamp(poses: Iterable[EgoPose], findings: list[str]) -> list[EgoPose]:
-    """Drop what repeats a stamp; poses that differ although they have one stamp are a finding."""
+    """Drop poses that repeat a stamp; different poses with one stamp are a finding."""
     kept: dict[int, EgoPose] = {}
     apart_m: list[float] = []
     for pose in poses:
@@ -64,7 +64,7 @@ def one_for_each_stamp(poses: Iterable[EgoPose], findings: list[str]) -> list[Eg
 
 
 def describe(poses: Sequence[EgoPose]) -> list[str]:
-    """What the poses are like, as measured."""
+    """A finding that describes the poses."""
     if not poses:
         return ["pose: the source has none"]
     up_m = [abs(float(pose.map_SE3_ego.translation_m[2])) for pose in poses]
@@ -83,10 +83,10 @@ def _pose(row: Row, where: str) -> SE3:
 
 
 def rigid(row: Row) -> SE3:
-    """The transform that `translation` (metres) and `rotation` (w x y z) of a row are.
+    """The transform of a row's `translation` (metres) and `rotation` (w x y z).
 
     Raises:
-        ValueError, TypeError, LookupError: They are none.
+        ValueError, TypeError, LookupError: They are not a transform.
 
     """
     return SE3.from_wxyz([float(value) for value in row["translation"]], [float(value) for value in row["rotation"]])

@@ -186,7 +186,7 @@ def test_without_being_told_it_stops_before_memory_does() -> None:
 @pytest.mark.parametrize(
     ("sensor", "stamps", "message"),
     [
-        ("lidar", [1], "'lidar' is none of the streams"),
+        ("lidar", [1], "'lidar' is not one of the streams"),
         ("cam", [5, 4], "must ascend"),
         ("cam", [5, 5], "a stamp comes twice"),
         ("cam", [2], "comes after the stream had reached"),

@@ -57,7 +57,7 @@ def test_a_header_that_asks_for_a_terabyte_is_refused(tmp_path: Path) -> None:
     body = npy(CLOUD)
     asked = body.replace(b"(300, 4), }" + b" " * 8, b"(30000000000, 4), }", 1)
     assert len(asked) == len(body) and asked != body
-    with pytest.raises(SourceError, match=r"asks for 960000000000 bytes of shape .*, 9600 follow it"):
+    with pytest.raises(SourceError, match=r"declares 960000000000 bytes of shape .*, 9600 follow it"):
         read_array(archive(tmp_path / "a.npz", asked), "data")
 
 
@@ -117,7 +117,7 @@ def test_damage_anywhere_gives_the_array_or_a_reason(tmp_path: Path) -> None:
     [
         (b"", "does not begin as an array"),
         (b"\x93NUMPY\x09\x00" + bytes(9), "does not begin as an array"),
-        (npy(CLOUD)[:-8], "asks for 9600 bytes of shape .*, 9592 follow it"),
+        (npy(CLOUD)[:-8], "declares 9600 bytes of shape .*, 9592 follow it"),
         (npy(CLOUD) + b"x", "9601 follow it"),
         (b"\x93NUMPY\x01\x00\xff\xff{}", "does not describe"),
         (b"\x93NUMPY\x02\x00\x01", "requires a buffer"),

@@ -86,7 +86,7 @@ def test_a_sized_fault_reads_back_from_its_text(kind: FaultKind) -> None:
     ("fault", "sensor"), [("blur:lidar_top:2", "camera"), ("pose_jump:imu:1:0", "pose"), ("ghosts:camera_front:0.5", "radar")]
 )
 def test_a_fault_of_another_sensor_is_refused(fault: str, sensor: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=f"is no {sensor}"):
+    with pytest.raises(SpecError, match=f"is not a {sensor}"):
         generate(spec_of(fault), tmp_path / "drive")
 
 

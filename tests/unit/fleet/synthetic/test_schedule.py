@@ -137,8 +137,8 @@ def test_a_fault_touches_no_other_sensor() -> None:
     ("text", "message"),
     [
         ("cut_jpeg:camera_top:0.1", "no sensor 'camera_top', only lidar_top, camera_front"),
-        ("cut_jpeg:lidar_top:0.1", "lidar_top is no camera"),
-        ("nan_points:camera_front:0.1", "camera_front is no lidar or radar"),
+        ("cut_jpeg:lidar_top:0.1", "lidar_top is not a camera"),
+        ("nan_points:camera_front:0.1", "camera_front is not a lidar or radar"),
     ],
 )
 def test_faults_that_do_not_fit_the_rig_are_refused(text: str, message: str) -> None:

@@ -137,7 +137,7 @@ def test_a_footer_beyond_the_bound_is_not_read(body: bytes, monkeypatch: pytest.
     monkeypatch.setattr(row_group, "FIRST_TAIL_BYTES", 64)
     monkeypatch.setattr(row_group, "MAX_FOOTER_BYTES", 1000)
     file = File(body)
-    with pytest.raises(LakeError, match="no end of a Parquet file"):
+    with pytest.raises(LakeError, match="does not end a Parquet file"):
         read_footer(file, "f", len(body))
     assert file.read_bytes == 64
 

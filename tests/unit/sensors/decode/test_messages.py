@@ -370,7 +370,7 @@ def test_message_definitions_describe_the_bytes(message_type: str) -> None:
         (lambda: encode_fix(-1, 0, 0, 0), "-1 ns does not fit"),
         (
             lambda: encode_points(0, "f", [PointField("x", 0, Datatype.FLOAT32)], b"12345"),
-            "5 bytes are no whole number of points of 4",
+            "5 bytes are not a whole number of points of 4",
         ),
         (lambda: encode_points(0, "f", [PointField("x", 2, Datatype.FLOAT32)], b"1234", point_step=4), "fields x end beyond"),
         (lambda: encode_points(0, "f", [], b""), "points of 0 bytes"),

@@ -218,8 +218,8 @@ def test_models_that_a_rig_cannot_say_are_left_out_with_a_reason(folder: Path, t
     assert rig["camera_01"].intrinsics is None and rig["camera_05"].intrinsics is None
     assert rig["camera_05"].ego_SE3_sensor is None and rig["camera_01"].ego_SE3_sensor is not None
     findings = "\n".join(result.findings)
-    assert "CAMERA_01: its camera model has skew, fisheye, which the rig cannot say; no intrinsics declared" in findings
-    assert "CAMERA_05: the calibration does not have it, so it is not known where it sits" in findings
+    assert "CAMERA_01: its camera model has skew, fisheye, which the rig cannot represent; no intrinsics declared" in findings
+    assert "CAMERA_05: it is not in the calibration, so its mounting is unknown" in findings
 
 
 def test_without_calibration_there_are_frames_but_no_poses(folder: Path, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_calibrations_outside_of_the_scene_are_never_opened(folder: Path) -> Non
         (lambda document: first(document).update(key=document["data"][1]["key"]), "has a key twice"),
         (lambda document: first(document, "datum", "point_cloud").pop("filename"), "a file name is 'None'"),
         (lambda document: first(document, "datum", "point_cloud").update(filename="a/" * 300), "at most 512 characters"),
-        (lambda document: first(document, "datum", "point_cloud").update(filename="a" * 400), "cannot be looked for"),
+        (lambda document: first(document, "datum", "point_cloud").update(filename="a" * 400), "cannot be accessed"),
         (lambda document: first(document, "datum", "point_cloud").update(point_format="XYZ"), "point_format is 'XYZ'"),
         (lambda document: first(document, "datum", "point_cloud").update(point_format=["X"] * 40), "40 columns, the limit"),
         (lambda document: first(document, "datum", "point_cloud").pop("pose"), "a pose is 'None' instead of an object"),
@@ -303,9 +303,9 @@ def test_malformed_scenes_are_explained_before_anything_is_written(
         (lambda document: document.update(names=["LIDAR", "LIDAR", "X"]), "has 3 names"),
         (lambda document: document.update(names=["LIDAR", 7, "X"]), "a name that is not text"),
         (lambda document: document["extrinsics"][1]["rotation"].update(qw=9.0), "no unit quaternion"),
-        (lambda document: document["intrinsics"][1].update(fx=-1.0), "intrinsics of CAMERA_01 are those of no 64x48 px camera"),
-        (lambda document: document["intrinsics"][1].update(cx=float("nan")), "are those of no 64x48 px camera"),
-        (lambda document: document["intrinsics"][1].update(k1=float("inf")), "are those of no 64x48 px camera"),
+        (lambda document: document["intrinsics"][1].update(fx=-1.0), "intrinsics of CAMERA_01 do not fit a 64x48 px camera"),
+        (lambda document: document["intrinsics"][1].update(cx=float("nan")), "do not fit a 64x48 px camera"),
+        (lambda document: document["intrinsics"][1].update(k1=float("inf")), "do not fit a 64x48 px camera"),
     ],
 )
 def test_malformed_calibrations_are_explained(folder: Path, change: Callable[[Scene], object], message: str) -> None:
@@ -380,7 +380,10 @@ def test_a_truncated_cloud_is_refused(folder: Path, cut: int) -> None:
 
 @pytest.mark.parametrize(
     ("number", "kind", "suffix", "message"),
-    [(0, "point_cloud", ".ply", "clouds of another kind"), (1, "image", ".tiff", "is not an image that is read")],
+    [
+        (0, "point_cloud", ".ply", r"other clouds \(\.ply\) are not supported"),
+        (1, "image", ".tiff", "is not an image that is read"),
+    ],
 )
 def test_other_file_kinds_are_refused_by_name(folder: Path, number: int, kind: str, suffix: str, message: str) -> None:
     def change(document: Scene) -> None:

@@ -289,7 +289,7 @@ def test_payloads_that_cannot_be_read_are_named(data: made.Dataset, tmp_path: Pa
     data.files[wide] = made.image_bytes("JPEG", (32, 18), 1)
     result, _ = imported(data, tmp_path)
     assert "LIDAR_TOP: 1 files cannot be read and are left out: " in findings(result)
-    assert "1197 bytes are no whole number of points of 20 bytes" in findings(result)
+    assert "1197 bytes are not a whole number of points of 20 bytes" in findings(result)
     assert "RADAR_FRONT: 1 files cannot be read and are left out: " in findings(result) and "the pcd is cut short" in findings(
         result
     )
@@ -354,12 +354,12 @@ def test_files_outside_of_the_dataset_are_not_opened(data: made.Dataset, tmp_pat
 @pytest.mark.parametrize(
     ("table", "content", "expected"),
     [
-        ("sample_data", "[{", "no JSON array of objects"),
+        ("sample_data", "[{", "not a JSON array of objects"),
         ("sample_data", "{}", "does not begin with"),
         ("sample_data", "[1]", "it holds '1'"),
         ("sample_data", '[{"token": "a"} {"token": "b"}]', "no comma between them"),
         ("sample_data", '[{"token": "a"}', "ends before its"),
-        ("sample_data", "[" * 100_000, "no JSON array of objects"),
+        ("sample_data", "[" * 100_000, "not a JSON array of objects"),
         ("sample_data", "[]", "has no row of scene scene-0001"),
         ("sample", "[]", "has no sample of scene scene-0001"),
         ("scene", "[]", "has no scene"),
@@ -387,7 +387,7 @@ def test_a_row_without_limits_is_refused(data: made.Dataset, tmp_path: Path, mon
     monkeypatch.setattr(nuscenes_tables, "READ_CHARS", 1_000)
     src = data.write(tmp_path / "src")
     (src / "v1.0-mini" / "scene.json").write_text('[{"token": "' + "x" * 20_000 + '"}]')
-    with pytest.raises(SourceError, match="no JSON array of objects"):
+    with pytest.raises(SourceError, match="not a JSON array of objects"):
         import_drive(src, tmp_path / "out", "car-1", "drive-1")
 
 

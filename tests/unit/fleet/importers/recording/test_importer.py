@@ -112,8 +112,8 @@ def test_the_inferred_rig_says_what_it_is(tmp_path: Path) -> None:
     findings = "\n".join(result.findings)
     for expected in (
         "no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference lidar_top",
-        "camera_front: its lens is open, give it with --rig: no CameraInfo of its frame stands beside its images",
-        "lidar_top: its place is open, give it with --rig: no /tf_static tells where its frame 'lidar' is",
+        "camera_front: its lens is unknown, set it with --rig: there is no CameraInfo of its frame beside its images",
+        "lidar_top: its mounting is unknown, set it with --rig: no /tf_static contains its frame 'lidar'",
         "camera_front: what its stamp denotes is not in the recording; taken as the middle of the measurement",
         "lidar_top: by its point times, its stamp is the start of the sweep",
         "lidar_top: 4 frames, 10.00 Hz from /lidar/top (sensor_msgs/msg/PointCloud2, ros1)",
@@ -177,9 +177,9 @@ def test_places_and_lenses_of_the_recording_are_in_the_rig(tmp_path: Path) -> No
     assert rig["camera_front"].intrinsics == Intrinsics(8, 6, 10.0, 11.0, 4.0, 3.0, (0.1, -0.2, 0.0, 0.01, 0.0))
     assert (rig["imu"].ego_SE3_sensor, rig["odom"].ego_SE3_sensor) == (None, None)
     findings = "\n".join(result.findings)
-    assert "calibration: places in the frame 'base_link', from /tf_static: camera_front, lidar_top" in findings
+    assert "calibration: mountings in the frame 'base_link', from /tf_static: camera_front, lidar_top" in findings
     assert "calibration: lenses from CameraInfo: camera_front" in findings
-    assert "imu: its place is open, give it with --rig: no /tf_static tells where its frame 'imu' is" in findings
+    assert "imu: its mounting is unknown, set it with --rig: no /tf_static contains its frame 'imu'" in findings
     assert "tf_static (" not in findings, "what is read is not left out"
 
 
@@ -192,10 +192,10 @@ def test_a_calibration_that_cannot_be_used_is_told_and_not_guessed(tmp_path: Pat
     assert (rig["lidar_top"].ego_SE3_sensor, rig["camera_front"].intrinsics) == (None, None)
     findings = "\n".join(result.findings)
     assert (
-        "lidar_top: its place is open, give it with --rig: /tf_static does not connect its frame 'lidar' with 'base_link'"
+        "lidar_top: its mounting is unknown, set it with --rig: /tf_static does not connect its frame 'lidar' with 'base_link'"
         in findings
     )
-    assert "camera_front: its lens is open, give it with --rig: its CameraInfo has distortion 'equidistant'" in findings
+    assert "camera_front: its lens is unknown, set it with --rig: its CameraInfo has distortion 'equidistant'" in findings
 
 
 def test_places_are_read_after_a_lens_of_the_same_namespace(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_more_calibration_than_a_vehicle_has_is_counted_as_left_out(tmp_path: Pa
 def test_a_lens_of_another_frame_is_of_another_camera(tmp_path: Path) -> None:
     result, rig = imported(calibrated(tmp_path, *PLACES, frame_id="camera_rear"), tmp_path / "out")
     assert rig["camera_front"].intrinsics is None
-    assert any("no CameraInfo of its frame stands beside its images" in finding for finding in result.findings)
+    assert any("there is no CameraInfo of its frame beside its images" in finding for finding in result.findings)
 
 
 def test_without_poses_places_are_given_in_what_all_frames_lie_in(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_without_poses_places_are_given_in_what_all_frames_lie_in(tmp_path: Path
     result, rig = imported(written(tmp_path, rows), tmp_path / "out")
     assert rig["l"].ego_SE3_sensor == SE3.from_wxyz((0.0, 0.0, 0.038), (0.0, 0.0, 0.0, 1.0))
     findings = "\n".join(result.findings)
-    assert "calibration: places in the frame 'os_sensor', from /tf_static: l" in findings
+    assert "calibration: mountings in the frame 'os_sensor', from /tf_static: l" in findings
     assert findings.count("/other/tf_static: a message does not decode") == 1
 
 
@@ -300,7 +300,7 @@ def test_what_does_not_decode_is_kept_and_what_cannot_be_written_is_said(tmp_pat
     assert "l: 1 messages cannot be converted and are left out: stamp seconds takes 4 bytes" in findings
     assert "c: 1 of 1 frames do not decode and are kept as they are: " in findings
     assert "d: 1 messages cannot be converted and are left out: image encoding '32FC1' is not read" in findings
-    assert "c: one frame tells no rate; 1.0 Hz is written" in findings
+    assert "c: one frame has no rate; 1.0 Hz is declared" in findings
 
 
 def test_doubled_and_backward_stamps_are_said(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_a_recording_to_build_no_scene_of_is_refused(tmp_path: Path) -> None:
 def test_a_recording_of_which_nothing_can_be_written_says_why(tmp_path: Path) -> None:
     rows = [("/l", made.POINT_CLOUD, LOG_NS, b"\0\1\0\0\1")] * 3
     with pytest.raises(
-        SourceError, match="holds no topic of use: l: 3 messages cannot be converted: stamp seconds takes 4 bytes"
+        SourceError, match="holds no usable topic: l: 3 messages cannot be converted: stamp seconds takes 4 bytes"
     ):
         imported(written(tmp_path, rows), tmp_path / "out")
 
