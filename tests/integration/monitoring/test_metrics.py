@@ -191,7 +191,7 @@ def test_what_has_not_changed_is_not_read_again(station: Station, monkeypatch: p
     }
 
 
-def test_an_object_that_no_event_told_of_breaks_the_balance_until_it_is_registered(station: Station) -> None:
+def test_an_object_without_an_event_breaks_the_balance_until_it_is_registered(station: Station) -> None:
     exporter = exporter_of(station)
     read(exporter)
     name = "objects landed = published + quarantined + refused + pending + replaced by a newer version"

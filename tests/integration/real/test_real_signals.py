@@ -109,7 +109,7 @@ def _blurred(image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize(("damage", "rule"), [(_blank, "CAM001"), (_white, "CAM003"), (_black, "CAM004"), (_blurred, "CAM005")])
-def test_damage_to_real_images_is_told(damage: Callable[[Image.Image], Image.Image], rule: str, tmp_path: Path) -> None:
+def test_damage_to_real_images_is_reported(damage: Callable[[Image.Image], Image.Image], rule: str, tmp_path: Path) -> None:
     source = DATA / "pandaset_002"
     if not source.is_dir():
         pytest.skip("pandaset_002 is not among the real recordings")
@@ -125,7 +125,7 @@ def test_damage_to_real_images_is_told(damage: Callable[[Image.Image], Image.Ima
     assert {sensor for _, sensor in signals(found)} == {"camera_front"}
 
 
-def test_a_frozen_camera_and_a_repeated_sweep_are_told_by_frame(tmp_path: Path) -> None:
+def test_a_frozen_camera_and_a_repeated_sweep_are_reported_by_frame(tmp_path: Path) -> None:
     source = DATA / "pandaset_002"
     if not source.is_dir():
         pytest.skip("pandaset_002 is not among the real recordings")

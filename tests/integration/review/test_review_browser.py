@@ -94,7 +94,7 @@ def log_in(page: Browser, running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_nobody_sees_the_review_without_a_login(page: Browser, running: Running) -> None:
+def test_the_review_needs_a_login(page: Browser, running: Running) -> None:
     page.open(f"{running.status.airflow_url}/scenelake-review/")
     page.see("Log in to Airflow first")
     assert "car-1" not in page.text()

@@ -58,7 +58,7 @@ def test_a_module_begins_with_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("package", PRESENT)
-def test_a_package_says_what_it_is_for_in_one_paragraph(package: str) -> None:
+def test_a_package_docstring_states_its_purpose_in_one_paragraph(package: str) -> None:
     docstring = ast.get_docstring(tree(ROOT / package / "__init__.py"))
     assert docstring
     assert len(docstring) > 20

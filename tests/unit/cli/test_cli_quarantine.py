@@ -82,7 +82,7 @@ def test_a_dry_run_does_nothing_and_says_what_would_be_done(desk: NotingDesk) ->
         (("reject", "--rule", "SYN001", "--reason", "dust", "--reviewer", "a b", "--yes"), 1, "reviewer"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_done(desk: NotingDesk, words: tuple[str, ...], code: int, message: str) -> None:
+def test_wrong_input_is_reported_and_nothing_is_done(desk: NotingDesk, words: tuple[str, ...], code: int, message: str) -> None:
     result = run(*words)
     assert result.exit_code == code
     assert message in result.stderr.replace("\n", " ")

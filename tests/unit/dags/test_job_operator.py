@@ -264,7 +264,7 @@ def test_a_kill_from_airflow_ends_the_job_within_its_grace(operator: JobOperator
     assert time.monotonic() - begin_s < 10
 
 
-def test_a_kill_before_the_start_is_no_error(hold: FakeHold) -> None:
+def test_a_kill_before_the_start_is_not_an_error(hold: FakeHold) -> None:
     JobOperator(task_id="t", job="inspect", lease=LEASE.payload(), lease_s=60, kill_grace_s=1).on_kill()
 
 

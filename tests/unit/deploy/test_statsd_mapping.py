@@ -91,7 +91,7 @@ def test_the_exporter_takes_the_file() -> None:
     assert len(helps) == len({name for name, _ in helps}), "one name, one help"
 
 
-def test_a_task_in_a_group_is_told_with_its_labels_and_once(recorded: Recorded) -> None:
+def test_a_task_in_a_group_is_reported_once_with_its_labels(recorded: Recorded) -> None:
     tags = {"dag_id": "process_drive", "task_id": "drive.build_scenes"}
     stats.incr("ti.start", tags=tags)
     stats.incr("ti.finish", tags={**tags, "state": "failed"})

@@ -211,7 +211,7 @@ def test_a_faulty_folder_can_be_opened_on_purpose(small_spec: DriveSpec, new_fol
     assert "car-7/drive-1/lidar/frames.pkl" in {file.key for file in folder.files()}
 
 
-def test_a_folder_that_nobody_named_needs_a_name(drive: Path) -> None:
+def test_a_folder_without_identity_needs_a_name(drive: Path) -> None:
     (drive / "manifest.json").unlink()
     shutil.rmtree(drive / "ground_truth")
     with pytest.raises(DriveFolderError, match="say which vehicle and drive this is"):
@@ -219,7 +219,7 @@ def test_a_folder_that_nobody_named_needs_a_name(drive: Path) -> None:
     assert DriveFolder.load(drive, check=False, drive=DRIVE).drive == DRIVE
 
 
-def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(DriveFolderError, match="is not a folder"):
         DriveFolder.load(tmp_path / "nowhere")
 

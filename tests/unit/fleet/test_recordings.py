@@ -80,7 +80,7 @@ def test_a_rig_without_topics_is_matched_by_the_names_of_sensors(tmp_path: Path)
     assert [(stream.sensor, stream.stamps_ns.tolist()) for stream in streams] == [("imu", [STAMPS_NS])]
 
 
-def test_a_topic_of_another_modality_is_left_out_and_said(tmp_path: Path) -> None:
+def test_a_topic_of_another_modality_is_left_out_and_reported(tmp_path: Path) -> None:
     wrong = Rig(
         "r", "top", (Sensor("top", Modality.LIDAR, 10.0, SYNC, topic="/imu"), Sensor("b", Modality.IMU, 1.0, SYNC, topic="/x"))
     )
@@ -95,7 +95,7 @@ def test_two_sensors_of_one_topic_are_refused(tmp_path: Path) -> None:
         stamp_streams(write_ros1_bag(tmp_path), rig(top="/lidar/top", front="/lidar/top"))
 
 
-def test_unset_and_unreadable_stamps_are_said(tmp_path: Path) -> None:
+def test_unset_and_unreadable_stamps_are_reported(tmp_path: Path) -> None:
     rows = [
         (1, 1, LOG_NS, encode_imu(0, (0, 0, 0), (0, 0, 0))),
         (2, 1, LOG_NS + 5, encode_imu(STAMPS_NS, (0, 0, 0), (0, 0, 0))),
@@ -166,7 +166,7 @@ def test_metadata_that_is_none_is_refused(metadata: str, tmp_path: Path) -> None
         stamp_streams(tmp_path, None)
 
 
-def test_what_is_no_recording_is_refused_with_a_next_step(tmp_path: Path) -> None:
+def test_what_is_not_a_recording_is_refused_with_a_next_step(tmp_path: Path) -> None:
     (tmp_path / "empty.bag").touch()
     (tmp_path / "some.mcap").write_bytes(b"\xd4\xc3\xb2\xa1" + b"\0" * 40)
     for path, says in (
@@ -181,7 +181,7 @@ def test_what_is_no_recording_is_refused_with_a_next_step(tmp_path: Path) -> Non
             stamp_streams(path, None)
 
 
-def test_a_write_ahead_log_beside_a_database_is_said(tmp_path: Path) -> None:
+def test_a_write_ahead_log_beside_a_database_is_reported(tmp_path: Path) -> None:
     path = write_db3(tmp_path / "a.db3", [(1, 1, LOG_NS, encode_imu(STAMPS_NS, (0, 0, 0), (0, 0, 0)))])
     (tmp_path / "a.db3-wal").write_bytes(b"rows")
     streams, notes = stamp_streams(path, None)

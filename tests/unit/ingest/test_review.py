@@ -215,7 +215,9 @@ class Racing(FakeLedger):
         ((reject, A), (reject, B), None),
     ],
 )
-def test_of_two_reviewers_at_once_one_is_told_what_the_other_did(mine: Any, theirs: Any, error: type[Exception] | None) -> None:
+def test_of_two_concurrent_reviewers_one_gets_an_error_with_the_decision_of_the_other(
+    mine: Any, theirs: Any, error: type[Exception] | None
+) -> None:
     world = landed()
     racing = Racing(world.clock)
     racing.__dict__ |= world.ledger.__dict__

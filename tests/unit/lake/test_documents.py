@@ -191,7 +191,7 @@ def test_every_rate_that_the_schema_allows_makes_a_rig(rate_hz: float) -> None:
     ],
     ids=lambda value: repr(value[:12]) if isinstance(value, bytes) else "",
 )
-def test_bytes_that_are_no_document_are_refused(body: bytes, message: str) -> None:
+def test_bytes_that_are_not_a_document_are_refused(body: bytes, message: str) -> None:
     with pytest.raises(LandingError, match=message):
         parse_document(body, "manifest")
 

@@ -80,7 +80,7 @@ def test_nowhere_to_go_is_logged_once_at_the_start_and_harms_nothing(caplog: pyt
     ]
 
 
-def test_file_variable_that_is_no_local_path_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_variable_that_is_not_a_local_path_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
     Emitter.open("s3://bucket/lineage").emit(events(1)[0])
     assert "not the path of a local file" in caplog.text
 

@@ -183,7 +183,7 @@ def test_a_window_that_is_lost_ends_the_build(landed: Landed, monkeypatch: pytes
             serial_jobs.build(landed, drive_input, window_bytes=1)
 
 
-def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publication_is_reported_by_its_effect(landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch) -> None:
     audit = serial_jobs.audit(landed, built)
     batches: list[Batch] = []
 

@@ -15,7 +15,7 @@ def test_an_even_clock_has_nothing_to_say() -> None:
     assert clock_findings("a", []) == [] and clock_findings("a", [5]) == []
 
 
-def test_doubled_stamps_steps_back_and_gaps_are_told_with_their_sizes() -> None:
+def test_duplicate_stamps_steps_back_and_gaps_are_reported_with_their_sizes() -> None:
     stamps = [n * MS for n in (0, 50, 50, 100, 30, 80, 130, 180, 300)]
     assert clock_findings("a", stamps) == [
         "a: 1 of 9 frames repeat the stamp of another; kept",

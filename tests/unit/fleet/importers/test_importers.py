@@ -151,7 +151,7 @@ def test_pandaset_says_what_it_left_out(pandaset: Path, tmp_path: Path) -> None:
     assert len(messages(result.folder, "lidar")) == 4
 
 
-def test_pandaset_images_that_are_missing_are_said_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
+def test_pandaset_images_that_are_missing_are_reported_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
     (pandaset / "camera" / "front_camera" / "00.jpg").unlink()
     (pandaset / "camera" / "front_camera" / "09.jpg").write_bytes(b"x")
     result, rig = imported("pandaset", pandaset, tmp_path / "out")
@@ -322,7 +322,7 @@ def test_microseconds_keep_their_fraction() -> None:
 
 
 @pytest.mark.parametrize("time", [True, None, "1.5", 1.5, Decimal("NaN"), Decimal("-1"), Decimal("1e30"), 10**12, [1]])
-def test_what_is_no_time_is_refused(time: object) -> None:
+def test_what_is_not_a_time_is_refused(time: object) -> None:
     with pytest.raises(SourceError, match="time"):
         exact_ns(time)
 

@@ -124,12 +124,12 @@ def test_damage_anywhere_gives_the_array_or_a_reason(tmp_path: Path) -> None:
         (npy(np.zeros((1, 1, 1, 1, 1))), "shape"),
     ],
 )
-def test_what_is_no_array_is_explained(tmp_path: Path, body: bytes, message: str) -> None:
+def test_what_is_not_an_array_is_explained(tmp_path: Path, body: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         read_array(archive(tmp_path / "a.npz", body), "data")
 
 
-def test_what_is_no_such_archive_is_explained(tmp_path: Path) -> None:
+def test_a_file_that_is_not_such_an_archive_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with pytest.raises(SourceError, match="is missing"):
         read_array(path, "data")

@@ -65,7 +65,7 @@ def test_an_empty_cloud_is_a_cloud(layout: str) -> None:
 
 
 @pytest.mark.parametrize("without", [{"points": None}, {"num_points": None}])
-def test_a_radar_image_is_no_cloud(without: dict[str, None]) -> None:
+def test_a_radar_image_is_not_a_cloud(without: dict[str, None]) -> None:
     assert scene_cloud(entry(**without)) is None
 
 

@@ -33,7 +33,7 @@ def test_every_difference_is_named_at_once() -> None:
     assert "color: unknown column" in message
 
 
-def test_a_column_that_stands_twice_is_no_column() -> None:
+def test_a_duplicate_column_is_refused() -> None:
     with pytest.raises(TableError, match="fate: missing"):
         check_schema(pa.schema([*FRAMES, FRAMES.field("fate")]), FRAMES, "frames")
 

@@ -80,7 +80,7 @@ def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: 
     }
 
 
-def test_objects_are_told_by_sensor() -> None:
+def test_objects_are_reported_by_sensor() -> None:
     sensors: dict[str, str | None] = {"a1": "a", "a2": "a", "b1": "b"}
     findings = {key: [finding("DEC002", f"{key}: cut", sensor="a", measured=1)] for key in ("a1", "a2")}
     results = {(result.rule_id, result.sensor): result for result in object_results(sensors, findings, DEFAULT_RULES)}

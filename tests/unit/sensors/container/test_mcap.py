@@ -210,7 +210,7 @@ def test_errors_of_the_stream_pass_through() -> None:
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04 a zip", b"\x80\x03}q\x00.", b"#ROSBAG V2.0\n", b"\x89MCAP1\r\n"])
-def test_what_is_no_mcap_is_called_so(data: bytes) -> None:
+def test_a_file_that_is_not_mcap_is_reported(data: bytes) -> None:
     messages, faults = split(data)
     assert messages == []
     assert [(fault.offset, fault.kind) for fault in faults] == [(0, FaultKind.NOT_MCAP)]

@@ -156,7 +156,7 @@ def test_a_connection_may_be_repeated_but_not_changed() -> None:
     assert "connection 0 is both" in faults[0].message
 
 
-def test_an_undefined_connection_is_told_once_and_its_messages_are_kept() -> None:
+def test_an_undefined_connection_is_reported_once_and_its_messages_are_kept() -> None:
     messages, faults = split(bag(chunk(message(b"1", number=9) + message(b"2", number=9))))
     assert [(bytes(found.data), found.topic, found.message_type) for found in messages] == [(b"1", "", ""), (b"2", "", "")]
     assert ["connection 9" in fault.message for fault in faults] == [True]
@@ -271,6 +271,6 @@ def test_garbage_after_the_magic_ends_in_faults(garbage: bytes) -> None:
     assert split(MAGIC + garbage)[1]
 
 
-def test_what_is_no_bag_is_called_so() -> None:
+def test_a_file_that_is_not_a_bag_is_reported() -> None:
     assert [fault.kind for fault in split(b"\x89MCAP0\r\n")[1]] == [FaultKind.CORRUPT]
     assert [fault.kind for fault in split(b"")[1]] == [FaultKind.TRUNCATED]

@@ -124,7 +124,7 @@ def test_a_table_that_leads_back_to_itself_ends(tmp_path: Path) -> None:
         ("CREATE TABLE topics(id, name, type); CREATE TABLE messages(id, topic_id, timestamp, data)", "serialization_format"),
     ],
 )
-def test_what_is_no_plain_bag_is_refused(schema: str, message: str, tmp_path: Path) -> None:
+def test_what_is_not_a_plain_bag_is_refused(schema: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.db3"
     if "timestamp_idx" in message:
         with closing(sqlite3.connect(path)) as connection:
@@ -161,7 +161,7 @@ def test_a_bad_row_is_a_fault_and_the_next_is_read(
     assert message in faults[0].message
 
 
-def test_rows_of_an_unknown_topic_are_kept_and_told_once(tmp_path: Path) -> None:
+def test_rows_of_an_unknown_topic_are_kept_and_reported_once(tmp_path: Path) -> None:
     found, faults = split(write_db3(tmp_path / "a.db3", [(1, 9, 5, b"a"), (2, 9, 6, b"b")]))
     assert [(m.topic, m.message_type, bytes(m.data)) for m in found] == [("", "", b"a"), ("", "", b"b")]
     assert ["topic id 9" in fault.message for fault in faults] == [True]
@@ -197,7 +197,7 @@ def test_a_huge_blob_is_not_fetched(tmp_path: Path) -> None:
     assert peak < 2_000_000
 
 
-def test_what_is_no_database_is_a_fault(tmp_path: Path) -> None:
+def test_what_is_not_a_database_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.db3").write_bytes(b"SQLite format 3\0" + b"\x07" * 2000)
     found, faults = split(tmp_path / "a.db3")
     assert (found, faults[-1].kind) == ([], FaultKind.CORRUPT)

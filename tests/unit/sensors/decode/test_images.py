@@ -159,7 +159,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, message: str
         (JPEGS["baseline"].replace(b"\xff\xc4", b"\xff\xc5", 1), "does not decode"),
     ],
 )
-def test_what_is_no_image_is_named(data: bytes, message: str) -> None:
+def test_what_is_not_an_image_is_named(data: bytes, message: str) -> None:
     with pytest.raises(DecodeError, match=message):
         inspect_image(data)
 

@@ -106,7 +106,7 @@ def test_padding_keeps_its_place_and_has_no_name() -> None:
     assert cloud.column("x").tolist() == [1.5, -2.5] and cloud.column("n").tolist() == [7, -9]
 
 
-def test_the_viewpoint_and_the_organisation_are_told() -> None:
+def test_the_viewpoint_and_the_organisation_are_read() -> None:
     file = (
         b"VERSION 0.7\nFIELDS x\nSIZE 4\nTYPE F\nWIDTH 3\nHEIGHT 2\nVIEWPOINT 1 2 3.5 0 1 0 0\nPOINTS 6\nDATA binary\n"
         + bytes(24)

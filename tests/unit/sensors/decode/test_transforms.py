@@ -26,7 +26,7 @@ def test_places_arrive_without_the_slash_of_ros_1() -> None:
     assert decode_transforms(made.as_cdr(made.transforms())) == ()
 
 
-def test_what_is_no_place_is_refused() -> None:
+def test_what_is_not_a_place_is_refused() -> None:
     whole = made.as_cdr(made.transforms(("a", "b", (1.0, 2.0, 3.0), TURN)))
     for cut in range(len(whole)):
         with pytest.raises(DecodeError):
@@ -67,7 +67,7 @@ def test_frames_of_two_trees_are_nowhere_to_each_other() -> None:
     assert ("lidar" in tree, "/base" in tree, "unknown" in tree) == (True, True, False)
 
 
-def test_what_is_told_last_holds_and_a_circle_ends() -> None:
+def test_the_last_transform_wins_and_a_cycle_ends() -> None:
     tree = FrameTree()
     tree.add([Transform("base", "lidar", place(1))])
     tree.add([Transform("roof", "lidar", place(2)), Transform("lidar", "roof", place(3))])

@@ -139,7 +139,7 @@ def test_columns_that_do_not_fit_are_named(tmp_path: Path, content: dict[str, An
         read_rows(written(tmp_path / "a.feather", content), TWO, 10)
 
 
-def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
+def test_a_column_of_numbers_is_not_text(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="the column a is int64 instead of text"):
         read_rows(written(tmp_path / "a.feather", {"a": [1]}), np.dtype([("a", "O")]), 10)
 

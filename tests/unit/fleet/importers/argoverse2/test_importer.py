@@ -54,7 +54,7 @@ def test_points_are_those_of_the_source(imported: tuple[Path, ImportResult, Rig]
             np.testing.assert_array_equal(cloud.column(name), expected)
 
 
-def test_points_are_moved_by_nobody_twice(imported: tuple[Path, ImportResult, Rig]) -> None:
+def test_points_are_never_moved_twice(imported: tuple[Path, ImportResult, Rig]) -> None:
     """The rig says that they are at the stamp, and no reader of point times finds any."""
     _, result, rig = imported
     assert rig["lidar"].sync.compensated and rig["lidar"].sync.stamp is Stamp.START
@@ -176,7 +176,7 @@ def test_an_unknown_camera_is_taken_without_calibration(log: Path, tmp_path: Pat
     assert "cameras: no calibration for dash" in result.findings
 
 
-def test_an_empty_sweep_is_kept_and_said(log: Path, tmp_path: Path) -> None:
+def test_an_empty_sweep_is_kept_and_reported(log: Path, tmp_path: Path) -> None:
     made.write_table(log / FIRST_SWEEP, {name: column[:0] for name, column in made.points(0).items()})
     result = import_drive(log, tmp_path / "out", "car-1", "drive-1")
     assert decode_points(messages(result.folder, "lidar")[0].data).num_points == 0
@@ -245,7 +245,7 @@ def test_values_that_cannot_be_are_named(
     assert not (tmp_path / "out").exists()
 
 
-def test_no_poses_and_no_sweeps_are_no_drive(log: Path, tmp_path: Path) -> None:
+def test_a_drive_without_poses_or_sweeps_is_refused(log: Path, tmp_path: Path) -> None:
     made.write_table(log / POSES, {name: column[:0] for name, column in made.poses().items()})
     with pytest.raises(SourceError, match="has no rows, so no frame would have a pose"):
         import_drive(log, tmp_path / "out", "car-1", "drive-1")

@@ -104,7 +104,7 @@ def test_late_times_without_the_evidence_are_refused(folder: Path, rename: str |
     "time",
     ["2463-05-15", "2463-13-15T00:38:58Z", "2463-05-15T00:38:58+01:00", "yesterday", "", "2463-05-15T00:38:58.1234567890Z"],
 )
-def test_what_is_no_time_is_refused(folder: Path, time: str) -> None:
+def test_what_is_not_a_time_is_refused(folder: Path, time: str) -> None:
     refused(folder, lambda document: document["data"][4]["id"].update(timestamp=time), "is not a time")
 
 
@@ -351,7 +351,7 @@ def test_clouds_that_are_not_what_the_scene_says_are_refused(
         changed(folder, change, folder.parent / "out")
 
 
-def test_points_beyond_float32_and_time_columns_are_said(folder: Path, tmp_path: Path) -> None:
+def test_points_beyond_float32_and_time_columns_are_reported(folder: Path, tmp_path: Path) -> None:
     table = np.column_stack([made.points(0), np.full(50, 1.5569195938203752e16)])
     table[3, 0], table[4, 1] = 1e300, np.nan
 

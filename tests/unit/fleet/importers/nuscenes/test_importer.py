@@ -333,7 +333,7 @@ def test_poses_that_contradict_each_other_or_their_shots_are_reported(data: made
         ({"translation": [1, 2]}, "its mounting cannot be used"),
     ],
 )
-def test_a_calibration_that_cannot_be_used_is_left_out_and_said(
+def test_a_calibration_that_cannot_be_used_is_left_out_and_reported(
     data: made.Dataset, tmp_path: Path, change: dict[str, Any], expected: str
 ) -> None:
     (row,) = [row for row in data.tables["calibrated_sensor"] if row["token"] == "calibrated-CAM_FRONT"]
@@ -376,7 +376,7 @@ def test_damaged_tables_are_explained(data: made.Dataset, tmp_path: Path, table:
 
 
 @pytest.mark.parametrize("stamp", [None, "soon", -1, True, 10**30, float("nan"), 1e300, [1]])
-def test_stamps_that_are_no_time_are_refused(data: made.Dataset, tmp_path: Path, stamp: object) -> None:
+def test_stamps_that_are_not_a_time_are_refused(data: made.Dataset, tmp_path: Path, stamp: object) -> None:
     data.rows("LIDAR_TOP")[0]["timestamp"] = stamp
     with pytest.raises(SourceError, match=r"time"):
         imported(data, tmp_path)

@@ -151,7 +151,7 @@ def test_a_given_rig_is_written_as_it_is(tmp_path: Path) -> None:
     ("times", "stamp"),
     [((0, 1, 99_000_000), Stamp.START), ((-99_000_000, 1, 1_000), Stamp.END), ((-50_000_000, 1, 50_000_000), Stamp.MIDDLE)],
 )
-def test_what_the_stamp_of_a_lidar_denotes_is_told_by_its_point_times(times: Any, stamp: Stamp, tmp_path: Path) -> None:
+def test_point_times_show_what_the_stamp_of_a_lidar_denotes(times: Any, stamp: Stamp, tmp_path: Path) -> None:
     rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + n * 100_000_000, times)) for n in range(3)]
     _, rig = imported(written(tmp_path, rows), tmp_path / "out")
     assert rig["l"].sync.stamp is stamp
@@ -183,7 +183,7 @@ def test_places_and_lenses_of_the_recording_are_in_the_rig(tmp_path: Path) -> No
     assert "tf_static (" not in findings, "what is read is not left out"
 
 
-def test_a_calibration_that_cannot_be_used_is_told_and_not_guessed(tmp_path: Path) -> None:
+def test_an_unusable_calibration_is_reported_and_not_guessed(tmp_path: Path) -> None:
     apart = (
         ("rack", "lidar", (1.0, 0.0, 2.0), (0.0, 0.0, 0.6, 0.8)),
         ("base_link", "camera", (1.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
@@ -245,7 +245,7 @@ def test_a_rig_that_is_given_is_not_asked_of_the_recording(tmp_path: Path) -> No
     )
 
 
-def test_another_clock_and_late_log_times_are_said_and_kept(tmp_path: Path) -> None:
+def test_another_clock_and_late_log_times_are_reported_and_kept(tmp_path: Path) -> None:
     boot_ns, late_ns = 1_622_000_000_000, STAMPS_NS + 55 * 86400 * 10**9
     rows = [("/l", made.POINT_CLOUD, late_ns + n * 10**8, cloud(STAMPS_NS + n * 10**8)) for n in range(3)]
     rows += [("/i", made.IMU, late_ns + n * 10**8, encode_imu(boot_ns + n * 10**8, (0, 0, 0), (0, 0, 0))) for n in range(3)]
@@ -282,7 +282,7 @@ def test_poses_without_velocity_become_odometry(tmp_path: Path) -> None:
     assert "poses were written as Odometry with zero twist, without their covariance: a, b, c" in result.findings
 
 
-def test_what_does_not_decode_is_kept_and_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_frames_that_do_not_decode_are_kept_and_unwritable_ones_are_reported(tmp_path: Path) -> None:
     float_image = made.raw_image(STAMPS_NS, "32FC1", np.zeros((2, 2), np.float32))
     rows = [
         ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)),
@@ -303,7 +303,7 @@ def test_what_does_not_decode_is_kept_and_what_cannot_be_written_is_said(tmp_pat
     assert "c: one frame has no rate; 1.0 Hz is declared" in findings
 
 
-def test_doubled_and_backward_stamps_are_said(tmp_path: Path) -> None:
+def test_duplicate_and_backward_stamps_are_reported(tmp_path: Path) -> None:
     steps = [0, 100, 100, 50, 200]
     rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + step * 10**6)) for n, step in enumerate(steps)]
     result, _ = imported(written(tmp_path, rows), tmp_path / "out")
