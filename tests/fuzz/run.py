@@ -1,8 +1,8 @@
 """Fuzz the decoders: `python -m tests.fuzz.run [--seconds 60] [--seed 1] [--target NAME …]`.
 
-Each target runs in a process of its own whose address space is limited, for `--seconds` of wall time; a process that
-crashes or stands still is an answer too. Prints a table. Inputs that broke a promise lie under `build/fuzz/TARGET/`;
-`--input FILE` runs one of them again.
+Each target runs in a process of its own whose address space is limited, for `--seconds` of wall time; a process that crashes
+or hangs is a result too. Prints a table. Inputs that broke a promise are stored in `build/fuzz/TARGET/`; `--input FILE` runs
+one of them again.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _row(*cells: str) -> str:
 
 
 def _supervise(target: Target, seed: int, seconds: float) -> Outcome:
-    """Run a target in a process of its own, and find out if it dies or stands still."""
+    """Run a target in a process of its own, and detect whether it dies or hangs."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "input").write_bytes(bytes(_HEAD.size + MAX_INPUT_BYTES))
@@ -87,7 +87,7 @@ def _supervise(target: Target, seed: int, seconds: float) -> Outcome:
 
 
 def _watch(child: subprocess.Popen[bytes], running: Path, seconds: float) -> str | None:
-    """Wait for the end of a worker; why it is none, else None."""
+    """Wait for the end of a worker; returns the failure, or None."""
     last, since = -1, time.monotonic()
     deadline = since + seconds + GRACE_S
     while True:
@@ -112,7 +112,7 @@ def _running(path: Path) -> tuple[int, bytes]:
 
 
 def _work(target: Target, seed: int, seconds: float, folder: Path) -> int:
-    """What the process of a target does: announce each input, run it, report at the end."""
+    """The work of a target's process: announce each input, run it, report at the end."""
     target.seeds()
     room = max(target.memory_bytes(bytes(MAX_INPUT_BYTES)), 0) + target.native_bytes + SLACK_BYTES
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0

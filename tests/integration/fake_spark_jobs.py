@@ -1,4 +1,4 @@
-"""Stands in for `spark_jobs`: each job notes its call, does what the drive's name asks for, and leaves a result.
+"""Replaces `spark_jobs`: each job records its call, behaves as the drive's name specifies, and writes a result.
 
 | drive | does |
 | --- | --- |

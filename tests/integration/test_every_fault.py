@@ -1,7 +1,7 @@
 """Every kind of fault to quarantine and back, with the audit balanced at each point. `make fault-tour` runs it.
 
-A rule that only warns is made an error by the rig of its drive, as its leeway allows. What cannot be released, because nothing
-is there to let in, comes back when the corrected drive lands.
+The rig of a drive raises a rule that only warns to an error, as its leeway allows. Data that cannot be released, because
+there is nothing to admit, comes back when the corrected drive lands.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ names = (f"tour-{uuid.uuid4().hex[:8]}" for _ in itertools.count())
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A fault, the rule that must put it into quarantine, and what drive it takes to see it."""
+    """A fault, the rule that must quarantine it, and the drive that shows it."""
 
     fault: str
     rule: str
@@ -127,7 +127,7 @@ def made(stop: Stop, out: Path, fault: str | None) -> Path:
 
 
 def land(station: Station, folder: Path) -> None:
-    """What has not landed by then is overdue."""
+    """Land a drive; objects that are still missing are then overdue."""
     if station.land(folder, DRIVE).state is not DriveState.QUEUED:
         station.registrar.evaluate(DRIVE, overdue=True)
 

@@ -1,4 +1,4 @@
-"""Prometheus's own checker on the configuration, the rules, their tests, and what the exporter answers."""
+"""Prometheus's own checker applied to the configuration, the rules, their tests, and the exporter's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exporter says of a deployment, against what lies there; and that it reads nothing twice that has not changed."""
+"""The exporter's metrics of a deployment against its actual content; and that it does not read unchanged data twice."""
 
 from __future__ import annotations
 

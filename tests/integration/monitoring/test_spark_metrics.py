@@ -1,4 +1,4 @@
-"""Spark's servlet tells what the dashboards ask for, under the names that they ask for."""
+"""Spark's servlet exports the metrics that the dashboards query, under the same names."""
 
 from __future__ import annotations
 

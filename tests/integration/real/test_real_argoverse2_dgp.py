@@ -1,4 +1,4 @@
-"""Argoverse 2 and DGP importers on real excerpts, which are no part of the repository: numbers as measured on the sources."""
+"""Argoverse 2 and DGP importers on real excerpts, which are not part of the repository: numbers as measured on the sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The importers on real recordings, which are no part of the repository: numbers as measured on the source."""
+"""The importers on real recordings, which are not part of the repository: numbers as measured on the source."""
 
 from __future__ import annotations
 

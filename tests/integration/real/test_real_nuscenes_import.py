@@ -1,4 +1,4 @@
-"""The nuScenes importer and the PCD reader on real files, which are no part of the repository."""
+"""The nuScenes importer and the PCD reader on real files, which are not part of the repository."""
 
 from __future__ import annotations
 

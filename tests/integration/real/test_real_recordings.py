@@ -1,4 +1,4 @@
-"""Recordings that others made: what each gives, and what is refused by name."""
+"""Third-party recordings: the result of each import, and refusals by name."""
 
 from __future__ import annotations
 

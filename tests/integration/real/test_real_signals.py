@@ -1,4 +1,4 @@
-"""Rules on signals on real recordings: no error-level alarm where nothing is wrong, and damage put into them is told."""
+"""Rules on signals on real recordings: no error-level alarm on sound data, and injected damage is reported."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def errors(found: Examined) -> list[Finding]:
 
 
 def signals(found: Examined) -> set[tuple[str, str | None]]:
-    """What failed of the rules on signals."""
+    """The rules on signals that failed."""
     return {(rule, sensor) for rule, sensor in found.alarms if rule.startswith(SIGNALS)}
 
 

@@ -1,4 +1,4 @@
-"""`sync-report` on real recordings, which are no part of the repository: figures as measured on the sources."""
+"""`sync-report` on real recordings, which are not part of the repository: figures as measured on the sources."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_pandaset_is_in_sync_at_the_declared_delays(pandaset: Timeline) -> None:
 
 
 def test_pandaset_without_its_rig_has_both_readings(pandaset: Timeline) -> None:
-    """Nearest pairs image i+1 of the back camera with sweep i: that reading is told, and the true one beside it."""
+    """Nearest pairs image i+1 of the back camera with sweep i: that reading is reported, and the true one beside it."""
     report, _ = sync_report(pandaset.streams, None, Options(reference="lidar"))
     back = of(report, "camera_back")
     assert (delay_ms(back), other_ms(back)) == (pytest.approx(0.11, abs=0.02), pytest.approx(-99.92, abs=0.1))

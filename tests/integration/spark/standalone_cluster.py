@@ -33,7 +33,7 @@ def until(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A master or worker: its process and where it logs."""
+    """A master or worker: its process and its log."""
 
     process: psutil.Popen
     log: Path
@@ -42,7 +42,7 @@ class Daemon:
         return re.search(pattern, self.log.read_text(errors="replace"))
 
     def tree(self) -> list[psutil.Process]:
-        """The process and what descends from it: of a worker, executors and their Python workers."""
+        """The process and its descendants: for a worker, executors and their Python workers."""
         return [self.process, *self.process.children(recursive=True)]
 
 
@@ -62,7 +62,7 @@ class Cluster:
             return int(json.load(answer)["aliveworkers"])
 
     def processes(self) -> list[psutil.Process]:
-        """All of the cluster that run."""
+        """All running processes of the cluster."""
         daemons = [daemon for daemon in (self.master, *self.workers) if daemon.process.is_running()]
         return [process for daemon in daemons for process in daemon.tree()]
 

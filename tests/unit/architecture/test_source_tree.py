@@ -1,4 +1,4 @@
-"""Size, names and layout of the source, so that the rules of the house are facts."""
+"""Size, names and layout of the source: the project's rules as tests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_functions_are_short() -> None:
 
 
 def _body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of code: a docstring that answers every question makes no function long."""
+    """Lines of code: docstrings do not count towards a function's length."""
     first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
     return (function.end_lineno or first.lineno) - first.lineno + 1
 

@@ -1,4 +1,4 @@
-"""Ratios, refusals and the table of the build-scenes comparison; how failures are told."""
+"""Ratios, refusals and the table of the build-scenes comparison; the report of failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the figures of gold count: requests, bytes of a modality, and that a scene which is not found is no figure."""
+"""The figures of gold: requests, bytes of a modality, and that a missing scene is an error, not a figure."""
 
 from __future__ import annotations
 

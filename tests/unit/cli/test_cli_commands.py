@@ -1,4 +1,4 @@
-"""The command line as its users meet it: help, exit status, and errors without tracebacks."""
+"""The command line from a user's point of view: help, exit status, and errors without tracebacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`quarantine release` and `reject` at the terminal: what is asked, what is done, what is answered."""
+"""`quarantine release` and `reject` at the terminal: prompts, effects and output."""
 
 from __future__ import annotations
 

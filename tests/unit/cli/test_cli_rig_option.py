@@ -1,4 +1,4 @@
-"""`drive import recording`: the rig that names the topics comes from `--rig`, and what was found is told."""
+"""`drive import recording`: the rig that names the topics comes from `--rig`, and findings are printed."""
 
 from __future__ import annotations
 

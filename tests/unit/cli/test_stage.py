@@ -1,4 +1,4 @@
-"""Where a demo plays: which stage the environment means, and what a given one does without a local stack."""
+"""Where a demo runs: the stage selected by the environment, and an external one without a local stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replay of quarantined drives: a dry run unless told otherwise, and never more than it says."""
+"""The replay of quarantined drives: a dry run by default, and never more drives than its limit."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Run:
 
 @dataclass
 class FakeTaskInstance:
-    """What the OpenLineage macros and the operator ask of a task instance."""
+    """The part of a task instance that the OpenLineage macros and the operator use."""
 
     dag_id: str = "process_drive"
     task_id: str = "drive.inspect"
@@ -220,7 +220,7 @@ def test_a_lost_lease_ends_the_job_for_good(operator: JobOperator, hold: FakeHol
 
 
 class Interrupt:
-    """Does something in the main thread, as Airflow's signals do, once the job has told its number."""
+    """Runs an action in the main thread, as Airflow's signals do, once the job has printed its pid."""
 
     def __init__(self, operator: JobOperator, action: Any) -> None:
         self.pid = 0

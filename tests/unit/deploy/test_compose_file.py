@@ -1,4 +1,4 @@
-"""What docker-compose.yml, the Dockerfile and .env.example promise, read from their text."""
+"""The promises of docker-compose.yml, the Dockerfile and .env.example, checked on their text."""
 
 from __future__ import annotations
 

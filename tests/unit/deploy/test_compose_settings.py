@@ -1,4 +1,4 @@
-"""The generated .env: random where the example is one, private, never written over; and the check that refuses examples."""
+"""The generated .env: random where the example is one, private, never overwritten; and the check that rejects example values."""
 
 from __future__ import annotations
 

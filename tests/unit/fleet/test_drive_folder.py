@@ -1,4 +1,4 @@
-"""What is refused before upload, and that the refusal names everything at once."""
+"""Refusals before upload, each of which names all problems at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fault texts: what they mean, that they survive writing and reading, and what is said about wrong ones."""
+"""Fault texts: their meaning, their round trip, and the errors for invalid ones."""
 
 from __future__ import annotations
 

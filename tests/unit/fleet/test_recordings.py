@@ -1,4 +1,4 @@
-"""Stamps of whole recordings, whatever they are kept in."""
+"""Stamps of whole recordings, independent of the container."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rig(**topics: str) -> Rig:
 @pytest.mark.parametrize("write", [write_mcap, write_ros1_bag, write_sqlite])
 @pytest.mark.parametrize("named", [True, False])
 def test_every_container_gives_the_same_streams(write: Any, named: bool, tmp_path: Path) -> None:
-    """The container is told by its content: a misleading name changes nothing."""
+    """The container is detected by its content: a misleading name changes nothing."""
     path = write(tmp_path)
     if not named and path.is_file():
         path = shutil.move(path, tmp_path / "recording.dat")

@@ -107,7 +107,7 @@ def test_poison_reaches_the_dead_letters_after_five_receives(sqs: Any) -> None:
 
 
 class FlakySqs:
-    """Fails `failures` times, then says `stop` with an empty queue."""
+    """Fails `failures` times, then sets `stop` with an empty queue."""
 
     def __init__(self, failures: int, stop: threading.Event) -> None:
         self.failures = failures

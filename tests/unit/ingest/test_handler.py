@@ -158,7 +158,7 @@ def test_a_message_without_an_id_cannot_be_reported(message_id: Any) -> None:
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What the configured handler writes for the records that were logged."""
+    """The lines that the configured handler writes for the logged records."""
     written = [entry.logger.registered_formatter.format(record) for record in caplog.records]
     assert all("\n" not in line and line.isascii() for line in written)
     return [json.loads(line) for line in written]

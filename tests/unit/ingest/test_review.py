@@ -1,4 +1,4 @@
-"""Release, reject, reprocess: exactly one effect each, or a clear answer and none."""
+"""Release, reject, reprocess: exactly one effect each, or a clear error and none."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_decisions_that_do_not_fit_are_refused_whole() -> None:
 
 
 class Racing(FakeLedger):
-    """Another reviewer acts between this one's look and their write."""
+    """Another reviewer acts between this reviewer's read and write."""
 
     other: Any = None
 
@@ -316,7 +316,7 @@ def test_contract_a_decision_comes_with_its_revision_or_not_at_all(store: Any, c
 
 
 class Reviewing(RuleBasedStateMachine):
-    """Reviewers, events and runs in any order, against what they may come to at most."""
+    """Reviewers, events and runs in any order, checked against the allowed effects."""
 
     targets = Bundle("targets")
 

@@ -1,4 +1,4 @@
-"""Manifest and calibration: what is written is read back, and every way to break them ends in a LandingError that says how."""
+"""Manifest and calibration: read back as written; every way to break them raises a LandingError that names the problem."""
 
 from __future__ import annotations
 

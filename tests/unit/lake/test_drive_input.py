@@ -1,4 +1,4 @@
-"""The identity of what is processed: the same for the same input in any order, another one for any change."""
+"""The identity of the input: the same for the same input in any order, different after any change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment whole, or not at all; what cannot be used is named, and what is secret is not shown."""
+"""Settings are read from the environment completely, or not at all; invalid values are named, and secrets are not shown."""
 
 from __future__ import annotations
 

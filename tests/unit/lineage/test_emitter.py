@@ -18,7 +18,7 @@ RUN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 class Refusing:
-    """A transport that takes nothing and cannot even be closed."""
+    """A transport that accepts nothing and cannot even be closed."""
 
     def emit(self, event: RunEvent) -> None:
         raise ConnectionError("refused")
@@ -28,13 +28,13 @@ class Refusing:
 
 
 class Unanswered:
-    """A transport with events that nobody answered; `limits` are those that it was given to wait."""
+    """A transport with unanswered events; `limits` are the timeouts that it was closed with."""
 
     def __init__(self) -> None:
         self.limits: list[float] = []
 
     def emit(self, event: RunEvent) -> None:
-        """Queue for ever."""
+        """Queue the event for ever."""
 
     def close(self, timeout: float) -> bool:
         self.limits.append(timeout)

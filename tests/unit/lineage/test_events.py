@@ -1,4 +1,4 @@
-"""Whole events against golden files; `SCENELAKE_WRITE_GOLDEN=1` writes them anew, for a reviewed change."""
+"""Whole events against golden files; `SCENELAKE_WRITE_GOLDEN=1` rewrites them, for a reviewed change."""
 
 from __future__ import annotations
 

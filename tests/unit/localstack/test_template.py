@@ -1,4 +1,4 @@
-"""The template itself: lint, and what must not be forgotten in it."""
+"""The template itself: lint, and its required settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completeness rules on synthetic drives: what the generator left out is told, and nothing else."""
+"""Completeness rules on synthetic drives: they report exactly what the generator left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document of another version, or a damaged one, is refused by name; what is read is what was written."""
+"""A document of another version, or a damaged one, is refused by name; others are read as they were written."""
 
 from __future__ import annotations
 

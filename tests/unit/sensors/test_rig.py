@@ -1,4 +1,4 @@
-"""The rig document: there and back, defaults, contradictions."""
+"""The rig document: round trip, defaults, contradictions."""
 
 from __future__ import annotations
 

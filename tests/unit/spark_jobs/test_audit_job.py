@@ -1,4 +1,4 @@
-"""The audit holds back what does not add up, and refuses to call a defect of ours a fault of the drive's."""
+"""The audit holds back drives that do not balance, and does not attribute the pipeline's defects to the drive."""
 
 from __future__ import annotations
 

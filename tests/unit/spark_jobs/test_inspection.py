@@ -1,4 +1,4 @@
-"""The inspection of a drive in memory: what it finds, what it leaves, and what it must not mistake for the drive's fault."""
+"""The inspection of a drive in memory: its findings, its output, and failures that are not the drive's fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an importer says about stamps: every doubled one, step back and gap counted, the first few named."""
+"""An importer's findings on stamps: every duplicate, step back and gap counted, the first few named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imported drives hold what the source holds: exact stamps, unchanged payloads, points where they were measured."""
+"""Imported drives hold the source's data: exact stamps, unchanged payloads, points where they were measured."""
 
 from __future__ import annotations
 

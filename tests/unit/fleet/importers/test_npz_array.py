@@ -1,4 +1,4 @@
-"""Arrays of .npz archives come out as numpy wrote them, or are refused before they cost memory."""
+"""Arrays of .npz archives are read as numpy wrote them, or refused before they allocate memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of signals do to a payload what their text says, by the size it says, and to nothing else."""
+"""Faults of signals change a payload as their text specifies, by the given size, and nothing else."""
 
 from __future__ import annotations
 

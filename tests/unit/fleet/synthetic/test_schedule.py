@@ -1,4 +1,4 @@
-"""When sensors measure: the rig's sync terms are true, and faults of time do what they say."""
+"""The schedule of sensors: the rig's sync terms are true, and faults of time have the specified effect."""
 
 from __future__ import annotations
 

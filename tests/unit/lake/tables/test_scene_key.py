@@ -1,4 +1,4 @@
-"""A scene id says which scene it is."""
+"""A scene id identifies its scene."""
 
 from __future__ import annotations
 

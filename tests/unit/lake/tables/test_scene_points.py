@@ -1,4 +1,4 @@
-"""A cloud comes back from a row of gold whatever the layout of its bytes."""
+"""A cloud is restored from a row of gold in either layout of its bytes."""
 
 from __future__ import annotations
 

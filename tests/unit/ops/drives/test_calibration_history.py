@@ -1,4 +1,4 @@
-"""A vehicle's calibrations side by side: whatever order its drives landed in."""
+"""A vehicle's calibrations side by side, independent of the order in which its drives landed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a drive: what counts as its end, and when to give up."""
+"""Following a drive: its end, and when to give up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drive adds, and what the lake comes to."""
+"""The contribution of a drive, and the summary of the lake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scrape is answered with: names, labels, values, help; and what is left out."""
+"""The response to a scrape: names, labels, values, help; and omitted metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger is followed without reading what is finished again, and drives are summed up as they stand."""
+"""The ledger is followed without rereading finished drives, and drives are summed up by their current state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW_NS = 1_000_000 * S
 
 @dataclass
 class FakeLedger:
-    """Drives by id, as the ledger's index tells them; `asked` keeps each query for finished drives and what it gave."""
+    """Drives by id, as in the ledger's index; `asked` records each query for finished drives and the size of its result."""
 
     records: dict[DriveId, DriveRecord] = field(default_factory=dict)
     asked: list[tuple[DriveState, int, int]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a reviewer sees and what a decision comes to: the listing's join, the plan, the pages, the browser's safeguards."""
+"""The reviewer's view and the effect of a decision: the listing's join, the plan, the pages, the browser's safeguards."""
 
 from __future__ import annotations
 

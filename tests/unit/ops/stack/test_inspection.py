@@ -1,4 +1,4 @@
-"""What the stack says of itself, and what it forgets."""
+"""The status of the stack, and the state that it drops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Components as processes: started apart, recognised, and ended with everything that they started."""
+"""Components as processes: started separately, recognised, and ended with everything that they started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a sync report: well-formed, bounded, self-contained, and of the numbers."""
+"""The plot of a sync report: well-formed, bounded, self-contained, and true to the numbers."""
 
 from __future__ import annotations
 

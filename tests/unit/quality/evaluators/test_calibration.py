@@ -1,4 +1,4 @@
-"""What the rules say of measured calibrations, and that their table keeps them."""
+"""The rules' findings on measured calibrations, and their table."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ FRAMES = 20
 def judged(
     kind: str, usual: Measured, odd: Mapping[int, Measured], same: tuple[int, ...] = (), rules: RuleBook = DEFAULT_RULES
 ) -> dict[int, list[str]]:
-    """Rules by frame in a drive of usual frames but for these; frames of `same` have the content of the one before."""
+    """Rules by frame in a drive of ordinary frames except these; frames in `same` have the content of the previous one."""
     content = 0
     rows = []
     for frame in range(FRAMES):

@@ -1,4 +1,4 @@
-"""What a rig may change of the rules reaches every evaluator, and what it may not is refused with the key and the range."""
+"""A rig's allowed overrides reach every evaluator, and others are refused with the key and the range."""
 
 from __future__ import annotations
 

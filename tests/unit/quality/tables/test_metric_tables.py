@@ -1,4 +1,4 @@
-"""Great Expectations on the tables of objects and scenes says what the evaluators said when they judged them."""
+"""Great Expectations on the tables of objects and scenes agrees with the evaluators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule is told, passed ones too; what is unknown is no pass."""
+"""Every rule has a result, passed ones too; unknown is not a pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a calibration says by itself: lenses that cannot be, and what changed since the last one."""
+"""Checks of a calibration by itself: impossible lenses, and changes since the previous one."""
 
 from __future__ import annotations
 

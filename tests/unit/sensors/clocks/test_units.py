@@ -1,4 +1,4 @@
-"""Units: what gives a wrong one away, and what must not."""
+"""Units: the evidence for a wrong one, and what must not count as such."""
 
 from __future__ import annotations
 

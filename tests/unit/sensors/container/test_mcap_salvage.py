@@ -1,4 +1,4 @@
-"""What is whole in a cut MCAP chunk."""
+"""The intact messages of a cut MCAP chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers are told apart by what they begin with."""
+"""Containers are distinguished by their first bytes."""
 
 from __future__ import annotations
 

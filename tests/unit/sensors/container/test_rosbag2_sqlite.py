@@ -1,4 +1,4 @@
-"""The scan of ROS 2 SQLite bags against the writer of `rosbags`, and against databases that mean no good."""
+"""The scan of ROS 2 SQLite bags against the writer of `rosbags`, and against hostile databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoders against our encoders, against rosbags in the other byte order, and against hostile bytes."""
+"""Decoders against the project's encoders, against rosbags in the other byte order, and against hostile bytes."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ def test_every_type_of_every_modality_has_a_decoder_and_no_other_type_has() -> N
 
 @pytest.mark.parametrize("message_type", encoded())
 def test_message_definitions_describe_the_bytes(message_type: str) -> None:
-    """A reader that knows nothing but the definition in the file decodes what we encode."""
+    """A reader that uses only the definition in the file decodes the encoders' output."""
     definition = message_definition(message_type)
     store = get_typestore(Stores.EMPTY)
     store.register(get_types_from_msg(definition, message_type))

@@ -1,4 +1,4 @@
-"""PCD files built by hand: every body, every type, the padded tail, and whatever a damaged or hostile file may claim."""
+"""PCD files built by hand: every body, every type, the padded tail, and the claims of damaged or hostile files."""
 
 from __future__ import annotations
 

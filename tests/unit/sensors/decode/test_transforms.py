@@ -1,4 +1,4 @@
-"""Frames that ROS places once: decoded whole or refused, and resolved across the tree as by a walk to its root."""
+"""Static ROS frames: decoded completely or refused, and resolved across the tree as by a walk to its root."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def place(number: int) -> SE3:
 
 @given(st.integers(2, 8).flatmap(lambda count: st.tuples(*[st.integers(0, at) for at in range(count)])), st.data())
 def test_two_frames_of_a_tree_are_as_far_apart_as_the_way_over_its_root(parents: tuple[int, ...], data: st.DataObject) -> None:
-    """Frame n + 1 lies in an earlier one; in any order of telling."""
+    """Frame n + 1 lies in an earlier one; in any order of transforms."""
     world = {"f0": SE3.identity()}
     transforms = []
     for number, parent in enumerate(parents, start=1):

@@ -1,4 +1,4 @@
-"""What is measured of an image: against slow definitions, and against images of which the answer is known."""
+"""Measurements of an image against slow definitions, and against images with a known result."""
 
 from __future__ import annotations
 

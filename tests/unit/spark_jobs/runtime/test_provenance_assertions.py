@@ -1,4 +1,4 @@
-"""The assertions of a run's event: one for each rule and sensor, with its severity; unknown is no success."""
+"""The assertions of a run's event: one for each rule and sensor, with its severity; unknown is not a success."""
 
 from __future__ import annotations
 

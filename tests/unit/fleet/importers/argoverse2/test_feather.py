@@ -1,4 +1,4 @@
-"""Feather files are read whole and exactly, or refused before they cost memory."""
+"""Feather files are read completely and exactly, or refused before they allocate memory."""
 
 from __future__ import annotations
 

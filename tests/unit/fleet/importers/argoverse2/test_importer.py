@@ -1,4 +1,4 @@
-"""Argoverse 2 logs as drives: what the source holds, to the bit, and everything odd said."""
+"""Argoverse 2 logs as drives: the source's data, bit by bit, and all anomalies reported."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_points_are_those_of_the_source(imported: tuple[Path, ImportResult, Rig]
 
 
 def test_points_are_never_moved_twice(imported: tuple[Path, ImportResult, Rig]) -> None:
-    """The rig says that they are at the stamp, and no reader of point times finds any."""
+    """The rig declares them compensated to the stamp, and no reader of point times finds any."""
     _, result, rig = imported
     assert rig["lidar"].sync.compensated and rig["lidar"].sync.stamp is Stamp.START
     assert rig["lidar"].ego_SE3_sensor == SE3.identity()

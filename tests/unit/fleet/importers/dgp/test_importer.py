@@ -1,4 +1,4 @@
-"""DGP scenes as drives: times in the unit that the files prove, poses of the vehicle, and everything odd said."""
+"""DGP scenes as drives: times in the unit that the files prove, poses of the vehicle, and all anomalies reported."""
 
 from __future__ import annotations
 
@@ -438,7 +438,7 @@ HOSTILE = (None, True, -1, 10**30, 1e308, float("nan"), "", "x", "../x", [], {},
 
 
 def leaves(value: Any) -> list[tuple[Any, Any]]:
-    """Every place of a document that can be written to: its container and the key in it."""
+    """Every value of a document that can be replaced: its container and the key in it."""
     items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
     return [place for key, inner in items for place in ((value, key), *leaves(inner))]
 

@@ -1,4 +1,4 @@
-"""A scene in the nuScenes layout becomes a drive with exact stamps, unchanged payloads, and everything odd said."""
+"""A scene in the nuScenes layout becomes a drive with exact stamps, unchanged payloads, and all anomalies reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The importer `recording`: equal drives from every container, values unchanged, and nothing left out in silence."""
+"""The importer `recording`: equal drives from every container, values unchanged, and nothing left out silently."""
 
 from __future__ import annotations
 
