@@ -63,7 +63,7 @@ class CountedFiles:
 
 
 class _CountedFile:
-    """A file for pyarrow that counts the bytes it was asked for."""
+    """A file for pyarrow that counts the requested bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

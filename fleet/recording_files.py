@@ -27,7 +27,7 @@ from sensors.errors import UnknownKindError
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".mcap", ".bag", ".db3")
-MAX_METADATA_BYTES = 4 * 1024 * 1024  # PyYAML reads less than 1 MB a second
+MAX_METADATA_BYTES = 4 * 1024 * 1024  # PyYAML reads less than 1 MB per second
 MAX_FILES = 10_000
 MAX_NAME_BYTES = 255
 

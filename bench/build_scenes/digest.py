@@ -54,7 +54,7 @@ def digest(folder: Path) -> Digest:
 
 
 def digest_of(entries: list[Any]) -> str:
-    """SHA-256 (hex) over tuples, one a line, in their order."""
+    """SHA-256 (hex) over tuples, one per line, in order."""
     return hashlib.sha256("".join(" ".join(map(str, entry)) + "\n" for entry in entries).encode()).hexdigest()
 
 

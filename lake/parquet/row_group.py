@@ -121,7 +121,7 @@ class _Pieces:
             if entry.start <= start and end <= entry.end:
                 self._position = end
                 return piece[start - entry.start : end - entry.start]
-        raise LakeError(f"{self._uri}: the bytes {start} to {end} belong to no column that was asked for")
+        raise LakeError(f"{self._uri}: the bytes {start} to {end} do not belong to a requested column")
 
     def close(self) -> None:
         self.closed = True

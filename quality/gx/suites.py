@@ -97,7 +97,7 @@ def scene_suite(rules: RuleBook, policy: Policy = DEFAULT_POLICY) -> Suite:
 
 def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[Check]:
     frames = not measure.silent
-    if measure.scope is Scope.NOBODY:
+    if measure.scope is Scope.NONE:
         yield Check(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), frames)
         return
     column = _SCOPE_COLUMN[measure.scope]

@@ -60,7 +60,7 @@ class GroundPlane:
 
 
 def ground_plane(ego_m: npt.NDArray[np.floating], forward: tuple[float, float], place: int) -> GroundPlane | None:
-    """The ground in one sweep, points (N, 3) in the ego frame; None if there is no plane that enough of the lane lies in.
+    """The ground in one sweep, points (N, 3) in the ego frame; None if no plane covers enough of the lane.
 
     `forward`: the unit vector (x, y) of the way that the vehicle goes, in the ego frame.
     """
@@ -92,8 +92,8 @@ def ground_plane(ego_m: npt.NDArray[np.floating], forward: tuple[float, float], 
 def against_ground(planes: Sequence[GroundPlane | None], ground_z_m: float | None) -> Mapping[Quantity, Estimate | Unobservable]:
     """The lidar's declared roll and pitch less the true ones, in degrees, and the same of its height, in metres.
 
-    About the way that the vehicle goes and what is left of it. `planes`: one a sweep; None where there was none. `ground_z_m`:
-    where the rig says that the ground lies in the ego frame; None: it does not, and the height is not judged.
+    About the way that the vehicle goes and what is left of it. `planes`: one a sweep; None where there was none.
+    `ground_z_m`: height of the ground in the ego frame, from the rig; None: not declared, and the height is not judged.
     """
     found = [plane for plane in planes if plane is not None]
     cells, places = sum(plane.cells for plane in found), len({plane.place for plane in found})

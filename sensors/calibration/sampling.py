@@ -23,7 +23,7 @@ def spread(count: int, most: int) -> Ints:
 
 
 def candidates(count: int, stretches: int) -> tuple[Ints, Ints]:
-    """Positions (M,) among `count` frames that may be looked at, and the stretch (M,) that each is of."""
+    """Positions (M,) among `count` frames that may be chosen, and the stretch (M,) of each."""
     bounds = np.linspace(0, count, min(stretches, count) + 1).astype(np.int64)
     found = [low + spread(int(high - low), CANDIDATES) for low, high in itertools.pairwise(bounds)]
     number = [np.full(len(entries), stretch, dtype=np.int64) for stretch, entries in enumerate(found)]

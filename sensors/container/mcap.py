@@ -58,8 +58,8 @@ class Place(NamedTuple):
 def messages_from(records: memoryview, at: int, place: Place, origins: Mapping[int, Origin]) -> tuple[list[StoredMessage], int]:
     """The messages from byte `at` of a chunk's `records` on, and where the first record begins that is not among them.
 
-    That one is no message, or one that needs to be looked into: of a channel that is not in `origins`, not whole, or logged at
-    a time that cannot be; or there were `MESSAGES_AT_ONCE`.
+    That one is not a message, or needs closer inspection: its channel is not in `origins`, it is incomplete, or it was
+    logged at a time that cannot be; or there were `MESSAGES_AT_ONCE`.
     """
     found: list[StoredMessage] = []
     size = len(records)

@@ -46,7 +46,7 @@ class Stack(Protocol):
         """SIGKILL the Spark driver of a job of a drive; whether it ran."""
 
     def lineage(self) -> str:
-        """Its OpenLineage events, one JSON object a line."""
+        """Its OpenLineage events, one JSON object per line."""
 
 
 def tries(api: AirflowApi, step: str, drive: DriveId) -> int:

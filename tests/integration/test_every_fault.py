@@ -32,9 +32,9 @@ from quality.rules.catalogue import Severity, rule
 from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
 
-ASKED = "SCENELAKE_TEST_EVERY_FAULT"
+ENABLED_BY = "SCENELAKE_TEST_EVERY_FAULT"
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get(ASKED), reason=f"takes minutes: {ASKED}=1, or `make fault-tour`, runs it"),
+    pytest.mark.skipif(not os.environ.get(ENABLED_BY), reason=f"takes minutes: {ENABLED_BY}=1, or `make fault-tour`, runs it"),
     pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning"),  # moto, of types that its CloudFormation lacks
 ]
 

@@ -7,7 +7,7 @@ Layout: `sensors/lidar/STAMP.feather` (x, y, z float16; intensity, laser_number 
 Conventions and their sources (user guide of the dataset, "Sensor Dataset"; `av2/structures/sweep.py`):
 
 - The ego frame is the dataset's egovehicle frame, and all points are given in it: the returns of `up_lidar` and
-  `down_lidar` (32 beams each, 180 degrees apart) are merged into one sweep and told apart by `laser_number`, 0 to 63. So
+  `down_lidar` (32 beams each, 180 degrees apart) are merged into one sweep and distinguished by `laser_number`, 0 to 63. So
   there is one lidar here and `ego_SE3_lidar` is the identity; the positions of the two are in the source and the findings.
 - A sweep's stamp is its START. Its points have been moved to where the vehicle saw them at the stamp: the rig says
   `compensated`, and a compensation to another anchor treats the sweep as taken at its stamp. When a point was measured,

@@ -13,7 +13,7 @@ Conventions that the source leaves open:
   ego frame at its own time, with interpolated poses: what a lidar reports, and what a later motion compensation
   undoes exactly. Where no poses bracket that time (before the first frame's stamp, after the last), the pose of the
   frame is used; a compensation that never extrapolates leaves those points unchanged, which is then correct.
-- The lidar's stamp is the END of the sweep of lidar 0, the spinning Pandar64. Both lidars stay in one cloud, told apart
+- The lidar's stamp is the END of the sweep of lidar 0, the spinning Pandar64. Both lidars stay in one cloud, distinguished
   by `lidar_id` (1: PandarGT, which runs free). `t` is int32 nanoseconds relative to the stamp: below 0 before it.
 - A camera's expected delay is the median of its stamp minus that of the lidar frame with the same number.
 - `ego_SE3_camera` comes from the camera's pose and the ego pose interpolated to the camera's stamp, for the first image

@@ -169,7 +169,7 @@ def test_metadata_that_is_none_is_refused(metadata: str, tmp_path: Path) -> None
 def test_what_is_not_a_recording_is_refused_with_a_next_step(tmp_path: Path) -> None:
     (tmp_path / "empty.bag").touch()
     (tmp_path / "some.mcap").write_bytes(b"\xd4\xc3\xb2\xa1" + b"\0" * 40)
-    for path, says in (
+    for path, message in (
         (tmp_path / "absent.mcap", "is missing; name an MCAP file"),
         (tmp_path / "empty.bag", "is empty; was the recording copied completely"),
         (tmp_path / "some.mcap", "is a pcap; network packets of a sensor are not read here"),
@@ -177,7 +177,7 @@ def test_what_is_not_a_recording_is_refused_with_a_next_step(tmp_path: Path) -> 
     ):
         if path.name == "nothing":
             path.mkdir()
-        with pytest.raises(SourceError, match=says):
+        with pytest.raises(SourceError, match=message):
             stamp_streams(path, None)
 
 

@@ -55,10 +55,10 @@ def test_as_numpy_wrote_it(
 
 def test_a_header_that_asks_for_a_terabyte_is_refused(tmp_path: Path) -> None:
     body = npy(CLOUD)
-    asked = body.replace(b"(300, 4), }" + b" " * 8, b"(30000000000, 4), }", 1)
-    assert len(asked) == len(body) and asked != body
+    oversized = body.replace(b"(300, 4), }" + b" " * 8, b"(30000000000, 4), }", 1)
+    assert len(oversized) == len(body) and oversized != body
     with pytest.raises(SourceError, match=r"declares 960000000000 bytes of shape .*, 9600 follow it"):
-        read_array(archive(tmp_path / "a.npz", asked), "data")
+        read_array(archive(tmp_path / "a.npz", oversized), "data")
 
 
 def test_a_bomb_is_refused_by_what_the_directory_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
