@@ -42,8 +42,8 @@ def accounts(frames: pa.Table, read: Mapping[str, int] | None = None) -> tuple[S
     """One account for each sensor, sorted by sensor.
 
     Args:
-        frames: Rows of `lake.tables.schemas.FRAMES` of one drive revision. Any other fate is in no column of the account, and
-        therefore shows as an imbalance.
+        frames: Rows of `lake.tables.schemas.FRAMES` of one drive revision. Any fate other than gold, quarantined and
+            unmatched is in no column of the account, and therefore shows as an imbalance.
         read: Sensor to the frames that were read, counted independently of `frames` (the frame index). A sensor in only one
             of the two is in the result: with all fates 0, or with `read` None. Without this argument the rows
             themselves are counted, and only a wrong fate or an absent reason can be found.

@@ -22,7 +22,7 @@ def stamps_array(values: npt.ArrayLike, name: str, *, ascending: bool = False) -
 
     Raises:
         ValueError: `values` is not one-dimensional, not of an integer type (float seconds have already lost their
-        nanoseconds), outside +-`MAX_STAMP_NS`, or, if `ascending` is required, decreases somewhere.
+            nanoseconds), outside +-`MAX_STAMP_NS`, or, if `ascending` is required, decreases somewhere.
     """
     array = np.asarray(values)
     if array.size == 0:
