@@ -1,9 +1,9 @@
-"""What gold costs to read and to keep: a random scene, one modality, and its bytes against the raw ones.
+"""The cost of reading and storing gold: a random scene, one modality, and its size relative to the raw data.
 
     python -m bench.gold_reading [--size 10e9] [--drive DIR] [--scratch DIR]
 
-Works on a table of 10 GB that `bench.gold_table` makes on this disk with the jobs themselves, and deletes it afterwards.
-Requests and bytes are what S3 would be asked for; times are those of this disk, mostly of its page cache.
+Uses a table of 10 GB that `bench.gold_table` makes on this disk with the jobs themselves, and deletes it afterwards.
+Requests and bytes are those that S3 would see; times are those of this disk, mostly of its page cache.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CountedFiles:
 
 
 class _CountedFile:
-    """A file for pyarrow that counts the bytes it was asked for."""
+    """A file for pyarrow that counts the requested bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -108,7 +108,7 @@ def measure(scratch: Path, size: float = TABLE_BYTES, source: Path | None = None
 
 
 def make_table(drive: Path, out: Path, size: float, keyframe_hz: float | None = None) -> list[BuiltDrive]:
-    """Run `bench.gold_table` in a process of its own; the drives that it built.
+    """Run `bench.gold_table` in a process of its own; returns the drives that it built.
 
     Raises:
         FiguresError: It failed.
@@ -166,7 +166,7 @@ def scene_keys(files: Sequence[Path]) -> list[SceneKey]:
 
 
 def one_modality(files: Sequence[Path]) -> Iterator[Measurement]:
-    """Read the radars of the whole table, and nothing else."""
+    """Read only the radars of the whole table."""
     read, began_s = 0, time.perf_counter()
     for path in files:
         with path.open("rb") as opened:

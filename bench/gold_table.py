@@ -1,8 +1,8 @@
-"""A gold table of any size on this disk, made by the jobs themselves: one raw drive, built for as many vehicles as it takes.
+"""A gold table of any size on this disk, made by the jobs themselves: one raw drive, built for as many vehicles as needed.
 
     python -m bench.gold_table --drive DIR --out DIR --size 10e9 [--keyframe-hz 2]
 
-The raw objects of every vehicle are links to the same files, so that only gold takes room. The jobs run with their default
+The raw objects of every vehicle are links to the same files, so only gold takes space. The jobs run with their default
 options: all payload checks, motion compensation, points as planes. `OUT/lake` is the lake bucket; `OUT/table.json` lists,
 for each drive, its data files of `gold.scenes` and the seconds that the two jobs took, without the start of Spark.
 """
@@ -53,7 +53,7 @@ class BuiltDrive(msgspec.Struct, frozen=True):
 
 
 def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = None) -> Path:
-    """Make the drive in `source` a drive of another vehicle in the folder `raw`; its payload is linked, not copied."""
+    """Land the drive in `source` as a drive of another vehicle in the folder `raw`; its payload is linked, not copied."""
     manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
     drive = DriveId(vehicle_id, manifest["drive_id"])
     folder = raw / str(drive)
@@ -71,7 +71,7 @@ def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = N
 
 
 def pinned_input(folder: Path) -> DriveInput:
-    """A landed drive as a registered one."""
+    """The pinned input of a landed drive, as registration would make it."""
     body = (folder / MANIFEST).read_bytes()
     named = json.loads(body)
     drive = DriveId(named["vehicle_id"], named["drive_id"])
@@ -113,7 +113,7 @@ def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the table that the arguments ask for."""
+    """Make the table that the arguments specify."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drive", type=Path, required=True, help="a drive in the landing layout")
     parser.add_argument("--out", type=Path, required=True)

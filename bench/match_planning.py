@@ -1,4 +1,4 @@
-"""How fast scenes are planned, and in how much memory: from metadata alone, no payload is read.
+"""Speed and memory of planning scenes: from metadata alone, no payload is read.
 
     python -m bench.match_planning [--quick]
 
@@ -57,7 +57,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """What `inspect` leaves of a drive."""
+    """The output of `inspect` for a drive."""
 
     index: pa.Table
     poses: pa.Table
@@ -184,7 +184,7 @@ def _user_s(work: Callable[[], object]) -> float:
 
 
 def _day(records: int) -> StreamedDay:
-    """A process of its own, so that its peak is that of the stream alone."""
+    """Run in a process of its own, so that its peak memory is that of the stream alone."""
     command = [sys.executable, "-m", "bench.match_planning", "--stream", str(records)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -193,7 +193,7 @@ def _day(records: int) -> StreamedDay:
 
 
 def stream_day(records: int) -> StreamedDay:
-    """Make the stamps of one sensor after the other, minute by minute, and match them as they come."""
+    """Generate the stamps of one sensor after the other, minute by minute, and match them as they arrive."""
     rig = rig_of()
     terms = {
         sensor.name: StreamTerms(0, 0 if sensor.name == rig.reference else sensor.sync.tolerance_ns)

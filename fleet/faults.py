@@ -19,7 +19,7 @@ Amounts = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class AmountForm:
-    """The unit of each name that may be given, how large its amount may be either way, and what amount changes nothing."""
+    """The unit of each allowed name, the largest amount in either direction, and the amount that changes nothing."""
 
     units: dict[str, str]
     most: float
@@ -90,7 +90,7 @@ class Fault:
     `fleet.faults` names them.
 
     Raises:
-        SpecError: A part that the kind needs is absent, one that it does not know is given, or a value is out of range.
+        SpecError: A part that the kind needs is missing, an unknown part is given, or a value is out of range.
 
     """
 
@@ -195,12 +195,12 @@ def _sized(kind: FaultKind, size: float) -> str:
 
 
 def _reader(read: Callable[[str], Read], what: str) -> Callable[[str, str], Read]:
-    """Reads a part of a fault as a number, or says that it is not `what`."""
+    """Reads a part of a fault as a number, or raises an error that says what was expected."""
 
     def reader(text: str, value: str) -> Read:
         try:
             return read(value)
-        except (ValueError, ArithmeticError):  # what Decimal raises is an ArithmeticError
+        except (ValueError, ArithmeticError):  # Decimal raises an ArithmeticError
             raise SpecError(f"fault {text!r}: {value!r} is {what}") from None
 
     return reader

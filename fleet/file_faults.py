@@ -1,4 +1,4 @@
-"""Faults of files, applied to a finished drive folder: the manifest then no longer tells the truth."""
+"""Faults of files, applied to a finished drive folder, so that the manifest no longer matches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lake.landing import MANIFEST, DriveId
 from sensors.rig import Rig
 
 STRAY_FILE = "lidar/frames.pkl"
-STRAY_BYTES = b"\x80\x04N."  # a pickle of None: harmless even to those who would open it
+STRAY_BYTES = b"\x80\x04N."  # a pickle of None: harmless even if it is opened
 
 
 def apply_file_fault(folder: Path, fault: Fault, drive: DriveId, rig: Rig) -> FaultEffect:
     """Apply a fault whose kind is `on_files`, and return what it did.
 
     Raises:
-        SpecError: The sensor has no file (another fault kept it from recording anything), or it is gone already.
+        SpecError: The sensor has no file (another fault kept it from recording), or the file is already removed.
 
     """
     match fault.kind:

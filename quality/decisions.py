@@ -1,4 +1,4 @@
-"""What a reviewer's decision does to findings: a release turns errors into warnings, a rejection is a finding of its own."""
+"""The effect of reviewers' decisions on findings: a release turns errors into warnings, a rejection is a finding of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REJECTION = {Level.OBJECT: "REV001", Level.DRIVE: "REV002", Level.SCENE: "REV00
 
 
 def record_target(record: RecordFields) -> str:
-    """What a record is about, as decisions name it.
+    """The target of a record, as decisions name it.
 
     Raises:
         OverrideError: The record lacks the column that names it: a scene its anchor, a frame its sensor, an object its key.
@@ -55,7 +55,7 @@ def record_target(record: RecordFields) -> str:
 
 
 def error_rules(record: RecordFields) -> tuple[str, ...]:
-    """The rules that keep a record out of gold, sorted; all of its rules where an old record does not say which are errors."""
+    """The rules that keep a record out of gold, sorted; all of its rules for an old record without severities."""
     return tuple(sorted({found.rule_id for found in record.findings if _is_error(found)}))
 
 
@@ -95,7 +95,7 @@ def _released(found: Finding, override: Override, anchor_sensor: str | None) -> 
 def reject(
     findings: Iterable[Finding], override: Override | None, level: Level, *, sensor: str | None = None
 ) -> tuple[Finding, ...]:
-    """The findings and, where `override` rejects what no rule keeps out any more, the rejection as an error; sorted."""
+    """The findings and, where no rule keeps out what `override` rejects, the rejection as an error; sorted."""
     found = tuple(sorted(findings))
     if override is None or has_errors(found):
         return found
@@ -104,13 +104,13 @@ def reject(
 
 
 def decided(record: RecordRow, override: Override, status: str) -> RecordRow:
-    """A record with the decision about it; one that was released keeps nothing out of gold."""
+    """A record with the decision about it; a released one keeps nothing out of gold."""
     frames = 0 if status == RELEASED else record.frames
     return replace(record, status=status, frames=frames, reviewer=override.reviewer, reason=override.reason)
 
 
 def with_rejections(records: Iterable[RecordRow], rejected: Mapping[str, Override]) -> list[RecordRow]:
-    """The records, each with the rejection that was decided about it."""
+    """The records, each with the rejection that applies to it."""
     judged = ((record, rejected.get(record_target(record))) for record in records)
     return [record if override is None else decided(record, override, REJECTED) for record, override in judged]
 

@@ -28,7 +28,7 @@ from bench.quality_score.drives import DriveScorer
 from bench.quality_score.real_drives import RealDrives
 from bench.quality_score.tables import alarm_table, score_table
 
-# A scorer tries its rules and says what spoke; rules are scored together wherever they come from.
+# A scorer tries its rules and reports the alarms; rules of all scorers are tallied together.
 SCORERS: tuple[Scorer, ...] = (DriveScorer(), CalibrationScorer(), RealDrives())
 RESULTS = PROJECT / "build" / "quality-score.json"
 DOCUMENT = PROJECT / "docs" / "quality.md"
@@ -38,12 +38,12 @@ CERTAIN_GROUPS = ("KEY", "CMP", "DEC", "CLK")
 
 
 def promised(rule: str) -> float:
-    """Precision and recall that the project promises of a rule at its stated sizes."""
+    """Precision and recall that the project promises for a rule at its stated sizes."""
     return CERTAIN if rule.startswith(CERTAIN_GROUPS) else LIKELY
 
 
 def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
-    """Counts by rule. An alarm that no fault explains counts against the rule that gave it, in whatever drive."""
+    """Counts by rule. An alarm that no fault explains counts against its rule, in any drive."""
     found = {rule: Tally(rule, unit) for rule, unit in units.items()}
     for one in tried:
         for rule, _ in one.alarms:
@@ -66,19 +66,19 @@ def attempt(job: tuple[int, Any, int]) -> Tried:
 
 
 def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: Console) -> list[Tried]:
-    """Every trial of every scorer, whose rule begins with one of `only` (all without it), in a fixed order."""
+    """Every trial of every scorer whose rule begins with one of `only` (all if empty), in a fixed order."""
     jobs = [
         (number, trial, seed)
         for number, scorer in enumerate(SCORERS)
         for trial, seed in scorer.trials(seeds)
-        if not only or _asked(trial.rule, scorer, tuple(only))
+        if not only or _selected(trial.rule, scorer, tuple(only))
     ]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         return list(track(pool.map(attempt, jobs), "quality score", len(jobs), console=console))
 
 
-def _asked(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
-    """Whether a trial belongs to the rules asked for: a drive without a fault does if its scorer's rules do."""
+def _selected(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
+    """Whether a trial belongs to the selected rules: a drive without a fault does if its scorer's rules do."""
     return rule.startswith(only) if rule else any(one.startswith(only) for one in scorer.units)
 
 

@@ -1,4 +1,4 @@
-"""From a spec to a drive folder."""
+"""Generates a drive folder from a spec."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECORDER_VERSION = "1"
 
 
 class Simulator(Protocol):
-    """A sensor: `measure` returns a payload of its own kind, `encode` makes that payload a message."""
+    """A sensor: `measure` returns a payload of its own type, `encode` turns it into a message."""
 
     message_type: str
 
@@ -46,11 +46,11 @@ def generate(spec: DriveSpec, out: Path, progress: Progress | None = None) -> Dr
     """Write the drive `spec` describes into the new (or empty) folder `out`, with its ground truth.
 
     `progress(sensor, frames done, frames)` is called after every frame. An interrupted run leaves a folder without a
-    manifest, which is no drive.
+    manifest, which is not a drive.
 
     Raises:
         SpecError: A fault cannot be applied to this rig or duration.
-        FleetError: `out` is a file, or holds something already.
+        FleetError: `out` is a file, or not empty.
 
     """
     rig = build_rig(spec.rig)

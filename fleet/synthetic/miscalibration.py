@@ -1,4 +1,4 @@
-"""Faults of the declared calibration: the data stay true, so their truth is known to the digit."""
+"""Faults of the declared calibration: the data stay true, so the size of the error is known exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CM_PER_M = 100.0
 
 
 def miscalibrated(document: dict[str, Any], rig: Rig, fault: Fault) -> dict[str, Any]:
-    """The `calibration.json` document of a rig after a fault; others than those of the calibration leave it as it is.
+    """The `calibration.json` document of a rig after a fault; other kinds of faults leave it unchanged.
 
     A turn is about the sensor's own axes x forward, y left, z up (of a camera: along its optical axis, and upright), in the
     order yaw, pitch, roll; a shift is along the vehicle's axes. Of the lens, amounts are factors.

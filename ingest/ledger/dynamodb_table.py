@@ -153,7 +153,8 @@ def _condition_terms(condition: ConditionBase | None) -> dict[str, Any]:
 
 
 def _update_terms(change: ItemChange, condition: ConditionBase | None) -> dict[str, Any]:
-    """boto3 renders conditions but no update expressions. Its placeholders are numbered; ours are the attributes' names."""
+    """Terms of an update, which boto3 does not render. Its placeholders are numbered; these are named after the
+    attributes."""
     values = {**change.assign, **change.assign_if_absent, **change.add}
     clauses = {
         "SET": [

@@ -96,7 +96,7 @@ class DriveRecord:
     """A drive in the ledger.
 
     `generation` grows by one with every new revision. `changes` counts registrations: a writer that saw `changes` and
-    `generation` may queue only while neither has moved. `settling`: there may be objects that no queued revision holds.
+    `generation` may queue only while neither has moved. `settling`: there may be objects that are in no queued revision.
     `unsent`: the revision's work message may not have been sent yet. `updated_ns` is the time of the last change of state,
     `changed_ns` that of the last new object version. `detail` is how the last run of the
     current revision ended, None before any has. `overrides` are the decisions in the current revision, `decisions` counts all

@@ -91,8 +91,8 @@ class Ledger:
     def drives(self, state: DriveState | None = None, since_ns: int = 0) -> Iterator[DriveRecord]:
         """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that entered
         their state at that time or later. Eventually consistent."""
-        for wanted in DriveState if state is None else (state,):
-            condition = Key("drive_state").eq(wanted.value) & Key("updated_ns").gte(since_ns)
+        for drive_state in DriveState if state is None else (state,):
+            condition = Key("drive_state").eq(drive_state.value) & Key("updated_ns").gte(since_ns)
             yield from (drive_record(item) for item in self._table.query(condition, index="by-state"))
 
     # Landing: objects, changes, the outbox, refusals
@@ -141,7 +141,7 @@ class Ledger:
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
 
-        None, and nothing is written, if anything was registered or queued since `seen` was read.
+        Returns None and writes nothing if anything was registered or queued since `seen` was read.
         """
         assigned, removed = self._queueing(seen, requeue)
         item = self._table.update(str(seen.drive), DRIVE, ItemChange(assigned, remove=removed), _may_queue(seen))
@@ -189,7 +189,7 @@ class Ledger:
         """Store the key after which the next reconciliation begins."""
         self._table.put({"pk": _SWEEP[0], "sk": _SWEEP[1], "cursor": key})
 
-    # Runs: each step names its revision and is refused once the drive has another one
+    # Runs: each step names its revision and is refused once the drive has a newer one
 
     def begin(self, drive: DriveId, revision: str) -> DriveRecord:
         """Start, or start again, to process a queued revision.
@@ -199,7 +199,7 @@ class Ledger:
             nothing was written: only its message is left to delete.
 
         Raises:
-            SupersededWorkError: The drive has another revision by now.
+            SupersededWorkError: The drive has a newer revision.
             UnknownDriveError: The ledger has no such drive.
         """
         begun = self._enter(drive, revision, DriveState.PROCESSING, add={"attempts": 1})
@@ -227,7 +227,7 @@ class Ledger:
         revision is the same.
 
         Raises:
-            SupersededWorkError: The drive has another revision, or generation, by now.
+            SupersededWorkError: The drive has a newer revision or generation.
             UnknownDriveError: The ledger has no such drive.
             TransitionError: `state` is not final, or this revision ended in another state.
             LedgerError: `result` exceeds 64 KiB of JSON.
@@ -250,10 +250,10 @@ class Ledger:
     def fail(self, drive: DriveId, revision: str, failure: RunFailure, *, generation: int | None = None) -> DriveRecord:
         """Record that a run failed; when its message returns, it may start again.
 
-        A revision that is finished already stays finished. `generation` as at `finish`.
+        A revision that is already finished stays finished. `generation` as at `finish`.
 
         Raises:
-            SupersededWorkError: The drive has another revision, or generation, by now.
+            SupersededWorkError: The drive has a newer revision or generation.
             UnknownDriveError: The ledger has no such drive.
             LedgerError: `failure` exceeds 64 KiB of JSON.
         """
@@ -284,8 +284,8 @@ class Ledger:
             raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` lists the known drives")
         if record.revision != revision or generation not in (None, record.generation):
             current = f"{record.revision} (generation {record.generation})"
-            wanted = revision if generation is None else f"{revision} (generation {generation})"
-            raise SupersededWorkError(f"{drive} has the revision {current}, not {wanted}")
+            expected = revision if generation is None else f"{revision} (generation {generation})"
+            raise SupersededWorkError(f"{drive} has the revision {current}, not {expected}")
         return record
 
     def _finish_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> None:
@@ -301,8 +301,8 @@ class Ledger:
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
         """Append a decision and, with `requeue`, queue the revision that follows from it, all or nothing.
 
-        None, and nothing is written, if anything was registered, queued or decided since `seen` was read, or if the drive is
-        not in a final state.
+        Returns None and writes nothing if anything was registered, queued or decided since `seen` was read, or if the drive
+        is not in a final state.
         """
         number = seen.decisions + 1
         decision = DecisionRecord(seen.drive, number, overrides, self._clock(), seen.revision or "", seen.generation)

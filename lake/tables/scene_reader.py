@@ -1,8 +1,8 @@
-"""One scene of a table of any size: the catalog names the file, its footer the row group, two ranged reads fetch it.
+"""Reads one scene of a table of any size: the catalog gives the file, its footer the row group, two ranged reads fetch it.
 
-Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds of
-`anchor_ns`, row groups by their statistics. Plans and footers are kept, so that reading many scenes of a drive costs the
-row groups alone.
+Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds
+of `anchor_ns`, row groups by their statistics. Plans and footers are cached, so that reading many scenes of a drive costs
+the row groups alone.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class ScenesFile:
 class SceneReader:
     """Reads scenes of one snapshot (`snapshot_id`; None: the table's current one when it was loaded).
 
-    `read` fetches byte ranges; without it the table's own file access is used, which asks S3 for the size of a file each
-    time that it opens one. Not for use by several threads.
+    `read` fetches byte ranges; without it the table's own file access is used, which requests the size of a file each time
+    it opens one. Not thread-safe.
     """
 
     def __init__(self, table: Table, read: RangeRead | None = None, snapshot_id: int | None = None) -> None:
@@ -138,11 +138,11 @@ def _columns(modalities: Iterable[str]) -> list[str]:
 
 def _row_groups(metadata: pq.FileMetaData, key: SceneKey) -> Iterable[int]:
     """The row groups whose statistics do not rule the scene out."""
-    wanted: dict[str, Any] = {"anchor_ns": key.anchor_ns, "drive_id": key.drive.drive_id}
+    identity: dict[str, Any] = {"anchor_ns": key.anchor_ns, "drive_id": key.drive.drive_id}
     positions = {metadata.schema.column(position).path: position for position in range(metadata.num_columns)}
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        held = [(value, group.column(positions[name]).statistics) for name, value in wanted.items() if name in positions]
+        held = [(value, group.column(positions[name]).statistics) for name, value in identity.items() if name in positions]
         if all(found is None or not found.has_min_max or found.min <= value <= found.max for value, found in held):
             yield number
 
@@ -156,7 +156,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def _kept(kept: OrderedDict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
-    """The value of `key`, made where it is not there; the value that was used least recently makes room."""
+    """The value of `key`, computed where it is not cached; the least recently used value is evicted."""
     if key not in kept:
         kept[key] = make()
         if len(kept) > most:
@@ -169,7 +169,7 @@ def scene_cloud(frame: CloudFrame) -> PointCloud | None:
     """The cloud of an element, whatever its `point_layout` (none: rows); None for a radar that delivers an image.
 
     Raises:
-        DecodeError: The element contradicts itself, or has a layout that this version does not know.
+        DecodeError: The element contradicts itself, or has a layout unknown to this version.
     """
     if frame.points is None or frame.num_points is None:
         return None

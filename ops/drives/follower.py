@@ -15,7 +15,7 @@ from lake.landing import DriveId
 from ops.errors import WaitTimeoutError
 
 POLL_S = 1.0
-FAILED_PATIENCE_S = 180.0  # SQS redelivers the message of a failed run; after this long no retry is coming
+FAILED_PATIENCE_S = 180.0  # SQS redelivers the message of a failed run; no retry starts later than this
 
 
 class DriveLedger(Protocol):
@@ -29,7 +29,7 @@ class DriveLedger(Protocol):
 
 
 class Steps(Protocol):
-    """Knows which step of the DAG works on a drive."""
+    """Looks up which step of the DAG works on a drive."""
 
     def step(self, drive: DriveId) -> str | None:
         """The current step of a drive; None if there is none, or if Airflow does not answer."""

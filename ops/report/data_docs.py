@@ -1,7 +1,7 @@
-"""Data Docs: a static site of what Great Expectations found in the audit of each drive.
+"""Data Docs: a static site of the Great Expectations results of each drive's audit.
 
-The pages are our own, of stored results: those of Great Expectations load scripts and styles from other hosts, and call a suite
-failed where only a warning is (docs/adr/0024).
+The pages are rendered here from stored results: those of Great Expectations load scripts and styles from other hosts, and
+report a suite as failed for a mere warning (docs/adr/0024).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SuitePage:
 
 
 def build_data_docs(drives: Sequence[DriveResults], folder: Path) -> Path:
-    """Write the site of `drives` into `folder`, which is made anew; returns its index page."""
+    """Write the site of `drives` into `folder`, which is recreated; returns its index page."""
     shutil.rmtree(folder, ignore_errors=True)
     pages = [SuitePage(drive, suite) for drive in drives for suite in drive.suites]
     templates = environment()

@@ -1,4 +1,4 @@
-"""What Great Expectations found in the audit of each publication, read from where a deployment keeps it beside its snapshots."""
+"""The Great Expectations results of each publication's audit, read from the documents that the snapshots name."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class DriveResults:
 
 
 def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[DriveResults, ...]:
-    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out, and so is
-    one whose results this code cannot read, with a line in the log.
+    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out, and so
+    is one whose results this code cannot read, with a warning in the log.
 
     Raises:
-        LakeError: An object that a snapshot names is not there or could not be read.
+        LakeError: An object that a snapshot names is missing or could not be read.
     """
     newest = {entry.drive: entry for entry in snapshots if entry.validations is not None}
     found = (_results(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
@@ -81,7 +81,7 @@ def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveI
     that this code can read.
 
     Raises:
-        LakeError: An object that a snapshot names is not there or could not be read.
+        LakeError: An object that a snapshot names is missing or could not be read.
     """
     newest = [entry for entry in snapshots if entry.drive == str(drive) and entry.validations is not None][-1:]
     found = (_read(store, entry) for entry in newest)
@@ -89,7 +89,7 @@ def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveI
 
 
 def _read(store: ObjectStore, snapshot: Snapshot) -> ValidationResults | None:
-    """None, and a line in the log, for results of another version: they must not hide those of other drives."""
+    """None, with a warning in the log, for results of another version: they must not hide those of other drives."""
     try:
         return read_validations(store, snapshot.validations or "")
     except DocumentError as error:
@@ -138,7 +138,7 @@ def _description(entry: Expectation, given: str | None) -> str:
 
 
 def _rows(entry: Expectation, values: Sequence[dict[str, Any]] | None) -> tuple[tuple[str, str], ...]:
-    """Great Expectations names a row by the suite's subject column, beside the value of the column that it judged."""
+    """The first rows that do not meet an expectation. Great Expectations names a row by the suite's subject column."""
     if entry.column is None or entry.outcome is Outcome.PASSED or not values:
         return tuple((row, "") for row in entry.rows)
     return tuple(

@@ -41,7 +41,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewRecord(RecordFields, frozen=True, kw_only=True):
-    """A quarantine record with what was decided about it since; a refused object has neither drive nor revision."""
+    """A quarantine record with the latest decision about it; a refused object has neither drive nor revision."""
 
     decision: Decision | None = None
 
@@ -66,7 +66,7 @@ class ReviewLedger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Selects records; None takes any. `drive` is VEHICLE/DRIVE, `record` a prefix of its id."""
+    """Selects records; None matches any. `drive` is VEHICLE/DRIVE, `record` a prefix of its id."""
 
     vehicle: str | None = None
     drive: str | None = None

@@ -1,4 +1,4 @@
-"""The rules that judge what a camera's images show: one image alone, and one among all of the drive."""
+"""The rules on a camera's images: each image alone, and each against all of the drive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sensors.measure.image import TILE_COLUMNS, TILE_ROWS, ImageMetrics
 ALONE = ("CAM001", "CAM003", "CAM004", "CAM005")
 IN_DRIVE = ("CAM002", "CAM006")
 
-# A tile that shows nothing and does not change while others do. Noise and compression alone leave about one level.
+# A blocked tile is uniform and does not change while others do. Noise and compression alone leave about one level.
 PLAIN_LEVELS = 2.0
 STILL_LEVELS = 1.5
 MOVING_LEVELS = 0.5

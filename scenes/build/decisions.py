@@ -1,4 +1,4 @@
-"""Where reviewers' decisions enter: on objects and the drive when they are judged, on frames and scenes as they are made."""
+"""Applies reviewers' decisions: to objects and the drive when they are judged, to frames and scenes as they are built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scenes.plan.window_table import FrameRef
 def reviewed_objects(
     findings: Mapping[str, tuple[Finding, ...]], versions: Mapping[str, str], decisions: Decisions
 ) -> dict[str, tuple[Finding, ...]]:
-    """Findings by key after the decisions about objects; `versions` has the version id of every object that was read."""
+    """Findings by key, after the decisions about objects; `versions` holds the version id of every object that was read."""
     judged = {}
     for key in sorted({*findings, *versions}):
         target = object_target(key, versions.get(key))
@@ -31,7 +31,7 @@ def reviewed_objects(
 
 
 def reviewed_drive(findings: Iterable[Finding], decisions: Decisions) -> tuple[Finding, ...]:
-    """The findings about a drive after the decision about it."""
+    """The findings on a drive, after the decision about it."""
     return reject(release(findings, decisions.released.get(DRIVE)), decisions.rejected.get(DRIVE), Level.DRIVE)
 
 
@@ -42,7 +42,7 @@ def drive_released_from(decisions: Decisions, code: str) -> bool:
 
 
 def as_judged(findings: Iterable[Finding], override: Override) -> list[Finding]:
-    """Released findings with the severity that they had before the release."""
+    """The findings with the severity that released ones had before the release."""
     return [changed(found, override=Severity.ERROR) if found.rule_id in override.rules else found for found in findings]
 
 
@@ -64,14 +64,14 @@ class _Released:
 
 
 class WindowDecisions:
-    """The decisions about the frames and scenes of one window, and what they came to."""
+    """The decisions about the frames and scenes of one window, and their effect."""
 
     def __init__(self, decisions: Decisions = NONE, versions: Mapping[str, str] | None = None) -> None:
         self._decisions, self._versions = decisions, versions or {}
         self._frames: dict[int, _Released] = {}
 
     def frame(self, ref: FrameRef, found: JudgedFrame, cdr: memoryview) -> JudgedFrame:
-        """A frame after the decision about it: what was released is good if it decodes, what was rejected is bad."""
+        """A frame after the decision about it: a released frame is good if it decodes, a rejected one is bad."""
         target = frame_target(ref.sensor, ref.stamp_ns)
         override, rejected = self._decisions.released.get(target), self._decisions.rejected.get(target)
         if override is None and rejected is None:
@@ -90,7 +90,7 @@ class WindowDecisions:
     ) -> tuple[SceneVerdict, tuple[Release, ...]]:
         """A scene's verdict after the decisions about it, and the releases that admitted it or a part of it.
 
-        `used`: the frames that the scene holds; `keys`: all objects that it is made of.
+        `used`: the frames that the scene holds; `keys`: all objects that it is built from.
         """
         if not self._decisions:
             return verdict, ()
@@ -107,7 +107,7 @@ class WindowDecisions:
         return SceneVerdict(has_errors(findings), findings, tuple(flags)), tuple(released)
 
     def _wider(self, keys: Iterable[str]) -> list[Release]:
-        """Releases of the objects that a scene is made of, and of its drive."""
+        """Releases of the objects that a scene is built from, and of its drive."""
         targets = [("object", object_target(key, self._versions.get(key))) for key in sorted(keys)]
         releases = []
         for level, target in (*targets, ("drive", DRIVE)):
@@ -117,11 +117,11 @@ class WindowDecisions:
                 releases.append(_Released(rules, override, target).release(level))
         return releases
 
-    def released_frames(self, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> tuple[FrameReport, ...]:
+    def released_frames(self, refs: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> tuple[FrameReport, ...]:
         """The frames that are in scenes only because they were released, by frame, for the records."""
         return tuple(
             frames[ref.frame_id].report(ref)
-            for ref in sorted(set(wanted))
+            for ref in sorted(set(refs))
             if ref.frame_id in self._frames and not frames[ref.frame_id].bad
         )
 

@@ -41,7 +41,7 @@ JPEG_SEGMENT = struct.Struct(">H")
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An image as recorded; `encoding` is what the message claims, `data` (read-only) the file's bytes."""
+    """An image as recorded; `encoding` as the message declares it, `data` (read-only) the file's bytes."""
 
     stamp_ns: int
     frame_id: str
@@ -51,7 +51,7 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What an image's header says."""
+    """The contents of an image's header."""
 
     encoding: Encoding
     width_px: int
@@ -59,7 +59,7 @@ class ImageInfo:
 
 
 def image_encoding(name: str, data: Bytes) -> Encoding:
-    """The encoding that `sensor_msgs/msg/CompressedImage.format` names, else what the data begins with.
+    """The encoding named by `sensor_msgs/msg/CompressedImage.format`, else the one that the data's signature shows.
 
     Raises:
         DecodeError: Neither JPEG nor PNG by either.
@@ -116,7 +116,7 @@ def decode_luma(data: Bytes, shrink: int) -> npt.NDArray[np.uint8]:
             grey = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
         else:
             grey = image.convert("L")
-        if grey.size != size:  # what the codec has not done
+        if grey.size != size:  # the part of the scaling that the codec has not done
             grey = grey.reduce(round(shrink * grey.width / info.width_px))
         return np.asarray(grey, dtype=np.uint8)
 
@@ -155,7 +155,7 @@ def read_header(data: Bytes) -> ImageInfo:
 
 @contextmanager
 def _opened(data: Bytes, info: ImageInfo) -> Iterator[Image.Image]:
-    """The image, with whatever a codec makes of hostile bytes translated to DecodeError."""
+    """The opened image; any error that a codec raises for hostile bytes becomes a DecodeError."""
     tail = bytes(data[-len(PNG_END) :])
     if info.encoding == "png" and tail != PNG_END:
         raise DecodeError(f"the png of {len(data)} bytes is cut short: it ends without IEND")

@@ -1,4 +1,4 @@
-"""What a job reports to whoever started it: small, and part of the protocol with the DAG, which reads it as JSON."""
+"""Results that jobs return to their caller: small, and part of the protocol with the DAG, which reads them as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scenes.documents import AuditVerdict, Part
 
 
 class InspectionResult(Part, frozen=True, kw_only=True):
-    """Of `inspect`: the gate's verdict, the rules that the drive did not pass, and the frames in its index."""
+    """Result of `inspect`: the gate's verdict, the rules that the drive did not pass, and the frames in its index."""
 
     verdict: GateVerdict
     rule_ids: tuple[str, ...]
@@ -16,7 +16,7 @@ class InspectionResult(Part, frozen=True, kw_only=True):
 
 
 class BuildResult(Part, frozen=True, kw_only=True):
-    """Of `build_scenes`: windows, scenes in gold and in quarantine, and the bytes of the raw objects."""
+    """Result of `build_scenes`: windows, scenes in gold and in quarantine, and the bytes of the raw objects."""
 
     windows: int
     gold: int
@@ -25,7 +25,7 @@ class BuildResult(Part, frozen=True, kw_only=True):
 
 
 class AuditResult(Part, frozen=True, kw_only=True):
-    """Of `audit`."""
+    """Result of `audit`."""
 
     verdict: AuditVerdict
     accounts: tuple[SensorAccount, ...]
@@ -33,7 +33,7 @@ class AuditResult(Part, frozen=True, kw_only=True):
 
 
 class PublicationResult(Part, frozen=True, kw_only=True):
-    """Of `publish`: what became of the drive, in which snapshot of `gold.scenes`, and the rows by table.
+    """Result of `publish`: the drive's outcome, the snapshot of `gold.scenes`, and the rows by table.
 
     `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch. `quarantined_objects`:
     keys; `warnings`: rules.

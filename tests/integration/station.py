@@ -1,4 +1,4 @@
-"""A whole deployment in this process, but for Airflow: provisioned resources, the registrar, the four jobs, the review."""
+"""A whole deployment in this process, except Airflow: provisioned resources, the registrar, the four jobs, the review."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from spark_jobs.publish import publish_drive
 
 
 class Station:
-    """`run` does what `process_drive` does for every message that waits; nothing else happens by itself."""
+    """`run` does what `process_drive` does for every waiting message; nothing else runs on its own."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = variables
@@ -69,7 +69,7 @@ class Station:
         return self.registrar.evaluate(drive)
 
     def take(self) -> list[Lease]:
-        """Lease what waits."""
+        """Lease the waiting messages."""
         self.runs += 1
         return take(self.queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", SchedulingSettings())
 

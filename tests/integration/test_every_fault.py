@@ -1,7 +1,7 @@
 """Every kind of fault to quarantine and back, with the audit balanced at each point. `make fault-tour` runs it.
 
-A rule that only warns is made an error by the rig of its drive, as its leeway allows. What cannot be released, because nothing
-is there to let in, comes back when the corrected drive lands.
+The rig of a drive raises a rule that only warns to an error, as its leeway allows. Data that cannot be released, because
+there is nothing to admit, comes back when the corrected drive lands.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from quality.rules.catalogue import Severity, rule
 from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
 
-ASKED = "SCENELAKE_TEST_EVERY_FAULT"
+ENABLED_BY = "SCENELAKE_TEST_EVERY_FAULT"
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get(ASKED), reason=f"takes minutes: {ASKED}=1, or `make fault-tour`, runs it"),
+    pytest.mark.skipif(not os.environ.get(ENABLED_BY), reason=f"takes minutes: {ENABLED_BY}=1, or `make fault-tour`, runs it"),
     pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning"),  # moto, of types that its CloudFormation lacks
 ]
 
@@ -48,7 +48,7 @@ names = (f"tour-{uuid.uuid4().hex[:8]}" for _ in itertools.count())
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A fault, the rule that must put it into quarantine, and what drive it takes to see it."""
+    """A fault, the rule that must quarantine it, and the drive that shows it."""
 
     fault: str
     rule: str
@@ -128,7 +128,7 @@ def made(stop: Stop, out: Path, fault: str | None) -> Path:
 
 
 def land(station: Station, folder: Path) -> None:
-    """What has not landed by then is overdue."""
+    """Land a drive; objects that are still missing are then overdue."""
     if station.land(folder, DRIVE).state is not DriveState.QUEUED:
         station.registrar.evaluate(DRIVE, overdue=True)
 

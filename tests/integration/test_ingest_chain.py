@@ -203,7 +203,7 @@ def test_eight_handlers_at_once_queue_one_revision_and_send_one_message(deployed
         assert deployed.messages() == [DriveWork(drive, str(found.revision), WorkReason.COMPLETE)]
 
 
-def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nobody(deployed: Deployment) -> None:
+def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nothing_else(deployed: Deployment) -> None:
     deployed.sqs.send_message(QueueUrl=deployed.events_url, MessageBody="{poison")
     deployed.upload(FILES)
     mapping = deployed.mapping()
@@ -265,7 +265,7 @@ def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deploym
     assert deployed.queue.depth() == QueueDepth(0, 0, 0)
 
 
-def test_provisioning_twice_changes_nothing_and_everything_is_as_told(deployed: Deployment) -> None:
+def test_provisioning_twice_changes_nothing_and_everything_is_as_declared(deployed: Deployment) -> None:
     deployed.upload({DRIVE.calibration_key: b"{}"})
     again = provision.provision(deployed.endpoint, deployed.stack, REGION)
     assert dict(again.variables) == deployed.variables

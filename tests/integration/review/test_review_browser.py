@@ -1,4 +1,4 @@
-"""The review as a person meets it: a real Chromium, Airflow's login, its navigation, a release and what comes of it in gold."""
+"""The review as a user sees it: a real Chromium, Airflow's login, its navigation, a release and its effect in gold."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def log_in(page: Browser, running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_nobody_sees_the_review_without_a_login(page: Browser, running: Running) -> None:
+def test_the_review_needs_a_login(page: Browser, running: Running) -> None:
     page.open(f"{running.status.airflow_url}/scenelake-review/")
     page.see("Log in to Airflow first")
     assert "car-1" not in page.text()
@@ -145,7 +145,7 @@ def test_a_scene_is_released_and_another_rejected(page: Browser, running: Runnin
 
 
 def decide(page: Browser, root: str, row: RecordRow, verdict: str, reason: str) -> None:
-    """Tick a record in the list, say why, and confirm."""
+    """Select a record in the list, give the reason, and confirm."""
     page.open(f"{root}/?level=scene")
     page.click(f"input[value='{row.record_id}']")
     page.type_into("textarea[name=reason]", reason)

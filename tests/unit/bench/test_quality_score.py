@@ -56,7 +56,7 @@ def test_from_the_smallest_size_on_all_are_found(sizes: dict[float, tuple[int, i
     assert Tally("CAM005", "px", sizes=sizes).smallest_detected == smallest
 
 
-def test_a_clean_drive_is_no_case_and_its_alarms_count() -> None:
+def test_a_clean_drive_is_not_a_case_but_its_alarms_count() -> None:
     clean = Tried(Case(""), 0, False, frozenset({("CAM006", "c")}))
     found = tally([clean], {"CAM006": "share"})
     assert (found["CAM006"].alarms, found["CAM006"].recall) == (1, None)

@@ -1,4 +1,4 @@
-"""Lease, gate, acknowledge, abandon: what they do to queue and ledger, with both in memory."""
+"""Lease, gate, acknowledge, abandon: their effects on queue and ledger, with both in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decisions do to findings: a release covers what it names and no more, a rejection always keeps out."""
+"""The effect of decisions on findings: a release covers exactly what it names, a rejection always keeps data out."""
 
 from __future__ import annotations
 

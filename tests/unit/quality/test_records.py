@@ -69,7 +69,7 @@ def test_values_cannot_run_together() -> None:
     assert joined != record_id(Level.OBJECT, ORIGIN, ["DEC001"], sensor="ab", position=Position(key="c"))
 
 
-def test_code_and_configuration_are_no_part_of_the_id() -> None:
+def test_code_and_configuration_are_not_part_of_the_id() -> None:
     other = dataclasses.replace(ORIGIN, code_version="d" * 40, config_hash="x")
     assert record_id(Level.DRIVE, ORIGIN, ["CMP003"]) == record_id(Level.DRIVE, other, ["CMP003"])
 
@@ -111,7 +111,7 @@ def test_two_messages_of_one_chunk_with_one_stamp_are_two_records() -> None:
     assert records_table(rows).num_rows == 2
 
 
-def test_records_that_cannot_be_told_apart_are_refused() -> None:
+def test_records_that_cannot_be_distinguished_are_refused() -> None:
     row = record(Level.OBJECT, ORIGIN, [BROKEN], frames=1, sensor="cam", stamp_ns=7, position=NOWHERE)
     with pytest.raises(FindingError, match=row.record_id):
         records_table([row, row])

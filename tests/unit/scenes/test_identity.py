@@ -22,7 +22,7 @@ PERIOD_NS = 100 * MS
 
 @dataclass(frozen=True)
 class Mix:
-    """What is wrong with a drive of six sweeps. Camera frames come at half the rate, so that two scenes share one."""
+    """The faults of a drive of six sweeps. Camera frames come at half the rate, so that two scenes share one."""
 
     sweeps: tuple[str, ...]
     images: tuple[str, ...]
@@ -101,7 +101,7 @@ FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], de
 
 
 def without_attempt(found: AuditOutcome) -> list[RecordRow]:
-    """The records but for the names of files that an attempt made up."""
+    """The records without the file names of the attempt."""
     return [replace(record, payload_uri=None) for record in found.records]
 
 

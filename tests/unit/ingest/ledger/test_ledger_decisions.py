@@ -26,7 +26,7 @@ def seen(landing: Any) -> DriveRecord:
 
 
 def enter(landing: Any, state: DriveState) -> DriveRecord:
-    """Bring the queued drive to `state`, by whatever means the ledger has."""
+    """Bring the queued drive to `state`, by the ledger's own transitions."""
     if isinstance(landing, Ledger):
         landing.begin(DRIVE, R1)
         if state is not DriveState.PROCESSING:

@@ -31,7 +31,7 @@ def key(drive: DriveId, number: int) -> SceneKey:
 
 
 class Lake:
-    """A catalog in a folder; the data files that it names are asked of a fake S3."""
+    """A catalog in a folder; the data files that it names are read from a fake S3."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Following a drive: what counts as its end, and when to give up."""
+"""Following a drive: its end, and when to give up."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_drive_is_followed_from_nothing_to_published() -> None:
 
 
 @pytest.mark.parametrize("before", [replace(RECORD, settling=True), replace(RECORD, manifest_version="m0")])
-def test_the_end_of_the_revision_before_is_no_end(before: DriveRecord) -> None:
+def test_the_end_of_the_previous_revision_does_not_count(before: DriveRecord) -> None:
     _, seen, took_s = follow([before, RECORD])
     assert took_s == 1.0
     assert seen[-1] == "published"

@@ -1,4 +1,4 @@
-"""What a drive adds, and what the lake comes to."""
+"""The contribution of a drive, and the summary of the lake."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_a_drive_that_was_committed_twice_is_seen_twice(six_drives: LakeCatalog)
     assert [scene.scene_id for scene in found.scenes] == [str(SceneKey(DRIVES[0], rows.EPOCH_NS))] * 2
 
 
-def test_after_somebody_rewrote_the_table_all_manifests_are_opened(six_drives: LakeCatalog) -> None:
+def test_after_a_rewrite_of_the_table_all_manifests_are_opened(six_drives: LakeCatalog) -> None:
     table = six_drives.load_table("gold.scenes")
     table.overwrite(table.scan().to_arrow())
     pinned = pin(six_drives, None)

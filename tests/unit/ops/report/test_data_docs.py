@@ -1,4 +1,4 @@
-"""Data Docs are made of stored results, say what the audit judged, and ask nothing of any other host."""
+"""Data Docs are rendered from stored results, show the audit's judgement, and load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def stored(drive: DriveId, lidar: SensorMetrics) -> bytes:
 
 @pytest.fixture(scope="module")
 def results() -> tuple[DriveResults, ...]:
-    """Of a clean drive, of one with a warning, and of one with an error."""
+    """The results of a clean drive, of one with a warning, and of one with an error."""
     clean = metrics("lidar_top", "lidar")
     lidars = (clean, dataclasses.replace(clean, duplicates=4), dataclasses.replace(clean, regressions=1))
     store, snapshots = ObjectStore(FakeS3()), []

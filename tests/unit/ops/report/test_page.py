@@ -1,4 +1,4 @@
-"""The report holds its facts, nothing that points outside of it, and nothing that data could smuggle in."""
+"""The report holds its facts, no external references, and no markup injected by data."""
 
 from __future__ import annotations
 

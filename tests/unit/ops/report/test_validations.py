@@ -108,7 +108,7 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
     assert calibration(found, store, TWO) == calibration(found, store, THREE) == ()
 
 
-def test_results_that_are_gone_are_no_silence() -> None:
+def test_missing_results_are_an_error() -> None:
     with pytest.raises(AbsentError):
         validations([snapshot(1, ONE, "s3://lake/v/gone.json")], ObjectStore(FakeS3()), [ONE])
 

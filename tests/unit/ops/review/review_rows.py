@@ -1,4 +1,4 @@
-"""Quarantine records for the tests of the review, and a desk that only takes notes."""
+"""Quarantine records for the tests of the review, and a desk that only records decisions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def whole_drive(*codes: str, drive: str = "d-2") -> ReviewRecord:
 
 
 class NotingDesk:
-    """Takes every decision but those about the drives in `busy`."""
+    """Accepts every decision except those about the drives in `busy`."""
 
     def __init__(self, *busy: str) -> None:
         self.busy = busy

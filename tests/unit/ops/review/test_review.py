@@ -1,4 +1,4 @@
-"""What a reviewer sees and what a decision comes to: the listing's join, the plan, the pages, the browser's safeguards."""
+"""The reviewer's view and the effect of a decision: the listing's join, the plan, the pages, the browser's safeguards."""
 
 from __future__ import annotations
 
@@ -286,7 +286,9 @@ def test_a_form_that_is_not_ours_or_not_whole_does_nothing(
     assert review.desk.taken == []
 
 
-def test_an_endpoint_that_does_not_answer_is_said(web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_answer_is_reported(
+    web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone() -> list[ReviewRecord]:
         raise OSError("AWS Error NETWORK_CONNECTION during HeadObject <operation>")
 

@@ -1,4 +1,4 @@
-"""Great Expectations on the tables of objects and scenes says what the evaluators said when they judged them."""
+"""Great Expectations on the tables of objects and scenes agrees with the evaluators."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_objects_follow_the_rigs_overrides(whole: ObjectFacts) -> None:
 
 
 def test_every_object_rule_is_measured_or_counted() -> None:
-    told = {measure.code for measure in OBJECT_MEASURES} | set(COUNTED) | {"KEY001"}
-    assert told == {entry.code for entry in RULES if entry.level is Level.OBJECT} | (set(COUNTED) - {"DEC001"})
+    covered = {measure.code for measure in OBJECT_MEASURES} | set(COUNTED) | {"KEY001"}
+    assert covered == {entry.code for entry in RULES if entry.level is Level.OBJECT} | (set(COUNTED) - {"DEC001"})
     assert set(COUNTED) >= {"DEC005", "DEC006", "DEC007", "LID001", "LID002"}
 
 

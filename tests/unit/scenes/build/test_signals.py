@@ -1,4 +1,4 @@
-"""Rules that look beyond a window: what they find reaches exactly the scenes it concerns, however the drive is cut."""
+"""Rules that need more than a window: their findings reach exactly the scenes concerned, however the drive is cut."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _aside(ns: int) -> bytes:
 
 
 def scene_reports(landed: Landed) -> list[SceneReport]:
-    """What became of every scene, without what names files."""
+    """The result of every scene, without file names."""
     return [replace(scene, payload_uri=None) for report in serial_jobs.window_reports(landed) for scene in report.scenes]
 
 
@@ -97,7 +97,7 @@ def test_only_windows_that_it_concerns_are_built_again() -> None:
 
 
 def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever another run of the same revision has written stays, and so does all that was committed."""
+    """Files of another run of the same revision stay, and so do all committed ones."""
     landed = Landed()
     drive_input = drive(landed, jump_after=8)
     serial_jobs.inspect(landed, drive_input)
