@@ -1,4 +1,4 @@
-"""Check a drive's calibration against its own data, before money is spent on it.
+"""Check a drive's calibration against its own data, before the drive is built.
 
 Two rounds on Spark: sweeps (against the ground, and for their edges), then cameras and radars. What is read is bounded
 (`scenes.calibration.plan`): of a drive of any length at most 20 sweeps of the reference lidar, 10 of others, 8 pairs of sweeps
@@ -41,7 +41,7 @@ def check_calibration(
     faulty_keys: frozenset[str],
     connect: Connect = ObjectStore.connect,
 ) -> tuple[Finding, ...]:
-    """Check every lidar, camera and radar that has frames; leaves `calibration.arrow`, returns what the rules say.
+    """Check every lidar, camera and radar that has frames; writes `calibration.arrow` and returns the findings.
 
     `index`: the drive's numbered frame index; the pose samples are in the work area. Without a rig there is nothing to check.
     """

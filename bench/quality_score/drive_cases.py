@@ -30,7 +30,7 @@ UNITS = {
 }  # fmt: skip
 """Rule to the unit of its fault's size."""
 
-# What frames that are not there lead to, over the drive.
+# Consequences of missing frames, over the drive.
 THINNING = frozenset({"SYN001", "CLK003", "CLK004"})
 THINNED = ("CMP006", "CMP007")
 
@@ -42,7 +42,7 @@ NOT_INJECTED = {
     "ACC001": "only a job that lost a frame could",
     "ACC002": "only a job that published what it had refused could",
 }
-"""Rules that no fault of a drive sets off, and why."""
+"""Rules that no fault of a drive triggers, and why."""
 
 
 def cases() -> tuple[Case, ...]:
@@ -102,7 +102,7 @@ def _of_clocks() -> Iterator[Case]:
         fault = f"drop_frames:{CAMERA}:{frames}"
         yield _case("CLK004", fault, CAMERA, count + 1, also=("SYN001", "SYN002", "CLK003", "CLK010"), stated=count > 1)
     for seconds in (900_000_000, 1_000_000_000):
-        # The manifest takes over whatever stamps the recorder saw: only an impossible year lies outside of it.
+        # The manifest covers all stamps that the recorder saw: only an impossible year is outside of it.
         also = ("SYN001", "CLK007", "CMP005", "CLK010", "SYN002")
         yield _case("CLK005", f"clock_offset:{CAMERA}:-{seconds * 10**9}", CAMERA, seconds, also=also)
     for seconds in (2, 100):

@@ -1,13 +1,13 @@
-"""Every rule there is. Codes are never renumbered and never re-used; `quality/rules/RULES.md` is generated from this table.
+"""All rules. Codes are never renumbered and never re-used; `quality/rules/RULES.md` is generated from this table.
 
 The limits on rate (25 %) and gap (two periods) are those of public log checkers (rosbag-doctor, TIER IV's converter); the
-others are our own judgement. The limit on drift is that of a bad quartz; a clock disciplined by PTP or GNSS stays far
+others are this project's judgement. The limit on drift is that of a bad quartz; a clock disciplined by PTP or GNSS stays far
 below it. The limit on the delay is 15 cm at 30 m/s.
 
-To add a rule, declare it in `RULES` under a new code, with the leeway that a rig has (or none), let an evaluator judge it
-with `RuleBook.judge` and `RuleBook.finding` (a number per sensor of a drive needs only a row in
-`quality.measurements.rule_measures`), and run `python -m quality.rules.page`. Page, schema of overrides, Great Expectations
-suites and lineage follow from the table.
+To add a rule, declare it in `RULES` under a new code, with the leeway that a rig has (or none), evaluate it with
+`RuleBook.judge` and `RuleBook.finding` (a number per sensor of a drive needs only a row in `quality.measurements.rule_measures`),
+and run `python -m quality.rules.page`. Page, schema of overrides, Great Expectations suites and lineage follow from the
+table.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def rule(code: str) -> Rule:
     """The rule called `code`.
 
     Raises:
-        UnknownRuleError: The catalogue holds no such code.
+        UnknownRuleError: The code is not in the catalogue.
     """
     try:
         return _BY_CODE[code]

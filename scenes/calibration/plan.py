@@ -1,4 +1,4 @@
-"""Which frames the calibration of a drive is checked with: a bounded number, chosen from metadata alone.
+"""The frames that a drive's calibration is checked with: a bounded number, chosen from metadata alone.
 
 At most `SWEEPS` sweeps of the reference lidar, with an image of each camera, `OTHER_SWEEPS` of any other lidar, `PAIRS` of
 sweeps of each lidar, and `SCANS` of each radar, however long the drive is. The same index and poses give the same choice.
@@ -27,7 +27,7 @@ SWEEPS, OTHER_SWEEPS, SCANS = 20, 10, 40
 PAIRS = 8  # of sweeps of each lidar, some metres apart
 PAIR_APART_M = (5.0, 15.0)
 PAIR_APART_NS = 3 * NS_PER_S
-SIZES_ONLY = 2  # images that are read where no lidar can be held against them
+SIZES_ONLY = 2  # images that are read where no lidar can be compared with them
 NO_SWEEP = -1
 AROUND_NS = 400_000_000  # poses that the points of a sweep and an image beside it can need
 
@@ -37,7 +37,7 @@ Vector: TypeAlias = tuple[float, float, float]
 
 
 class ImageTime(NamedTuple):
-    """A camera and the stamp of its image that a sweep is held against."""
+    """A camera and the stamp of its image that a sweep is compared with."""
 
     camera: str
     stamp_ns: int
@@ -45,7 +45,7 @@ class ImageTime(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepTask:
-    """A sweep to read: against the ground if `forward` is known, and against images. Poses: (N,) and (N, 7), those around it."""
+    """A sweep to compare with the ground, if `forward` is known, and with images. Poses around it: (N,) and (N, 7)."""
 
     number: int
     frame: FrameRef
@@ -88,7 +88,7 @@ class ScanTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPlan:
-    """All that is read: sweeps, pairs of them, images by camera, scans by radar; sensors without frames are absent."""
+    """Everything that is read: sweeps, pairs of them, images by camera, scans by radar; sensors without frames are absent."""
 
     sweeps: tuple[SweepTask, ...]
     pairs: tuple[PairTask, ...]
@@ -117,7 +117,7 @@ def plan_calibration(index: pa.Table, frames: DriveFrames, track: PoseTrack, rig
 
 
 def reference_lidar(rig: Rig) -> Sensor | None:
-    """The lidar that cameras are held against: the rig's reference if it is one, else the first; None if there is none."""
+    """The lidar that cameras are compared with: the rig's reference if it is a lidar, else the first; None without one."""
     lidars = _of(rig, Modality.LIDAR)
     return next((sensor for sensor in lidars if sensor.name == rig.reference), lidars[0] if lidars else None)
 
@@ -216,13 +216,13 @@ class _Planner:
         return stamps_ns[low:high], self._track.samples[low:high]
 
     def _matched(self, camera: Sensor, lidar: Sensor, sweeps_ns: Ints) -> tuple[Ints, Ints, Floats]:
-        """For each sweep the image that is expected with it, its stamp, and how far off it is, in tolerances."""
+        """For each sweep the image expected with it, its stamp, and its distance from the expected time in tolerances."""
         usable = self._usable(camera)
-        wanted_ns = sweeps_ns + (camera.sync.expected_delay_ns - lidar.sync.expected_delay_ns)
+        target_ns = sweeps_ns + (camera.sync.expected_delay_ns - lidar.sync.expected_delay_ns)
         if len(usable.stamps_ns) == 0:
-            return np.zeros_like(wanted_ns), wanted_ns, np.full(len(wanted_ns), np.inf)
-        at = nearest(wanted_ns, usable.stamps_ns)
-        residuals = np.abs(usable.stamps_ns[at] - wanted_ns) / max(camera.sync.tolerance_ns, 1)
+            return np.zeros_like(target_ns), target_ns, np.full(len(target_ns), np.inf)
+        at = nearest(target_ns, usable.stamps_ns)
+        residuals = np.abs(usable.stamps_ns[at] - target_ns) / max(camera.sync.tolerance_ns, 1)
         return usable.frame_ids[at], usable.stamps_ns[at], residuals
 
     def _motion(self, stamps_ns: Ints) -> VehicleMotion:

@@ -1,7 +1,7 @@
-"""What a worker does for the check of a calibration: read chosen frames by reference, and keep what was measured of them.
+"""A worker's part in the calibration check: read the chosen frames by reference, and return their measurements.
 
-A sweep's edges go to the work area, where the worker that reads the images takes them: no payload passes through the JVM, and
-each frame is read once.
+A sweep's edges go to the work area, where the worker that reads the images finds them: no payload passes through the JVM,
+and each frame is read once.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ EDGES = pa.schema(
 
 
 class Raw(NamedTuple):
-    """Where the frames are: the bucket, and the version of each key."""
+    """Location of the frames: the bucket, and the version of each key."""
 
     bucket: str
     versions: Mapping[str, str]
 
 
 class SweepResult(NamedTuple):
-    """What one sweep showed: the ground, and for each camera that it gave no edges, why."""
+    """The result for one sweep: the ground, and for each camera without edges the reason."""
 
     lidar: str
     plane: GroundPlane | None
@@ -64,7 +64,7 @@ class SensorResult(NamedTuple):
 
 
 def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: SweepTask) -> SweepResult:
-    """Hold one sweep against the ground, and leave its edges for the cameras."""
+    """Compare one sweep with the ground, and write its edges for the cameras."""
     lidar = rig[task.frame.sensor]
     cloud = _cloud(store, raw, task.frame)
     if isinstance(cloud, str):
@@ -96,7 +96,7 @@ def check_pair(store: ObjectStore, raw: Raw, rig: Rig, task: PairTask) -> tuple[
 def check_images(
     store: ObjectStore, raw: Raw, area: WorkArea, camera: Sensor, tasks: Sequence[ImageTask], without_edges: Sequence[str]
 ) -> SensorResult:
-    """Hold a camera's images against the edges of their sweeps; `without_edges`: why sweeps gave none."""
+    """Compare a camera's images with the edges of their sweeps; `without_edges`: why sweeps have none."""
     by_frame = {task.frame.frame_id: task for task in tasks}
     views, sizes, memory = [], set(), MessageMemory()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
@@ -114,7 +114,7 @@ def check_images(
             maps = edge_maps(decode_luma(data, shrink), camera.intrinsics.fx_px / shrink)
             views.append(View(edges, maps, task.place, np.array(task.velocity_m_s), np.array(task.turn_rad_s)))
         except SensorDataError:
-            continue  # DEC005 or DEC007 says so where the frame is built into a scene
+            continue  # DEC005 or DEC007 reports it where the frame is built into a scene
     if camera.intrinsics is None or not views:
         reason = next(iter(without_edges), "no image of the declared size was taken near a sweep whose poses are known")
         return SensorResult(unobserved(camera.name, CAMERA, reason), tuple(sorted(sizes)))
@@ -123,7 +123,7 @@ def check_images(
 
 
 def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[ScanTask]) -> SensorResult:
-    """Hold a radar's range rates against the vehicle's motion."""
+    """Compare a radar's range rates with the vehicle's motion."""
     own = {task.frame.frame_id: task.own_m_s for task in tasks}
     scans, memory = [], MessageMemory()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
@@ -132,7 +132,7 @@ def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[Sca
         try:
             found = range_rates(decode_points(cdr, memory))
         except SensorDataError:
-            continue  # DEC006 says so where the frame is built into a scene
+            continue  # DEC006 reports it where the frame is built into a scene
         if found is not None:
             scans.append(RadarScan(*found, own[frame.frame_id]))
     if not scans:

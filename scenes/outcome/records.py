@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
 from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
 from lake.storage import ObjectStore
+from lake.tables.rows import RecordRow
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
 from quality.records import RELEASED, Origin, Position, record
@@ -22,9 +22,6 @@ from scenes.build.decisions import as_judged
 from scenes.documents import FrameReport, Inspection
 from scenes.outcome.fates import FAULTY_OBJECT, IN_QUARANTINED_SCENE, Built
 from scenes.targets import DriveTargets
-
-Record = dict[str, Any]
-"""A row of `lake.tables.schemas.RECORDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +37,13 @@ class RecordKeeper:
     inspection: Inspection
     decisions: Decisions
 
-    def of_objects(self, frames: pa.Table) -> list[Record]:
+    def of_objects(self, frames: pa.Table) -> list[RecordRow]:
         """One for each quarantined object, with a copy of it; one that never landed has nothing to copy."""
         keys_and_reasons = zip(frames["key"].to_pylist(), frames["reason"].to_pylist(), strict=True)
         kept_out = Counter(key for key, reason in keys_and_reasons if reason == FAULTY_OBJECT)
         return [self._of_object(key, kept_out[key]) for key in self.inspection.faulty_keys]
 
-    def _of_object(self, key: str, frames: int) -> Record:
+    def _of_object(self, key: str, frames: int) -> RecordRow:
         findings, report = self.inspection.object_findings[key], self.inspection.objects.get(key)
         position, payload_uri = Position(key), None
         if report is not None:
@@ -58,7 +55,7 @@ class RecordKeeper:
             Level.OBJECT, self.origin, findings, frames=frames, sensor=sensor, position=position, payload_uri=payload_uri
         )
 
-    def of_built(self, built: Built, anchor_sensor: str, frames: pa.Table) -> list[Record]:
+    def of_built(self, built: Built, anchor_sensor: str, frames: pa.Table) -> list[RecordRow]:
         """Of the frames that were quarantined one by one, and of the quarantined scenes."""
         records = [self._of_frame(frame, frame.findings) for frame in built.quarantined_frames]
         reasons = frames["reason"].to_pylist()
@@ -82,7 +79,7 @@ class RecordKeeper:
             )
         return records
 
-    def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> Record:
+    def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> RecordRow:
         """Of a drive that is quarantined as a whole.
 
         Its payload is the pinned input: raw objects are never changed and their versions are kept, so a second copy of
@@ -94,7 +91,7 @@ class RecordKeeper:
         own = sum(fate == QUARANTINED and reason != FAULTY_OBJECT for fate, reason in zip(fates, reasons, strict=True))
         return record(Level.DRIVE, self.origin, findings, frames=own, payload_uri=target.uri)
 
-    def of_released_objects(self) -> list[Record]:
+    def of_released_objects(self) -> list[RecordRow]:
         """Of objects that rules had kept out, in key order."""
         records = []
         for key, found in sorted(self.inspection.object_findings.items()):
@@ -108,7 +105,7 @@ class RecordKeeper:
             records.append(decided(made, override, RELEASED))
         return records
 
-    def of_released_in(self, built: Built, anchor_sensor: str) -> list[Record]:
+    def of_released_in(self, built: Built, anchor_sensor: str) -> list[RecordRow]:
         """Of the drive, if it was built only because a reviewer released it, and of its released frames and scenes."""
         records = self._of_released_drive()
         for frame in built.released_frames:
@@ -122,7 +119,7 @@ class RecordKeeper:
                 records.append(decided(made, override, RELEASED))
         return records
 
-    def _of_released_drive(self) -> list[Record]:
+    def _of_released_drive(self) -> list[RecordRow]:
         override: Override | None = self.decisions.released.get(DRIVE)
         if override is None or not self.inspection.findings:
             return []
@@ -130,7 +127,7 @@ class RecordKeeper:
         about = [found for found in judged if rule(found.rule_id).level is Level.DRIVE]
         return [decided(record(Level.DRIVE, self.origin, about, frames=0), override, RELEASED)]
 
-    def _of_frame(self, frame: FrameReport, findings: Sequence[Finding]) -> Record:
+    def _of_frame(self, frame: FrameReport, findings: Sequence[Finding]) -> RecordRow:
         version_id = self.inspection.objects[frame.key].version_id
         return record(
             Level.OBJECT,

@@ -17,8 +17,8 @@ from sensors.rig import Modality, Rig
 def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> tuple[SensorMetrics, ...]:
     """One row for every sensor that the rig, the manifest or the data names, by name.
 
-    A sensor's modality is the one that it was recorded as; where it was recorded as several, one that is not the rig's.
-    `index` is in (sensor, stamp) order.
+    A sensor's modality is the recorded one; where several were recorded, one that differs from the rig's. `index` is in
+    (sensor, stamp) order.
     """
     kinds = _modalities(index, rig, manifest)
     expected: dict[str, int] = {}
@@ -40,7 +40,7 @@ def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
 
 
 def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockStream:
-    """As recorded: the index is in stamp order, which hides regressions. A drive without log times still has an order."""
+    """A sensor's frames in recorded order, with or without log times: the index's stamp order would hide regressions."""
     stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
     if np.array_equal(stamps_ns, log_ns):
         _, files = np.unique(rows["key"].to_numpy(), return_inverse=True)
@@ -59,7 +59,7 @@ def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockS
 
 
 def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> dict[str, str]:
-    """As recorded, not as the rig declares: otherwise a recording could never contradict the rig."""
+    """Modalities as recorded, not as the rig declares: otherwise a recording could never contradict the rig."""
     declared = {} if rig is None else {sensor.name: sensor.modality.value for sensor in rig.sensors}
     recorded: dict[str, set[str]] = {}
     pairs = {(row["sensor"], row["modality"]) for row in index.group_by(["sensor", "modality"]).aggregate([]).to_pylist()}

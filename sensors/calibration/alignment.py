@@ -1,4 +1,4 @@
-"""How a camera is turned against a lidar: the turn that lays the lidar's edges on those of the images.
+"""Rotation of a camera relative to a lidar: the rotation that aligns the lidar's edges with those of the images.
 
 The score of a turn is the mean edge strength of the images at the lidar's edge points. It is evaluated on turns around the
 declared calibration and followed axis by axis to its maximum (Levinson and Thrun, "Automatic online calibration of cameras

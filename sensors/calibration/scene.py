@@ -1,4 +1,4 @@
-"""One sweep of a lidar as a camera of the rig would have seen it, edges only."""
+"""The edges of one lidar sweep as a camera of the rig would have seen them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PoseSamples:
 
 
 def edges_seen(cloud: PointCloud, lidar: Sensor, camera: Sensor, image_ns: int, poses: PoseSamples) -> LidarEdges | str:
-    """The edges of a sweep in the camera's declared frame at the time of its image; words where that cannot be had.
+    """The edges of a sweep in the camera's declared frame at the time of its image; a reason where they cannot be had.
 
     The stamp of an image is taken as its time: the rig does not say how long it was exposed, nor how fast rows are read.
     """
@@ -124,5 +124,7 @@ def _in_front(camera_SE3_lidar: SE3, xyz_m: npt.NDArray[np.float32], reach: tupl
 
 def column(cloud: PointCloud, names: tuple[str, ...]) -> npt.NDArray[Any] | None:
     """The first column (N,) of a cloud that has one of the names."""
-    name = next((field.name for wanted in names for field in cloud.fields if field.name == wanted and field.count == 1), None)
+    name = next(
+        (field.name for candidate in names for field in cloud.fields if field.name == candidate and field.count == 1), None
+    )
     return None if name is None else cloud.column(name)

@@ -1,4 +1,4 @@
-"""The verdicts on each kind of sensor, from what was measured of it."""
+"""Verdicts for each kind of sensor, from its measurements."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def radar_verdicts(sensor: str, scans: Sequence[RadarScan]) -> tuple[Checked, ..
 
 
 def unobserved(sensor: str, quantities: Sequence[Quantity], reason: str) -> tuple[Checked, ...]:
-    """The verdicts on a sensor of which nothing could be looked at."""
+    """The verdicts on a sensor that has nothing to examine."""
     return _judged(sensor, dict.fromkeys(quantities, Unobservable(reason)))
 
 

@@ -35,8 +35,8 @@ class Domain:
 def clock_domains(places_ns: Mapping[str, int], reference: str | None, apart_ns: int = APART_NS) -> tuple[Domain, ...]:
     """Group sensors by what tells their clocks apart: stamp less log time, or without log times their first stamps.
 
-    Two sensors whose places differ by at most `apart_ns` share a domain, and so does whoever lies between. The first domain
-    is that of `reference`, or if that is not among the sensors, the largest; the others follow by size and place.
+    Two sensors whose places differ by at most `apart_ns` share a domain, and so does any sensor between them. The first
+    domain is that of `reference`, or if that is not among the sensors, the largest; the others follow by size and place.
     """
     ordered = sorted(places_ns, key=lambda name: (places_ns[name], name))
     groups: list[list[str]] = []
@@ -81,9 +81,9 @@ _ONE_RECORDING_NS = 3600 * NS_PER_S  # without log times: clocks that differ by 
 class ClockStream:
     """One sensor's frames in the order of logging: stamps and log times (N,) int64 ns.
 
-    `log_ns` is None where nobody recorded it. `expected_delay_ns`: what the rig declares, None for nothing. `rate_hz`: the
-    nominal rate, None if nobody knows it. `delayed`: whether its frames are matched to the reference's, so that it has a
-    delay against them; poses and the like are interpolated.
+    `log_ns` is None where it was not recorded. `expected_delay_ns`: as the rig declares it, else None. `rate_hz`: the
+    nominal rate, None if unknown. `delayed`: whether its frames are matched to the reference's, so that it has a delay
+    against them; poses and the like are interpolated.
     """
 
     sensor: str
@@ -96,7 +96,7 @@ class ClockStream:
 
 @dataclass(frozen=True, slots=True)
 class SensorClock:
-    """What was found of one sensor.
+    """The findings about one sensor's clock.
 
     `fit`: against log time, of the longest stretch between clock steps; None without log times. `drift_ppm`: against the
     reference's clock, by way of log time, and its uncertainty; None where either is not known. `domain`: a number, 0 for the
@@ -181,7 +181,7 @@ def _alone(stream: ClockStream, logged: Nanoseconds | None, anchors: Nanoseconds
 
 
 def _fit(stamps_ns: Nanoseconds, log_ns: Nanoseconds, steps: ClockSteps) -> ClockFit | None:
-    """A clock that was set is a line only between two settings; the longest stretch speaks."""
+    """A clock that was set is linear only between two settings; the longest stretch is fitted."""
     edges = [0, *(step.frame for step in steps.first), stamps_ns.size]
     first, last = max(pairwise(edges), key=lambda pair: pair[1] - pair[0])
     return fit_clock(stamps_ns[first:last], log_ns[first:last])

@@ -1,4 +1,4 @@
-"""Stamps that are counted in another unit than nanoseconds: seconds, milliseconds, microseconds or ticks taken for them."""
+"""Stamps in a unit other than nanoseconds: seconds, milliseconds, microseconds or ticks taken for nanoseconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMES = {-9: "seconds", -6: "milliseconds", -3: "microseconds", -2: "ticks of 1
 
 
 class UnitEvidence(StrEnum):
-    """What gives a wrong unit away, the strongest first."""
+    """The evidence for a wrong unit, strongest first."""
 
     LOG_TIME = "log time"
     NOMINAL_RATE = "nominal rate"
@@ -42,7 +42,7 @@ class UnitError:
 
 
 def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: float | None) -> UnitError | None:
-    """Whether the stamps (N,), in the order of logging, are off by a power of ten; None where nothing says so.
+    """Whether the stamps (N,), in the order of logging, are off by a power of ten; None without evidence.
 
     With log times: stamps pass 10**k times as fast as log time, in the median of up to eight stretches. Else with a nominal
     rate: median and mean step are 10**k nominal periods, and either the unit is one that people use or the date becomes

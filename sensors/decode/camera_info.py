@@ -1,4 +1,4 @@
-"""The lens of a camera as ROS tells it (sensor_msgs/msg/CameraInfo), as far as a rig can hold it."""
+"""The lens of a camera from `sensor_msgs/msg/CameraInfo`, as far as a rig can represent it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MATRIX_3X3, _MATRIX_3X4 = 9, 12
 
 
 class CameraInfo(NamedTuple):
-    """The optical frame, and the lens; where that is None, `reason` says why."""
+    """The optical frame and the lens; where the lens is None, `reason` says why."""
 
     frame_id: str
     intrinsics: Intrinsics | None
@@ -27,7 +27,7 @@ class CameraInfo(NamedTuple):
 
 
 def decode_camera_info(cdr: Bytes) -> CameraInfo:
-    """Decode a `sensor_msgs/msg/CameraInfo`: K and D, in pixels of the full image; R and P are passed over.
+    """Decode a `sensor_msgs/msg/CameraInfo`: K and D, in pixels of the full image; R and P are ignored.
 
     Raises:
         DecodeError: The message is cut short, or has more than 64 coefficients.
@@ -53,7 +53,7 @@ def decode_camera_info(cdr: Bytes) -> CameraInfo:
 
 
 def _why_not(lens: Intrinsics, skew_px: float, model: str, cropped: bool) -> str:
-    """Why a rig cannot hold it; '' if it can."""
+    """The reason why a rig cannot represent it; '' if it can."""
     numbers = (lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px, skew_px, *lens.distortion)
     if not all(map(math.isfinite, numbers)):
         return "holds a value that is not finite"

@@ -1,4 +1,4 @@
-"""Where the frames of a vehicle lie in each other, as ROS tells once on `/tf_static` (tf2_msgs/msg/TFMessage, REP 105)."""
+"""The tree of a vehicle's static frames, as published once on `/tf_static` (tf2_msgs/msg/TFMessage, REP 105)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Transform(NamedTuple):
 
 
 def decode_transforms(cdr: Bytes) -> tuple[Transform, ...]:
-    """Decode a `tf2_msgs/msg/TFMessage`; stamps are passed over: what is static has none that matters.
+    """Decode a `tf2_msgs/msg/TFMessage`; stamps are ignored: a static transform holds at all times.
 
     Raises:
         DecodeError: The message is cut short, has more than 1024 transforms, or one whose rotation is no unit quaternion.
@@ -53,15 +53,12 @@ def _transform(reader: CdrReader) -> Transform:
 
 
 def _frame(name: str) -> str:
-    """ROS 1 recordings still have the leading slash that tf2 has dropped."""
+    """Without the leading slash, which ROS 1 recordings have and tf2 has dropped."""
     return name.removeprefix("/")
 
 
 class FrameTree:
-    """Frames by their place in a parent; the last transform of a frame holds, as in tf2.
-
-    `contradictions`: by frame, in words, how its first place differs from the one that holds.
-    """
+    """Frames by their pose in a parent; the last transform of a frame wins, as in tf2."""
 
     def __init__(self) -> None:
         self._parents: dict[str, Transform] = {}
@@ -72,7 +69,7 @@ class FrameTree:
         return name in self._parents or any(transform.parent == name for transform in self._parents.values())
 
     def add(self, transforms: Iterable[Transform]) -> None:
-        """Add the transforms of a message; frames beyond 1024 are dropped."""
+        """Add the transforms of a message; frames beyond 1024 are ignored."""
         for transform in transforms:
             if transform.child in self._parents or len(self._parents) < MAX_TRANSFORMS:
                 before = self._parents.get(transform.child)
@@ -86,7 +83,7 @@ class FrameTree:
         return {child: _contradiction(first, self._parents[child]) for child, first in self._first.items()}
 
     def root(self, frame: str) -> str:
-        """The frame above all others that `frame` lies in; itself where nothing is above it, or the tree runs in a circle."""
+        """The root above `frame`; `frame` itself where it has no parent, or where the tree has a cycle."""
         return self._to_root(frame)[0]
 
     def between(self, target: str, source: str) -> SE3 | None:

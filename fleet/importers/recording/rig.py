@@ -1,4 +1,4 @@
-"""A rig for a recording that came without one: what can be measured is measured, the rest is left open and reported."""
+"""A rig for a recording without one: measured where possible, otherwise left open and reported."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sensors.time_units import NS_PER_S
 
 STATIC_TOPIC = "tf_static"
 EGO_FRAME = "base_link"  # REP 105
-_TRANSPORTS = ("/compressed",)  # image_transport hangs its name below the topic of the image
+_TRANSPORTS = ("/compressed",)  # image_transport appends its name to the topic of the image
 
 
 class RecordedCalibration:
-    """What the recording says of places and lenses. A camera's lens is published beside its images (image_pipeline):
-    `/front/image_raw` and `/front/camera_info`, of the same frame."""
+    """The recorded mountings and lenses. A camera's lens is published beside its images (image_pipeline): `/front/image_raw`
+    and `/front/camera_info`, of the same frame."""
 
     def __init__(self) -> None:
         self._tree = FrameTree()
@@ -33,9 +33,8 @@ class RecordedCalibration:
         self._undecoded: dict[str, str] = {}
 
     def take(self, message: Recorded) -> bool:
-        """Take note of a message; False if it tells nothing of this kind, or there is no room for it: then it is left out.
-
-        Of a camera the first lens holds; others are counted.
+        """Record a message; False if it is of another kind, or the limit is reached: then it is left out. The first lens of a
+        camera is taken; others are counted.
         """
         name = message.topic.rpartition("/")[2]
         static = message.message_type == TRANSFORMS and name == STATIC_TOPIC
@@ -62,11 +61,11 @@ class RecordedCalibration:
             known.messages += 1
 
     def _full(self) -> bool:
-        """More topics than sensors can be: what a recording says of itself must not fill memory."""
+        """Whether the limit of topics is reached: a recording must not fill memory."""
         return len(self._lenses) + len(self._undecoded) >= 2 * MAX_SENSORS
 
     def ego_frame(self, sensors: Sequence[Census]) -> str | None:
-        """The frame that places are given in: that of the recorded poses, else `base_link`, else what all frames lie in."""
+        """The frame of the mountings: that of the recorded poses, else `base_link`, else the common root of all frames."""
         posed = [census.child_frame_id for census in sensors if census.source.modality is Modality.POSE]
         named = next((frame for frame in (*posed[:1], EGO_FRAME) if frame and frame in self._tree), None)
         if named is not None or posed:
@@ -75,18 +74,18 @@ class RecordedCalibration:
         return roots.pop() if len(roots) == 1 else None
 
     def place(self, census: Census, ego_frame: str | None) -> SE3 | None:
-        """`ego_SE3_sensor` of a sensor; None where the recording does not say."""
+        """`ego_SE3_sensor` of a sensor; None where it is not recorded."""
         if ego_frame is None or census.source.modality is Modality.POSE or census.frame_id not in self._tree:
             return None
         return self._tree.between(ego_frame, census.frame_id)
 
     def lens(self, census: Census) -> Intrinsics | None:
-        """The lens of a camera; None where the recording does not say, or a rig cannot hold it."""
+        """The lens of a camera; None where it is not recorded, or a rig cannot represent it."""
         info = self._info(census)
         return None if info is None else info.intrinsics
 
     def words(self, sensors: Sequence[Census]) -> list[str]:
-        """What was found and what was not, as findings."""
+        """Findings on what was recorded and what is missing."""
         ego_frame = self.ego_frame(sensors)
         measuring = [census for census in sensors if census.source.modality is not Modality.POSE]
         placed = [census for census in measuring if self.place(census, ego_frame) is not None]
@@ -97,7 +96,7 @@ class RecordedCalibration:
         ]
         if placed:
             names = ", ".join(census.source.sensor for census in placed)
-            notes.append(f"calibration: places in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
+            notes.append(f"calibration: mountings in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
         if seen:
             notes.append(f"calibration: lenses from CameraInfo: {', '.join(census.source.sensor for census in seen)}")
         notes += [
@@ -120,20 +119,20 @@ class RecordedCalibration:
         return info if same else None
 
     def _why_open(self, census: Census, ego_frame: str | None) -> str:
-        begin = f"{census.source.sensor}: its place is open, give it with --rig: "
+        begin = f"{census.source.sensor}: its mounting is unknown, set it with --rig: "
         if not census.frame_id:
             return begin + "its messages name no frame"
         if census.frame_id not in self._tree:
-            return begin + f"no /{STATIC_TOPIC} tells where its frame {census.frame_id!r} is"
+            return begin + f"no /{STATIC_TOPIC} contains its frame {census.frame_id!r}"
         if ego_frame is None:
             return begin + f"/{STATIC_TOPIC} has neither the frame of the poses nor {EGO_FRAME!r}"
         return begin + f"/{STATIC_TOPIC} does not connect its frame {census.frame_id!r} with {ego_frame!r}"
 
     def _why_dark(self, census: Census) -> str:
         info = self._info(census)
-        begin = "its lens is open, give it with --rig: "
+        begin = "its lens is unknown, set it with --rig: "
         return begin + (
-            "no CameraInfo of its frame stands beside its images" if info is None else f"its CameraInfo {info.reason}"
+            "there is no CameraInfo of its frame beside its images" if info is None else f"its CameraInfo {info.reason}"
         )
 
 
@@ -176,7 +175,7 @@ REFERENCES = (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)
 
 
 def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tuple[Rig, tuple[str, ...]]:
-    """The rig of the sensors that were met, and what was assumed in it.
+    """The rig of the sensors found, and the assumptions in it.
 
     Raises:
         SourceError: None of them is a lidar, camera or radar, so there is nothing to build scenes around.
@@ -201,7 +200,7 @@ def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tu
     ]
     notes += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
     notes += [
-        f"{census.source.sensor}: one frame tells no rate; {SINGLE_FRAME_HZ} Hz is written"
+        f"{census.source.sensor}: one frame has no rate; {SINGLE_FRAME_HZ} Hz is declared"
         for census in ordered
         if not census.period_ns
     ]

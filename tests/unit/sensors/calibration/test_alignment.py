@@ -132,7 +132,7 @@ def test_an_error_beyond_the_search_is_not_measured() -> None:
     assert isinstance(found, Unobservable)
 
 
-def test_few_edges_or_few_places_are_no_evidence() -> None:
+def test_few_edges_or_few_places_are_not_evidence() -> None:
     none = align([], LENS)
     assert none[Quantity.CAMERA_YAW] == Unobservable("0 edge points in 0 places, fewer than 150 or 8", 0, 0)
     (view,) = views((0, 0, 0), 1)

@@ -50,9 +50,9 @@ def test_epochs(stamp_ns: int, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "says"),
+    ("seconds", "message"),
     [(18, "GPS time"), (37, "TAI"), (-315_964_782, "GPS epoch"), (-7200, "2 h: a time zone"), (5000, None), (3, None)],
 )
-def test_known_differences(seconds: int, says: str | None) -> None:
+def test_known_differences(seconds: int, message: str | None) -> None:
     found = difference_name(seconds * S)
-    assert found is None if says is None else found is not None and says in found
+    assert found is None if message is None else found is not None and message in found

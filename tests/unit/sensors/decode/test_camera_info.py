@@ -1,4 +1,4 @@
-"""Lenses as ROS tells them: read where a rig can hold them, else the reason why not."""
+"""Lenses from CameraInfo: read where a rig can represent them, else the reason why not."""
 
 from __future__ import annotations
 
