@@ -28,7 +28,7 @@ from fleet.recordings.files import RecordingFile, recording_files
 from fleet.recordings.stamp_streams import FaultNotes, no_topic
 from fleet.recordings.topics import SensorTopic, TopicMap
 from lake.landing import DriveId
-from sensors.clocks.survey import clock_domains
+from sensors.clocks.domains import clock_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError
