@@ -29,7 +29,7 @@ from quality.rules.rule import Outcome, Severity
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
-VERSION = 1
+VERSION = 2
 VALIDATIONS_VERSION = 1
 
 

@@ -31,6 +31,7 @@ from scenes.errors import AccountError
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built
 from scenes.outcome.validation import Measured, keep_validations, problems_of
+from scenes.plan.left_out import read_left_out
 from scenes.plan.match_plan_file import read_plan
 from scenes.work_area import AUDIT, BUILT, CALIBRATION, INDEX, METRICS, parquet_bytes
 from sensors.errors import RigError
@@ -64,7 +65,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     """
     area = step.area
     inspection = step.inspection()
-    account = DriveAccount.of(area.store, step.targets, step.drive_input, inspection, area.read_table(INDEX))
+    account = DriveAccount.of(area.store, step.targets, step.drive_input, inspection, area.read_table(INDEX), read_left_out(area))
     rig, manifest = _documents(step)
     rules = rules_of(rig)
     findings = list(inspection.findings)

@@ -21,6 +21,7 @@ from scenes.calibration.plan import CalibrationPlan, ImageTask, ScanTask, SweepT
 from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images, check_scans, check_sweep
 from scenes.options import PayloadChecks
 from scenes.plan.drive_frames import DriveFrames
+from scenes.plan.left_out import LeftOut
 from scenes.plan.pose_track import PoseTrack
 from scenes.plan.window_table import FrameRef
 from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
@@ -38,17 +39,19 @@ def check_calibration(
     rig: Rig | None,
     index: pa.Table,
     faulty_keys: frozenset[str],
+    left_out: LeftOut,
     connect: Connect = ObjectStore.connect,
 ) -> tuple[Finding, ...]:
     """Check every lidar, camera and radar that has frames; leaves `calibration.arrow`, returns what the rules say.
 
-    `index`: the drive's numbered frame index; the pose samples are in the work area. Without a rig there is nothing to check.
+    `index`: the drive's numbered frame index; the pose samples are in the work area. No frame that is `left_out` is
+    looked at. Without a rig there is nothing to check.
     """
     area, payload_checks = step.area, step.options.payload_checks
     if rig is None or payload_checks is PayloadChecks.STRUCTURE:
         area.write_table(CALIBRATION, calibration_table(()))
         return () if rig is None else unchecked(rig, f"the payload checks are {payload_checks}", RuleBook.of(rig.policy))
-    frames = DriveFrames.of(index, faulty_keys)
+    frames = DriveFrames.of(index, faulty_keys, left_out)
     plan = plan_calibration(index, frames, PoseTrack.of(area.read_table(POSE_SAMPLES), frames, rig), rig)
     raw = Raw(step.settings.raw_bucket, {entry.key: entry.version_id for entry in step.drive_input.objects})
     sweeps = _sweeps(spark, raw, area, rig, plan.sweeps, connect)

@@ -37,9 +37,19 @@ from scenes.scan.frame_rows import OBJECT_INDEX, FrameRows
 from scenes.scan.judge import judge_objects
 from scenes.scan.motion_samples import FIXES, INERTIAL, POSES
 from scenes.scan.object_scan import scan_object
-from scenes.scan.sensor_metrics import sensor_metrics
+from scenes.scan.sensor_metrics import drive_clocks
 from scenes.targets import DriveTargets
-from scenes.work_area import CALIBRATION, FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
+from scenes.work_area import (
+    CALIBRATION,
+    FIX_SAMPLES,
+    INDEX,
+    INERTIAL_SAMPLES,
+    INSPECTION,
+    LEFT_OUT,
+    METRICS,
+    POSE_SAMPLES,
+    WorkArea,
+)
 from sensors.container.source import Buffers
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig
@@ -91,8 +101,10 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     sound = [report for report in reports if report.key not in faulty]
     with area.writing({INDEX: index, **_samples(area, sound, rig)}):
-        metrics = sensor_metrics(index, rig, manifest)
-    calibrated = check_calibration(spark, step, rig, index, faulty, connect)
+        clocks = drive_clocks(index, rig, manifest)
+    metrics = clocks.metrics
+    area.write_table(LEFT_OUT, clocks.left_out.table())
+    calibrated = check_calibration(spark, step, rig, index, faulty, clocks.left_out, connect)
     drive_findings = reviewed_drive(
         evaluate_drive(rig, manifest, metrics, calibrated, rig_problem=rig_problem, manifest_problem=manifest_problem),
         decisions,
