@@ -28,10 +28,10 @@ from quality.tables.results import audit_results
 from scenes.build.decisions import drive_released_from
 from scenes.documents import Account, AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError
+from scenes.left_out import read_left_out
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built
 from scenes.outcome.validation import Measured, keep_validations, problems_of
-from scenes.plan.left_out import read_left_out
 from scenes.plan.match_plan_file import read_plan
 from scenes.work_area import AUDIT, BUILT, CALIBRATION, INDEX, METRICS, parquet_bytes
 from sensors.errors import RigError

@@ -21,8 +21,8 @@ from scenes.build.signals import changed, in_windows, known_after, known_before
 from scenes.build.window import BuiltWindow, build_window, findings_name, metrics_name
 from scenes.documents import BuiltWindows, Inspection, WindowFindings
 from scenes.errors import IncompleteError
+from scenes.left_out import LeftOut, read_left_out
 from scenes.options import PayloadChecks
-from scenes.plan.left_out import LeftOut, read_left_out
 from scenes.plan.match_plan import ScenePlan, plan_scenes
 from scenes.plan.match_plan_file import plan_tables
 from scenes.plan.window_table import scene_bytes, window_tables

@@ -19,9 +19,9 @@ from quality.rules.rulebook import RuleBook
 from quality.tables.calibration import calibration_table
 from scenes.calibration.plan import CalibrationPlan, ImageTask, ScanTask, SweepTask, plan_calibration
 from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images, check_scans, check_sweep
+from scenes.left_out import LeftOut
 from scenes.options import PayloadChecks
 from scenes.plan.drive_frames import DriveFrames
-from scenes.plan.left_out import LeftOut
 from scenes.plan.pose_track import PoseTrack
 from scenes.plan.window_table import FrameRef
 from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea

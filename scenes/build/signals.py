@@ -19,8 +19,8 @@ from quality.measurements.frame_metrics import FRAME_METRICS
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from scenes.documents import WindowFindings
+from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.options import BuildOptions, PayloadChecks
-from scenes.plan.left_out import NOTHING, LeftOut, Why
 from scenes.plan.match_plan import ScenePlan, Slot
 from scenes.plan.pose_track import first_sensor, pose_sensor
 from scenes.plan.windows import Window

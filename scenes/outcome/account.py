@@ -18,9 +18,9 @@ from quality.records import Origin
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding
 from scenes.documents import AuditVerdict, Inspection
+from scenes.left_out import NOTHING, LeftOut
 from scenes.outcome.fates import Built, IndexedDrive
 from scenes.outcome.records import Record, RecordKeeper
-from scenes.plan.left_out import NOTHING, LeftOut
 from scenes.plan.match_plan import ScenePlan
 from scenes.targets import DriveTargets
 from sensors.rig import Rig

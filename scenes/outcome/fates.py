@@ -16,9 +16,9 @@ from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowReport, merged
+from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import in_objects
-from scenes.plan.left_out import NOTHING, LeftOut, Why
 from scenes.plan.match_plan import ScenePlan
 from scenes.plan.window_table import FrameRef
 from scenes.plan.windows import DAY_ZERO

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
-from scenes.plan.left_out import NOTHING, LeftOut, Why
 from scenes.plan.match_plan import ScenePlan
 from sensors.match.anchors import cell_numbers
 from sensors.match.nearest import match_nearest
@@ -37,7 +37,7 @@ def unmatched_reasons(
     nearer frame. `no_anchor`: no anchor would accept it. `kept_by_nearer_anchor`: it is nearest to an anchor, but nearer to
     another one, which has a nearer frame (exclusive use). `not_in_set`: ROS approximate time puts it in no set with an anchor
     that would accept it, or, a frame of the reference, in no set. `clock_set`, `other_clock`, `off_line`: it was left out
-    because of its stamp (`scenes.plan.left_out`). Frames of faulty objects have their object's reason instead.
+    because of its stamp (`scenes.left_out`). Frames of faulty objects have their object's reason instead.
     """
     frames = DriveFrames.of(index, faulty_keys, left_out)
     reasons = np.full(len(index), NOT_IN_RIG, dtype=object)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scenes.errors import WorkAreaError
-from scenes.plan.left_out import NOTHING, LeftOut
+from scenes.left_out import NOTHING, LeftOut
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scenes.left_out import NOTHING, LeftOut
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
-from scenes.plan.left_out import NOTHING, LeftOut
 from scenes.plan.pose_track import Floats, PoseTrack
 from sensors.match.nearest import Matches, MatchReason, history_horizon_ns, history_lengths
 from sensors.match.scene import match_rig

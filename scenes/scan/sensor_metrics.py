@@ -15,7 +15,7 @@ from quality.measurements.rule_measures import MEASURES, Bounds
 from quality.measurements.sensor_metrics import SensorMetrics, measured
 from quality.rules.catalogue import Outcome
 from quality.rules.rulebook import RuleBook, rules_of
-from scenes.plan.left_out import LeftOut, Why
+from scenes.left_out import LeftOut, Why
 from sensors.clocks.survey import ClockStream, FrameClocks, survey
 from sensors.rig import Modality, Rig, Sensor, Stamp
 from sensors.time_units import NS_PER_S
