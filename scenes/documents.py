@@ -31,6 +31,7 @@ from scenes.errors import DocumentError
 
 VERSION = 2
 VALIDATIONS_VERSION = 1
+MAX_FRAME_FINDINGS = 1000
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,8 +89,10 @@ class ObjectReport(Part, frozen=True, kw_only=True):
 
 
 class Inspection(Document, frozen=True, kw_only=True):
-    """What `inspect` found: objects by key (those that were read), findings on objects by key, and on the drive.
+    """What `inspect` found: objects by key (those that were read), findings on objects by key, on frames, and on the drive.
 
+    `frame_findings`: of frames of sound objects that no scene may hold because of their stamps, the first `MAX_FRAME_FINDINGS`;
+    all of them are in `left_out.arrow`.
     `faulty_keys`: the objects that are quarantined; `released_keys`: those about which a reviewer decided that they are not.
     """
 
@@ -97,6 +100,7 @@ class Inspection(Document, frozen=True, kw_only=True):
     verdict: GateVerdict
     objects: dict[str, ObjectReport]
     object_findings: dict[str, tuple[Finding, ...]]
+    frame_findings: tuple[Finding, ...] = ()
     faulty_keys: tuple[str, ...]
     released_keys: tuple[str, ...]
     findings: tuple[Finding, ...]

@@ -91,7 +91,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         verdict=outcome.verdict,
         accounts=msgspec.convert(entries, tuple[Account, ...], from_attributes=True),
         findings=tuple(findings),
-        results=audit_results(found, _judged(built), rules),
+        results=audit_results(found, _judged(built, inspection), rules),
         residuals=dict(outcome.residuals),
         validations=keep_validations(area.store, step.targets, checkpoint, area.read_table(CALIBRATION)),
         scenes=outcome.scenes,
@@ -158,11 +158,15 @@ def _warnings(inspection: Inspection, findings: Sequence[Finding]) -> tuple[str,
     return rule_ids([*of_objects, *findings], Severity.WARNING)
 
 
-def _judged(built: Built | None) -> list[tuple[Finding, ...]] | None:
+def _judged(built: Built | None, inspection: Inspection) -> list[tuple[Finding, ...]] | None:
     """Findings of each scene, and of each frame that is in none because of them."""
     if built is None:
         return None
-    return [*(scene.findings for scene in built.scenes), *(frame.findings for frame in built.quarantined_frames)]
+    return [
+        *(scene.findings for scene in built.scenes),
+        *(frame.findings for frame in built.quarantined_frames),
+        *((found,) for found in inspection.frame_findings),
+    ]
 
 
 if __name__ == "__main__":

@@ -184,13 +184,12 @@ def _bounded(line: TimeLine, stamps_ns: Nanoseconds, within_ns: tuple[int, int])
 
 def _alone(one: _Cleaned, anchors: Nanoseconds | None, reference: str | None) -> SensorClock:
     stream, stamps_ns, logged = one.stream, one.stamps_ns, one.log_ns
-    in_turn = stamps_ns[~one.line.late[~one.line.off]]
-    report = clock_report(stamps_ns, stamps_ns if logged is None else logged, stream.rate_hz)
+    turn = _in_turn(stamps_ns, one.line.late[~one.line.off])
+    report = clock_report(stamps_ns[turn], stamps_ns if logged is None else logged[turn], stream.rate_hz)
     report = replace(
         report,
         frames=stream.stamps_ns.size,
         duplicates=int(np.count_nonzero(np.diff(stream.stamps_ns) == 0)),
-        regressions=int(np.count_nonzero(np.diff(in_turn) < 0)),
         log_offset_p50_ns=None if stream.log_ns is None else report.log_offset_p50_ns,
     )
     compared = stream.delayed and anchors is not None and stream.sensor != reference
@@ -210,6 +209,16 @@ def _alone(one: _Cleaned, anchors: Nanoseconds | None, reference: str | None) ->
         stamps_off=int(np.count_nonzero(one.line.off)),
         stamps_late=int(np.count_nonzero(one.line.late)),
     )
+
+
+def _in_turn(stamps_ns: Nanoseconds, late: Bools) -> Nanoseconds:
+    """The order in which the stamps (N,) were measured, (N,): as recorded, but for those that were recorded late."""
+    order = np.arange(stamps_ns.size)
+    if not late.any():
+        return order
+    in_time, behind = order[~late], order[late][np.argsort(stamps_ns[late], kind="stable")]
+    highest = np.maximum.accumulate(stamps_ns[in_time])
+    return np.insert(in_time, np.searchsorted(highest, stamps_ns[behind]), behind)
 
 
 def _as_recorded(one: _Cleaned) -> ClockSteps:

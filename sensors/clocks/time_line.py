@@ -109,12 +109,19 @@ def _out_of_order(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds | Non
         rows = kept[wrong]
         off_by = apart[apart != 0]
         belongs = _fills_a_hole(everyone, stamps[rows], off_by, period_ns)
+        lagging = belongs.copy()
         if lags is not None:  # a frame recorded late lags behind the others, and never runs ahead of them
-            belongs &= lags[rows] >= percentile(lags[kept], 50) - max(period_ns // 2, _JITTER_NS)
-        late[rows[belongs]] = True
+            behind = lags[rows] - percentile(lags[kept], 50)
+            slack_ns = max(period_ns // 2, _JITTER_NS)
+            belongs &= behind >= -slack_ns
+            lagging = belongs & (behind > slack_ns // 2)
+        late[rows[lagging]] = True
         off[rows[~belongs]] = True
         off_ns[rows[~belongs]] = off_by[~belongs]
-        kept = np.delete(kept, wrong)
+        told = lagging | ~belongs
+        if not told.any():
+            break
+        kept = np.delete(kept, wrong[told])
     first = judged[runs]
     off[members], off_ns[members], late[members] = off[first], off_ns[first], late[first]
     return TimeLine(off, off_ns, late)

@@ -82,7 +82,7 @@ def test_frames_recorded_late_fit() -> None:
     for logs in (None, np.maximum.accumulate(true[order]) + 12 * MS):
         line = time_line(true[order], logs)
         assert not line.off.any()
-        assert np.flatnonzero(line.late).tolist() == [20, 21]
+        assert np.flatnonzero(line.late).tolist() == ([20, 21] if logs is None else [21]), "without log times either may be"
 
 
 def test_a_stall_of_the_recorder_is_no_fault_of_the_stamps() -> None:
