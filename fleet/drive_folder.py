@@ -4,7 +4,8 @@
     DIR/manifest.json                           written last DIR/ground_truth/                           written by the
     generator; never uploaded
 
-In the manifest an object's `start_ns` and `end_ns` are its first frame's stamp and its latest stamp, both inclusive.
+In the manifest an object's `start_ns` and `end_ns` are its first frame's stamp and its latest stamp, both inclusive. Those of the
+drive are the first and the last stamp that fits the time line of its sensor: one wild stamp must not stretch a drive over years.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from fleet import Progress, silent
 from fleet.drive_layout import GROUND_TRUTH, WRITE_AGAIN, listed_files, manifest_identity
 from fleet.errors import DriveFolderError, Problem
 from fleet.folder_check import problems_of
-from fleet.object_summary import sha256_of, summarize
+from fleet.object_summary import ObjectSummary, sha256_of, summarize
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, canonical_json
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
+from sensors.clocks.time_line import time_line
 
 _LAST = {CALIBRATION: 1, MANIFEST: 2}
 
@@ -84,9 +88,10 @@ def write_manifest(folder: Path, drive: DriveId, recorder: str, recorder_version
     """
     problems: list[Problem] = []
     objects: list[ManifestObject] = []
+    spans = _Spans()
     for name in listed_files(folder):
         if name not in (CALIBRATION, MANIFEST):
-            entry = _described(folder, name, drive)
+            entry = _described(folder, name, drive, spans)
             if isinstance(entry, Problem):
                 problems.append(entry)
             else:
@@ -99,11 +104,12 @@ def write_manifest(folder: Path, drive: DriveId, recorder: str, recorder_version
         problems.append(Problem(".", "holds no sensor file", WRITE_AGAIN))
     if problems or rig_id is None:
         raise DriveFolderError(folder, problems)
+    start_ns, end_ns = spans.drive_ns()
     manifest = Manifest(
         drive=drive,
         rig_id=rig_id,
-        start_ns=min(entry.start_ns for entry in objects),
-        end_ns=max(entry.end_ns for entry in objects),
+        start_ns=start_ns,
+        end_ns=end_ns,
         recorder=recorder,
         recorder_version=recorder_version,
         calibration_sha256=sha256_of(calibration),
@@ -144,7 +150,27 @@ def _rig_id(calibration: Path) -> str | None:
     return rig_id if isinstance(rig_id, str) else None
 
 
-def _described(folder: Path, name: str, drive: DriveId) -> ManifestObject | Problem:
+class _Spans:
+    """The stamps and log times of a folder's frames, by sensor."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[ObjectSummary]] = {}
+
+    def add(self, sensor: str, summary: ObjectSummary) -> None:
+        self._of.setdefault(sensor, []).append(summary)
+
+    def drive_ns(self) -> tuple[int, int]:
+        """The first and the last stamp that fits the others of its sensor."""
+        spans = []
+        for summaries in self._of.values():
+            stamps_ns, log_ns = (np.concatenate([getattr(one, name) for one in summaries]) for name in ("stamps_ns", "log_ns"))
+            order = np.argsort(log_ns, kind="stable")
+            kept = stamps_ns[order][~time_line(stamps_ns[order], log_ns[order]).off]
+            spans.append((int(kept.min()), int(kept.max())))
+        return min(start for start, _ in spans), max(end for _, end in spans)
+
+
+def _described(folder: Path, name: str, drive: DriveId, spans: _Spans) -> ManifestObject | Problem:
     path = folder / name
     try:
         key = parse_raw_key(f"{drive}/{name}")
@@ -157,6 +183,7 @@ def _described(folder: Path, name: str, drive: DriveId) -> ManifestObject | Prob
         return Problem(name, summary.flaw or "holds no frame", WRITE_AGAIN)
     if summary.start_ns != key.start_ns:
         return Problem(name, f"its first frame has the stamp {summary.start_ns} ns", f"name it {summary.start_ns:019d}.mcap")
+    spans.add(key.sensor, summary)
     return ManifestObject(
         key=str(key),
         size_bytes=path.stat().st_size,

@@ -31,6 +31,9 @@
 | `dead_sensor:SENSOR:AFTER_S` | nothing is recorded from this many seconds on |
 | `drop_frames:SENSOR:FRAMES` | frames are measured but not recorded |
 | `duplicate_stamps:SENSOR:FRAMES` | frames carry the stamp of the frame before them |
+| `wild_stamp:SENSOR:NS:FRAMES` | stamps of these frames alone are off by this many nanoseconds |
+| `late_frames:SENSOR:FRAMES` | frames are recorded two periods late, after those that follow them |
+| `log_pace:SENSOR:FACTOR` | log times pass so many times as fast as time does, as those of a converter |
 | `clock_offset:SENSOR:NS` | all stamps are off by this many nanoseconds |
 | `clock_step:SENSOR:NS:AFTER_S` | stamps are off by this many nanoseconds from then on |
 | `clock_drift:SENSOR:PPM` | the clock runs fast by this many millionths |
@@ -90,6 +93,9 @@ class FaultKind(StrEnum):
     DEAD_SENSOR = "dead_sensor"
     DROP_FRAMES = "drop_frames"
     DUPLICATE_STAMPS = "duplicate_stamps"
+    WILD_STAMP = "wild_stamp"
+    LATE_FRAMES = "late_frames"
+    LOG_PACE = "log_pace"
     CLOCK_OFFSET = "clock_offset"
     CLOCK_STEP = "clock_step"
     CLOCK_DRIFT = "clock_drift"
@@ -180,6 +186,9 @@ _PARTS: dict[FaultKind, str] = {
     FaultKind.DEAD_SENSOR: "SENSOR AFTER_S",
     FaultKind.DROP_FRAMES: "SENSOR FRAMES",
     FaultKind.DUPLICATE_STAMPS: "SENSOR FRAMES",
+    FaultKind.WILD_STAMP: "SENSOR NS FRAMES",
+    FaultKind.LATE_FRAMES: "SENSOR FRAMES",
+    FaultKind.LOG_PACE: "SENSOR FACTOR",
     FaultKind.CLOCK_OFFSET: "SENSOR NS",
     FaultKind.CLOCK_STEP: "SENSOR NS AFTER_S",
     FaultKind.CLOCK_DRIFT: "SENSOR PPM",

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from sensors.container.mcap import scan
 from sensors.container.recorded import ContainerFault
 from sensors.decode.messages import peek_stamp_ns
 from sensors.errors import DecodeError
+from sensors.stamps import Nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectSummary:
     """Frames, the first frame's stamp, the latest stamp, message types, and the first flaw (None: the file is intact).
 
-    A file without frames has no stamps.
+    A file without frames has no stamps. `stamps_ns`, `log_ns` (N,): of the frames that have a readable stamp, in file order.
     """
 
     frame_count: int
@@ -24,13 +28,14 @@ class ObjectSummary:
     end_ns: int | None
     message_types: tuple[str, ...]
     flaw: str | None
+    stamps_ns: Nanoseconds
+    log_ns: Nanoseconds
 
 
 def summarize(path: Path) -> ObjectSummary:
     """Scan an MCAP file; damage of any kind is a flaw of the summary, never an exception."""
     count = 0
-    start_ns: int | None = None
-    end_ns: int | None = None
+    stamps, logs = array("q"), array("q")
     types: set[str] = set()
     flaw: str | None = None
     with path.open("rb") as stream:
@@ -45,9 +50,11 @@ def summarize(path: Path) -> ObjectSummary:
             except DecodeError as error:
                 flaw = flaw or f"message {count - 1} has no readable stamp: {error}"
                 continue
-            start_ns = stamp_ns if start_ns is None else start_ns
-            end_ns = stamp_ns if end_ns is None else max(end_ns, stamp_ns)
-    return ObjectSummary(count, start_ns, end_ns, tuple(sorted(types)), flaw)
+            stamps.append(stamp_ns)
+            logs.append(item.log_ns)
+    start_ns, end_ns = (stamps[0], max(stamps)) if stamps else (None, None)
+    stamps_ns, log_ns = (np.asarray(values, dtype=np.int64) for values in (stamps, logs))
+    return ObjectSummary(count, start_ns, end_ns, tuple(sorted(types)), flaw, stamps_ns, log_ns)
 
 
 def sha256_of(path: Path) -> str:

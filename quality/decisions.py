@@ -27,6 +27,7 @@ NOT_RELEASABLE = MappingProxyType(
         "DEC005": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC006": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC007": f"what does not decode cannot be put into a scene: {_ABSENT}",
+        "CLK011": f"nobody knows when it was measured, and so in which scene it belongs: {_ABSENT}",
         "SYN004": _DEFECT,
         "ACC001": _DEFECT,
         "ACC002": _DEFECT,

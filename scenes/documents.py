@@ -28,8 +28,9 @@ from quality.rules.findings import Finding
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
-VERSION = 1
+VERSION = 2
 VALIDATIONS_VERSION = 1
+MAX_FRAME_FINDINGS = 1000
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,15 +88,18 @@ class ObjectReport(Part, frozen=True, kw_only=True):
 
 
 class Inspection(Document, frozen=True, kw_only=True):
-    """The result of `inspect`: the objects read, by key, findings on objects by key, and findings on the drive.
+    """The result of `inspect`: the objects read, by key, findings on objects by key, on frames, and on the drive.
 
-    `faulty_keys`: the objects that are quarantined; `released_keys`: those that a reviewer released.
+    `frame_findings`: of frames of sound objects that no scene may hold because of their stamps, the first `MAX_FRAME_FINDINGS`;
+    all of them are in `left_out.arrow`. `faulty_keys`: the objects that are quarantined; `released_keys`: those that a reviewer
+    released.
     """
 
     provenance: Provenance
     verdict: GateVerdict
     objects: dict[str, ObjectReport]
     object_findings: dict[str, tuple[Finding, ...]]
+    frame_findings: tuple[Finding, ...] = ()
     faulty_keys: tuple[str, ...]
     released_keys: tuple[str, ...]
     findings: tuple[Finding, ...]

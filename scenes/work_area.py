@@ -6,6 +6,7 @@
     poses.arrow           all pose samples of sound objects (inspect); inertial.arrow, fixes.arrow the same
     inspection.json       objects, findings, verdict (inspect)
     metrics.arrow         one row per sensor         (inspect)
+    left_out.arrow        frames that no scene may hold because of their stamps (inspect)
     calibration/NNNNN.arrow edges of one sampled sweep (inspect, workers)
     calibration.arrow     what was measured of each sensor's calibration (inspect)
     plan.arrow            the match plan             (build_scenes)
@@ -54,6 +55,7 @@ INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRA
     "built.json",
     "audit.json",
 )
+LEFT_OUT = "left_out.arrow"
 Answer = TypeVar("Answer")
 
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")  # keys and the like repeat in every row

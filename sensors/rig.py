@@ -35,6 +35,18 @@ class Modality(StrEnum):
         return self in (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)
 
 
+class TimeBase(StrEnum):
+    """What the stamps of a rig count.
+
+    `utc`: nanoseconds since 1970, leap seconds left out, so that each is a date. `other`: nanoseconds since another instant,
+    the same one for all sensors, as a simulator's clock, the uptime of a vehicle that has no other, or the dates of a dataset
+    that were shifted. Then a stamp is judged by the drive's own start and end, and by the other sensors.
+    """
+
+    UTC = "utc"
+    OTHER = "other"
+
+
 class Stamp(StrEnum):
     """Which instant of a measurement its stamp denotes."""
 
@@ -99,7 +111,8 @@ class Sensor:
 class Rig:
     """All sensors of a vehicle, the one that scenes are anchored to, and the policy for its scenes.
 
-    `ground_z_m`: height of the ground under the vehicle in the ego frame; None where the source does not state it.
+    `ground_z_m`: height of the ground under the vehicle in the ego frame; None where the source does not state it. `time_base`:
+    what stamps count.
     """
 
     rig_id: str
@@ -107,6 +120,7 @@ class Rig:
     sensors: tuple[Sensor, ...]
     policy: Policy = DEFAULT_POLICY
     ground_z_m: float | None = None
+    time_base: TimeBase = TimeBase.UTC
 
     def __post_init__(self) -> None:
         names = [sensor.name for sensor in self.sensors]
@@ -146,6 +160,7 @@ class Rig:
             sensors=tuple(_sensor(entry) for entry in document["sensors"]),
             policy=Policy.from_dict(document.get("policy", {})),
             ground_z_m=document.get("ground_z_m"),
+            time_base=TimeBase(document.get("time_base", TimeBase.UTC)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,7 +172,11 @@ class Rig:
             "sensors": [_sensor_document(sensor) for sensor in self.sensors],
             "policy": self.policy.to_dict(),
         }
-        return document if self.ground_z_m is None else {**document, "ground_z_m": self.ground_z_m}
+        if self.ground_z_m is not None:
+            document["ground_z_m"] = self.ground_z_m
+        if self.time_base is not TimeBase.UTC:
+            document["time_base"] = self.time_base.value
+        return document
 
 
 def _sensor(entry: Mapping[str, Any]) -> Sensor:

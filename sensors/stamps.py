@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from sensors.time_units import NS_PER_S
+from sensors.time_units import NS_PER_DAY, NS_PER_S
 
 Nanoseconds = npt.NDArray[np.int64]
 
@@ -91,6 +92,14 @@ def percentile(values: Nanoseconds, percent: int) -> int:
     """
     at = max(-(-values.size * percent // 100) - 1, 0)
     return int(np.partition(values, at)[at])
+
+
+def date_of(stamp_ns: int) -> str:
+    """The day on which a stamp in nanoseconds since 1970 falls; in words for one that has no date."""
+    try:
+        return str(datetime.date(1970, 1, 1) + datetime.timedelta(days=stamp_ns // NS_PER_DAY))
+    except OverflowError:
+        return "no date"
 
 
 def plausible(stamp_ns: float) -> bool:

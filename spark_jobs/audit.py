@@ -27,6 +27,7 @@ from quality.tables.results import audit_results
 from scenes.build.decisions import drive_released_from
 from scenes.documents import AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError
+from scenes.left_out import read_left_out
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built
 from scenes.outcome.validation import Measured, keep_validations, problems_of
@@ -63,7 +64,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     """
     area = step.area
     inspection = step.inspection()
-    account = DriveAccount.of(area.store, step.targets, step.drive_input, inspection, area.read_table(INDEX))
+    account = DriveAccount.of(area.store, step.targets, step.drive_input, inspection, area.read_table(INDEX), read_left_out(area))
     rig, manifest = _documents(step)
     rules = rules_of(rig)
     findings = list(inspection.findings)
@@ -89,7 +90,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         verdict=outcome.verdict,
         accounts=entries,
         findings=tuple(findings),
-        results=audit_results(found, _judged(built), rules),
+        results=audit_results(found, _judged(built, inspection), rules),
         residuals=dict(outcome.residuals),
         validations=keep_validations(area.store, step.targets, checkpoint, area.read_table(CALIBRATION)),
         scenes=outcome.scenes,
@@ -156,11 +157,15 @@ def _warnings(inspection: Inspection, findings: Sequence[Finding]) -> tuple[str,
     return rule_ids([*of_objects, *findings], Severity.WARNING)
 
 
-def _judged(built: Built | None) -> list[tuple[Finding, ...]] | None:
+def _judged(built: Built | None, inspection: Inspection) -> list[tuple[Finding, ...]] | None:
     """Findings of each scene, and of each frame that is in none because of them."""
     if built is None:
         return None
-    return [*(scene.findings for scene in built.scenes), *(frame.findings for frame in built.quarantined_frames)]
+    return [
+        *(scene.findings for scene in built.scenes),
+        *(frame.findings for frame in built.quarantined_frames),
+        *((found,) for found in inspection.frame_findings),
+    ]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from scenes.build.signals import changed, in_windows, known_after, known_before
 from scenes.build.window import BuiltWindow, build_window, findings_name, metrics_name
 from scenes.documents import BuiltWindows, Inspection, WindowFindings
 from scenes.errors import IncompleteError
+from scenes.left_out import LeftOut, read_left_out
 from scenes.options import PayloadChecks
 from scenes.plan.match_plan import ScenePlan, plan_scenes
 from scenes.plan.match_plan_file import plan_tables
@@ -62,7 +63,8 @@ def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.
     area = step.area
     inspection, index = step.inspection(), area.read_table(INDEX)  # the version is checked before anything else is read
     context = drive_context(step, inspection)
-    plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection.faulty_keys))
+    left_out = read_left_out(area)
+    plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection.faulty_keys), left_out)
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
     with area.writing(plan_tables(plan)):
         for tables in window_tables(index, plan, windows):
@@ -70,7 +72,7 @@ def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.
             if context.rig.policy.motion_compensation:
                 poses = {number: poses_around(index, plan.track, rows) for number, rows in tables.items()}
                 area.write_tables({f"plan/{number:05d}-poses.arrow": rows for number, rows in poses.items()})
-        built, replaced = _build_judged(spark, area, context, windows, connect, plan, index)
+        built, replaced = _build_judged(spark, area, context, windows, connect, plan, index, left_out)
     area.write_document(BUILT, BuiltWindows(windows=tuple(window.name for window in built), replaced=tuple(replaced)))
     quarantined = sum(window.quarantined for window in built)
     return BuildResult(windows=len(windows), gold=plan.scenes - quarantined, quarantined=quarantined, bytes=inspection.size_bytes)
@@ -84,12 +86,13 @@ def _build_judged(
     connect: Connect,
     plan: ScenePlan,
     index: pa.Table,
+    left_out: LeftOut,
 ) -> tuple[list[BuiltWindow], list[str]]:
     """Build all windows, and rebuild those with findings that only the metrics of the whole drive show.
 
     Returns the windows in order, and the names of the reports that were replaced.
     """
-    before = known_before(area, index, plan, context.rig, context.options)
+    before = known_before(area, index, plan, context.rig, context.options, left_out)
     given = in_windows(plan, windows, before)
     built = run_windows(spark, area, context, windows, connect, given)
     if context.options.payload_checks is not PayloadChecks.FULL:

@@ -19,6 +19,7 @@ from quality.rules.rulebook import RuleBook
 from quality.tables.calibration import calibration_table
 from scenes.calibration.plan import CalibrationPlan, ImageTask, PairTask, ScanTask, SweepTask, plan_calibration
 from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images, check_pair, check_scans, check_sweep
+from scenes.left_out import LeftOut
 from scenes.options import PayloadChecks
 from scenes.plan.drive_frames import DriveFrames
 from scenes.plan.pose_track import PoseTrack
@@ -39,17 +40,19 @@ def check_calibration(
     rig: Rig | None,
     index: pa.Table,
     faulty_keys: frozenset[str],
+    left_out: LeftOut,
     connect: Connect = ObjectStore.connect,
 ) -> tuple[Finding, ...]:
     """Check every lidar, camera and radar that has frames; writes `calibration.arrow` and returns the findings.
 
-    `index`: the drive's numbered frame index; the pose samples are in the work area. Without a rig there is nothing to check.
+    `index`: the drive's numbered frame index; the pose samples are in the work area. No frame that is `left_out` is
+    looked at. Without a rig there is nothing to check.
     """
     area, payload_checks = step.area, step.options.payload_checks
     if rig is None or payload_checks is PayloadChecks.STRUCTURE:
         area.write_table(CALIBRATION, calibration_table(()))
         return () if rig is None else unchecked(rig, f"the payload checks are {payload_checks}", RuleBook.of(rig.policy))
-    frames = DriveFrames.of(index, faulty_keys)
+    frames = DriveFrames.of(index, faulty_keys, left_out)
     plan = plan_calibration(index, frames, PoseTrack.of(area.read_table(POSE_SAMPLES), frames, rig), rig)
     raw = Raw(step.settings.raw_bucket, {entry.key: entry.version_id for entry in step.drive_input.objects})
     sweeps = _sweeps(spark, raw, area, rig, plan.sweeps, connect)

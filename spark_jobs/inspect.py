@@ -25,21 +25,34 @@ from lake.storage import Connect, ObjectStore
 from lake.tables.schemas import FRAME_INDEX
 from quality.evaluators.calibration import evaluated
 from quality.evaluators.drive import evaluate_drive, verdict
+from quality.evaluators.stamp import off_line
 from quality.measurements.sensor_metrics import metrics_table
-from quality.rules.findings import has_errors, rule_ids
-from quality.rules.rulebook import rules_of
+from quality.rules.findings import Finding, has_errors, rule_ids
+from quality.rules.rulebook import RuleBook, rules_of
 from quality.tables.calibration import read_calibration_table
 from quality.tables.results import RuleResult, drive_results, object_results
 from scenes.build.decisions import reviewed_drive, reviewed_objects
-from scenes.documents import Inspection, ObjectReport
+from scenes.documents import MAX_FRAME_FINDINGS, Inspection, ObjectReport
+from scenes.left_out import LeftOut, Why
+from scenes.plan.drive_frames import in_objects
 from scenes.plan.pose_track import first_sensor
 from scenes.scan.frame_rows import OBJECT_INDEX, FrameRows
 from scenes.scan.judge import judge_objects
 from scenes.scan.motion_samples import FIXES, INERTIAL, POSES
 from scenes.scan.object_scan import scan_object
-from scenes.scan.sensor_metrics import sensor_metrics
+from scenes.scan.sensor_metrics import drive_clocks
 from scenes.targets import DriveTargets
-from scenes.work_area import CALIBRATION, FIX_SAMPLES, INDEX, INERTIAL_SAMPLES, INSPECTION, METRICS, POSE_SAMPLES, WorkArea
+from scenes.work_area import (
+    CALIBRATION,
+    FIX_SAMPLES,
+    INDEX,
+    INERTIAL_SAMPLES,
+    INSPECTION,
+    LEFT_OUT,
+    METRICS,
+    POSE_SAMPLES,
+    WorkArea,
+)
 from sensors.container.source import Buffers
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig
@@ -91,8 +104,10 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     sound = [report for report in reports if report.key not in faulty]
     with area.writing({INDEX: index, **_samples(area, sound, rig)}):
-        metrics = sensor_metrics(index, rig, manifest)
-    calibrated = check_calibration(spark, step, rig, index, faulty, connect)
+        clocks = drive_clocks(index, rig, manifest)
+    metrics = clocks.metrics
+    area.write_table(LEFT_OUT, clocks.left_out.table())
+    calibrated = check_calibration(spark, step, rig, index, faulty, clocks.left_out, connect)
     drive_findings = reviewed_drive(
         evaluate_drive(rig, manifest, metrics, calibrated, rig_problem=rig_problem, manifest_problem=manifest_problem),
         decisions,
@@ -104,6 +119,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
         verdict=verdict(drive_findings),
         objects={report.key: report for report in reports},
         object_findings=object_findings,
+        frame_findings=_off_line(index, clocks.left_out, faulty, rules),
         faulty_keys=tuple(sorted(faulty)),
         released_keys=tuple(sorted(released)),
         findings=drive_findings,
@@ -114,6 +130,16 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     judged = evaluated(read_calibration_table(area.read_table(CALIBRATION)))
     of_drive = drive_results(rig, metrics, drive_findings, rules, judged)
     return Inspected(inspection, (*of_drive, *object_results(sensors, object_findings, rules)))
+
+
+def _off_line(index: pa.Table, left_out: LeftOut, faulty: frozenset[str], rules: RuleBook) -> tuple[Finding, ...]:
+    chosen = left_out.why == Why.OFF_LINE
+    frame_ids, off_ns = left_out.frame_ids[chosen], left_out.off_ns[chosen]
+    sound = np.flatnonzero(~in_objects(index, faulty)[frame_ids])[:MAX_FRAME_FINDINGS]
+    rows = index.select(["sensor", "stamp_ns"]).take(pa.array(frame_ids[sound])).to_pylist()
+    return tuple(
+        off_line(row["sensor"], row["stamp_ns"], off, rules) for row, off in zip(rows, off_ns[sound].tolist(), strict=True)
+    )
 
 
 def scan_all(spark: SparkSession, step: Step, sizes: Mapping[str, int], connect: Connect) -> tuple[list[ObjectReport], list[str]]:

@@ -18,7 +18,8 @@ UNITS = {
     "DEC004": "objects", "DEC005": "frames", "LID001": "share of the points", "LID002": "share of the points",
     "CLK001": "ms", "CLK002": "frames", "CLK003": "share of the frames", "CLK004": "periods", "CLK005": "s",
     "CLK006": "powers of ten", "CLK007": "s", "CLK008": "ms", "CLK009": "ppm", "CLK010": "ms",
-    "CAL001": "sensors", "CAL002": "sensors", "CAL008": "degrees",
+    "CLK011": "s", "CLK012": "share of the frames", "CLK013": "times", "CLK014": "ms", "CLK015": "frames",
+    "SYN005": "s", "POS008": "s", "CAL001": "sensors", "CAL002": "sensors", "CAL008": "degrees",
     "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
     "CAM001": "levels of contrast lost", "CAM002": "frames", "CAM003": "share of the pixels", "CAM004": "share of the pixels",
     "CAM005": "px of 320", "CAM006": "share of the lower third",
@@ -88,10 +89,13 @@ def _of_clocks() -> Iterator[Case]:
     for count in (1, 3):
         frames = ",".join(str(9 + 4 * number) for number in range(count))
         yield _case("CLK002", f"duplicate_stamps:{CAMERA}:{frames}", CAMERA, count, also=(*gaps, "CLK001", "CLK010", "CLK008"))
-    for share in (0.2, 0.3, 0.5):
-        # Every n-th frame, so that the rate, and not one gap, is what changes.
+    for every in (2, 3, 4):
+        # All but every n-th frame, so that the rate, and not one gap, is what changes.
+        frames = ",".join(str(number) for number in range(1, 36) if number % every)
+        yield _case("CLK003", f"drop_frames:{CAMERA}:{frames}", CAMERA, round(1 - 1 / every, 2), also=gaps)
+    for share in (0.2, 0.3):
         frames = ",".join(str(number) for number in range(1, 36) if int(number * share) > int((number - 1) * share))
-        yield _case("CLK003", f"drop_frames:{CAMERA}:{frames}", CAMERA, share, also=gaps, stated=share >= 0.3)
+        yield _case("CMP007", f"drop_frames:{CAMERA}:{frames}", CAMERA, share, also=gaps)
     for count in (1, 2, 5):
         lost = ",".join(str(10 + number) for number in range(count))
         yield _case("CMP007", f"drop_frames:{CAMERA}:{lost}", CAMERA, round(count / 36, 3), also=gaps, stated=count > 2)
@@ -103,22 +107,39 @@ def _of_clocks() -> Iterator[Case]:
         yield _case("CLK004", fault, CAMERA, count + 1, also=("SYN001", "SYN002", "CLK003", "CLK010"), stated=count > 1)
     for seconds in (900_000_000, 1_000_000_000):
         # The manifest covers all stamps that the recorder saw: only an impossible year is outside of it.
-        also = ("SYN001", "CLK007", "CMP005", "CLK010", "SYN002")
+        also = ("SYN001", "CLK007", "CMP005", "CLK010", "SYN002", "SYN005")
         yield _case("CLK005", f"clock_offset:{CAMERA}:-{seconds * 10**9}", CAMERA, seconds, also=also)
-    for seconds in (2, 100):
-        also = ("SYN001", "CMP005", "CLK010", "SYN002")
-        yield _case("CLK007", f"clock_offset:{CAMERA}:{seconds * 10**9}", CAMERA, seconds, also=("CLK005", *also))
+    apart = ("SYN001", "SYN005", "CMP005", "CLK010", "SYN002", "CLK005", "CLK014")
+    for ms in (100, 1000, 2000, 100_000):
+        yield _case("CLK007", f"clock_offset:{CAMERA}:{ms * 10**6}", CAMERA, ms / 1000, also=apart)
+    yield _case("CLK007", f"clock_offset:{CAMERA}:-1000000000", CAMERA, 1, also=apart)
+    yield _case("CLK007", "clock_offset:pose:1000000000", "pose", 1, also=("POS001", "POS008", "SYN003", *apart))
+    for ms in (100, 1000):
+        yield _case("CLK014", f"clock_offset:{CAMERA}:{ms * 10**6}", CAMERA, ms, also=("CLK007", *apart))
+    for sensor, ns in ((CAMERA, -(10**9)), (LIDAR, -(10**18)), (LIDAR, 10**13), ("pose", 3 * 10**9)):
+        also = ("SYN001", "CLK004", "CMP007", "CMP005", "POS001", "SYN003")
+        yield _case("CLK011", f"wild_stamp:{sensor}:{ns}:9,14", sensor, abs(ns) / 1e9, also=also)
+    yield _case(
+        "CLK012", f"wild_stamp:{CAMERA}:-50000000000:0.2", CAMERA, 0.2, also=("CLK011", "SYN001", "CLK004", "CMP007", "CMP005")
+    )
+    for factor in (0.1, 4, 50):
+        yield _case("CLK013", f"log_pace:{CAMERA}:{factor}", CAMERA, factor, also=("SYN001", "CLK009"))
+    for count in (1, 2):
+        frames = ",".join(str(9 + 6 * number) for number in range(count))
+        yield _case("CLK015", f"late_frames:{CAMERA}:{frames}", CAMERA, count)
     for power in (3, 6):
         also = ("SYN001", "CLK005", "CLK007", "CMP005", "CLK003", "CLK004", "CLK002", "CLK009", "CLK008", "CLK001")
         yield _case("CLK006", f"clock_unit:{CAMERA}:{power}", CAMERA, power, also=also)
     for ms in (20, 200, 2000):
-        also = ("SYN001", "SYN002", "CLK004", "CLK010", "CLK005", "CMP005", "CLK003", "CLK007", "CLK009")
+        also = ("SYN001", "SYN002", "SYN005", "CLK004", "CLK010", "CLK005", "CMP005", "CLK003", "CLK007", "CLK009")
         back = f"clock_step:{CAMERA}:-{ms * 10**6}:1.5"
         yield _case("CLK008", back, CAMERA, ms, also=(*also, "CLK001"), stated=ms >= 200)
         yield _case("CLK001", back, CAMERA, ms, also=(*also, "CLK008"), stated=ms >= 200)
     for ppm in (150, 500):
         also = ("CLK010", "SYN002")
         yield _case("CLK009", f"clock_drift:{CAMERA}:{ppm}", CAMERA, ppm, also=also, duration_s=15.0, stated=ppm >= 500)
+    yield _case("SYN005", f"clock_offset:{RADAR}:1000000000", RADAR, also=(*apart, "CLK007"))
+    yield _case("POS008", "clock_offset:pose:1000000000", "pose", also=("POS001", "SYN003", "CLK007", *apart))
     for ms in (7, 15, 30):
         rig = {"camera_rate_hz": 10}
         also = ("SYN002",)

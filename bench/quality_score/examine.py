@@ -80,7 +80,11 @@ def examine(folder: Path, drive: DriveId, root: Path) -> Examined:
     area = WorkArea(connect(), ObjectVersion(SETTINGS.lake_bucket, "work/score"))
     step = own_step(SETTINGS, area, drive_input, BuildOptions())
     inspection = inspect_drive(spark, step, connect).inspection
-    findings = [*inspection.findings, *(one for many in inspection.object_findings.values() for one in many)]
+    findings = [
+        *inspection.findings,
+        *inspection.frame_findings,
+        *(one for many in inspection.object_findings.values() for one in many),
+    ]
     built = inspection.verdict is GateVerdict.BUILD
     if built:
         build_drive(spark, step, connect)

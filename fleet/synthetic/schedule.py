@@ -27,6 +27,7 @@ LATENCY_NS = {
 }
 LIDAR_TRANSPORT_NS = 4_000_000
 LATENCY_JITTER_NS = 300_000
+LATE_PERIODS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def shots_of(sensor: Sensor, spec: DriveSpec) -> tuple[Shot, ...]:
     shots = _clean(sensor, spec)
     for index, fault in enumerate(spec.faults):
         if fault.sensor == sensor.name and not fault.kind.on_files:
-            shots = _with_fault(shots, index, fault, spec)
+            shots = _with_fault(shots, index, fault, spec, sensor.period_ns)
     return tuple(shots)
 
 
@@ -82,7 +83,7 @@ def _clean(sensor: Sensor, spec: DriveSpec) -> list[Shot]:
     return shots
 
 
-def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) -> list[Shot]:
+def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec, period_ns: int) -> list[Shot]:
     touched = _touched(shots, index, fault, spec)
     changed = list(shots)
     for number in touched:
@@ -92,8 +93,12 @@ def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) ->
                 shot = replace(shot, recorded=False)
             case FaultKind.DUPLICATE_STAMPS:
                 shot = replace(shot, stamp_ns=changed[number - 1].stamp_ns)
-            case FaultKind.CLOCK_OFFSET | FaultKind.CLOCK_STEP:
+            case FaultKind.CLOCK_OFFSET | FaultKind.CLOCK_STEP | FaultKind.WILD_STAMP:
                 shot = replace(shot, stamp_ns=_moved(fault, shot.stamp_ns + (fault.offset_ns or 0)))
+            case FaultKind.LATE_FRAMES:
+                shot = replace(shot, log_ns=shot.log_ns + LATE_PERIODS * period_ns)
+            case FaultKind.LOG_PACE:
+                shot = replace(shot, log_ns=spec.start_ns + round((shot.log_ns - spec.start_ns) * (fault.size or 1.0)))
             case FaultKind.CLOCK_DRIFT:
                 gained_ns = round((shot.stamp_ns - spec.start_ns) * (fault.size or 0.0) / 1e6)
                 shot = replace(shot, stamp_ns=_moved(fault, shot.stamp_ns + gained_ns))

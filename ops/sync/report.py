@@ -15,8 +15,9 @@ from ops.sync.streams import Stream, closed_up, pauses_of
 from quality.measurements.residuals import Residuals
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.delay import Delay
+from sensors.clocks.domains import difference_name, epoch_name
 from sensors.clocks.steps import ClockSteps
-from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, difference_name, epoch_name, survey
+from sensors.clocks.survey import ClockStream, ClockSurvey, SensorClock, survey
 from sensors.match.nearest import MatchReason, match_nearest
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
 from sensors.stamps import Nanoseconds, distinct, percentile, stamps_array

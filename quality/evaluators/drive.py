@@ -51,7 +51,7 @@ def evaluate_drive(
         found.append(finding("CMP002", f"manifest: {manifest_problem}", measured=0))
     rules = rules_of(rig)
     found += _calibration(rig, manifest, metrics, rig_problem, rules)
-    bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
+    bounds = Bounds.of(manifest, rig)
     for entry in with_silent(rig, metrics):
         found += [problem for measure in MEASURES if (problem := judge(measure, entry, bounds, rules)) is not None]
     return tuple(sorted(found))
@@ -84,6 +84,8 @@ def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules
         message = f"{metrics.sensor}: {entry.name} could not be evaluated: {entry.unknown or 'no value was measured'}"
     else:
         message = measure.message.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
+        reason = measure.because(metrics, bounds)
+        message = message if reason is None else f"{message}: {reason}"
     usual = measure.scope.severity(metrics)
     return rules.finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=usual)
 

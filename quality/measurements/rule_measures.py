@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
+from lake.documents import Manifest
 from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Severity
-from sensors.stamps import PLAUSIBLE_END_NS, PLAUSIBLE_START_NS
+from sensors.clocks.domains import difference_name
+from sensors.rig import Rig, TimeBase
+from sensors.stamps import MAX_STAMP_NS, PLAUSIBLE_END_NS, PLAUSIBLE_START_NS, date_of
 from sensors.time_units import NS_PER_MS, NS_PER_S
 
 MIN_FRAMES_FOR_A_RATE = 2
@@ -33,10 +37,26 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Start and end of a drive, as declared by its manifest."""
+    """Start and end of a drive, as declared by its manifest; None without one. `utc`: whether its stamps must be dates."""
 
-    start_ns: int
-    end_ns: int
+    start_ns: int | None
+    end_ns: int | None
+    utc: bool = True
+
+    @classmethod
+    def of(cls, manifest: Manifest | None, rig: Rig | None) -> Self:
+        """The bounds of a drive."""
+        utc = rig is None or rig.time_base is TimeBase.UTC
+        return cls(None, None, utc) if manifest is None else cls(manifest.start_ns, manifest.end_ns, utc)
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """The first and the last stamp that a drive can have; without a manifest all dates."""
+        start_ns, end_ns = (PLAUSIBLE_START_NS, PLAUSIBLE_END_NS) if self.utc else (-MAX_STAMP_NS, MAX_STAMP_NS)
+        if self.start_ns is None or self.end_ns is None:
+            return start_ns, end_ns
+        start_ns = min(max(start_ns, self.start_ns), end_ns)
+        return start_ns, max(start_ns, min(end_ns, self.end_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +64,8 @@ class Measure:
     """The value that rule `code` judges, in the rule's unit; the value None is unknown.
 
     `silent`: whether a sensor without frames is judged too. `only_scope`: whether sensors outside the scope are left alone
-    instead of warned about. `message` is the finding's message, with the fields `sensor`, `measured` and `threshold`.
+    instead of warned about. `message` is the finding's message, with the fields `sensor`, `measured` and `threshold`; `because`
+    gives the reason where one is known.
     """
 
     code: str
@@ -54,6 +75,7 @@ class Measure:
     message: str
     silent: bool = False
     only_scope: bool = False
+    because: Callable[[SensorMetrics, Bounds | None], str | None] = lambda _, __: None
 
     def applies(self, metrics: SensorMetrics) -> bool:
         """Whether the rule is judged for this sensor."""
@@ -78,19 +100,42 @@ def _gap_periods(metrics: SensorMetrics, _: Bounds | None) -> float | None:
 
 
 def _lost_share(metrics: SensorMetrics, _: Bounds | None) -> float | None:
-    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or metrics.frames_read < MIN_FRAMES_FOR_A_RATE:
+    stamps = metrics.frames_read - metrics.stamps_off - metrics.duplicates
+    if metrics.nominal_rate_hz is None or metrics.measured_rate_hz is None or stamps < MIN_FRAMES_FOR_A_RATE:
         return None
-    return max(1 - metrics.measured_rate_hz / metrics.nominal_rate_hz, 0.0) if metrics.gaps else 0.0
+    return metrics.frames_lost / (stamps + metrics.frames_lost)
 
 
 def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
-    if metrics.first_ns is None or metrics.last_ns is None:
+    if metrics.first_ns is None or metrics.last_ns is None or bounds is None:
         return None
-    start_ns, end_ns = PLAUSIBLE_START_NS, PLAUSIBLE_END_NS
-    if bounds is not None:
-        start_ns, end_ns = max(start_ns, bounds.start_ns), min(end_ns, bounds.end_ns)
+    start_ns, end_ns = bounds.span_ns
     outside_ns = max(start_ns - metrics.first_ns, metrics.last_ns - end_ns, 0)
-    return None if bounds is None and outside_ns == 0 else outside_ns / NS_PER_S
+    return None if bounds.start_ns is None and outside_ns == 0 else outside_ns / NS_PER_S
+
+
+def _undated(metrics: SensorMetrics, bounds: Bounds | None) -> str | None:
+    if bounds is None or not bounds.utc or metrics.first_ns is None or metrics.first_ns >= PLAUSIBLE_START_NS:
+        return None
+    return (
+        f"they begin at {date_of(metrics.first_ns)}, before the year 2000; a rig whose clocks count from another epoch says "
+        "`time_base: other`"
+    )
+
+
+def _off_share(metrics: SensorMetrics, _: Bounds | None) -> float:
+    return metrics.stamps_off / metrics.frames_read if metrics.frames_read else 0.0
+
+
+def _other_pace(metrics: SensorMetrics, _: Bounds | None) -> float:
+    # A wrong unit makes another pace too; one fault is one finding.
+    if metrics.unit_exponent or metrics.log_pace is None or metrics.log_pace <= 0:
+        return 1.0
+    return max(metrics.log_pace, 1 / metrics.log_pace)
+
+
+def _why_apart(metrics: SensorMetrics, _: Bounds | None) -> str | None:
+    return difference_name(metrics.domain_offset_ns)
 
 
 def _domain_s(metrics: SensorMetrics, _: Bounds | None) -> float:
@@ -124,15 +169,23 @@ MEASURES: tuple[Measure, ...] = (
     Measure("CLK004", "gap_periods", Scope.NONE, _gap_periods,
             "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
-            "{sensor}: stamps lie {measured:.3f} s outside the drive, more than {threshold:g} s"),
+            "{sensor}: stamps are up to {measured:.3f} s outside the drive, more than {threshold:g} s", because=_undated),
     Measure("CLK006", "unit_powers", Scope.REQUIRED, lambda metrics, _: float(abs(metrics.unit_exponent)),
             "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
-    Measure("CLK007", "domain_s", Scope.NONE, _domain_s,
-            "{sensor}: its clock is {measured:.0f} s from the reference's"),
+    Measure("CLK007", "domain_s", Scope.REQUIRED, _domain_s,
+            "{sensor}: its clock is {measured:.3f} s from the reference's, more than {threshold:g} s", because=_why_apart),
     Measure("CLK008", "times_set", Scope.NONE, lambda metrics, _: float(metrics.clock_steps),
             "{sensor}: its clock was set {measured:.0f} times during the drive"),
     Measure("CLK009", "proven_drift_ppm", Scope.NONE, _proven_drift_ppm,
             "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:g}"),
     Measure("CLK010", "proven_delay_error_ms", Scope.NONE, _proven_delay_error_ms,
             "{sensor}: its delay is at least {measured:.1f} ms from the declared one, more than {threshold:g} ms"),
+    Measure("CLK012", "off_share", Scope.REQUIRED, _off_share,
+            "{sensor}: {measured:.1%} of its stamps do not fit the time line of the others, more than {threshold:.1%}"),
+    Measure("CLK013", "other_pace", Scope.NONE, _other_pace,
+            "{sensor}: log times pass at another pace than its stamps, by a factor of {measured:.3g}; they are not used"),
+    Measure("CLK014", "ahead_ms", Scope.REQUIRED, lambda metrics, _: metrics.ahead_ns / NS_PER_MS,
+            "{sensor}: frames are logged {measured:.1f} ms before they were measured, by their stamps; those of others are not"),
+    Measure("CLK015", "late_frames", Scope.NONE, lambda metrics, _: float(metrics.stamps_late),
+            "{sensor}: {measured:.0f} frames were recorded after later ones"),
 )  # fmt: skip

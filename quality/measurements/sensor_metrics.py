@@ -46,12 +46,17 @@ METRICS = pa.schema(
         pa.field("delay_ns", NS),  # null unless the sensor's frames keep one delay after the reference's
         pa.field("delay_uncertainty_ns", NS),
         pa.field("delay_error_ns", NS),  # delay_ns less the declared delay
+        pa.field("stamps_off", pa.int64(), nullable=False),  # frames off the time line; all else is without them
+        pa.field("stamps_late", pa.int64(), nullable=False),  # frames recorded after later ones
+        pa.field("frames_lost", pa.int64(), nullable=False),  # that gaps have room for
+        pa.field("log_pace", pa.float64()),  # how fast stamps pass against log times; null without any
+        pa.field("ahead_ns", NS, nullable=False),  # stamps later than log times, where that tells the clock apart
     ]
 )
 
 _NOT_NEGATIVE = (
     "frames_expected", "frames_read", "max_gap_ns", "gaps", "duplicates", "regressions", "jitter_p95_ns", "clock_steps",
-    "drift_uncertainty_ppm", "delay_uncertainty_ns",
+    "drift_uncertainty_ppm", "delay_uncertainty_ns", "stamps_off", "stamps_late", "frames_lost", "ahead_ns",
 )  # fmt: skip
 
 
@@ -90,6 +95,11 @@ class SensorMetrics:
     delay_ns: int | None = None
     delay_uncertainty_ns: int | None = None
     delay_error_ns: int | None = None
+    stamps_off: int = 0
+    stamps_late: int = 0
+    frames_lost: int = 0
+    log_pace: float | None = None
+    ahead_ns: int = 0
 
     def __post_init__(self) -> None:
         if self.modality is not None:
@@ -188,6 +198,7 @@ def measured(
         nominal_rate_hz=sensor.rate_hz if sensor else None,
         coverage=covered,
         **{name: value for name, value in asdict(clock).items() if name in SensorMetrics.__dataclass_fields__},
+        frames_lost=clock.lost,
         **(_clock_values(found) if found else {}),
     )
 
@@ -202,4 +213,8 @@ def _clock_values(found: SensorClock) -> dict[str, Any]:
         "delay_ns": found.delay.delay_ns if found.delay else None,
         "delay_uncertainty_ns": found.delay.uncertainty_ns if found.delay else None,
         "delay_error_ns": found.delay_error_ns,
+        "stamps_off": found.stamps_off,
+        "stamps_late": found.stamps_late,
+        "log_pace": found.log_pace,
+        "ahead_ns": found.ahead_ns,
     }

@@ -14,12 +14,14 @@ import pyarrow as pa
 
 from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
 from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
+from quality.evaluators.stamp import other_clock
 from quality.measurements.frame_metrics import FRAME_METRICS
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from scenes.documents import WindowFindings
+from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.options import BuildOptions, PayloadChecks
-from scenes.plan.match_plan import ScenePlan
+from scenes.plan.match_plan import ScenePlan, Slot
 from scenes.plan.pose_track import first_sensor, pose_sensor
 from scenes.plan.windows import Window
 from scenes.work_area import FIX_SAMPLES, INERTIAL_SAMPLES, SIGNALS, WorkArea
@@ -29,7 +31,7 @@ from sensors.motion.track_metrics import EgoTrack
 from sensors.rig import Modality, Rig
 
 Findings = dict[int, tuple[Finding, ...]]
-SIGNALS_VERSION = "signals-3"  # part of the configuration hash
+SIGNALS_VERSION = "signals-4"  # part of the configuration hash
 _STATUS_NO_FIX = -1.0
 _RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")
 _POSITIONS = ("latitude_deg", "longitude_deg", "altitude_m")
@@ -43,11 +45,16 @@ def not_evaluated(rig: Rig, options: BuildOptions) -> tuple[str, ...]:
     return tuple(sorted({code for kind in kinds for codes in (ALONE, IN_DRIVE) for code in codes.get(kind, ())}))
 
 
-def known_before(area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, options: BuildOptions) -> WindowFindings:
+def known_before(
+    area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, options: BuildOptions, left_out: LeftOut = NOTHING
+) -> WindowFindings:
     """The findings on a drive's frames and scenes that are known before any payload is read."""
     rules = RuleBook.of(rig.policy)
     frames = _too_few(index, plan, rig, rules) if options.payload_checks is PayloadChecks.FULL else {}
-    return WindowFindings(frames=frames, scenes=dict(_of_poses(area, plan, rig, rules)))
+    scenes = dict(_of_poses(area, plan, rig, rules))
+    for scene, found in _of_clocks(index, plan, rig, rules, left_out).items():
+        scenes[scene] = tuple(sorted((*scenes.get(scene, ()), *found)))
+    return WindowFindings(frames=frames, scenes=scenes)
 
 
 def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findings:
@@ -95,6 +102,22 @@ def _too_few(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Fin
         if entries:
             found |= dict.fromkeys(ids, entries)
     return found
+
+
+def _of_clocks(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook, left_out: LeftOut) -> Findings:
+    """Which scenes lack a sensor, or a pose, because of its clock."""
+    ids = left_out.ids(Why.CLOCK_SET, Why.OTHER_CLOCK)
+    names = set(index["sensor"].take(pa.array(ids)).to_pylist()) if ids.size else set()
+    found: dict[int, list[Finding]] = {}
+    for name in sorted(names):
+        absent, pose = np.zeros(plan.scenes, dtype=np.bool_), name == pose_sensor(rig)
+        if name in plan.sensors:
+            absent = plan.frame_ids[:, plan.slots.index(Slot(plan.sensors.index(name), 0))] < 0
+        elif pose:
+            absent = ~plan.pose_valid
+        for scene in np.flatnonzero(absent).tolist():
+            found.setdefault(scene, []).append(other_clock(name, rules, pose=pose))
+    return {scene: tuple(sorted(entries)) for scene, entries in found.items()}
 
 
 def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Mapping[int, tuple[Finding, ...]]:

@@ -19,6 +19,7 @@ from quality.records import Origin
 from quality.rules.catalogue import Level, Severity, rule
 from quality.rules.findings import Finding, finding
 from scenes.documents import AuditVerdict, Inspection
+from scenes.left_out import NOTHING, LeftOut
 from scenes.outcome.fates import Built, IndexedDrive
 from scenes.outcome.records import RecordKeeper
 from scenes.plan.match_plan import ScenePlan
@@ -65,13 +66,19 @@ class DriveAccount:
 
     @classmethod
     def of(
-        cls, store: ObjectStore, targets: DriveTargets, drive_input: DriveInput, inspection: Inspection, index: pa.Table
+        cls,
+        store: ObjectStore,
+        targets: DriveTargets,
+        drive_input: DriveInput,
+        inspection: Inspection,
+        index: pa.Table,
+        left_out: LeftOut = NOTHING,
     ) -> DriveAccount:
-        """From the drive's pinned input, its inspection and its frame index."""
+        """From the drive's pinned input, its inspection, its frame index, and the frames that no scene holds for their stamps."""
         by = inspection.provenance
         origin = Origin(targets.drive, targets.revision, by.code_version, by.config_hash, drive_input.base)
         keeper = RecordKeeper(store, targets, origin, inspection, Decisions.of(drive_input))
-        indexed = IndexedDrive(targets.drive, targets.revision, index, frozenset(inspection.faulty_keys))
+        indexed = IndexedDrive(targets.drive, targets.revision, index, frozenset(inspection.faulty_keys), left_out)
         return cls(drive_input, inspection, indexed, keeper)
 
     def read(self) -> dict[str, int]:
@@ -90,6 +97,7 @@ class DriveAccount:
         frames = self.indexed.frames_built(plan, rig, built)
         keeper = self.keeper
         records = keeper.of_objects(frames) + keeper.of_built(built, rig.reference, frames)
+        records += keeper.of_off_line(self.indexed.off_line())
         records += keeper.of_released_objects() + keeper.of_released_in(built, rig.reference)
         return AuditOutcome(
             AuditVerdict.PUBLISH,

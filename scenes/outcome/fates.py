@@ -16,15 +16,18 @@ from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowReport, merged
+from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.outcome.unmatched import unmatched_reasons
 from scenes.plan.drive_frames import in_objects
 from scenes.plan.match_plan import ScenePlan
+from scenes.plan.window_table import FrameRef
 from scenes.plan.windows import DAY_ZERO
 from sensors.rig import Rig
 from sensors.time_units import NS_PER_DAY
 
 FAULTY_OBJECT = "object_quarantined"
 IN_QUARANTINED_SCENE = "scene_quarantined"
+OFF_LINE_RULE = "CLK011"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +53,45 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class IndexedDrive:
-    """The frames of one drive revision: its frame index, and the keys of its quarantined objects."""
+    """The frames of one drive revision: its frame index, the keys of its quarantined objects, and the frames that no scene holds
+    because of their stamps."""
 
     drive: DriveId
     revision: str
     index: pa.Table
     faulty_keys: frozenset[str]
+    left_out: LeftOut = NOTHING
 
     def frames_built(self, plan: ScenePlan, rig: Rig, built: Built) -> pa.Table:
         """Rows of `lake.tables.schemas.FRAMES` for a drive whose scenes were built.
 
-        Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene, as the
-        matched frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one, or moved points of one);
+        Each frame has one fate, by the first of these that holds: its object is quarantined; its stamp is off the time line;
+        it is in a gold scene, as the matched frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of
+        one, or moved points of one);
         it is quarantined itself; it is only in quarantined scenes; it is unmatched.
         """
         fates = np.full(len(self.index), UNMATCHED, dtype=object)
-        reasons = unmatched_reasons(self.index, plan, rig, self.faulty_keys)
+        reasons = unmatched_reasons(self.index, plan, rig, self.faulty_keys, self.left_out)
         in_scenes = np.zeros(len(self.index), dtype=np.int32)
         _mark_scenes(fates, reasons, in_scenes, built)
         for frame in built.quarantined_frames:
             fates[frame.frame_id] = QUARANTINED
             reasons[frame.frame_id] = _decisive(frame.findings)
         _mark_poses(fates, self.index["stamp_ns"].to_numpy()[in_scenes > 0], plan, built)
+        off_line = self.left_out.ids(Why.OFF_LINE)
+        fates[off_line], reasons[off_line] = QUARANTINED, OFF_LINE_RULE
         faulty = in_objects(self.index, self.faulty_keys)
         fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
         reasons[fates == GOLD] = None
         return self._rows(fates, reasons, in_scenes)
+
+    def off_line(self) -> list[tuple[FrameRef, int]]:
+        """The frames of sound objects whose stamps are off the time line, and by how many ns, by frame."""
+        chosen = self.left_out.why == Why.OFF_LINE
+        frame_ids, off_ns = self.left_out.frame_ids[chosen], self.left_out.off_ns[chosen]
+        sound = ~in_objects(self.index, self.faulty_keys)[frame_ids]
+        rows = self.index.select(FrameRef._fields).take(pa.array(frame_ids[sound])).to_pylist()
+        return [(FrameRef(**row), off) for row, off in zip(rows, off_ns[sound].tolist(), strict=True)]
 
     def frames_quarantined(self, reason: str) -> pa.Table:
         """Rows of `lake.tables.schemas.FRAMES` for a drive that is quarantined as a whole; `reason`: the rule that did it."""

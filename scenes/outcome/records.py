@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,12 +15,17 @@ from lake.storage import ObjectStore
 from lake.tables.rows import RecordRow
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
+from quality.evaluators.stamp import off_line
 from quality.records import RELEASED, Origin, Position, record
 from quality.rules.catalogue import Level, rule
 from quality.rules.findings import Finding
 from scenes.build.decisions import as_judged
+from scenes.build.frames import JudgedFrame
+from scenes.build.payloads import fetch
+from scenes.build.window import quarantine_frames
 from scenes.documents import FrameReport, Inspection
 from scenes.outcome.fates import FAULTY_OBJECT, IN_QUARANTINED_SCENE, Built
+from scenes.plan.window_table import FrameRef
 from scenes.targets import DriveTargets
 
 
@@ -77,6 +82,17 @@ class RecordKeeper:
                     payload_uri=scene.payload_uri,
                 )
             )
+        return records
+
+    def of_off_line(self, frames: Iterable[tuple[FrameRef, int]]) -> list[RecordRow]:
+        """Of frames whose stamps are off the time line, by so many ns; with a copy of each message."""
+        off_ns = dict(frames)
+        versions = {key: report.version_id for key, report in self.inspection.objects.items()}
+        records = []
+        for ref, cdr in fetch(self.store, self.targets.raw_bucket, versions, off_ns):
+            judged = JudgedFrame({}, (off_line(ref.sensor, ref.stamp_ns, off_ns[ref]),), raw=cdr)
+            (report,) = quarantine_frames(self.store, self.targets, (ref,), {ref.frame_id: judged})
+            records.append(self._of_frame(report, report.findings))
         return records
 
     def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> RecordRow:

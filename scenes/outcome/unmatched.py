@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
 from scenes.plan.match_plan import ScenePlan
 from sensors.match.anchors import cell_numbers
@@ -25,7 +26,9 @@ NOT_IN_SET = "not_in_set"
 KEPT_BY_NEARER_ANCHOR = "kept_by_nearer_anchor"
 
 
-def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: Set[str]) -> npt.NDArray[np.object_]:
+def unmatched_reasons(
+    index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: Set[str], left_out: LeftOut = NOTHING
+) -> npt.NDArray[np.object_]:
     """For every row of the index (N,), why it would not be in a scene; meaningless for a row that is in one.
 
     `support_not_needed`: its sensor's frames are in no scene by their kind, and none was made with this one. `not_in_rig`: the
@@ -33,9 +36,10 @@ def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: S
     the reference that is not the first in its cell of the keyframe grid. `not_nearest`: an anchor would accept it, but has a
     nearer frame. `no_anchor`: no anchor would accept it. `kept_by_nearer_anchor`: it is nearest to an anchor, but nearer to
     another one, which has a nearer frame (exclusive use). `not_in_set`: ROS approximate time puts it in no set with an anchor
-    that would accept it, or, a frame of the reference, in no set. Frames of faulty objects have their object's reason instead.
+    that would accept it, or, a frame of the reference, in no set. `clock_set`, `other_clock`, `off_line`: it was left out
+    because of its stamp (`scenes.left_out`). Frames of faulty objects have their object's reason instead.
     """
-    frames = DriveFrames.of(index, faulty_keys)
+    frames = DriveFrames.of(index, faulty_keys, left_out)
     reasons = np.full(len(index), NOT_IN_RIG, dtype=object)
     for sensor in rig.sensors:
         rows = frames.rows(sensor.name)
@@ -46,6 +50,8 @@ def unmatched_reasons(index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: S
         usable = frames.usable(sensor.name)
         reasons_of = _of_reference if sensor.name == rig.reference else _of_matched
         reasons[usable.frame_ids] = reasons_of(usable, sensor, plan.anchors_ns, rig)
+    for why in Why:
+        reasons[left_out.ids(why)] = why.reason
     return reasons
 
 

@@ -47,7 +47,7 @@ class Measured:
     def tables(self) -> Tables:
         """The tables to validate, each with its suite: of sensors, objects and, where scenes were built, of scenes."""
         rules, inspection, manifest = rules_of(self.rig), self.inspection, self.manifest
-        bounds = None if manifest is None else Bounds(manifest.start_ns, manifest.end_ns)
+        bounds = Bounds.of(manifest, self.rig)
         facts = object_facts(inspection.objects.values(), manifest, inspection.object_findings)
         not_judged = [*inspection.faulty_keys, *inspection.released_keys]  # a reviewer admits what the rules do not
         tables = [

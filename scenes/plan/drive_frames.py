@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scenes.errors import WorkAreaError
+from scenes.left_out import NOTHING, LeftOut
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -18,7 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UsableFrames:
-    """Frames of one sensor that may be matched: from sound objects, by stamp, the first of each stamp. (N,) each."""
+    """Frames of one sensor that may be matched: from sound objects, with fitting stamps, ascending, each once. (N,) each."""
 
     frame_ids: Ints
     stamps_ns: Ints
@@ -33,21 +34,23 @@ class UsableFrames:
 class DriveFrames:
     """A frame index (schema `lake.tables.schemas.FRAME_INDEX`), sorted by sensor and stamp; a frame's id is its row.
 
-    `spans`: the rows of each sensor. `sound` (N,): whether a row is of an object that is not faulty.
+    `spans`: the rows of each sensor. `sound` (N,): whether a row is of an object that is not faulty. `left_out` (N,): whether it
+    is left out because of its stamp.
     """
 
     stamps_ns: Ints
     spans: Mapping[str, slice]
     sound: Bools
+    left_out: Bools
 
     @classmethod
-    def of(cls, index: pa.Table, faulty_keys: Set[str]) -> DriveFrames:
+    def of(cls, index: pa.Table, faulty_keys: Set[str], left_out: LeftOut = NOTHING) -> DriveFrames:
         """Read the sensors and keys of the index once.
 
         Raises:
             WorkAreaError: The rows of a sensor are not together.
         """
-        return cls(index["stamp_ns"].to_numpy(), _spans(index), ~in_objects(index, faulty_keys))
+        return cls(index["stamp_ns"].to_numpy(), _spans(index), ~in_objects(index, faulty_keys), left_out.mask(len(index)))
 
     def rows(self, sensor: str) -> slice:
         """The rows of a sensor; empty if it has none."""
@@ -56,7 +59,7 @@ class DriveFrames:
     def usable(self, sensor: str) -> UsableFrames:
         """The frames of a sensor that may be matched."""
         rows = self.rows(sensor)
-        sound = self.sound[rows]
+        sound = self.sound[rows] & ~self.left_out[rows]
         frame_ids = np.arange(rows.start, rows.stop, dtype=np.int64)
         stamps_ns = self.stamps_ns[rows]
         if not sound.all():

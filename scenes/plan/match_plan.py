@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scenes.left_out import NOTHING, LeftOut
 from scenes.plan.drive_frames import Bools, DriveFrames, Ints, UsableFrames
 from scenes.plan.pose_track import Floats, PoseTrack
 from sensors.match.nearest import Matches, MatchReason, history_horizon_ns, history_lengths
 from sensors.match.scene import match_rig
 from sensors.rig import Rig, Sensor
 
-MATCHER_VERSION = "match-2"  # part of the configuration hash: a changed matcher is a changed dataset
+MATCHER_VERSION = "match-3"  # part of the configuration hash: a changed matcher is a changed dataset
 
 MISSING = {
     MatchReason.NO_FRAME: "no_frames",
@@ -64,16 +65,16 @@ class ScenePlan:
         return len(self.anchors_ns)
 
 
-def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str]) -> ScenePlan:
+def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str], left_out: LeftOut = NOTHING) -> ScenePlan:
     """Choose anchors and match the frames of every sensor with them, as the rig's policy says (`sensors.match.scene`).
 
     `index` has schema `lake.tables.schemas.FRAME_INDEX`; `poses` are the samples (`stamp_ns`, x_m … qz) of the rig's pose sensor
-    in sound objects, in the order of key and position.
+    in sound objects, in the order of key and position. No scene holds a frame that is `left_out`.
 
     Raises:
         WorkAreaError: The index is not sorted, or the pose samples are not those of the index.
     """
-    frames = DriveFrames.of(index, faulty_keys)
+    frames = DriveFrames.of(index, faulty_keys, left_out)
     sensors = [sensor for sensor in rig.sensors if sensor.modality.in_scene]
     usable = {sensor.name: frames.usable(sensor.name) for sensor in sensors}
     matched = match_rig(rig, {name: one.stamps_ns for name, one in usable.items()})

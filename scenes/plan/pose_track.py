@@ -47,14 +47,16 @@ class PoseTrack:
             WorkAreaError: They are not those of the index.
         """
         name = pose_sensor(rig)
+        rows = slice(0, 0) if name is None else frames.rows(name)
+        sound = frames.sound[rows]
+        indexed_ns, left_out = frames.stamps_ns[rows][sound], frames.left_out[rows][sound]
         usable = UsableFrames.none() if name is None else frames.usable(name)
         stamps_ns = poses["stamp_ns"].to_numpy()
         order = np.argsort(stamps_ns, kind="stable")
+        if not np.array_equal(stamps_ns[order], indexed_ns):
+            raise WorkAreaError(f"{len(order)} pose samples do not have the stamps of the {len(indexed_ns)} pose frames indexed")
+        order = order[~left_out]
         order = order[first_of_each(stamps_ns[order])]
-        if not np.array_equal(stamps_ns[order], usable.stamps_ns):
-            raise WorkAreaError(
-                f"{len(order)} pose samples do not have the stamps of the {len(usable.stamps_ns)} pose frames indexed"
-            )
         samples = np.stack([poses[value].to_numpy()[order] for value in POSE_VALUES], axis=1)
         return cls(usable, samples, rig.policy.pose_bracket_ns)
 

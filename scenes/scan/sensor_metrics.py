@@ -2,33 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.documents import Manifest
+from quality.measurements.rule_measures import MEASURES, Bounds
 from quality.measurements.sensor_metrics import SensorMetrics, measured
-from sensors.clocks.survey import ClockStream, survey
-from sensors.rig import Modality, Rig
+from quality.rules.catalogue import Outcome
+from quality.rules.rulebook import RuleBook, rules_of
+from scenes.left_out import LeftOut, Why
+from sensors.clocks.survey import ClockStream, FrameClocks, survey
+from sensors.rig import Modality, Rig, Sensor, Stamp
+from sensors.time_units import NS_PER_S
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriveClocks:
+    """The metrics of every sensor that the rig, the manifest or the data names, by name; the frames that no scene may hold."""
+
+    metrics: tuple[SensorMetrics, ...]
+    left_out: LeftOut
 
 
 def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> tuple[SensorMetrics, ...]:
-    """One row for every sensor that the rig, the manifest or the data names, by name.
+    """The metrics of `drive_clocks`."""
+    return drive_clocks(index, rig, manifest).metrics
 
-    A sensor's modality is the recorded one; where several were recorded, one that differs from the rig's. `index` is in
-    (sensor, stamp) order.
+
+def drive_clocks(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> DriveClocks:
+    """Measure the clocks of a drive's sensors; `index` is in (sensor, stamp) order.
+
+    A sensor's modality is the recorded one; where several were recorded, one that differs from the rig's.
     """
     kinds = _modalities(index, rig, manifest)
     expected: dict[str, int] = {}
     for entry in manifest.objects if manifest else ():
         expected[entry.sensor] = expected.get(entry.sensor, 0) + entry.frame_count
-    streams = {name: _stream(name, kinds[name], rows, rig) for name, rows in _rows(index, kinds).items()}
-    clocks = survey([stream for stream in streams.values() if stream.stamps_ns.size], None if rig is None else rig.reference)
-    return tuple(
+    rows = _rows(index, kinds)
+    orders = {name: as_recorded(table) for name, table in rows.items() if len(table)}
+    streams = [_stream(name, kinds[name], rows[name], order, rig) for name, order in orders.items()]
+    rules, bounds = rules_of(rig), Bounds.of(manifest, rig)
+    clocks = survey(streams, None if rig is None else rig.reference, _within(bounds, rules))
+    metrics = tuple(
         measured(name, kinds[name], clocks.sensors.get(name), rig, manifest, expected.get(name)) for name in sorted(kinds)
     )
+    parts = [
+        part
+        for entry in metrics
+        if entry.sensor in orders and rig is not None and entry.sensor in rig
+        for part in _left_out(entry, clocks.frames[entry.sensor], rules, rows[entry.sensor], orders[entry.sensor])
+    ]
+    return DriveClocks(metrics, LeftOut.of(parts))
+
+
+def _within(bounds: Bounds, rules: RuleBook) -> tuple[int, int]:
+    """Stamps beyond what CLK005 allows do not fit, where they are few."""
+    start_ns, end_ns = bounds.span_ns
+    leeway_ns = round((rules["CLK005"].threshold or 0) * NS_PER_S)
+    return start_ns - leeway_ns, end_ns + leeway_ns
+
+
+def _left_out(
+    entry: SensorMetrics, frames: FrameClocks, rules: RuleBook, rows: pa.Table, order: Ints
+) -> Iterator[tuple[Ints, Why, Ints]]:
+    """Where the rig's limits let a clock pass, its frames stay."""
+    frame_ids, off = rows["frame_id"].to_numpy()[order], frames.line.off
+    yield frame_ids[off], Why.OFF_LINE, frames.line.off_ns[off]
+    apart = _fails("CLK007", entry, rules)
+    why, others = (Why.OTHER_CLOCK, ~off) if apart else (Why.CLOCK_SET, frames.other_setting & ~off)
+    if apart or _fails("CLK008", entry, rules):
+        yield frame_ids[others], why, np.full(np.count_nonzero(others), entry.domain_offset_ns, dtype=np.int64)
+
+
+def _fails(code: str, entry: SensorMetrics, rules: RuleBook) -> bool:
+    measure = next(measure for measure in MEASURES if measure.code == code)
+    return rules.judge(code, measure.value(entry, None)) is not Outcome.PASSED
 
 
 def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
@@ -39,14 +94,18 @@ def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
     return {name: index.slice(*found.get(name, (0, 0))) for name in sorted(names)}
 
 
-def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockStream:
-    """A sensor's frames in recorded order, with or without log times: the index's stamp order would hide regressions."""
+def as_recorded(rows: pa.Table) -> Ints:
+    """The order in which a sensor's frames (N,) were recorded, with or without log times: the index's stamp order would hide
+    regressions."""
     stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
     if np.array_equal(stamps_ns, log_ns):
         _, files = np.unique(rows["key"].to_numpy(), return_inverse=True)
-        order = np.lexsort((rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files))
-    else:
-        order = np.argsort(log_ns, kind="stable")
+        return np.lexsort((rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files))
+    return np.argsort(log_ns, kind="stable")
+
+
+def _stream(name: str, modality: str, rows: pa.Table, order: Ints, rig: Rig | None) -> ClockStream:
+    stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
     sensor = rig[name] if rig is not None and name in rig else None
     return ClockStream(
         sensor=name,
@@ -55,7 +114,15 @@ def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockS
         rate_hz=sensor.rate_hz if sensor else None,
         expected_delay_ns=sensor.sync.expected_delay_ns if sensor else None,
         delayed=Modality(modality).in_scene,
+        measures_ns=0 if sensor is None else _measures_ns(sensor),
     )
+
+
+def _measures_ns(sensor: Sensor) -> int:
+    """From the stamp to the end of the measurement: a sweep takes a period, an exposure nothing that log times could show."""
+    if sensor.modality is not Modality.LIDAR or sensor.sync.flash:
+        return 0
+    return {Stamp.START: sensor.period_ns, Stamp.MIDDLE: sensor.period_ns // 2, Stamp.END: 0}[sensor.sync.stamp]
 
 
 def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> dict[str, str]:

@@ -23,12 +23,14 @@ from sensors.time_units import NS_PER_S
 class ClockReport:
     """Statistics of a sensor's stamps. What needs more frames than there are is None.
 
-    `first_ns`, `last_ns`: the earliest and the latest stamp. `measured_rate_hz`: distinct stamps less one, over the time
-    from first to last. A step is the difference of two stamps that were logged one after the other; the periods are the
-    steps above zero: `period_p50_ns` is their median, `jitter_p95_ns` the 95th percentile of their distance from it,
-    `max_gap_ns` the longest. `gaps`: steps longer than 1.5 nominal periods. `duplicates`: steps of zero. `regressions`:
-    steps below zero. `log_offset_p50_ns`: the median of log time less stamp. Percentiles are values that occur (nearest
-    rank, the lower median), so they are exact.
+    `first_ns`, `last_ns`: the earliest and the latest stamp. `measured_rate_hz`: by the mean distance of distinct stamps that
+    are no more apart than 1.5 times the median (or 1.5 nominal periods, where that is more): a hole in the recording is a gap,
+    and no other rate. `lost`: the frames that the longer distances have room for at that rate. A step is the
+    difference of two stamps that were logged one after the other; the periods are the steps above zero: `period_p50_ns` is
+    their median, `jitter_p95_ns` the 95th percentile of their distance from it, `max_gap_ns` the longest. `gaps`: steps longer
+    than 1.5 nominal periods. `duplicates`: steps of zero.
+    `regressions`: steps below zero. `log_offset_p50_ns`: the median of log time less stamp. Percentiles are values that occur
+    (nearest rank, the lower median), so they are exact.
     """
 
     frames: int
@@ -42,6 +44,7 @@ class ClockReport:
     duplicates: int
     regressions: int
     log_offset_p50_ns: int | None
+    lost: int = 0
 
 
 def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float | None) -> ClockReport:
@@ -60,12 +63,12 @@ def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float
     period_p50_ns = _percentile(periods, 50)
     nominal_ns = round(NS_PER_S / rate_hz) if rate_hz is not None else period_p50_ns
     once = distinct(stamps)
-    span_ns = int(once[-1] - once[0]) if once.size else 0
+    rate_found_hz, lost = _rate_and_lost(np.diff(once), nominal_ns)
     return ClockReport(
         frames=stamps.size,
         first_ns=int(once[0]) if once.size else None,
         last_ns=int(once[-1]) if once.size else None,
-        measured_rate_hz=(once.size - 1) * NS_PER_S / span_ns if span_ns else None,
+        measured_rate_hz=rate_found_hz,
         period_p50_ns=period_p50_ns,
         jitter_p95_ns=_percentile(np.abs(periods - period_p50_ns), 95) if period_p50_ns is not None else None,
         max_gap_ns=int(periods.max()) if periods.size else None,
@@ -73,7 +76,22 @@ def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float
         duplicates=int(np.count_nonzero(steps == 0)),
         regressions=int(np.count_nonzero(steps < 0)),
         log_offset_p50_ns=_percentile(logged - stamps, 50),
+        lost=lost,
     )
+
+
+def _usual(apart: Nanoseconds, nominal_ns: int | None) -> npt.NDArray[np.bool_]:
+    """Which distances of distinct stamps are no gap: up to 1.5 times the median, or 1.5 periods where that is more."""
+    longest = 1.5 * max(percentile(apart, 50), nominal_ns or 0)
+    return np.asarray(apart <= longest)
+
+
+def _rate_and_lost(apart: Nanoseconds, nominal_ns: int | None) -> tuple[float | None, int]:
+    if apart.size == 0:
+        return None, 0
+    usual = _usual(apart, nominal_ns)
+    period_ns = float(apart[usual].mean(dtype=np.float64))
+    return NS_PER_S / period_ns, int(np.sum(np.round(apart[~usual] / period_ns) - 1))
 
 
 def _percentile(values: Nanoseconds, percent: int) -> int | None:

@@ -8,6 +8,7 @@ a step back before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,20 @@ class ClockSteps:
 
 
 NO_STEPS = ClockSteps(0, ())
+
+
+def settings(steps: ClockSteps, size: int) -> tuple[slice, ...]:
+    """The stretches between one setting of a clock and the next, as slices of its `size` frames.
+
+    What follows a step that is not listed belongs to the last stretch.
+    """
+    edges = [0, *(step.frame for step in steps.first), size]
+    return tuple(slice(first, last) for first, last in pairwise(edges))
+
+
+def set_by(steps: ClockSteps) -> tuple[int, ...]:
+    """By how much the clock was off its first setting, in ns, for each of the stretches."""
+    return tuple(accumulate((step.shift_ns for step in steps.first), initial=0))
 
 
 def clock_steps(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, period_ns: int | None = None) -> ClockSteps:

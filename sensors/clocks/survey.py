@@ -4,77 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from sensors.clocks.clock import ClockFit, ClockReport, clock_report, fit_clock
 from sensors.clocks.delay import Delay, estimate_delay
-from sensors.clocks.steps import ClockSteps, clock_steps
-from sensors.clocks.units import UnitError, unit_error
-from sensors.stamps import PLAUSIBLE_START_NS, Nanoseconds, percentile, plausible
+from sensors.clocks.domains import Domain, ahead, clock_domains, logged_domains
+from sensors.clocks.steps import ClockStep, ClockSteps, clock_steps, set_by, settings
+from sensors.clocks.time_line import FEW, TimeLine, beyond, time_line
+from sensors.clocks.units import UnitError, log_pace, unit_error
+from sensors.stamps import Nanoseconds, percentile
 from sensors.time_units import NS_PER_S
 
-APART_NS = NS_PER_S  # transport takes less than a second; the smallest difference of two epochs is leap seconds
-_GPS_EPOCH_S = 315_964_800  # 1980-01-06, less leap seconds: IS-GPS-200
-_LEAP_S = {18: "GPS time, without leap seconds", 37: "TAI, without leap seconds", 19: "TAI beside GPS time"}
-_HOUR_S = 3600
-_ZONES_H = 14
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """One clock domain. `at_ns`: the place of its first member on the axis that was grouped, less that of the reference's
-    domain (0 for it); `sensors` sorted."""
-
-    at_ns: int
-    sensors: tuple[str, ...]
-
-
-def clock_domains(places_ns: Mapping[str, int], reference: str | None, apart_ns: int = APART_NS) -> tuple[Domain, ...]:
-    """Group sensors by what tells their clocks apart: stamp less log time, or without log times their first stamps.
-
-    Two sensors whose places differ by at most `apart_ns` share a domain, and so does any sensor between them. The first
-    domain is that of `reference`, or if that is not among the sensors, the largest; the others follow by size and place.
-    """
-    ordered = sorted(places_ns, key=lambda name: (places_ns[name], name))
-    groups: list[list[str]] = []
-    for name in ordered:
-        if groups and places_ns[name] - places_ns[groups[-1][-1]] <= apart_ns:
-            groups[-1].append(name)
-        else:
-            groups.append([name])
-    groups.sort(key=lambda group: (reference not in group, -len(group), places_ns[group[0]]))
-    if not groups:
-        return ()
-    home = reference if reference in groups[0] else groups[0][0]
-    base_ns = places_ns[home]
-    return tuple(
-        Domain(0 if number == 0 else places_ns[group[0]] - base_ns, tuple(sorted(group))) for number, group in enumerate(groups)
-    )
-
-
-def epoch_name(stamp_ns: int) -> str:
-    """What a stamp counts from, judged by its size: `1970`, or `boot` for less than 30 years."""
-    if plausible(stamp_ns):
-        return "1970"
-    return "boot" if 0 <= stamp_ns < PLAUSIBLE_START_NS else "unknown"
-
-
-def difference_name(difference_ns: int) -> str | None:
-    """A known reason for two clocks to differ by this much; None where none is known."""
-    seconds = abs(difference_ns) / NS_PER_S
-    if abs(seconds - _GPS_EPOCH_S) < 60:
-        return "the GPS epoch"
-    for leap_s, name in _LEAP_S.items():
-        if abs(seconds - leap_s) < 1:
-            return name
-    hours = round(seconds / _HOUR_S)
-    return f"{hours} h: a time zone" if 1 <= hours <= _ZONES_H and abs(seconds - hours * _HOUR_S) < 1 else None
-
-
 _ONE_RECORDING_NS = 3600 * NS_PER_S  # without log times: clocks that differ by less may as well be late starters
+OTHER_PACE = 2.0  # log times that pass so many times faster or slower than the stamps are no witness of anything
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +30,7 @@ class ClockStream:
 
     `log_ns` is None where it was not recorded. `expected_delay_ns`: as the rig declares it, else None. `rate_hz`: the
     nominal rate, None if unknown. `delayed`: whether its frames are matched to the reference's, so that it has a delay
-    against them; poses and the like are interpolated.
+    against them; poses and the like are interpolated. `measures_ns`: from the stamp to the end of the measurement.
     """
 
     sensor: str
@@ -92,6 +39,7 @@ class ClockStream:
     rate_hz: float | None = None
     expected_delay_ns: int | None = None
     delayed: bool = True
+    measures_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +49,10 @@ class SensorClock:
     `fit`: against log time, of the longest stretch between clock steps; None without log times. `drift_ppm`: against the
     reference's clock, by way of log time, and its uncertainty; None where either is not known. `domain`: a number, 0 for the
     reference's; `domain_offset_ns`: how far off it is, 0 inside. `delay`: None for the reference and for what has none.
+    `log_pace`: how fast the stamps pass against log times, None without any. `ahead_ns`: by how much stamps are later than
+    their own log times, where that tells the clock from the others'; else 0. `stamps_off`, `stamps_late`: how many do not fit
+    the time line, and how many were recorded after later ones (`sensors.clocks.time_line`). All but `report.frames` and
+    `report.duplicates` is of the stamps that fit.
     """
 
     sensor: str
@@ -114,6 +66,10 @@ class SensorClock:
     domain_offset_ns: int
     expected_delay_ns: int | None
     delay: Delay | None
+    log_pace: float | None = None
+    ahead_ns: int = 0
+    stamps_off: int = 0
+    stamps_late: int = 0
 
     @property
     def delay_error_ns(self) -> int | None:
@@ -123,78 +79,226 @@ class SensorClock:
         return self.delay.delay_ns - self.expected_delay_ns
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameClocks:
+    """What is known of the single frames (N,) of a sensor, in the order of logging: their place on the time line, and which of
+    them were stamped by a clock that was set to another time than that of the other sensors."""
+
+    line: TimeLine
+    other_setting: Bools
+
+
 @dataclass(frozen=True, slots=True)
 class ClockSurvey:
     """All sensors by name, and their clock domains, the reference's first; one whose stamps are in another unit is in none.
-    `logged`: whether log times were compared."""
+    `logged`: whether log times were compared. `frames`: by sensor."""
 
     sensors: Mapping[str, SensorClock]
     domains: tuple[Domain, ...]
     logged: bool
+    frames: Mapping[str, FrameClocks]
 
 
-def survey(streams: Sequence[ClockStream], reference: str | None) -> ClockSurvey:
-    """Judge the clocks of a recording. Log times that equal the stamps throughout are taken as absent.
+def survey(streams: Sequence[ClockStream], reference: str | None, within_ns: tuple[int, int] | None = None) -> ClockSurvey:
+    """Judge the clocks of a recording. Log times that equal the stamps throughout, or pass at another pace, are taken as absent.
 
-    `reference` names the stream that the others are compared with; None, or a name without frames, for none.
+    `reference` names the stream that the others are compared with; None, or a name without frames, for none. `within_ns`: stamps
+    outside of it do not fit the time line, where they are few.
 
     Raises:
         ValueError: A stream's arrays are not integer nanoseconds of equal length, or a rate is not positive.
     """
-    logged = {
-        stream.sensor: stream.log_ns
-        for stream in streams
-        if stream.log_ns is not None and not np.array_equal(stream.log_ns, stream.stamps_ns)
-    }
-    anchors = next((stream.stamps_ns for stream in streams if stream.sensor == reference and stream.stamps_ns.size), None)
-    found = {stream.sensor: _alone(stream, logged.get(stream.sensor), anchors, reference) for stream in streams}
-    sound = [stream for stream in streams if stream.stamps_ns.size and found[stream.sensor].unit is None]
-    domains = _domains(sound, logged, reference)
+    cleaned = [_Cleaned.of(stream, within_ns) for stream in streams]
+    anchors = next((one.stamps_ns for one in cleaned if one.sensor == reference and one.stamps_ns.size), None)
+    found = {one.sensor: _alone(one, anchors, reference) for one in cleaned}
+    sound = [one for one in cleaned if one.stamps_ns.size and found[one.sensor].unit is None]
+    trusted = _trusted(sound, reference)
+    kept = {one.sensor: one.stamps_ns[trusted[one.sensor]] for one in sound}
+    lags = {one.sensor: one.log_ns[trusted[one.sensor]] - kept[one.sensor] for one in sound if one.log_ns is not None}
+    places = {one.sensor: one.stream.measures_ns - percentile(lags[one.sensor], 50) for one in sound if one.sensor in lags}
+    domains = logged_domains(places, reference) if len(places) == len(sound) else _unlogged_domains(kept, reference)
+    leading = ahead(places)
     home = found[reference].fit if reference in found else None
     for number, domain in enumerate(domains):
         for name in domain.sensors:
-            one = replace(found[name], domain=number, domain_offset_ns=domain.at_ns)
+            ahead_ns = places[name] if name in leading else 0
+            one = replace(found[name], domain=number, domain_offset_ns=domain.at_ns, ahead_ns=ahead_ns)
             found[name] = _drifting(one, home)
-    return ClockSurvey(MappingProxyType(found), domains, bool(logged))
+    frames = {one.sensor: one.frames(trusted.get(one.sensor)) for one in cleaned}
+    logged = any(one.log_ns is not None for one in cleaned)
+    return ClockSurvey(MappingProxyType(found), domains, logged, MappingProxyType(frames))
 
 
-def _alone(stream: ClockStream, logged: Nanoseconds | None, anchors: Nanoseconds | None, reference: str | None) -> SensorClock:
-    report = clock_report(stream.stamps_ns, stream.stamps_ns if logged is None else logged, stream.rate_hz)
-    if stream.log_ns is None:
-        report = replace(report, log_offset_p50_ns=None)
-    unit = unit_error(stream.stamps_ns, logged, stream.rate_hz)
-    steps = clock_steps(stream.stamps_ns, logged)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cleaned:
+    """A stream without the stamps that do not fit its time line, and without log times that are no witness."""
+
+    stream: ClockStream
+    line: TimeLine
+    pace: float | None
+    unit: UnitError | None
+    stamps_ns: Nanoseconds
+    log_ns: Nanoseconds | None
+    steps: ClockSteps
+
+    @property
+    def sensor(self) -> str:
+        return self.stream.sensor
+
+    @classmethod
+    def of(cls, stream: ClockStream, within_ns: tuple[int, int] | None) -> _Cleaned:
+        stamps_ns, logged = stream.stamps_ns, stream.log_ns
+        if logged is not None and np.array_equal(logged, stamps_ns):
+            logged = None
+        unit = unit_error(stamps_ns, logged, stream.rate_hz)
+        pace = None if logged is None else log_pace(stamps_ns, logged)
+        if pace is not None and unit is None and not 1 / OTHER_PACE <= pace <= OTHER_PACE:
+            logged = None
+        line = time_line(stamps_ns, logged)
+        if within_ns is not None:
+            line = _bounded(line, stamps_ns, within_ns)
+        kept = ~line.off
+        stamps_ns, logged = stamps_ns[kept], None if logged is None else logged[kept]
+        return cls(stream, line, pace, unit, stamps_ns, logged, clock_steps(stamps_ns, logged))
+
+    def level_ns(self, stretch: slice) -> int:
+        """End of the measurement, by the stamp, less log time: the median of a stretch of frames; 0 without log times."""
+        if self.log_ns is None:
+            return 0
+        return self.stream.measures_ns - percentile(self.log_ns[stretch] - self.stamps_ns[stretch], 50)
+
+    def frames(self, trusted: Bools | None) -> FrameClocks:
+        """`trusted`: of the stamps that fit; None where nothing is known."""
+        other = np.zeros(self.line.off.size, dtype=np.bool_)
+        if trusted is not None:
+            other[~self.line.off] = ~trusted
+        return FrameClocks(self.line, other)
+
+
+def _bounded(line: TimeLine, stamps_ns: Nanoseconds, within_ns: tuple[int, int]) -> TimeLine:
+    off_ns = np.where(line.off, 0, beyond(stamps_ns, *within_ns))
+    outside = off_ns != 0
+    few = np.count_nonzero(outside) + np.count_nonzero(line.off) <= max(FEW * stamps_ns.size, 1)
+    return line.with_off(outside, off_ns) if few else line
+
+
+def _alone(one: _Cleaned, anchors: Nanoseconds | None, reference: str | None) -> SensorClock:
+    stream, stamps_ns, logged = one.stream, one.stamps_ns, one.log_ns
+    turn = _in_turn(stamps_ns, one.line.late[~one.line.off])
+    report = clock_report(stamps_ns[turn], stamps_ns if logged is None else logged[turn], stream.rate_hz)
+    report = replace(
+        report,
+        frames=stream.stamps_ns.size,
+        duplicates=int(np.count_nonzero(np.diff(stream.stamps_ns) == 0)),
+        log_offset_p50_ns=None if stream.log_ns is None else report.log_offset_p50_ns,
+    )
     compared = stream.delayed and anchors is not None and stream.sensor != reference
     return SensorClock(
         sensor=stream.sensor,
         report=report,
-        unit=unit,
-        steps=steps,
-        fit=None if logged is None else _fit(stream.stamps_ns, logged, steps),
+        unit=one.unit,
+        steps=_as_recorded(one),
+        fit=None if logged is None else _fit(stamps_ns, logged, one.steps),
         drift_ppm=None,
         drift_uncertainty_ppm=None,
         domain=0,
         domain_offset_ns=0,
         expected_delay_ns=stream.expected_delay_ns,
-        delay=estimate_delay(anchors, stream.stamps_ns, stream.expected_delay_ns) if compared and anchors is not None else None,
+        delay=estimate_delay(anchors, stamps_ns, stream.expected_delay_ns) if compared and anchors is not None else None,
+        log_pace=one.pace,
+        stamps_off=int(np.count_nonzero(one.line.off)),
+        stamps_late=int(np.count_nonzero(one.line.late)),
     )
+
+
+def _in_turn(stamps_ns: Nanoseconds, late: Bools) -> Nanoseconds:
+    """The order in which the stamps (N,) were measured, (N,): as recorded, but for those that were recorded late."""
+    order = np.arange(stamps_ns.size)
+    if not late.any():
+        return order
+    in_time, behind = order[~late], order[late][np.argsort(stamps_ns[late], kind="stable")]
+    highest = np.maximum.accumulate(stamps_ns[in_time])
+    return np.insert(in_time, np.searchsorted(highest, stamps_ns[behind]), behind)
+
+
+def _as_recorded(one: _Cleaned) -> ClockSteps:
+    """The steps with the positions that frames have in the stream."""
+    if not one.line.off.any():
+        return one.steps
+    kept = np.flatnonzero(~one.line.off)
+    moved = tuple(ClockStep(int(kept[step.frame]), step.step_ns, step.shift_ns) for step in one.steps.first)
+    return ClockSteps(one.steps.count, moved)
 
 
 def _fit(stamps_ns: Nanoseconds, log_ns: Nanoseconds, steps: ClockSteps) -> ClockFit | None:
     """A clock that was set is linear only between two settings; the longest stretch is fitted."""
-    edges = [0, *(step.frame for step in steps.first), stamps_ns.size]
-    first, last = max(pairwise(edges), key=lambda pair: pair[1] - pair[0])
-    return fit_clock(stamps_ns[first:last], log_ns[first:last])
+    longest = max(settings(steps, stamps_ns.size), key=lambda stretch: stretch.stop - stretch.start)
+    return fit_clock(stamps_ns[longest], log_ns[longest])
 
 
-def _domains(streams: Sequence[ClockStream], logged: Mapping[str, Nanoseconds], reference: str | None) -> tuple[Domain, ...]:
-    """By stamp less log time if every sensor has log times; else by the middle of the stamps."""
-    present = [stream for stream in streams if stream.stamps_ns.size]
-    if all(stream.sensor in logged for stream in present):
-        return clock_domains({one.sensor: percentile(one.stamps_ns - logged[one.sensor], 50) for one in present}, reference)
+def _trusted(streams: Sequence[_Cleaned], reference: str | None) -> dict[str, Bools]:
+    """Of each sensor, which of its stamps are of the setting of its clock that agrees best with the reference's.
+
+    Without log times to compare, that is the first one within an hour of the reference's stamps, as a clock is right until
+    somebody sets it; where there is none, the longest.
+    """
+    ordered = sorted(streams, key=lambda one: one.sensor != reference)
+    trusted: dict[str, Bools] = {}
+    levels: list[int] = []  # stamp less log time of the sensors so far, the reference's first
+    steady = [one for one in streams if not one.steps.count and one.log_ns is not None]
+    for one in ordered:
+        stretches = settings(one.steps, one.stamps_ns.size)
+        levels_of = [one.level_ns(stretch) for stretch in stretches]
+        if len(stretches) == 1:
+            chosen = 0
+        elif one.log_ns is not None and (levels or steady):
+            usual = levels[0] if levels else _level(steady)
+            chosen = min(range(len(stretches)), key=lambda at: (abs(levels_of[at] - usual), at))
+        else:
+            chosen = _first_near(one, stretches, streams, reference)
+        if one.log_ns is not None:
+            levels.append(levels_of[chosen])
+        trusted[one.sensor] = _same_setting(one, stretches, chosen)
+    return trusted
+
+
+def _level(streams: Sequence[_Cleaned]) -> int:
+    return percentile(np.array([one.level_ns(slice(None)) for one in streams], dtype=np.int64), 50)
+
+
+def _first_near(one: _Cleaned, stretches: Sequence[slice], streams: Sequence[_Cleaned], reference: str | None) -> int:
+    sizes = [stretch.stop - stretch.start for stretch in stretches]
+    longest = max(range(len(stretches)), key=lambda at: (sizes[at], -at))
+    home = next((other for other in streams if other.sensor == reference and other is not one), None)
+    if one.log_ns is not None or home is None:
+        return longest
+    middle = percentile(home.stamps_ns, 50)
+    span_ns = max(_ONE_RECORDING_NS, percentile(home.stamps_ns, 90) - percentile(home.stamps_ns, 10))
+    near = (at for at, stretch in enumerate(stretches) if abs(percentile(one.stamps_ns[stretch], 50) - middle) <= span_ns)
+    return next(near, longest)
+
+
+def _same_setting(one: _Cleaned, stretches: Sequence[slice], chosen: int) -> Bools:
+    """Which stamps are of the stretch `chosen`, or of one to whose setting the clock came back."""
+    by_ns = set_by(one.steps)
+    leeway_ns = _period(one.stamps_ns) // 2
+    same = np.zeros(one.stamps_ns.size, dtype=np.bool_)
+    for at, stretch in enumerate(stretches):
+        same[stretch] = abs(by_ns[at] - by_ns[chosen]) <= leeway_ns
+    return same
+
+
+def _period(stamps_ns: Nanoseconds) -> int:
+    steps = np.diff(stamps_ns)
+    steps = steps[steps > 0]
+    return percentile(steps, 50) if steps.size else 0
+
+
+def _unlogged_domains(kept: Mapping[str, Nanoseconds], reference: str | None) -> tuple[Domain, ...]:
+    """By the middle of the stamps, where not every sensor has log times to compare."""
     # Four fifths of the stamps: one that is wrong must not stretch the span until everything is one domain.
-    spans = [percentile(one.stamps_ns, 90) - percentile(one.stamps_ns, 10) for one in present]
-    middles = {one.sensor: percentile(one.stamps_ns, 50) for one in present}
+    spans = [percentile(stamps, 90) - percentile(stamps, 10) for stamps in kept.values()]
+    middles = {name: percentile(stamps, 50) for name, stamps in kept.items()}
     return clock_domains(middles, reference, max([_ONE_RECORDING_NS, *spans]))
 
 

@@ -15,6 +15,7 @@ from sensors.time_units import NS_PER_S
 FAST_HZ = 1_000  # hardly a sensor has frames faster than this; a wrong unit makes 10 Hz at least that
 _BLOCKS = 8
 _CLOSE = 0.05  # in powers of ten: 12 %
+_SLOWEST_NS = 100 * NS_PER_S  # between two frames
 _LOOSE = 0.3  # a factor of two: log times come in batches, and the mean step also counts missing frames
 _NAMES = {-9: "seconds", -6: "milliseconds", -3: "microseconds", -2: "ticks of 100 ns"}
 
@@ -44,10 +45,12 @@ class UnitError:
 def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: float | None) -> UnitError | None:
     """Whether the stamps (N,), in the order of logging, are off by a power of ten; None without evidence.
 
-    With log times: stamps pass 10**k times as fast as log time, in the median of up to eight stretches. Else with a nominal
-    rate: median and mean step are 10**k nominal periods, and either the unit is one that people use or the date becomes
-    plausible by it. Else: frames would come at 1 kHz or more, and in another unit rate and date would both be plausible.
-    Log times that equal the stamps count as none.
+    Two witnesses are asked for. With log times: stamps pass 10**k times as fast as log time, in the median of up to eight
+    stretches, and the nominal rate says the same; where it says nothing, the stamps are the log times in that unit, or their date
+    is plausible only in it, or frames come at a rate that no sensor has in nanoseconds. Else with a nominal rate:
+    median and mean step are 10**k nominal periods, and the date is plausible only in that unit, or the frames come faster than
+    those of any sensor in nanoseconds. Else: frames would come at 1 kHz or more, and in another unit rate and date would both be
+    plausible. Log times that equal the stamps count as none.
 
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length.
@@ -56,11 +59,12 @@ def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: 
     once = distinct(stamps)
     if once.size < 3:
         return None
-    if logged is not None and not np.array_equal(logged, stamps):
-        exponent = _power_of_ten(_pace(stamps, logged), _LOOSE)
-        return UnitError(exponent, UnitEvidence.LOG_TIME) if exponent else None
     steps = np.diff(once)
     median_ns = int(np.partition(steps, steps.size // 2)[steps.size // 2])
+    if logged is not None and not np.array_equal(logged, stamps):
+        exponent = _power_of_ten(_pace(stamps, logged), _LOOSE)
+        sure = exponent != 0 and _seconded(exponent, median_ns, stamps, logged, rate_hz)
+        return UnitError(exponent, UnitEvidence.LOG_TIME) if sure else None
     mean_ns = float(once[-1] - once[0]) / steps.size
     if rate_hz is not None:
         return _against_rate(int(once[0]), median_ns, mean_ns, NS_PER_S / rate_hz)
@@ -72,7 +76,36 @@ def _against_rate(first_ns: int, median_ns: int, mean_ns: float, period_ns: floa
     if not exponent or abs(math.log10(mean_ns / period_ns) - exponent) > _LOOSE:
         return None
     dated = not plausible(first_ns) and plausible(first_ns / 10.0**exponent)
-    return UnitError(exponent, UnitEvidence.NOMINAL_RATE) if dated or exponent in _NAMES else None
+    hurried = not plausible(first_ns) and exponent in _NAMES and median_ns * FAST_HZ <= NS_PER_S
+    return UnitError(exponent, UnitEvidence.NOMINAL_RATE) if dated or hurried else None
+
+
+def _seconded(exponent: int, median_ns: int, stamps: Nanoseconds, logged: Nanoseconds, rate_hz: float | None) -> bool:
+    """Whether anything but the pace of log time says that stamps are 10**`exponent` times what they should be."""
+    if rate_hz is not None:
+        power = math.log10(median_ns * rate_hz / NS_PER_S)
+        if min(abs(power), abs(power - exponent)) <= _LOOSE:
+            return abs(power) > _LOOSE
+    first_ns = float(np.median(stamps))
+    meant_ns = first_ns / 10.0**exponent
+    if abs(meant_ns - float(np.median(logged))) <= 0.01 * abs(float(np.median(logged))):
+        return True
+    if plausible(first_ns) or plausible(meant_ns):
+        return plausible(meant_ns) and not plausible(first_ns)
+    in_ns, in_unit = (step * FAST_HZ >= NS_PER_S and step <= _SLOWEST_NS for step in (median_ns, median_ns / 10.0**exponent))
+    return in_unit and not in_ns
+
+
+def log_pace(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> float:
+    """How fast the stamps (N,) pass against their log times (N,): 1 where both run alike, or nothing can be compared.
+
+    Of a recording that was written anew by a converter, or recorded from a playback at another speed, it is something else.
+
+    Raises:
+        ValueError: The arrays are not integer nanoseconds of equal length.
+    """
+    stamps, logged = stamps_with_log_times(stamps_ns, log_ns)
+    return _pace(stamps, logged) if stamps.size > _BLOCKS else 1.0
 
 
 def _against_epoch(first_ns: int, median_ns: int) -> UnitError | None:

@@ -11,6 +11,8 @@ from sensors.stamps import Nanoseconds
 from sensors.time_units import NS_PER_S
 
 LEAST_STEP_NS = 4_000_000  # of two samples that are closer, one is left out: their difference is mostly rounding
+LEAST_SHARE = 4  # so is one that follows within a quarter of the usual step: as noise, it would count fourfold over the next
+LONGEST_USUAL_NS = 100_000_000
 HALF_WINDOW_NS = NS_PER_S // 2
 LEAST_HALF_NS = NS_PER_S // 5
 # Twice what tyres can do on a dry road (about 1 g): what a vehicle's velocity may change between two samples.
@@ -19,8 +21,8 @@ MAX_ACCELERATION_M_S2 = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EgoTrack:
-    """Samples of odom_SE3_ego: `stamps_ns` (P,) ascending, at least `LEAST_STEP_NS` apart; `poses` (P, 7): x y z m, qw qx qy
-    qz."""
+    """Samples of odom_SE3_ego: `stamps_ns` (P,) ascending, at least `LEAST_STEP_NS`, and a quarter of the usual step, apart;
+    `poses` (P, 7): x y z m, qw qx qy qz."""
 
     stamps_ns: Nanoseconds
     poses: Floats
@@ -28,11 +30,12 @@ class EgoTrack:
     @classmethod
     def of(cls, stamps_ns: Nanoseconds, poses: Floats) -> EgoTrack:
         """From samples in ascending order; those that are too close to the one before are left out."""
-        if (np.diff(stamps_ns) >= LEAST_STEP_NS).all():
+        least_ns = max(LEAST_STEP_NS, _usual_step_ns(stamps_ns) // LEAST_SHARE)
+        if (np.diff(stamps_ns) >= least_ns).all():
             return cls(stamps_ns, poses)
         kept, last_ns = [], None
         for position, stamp_ns in enumerate(stamps_ns.tolist()):
-            if last_ns is None or stamp_ns - last_ns >= LEAST_STEP_NS:
+            if last_ns is None or stamp_ns - last_ns >= least_ns:
                 kept.append(position)
                 last_ns = stamp_ns
         return cls(stamps_ns[kept], poses[kept])
@@ -102,6 +105,19 @@ class EgoTrack:
         known_ns = (self.stamps_ns - self.stamps_ns[0]).astype(np.float64)
         values = (*self.poses[:, :3].T, self.yaw_rad)
         return np.stack([np.interp(since_ns, known_ns, value) for value in values], axis=1)
+
+
+def _usual_step_ns(stamps_ns: Nanoseconds) -> int:
+    """The step that half of the time is spent in steps no longer than, pauses apart; at most `LONGEST_USUAL_NS`.
+
+    By time, not by number: where the poses of several sensors are mixed, most steps are from one sensor's to the next.
+    """
+    steps = np.sort(np.diff(stamps_ns))
+    steps = steps[steps <= NS_PER_S]
+    if steps.size == 0:
+        return 0
+    passed = np.cumsum(steps)
+    return min(int(steps[np.searchsorted(passed, passed[-1] / 2)]), LONGEST_USUAL_NS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,7 +44,7 @@ def _clocks(log: Log) -> list[str]:
         after_s = first_ns / NS_PER_S - GPS_EPOCH_S
         found.append(
             f"stamps: read as Unix time they fall on {date:%Y-%m-%d}, {after_s:.0f} s after the GPS epoch: no date of "
-            "this drive, so the clock is a shifted one; kept"
+            "this drive, so the clock is a shifted one; kept, and the rig says `time_base: other`"
         )
     return found
 

@@ -19,6 +19,8 @@ Conventions and their sources (user guide of the dataset, "Sensor Dataset"; `av2
   tolerance 25 ms, as in the dataset's own matching.
 - Poses are city_SE3_egovehicle, all rows, with stamps as close as 1 ns to each other.
 - Rates are measured where a sensor has two frames, else as documented (lidar 10 Hz, cameras 20 Hz).
+- Stamps count from another instant than 1970, the same one for all sensors: read as dates they fall on 1980. The rig says
+  `time_base: other`, so that they are judged by the log's own start and end.
 - The source has no record times: log time is the stamp. It has no radar. Annotations and the map are not imported.
 """
 
@@ -45,7 +47,8 @@ from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig, Sensor, Stamp, Sync, TimeBase
+from sensors.stamps import plausible
 from sensors.time_units import NS_PER_S
 
 LIDAR, POSE = "lidar", "pose"
@@ -69,7 +72,8 @@ def build_rig(log: Log) -> Rig:
     pose_hz = within((len(stamps_ns) - 1) * NS_PER_S / span_ns if span_ns else 0.0, POSE_HZ)
     pose_sync = Sync(Stamp.MIDDLE, 0, round(NS_PER_S / pose_hz / 2), DEFAULT_WARN_RESIDUAL_NS, required=False)
     sensors.append(Sensor(POSE, Modality.POSE, pose_hz, pose_sync, SE3.identity()))
-    return Rig("argoverse2", LIDAR, tuple(sensors), Policy(publish_incomplete=True))
+    time_base = TimeBase.UTC if plausible(min(log.sweeps)) else TimeBase.OTHER
+    return Rig("argoverse2", LIDAR, tuple(sensors), Policy(publish_incomplete=True), time_base=time_base)
 
 
 RECORDER = "scenelake-import-argoverse2"

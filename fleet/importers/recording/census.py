@@ -9,6 +9,7 @@ import numpy as np
 
 from fleet.mcap_writer import RecordedFrame
 from fleet.recordings.topics import SensorTopic
+from sensors.clocks.time_line import TimeLine, time_line
 from sensors.decode.cdr import CdrReader
 from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header
@@ -71,6 +72,20 @@ class Census:
     def stamps_ns(self) -> Nanoseconds:
         """Stamps (N,), in file order."""
         return np.array(self.stamps, dtype=np.int64)
+
+    @property
+    def line(self) -> TimeLine:
+        """Which frames, in file order, have stamps that do not fit the others."""
+        stamps_ns, log_ns = self.stamps_ns, np.array(self.logs, dtype=np.int64)
+        order = np.argsort(log_ns, kind="stable")
+        line = time_line(stamps_ns[order], None if np.array_equal(stamps_ns, log_ns) else log_ns[order])
+        back = np.argsort(order, kind="stable")
+        return TimeLine(line.off[back], line.off_ns[back], line.late[back])
+
+    @property
+    def first_ns(self) -> int:
+        """The first stamp that fits the others."""
+        return int(self.stamps_ns[~self.line.off].min())
 
     @property
     def log_lag_ns(self) -> int:
@@ -140,6 +155,13 @@ class Census:
         doubled = len(self.stamps) - np.unique(self.stamps_ns).size
         if doubled:
             notes.append(f"{name}: {doubled} of {len(self.stamps)} frames repeat the stamp of another; kept")
+        off = np.flatnonzero(self.line.off)
+        if off.size:
+            first = int(off[0])
+            notes.append(
+                f"{name}: {off.size} of {len(self.stamps)} stamps do not fit the others, the first is {self.stamps[first]} ns "
+                f"(frame {first}); kept, and left out of scenes by the pipeline (CLK011)"
+            )
         if (steps < 0).any():
             notes.append(
                 f"{name}: stamps step back {int((steps < 0).sum())} times, by {-int(steps.min()) / 1e6:.1f} ms at most; kept"

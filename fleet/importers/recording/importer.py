@@ -13,6 +13,7 @@ One pass over the recording; each sensor has its own writer, so memory holds one
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from fleet import Progress, silent
@@ -28,11 +29,12 @@ from fleet.recordings.files import RecordingFile, recording_files
 from fleet.recordings.stamp_streams import FaultNotes, no_topic
 from fleet.recordings.topics import SensorTopic, TopicMap
 from lake.landing import DriveId
-from sensors.clocks.survey import clock_domains
+from sensors.clocks.domains import clock_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError
-from sensors.rig import Rig
+from sensors.rig import Rig, TimeBase
+from sensors.stamps import date_of, plausible
 from sensors.time_units import NS_PER_S
 
 RECORDER = "scenelake-import-recording"
@@ -62,13 +64,15 @@ def import_drive(
         ]
         raise SourceError(no_topic(src, topics, lost))
     inferred: tuple[str, ...] = ()
+    given = rig is not None
     if rig is None:
         rig, inferred = infer_rig(sensors, taking.calibration)
+    rig, dated = _time_base(sensors, rig, given=given)
     write_calibration(out, rig.to_dict())
     write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     seen = [word for census in taking.sensors.values() for word in census.words()]
     absent = [f"{name}: the recording has no message of it" for name in topics.absent()]
-    findings = (*notes, *taking.faults.words(), *inferred, *seen, *absent, *_clocks(sensors, rig), *_converted(sensors))
+    findings = (*notes, *taking.faults.words(), *inferred, *seen, *absent, *dated, *_clocks(sensors, rig), *_converted(sensors))
     return ImportResult(DriveFolder.load(out), (*findings, *topics.left_out()))
 
 
@@ -122,6 +126,23 @@ class _Taking:
         self._writers[source.sensor].add(taken.frame)
         census.unset += taken.unset
         census.see(taken.frame, landing_type)
+
+
+def _time_base(sensors: list[Census], rig: Rig, *, given: bool) -> tuple[Rig, list[str]]:
+    """The rig with the time base that the recording shows, and what to know of it. A simulator counts from its start: all stamps
+    agree with each other and with their log times, and none is a date. A rig that was given stays as it is."""
+    undated = [census for census in sensors if not plausible(census.first_ns)]
+    if not undated or rig.time_base is TimeBase.OTHER:
+        return rig, []
+    first = min(undated, key=lambda census: census.first_ns)
+    read = f"stamps of {first.source.sensor} begin at {first.first_ns} ns, which reads as {date_of(first.first_ns)}"
+    agree = all(abs(census.log_lag_ns) <= LATE_LOG_NS for census in sensors)
+    if len(undated) < len(sensors) or not agree:
+        return rig, [f"{read}, and those of other sensors or the log times do not: its clock was never set (CLK005, CLK007)"]
+    why = f"{read}, a date before 2000 as of a simulator; all stamps agree with each other and with log times"
+    if given:
+        return rig, [f"{why}: the pipeline refuses them (CLK005) unless the rig has `time_base: other`"]
+    return replace(rig, time_base=TimeBase.OTHER), [f"{why}, so the rig says `time_base: other`"]
 
 
 def _clocks(sensors: list[Census], rig: Rig) -> list[str]:

@@ -125,16 +125,18 @@ def recording(
     compression: CompressionType = CompressionType.ZSTD,
     chunk_bytes: int = 400,
     encoding: str = "cdr",
+    log_ns: Sequence[int] | None = None,
 ) -> bytes:
-    """An MCAP file of (stamp, CDR)."""
+    """An MCAP file of (stamp, CDR); logged 2 ms later, or at `log_ns`."""
     stream = io.BytesIO()
     writer = Writer(stream, chunk_size=chunk_bytes, compression=compression, enable_data_crcs=True)
     writer.start(profile="ros2", library="test")
     definition = message_definition(message_type) if message_type in _KNOWN else "uint8 x"
     schema = writer.register_schema(message_type, "ros2msg", definition.encode())
     channel = writer.register_channel("/frames", encoding, schema)
-    for stamp_ns, cdr in frames:
-        writer.add_message(channel, log_time=stamp_ns + 2 * MS, data=cdr, publish_time=stamp_ns)
+    for number, (stamp_ns, cdr) in enumerate(frames):
+        logged_ns = stamp_ns + 2 * MS if log_ns is None else log_ns[number]
+        writer.add_message(channel, log_time=logged_ns, data=cdr, publish_time=stamp_ns)
     writer.finish()  # type: ignore[no-untyped-call]
     return stream.getvalue()
 

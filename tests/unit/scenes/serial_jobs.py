@@ -18,6 +18,7 @@ import spark_jobs.inspect
 from bench.folder_settings import SETTINGS
 from lake.drive_input import DriveInput
 from scenes.documents import AuditDocument, BuiltWindows, Inspection, WindowReport
+from scenes.left_out import read_left_out
 from scenes.options import BuildOptions
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.plan.windows import WINDOW_BYTES, cut
@@ -68,7 +69,9 @@ def audit(landed: Landed, drive_input: DriveInput, options: BuildOptions = OPTIO
 
 def account(landed: Landed, drive_input: DriveInput) -> DriveAccount:
     inspection, step = landed.area.read_document(INSPECTION, Inspection), step_of(landed, drive_input)
-    return DriveAccount.of(landed.store, step.targets, drive_input, inspection, landed.area.read_table(INDEX))
+    return DriveAccount.of(
+        landed.store, step.targets, drive_input, inspection, landed.area.read_table(INDEX), read_left_out(landed.area)
+    )
 
 
 def outcome(landed: Landed, drive_input: DriveInput) -> AuditOutcome:

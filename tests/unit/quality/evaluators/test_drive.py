@@ -12,7 +12,7 @@ from quality.evaluators.drive import evaluate_drive, verdict
 from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.findings import Finding, finding
-from sensors.rig import Rig
+from sensors.rig import Rig, TimeBase
 
 Make = Callable[..., SensorMetrics]
 NS_PER_S = 1_000_000_000
@@ -41,11 +41,15 @@ def test_clean_drive_has_no_finding(rig: Rig, manifest: Manifest, clean: tuple[S
         ({"last_ns": 1_700_000_012 * NS_PER_S}, "CLK005", 2, "error", "error", "warning"),
         ({"unit_exponent": -3, "domain_offset_ns": -(10**18)}, "CLK006", 3, "error", "error", "warning"),
         ({"unit_exponent": 1}, "CLK006", 1, "error", "error", "warning"),
-        ({"domain_offset_ns": -1_500_000_000}, "CLK007", 1.5, "warning", "warning", "warning"),
+        ({"domain_offset_ns": -1_500_000_000}, "CLK007", 1.5, "error", "error", "warning"),
         ({"clock_steps": 2}, "CLK008", 2, "warning", "warning", "warning"),
         ({"drift_ppm": -180.0, "drift_uncertainty_ppm": 30.0}, "CLK009", 150, "warning", "warning", "warning"),
         ({"delay_error_ns": -9_000_000, "delay_uncertainty_ns": 1_000_000}, "CLK010", 8, "warning", "warning", "warning"),
-        ({"measured_rate_hz": 9.4, "gaps": 6}, "CMP007", 0.06, "warning", "warning", "warning"),
+        ({"frames_read": 94, "frames_lost": 6}, "CMP007", 0.06, "warning", "warning", "warning"),
+        ({"frames_read": 20, "stamps_off": 3}, "CLK012", 0.15, "error", "error", "warning"),
+        ({"log_pace": 0.25}, "CLK013", 4.0, "warning", "warning", "warning"),
+        ({"ahead_ns": 80_000_000}, "CLK014", 80.0, "error", "error", "warning"),
+        ({"stamps_late": 2}, "CLK015", 2.0, "warning", "warning", "warning"),
         ({"max_gap_ns": None}, "CLK004", None, "warning", "warning", "warning"),
         ({"coverage": None}, "CMP005", None, "warning", "warning", "warning"),
         ({"first_ns": None}, "CLK005", None, "error", "error", "warning"),
@@ -79,7 +83,13 @@ def test_one_fault_of_one_sensor(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"domain_offset_ns": 1_000_000_000},
+        {"domain_offset_ns": 50_000_000},
+        {"frames_read": 20, "stamps_off": 2},
+        {"frames_read": 95, "frames_lost": 5},
+        {"log_pace": 0.5},
+        {"log_pace": 2.0},
+        {"log_pace": None},
+        {"ahead_ns": 50_000_000},
         {"drift_ppm": 150.0, "drift_uncertainty_ppm": 50.0},
         {"drift_ppm": None, "drift_uncertainty_ppm": None},
         {"delay_ns": 8_000_000, "delay_error_ns": 8_000_000, "delay_uncertainty_ns": 3_000_000},
@@ -190,3 +200,21 @@ def test_order_of_the_metrics_does_not_matter(rig: Rig, manifest: Manifest, clea
 def test_a_sensor_measured_twice_is_refused(rig: Rig, manifest: Manifest, make_metrics: Make) -> None:
     with pytest.raises(MetricsError, match="lidar_top"):
         evaluate_drive(rig, manifest, [make_metrics(), make_metrics()])
+
+
+def test_a_time_base_that_is_not_utc_is_judged_by_the_drive_alone(rig: Rig, manifest: Manifest, make_metrics: Make) -> None:
+    simulated = dataclasses.replace(manifest, start_ns=0, end_ns=10 * NS_PER_S)
+    other = dataclasses.replace(rig, time_base=TimeBase.OTHER)
+    for end_s, outside in ((10, []), (12, [2.0])):
+        found = evaluate_drive(other, simulated, [make_metrics(first_ns=0, last_ns=end_s * NS_PER_S)])
+        assert [entry.measured for entry in found if entry.rule_id == "CLK005"] == outside
+
+
+def test_what_is_known_of_a_difference_is_said(rig: Rig, manifest: Manifest, make_metrics: Make) -> None:
+    earlier = dataclasses.replace(manifest, start_ns=0)
+    for changed, code, words in (
+        ({"first_ns": 315_966_000 * NS_PER_S}, "CLK005", "they begin at 1980-01-06, before the year 2000"),
+        ({"domain_offset_ns": -619_315_200 * NS_PER_S}, "CLK007", "1024 weeks: a rollover of the GPS week number"),
+    ):
+        found = evaluate_drive(rig, earlier, [make_metrics(**changed)])
+        assert words in next(entry for entry in found if entry.rule_id == code).message

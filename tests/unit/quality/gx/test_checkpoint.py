@@ -87,6 +87,7 @@ def by_findings(rig: Rig, manifest: Any, metrics: tuple[SensorMetrics, ...], sev
         {"measured_rate_hz": None, "max_gap_ns": None, "coverage": None, "first_ns": None},
         {"unit_exponent": -2, "clock_steps": 1, "drift_ppm": 500.0, "drift_uncertainty_ppm": 1.0, "delay_error_ns": 10**7},
         {"domain_offset_ns": 10**12, "drift_ppm": None, "delay_error_ns": None},
+        {"stamps_off": 30, "stamps_late": 1, "frames_lost": 50, "log_pace": 9.0, "ahead_ns": 10**9},
         {"frames_read": 0, "measured_rate_hz": None, "max_gap_ns": None, "coverage": 0.0, "first_ns": None, "last_ns": None},
     ],
 )

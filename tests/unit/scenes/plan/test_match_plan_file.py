@@ -53,10 +53,10 @@ def test_a_plan_without_scenes_is_read_back_too() -> None:
 @pytest.mark.parametrize(
     ("head", "stated"),
     [
-        (None, "is a document without a version; this code reads .*Head of version 1"),
-        ({b"scenelake": b'{"version": 99}'}, "is a document of version 99; this code reads .*Head of version 1"),
+        (None, "is a document without a version; this code reads .*Head of version 2"),
+        ({b"scenelake": b'{"version": 99}'}, "is a document of version 99; this code reads .*Head of version 2"),
         ({b"scenelake": b"{"}, "is damaged"),
-        ({b"scenelake": b'{"version": 1}'}, "does not hold a .*Head of version 1: .*missing required field"),
+        ({b"scenelake": b'{"version": 2}'}, "does not hold a .*Head of version 2: .*missing required field"),
     ],
 )
 @pytest.mark.parametrize("name", [PLAN, TRACK])

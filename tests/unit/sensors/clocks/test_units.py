@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.clocks.units import UnitError, UnitEvidence, unit_error
+from sensors.clocks.units import UnitError, UnitEvidence, log_pace, unit_error
 
 S = 1_000_000_000
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -81,5 +81,28 @@ def test_log_time_names_the_exponent(exponent: int, pace: float, epoch_ns: int) 
     stamps = (log * 10.0**exponent * pace).astype(np.int64) if exponent <= 6 else None
     if stamps is None or stamps[-1] > 3 * 10**18:
         return
-    found = unit_error(stamps, epoch_ns + log, None)
+    found = unit_error(stamps, epoch_ns + log, 0.1)
     assert (found.exponent if found else 0) == exponent
+
+
+STORED = NS + 30 * 86_400 * S
+
+
+@pytest.mark.parametrize("speed", [1, 3, 5.5, 8, 10, 19, 30, 142, 0.15, 0.01])
+@pytest.mark.parametrize("rate_hz", [10.0, None])
+def test_log_times_at_another_pace_are_no_unit_where_rate_and_date_say_nanoseconds(speed: float, rate_hz: float | None) -> None:
+    """A converter writes its own clock, a playback runs at another speed: the stamps are right in rate and date."""
+    logs = STORED[0] + ((NS - NS[0]) / speed).astype(np.int64)
+    assert unit_error(NS, logs, rate_hz) is None
+    assert log_pace(NS, logs) == pytest.approx(speed, rel=1e-3)
+
+
+def test_since_boot_with_a_converters_log_times_is_no_unit() -> None:
+    assert unit_error(NS - EPOCH_NS, STORED[0] + np.arange(50) * 12_000_000, 10.0) is None
+
+
+@pytest.mark.parametrize("times", [10, 100, 1000])
+def test_a_rate_declared_too_slow_is_no_unit_where_the_date_is_right(times: int) -> None:
+    assert unit_error(NS, None, 10.0 / times) is None
+    simulated = NS - EPOCH_NS
+    assert unit_error(simulated, None, 10.0 / times) is None, "nor where the stamps count from another epoch"

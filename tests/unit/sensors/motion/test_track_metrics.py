@@ -52,6 +52,19 @@ def test_a_jump_is_one_step_of_its_size_wherever_it_is(place: int, metres: float
     assert (np.delete(steps, place) == 0).all()
 
 
+@pytest.mark.parametrize("apart_ns", [1_000, 9_140_000, 15_000_000, 30_000_000, 50_000_000])
+def test_poses_of_two_sensors_in_one_track_make_no_step(apart_ns: int) -> None:
+    """Mixed with 4 cm between them: the velocity of a short step, stretched over the long one after it, is all noise."""
+    own = T0 + 100 * MS * np.arange(60, dtype=np.int64)
+    stamps = np.stack([own - apart_ns, own], axis=1).ravel()
+    poses = np.zeros((len(stamps), 7))
+    poses[:, 0], poses[:, 3] = 12.6 * (stamps - T0) / NS_PER_S, 1.0
+    poses[::2, 1] = 0.04
+    assert EgoTrack.of(stamps, poses).steps_m().max() < 0.1
+    poses[60:, 0] += 1.0
+    assert EgoTrack.of(stamps, poses).steps_m().max() > 0.6
+
+
 def test_a_step_concerns_the_instants_around_it() -> None:
     track = circle()
     poses = track.poses.copy()

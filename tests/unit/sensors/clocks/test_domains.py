@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.clocks.survey import Domain, clock_domains, difference_name, epoch_name
+from sensors.clocks.domains import Domain, clock_domains, difference_name, epoch_name
 
 S = 1_000_000_000
 

@@ -1,0 +1,173 @@
+"""Frames with stamps that do not fit, and clocks that were set or are another's, through inspect, build and audit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lake.drive_input import DriveInput
+from lake.overrides import Override, Verdict, frame_target
+from lake.storage import ObjectVersion
+from quality.decisions import why_not_releasable
+from quality.rules.findings import rule_ids
+from scenes.outcome.account import AuditOutcome
+from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
+from tests.unit.scenes import serial_jobs
+from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, image, pose, recording, rig_document, sensor
+
+S = 1000 * MS
+FRAMES = 40
+TRUE = [T0 + number * 100 * MS for number in range(FRAMES)]
+MAKE: Mapping[str, Callable[[int], bytes]] = {"lidar": cloud, "camera": image, "pose": pose}
+_TYPES = {"lidar": POINT_CLOUD, "camera": IMAGE, "pose": ODOMETRY}
+KINDS = {"top": "lidar", "cam": "camera", "odo": "pose"}
+Stamps = Mapping[str, Mapping[int, int]]
+
+
+def rig(*, required: bool = True, time_base: str | None = None) -> dict[str, Any]:
+    document = rig_document(
+        sensor("top", "lidar", required=True),
+        sensor("cam", "camera", required=required),
+        sensor("odo", "pose"),
+        pose_bracket_ns=150 * MS,
+        publish_incomplete=True,
+    )
+    return document if time_base is None else {**document, "time_base": time_base}
+
+
+def logged(true_ns: int) -> int:
+    return true_ns + 3 * MS
+
+
+def land(changed: Stamps, document: Mapping[str, Any], log_ns: Callable[[int], int] = logged) -> tuple[Landed, DriveInput]:
+    """A drive whose frames have their true stamps but for those `changed`, by sensor and number; logged 3 ms after the truth."""
+    landed = Landed()
+    for name, modality in KINDS.items():
+        stamps = [changed.get(name, {}).get(number, true) for number, true in enumerate(TRUE)]
+        frames = [(stamp, MAKE[modality](stamp)) for stamp in stamps]
+        body = recording(_TYPES[modality], frames, log_ns=[log_ns(true) for true in TRUE])
+        key = f"{landed.drive}/{modality}/{name}/{stamps[0]:019d}.mcap"
+        landed.land_bytes(key, body, FRAMES, max(stamps))
+    return landed, landed.finish(document, TRUE[-1])
+
+
+def processed(changed: Stamps, document: Mapping[str, Any], **more: Any) -> tuple[Landed, DriveInput, Any, AuditOutcome]:
+    landed, drive_input = land(changed, document, **more)
+    inspection = serial_jobs.inspect(landed, drive_input).inspection
+    if inspection.verdict == "build":
+        serial_jobs.build(landed, drive_input)
+    outcome = serial_jobs.outcome(landed, drive_input)
+    serial_jobs.check_identity(landed, drive_input, outcome)
+    return landed, drive_input, inspection, outcome
+
+
+def fates(outcome: AuditOutcome, name: str) -> Counter[tuple[str, str | None]]:
+    return Counter((row["fate"], row["reason"]) for row in outcome.frames.to_pylist() if row["sensor"] == name)
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+@pytest.mark.parametrize("wild", [0, T0 - 2 * S, TRUE[18], T0 + 10**17, T0 + 4 * 10**8 * S])
+def test_one_wild_stamp_is_quarantined_and_the_drive_goes_on(name: str, wild: int) -> None:
+    landed, _, inspection, outcome = processed({name: {20: wild}}, rig())
+    assert inspection.verdict == "build"
+    assert [(found.rule_id, found.sensor) for found in inspection.frame_findings] == [("CLK011", name)]
+    assert fates(outcome, name)["quarantined", "CLK011"] == 1
+    (record,) = (record for record in outcome.records if record["rule_ids"] == ["CLK011"])
+    assert (record["sensor"], record["stamp_ns"], record["frames"], record["status"]) == (name, wild, 1, "quarantined")
+    assert landed.store.read(ObjectVersion.from_uri(record["payload_uri"])) == MAKE[KINDS[name]](wild)
+    assert why_not_releasable(record) is not None
+    drive_rules = {found.rule_id for found in inspection.findings if found.measured is not None}
+    assert drive_rules <= {"CLK004"}, "a hole where it should be, and nothing else"
+    if name != "odo":
+        whole = [scene for scene in serial_jobs.scenes(landed) if scene["complete"]]
+        assert len(whole) == FRAMES - 1
+
+
+def test_too_many_wild_stamps_condemn_the_drive() -> None:
+    wild = dict.fromkeys(range(5, 40, 4), T0 - 50 * S)
+    _, _, inspection, outcome = processed({"cam": wild}, rig())
+    assert inspection.verdict == "quarantine"
+    assert "CLK012" in rule_ids(inspection.findings)
+    assert fates(outcome, "cam") == {("quarantined", "CLK012"): FRAMES}
+    _, _, inspection, outcome = processed({"cam": wild}, rig(required=False))
+    assert inspection.verdict == "build"
+    assert fates(outcome, "cam")["quarantined", "CLK011"] == len(wild)
+
+
+def test_a_release_brings_no_stray_into_a_scene() -> None:
+    landed, drive_input = land({"cam": {20: 0}}, rig())
+    override = Override(Verdict.RELEASE, drive_input.base, (frame_target("cam", 0),), ("CLK011",), "alice", "looks fine to me")
+    released = DriveInput(
+        drive_input.drive, drive_input.objects, drive_input.manifest, drive_input.calibration, frozenset({override.to_string()})
+    )
+    serial_jobs.inspect(landed, released)
+    serial_jobs.build(landed, released)
+    outcome = serial_jobs.outcome(landed, released)
+    serial_jobs.check_identity(landed, released, outcome)
+    assert fates(outcome, "cam")["quarantined", "CLK011"] == 1
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("at", [12, 24])
+def test_frames_behind_a_clock_that_was_set_are_in_no_scene(at: int, required: bool) -> None:
+    """Set back by two seconds, images pair as well with the sweeps of two seconds ago. Every image in gold is of its own time."""
+    behind = {number: TRUE[number] - 2 * S for number in range(at, FRAMES)}
+    landed, _, inspection, outcome = processed({"cam": behind}, rig(required=required))
+    assert {"CLK008"} <= set(rule_ids(inspection.findings))
+    assert fates(outcome, "cam") == {("gold", None): at, ("unmatched", "clock_set"): FRAMES - at}
+    for scene in serial_jobs.scenes(landed):
+        assert [one["stamp_ns"] for one in scene["cameras"]] == [scene["anchor_ns"]] * len(scene["cameras"])
+        assert bool(scene["cameras"]) != ("SYN005" in scene["quality_flags"])
+
+
+def test_poses_of_another_clock_are_not_used() -> None:
+    ahead = {number: TRUE[number] + S for number in range(FRAMES)}
+    landed, _, inspection, outcome = processed({"odo": ahead}, rig())
+    assert ("CLK007", "odo") in {(found.rule_id, found.sensor) for found in inspection.findings}
+    assert fates(outcome, "odo") == {("unmatched", "other_clock"): FRAMES}
+    gold = serial_jobs.scenes(landed)
+    assert len(gold) == FRAMES
+    assert all(scene["ego_pose"] is None and {"POS001", "POS008"} <= set(scene["quality_flags"]) for scene in gold)
+
+
+@pytest.mark.parametrize("shift_ns", [S, -S, 300 * MS])
+def test_a_required_camera_of_another_clock_condemns_the_drive(shift_ns: int) -> None:
+    shifted = {number: TRUE[number] + shift_ns for number in range(FRAMES)}
+    _, _, inspection, _ = processed({"cam": shifted}, rig())
+    assert inspection.verdict == "quarantine"
+    assert ("CLK007", "cam") in {(found.rule_id, found.sensor) for found in inspection.findings}
+
+
+def test_a_reference_ahead_of_its_own_log_times_condemns_the_drive() -> None:
+    ahead = {number: TRUE[number] + S for number in range(FRAMES)}
+    _, _, inspection, _ = processed({"top": ahead}, rig(required=False))
+    assert inspection.verdict == "quarantine"
+    assert ("CLK014", "top") in {(found.rule_id, found.sensor) for found in inspection.findings}
+
+
+def test_log_times_of_a_converter_are_flagged_and_not_believed() -> None:
+    _, _, inspection, outcome = processed({}, rig(), log_ns=lambda true: T0 + 30 * 86_400 * S + (true - T0) // 8)
+    assert inspection.verdict == "build"
+    assert {found.rule_id for found in inspection.findings if found.measured is not None} == {"CLK013"}
+    assert fates(outcome, "cam") == {("gold", None): FRAMES}
+
+
+def test_zero_before_the_clock_came_up_is_kept_out() -> None:
+    zeros = {"top": {0: 0, 1: 0}, "cam": {0: 0, 1: 0}}
+    _, _, inspection, outcome = processed(zeros, rig())
+    assert inspection.verdict == "build"
+    assert fates(outcome, "top") == {("gold", None): FRAMES - 2, ("quarantined", "CLK011"): 2}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(list(KINDS)), st.integers(0, FRAMES - 1), st.integers(0, 4 * 10**18)), max_size=12))
+def test_accounts_balance_whatever_the_stamps(wild: list[tuple[str, int, int]]) -> None:
+    changed: dict[str, dict[int, int]] = {}
+    for name, number, stamp in wild:
+        changed.setdefault(name, {})[number] = min(stamp, (2**31 - 1) * S)
+    processed(changed, rig())
