@@ -32,10 +32,15 @@ class IngestSettings(DeploymentNames):
         _LIMITS.reconcile_after_s, "Seconds after which the sweep looks at objects and drives that no event brought forward."
     )
 
+    lost_after_s: float = _duration(
+        _LIMITS.lost_after_s,
+        "Seconds without any change after which a drive in work gets another message, although the queues hold enough of them.",
+    )
+
     @property
     def limits(self) -> SweepLimits:
         """The limits of the sweep."""
-        return SweepLimits(self.overdue_after_s, self.resend_after_s, self.reconcile_after_s)
+        return SweepLimits(self.overdue_after_s, self.resend_after_s, self.reconcile_after_s, self.lost_after_s)
 
 
 class MappingSettings(IngestSettings):

@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes import SQSRecord
 
+from ingest.dead_letters import work_messages
 from ingest.environment import IngestSettings, client
 from ingest.errors import DeliveryError, EventError, SweepError
 from ingest.events import Delivery, is_sqs_batch, parse_message, parse_notification
@@ -179,8 +180,10 @@ class Service:
         self.settings, aws = settings, settings.aws
         objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
         ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
-        self.registrar = Registrar(objects, ledger, WorkQueue(client("sqs", aws), settings.drive_work_url))
-        self.sweep = Sweep(self.registrar, objects, ledger, settings.limits)
+        sqs = client("sqs", aws)
+        self.registrar = Registrar(objects, ledger, WorkQueue(sqs, settings.drive_work_url))
+        messages = work_messages(sqs, settings.drive_work_url)
+        self.sweep = Sweep(self.registrar, objects, ledger, settings.limits, messages=messages)
 
     def handle(self, event: object) -> BatchResponse:
         """What `handler` does, without Lambda's context."""

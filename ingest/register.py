@@ -5,12 +5,14 @@ have the same effect. A handler that is killed leaves one of these states, and s
 
 | killed after | found by |
 | --- | --- |
-| nothing, the object registered, or the drive touched | the event's redelivery; without one, reconciliation and the sweep of settling drives |
+| nothing | the event's redelivery; without one, reconciliation |
+| the object registered, which marks its drive in the same transaction | the event's redelivery, or the sweep of settling drives |
 | the revision queued, not sent (or sent, mark not cleared) | the outbox sweep, which may send a second, equal message |
+| the message sent, and then lost by the queue | the sweep of drives whose message is missing |
 
 An event whose object S3 does not have is skipped: emulators announce a multipart upload before there is an object, and the
 completing event, or reconciliation, follows. A deleted object keeps its registered version.
-"""  # noqa: E501 - a table row is one line
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,8 @@ class Registrar:
         known = previous is not None and (previous.version_id, previous.head.etag) == (head.version_id, head.etag)
         if not known and not self._ledger.put_object(drive, head, previous):
             raise ContentionError(f"{key!r} kept changing while it was being registered")
-        self._ledger.touch(drive, changed=not known)
+        if known:
+            self._ledger.touch(drive)
         _log.info("object_registered", extra={"key": key, "version_id": head.version_id, "known": known})
         return drive
 

@@ -58,7 +58,9 @@ def drive_work_depth(settings: QueueSettings) -> ReadDepth:
     """Reader of the drive-work queue's depth."""
     # Airflow imports this module for every parse of the DAG file; boto3 is needed only where the doorbell runs.
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
+    from ingest import errors
     from ingest.environment import client
     from ingest.queues import WorkQueue
 
@@ -67,7 +69,7 @@ def drive_work_depth(settings: QueueSettings) -> ReadDepth:
     def read() -> int:
         try:
             return queue.depth().visible
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, errors.QueueError) as error:
             raise QueueError(f"cannot read the depth of {settings.drive_work_url}: {error}") from error
 
     return read

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 from ingest.errors import StoreError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
-from ingest.ledger.states import FINAL, TRANSITIONS, DriveState, ObjectState
+from ingest.ledger.states import FINAL, TRANSITIONS, WAITING, DriveState, ObjectState
 from ingest.ledger.work import DriveWork
 from ingest.register import Registrar
 from ingest.review import ReviewDesk
@@ -129,10 +129,14 @@ class FakeObjects:
 
 @dataclass
 class FakeQueue:
+    """`sent` is the history; `held` is what still exists: waiting, leased, or among the dead letters."""
+
     sent: list[DriveWork] = field(default_factory=list)
+    held: list[DriveWork] = field(default_factory=list)
 
     def send(self, work: DriveWork) -> None:
         self.sent.append(work)
+        self.held.append(work)
 
 
 class FakeLedger:
@@ -166,9 +170,13 @@ class FakeLedger:
         if known is not None and previous is not None and known.version_id != previous.version_id:
             return False
         self.object_items[drive, head.key] = ObjectRecord(head, ObjectState.LANDED, self._clock())
+        self._count(drive, changed=True)
         return True
 
-    def touch(self, drive: DriveId, changed: bool) -> None:
+    def touch(self, drive: DriveId) -> None:
+        self._count(drive, changed=False)
+
+    def _count(self, drive: DriveId, *, changed: bool) -> None:
         now_ns = self._clock()
         known = self.drive_items.get(drive) or DriveRecord(drive, created_ns=now_ns, updated_ns=now_ns)
         changed_ns = now_ns if changed or not known.changed_ns else known.changed_ns
@@ -224,6 +232,19 @@ class FakeLedger:
         if known.generation == queued.generation:
             self.drive_items[queued.drive] = replace(known, unsent=False)
             self.outbox.pop(queued.drive, None)
+
+    def waiting(self, before_ns: int, limit: int) -> list[DriveRecord]:
+        old = [known for known in self.drive_items.values() if known.state in WAITING and known.updated_ns < before_ns]
+        return sorted((known for known in old if not known.unsent), key=lambda known: (known.updated_ns, known.drive))[:limit]
+
+    def resend(self, seen: DriveRecord) -> DriveRecord | None:
+        known = self.drive_items[seen.drive]
+        unchanged = (known.generation, known.updated_ns) == (seen.generation, seen.updated_ns)
+        if known.state not in WAITING or not unchanged:
+            return None
+        self.drive_items[seen.drive] = replace(known, unsent=True, updated_ns=self._clock())
+        self.outbox[seen.drive] = self._clock()
+        return self.drive_items[seen.drive]
 
     def unsent(self, before_ns: int, limit: int) -> list[DriveId]:
         waiting = sorted((since_ns, drive) for drive, since_ns in self.outbox.items() if since_ns < before_ns)
@@ -306,11 +327,15 @@ class World:
 
     def sweep(self, steps: Steps | None = None) -> Sweep:
         wrap = (steps or Steps()).wrap
-        return Sweep(self.registrar(steps), wrap(self.objects), wrap(self.ledger), self.limits, self.clock)
+        held = lambda: len(self.queue.held)  # noqa: E731
+        return Sweep(self.registrar(steps), wrap(self.objects), wrap(self.ledger), self.limits, self.clock, held)
 
     def finish(self, drive: DriveId, state: DriveState = DriveState.PUBLISHED) -> None:
-        """What a run does to the drive, in short."""
-        self.ledger.drive_items[drive] = replace(self.ledger.drive_items[drive], state=state)
+        """What a run does to the drive, in short; one that ends deletes its message."""
+        known = self.ledger.drive_items[drive]
+        self.ledger.drive_items[drive] = replace(known, state=state, updated_ns=self.clock())
+        if state in FINAL:
+            self.queue.held = [work for work in self.queue.held if work.drive != drive]
 
     def outcome(self) -> dict[str, Any]:
         """What must not depend on how events came: drives, objects, refusals, kept inputs; no times, no counters."""

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
+from ingest.errors import (
+    AtRestError,
+    ContentionError,
+    DecidedError,
+    DriveBusyError,
+    ReviewError,
+    StaleReviewError,
+    UnknownDriveError,
+)
 from ingest.handler import handle
 from ingest.ledger.ledger import Ledger
 from ingest.ledger.records import DriveRecord, Requeue
@@ -100,9 +108,54 @@ def test_a_drive_that_is_not_at_rest_is_left_alone(state: DriveState) -> None:
     for act in (release, reject):
         with pytest.raises(DriveBusyError):
             act(world, A)
-    with pytest.raises(DriveBusyError):
-        world.desk().reprocess(DRIVE)
+    if state is not DriveState.FAILED:
+        with pytest.raises(DriveBusyError):
+            world.desk().reprocess(DRIVE)
     assert frozen(world) == before
+
+
+def test_a_drive_whose_run_failed_can_be_processed_again() -> None:
+    world = landed(DriveState.FAILED)
+    queued = world.desk().reprocess(DRIVE)
+    assert (queued.state, queued.generation, queued.reason) == (DriveState.QUEUED, 2, Reason.REPROCESS)
+    assert world.queue.sent[-1] == DriveWork(DRIVE, queued.revision or "", Reason.REPROCESS)
+
+
+@pytest.mark.parametrize("state", [DriveState.QUEUED, DriveState.PROCESSING, DriveState.FAILED])
+def test_the_message_of_a_drive_in_work_can_be_sent_again(state: DriveState) -> None:
+    world = landed(state)
+    before = record(world)
+    world.queue.sent.clear()
+    sent = world.desk().requeue(DRIVE)
+    assert (sent.state, sent.revision, sent.generation) == (state, before.revision, 1)
+    assert world.queue.sent == [DriveWork(DRIVE, before.revision or "", Reason.COMPLETE)]
+    assert not record(world).unsent
+
+
+@pytest.mark.parametrize(
+    ("state", "hint"),
+    [(DriveState.LANDING, "once it is overdue"), (DriveState.PUBLISHED, "reprocess"), (DriveState.QUARANTINED, "reprocess")],
+)
+def test_a_drive_without_a_message_is_not_sent_one(state: DriveState, hint: str) -> None:
+    world = landed(state)
+    before = frozen(world)
+    with pytest.raises(AtRestError, match=f"is {state.value}: it has no work message") as caught:
+        world.desk().requeue(DRIVE)
+    assert hint in (caught.value.hint or "")
+    assert frozen(world) == before
+    with pytest.raises(UnknownDriveError):
+        world.desk().requeue(DriveId("car-9", "none"))
+
+
+def test_a_kill_while_a_message_is_sent_again_leaves_it_to_the_sweep() -> None:
+    world = landed(DriveState.FAILED)
+    world.queue.sent.clear()
+    with pytest.raises(Killed):
+        world.desk(Steps(3)).requeue(DRIVE)
+    assert (world.queue.sent, record(world).unsent) == ([], True)
+    world.clock.advance(world.limits.resend_after_s + 1)
+    assert world.sweep().run().resent == 1
+    assert [work.drive for work in world.queue.sent] == [DRIVE]
 
 
 def test_nothing_is_decided_twice() -> None:
@@ -273,7 +326,7 @@ def test_a_killed_release_is_done_once_or_not_at_all(step: int, after: bool) -> 
 @pytest.fixture(params=["fake", "dynamodb"])
 def store(request: pytest.FixtureRequest, clock: FakeClock) -> Any:
     made: Any = FakeLedger(clock) if request.param == "fake" else request.getfixturevalue("ledger")
-    made.touch(DRIVE, changed=True)
+    made.touch(DRIVE)
     made.queue(made.drive(DRIVE), Requeue("1" * 64, Reason.COMPLETE, "m1", None))
     return made
 
@@ -309,7 +362,7 @@ def test_contract_a_decision_comes_with_its_revision_or_not_at_all(store: Any, c
         (2, frozenset({"x"}), "1" * 64),
     ]
     touched = rest(store)
-    store.touch(DRIVE, changed=False)
+    store.touch(DRIVE)
     assert store.decide(touched, frozenset({"y"}), None) is None, "something was registered since"
 
 
