@@ -29,7 +29,7 @@ from quality.rules.rule import Outcome, Severity
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
-VERSION = 1
+VERSION = 2
 VALIDATIONS_VERSION = 1
 
 
@@ -210,8 +210,9 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     """What the audit decided, and what `publish` will commit.
 
     `files`: data files by table. `validations`: URI of the `ValidationResults`. `scenes`, `frames`, `records` count rows.
-    `quarantined_objects`: keys. `warnings`: rules that flagged the drive or an object of it and quarantined nothing. `unused`:
-    URIs of files that this attempt wrote and no table will refer to.
+    `quarantined_objects`: URI of their keys (`lake.quarantined_keys`), None without any. `warnings`: rules that flagged the
+    drive or an object of it and quarantined nothing. `unused`: URIs of files that this attempt wrote and no table will refer
+    to.
     """
 
     provenance: Provenance
@@ -225,7 +226,7 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     frames: int
     records: int
     size_bytes: int
-    quarantined_objects: tuple[str, ...]
+    quarantined_objects: str | None
     warnings: tuple[str, ...]
     files: dict[str, tuple[str, ...]]
     unused: tuple[str, ...]

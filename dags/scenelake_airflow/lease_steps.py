@@ -18,6 +18,7 @@ from ingest.ledger.states import FINAL
 from ingest.ports import RunStore, WorkSource
 from ingest.queues import WorkQueue
 from lake.drive_input import DriveInput, input_key
+from lake.quarantined_keys import read_keys
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from scenelake_airflow.job_operator import FAILURE
@@ -113,15 +114,23 @@ def acknowledge(settings: Settings, payload: object, publication: object) -> str
     store = ObjectStore(client("s3", settings.aws))
     document = store.read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
     drive_input = DriveInput.parse(document, leased.revision)
-    return finish_drive(_queue(settings), _ledger(settings), leased, result, drive_input)
+    quarantined = read_keys(store, result.quarantined_objects)
+    return finish_drive(_queue(settings), _ledger(settings), leased, result, drive_input, quarantined)
 
 
 def finish_drive(
-    queue: WorkSource, ledger: RunStore, leased: Lease, publication: PublicationResult, drive_input: DriveInput
+    queue: WorkSource,
+    ledger: RunStore,
+    leased: Lease,
+    publication: PublicationResult,
+    drive_input: DriveInput,
+    quarantined: frozenset[str] = frozenset(),
 ) -> str:
-    """`acknowledge` with its ports. Idempotent."""
+    """`acknowledge` with its ports; `quarantined`: keys of objects. Idempotent."""
     final: str = publication.outcome
-    if final != SUPERSEDED:
+    if final == SUPERSEDED:
+        _surpass(ledger, leased, publication.published_generation)
+    else:
         state = DriveState(final)
         detail: dict[str, Json] = {
             "snapshot_id": publication.snapshot_id,
@@ -130,7 +139,7 @@ def finish_drive(
             "warnings": list(publication.warnings),
         }
         try:
-            outcomes = object_outcomes(drive_input, state, publication)
+            outcomes = object_outcomes(drive_input, state, quarantined)
             ledger.finish(leased.drive, leased.revision, state, outcomes, detail, generation=leased.generation)
         except SupersededWorkError as error:
             # The commit stands until the newer revision replaces it; only the ledger has moved on.
@@ -141,9 +150,16 @@ def finish_drive(
     return final
 
 
-def object_outcomes(drive_input: DriveInput, state: DriveState, publication: PublicationResult) -> Iterable[ObjectOutcome]:
-    """The final state of each object of a revision: its drive's, unless the publication says the object is quarantined."""
-    quarantined = frozenset(publication.quarantined_objects)
+def _surpass(ledger: RunStore, leased: Lease, published: int | None) -> None:
+    """A ledger that did not move on, but counts fewer generations than the lake, was restored from a backup: queue the drive
+    above what is published, or every run of it would be superseded. The outbox sweep sends the message."""
+    raised = None if published is None else ledger.surpass(leased.drive, leased.revision, leased.generation, published)
+    if raised is not None:
+        _log.warning("%s: the lake holds generation %d, queued again as %d", leased.drive, published, raised.generation)
+
+
+def object_outcomes(drive_input: DriveInput, state: DriveState, quarantined: frozenset[str]) -> Iterable[ObjectOutcome]:
+    """The final state of each object of a revision: its drive's, unless its key is among the `quarantined` ones."""
     documents = tuple(entry for entry in (drive_input.manifest, drive_input.calibration) if entry is not None)
     for entry in (*sorted(drive_input.objects), *documents):
         published = state is DriveState.PUBLISHED and entry.key not in quarantined

@@ -17,14 +17,18 @@ class InspectionResult(msgspec.Struct, frozen=True):
 
 
 class PublicationResult(msgspec.Struct, frozen=True):
-    """What `publish` committed. `superseded`: nothing, a newer generation of the drive is in the table."""
+    """What `publish` committed. `superseded`: nothing, the table holds `published_generation` of the drive.
+
+    `quarantined_objects`: URI of their keys (`lake.quarantined_keys`).
+    """
 
     outcome: Literal["published", "quarantined", "superseded"]
     snapshot_id: int | None = None
     scenes: int | None = None
     records: int | None = None
     warnings: tuple[str, ...] = ()
-    quarantined_objects: tuple[str, ...] = ()
+    quarantined_objects: str | None = None
+    published_generation: int | None = None
 
 
 Result = TypeVar("Result", InspectionResult, PublicationResult)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from lake.drive_input import DriveInput
 from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
-from lake.storage import ObjectStore
+from lake.storage import CONNECTIONS, ObjectStore
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
 from quality.records import RELEASED, Origin, Position, record
@@ -41,10 +42,14 @@ class RecordKeeper:
     decisions: Decisions
 
     def of_objects(self, frames: pa.Table) -> list[Record]:
-        """One for each quarantined object, with a copy of it; one that never landed has nothing to copy."""
+        """One for each quarantined object, with a copy of it; one that never landed has nothing to copy.
+
+        Copies are made side by side: one after the other, those of some ten thousand objects would take hours.
+        """
         keys_and_reasons = zip(frames["key"].to_pylist(), frames["reason"].to_pylist(), strict=True)
         kept_out = Counter(key for key, reason in keys_and_reasons if reason == FAULTY_OBJECT)
-        return [self._of_object(key, kept_out[key]) for key in self.inspection.faulty_keys]
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            return list(threads.map(lambda key: self._of_object(key, kept_out[key]), self.inspection.faulty_keys))
 
     def _of_object(self, key: str, frames: int) -> Record:
         findings, report = self.inspection.object_findings[key], self.inspection.objects.get(key)

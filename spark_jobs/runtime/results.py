@@ -1,9 +1,12 @@
-"""What a job reports to whoever started it: small, and part of the protocol with the DAG, which reads it as JSON."""
+"""What a job reports to whoever started it, and part of the protocol with the DAG, which reads it as JSON.
+
+Nothing in it grows with the objects, sensors or frames of a drive: `scenelake_airflow.job_operator` refuses more than 1 MiB.
+"""
 
 from __future__ import annotations
 
 from quality.evaluators.drive import GateVerdict
-from scenes.documents import Account, AuditVerdict, Part
+from scenes.documents import AuditVerdict, Part
 
 
 class InspectionResult(Part, frozen=True, kw_only=True):
@@ -27,15 +30,15 @@ class AuditResult(Part, frozen=True, kw_only=True):
     """Of `audit`."""
 
     verdict: AuditVerdict
-    accounts: tuple[Account, ...]
     scenes: int
 
 
 class PublicationResult(Part, frozen=True, kw_only=True):
     """Of `publish`: what became of the drive, in which snapshot of `gold.scenes`, and the rows by table.
 
-    `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch. `quarantined_objects`:
-    keys; `warnings`: rules.
+    `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch, and all else is what it
+    committed. `quarantined_objects`: URI of their keys (`lake.quarantined_keys`); `warnings`: rules. `published_generation`: of
+    a superseded publication, the generation that the lake holds.
     """
 
     outcome: str
@@ -44,5 +47,6 @@ class PublicationResult(Part, frozen=True, kw_only=True):
     scenes: int
     records: int
     rows: dict[str, int]
-    quarantined_objects: tuple[str, ...] = ()
+    quarantined_objects: str | None = None
     warnings: tuple[str, ...] = ()
+    published_generation: int | None = None
