@@ -89,6 +89,7 @@ class DriveAccount:
         frames = self.indexed.frames_built(plan, rig, built)
         keeper = self.keeper
         records = keeper.of_objects(frames) + keeper.of_built(built, rig.reference, frames)
+        records += keeper.of_unreadable(self.indexed.unreadable())
         records += keeper.of_released_objects() + keeper.of_released_in(built, rig.reference)
         return AuditOutcome(
             AuditVerdict.PUBLISH,

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from lake.landing import DriveId
 from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
+from quality.evaluators.frame import undecodable
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowReport, merged
 from scenes.outcome.unmatched import unmatched_reasons
-from scenes.plan.drive_frames import in_objects
+from scenes.plan.drive_frames import in_objects, readable
 from scenes.plan.plan import ScenePlan
 from scenes.plan.windows import DAY_ZERO
 from sensors.rig import Rig
@@ -60,7 +61,8 @@ class IndexedDrive:
     def frames_built(self, plan: ScenePlan, rig: Rig, built: Built) -> pa.Table:
         """Rows of `lake.tables.schemas.FRAMES` for a drive whose scenes were built.
 
-        Each frame has one fate, by the first of these that holds: its object is quarantined; it is in a gold scene, as the
+        Each frame has one fate, by the first of these that holds: its object is quarantined; it cannot be read, and so was never
+        matched, although a reviewer released its object; it is in a gold scene, as the
         matched frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one, or moved points of one);
         it is quarantined itself; it is only in quarantined scenes; it is unmatched.
         """
@@ -72,10 +74,32 @@ class IndexedDrive:
             fates[frame.frame_id] = QUARANTINED
             reasons[frame.frame_id] = _decisive(frame.findings)
         _mark_poses(fates, self.index["stamp_ns"].to_numpy()[in_scenes > 0], plan, built)
+        for frame in self.unreadable():
+            fates[frame.frame_id], reasons[frame.frame_id] = QUARANTINED, _decisive(frame.findings)
         faulty = in_objects(self.index, self.faulty_keys)
         fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
         reasons[fates == GOLD] = None
         return self._rows(fates, reasons, in_scenes)
+
+    def unreadable(self) -> list[FrameReport]:
+        """The frames of released objects that cannot be read as what their sensor records, by id."""
+        chosen = np.flatnonzero(~readable(self.index) & ~in_objects(self.index, self.faulty_keys))
+        names = ["sensor", "stamp_ns", "key", "chunk_offset", "message_offset", "message_type"]
+        reports = []
+        for frame_id, row in zip(chosen.tolist(), self.index.select(names).take(pa.array(chosen)).to_pylist(), strict=True):
+            problem = f"{row['message_type']} at byte {row['chunk_offset']}+{row['message_offset']} of {row['key']}"
+            reports.append(
+                FrameReport(
+                    frame_id=frame_id,
+                    sensor=row["sensor"],
+                    stamp_ns=row["stamp_ns"],
+                    key=row["key"],
+                    offset=row["chunk_offset"],
+                    message_offset=row["message_offset"],
+                    findings=(undecodable(row["sensor"], "message", problem),),
+                )
+            )
+        return reports
 
     def frames_quarantined(self, reason: str) -> pa.Table:
         """Rows of `lake.tables.schemas.FRAMES` for a drive that is quarantined as a whole; `reason`: the rule that did it."""

@@ -87,6 +87,10 @@ class RecordKeeper:
             )
         return records
 
+    def of_unreadable(self, frames: Sequence[FrameReport]) -> list[Record]:
+        """Of frames of released objects that cannot be read. Their bytes stay where they are, in a raw version."""
+        return [self._of_frame(frame, frame.findings) for frame in frames]
+
     def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> Record:
         """Of a drive that is quarantined as a whole.
 
