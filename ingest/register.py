@@ -145,7 +145,9 @@ class Registrar:
         read = self._manifest(record.drive, objects.get(record.drive.manifest_key))
         manifest = read if isinstance(read, Manifest) else None
         fault = read if isinstance(read, str) else None
-        return assess(record, objects, manifest, fault, overdue=overdue)
+        taken = self._ledger.decisions(record.drive) if record.decisions else ()
+        decisions = [text for decision in taken for text in decision.overrides]
+        return assess(record, objects, manifest, fault, overdue=overdue, decisions=decisions)
 
     def _manifest(self, drive: DriveId, known: ObjectRecord | None) -> Manifest | str | None:
         """The parsed manifest, why it cannot be used, or None if there is none. Versions never change, so they are cached."""

@@ -29,7 +29,7 @@ from ingest.ports import ReviewStore
 from ingest.register import Registrar
 from ingest.retries import Sleep, on_contention
 from lake.landing import DriveId
-from lake.overrides import MAX_OVERRIDE_BYTES, Override, Verdict
+from lake.overrides import MAX_OVERRIDE_BYTES, Override, Verdict, subject
 
 _NOT_WAITING = {
     DriveState.LANDING: "it is queued once every object in its manifest has landed, or once it is overdue",
@@ -106,7 +106,9 @@ class ReviewDesk:
         seen = self._known(drive)
         if seen.state is not DriveState.FAILED:
             self._check_at_rest(seen)
-        queued = self._ledger.queue(seen, self._registrar.prepare(self._decided_input(seen, ()), Reason.REPROCESS))
+        found = self._decided_input(seen, ())
+        self._check_size(found)
+        queued = self._ledger.queue(seen, self._registrar.prepare(found, Reason.REPROCESS))
         if queued is None:
             raise ContentionError(f"{drive} kept changing while it was being queued")
         self._registrar.deliver(queued)
@@ -119,8 +121,9 @@ class ReviewDesk:
         self._check_at_rest(seen)
         if seen.revision != revision:
             raise StaleReviewError(f"{drive} has the revision {seen.revision}, not {revision}: review its records again")
-        _refuse_decided(drive, overrides, self._ledger.decisions(drive))
         found = self._decided_input(seen, overrides)
+        _refuse_decided(drive, overrides, self._ledger.decisions(drive), found.input.bases)
+        self._check_size(found)
         # A rejection changes nothing that is published: it takes effect with the next revision, whatever the reason for that.
         requeue = self._registrar.prepare(found, Reason.RELEASED) if verdict is Verdict.RELEASE else None
         written = self._ledger.decide(seen, frozenset(override.to_string() for override in overrides), requeue)
@@ -156,26 +159,29 @@ class ReviewDesk:
         found = self._registrar.assess(seen)
         if found.input.revision != seen.revision:
             raise StaleReviewError(f"objects of {seen.drive} have landed that are not processed yet: wait until they are")
-        base = found.input.base
-        if any(override.input != base for override in more):
+        bases = found.input.bases
+        if any(override.input not in bases for override in more):
             raise StaleReviewError(f"{seen.drive} has other data by now than the reviewer saw: review its records again")
         texts = {text for decision in self._ledger.decisions(seen.drive) for text in decision.overrides}
         texts |= {override.to_string() for override in more}
-        held = frozenset(text for text in texts if Override.parse(text).input == base)
-        if (size := sum(len(text.encode()) for text in held)) > MAX_OVERRIDE_BYTES:
-            raise ReviewError(
-                f"{seen.drive}: its decisions would take {size} bytes, more than {MAX_OVERRIDE_BYTES}; with so many "
-                "records, correct the rule's threshold or the rig instead and replay the drive"
-            )
+        held = frozenset(text for text in texts if Override.parse(text).input in bases)
         return replace(found, input=replace(found.input, overrides=held))
 
+    @staticmethod
+    def _check_size(found: Assessment) -> None:
+        if (size := sum(len(text.encode()) for text in found.input.overrides)) > MAX_OVERRIDE_BYTES:
+            raise ReviewError(
+                f"{found.input.drive}: its decisions would take {size} bytes, more than {MAX_OVERRIDE_BYTES}; with so many "
+                "records, correct the rule's threshold or the rig instead and replay the drive"
+            )
 
-def _refuse_decided(drive: DriveId, wanted: Sequence[Override], log: Sequence[DecisionRecord]) -> None:
-    targets = {target: override.input for override in wanted for target in override.targets}
+
+def _refuse_decided(drive: DriveId, wanted: Sequence[Override], log: Sequence[DecisionRecord], bases: frozenset[str]) -> None:
+    targets = {subject(target) for override in wanted for target in override.targets}
     for decision in log:
         for override in map(Override.parse, decision.overrides):
-            again = sorted(target for target in override.targets if targets.get(target) == override.input)
-            if again:
+            again = sorted(targets & set(map(subject, override.targets)))
+            if again and override.input in bases:
                 more = f" and {len(again) - 1} more" if len(again) > 1 else ""
                 raise DecidedError(
                     f"{drive} {again[0]}{more}: {_DONE[override.verdict]} already by {override.reviewer}: {override.reason}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
+from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target, subject
 from quality.records import REJECTED, RELEASED
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, finding, has_errors
@@ -101,7 +101,7 @@ def decided(row: Mapping[str, Any], override: Override, status: str) -> dict[str
 
 def with_rejections(rows: Iterable[Mapping[str, Any]], rejected: Mapping[str, Override]) -> list[dict[str, Any]]:
     """The records, each with the rejection that was decided about it."""
-    judged = ((row, rejected.get(record_target(row))) for row in rows)
+    judged = ((row, rejected.get(subject(record_target(row)))) for row in rows)
     return [dict(row) if override is None else decided(row, override, REJECTED) for row, override in judged]
 
 

@@ -60,8 +60,13 @@ def unmoved(seen: DriveRecord) -> ConditionBase:
 
 
 def may_queue(seen: DriveRecord) -> ConditionBase:
-    """`unmoved`, in a state from which it can be queued."""
-    return unmoved(seen) & in_one_of(sources_of(DriveState.QUEUED))
+    """`unmoved`, nothing decided, and in a state from which it can be queued."""
+    return unmoved(seen) & undecided(seen) & in_one_of(sources_of(DriveState.QUEUED))
+
+
+def undecided(seen: DriveRecord) -> ConditionBase:
+    """Nothing has been decided about the drive since `seen` was read."""
+    return Attr("decisions").eq(seen.decisions) if seen.decisions else Attr("decisions").not_exists()
 
 
 def in_one_of(states: Iterable[DriveState]) -> ConditionBase:

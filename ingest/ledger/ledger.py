@@ -26,7 +26,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
 from ingest.ledger import table
-from ingest.ledger.changes import OUTBOX, SETTLING, UNSENT, in_one_of, mark, may_queue, queueing, registration, unmoved
+from ingest.ledger.changes import OUTBOX, SETTLING, UNSENT, in_one_of, mark, may_queue, queueing, registration, undecided, unmoved
 from ingest.ledger.records import (
     DecisionRecord,
     DriveRecord,
@@ -117,7 +117,7 @@ class Ledger:
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
 
-        None, and nothing is written, if anything was registered or queued since `seen` was read.
+        None, and nothing is written, if anything was registered, queued or decided since `seen` was read.
         """
         assigned, removed = queueing(seen, requeue, self._clock())
         item = self._table.update(str(seen.drive), DRIVE, Change(assigned, remove=removed), may_queue(seen))
@@ -326,9 +326,8 @@ class Ledger:
         number = seen.decisions + 1
         decision = DecisionRecord(seen.drive, number, overrides, self._clock(), seen.revision or "", seen.generation)
         assigned, removed = ({}, ()) if requeue is None else queueing(seen, requeue, self._clock())
-        condition = unmoved(seen) if requeue is None else may_queue(seen)
-        counted = Attr("decisions").not_exists() if number == 1 else Attr("decisions").eq(seen.decisions)
-        condition &= in_one_of(sorted(FINAL)) & counted
+        condition = unmoved(seen) & undecided(seen) if requeue is None else may_queue(seen)
+        condition &= in_one_of(sorted(FINAL))
         change = Change({"decisions": number, **assigned}, remove=removed)
         written = self._table.write_transaction(
             [

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
-from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
+from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target, subject
 from lake.storage import CONNECTIONS, ObjectStore
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
@@ -109,7 +109,7 @@ class RecordKeeper:
         for key, found in sorted(self.inspection.object_findings.items()):
             report = self.inspection.objects.get(key)
             version_id = None if report is None else report.version_id
-            override = self.decisions.released.get(object_target(key, version_id))
+            override = self.decisions.released.get(subject(object_target(key, version_id)))
             if override is None or key in self.inspection.faulty_keys:
                 continue
             findings, position = as_judged(found, override), Position(key, version_id)

@@ -186,9 +186,12 @@ class FakeLedger:
         known = self.drive_items[seen.drive]
         return (known.generation, known.changes) == (seen.generation, seen.changes)
 
+    def _undecided(self, seen: DriveRecord) -> bool:
+        return self.drive_items[seen.drive].decisions == seen.decisions
+
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         known = self.drive_items[seen.drive]
-        if not self._unmoved(seen) or DriveState.QUEUED not in TRANSITIONS[known.state]:
+        if not self._unmoved(seen) or not self._undecided(seen) or DriveState.QUEUED not in TRANSITIONS[known.state]:
             return None
         self.drive_items[seen.drive] = replace(
             known,
@@ -213,13 +216,15 @@ class FakeLedger:
 
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
         known = self.drive_items[seen.drive]
-        if known.state not in FINAL or known.decisions != seen.decisions or not self._unmoved(seen):
+        if known.state not in FINAL or not self._undecided(seen) or not self._unmoved(seen):
             return None
         self.decided.append(
             DecisionRecord(seen.drive, seen.decisions + 1, overrides, self._clock(), seen.revision or "", seen.generation)
         )
         self.drive_items[seen.drive] = replace(known, decisions=seen.decisions + 1)
-        return self.drive_items[seen.drive] if requeue is None else self.queue(seen, requeue)
+        return (
+            self.drive_items[seen.drive] if requeue is None else self.queue(replace(seen, decisions=seen.decisions + 1), requeue)
+        )
 
     def settle(self, seen: DriveRecord) -> bool:
         if not self._unmoved(seen):

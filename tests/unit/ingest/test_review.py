@@ -28,7 +28,7 @@ from ingest.ledger.work import DriveWork, Reason
 from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
-from lake.overrides import Decisions, Override, Verdict, scene_target
+from lake.overrides import Decisions, Override, Verdict, object_target, scene_target, subject
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, FakeClock, FakeLedger, Killed, Steps, World, drive_files, s3_body
 
 FILES = drive_files()
@@ -76,12 +76,16 @@ def frozen(world: World) -> tuple[Any, ...]:
 def test_a_release_makes_a_revision_of_the_same_data_with_the_decision_in_it() -> None:
     world = landed(DriveState.QUARANTINED)
     first, base = record(world), drive_input(world).base
-    assert base == first.revision, "a drive as it came has no decision in its revision"
+    assert not drive_input(world).overrides, "a drive as it came has no decision in its revision"
     queued = release(world, A)
     assert (queued.state, queued.generation, queued.reason) == (DriveState.QUEUED, 2, Reason.RELEASED)
     assert queued.revision not in (None, first.revision)
     found = drive_input(world)
-    assert (found.base, found.objects) == (base, DriveInput.parse(world.objects.inputs[input_key(DRIVE, base)], base).objects)
+    revision = first.revision or ""
+    assert (found.base, found.objects) == (
+        base,
+        DriveInput.parse(world.objects.inputs[input_key(DRIVE, revision)], revision).objects,
+    )
     decisions = Decisions.of(found)
     assert set(decisions.released) == {A}
     assert (decisions.released[A].reviewer, decisions.released[A].reason) == ("alice", "a parked car")
@@ -457,3 +461,67 @@ def test_who_and_why_are_bounded_before_anything_is_written(reviewer: str, reaso
     assert Override.parse(made.to_string()) == made
     assert reason.isprintable()
     assert reviewer.isascii()
+
+
+def put(world: World, key: str, body: bytes) -> DriveRecord:
+    """An object lands, its event is handled, and what it makes to be processed is."""
+    world.objects.put(key, body)
+    handle(json.loads(s3_body(key)), world.registrar(), RAW)
+    world.finish(DRIVE)
+    return record(world)
+
+
+@pytest.mark.parametrize("key", list(FILES))
+def test_the_same_bytes_put_again_keep_every_decision(key: str) -> None:
+    world = landed()
+    release(world, A)
+    world.finish(DRIVE)
+    reject(world, B)
+    before = drive_input(world).base
+    assert put(world, key, FILES[key]).generation == 3
+    found = drive_input(world)
+    decisions = Decisions.of(found)
+    assert (found.base, set(decisions.released), set(decisions.rejected)) == (before, {A}, {B})
+    world.desk().reprocess(DRIVE)
+    assert Decisions.of(drive_input(world)) == decisions
+
+
+@pytest.mark.parametrize("key", [key for key in FILES if key != DRIVE.manifest_key])
+def test_other_bytes_void_every_decision_until_the_old_ones_come_back(key: str) -> None:
+    world = landed()
+    release(world, A)
+    world.finish(DRIVE)
+    put(world, key, bytes(len(FILES[key])))
+    assert not Decisions.of(drive_input(world)), "nobody has seen these bytes"
+    put(world, key, FILES[key])
+    assert set(Decisions.of(drive_input(world)).released) == {A}
+
+
+def test_a_rejection_alone_enters_the_next_revision_whatever_makes_it() -> None:
+    world = landed()
+    reject(world, B)
+    handle(json.loads(s3_body(*FILES)), world.registrar(), RAW)
+    assert (record(world).generation, record(world).settling) == (1, False), "an event that comes twice processes nothing"
+    put(world, DRIVE.manifest_key, FILES[DRIVE.manifest_key])
+    assert set(Decisions.of(drive_input(world)).rejected) == {B}
+
+
+def test_a_decision_during_an_evaluation_is_not_left_out() -> None:
+    world = landed()
+    seen = record(world)
+    reject(world, B)
+    revision = Requeue("c" * 64, Reason.REPROCESS, None, None)
+    assert world.ledger.queue(seen, revision) is None, "who did not see the decision cannot queue"
+
+
+def test_an_object_is_decided_once_whatever_its_version() -> None:
+    world = landed()
+    key = next(iter(FILES))
+    version = drive_input(world).objects
+    target = object_target(key, next(one.version_id for one in version if one.key == key))
+    release(world, target)
+    world.finish(DRIVE)
+    put(world, key, FILES[key])
+    assert subject(target) in Decisions.of(drive_input(world)).released
+    with pytest.raises(DecidedError, match="released already by alice"):
+        release(world, object_target(key, "v2"))
