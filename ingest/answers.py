@@ -66,7 +66,8 @@ def _field(answer: object, name: str) -> Any:
 
 
 def _odd(answer: object, name: str, call: str) -> QueueError:
+    shown = {key: value for key, value in answer.items() if key != "ResponseMetadata"} if isinstance(answer, Mapping) else answer
     return QueueError(
-        f"an answer to {call} has no usable {name!r}: {repr(answer)[:MAX_SHOWN]}",
+        f"an answer to {call} has no usable {name!r}: {repr(shown)[:MAX_SHOWN]}",
         "check what answers at the endpoint: a proxy, or a load balancer under maintenance, can answer in place of SQS",
     )

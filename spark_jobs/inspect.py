@@ -146,6 +146,9 @@ class _Object(NamedTuple):
     key: str
     version_id: str
 
+    def __str__(self) -> str:
+        return self.key
+
 
 class _Scanner:
     """Scans the objects of one task, one after the other."""

@@ -50,6 +50,9 @@ class SweepTask:
     pose_stamps_ns: Ints
     poses: Floats
 
+    def __str__(self) -> str:
+        return f"{self.frame.key} (sweep at {self.frame.stamp_ns} ns)"
+
 
 class ImageTask(NamedTuple):
     """An image to read, the number of its sweep (`NO_SWEEP`: for its size alone), and the stretch of road."""
