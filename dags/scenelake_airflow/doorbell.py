@@ -96,7 +96,7 @@ class DriveWorkDoorbell(BaseEventTrigger):
         open_queue: Connects to the queue; Airflow, which rebuilds a trigger from `serialize`, always gets the default.
     """
 
-    def __init__(self, poll_s: float = 1.0, again_s: float = 30.0, open_queue: Callable[[], ReadDepth] | None = None) -> None:
+    def __init__(self, poll_s: float = 1.0, again_s: float = 10.0, open_queue: Callable[[], ReadDepth] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's is not annotated
         self.poll_s, self.again_s = poll_s, again_s
         self._open_queue = open_queue or depth_from_environment

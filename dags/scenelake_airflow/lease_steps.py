@@ -51,13 +51,13 @@ def lease(settings: Settings, run_id: str, policy: Policy) -> list[dict[str, Any
 
 
 def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, policy: Policy) -> list[Lease]:
-    """`lease` with its ports: receive up to `drives_per_run` messages, one by one, and begin their drives.
+    """`lease` with its ports: receive up to `leases_per_run` messages, one by one, and begin their drives.
 
     A message whose revision is finished, superseded, or already leased by this run is deleted. One that the ledger refuses
     for another reason is left to be redelivered. A message that was delivered before is the last one, alone if it comes first.
     """
     taken: list[Lease] = []
-    for message in queue.messages(policy.drives_per_run):
+    for message in queue.messages(policy.leases_per_run):
         work, handle = message.work, message.receipt_handle
         if any((held.drive, held.revision) == (work.drive, work.revision) for held in taken):
             _log.info("%s: a second message for revision %.12s is deleted", work.drive, work.revision)

@@ -47,7 +47,7 @@ def run_tasks(
             raise
         alone = [[number] for share in shares for number in share]
         if len(alone) > len(shares):
-            print(f"a worker died at every try; each of {len(items)} items runs again on its own", file=sys.stderr)
+            print(f"a worker died at every try; each of {len(items)} items runs again on its own")
             return _run_alone(spark, work, items, alone)
         raise _lost(error, items, shares) from error
 

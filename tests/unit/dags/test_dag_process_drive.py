@@ -50,7 +50,7 @@ def test_a_failed_drive_leaves_a_red_run(dag: DAG) -> None:
 
 def test_limits(dag: DAG) -> None:
     policy = Policy()
-    assert dag.max_active_runs == policy.active_runs
+    assert dag.max_active_runs == policy.runs_at_once
     assert not dag.catchup
     for task in dag.tasks:
         assert task.retries == 2

@@ -104,7 +104,8 @@ def message(name: str, receive_count: int = 1, handle: str | None = None, revisi
 
 
 def taken(queue: FakeQueue, ledger: FakeLedger, most: int = 4) -> list[str]:
-    return [lease.drive_id for lease in take(queue, ledger, "lake", "run+1", Policy(drives_per_run=most, lease_s=600))]
+    policy = Policy(drives_per_run=most, jobs_at_once=64, lease_s=600)
+    return [lease.drive_id for lease in take(queue, ledger, "lake", "run+1", policy)]
 
 
 def test_it_takes_as_many_as_it_may_and_extends_them() -> None:
