@@ -1,8 +1,8 @@
 """How many drives at once, how long a step may take, how often it is tried: defaults, and what the environment changes.
 
-A leased drive has a slot. Nothing extends the lease of a drive that waits for one, so in a backlog leases would expire, their
-drives be delivered to other runs, and healthy drives end among the dead letters. Hence all runs together lease no more drives than
-`jobs_at_once`; the others wait in the queue, where waiting costs nothing.
+A leased drive has a slot. Nothing extends the lease of a drive that waits for one: in a backlog leases would expire, their
+drives would be delivered to other runs, and healthy drives would end among the dead letters. Hence all runs together lease no
+more drives than `jobs_at_once`; the others wait in the queue, where waiting costs nothing.
 """
 
 from __future__ import annotations

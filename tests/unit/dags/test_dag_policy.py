@@ -96,7 +96,7 @@ class Backlog:
         return found
 
     def simulate(self) -> None:
-        """Runs start while they may, each drive takes the slots that it needs, one step after the other, until nothing is left."""
+        """Runs start while they may, and each drive takes the slots that it needs, until nothing is left."""
         active: dict[int, int] = {}
         waiting: list[tuple[Message, int, int]] = []
         started = 0
