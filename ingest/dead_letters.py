@@ -1,4 +1,4 @@
-"""The dead letters of drive-work: look at them, and send them back to the queue that they came from."""
+"""Dead letters: look at them, and send them back to the queue that they came from."""
 
 from __future__ import annotations
 
@@ -17,22 +17,32 @@ if TYPE_CHECKING:
 
 LOOK_S = 30  # a message that was looked at is invisible to others for so long
 REDRIVE_S = 300
-MAX_BODY_CHARACTERS = 2000
+
+Describe = Callable[[str], tuple[str, str]]  # of a body: what it is about, and why it cannot be read; one of them is empty
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was delivered too often. `work` is None where its body is not a work message; `fault` says why.
+    """A message that was delivered too often: what it is `about`, and the `fault` for which it cannot be read, if it has one.
 
-    `body` is cut after 2,000 characters. `sent_ms` is when it was first sent, in milliseconds since the epoch.
+    `sent_ms` is when it was first sent, in milliseconds since the epoch.
     """
 
     message_id: str
     receipt_handle: str
     body: str
     sent_ms: int
-    work: DriveWork | None
+    about: str
     fault: str
+
+
+def about_work(body: str) -> tuple[str, str]:
+    """What a work message is about: drive, reason and revision."""
+    try:
+        work = DriveWork.parse(body)
+    except WorkError as error:
+        return "", str(error)
+    return f"{work.drive} ({work.reason}, revision {work.revision[:12]})", ""
 
 
 class DeadLetterQueue:
@@ -42,8 +52,8 @@ class DeadLetterQueue:
         QueueError: That queue has none.
     """
 
-    def __init__(self, client: SQSClient, url: str) -> None:
-        self._client, self._queue_url = client, url
+    def __init__(self, client: SQSClient, url: str, describe: Describe = about_work) -> None:
+        self._client, self._queue_url, self._describe = client, url, describe
         found = dead_letter_url(client, url)
         if found is None:
             raise QueueError(f"the queue {url} has no dead-letter queue", "provision the stack again: its template names one")
@@ -63,9 +73,8 @@ class DeadLetterQueue:
                 WaitTimeSeconds=1,
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
-            fresh = [
-                letter for letter in map(_letter, listed(answer, "Messages", "ReceiveMessage")) if letter.message_id not in seen
-            ]
+            found = map(self._letter, listed(answer, "Messages", "ReceiveMessage"))
+            fresh = [letter for letter in found if letter.message_id not in seen]
             if not fresh:
                 return
             seen |= {letter.message_id for letter in fresh}
@@ -75,18 +84,32 @@ class DeadLetterQueue:
         """Make a message that was looked at visible again at once."""
         self._client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
 
-    def redrive(self, letter: DeadLetter) -> None:
+    def redrive(self, letter: DeadLetter, *, force: bool = False) -> None:
         """Send the message to its queue again, then delete it here: a kill between the two leaves it twice, never not at all.
 
         Raises:
             QueueError: The queue did not confirm that it has the message, which is then kept here.
-            WorkError: It is not a work message: it would only come back.
+            WorkError: It cannot be read, and would only come back; with `force` it is sent all the same.
         """
-        if letter.work is None:
-            raise WorkError(f"message {letter.message_id} is not a work message: {letter.fault}")
-        sent = self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.work.to_message())
+        if letter.fault and not force:
+            raise WorkError(f"message {letter.message_id} cannot be read: {letter.fault}")
+        sent = self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.body)
         text(sent, "MessageId", "SendMessage")
         self._client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle)
+
+    def _letter(self, message: Any) -> DeadLetter:
+        body = text(message, "Body", "ReceiveMessage")
+        about, fault = self._describe(body)
+        attributes = mapping(message, "Attributes", "ReceiveMessage") if "Attributes" in message else {}
+        sent = str(attributes.get("SentTimestamp", ""))
+        return DeadLetter(
+            message_id=text(message, "MessageId", "ReceiveMessage"),
+            receipt_handle=text(message, "ReceiptHandle", "ReceiveMessage"),
+            body=body,
+            sent_ms=int(sent) if sent.isascii() and sent.isdigit() else 0,
+            about=about,
+            fault=fault,
+        )
 
 
 def work_messages(client: SQSClient, url: str) -> Callable[[], int]:
@@ -117,22 +140,3 @@ def dead_letter_url(client: SQSClient, url: str) -> str | None:
     except ValueError as error:
         raise QueueError(f"the redrive policy of {url} is not JSON: {error}") from error
     return text(client.get_queue_url(QueueName=arn.rpartition(":")[2]), "QueueUrl", "GetQueueUrl")
-
-
-def _letter(message: Any) -> DeadLetter:
-    body = text(message, "Body", "ReceiveMessage")
-    work, fault = None, ""
-    try:
-        work = DriveWork.parse(body)
-    except WorkError as error:
-        fault = str(error)
-    attributes = mapping(message, "Attributes", "ReceiveMessage") if "Attributes" in message else {}
-    sent = str(attributes.get("SentTimestamp", ""))
-    return DeadLetter(
-        message_id=text(message, "MessageId", "ReceiveMessage"),
-        receipt_handle=text(message, "ReceiptHandle", "ReceiveMessage"),
-        body=body[:MAX_BODY_CHARACTERS],
-        sent_ms=int(sent) if sent.isascii() and sent.isdigit() else 0,
-        work=work,
-        fault=fault,
-    )
