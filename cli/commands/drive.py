@@ -169,7 +169,14 @@ def wait(
     lines = lake_reader.accounting(target.catalog(), identity) if seen.final else ()
     if as_json:
         console.print_json(
-            {"drive": str(identity), "state": seen.state, "revision": seen.revision, "problem": seen.problem, "accounting": lines}
+            {
+                "drive": str(identity),
+                "state": seen.state,
+                "scenes": seen.scenes,
+                "revision": seen.revision,
+                "problem": seen.problem,
+                "accounting": lines,
+            }
         )
     elif lines:
         console.out().print(accounting_table(lines))
@@ -249,6 +256,10 @@ def _again(act: str, done: str, drive: DriveId, target: deployment.Deployment, *
 
 def _end(seen: Sighting) -> None:
     ids = f"{seen.drive.vehicle_id}/{seen.drive.drive_id}"
+    if seen.state == "published" and seen.scenes == 0:
+        why = f"scenelake quarantine ls --drive {ids}"
+        console.say(f"{ids} is published without a scene: no anchor frame was usable, or every scene is quarantined:  {why}")
+        return
     if seen.state == "published":
         console.say(f"{ids} is published:  scenelake gold show --drive {ids}")
         return

@@ -44,7 +44,8 @@ class NoSteps:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A drive at one moment. `landed`: its objects in the ledger, including the manifest and the calibration."""
+    """A drive at one moment. `landed`: its objects in the ledger, including the manifest and the calibration. `scenes`: in
+    gold, of a drive that is published; None where the ledger does not say."""
 
     drive: DriveId
     state: str
@@ -56,13 +57,13 @@ class Sighting:
     final: bool
     problem: str
     updated_ns: int
+    scenes: int | None = None
 
     @property
     def summary(self) -> str:
         """State, step and attempt on one line."""
-        return (
-            self.state + (f" · {self.step}" if self.step else "") + (f" · attempt {self.attempts}" if self.attempts > 1 else "")
-        )
+        more = [self.step or "", f"attempt {self.attempts}" if self.attempts > 1 else "", "0 scenes" if self.scenes == 0 else ""]
+        return " · ".join(part for part in (self.state, *more) if part)
 
 
 class Follower:
@@ -96,6 +97,7 @@ class Follower:
             final=ended and current,
             problem=_problem(record),
             updated_ns=record.updated_ns,
+            scenes=_scenes(record) if current else None,
         )
 
     def follow(
@@ -138,6 +140,11 @@ def _problem(record: DriveRecord) -> str:
         return record.manifest_fault
     error = record.detail.get("error")
     return str(error) if record.state is DriveState.FAILED and error else ""
+
+
+def _scenes(record: DriveRecord) -> int | None:
+    scenes = record.detail.get("scenes")
+    return scenes if record.state is DriveState.PUBLISHED and type(scenes) is int else None
 
 
 def _too_late(found: Sighting, timeout_s: float) -> tuple[str, str]:

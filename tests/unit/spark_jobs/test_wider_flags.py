@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quality.rules.catalogue import Severity
 from quality.rules.findings import finding
 from scenes.build.context import WiderFlags
 from tests.unit.scenes import serial_jobs
@@ -15,7 +16,7 @@ def test_a_rule_flags_what_it_is_about() -> None:
     drive = [
         finding("CLK007", "late", sensor="cam", measured=2.0),
         finding("CMP005", "short", sensor="top", measured=0.5),
-        finding("POS002", "jumps", measured=3.0),
+        finding("POS002", "jumps", measured=3.0, severity=Severity.WARNING),
         finding("CLK008", "not evaluated", sensor="cam"),
     ]
     flags = WiderFlags.of(drive, {CAMERA: [finding("CMP004", "one lost", sensor="cam", measured=1)], LIDAR: []})
