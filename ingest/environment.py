@@ -14,7 +14,7 @@ from lake.settings import AwsSettings, DeploymentNames
 
 MAX_SECONDS = 30 * 86400.0
 _LIMITS = SweepLimits()
-_CALLS = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
+_CALLS = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
 
 
 def _duration(default_s: float, description: str) -> Any:

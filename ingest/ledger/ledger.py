@@ -49,7 +49,7 @@ __all__ = ["DriveRecord", "DriveState", "Ledger", "ObjectOutcome", "ObjectRecord
 
 MAX_DETAIL_BYTES = 64 * 1024  # an item holds 400 KB
 _SWEEP = ("_sweep", "reconcile")
-_WRITERS = 8
+_WRITERS = 32  # a drive may have 100,000 objects, and a step has two minutes
 
 
 class Ledger:
