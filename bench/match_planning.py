@@ -149,6 +149,7 @@ def _index_of(name: str, stamps_ns: Ints, rate_hz: int) -> pa.Table:
         "log_ns": pa.array(stamps_ns + 5_000_000),
         "chunk_offset": pa.array(positions * (size + 100)),
         "message_offset": pa.repeat(45, count),
+        "readable": pa.repeat(True, count),
     }
     columns |= {column: pa.repeat(size, count) for column in ("chunk_bytes", "chunk_raw_bytes", "message_bytes")}
     return pa.table({field.name: columns[field.name].cast(field.type) for field in FRAME_INDEX if field.name != "frame_id"})

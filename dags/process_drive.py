@@ -1,6 +1,7 @@
 """# process_drive: from a complete drive to scenes in gold
 
-One run leases up to `SCENELAKE_DAG_DRIVES_PER_RUN` drives from the queue `drive-work` and processes them in parallel. Each
+One run leases up to `SCENELAKE_DAG_DRIVES_PER_RUN` drives from the queue `drive-work` and processes them in parallel. All runs
+together lease no more drives than there are slots (`SCENELAKE_DAG_JOBS_AT_ONCE`); the others wait in the queue. Each drive
 ends **published** in `gold.scenes`, or **quarantined** with its reasons. While the queue is empty nothing runs, and no worker
 slot is held.
 
@@ -27,7 +28,7 @@ The number of mapped `drive` groups is the number of drives that `lease` receive
 ## How a run starts
 
 The asset `drive-work` is watched by a *doorbell* in the triggerer: it reads the number of visible messages and fires when
-that becomes positive, rises, or stays positive for 30 s. It never receives, so it cannot lose anything; the next event makes
+that becomes positive, rises, or stays positive for 10 s. It never receives, so it cannot lose anything; the next event makes
 up for events that Airflow merges into one run.
 
 ## What a run publishes
@@ -40,9 +41,9 @@ holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`,
 
 | variable | default | unit | meaning |
 | --- | --- | --- | --- |
-| `SCENELAKE_DAG_DRIVES_PER_RUN` | 4 | drives | leased by one run at most |
-| `SCENELAKE_DAG_ACTIVE_RUNS` | 4 | runs | at the same time |
-| `SCENELAKE_DAG_JOBS_AT_ONCE` | 4 | tasks | of one job step at the same time, over all runs |
+| `SCENELAKE_DAG_DRIVES_PER_RUN` | 1 | drives | leased by one run at most |
+| `SCENELAKE_DAG_ACTIVE_RUNS` | 4 | runs | at the same time, if their drives have slots |
+| `SCENELAKE_DAG_JOBS_AT_ONCE` | 4 | slots | drives leased at once, over all runs; at most `AIRFLOW__CORE__PARALLELISM` |
 | `SCENELAKE_DAG_RETRIES` | 2 | tries | after the first |
 | `SCENELAKE_DAG_RETRY_DELAY_S` | 10 | s | before a try is repeated |
 | `SCENELAKE_DAG_INSPECT_TIMEOUT_S` | 1800 | s | longest run of `inspect` |
@@ -119,7 +120,7 @@ def job(name: str, lease: Any, timeout_s: int, **more: Any) -> JobOperator:
     doc_md=__doc__,
     schedule=[DRIVE_WORK],
     catchup=False,
-    max_active_runs=SCHEDULING.active_runs,
+    max_active_runs=SCHEDULING.runs_at_once,
     default_args={
         "retries": SCHEDULING.retries,
         "retry_delay": timedelta(seconds=SCHEDULING.retry_delay_s),

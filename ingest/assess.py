@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -54,10 +54,12 @@ def assess(
     manifest_fault: str | None,
     *,
     overdue: bool,
+    decisions: Iterable[str] = (),
 ) -> Assessment:
     """Decide about a drive from its ledger record and its objects by key.
 
-    Of the record's overrides the input holds those that were decided on the same objects.
+    An input of the versions of the current revision has the overrides of that revision: a rejection processes nothing. One of
+    other versions has all `decisions` (overrides, as the ledger keeps them) that were taken on the same content.
 
     | landed | decision |
     | --- | --- |
@@ -65,7 +67,7 @@ def assess(
     | a manifest that cannot be used | queue at once, so that the drive is quarantined with the reason; later objects wait until overdue |
     | anything else | wait; once overdue, queue as `overdue` |
     """  # noqa: E501 - a table row is one line
-    found = _input(record, objects, manifest)
+    found = _input(record, objects, manifest, decisions)
     sizes_bytes = {key: known.head.size_bytes for key, known in objects.items()}
     missing = () if manifest is None else missing_objects(manifest, sizes_bytes)
     manifest_queued = found.manifest is not None and found.manifest.version_id == record.manifest_version
@@ -77,19 +79,27 @@ def assess(
     return Assessment(found, reason, missing, manifest_fault)
 
 
-def _input(record: DriveRecord, objects: Mapping[str, ObjectRecord], manifest: Manifest | None) -> DriveInput:
+def _input(
+    record: DriveRecord, objects: Mapping[str, ObjectRecord], manifest: Manifest | None, decisions: Iterable[str]
+) -> DriveInput:
     drive = record.drive
     declared = {} if manifest is None else {entry.key: entry.sha256 for entry in manifest.objects}
     if manifest is not None:
         declared[drive.calibration_key] = manifest.calibration_sha256
-    pinned = {key: InputObject(key, known.version_id, declared.get(key, "")) for key, known in objects.items()}
+    pinned = {key: InputObject(key, known.version_id, declared.get(key, ""), known.head.etag) for key, known in objects.items()}
     bare = DriveInput(
         drive=drive,
         manifest=pinned.pop(drive.manifest_key, None),
         calibration=pinned.pop(drive.calibration_key, None),
         objects=frozenset(pinned.values()),
     )
-    return replace(bare, overrides=frozenset(text for text in record.overrides if Override.parse(text).input == bare.revision))
+    current = replace(bare, overrides=_holding(record.overrides, bare))
+    return current if current.revision == record.revision else replace(bare, overrides=_holding(decisions, bare))
+
+
+def _holding(overrides: Iterable[str], bare: DriveInput) -> frozenset[str]:
+    bases = bare.bases
+    return frozenset(text for text in overrides if Override.parse(text).input in bases)
 
 
 def missing_objects(manifest: Manifest, sizes_bytes: Mapping[str, int]) -> tuple[MissingObject, ...]:

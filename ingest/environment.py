@@ -14,7 +14,7 @@ from lake.settings import AwsSettings, DeploymentNames
 
 MAX_SECONDS = 30 * 86400.0
 _LIMITS = SweepLimits()
-_CALLS = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
+_CALLS = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
 
 
 def _duration(default_s: float, description: str) -> Any:
@@ -32,10 +32,15 @@ class IngestSettings(DeploymentNames):
         _LIMITS.reconcile_after_s, "Seconds after which the sweep looks at objects and drives that no event brought forward."
     )
 
+    lost_after_s: float = _duration(
+        _LIMITS.lost_after_s,
+        "Seconds without any change after which a drive in work gets another message, although the queues hold enough of them.",
+    )
+
     @property
     def limits(self) -> SweepLimits:
         """The limits of the sweep."""
-        return SweepLimits(self.overdue_after_s, self.resend_after_s, self.reconcile_after_s)
+        return SweepLimits(self.overdue_after_s, self.resend_after_s, self.reconcile_after_s, self.lost_after_s)
 
 
 class MappingSettings(IngestSettings):

@@ -4,10 +4,12 @@ IngestError
 ├── EventError               a notification that cannot be understood
 ├── WorkError                a drive-work message that cannot be understood
 ├── StoreError               a registered object cannot be read
-├── DeliveryError            an object of a direct event could not be registered
+├── QueueError               a queue gave an answer that cannot be understood
+├── DeliveryError            a direct event could not be registered
 ├── SweepError               a sweep of which some steps failed
 ├── ReviewError              a decision that is refused; nothing was changed
 │   ├── DriveBusyError       the drive is being processed, or its last run failed
+│   ├── AtRestError          the drive has no work message: it has finished, or was never queued
 │   ├── StaleReviewError     the drive's data has changed since the reviewer saw it
 │   └── DecidedError         the target has been decided before
 └── LedgerError
@@ -38,8 +40,12 @@ class StoreError(IngestError):
     """A registered object cannot be read."""
 
 
+class QueueError(IngestError):
+    """A queue gave an answer that cannot be understood: something between here and SQS answered in its place."""
+
+
 class DeliveryError(IngestError):
-    """An object of a direct event, or of a message without an id, could not be registered; Lambda invokes again."""
+    """A direct event, or an object of a message without an id, could not be registered; Lambda invokes again."""
 
 
 class SweepError(IngestError):
@@ -52,6 +58,10 @@ class ReviewError(IngestError):
 
 class DriveBusyError(ReviewError):
     """The drive is being processed, or its last run failed: its records will be judged again."""
+
+
+class AtRestError(ReviewError):
+    """The drive has no work message: it has finished, or was never queued."""
 
 
 class StaleReviewError(ReviewError):

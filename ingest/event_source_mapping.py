@@ -15,16 +15,18 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState
 
+from ingest.answers import listed, text
 from ingest.environment import MappingSettings, client
-from ingest.errors import IngestError
+from ingest.errors import IngestError, QueueError
 from ingest.handler import BatchResponse, Service, logger
 from ingest.retries import on_outage
 from lake.errors import SettingsError
@@ -79,8 +81,8 @@ class EventSourceMapping:
         self._alive = alive
 
     def run(self, stop: threading.Event, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        """Poll and sweep until `stop`. While the endpoint does not answer, polls become less frequent."""
-        errors = (ClientError, BotoCoreError)
+        """Poll and sweep until `stop`. While the endpoint does not answer, or oddly, polls become less frequent."""
+        errors = (ClientError, BotoCoreError, ResponseParserError, QueueError)
         retry = on_outage(errors, stop, first_s=FIRST_BACKOFF_S, longest_s=LONGEST_BACKOFF_S, before_sleep=_log_failed_poll)
         sweep_at_s = monotonic_s()
 
@@ -102,7 +104,11 @@ class EventSourceMapping:
                 retry(cycle)
 
     def poll(self, wait_s: int) -> int:
-        """Pass one batch to the handler; returns its number of messages."""
+        """Pass one batch to the handler; returns its number of messages.
+
+        Raises:
+            QueueError: The answer is not one of SQS.
+        """
         answer = self._sqs.receive_message(
             QueueUrl=self._mapped.url,
             MaxNumberOfMessages=BATCH,
@@ -111,7 +117,7 @@ class EventSourceMapping:
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        messages = answer.get("Messages", [])
+        messages = listed(answer, "Messages", "ReceiveMessage")
         if not messages:
             return 0
         try:
@@ -121,14 +127,15 @@ class EventSourceMapping:
             logger.exception("handler_failed", error=error, messages=len(messages))
             return len(messages)
         failed = {failure["itemIdentifier"] for failure in response.get("batchItemFailures", [])}
-        done = [message for message in messages if message["MessageId"] not in failed]
+        done = [message for message in messages if text(message, "MessageId", "ReceiveMessage") not in failed]
         if done:
             self._delete(done)
         return len(messages)
 
-    def _delete(self, messages: list[Any]) -> None:
+    def _delete(self, messages: Sequence[Mapping[str, Any]]) -> None:
         entries: list[Any] = [
-            {"Id": str(place), "ReceiptHandle": message["ReceiptHandle"]} for place, message in enumerate(messages)
+            {"Id": str(place), "ReceiptHandle": text(message, "ReceiptHandle", "ReceiveMessage")}
+            for place, message in enumerate(messages)
         ]
         answer = self._sqs.delete_message_batch(QueueUrl=self._mapped.url, Entries=entries)
         for failure in answer.get("Failed", []):

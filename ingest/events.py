@@ -1,34 +1,41 @@
-"""S3 event notifications, direct or wrapped by SQS, as values. An event is only a hint: the object's state is read from S3.
+"""Notifications of objects in every usual envelope, as values. An event is only a hint: the object's state is read from S3.
 
-Shapes: `aws_lambda_powertools.utilities.data_classes`. Source: Amazon S3 User Guide, "Event message structure"; AWS Lambda
-Developer Guide, "Using Lambda with Amazon SQS".
-"""
+| comes from | has | key |
+| --- | --- | --- |
+| S3, also MinIO and Ceph | `Records`, each with `s3` | URL-encoded (Ceph: depends on the version, so both spellings are looked for) |
+| EventBridge | `detail-type`, `detail` | as it is |
+| SNS, to a function | `Records`, each with `Sns.Message` | as in the message |
+| SNS, to a queue | `Type: Notification`, `Message`; nothing of that with raw delivery | as in the message |
+
+Each may stand in the body of an SQS message, and SNS may carry any other. S3's test event holds nothing.
+
+Sources: Amazon S3 User Guide, "Event message structure" and "Using EventBridge"; AWS Lambda Developer Guide, "Using Lambda with
+Amazon SQS" and "with Amazon SNS"; MinIO, "Bucket notifications"; Ceph Object Gateway, "Bucket notifications".
+"""  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from aws_lambda_powertools.utilities.data_classes import S3Event, SQSRecord
-from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
+from aws_lambda_powertools.utilities.data_classes import SQSRecord
 
 from ingest.errors import EventError
 from lake.landing import MAX_KEY_BYTES
 
 MAX_BODY_BYTES = 1024 * 1024  # the size limit of an SQS message
 MAX_RECORDS = 10_000  # the largest batch of an event-source mapping
+MAX_ENVELOPES = 4  # SQS around SNS around EventBridge are three
 MAX_QUOTED_CHARACTERS = 3 * MAX_KEY_BYTES
 CREATED = "ObjectCreated:"
 TEST_EVENT = "s3:TestEvent"
-
-_FIELDS: dict[str, Callable[[S3EventRecord], object]] = {
-    "eventSource": lambda record: record.event_source,
-    "eventName": lambda record: record.event_name,
-    "s3.bucket.name": lambda record: record.s3.bucket.name,
-    "s3.object.key": lambda record: record.s3.get_object.key,
-}
+EVENTBRIDGE_CREATED = "Object Created"
+SQS_SOURCE, SNS_SOURCE = "aws:sqs", "aws:sns"
+S3_SOURCES = frozenset({"aws:s3", "minio:s3", "ceph:s3"})
+UNSURE_OF_QUOTING = frozenset({"ceph:s3"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,76 +61,110 @@ class Delivery:
 
 
 def is_sqs_batch(event: object) -> bool:
-    """Whether an event is a batch of SQS messages; otherwise it is a direct S3 event, or S3's test event.
-
-    Raises:
-        EventError: The event has none of these forms.
-    """
-    records = _records(event)
-    return bool(records) and all(isinstance(record, Mapping) and record.get("eventSource") == "aws:sqs" for record in records)
+    """Whether an event is a batch of SQS messages; otherwise it is one notification, or nothing that can be understood."""
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if not isinstance(records, list) or not 0 < len(records) <= MAX_RECORDS:
+        return False
+    return all(isinstance(record, Mapping) and record.get("eventSource") == SQS_SOURCE for record in records)
 
 
 def parse_message(message: SQSRecord) -> Delivery:
-    """The S3 notification in an SQS message. Never raises: what is malformed becomes a fault."""
+    """The notification in an SQS message. Never raises: what is malformed becomes a fault."""
     body = message.get("body")
     if not isinstance(body, str):
         return Delivery((), ("message has no text body",))
-    if len(body) > MAX_BODY_BYTES:
-        return Delivery((), (f"body of {len(body)} characters exceeds {MAX_BODY_BYTES} bytes",))
     try:
-        document = message.json_body
-    except (ValueError, RecursionError) as error:
-        return Delivery((), (f"body is not JSON: {error}",))
+        document = _document(body, "body")
+    except EventError as error:
+        return Delivery((), (str(error),))
     return parse_notification(document)
 
 
 def parse_notification(document: object) -> Delivery:
-    """An S3 notification, or S3's test event, which holds nothing. Never raises: what is malformed becomes a fault."""
-    try:
-        records = S3Event({"Records": _records(document)}).records
-    except EventError as error:
-        return Delivery((), (str(error),))
-    notices, faults = [], []
-    for position, record in enumerate(records):
-        try:
-            notices.append(_notice(record))
-        except EventError as error:
-            faults.append(f"record {position}: {error}")
+    """The notices in a notification, whatever its envelope. Never raises: what is malformed becomes a fault."""
+    notices: list[ObjectNotice] = []
+    faults: list[str] = []
+    for found in _opened(document, MAX_ENVELOPES):
+        if isinstance(found, EventError):
+            faults.append(str(found))
+        else:
+            notices.append(found)
     return Delivery(tuple(notices), tuple(faults))
 
 
-def _records(event: object) -> list[Any]:
-    if not isinstance(event, Mapping):
-        raise EventError(f"event is a {type(event).__name__}, not an object with Records")
-    if event.get("Event") == TEST_EVENT:
-        return []
-    records = event.get("Records")
+def _opened(document: object, envelopes: int) -> Iterator[ObjectNotice | EventError]:
+    """What a document holds that may be in up to `envelopes` envelopes."""
+    try:
+        if envelopes == 0:
+            raise EventError(f"event is in more than {MAX_ENVELOPES} envelopes")
+        if not isinstance(document, Mapping):
+            raise EventError(f"event is a {type(document).__name__}, not an object with Records")
+        if document.get("Event") == TEST_EVENT:
+            return
+        if "detail-type" in document:
+            yield _of_eventbridge(document)
+        elif "Records" not in document and "Message" in document:
+            yield from _opened(_document(_text(document, "Message"), "Message of SNS"), envelopes - 1)
+        else:
+            for position, record in enumerate(_records(document)):
+                yield from _of_record(record, position, envelopes)
+    except EventError as error:
+        yield error
+
+
+def _records(document: Mapping[str, Any]) -> list[Any]:
+    records = document.get("Records")
     if not isinstance(records, list):
-        raise EventError("event has no list Records and is not s3:TestEvent")
+        raise EventError("event has no list Records, and is neither of EventBridge, of SNS, nor s3:TestEvent")
     if len(records) > MAX_RECORDS:
         raise EventError(f"event of {len(records)} records exceeds {MAX_RECORDS}")
     return records
 
 
-def _notice(record: S3EventRecord) -> ObjectNotice:
-    source = _text(record, "eventSource")
-    if source != "aws:s3":
-        raise EventError(f"event source {source[:80]!r} is not aws:s3")
-    return ObjectNotice(
-        bucket=_text(record, "s3.bucket.name"),
-        key=decode_key(_text(record, "s3.object.key")),
-        event_name=_text(record, "eventName"),
-    )
-
-
-def _text(record: S3EventRecord, name: str) -> str:
-    """A field that must be a string; the data classes check nothing."""
+def _of_record(record: object, position: int, envelopes: int) -> Iterator[ObjectNotice | EventError]:
     try:
-        value = _FIELDS[name](record)
-    except (KeyError, TypeError, AttributeError):
-        value = None
+        sns = isinstance(record, Mapping) and record.get("EventSource") == SNS_SOURCE
+        if sns:
+            message = _document(_text(record, "Sns.Message"), "Message of SNS")
+            for found in _opened(message, envelopes - 1):
+                yield EventError(f"record {position}: {found}") if isinstance(found, EventError) else found
+            return
+        source = _text(record, "eventSource")
+        if source not in S3_SOURCES:
+            raise EventError(f"event source {source[:80]!r} is not one of {', '.join(sorted(S3_SOURCES))}")
+        bucket, quoted, name = (_text(record, path) for path in ("s3.bucket.name", "s3.object.key", "eventName"))
+        keys = {decode_key(quoted)} | ({_checked(quoted)} if source in UNSURE_OF_QUOTING else set())
+        yield from (ObjectNotice(bucket, key, name) for key in sorted(keys))
+    except EventError as error:
+        yield EventError(f"record {position}: {error}")
+
+
+def _of_eventbridge(event: Mapping[str, Any]) -> ObjectNotice:
+    source, kind = _text(event, "source"), _text(event, "detail-type")
+    if source != "aws.s3":
+        raise EventError(f"event of EventBridge has the source {source[:80]!r}, not aws.s3")
+    key = _checked(_text(event, "detail.object.key"))
+    reason = event["detail"].get("reason")
+    created = f"{CREATED}{reason if isinstance(reason, str) else ''}"
+    return ObjectNotice(_text(event, "detail.bucket.name"), key, created if kind == EVENTBRIDGE_CREATED else kind)
+
+
+def _document(text: str, what: str) -> Any:
+    if len(text) > MAX_BODY_BYTES:
+        raise EventError(f"{what} of {len(text)} characters exceeds {MAX_BODY_BYTES} bytes")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"{what} is not JSON: {error}") from error
+
+
+def _text(document: object, path: str) -> str:
+    """A member that must be a string, by its dotted path."""
+    value: object = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
     if not isinstance(value, str):
-        raise EventError(f"no text {name!r}")
+        raise EventError(f"no text {path!r}")
     return value
 
 
@@ -136,10 +177,16 @@ def decode_key(quoted: str) -> str:
     if len(quoted) > MAX_QUOTED_CHARACTERS:
         raise EventError(f"key of {len(quoted)} characters exceeds {MAX_QUOTED_CHARACTERS}")
     try:
-        key = unquote_plus(quoted, errors="strict")
-        size_bytes = len(key.encode())
+        return _checked(unquote_plus(quoted, errors="strict"))
     except UnicodeError as error:
         raise EventError(f"key {quoted[:80]!r} is not UTF-8: {error}") from error
+
+
+def _checked(key: str) -> str:
+    try:
+        size_bytes = len(key.encode())
+    except UnicodeError as error:
+        raise EventError(f"key {key[:80]!r} is not UTF-8: {error}") from error
     if not 0 < size_bytes <= MAX_KEY_BYTES:
         raise EventError(f"key of {size_bytes} bytes is not between 1 and {MAX_KEY_BYTES}")
     return key

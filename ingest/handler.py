@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes import SQSRecord
 
+from ingest.dead_letters import work_messages
 from ingest.environment import IngestSettings, client
 from ingest.errors import DeliveryError, EventError, SweepError
 from ingest.events import Delivery, is_sqs_batch, parse_message, parse_notification
@@ -49,13 +50,14 @@ logger = Logger(service="ingest", utc=True, use_rfc3339=True, serialize_stacktra
 
 @logger.inject_lambda_context
 def handler(event: object, context: object) -> BatchResponse:  # noqa: ARG001 - Lambda's signature
-    """Register the objects that an event names: an SQS batch of S3 events, or one S3 event.
+    """Register the objects that an event names: an SQS batch of notifications, or one (`ingest.events`).
 
     Returns:
         `batchItemFailures` with the messages that SQS is to deliver again, and finally to move to the dead-letter queue.
 
     Raises:
-        DeliveryError: An object of a direct event could not be registered, so that Lambda invokes again.
+        DeliveryError: A direct event, or an object of one, could not be understood or registered: Lambda invokes again, and
+            then sends the event to where failures go. Nothing else would tell of it.
     """
     return _service().handle(event)
 
@@ -72,19 +74,17 @@ def sweep_handler(event: object, context: object) -> dict[str, int]:  # noqa: AR
 
 def handle(event: Any, registrar: Registrar, raw_bucket: str) -> BatchResponse:
     """`handler` with its use case: register every object, then evaluate every drive once."""
-    try:
-        batch = is_sqs_batch(event)
-    except EventError as error:
-        logger.warning("event_unreadable", error=error)
-        return {"batchItemFailures": []}
     intake = Intake(registrar, raw_bucket)
-    if batch:
+    if is_sqs_batch(event):
         return {**process_partial_response(event, intake.register_message, DriveBatchProcessor(intake))}
+    delivery = parse_notification(event)
     try:
-        intake.register(parse_notification(event))
+        intake.register(delivery)
     except EventError:
-        pass  # logged; another invocation would fail in the same way
+        pass  # logged, and reported below, after the drives of the objects that were registered
     intake.evaluate()
+    if delivery.faults:
+        raise DeliveryError(f"a direct event cannot be understood: {delivery.faults[0]}")
     if intake.interrupted:
         raise DeliveryError("an object of a direct event could not be registered, see the log lines before")
     return {"batchItemFailures": []}
@@ -179,8 +179,10 @@ class Service:
         self.settings, aws = settings, settings.aws
         objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
         ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
-        self.registrar = Registrar(objects, ledger, WorkQueue(client("sqs", aws), settings.drive_work_url))
-        self.sweep = Sweep(self.registrar, objects, ledger, settings.limits)
+        sqs = client("sqs", aws)
+        self.registrar = Registrar(objects, ledger, WorkQueue(sqs, settings.drive_work_url))
+        messages = work_messages(sqs, settings.drive_work_url)
+        self.sweep = Sweep(self.registrar, objects, ledger, settings.limits, messages=messages)
 
     def handle(self, event: object) -> BatchResponse:
         """`handler` without Lambda's context."""

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ingest.ports import WorkSource
 
 BEATS_PER_VISIBILITY = 3
@@ -55,7 +53,7 @@ def keep_alive(
         requested_s = monotonic_s()
         try:
             in_flight = queue.extend(receipt_handle, visibility_s)
-        except (ClientError, BotoCoreError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a thread that ended would let the lease expire unnoticed
             heartbeat.failures.append(str(error))
             _log.warning("a lease could not be extended: %s", error)
             lost = monotonic_s() - extended_s >= visibility_s

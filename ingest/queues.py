@@ -1,15 +1,20 @@
-"""The drive-work queue: send, receive, extend, delete, and its depth."""
+"""The drive-work queue: send, receive, extend, delete, and its depth.
+
+The peer is not always SQS: a proxy may answer with a page of its own and status 200, from which botocore makes a response
+without any field. Such a response is an error (`ingest.answers`), never an empty queue and never a message that was sent.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ingest.errors import WorkError
+from ingest.answers import integer, listed, mapping, text
+from ingest.errors import QueueError, WorkError
 from ingest.ledger.work_message import DriveWork
 
 if TYPE_CHECKING:
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 MAX_MESSAGES = 10  # Amazon SQS API Reference, ReceiveMessage
 # A receive that does not wait queries only a subset of SQS's servers, and may return nothing although messages exist.
 FIRST_WAIT_S = 1
+_VISIBLE: Final = "ApproximateNumberOfMessages"
+_IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
+_DELAYED: Final = "ApproximateNumberOfMessagesDelayed"
 _GONE = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue", "QueueDoesNotExist"})
 
 _log = logging.getLogger(__name__)
@@ -30,6 +38,11 @@ class QueueDepth:
     visible: int
     in_flight: int
     delayed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.in_flight + self.delayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +63,12 @@ class WorkQueue:
         self._url = url
 
     def send(self, work: DriveWork) -> None:
-        """Send one message; returns when the queue has it."""
-        self._client.send_message(QueueUrl=self._url, MessageBody=work.to_message())
+        """Send one message; returns when the queue has it.
+
+        Raises:
+            QueueError: The answer does not say that the queue has it.
+        """
+        text(self._client.send_message(QueueUrl=self._url, MessageBody=work.to_message()), "MessageId", "SendMessage")
 
     def messages(self, most: int) -> Iterator[ReceivedWork]:
         """Up to `most` readable messages, each received only when the iterator is advanced; ends when a receive returns none.
@@ -70,6 +87,9 @@ class WorkQueue:
 
         A message that cannot be read is neither deleted nor extended: it returns, and after as many deliveries as the queue
         allows SQS moves it to the dead letters.
+
+        Raises:
+            QueueError: The answer is not one of SQS.
         """
         visibility: dict[str, Any] = {} if visibility_s is None else {"VisibilityTimeout": visibility_s}
         answer = self._client.receive_message(
@@ -80,14 +100,15 @@ class WorkQueue:
             **visibility,
         )
         received = []
-        for message in answer.get("Messages", []):
-            count = int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        for message in listed(answer, "Messages", "ReceiveMessage"):
+            message_id, handle = text(message, "MessageId", "ReceiveMessage"), text(message, "ReceiptHandle", "ReceiveMessage")
+            count = _receive_count(message)
             try:
-                work = DriveWork.parse(message["Body"])
-            except WorkError as error:
-                _log.warning("work message %s (delivery %d) is unreadable: %s", message["MessageId"], count, error)
+                work = DriveWork.parse(text(message, "Body", "ReceiveMessage"))
+            except (WorkError, QueueError) as error:
+                _log.warning("work message %s (delivery %d) is unreadable: %s", message_id, count, error)
                 continue
-            received.append(ReceivedWork(work, message["ReceiptHandle"], count, message["MessageId"]))
+            received.append(ReceivedWork(work, handle, count, message_id))
         return received
 
     def extend(self, receipt_handle: str, visibility_s: int) -> bool:
@@ -118,20 +139,26 @@ class WorkQueue:
 
 
 def depth(client: SQSClient, url: str) -> QueueDepth:
-    """How many messages a queue holds; reading it changes nothing."""
-    attributes = client.get_queue_attributes(
-        QueueUrl=url,
-        AttributeNames=[
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-        ],
-    )["Attributes"]
+    """How many messages a queue holds; reading it changes nothing.
+
+    Raises:
+        QueueError: The answer holds no numbers.
+    """
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[_VISIBLE, _IN_FLIGHT, _DELAYED])
+    attributes = mapping(answer, "Attributes", "GetQueueAttributes")
     return QueueDepth(
-        visible=int(attributes["ApproximateNumberOfMessages"]),
-        in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
-        delayed=int(attributes.get("ApproximateNumberOfMessagesDelayed", 0)),
+        visible=integer(attributes, _VISIBLE, "GetQueueAttributes"),
+        in_flight=integer(attributes, _IN_FLIGHT, "GetQueueAttributes"),
+        delayed=integer(attributes, _DELAYED, "GetQueueAttributes") if _DELAYED in attributes else 0,
     )
+
+
+def _receive_count(message: Mapping[str, Any]) -> int:
+    """1 where the queue does not tell: then the message is taken like any other."""
+    try:
+        return integer(mapping(message, "Attributes", "ReceiveMessage"), "ApproximateReceiveCount", "ReceiveMessage")
+    except QueueError:
+        return 1
 
 
 def _reraise_unless_gone(error: ClientError) -> None:

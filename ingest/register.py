@@ -5,12 +5,14 @@ events have the same effect. A handler that is killed leaves one of these states
 
 | killed after | found by |
 | --- | --- |
-| nothing, the object registered, or the drive touched | the event's redelivery; without one, reconciliation and the sweep of settling drives |
+| nothing | the event's redelivery; without one, reconciliation |
+| the object registered, which marks its drive in the same transaction | the event's redelivery, or the sweep of settling drives |
 | the revision queued, not sent (or sent, mark not cleared) | the outbox sweep, which may send a second, equal message |
+| the message sent, and then lost by the queue | the sweep of drives whose message is missing |
 
 An event whose object S3 does not have is skipped: emulators announce a multipart upload before there is an object, and the
 completing event, or reconciliation, follows. A deleted object keeps its registered version.
-"""  # noqa: E501 - a table row is one line
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,8 @@ class Registrar:
         known = previous is not None and (previous.version_id, previous.head.etag) == (head.version_id, head.etag)
         if not known and not self._ledger.put_object(drive, head, previous):
             raise ContentionError(f"{key!r} kept changing while it was being registered")
-        self._ledger.touch(drive, changed=not known)
+        if known:
+            self._ledger.touch(drive)
         _log.info("object_registered", extra={"key": key, "version_id": head.version_id, "known": known})
         return drive
 
@@ -142,7 +145,9 @@ class Registrar:
         read = self._manifest(record.drive, objects.get(record.drive.manifest_key))
         manifest = read if isinstance(read, Manifest) else None
         fault = read if isinstance(read, str) else None
-        return assess(record, objects, manifest, fault, overdue=overdue)
+        taken = self._ledger.decisions(record.drive) if record.decisions else ()
+        decisions = [text for decision in taken for text in decision.overrides]
+        return assess(record, objects, manifest, fault, overdue=overdue, decisions=decisions)
 
     def _manifest(self, drive: DriveId, known: ObjectRecord | None) -> Manifest | str | None:
         """The parsed manifest, why it cannot be used, or None if there is none. Versions never change, so they are cached."""

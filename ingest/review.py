@@ -1,4 +1,4 @@
-"""The use cases of a review: release, reject, reprocess. Each has exactly one effect, or none and a clear error.
+"""The use cases of a review: release, reject, reprocess, requeue. Each has exactly one effect, or none and a clear error.
 
 A decision and its effect are one transaction on a drive in a final state, on the data that the reviewer saw (ADR 0016). The
 loser of a race reads again, and its error names the other decision. A killed process leaves nothing, or a queued revision
@@ -13,16 +13,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ingest.assess import Assessment
-from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
+from ingest.errors import (
+    AtRestError,
+    ContentionError,
+    DecidedError,
+    DriveBusyError,
+    ReviewError,
+    StaleReviewError,
+    UnknownDriveError,
+)
 from ingest.ledger.records import DecisionRecord, DriveRecord
-from ingest.ledger.states import FINAL, DriveState
+from ingest.ledger.states import FINAL, WAITING, DriveState
 from ingest.ledger.work_message import WorkReason
 from ingest.ports import ReviewStore
 from ingest.register import Registrar
 from ingest.retries import Sleep, on_contention
 from lake.landing import DriveId
-from lake.overrides import MAX_OVERRIDE_BYTES, Override, Verdict
+from lake.overrides import MAX_OVERRIDE_BYTES, Override, Verdict, subject
 
+_NOT_WAITING = {
+    DriveState.LANDING: "it is queued once every object in its manifest has landed, or once it is overdue",
+    DriveState.PUBLISHED: "`scenelake drive reprocess` processes it again",
+    DriveState.QUARANTINED: "`scenelake drive reprocess` processes it again",
+}
 _DONE = {Verdict.RELEASE: "released", Verdict.REJECT: "rejected"}
 
 _log = logging.getLogger(__name__)
@@ -61,13 +74,41 @@ class ReviewDesk:
     def reprocess(self, drive: DriveId) -> DriveRecord:
         """Process the current data of a drive again, with every decision about it: a new generation.
 
+        A drive whose last run failed may be reprocessed too: the message of that run is for an older generation then.
+
         Raises: as `release`, but for DecidedError.
         """
         return self._retry(self._try_to_reprocess, drive)
 
+    def requeue(self, drive: DriveId) -> DriveRecord:
+        """Send the work message of a drive again that has not finished: the same revision and generation.
+
+        One message too many does no harm; whoever receives it finds the work done or under way.
+
+        Raises:
+            UnknownDriveError: The ledger has no such drive.
+            AtRestError: It has finished, or was never queued.
+            ContentionError: Others kept changing the drive.
+        """
+        return self._retry(self._try_to_requeue, drive)
+
+    def _try_to_requeue(self, drive: DriveId) -> DriveRecord:
+        seen = self._known(drive)
+        if seen.state not in WAITING:
+            raise AtRestError(f"{drive} is {seen.state}: it has no work message", _NOT_WAITING[seen.state])
+        marked = self._ledger.resend(seen)
+        if marked is None:
+            raise ContentionError(f"{drive} kept changing while its work message was being sent again")
+        self._registrar.deliver(marked)
+        return marked
+
     def _try_to_reprocess(self, drive: DriveId) -> DriveRecord:
-        seen = self._at_rest(drive)
-        queued = self._ledger.queue(seen, self._registrar.prepare(self._decided_input(seen, ()), WorkReason.REPROCESS))
+        seen = self._known(drive)
+        if seen.state is not DriveState.FAILED:
+            self._check_at_rest(seen)
+        found = self._decided_input(seen, ())
+        self._check_size(found)
+        queued = self._ledger.queue(seen, self._registrar.prepare(found, WorkReason.REPROCESS))
         if queued is None:
             raise ContentionError(f"{drive} kept changing while it was being queued")
         self._registrar.deliver(queued)
@@ -76,11 +117,13 @@ class ReviewDesk:
     def _try_to_decide(self, drive: DriveId, revision: str, overrides: Sequence[Override], verdict: Verdict) -> DriveRecord:
         if not overrides or any(override.verdict is not verdict for override in overrides):
             raise ReviewError(f"{drive}: nothing to {verdict}, or an override with another verdict")
-        seen = self._at_rest(drive)
+        seen = self._known(drive)
+        self._check_at_rest(seen)
         if seen.revision != revision:
             raise StaleReviewError(f"{drive} has the revision {seen.revision}, not {revision}: review its records again")
-        _refuse_decided(drive, overrides, self._ledger.decisions(drive))
         found = self._decided_input(seen, overrides)
+        _refuse_decided(drive, overrides, self._ledger.decisions(drive), found.input.bases)
+        self._check_size(found)
         # A rejection does not change published data: it takes effect with the next revision, whatever its reason.
         requeue = self._registrar.prepare(found, WorkReason.RELEASED) if verdict is Verdict.RELEASE else None
         written = self._ledger.decide(seen, frozenset(override.to_string() for override in overrides), requeue)
@@ -92,44 +135,53 @@ class ReviewDesk:
             self._registrar.deliver(written)
         return written
 
-    def _at_rest(self, drive: DriveId) -> DriveRecord:
+    def _known(self, drive: DriveId) -> DriveRecord:
         seen = self._ledger.drive(drive)
         if seen is None:
             raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
+        return seen
+
+    @staticmethod
+    def _check_at_rest(seen: DriveRecord) -> None:
+        again = "`scenelake drive requeue` sends its message again, should that be lost"
         if seen.state is DriveState.FAILED:
-            raise DriveBusyError(f"the last run of {drive} failed and will be retried: decide once it has finished")
-        if seen.state not in FINAL:
+            raise DriveBusyError(f"the last run of {seen.drive} failed and will be retried: decide once it has finished", again)
+        if seen.state in WAITING:
             why = f", reason {seen.reason}" if seen.reason else ""
             raise DriveBusyError(
-                f"{drive} is {seen.state} (generation {seen.generation}{why}): its records are being judged again"
+                f"{seen.drive} is {seen.state} (generation {seen.generation}{why}): its records are being judged again", again
             )
-        return seen
+        if seen.state not in FINAL:
+            raise DriveBusyError(f"{seen.drive} is {seen.state}: not everything of it has landed", _NOT_WAITING[seen.state])
 
     def _decided_input(self, seen: DriveRecord, more: Iterable[Override]) -> Assessment:
         """The drive's current data with all decisions about it, including `more`."""
         found = self._registrar.assess(seen)
         if found.input.revision != seen.revision:
             raise StaleReviewError(f"objects of {seen.drive} have landed that are not processed yet: wait until they are")
-        base = found.input.base
-        if any(override.input != base for override in more):
+        bases = found.input.bases
+        if any(override.input not in bases for override in more):
             raise StaleReviewError(f"the data of {seen.drive} has changed since the reviewer saw it: review its records again")
         texts = {text for decision in self._ledger.decisions(seen.drive) for text in decision.overrides}
         texts |= {override.to_string() for override in more}
-        held = frozenset(text for text in texts if Override.parse(text).input == base)
-        if (size := sum(len(text.encode()) for text in held)) > MAX_OVERRIDE_BYTES:
-            raise ReviewError(
-                f"{seen.drive}: its decisions would take {size} bytes, more than {MAX_OVERRIDE_BYTES}; with so many "
-                "records, correct the rule's threshold or the rig instead and replay the drive"
-            )
+        held = frozenset(text for text in texts if Override.parse(text).input in bases)
         return replace(found, input=replace(found.input, overrides=held))
 
+    @staticmethod
+    def _check_size(found: Assessment) -> None:
+        if (size := sum(len(text.encode()) for text in found.input.overrides)) > MAX_OVERRIDE_BYTES:
+            raise ReviewError(
+                f"{found.input.drive}: its decisions would take {size} bytes, more than {MAX_OVERRIDE_BYTES}; with so many "
+                "records, correct the rule's threshold or the rig instead and replay the drive"
+            )
 
-def _refuse_decided(drive: DriveId, overrides: Sequence[Override], log: Sequence[DecisionRecord]) -> None:
-    targets = {target: override.input for override in overrides for target in override.targets}
+
+def _refuse_decided(drive: DriveId, overrides: Sequence[Override], log: Sequence[DecisionRecord], bases: frozenset[str]) -> None:
+    targets = {subject(target) for override in overrides for target in override.targets}
     for decision in log:
         for override in map(Override.parse, decision.overrides):
-            again = sorted(target for target in override.targets if targets.get(target) == override.input)
-            if again:
+            again = sorted(targets & set(map(subject, override.targets)))
+            if again and override.input in bases:
                 more = f" and {len(again) - 1} more" if len(again) > 1 else ""
                 raise DecidedError(
                     f"{drive} {again[0]}{more}: {_DONE[override.verdict]} already by {override.reviewer}: {override.reason}"

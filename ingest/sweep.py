@@ -1,16 +1,22 @@
-"""The scheduled sweep: resends unsent work, queues overdue drives, registers objects whose event was lost."""
+"""The scheduled sweep: sends unsent and lost work, queues overdue drives, registers objects whose event was lost.
+
+A work message can be lost after it was sent: a queue is purged, a message expires or is deleted by hand. SQS cannot be asked
+for one message, so messages are counted: while fewer exist than drives that must have one, the drives that have waited
+longest get another. A message too many costs little, because whoever receives it finds the work done or under way; every
+drive that was sent one goes to the back.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TypeVar
 
-from ingest.ledger.records import ObjectHead
-from ingest.ledger.states import DriveState
+from ingest.ledger.records import DriveRecord, ObjectHead
+from ingest.ledger.states import WAITING
 from ingest.ports import Clock, LandingObjects, LandingStore
 from ingest.register import Registrar
 from lake.errors import LandingError
@@ -26,22 +32,29 @@ _log = logging.getLogger(__name__)
 class SweepLimits:
     """Deadlines after which the sweep acts, and limits on the work of one sweep.
 
-    Unsent work is sent again after `resend_after_s`; objects and drives whose event has not come are checked after
-    `reconcile_after_s`; an incomplete drive is queued `overdue_after_s` after its last new object.
+    Unsent work is sent again after `resend_after_s`; objects and drives whose event has not come, and drives whose message
+    may be missing, are checked after `reconcile_after_s`; an incomplete drive is queued `overdue_after_s` after its last new
+    object. A drive that has not changed for `lost_after_s` has no message any more, whatever the queues count: SQS keeps one
+    for at most 14 days, and the one in its dead-letter queue expires with it; a lease lasts at most 12 hours.
     """
 
     overdue_after_s: float = 3600.0
     resend_after_s: float = 60.0
     reconcile_after_s: float = 300.0
+    lost_after_s: float = 14.5 * 86400.0
     drives: int = 500
     objects: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many messages were sent again, drives evaluated, objects listed and registered, and how many steps failed."""
+    """How many messages were sent again, drives evaluated, objects listed and registered, and how many steps failed.
+
+    `resent` were never sent for certain, `replaced` were sent and are missing.
+    """
 
     resent: int
+    replaced: int
     evaluated: int
     listed: int
     reconciled: int
@@ -58,26 +71,30 @@ class Sweep:
         ledger: LandingStore,
         limits: SweepLimits | None = None,
         clock: Clock = time.time_ns,
+        messages: Callable[[], int] | None = None,
     ) -> None:
+        """`messages`: how many work messages exist, dead letters included; without it only age shows that one is lost."""
         self._registrar = registrar
         self._objects = objects
         self._ledger = ledger
         self._limits = limits or SweepLimits()
         self._clock = clock
+        self._messages = messages
         self._failed = 0
 
     def run(self) -> SweepReport:
-        """Send unsent work, evaluate settling drives, reconcile. A drive or object that fails is logged and counted."""
+        """Send unsent and lost work, evaluate settling drives, reconcile. A drive or object that fails is logged and counted."""
         self._failed = 0
         limits = self._limits
         unsent = self._ledger.unsent(self._before(limits.resend_after_s), limits.drives)
         resent = sum(self._guard(self._resend, drive) for drive in unsent)
+        replaced = sum(self._guard(self._replace, drive) for drive in self._without_message())
         waited_s = min(limits.reconcile_after_s, limits.overdue_after_s)
         settling = self._ledger.settling(self._before(waited_s), limits.drives)
         evaluated = sum(self._guard(self._evaluate, drive) for drive in settling)
         listed, reconciled = self._reconcile(self._before(limits.reconcile_after_s))
-        report = SweepReport(resent, evaluated, listed, reconciled, self._failed)
-        if resent or evaluated or reconciled or self._failed:
+        report = SweepReport(resent, replaced, evaluated, listed, reconciled, self._failed)
+        if resent or replaced or evaluated or reconciled or self._failed:
             _log.info("swept", extra=asdict(report))
         return report
 
@@ -88,11 +105,33 @@ class Sweep:
         record = self._ledger.drive(drive)  # the index may be behind
         if record is None or not record.unsent:
             return False
-        if record.state is DriveState.QUEUED:
+        if record.state in WAITING:
             self._registrar.deliver(record)
             return True
-        self._ledger.sent(record)  # it is processing or done, so its message did arrive
+        self._ledger.sent(record)  # it is done: nobody needs a message
         return False
+
+    def _without_message(self) -> Sequence[DriveRecord]:
+        """Drives that must have a work message and, by count or by age, have none; those that have waited longest."""
+        waiting = self._ledger.waiting(self._before(self._limits.reconcile_after_s), self._limits.drives)
+        too_old = sum(record.updated_ns < self._before(self._limits.lost_after_s) for record in waiting)
+        missing = 0
+        if waiting and self._messages is not None:
+            try:
+                # Counted after the drives were read: a message that is sent meanwhile can only make it more.
+                missing = len(waiting) - self._messages()
+            except Exception as error:  # noqa: BLE001 - logged and counted
+                self._fail("work messages", error)
+        return waiting[: max(too_old, missing, 0)]
+
+    def _replace(self, seen: DriveRecord) -> bool:
+        marked = self._ledger.resend(seen)
+        if marked is None:
+            return False  # it moved on, so its message is there
+        facts = {"drive": seen.drive, "state": seen.state, "generation": seen.generation, "since_ns": seen.updated_ns}
+        _log.warning("work_message_lost", extra=facts)
+        self._registrar.deliver(marked)
+        return True
 
     def _reconcile(self, before_ns: int) -> tuple[int, int]:
         """Register the next objects of the raw bucket that the ledger does not have, then advance the cursor.
@@ -137,9 +176,12 @@ class Sweep:
         try:
             return step(subject)
         except Exception as error:  # noqa: BLE001 - logged and counted
-            self._failed += 1
-            _log.exception("sweep_step_failed", extra={"subject": subject, "error": error})
+            self._fail(subject, error)
             return False
+
+    def _fail(self, subject: object, error: Exception) -> None:
+        self._failed += 1
+        _log.exception("sweep_step_failed", extra={"subject": subject, "error": error})
 
 
 def _drive_of(head: ObjectHead) -> DriveId | None:

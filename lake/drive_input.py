@@ -3,6 +3,9 @@
 The revision is the SHA-256 of the input document, and the document is stored in the lake under that name: given a revision,
 exactly the object versions that it means can be fetched and verified. An object that is overwritten while a run is under way
 changes nothing in that run: it makes a new revision.
+
+The *base* of an input is its content: the hash of the same document without overrides and version ids. An uploader that puts
+the same bytes again makes another version, another revision, and the same base, so reviewers' decisions still apply.
 """
 
 from __future__ import annotations
@@ -21,11 +24,16 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True, order=True)
 class InputObject:
-    """One pinned object version; `sha256` is what the manifest declares, empty where it declares nothing."""
+    """One pinned object version; `sha256` is what the manifest declares, empty where it declares nothing.
+
+    `etag` is what S3 says of the bytes of this version; empty in documents that were written before it was kept. It is the
+    same for the same bytes put in the same way, unless they are encrypted with a key of KMS: then no two puts are the same.
+    """
 
     key: str
     version_id: str
     sha256: str
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,35 @@ class DriveInput:
 
     @property
     def base(self) -> str:
-        """The revision of the same objects without any override: it identifies the data, independent of decisions about it."""
-        return replace(self, overrides=frozenset()).revision
+        """SHA-256 (hex) of the content that was judged, whatever was decided about it and however often it was put.
+
+        Without ETags, the revision of the same objects without any override.
+        """
+        if not any(entry.etag for entry in self._entries):
+            return self._bare
+        content = replace(self, overrides=frozenset())
+        document = json.loads(content.to_bytes()) | dict.fromkeys(("objects", "manifest", "calibration"))
+        listed = sorted([entry.key, entry.sha256, entry.etag or entry.version_id] for entry in self._entries)
+        return hashlib.sha256(canonical_json(document | {"content": listed})).hexdigest()
+
+    @property
+    def bases(self) -> frozenset[str]:
+        """`base`, and what it was for the same versions before ETags were kept: decisions of that time hold, too."""
+        return frozenset({self.base, self._bare})
+
+    @property
+    def _bare(self) -> str:
+        def plain(entry: InputObject | None) -> InputObject | None:
+            return None if entry is None else replace(entry, etag="")
+
+        objects = frozenset(replace(entry, etag="") for entry in self.objects)
+        manifest, calibration = plain(self.manifest), plain(self.calibration)
+        return DriveInput(self.drive, objects, manifest, calibration).revision
+
+    @property
+    def _entries(self) -> list[InputObject]:
+        documents = (entry for entry in (self.manifest, self.calibration) if entry is not None)
+        return [*self.objects, *documents]
 
     @classmethod
     def parse(cls, body: bytes, revision: str) -> Self:
@@ -109,4 +144,4 @@ def input_key(drive: DriveId, revision: str) -> str:
 
 
 def _listed(entry: InputObject) -> list[str]:
-    return [entry.key, entry.version_id, entry.sha256]
+    return [entry.key, entry.version_id, entry.sha256, *([entry.etag] if entry.etag else [])]

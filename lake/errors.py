@@ -45,7 +45,11 @@ class PublishError(LakeError):
 
 
 class SupersededError(PublishError):
-    """A newer revision of the drive has been published already."""
+    """A newer revision of the drive has been published already, as this `generation`."""
+
+    def __init__(self, message: str, generation: int) -> None:
+        super().__init__(message)
+        self.generation = generation
 
 
 class TableError(LakeError):

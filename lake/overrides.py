@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -39,8 +39,19 @@ class Verdict(StrEnum):
 
 
 def object_target(key: str, version_id: str | None) -> str:
-    """One version of a raw object; without a version, an object that never landed."""
+    """One version of a raw object; without a version, an object that never landed.
+
+    The version says which one the reviewer saw. What decides whether a decision holds is the content (`subject`).
+    """
     return f"object:{key}@{version_id or ''}"
+
+
+def subject(target: str) -> str:
+    """What a target is about: of an object its key, whatever version the target names.
+
+    A decision holds for one content (`DriveInput.bases`), in which a key has one content, too.
+    """
+    return target.partition("@")[0] if target.startswith("object:") else target
 
 
 def frame_target(sensor: str, stamp_ns: int) -> str:
@@ -57,7 +68,7 @@ def scene_target(anchor_ns: int) -> str:
 class Override:
     """One reviewer's verdict on the findings `rules` of some targets of one drive, as they were judged from `input`.
 
-    `input` is `DriveInput.base` of what the reviewer saw. Targets and rules are sorted.
+    `input` is `DriveInput.base` of what the reviewer saw: its content. Targets and rules are sorted.
 
     Raises:
         OverrideError: A value is outside its bounds; the message names it and the bound.
@@ -138,7 +149,7 @@ def check_person(reviewer: str, reason: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions in effect for one input: the released and the rejected rules by target. A rejection wins."""
+    """The decisions in effect for one input: the released and the rejected rules by `subject`. A rejection wins."""
 
     released: Mapping[str, Override]
     rejected: Mapping[str, Override]
@@ -153,22 +164,22 @@ class Decisions:
         Raises:
             OverrideError: An override that this code cannot read.
         """
-        return cls.among(map(Override.parse, sorted(drive_input.overrides)), drive_input.base)
+        return cls.among(map(Override.parse, sorted(drive_input.overrides)), drive_input.bases)
 
     @classmethod
-    def among(cls, overrides: Iterable[Override], base: str) -> Self:
-        """Those of `overrides` that were made on the input `base`."""
+    def among(cls, overrides: Iterable[Override], bases: Collection[str]) -> Self:
+        """Those of `overrides` that were made on an input with one of these `bases`."""
         found: dict[Verdict, dict[str, Override]] = {verdict: {} for verdict in Verdict}
         for override in overrides:
-            if override.input == base:
-                found[override.verdict] |= dict.fromkeys(override.targets, override)
+            if override.input in bases:
+                found[override.verdict] |= dict.fromkeys(map(subject, override.targets), override)
         rejected = found[Verdict.REJECT]
         released = {target: override for target, override in found[Verdict.RELEASE].items() if target not in rejected}
         return cls(released, rejected)
 
     def of_target(self, target: str) -> Override | None:
         """The decisions about one target."""
-        return self.rejected.get(target) or self.released.get(target)
+        return self.rejected.get(subject(target)) or self.released.get(subject(target))
 
 
 NONE = Decisions({}, {})

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from lake.errors import OverrideError
-from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
+from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target, subject
 from lake.tables.rows import RecordFields, RecordFinding, RecordRow
 from quality.records import REJECTED, RELEASED
 from quality.rules.catalogue import Level, Severity
@@ -24,6 +24,7 @@ NOT_RELEASABLE = MappingProxyType(
         "CMP002": "without a manifest nobody says what belongs to the drive; land one, which makes a new revision",
         "CAL001": "scenes cannot be built without a calibration that fits; land one, which makes a new revision",
         "DEC003": _ABSENT,
+        "DEC004": f"its messages are not what the sensor records: {_ABSENT}; correct the recorder, or the key of the object",
         "DEC005": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC006": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC007": f"what does not decode cannot be put into a scene: {_ABSENT}",
@@ -112,7 +113,7 @@ def decided(record: RecordRow, override: Override, status: str) -> RecordRow:
 
 def with_rejections(records: Iterable[RecordRow], rejected: Mapping[str, Override]) -> list[RecordRow]:
     """The records, each with the rejection that applies to it."""
-    judged = ((record, rejected.get(record_target(record))) for record in records)
+    judged = ((record, rejected.get(subject(record_target(record)))) for record in records)
     return [record if override is None else decided(record, override, REJECTED) for record, override in judged]
 
 

@@ -202,8 +202,9 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     """The audit's decision, and what `publish` will commit.
 
     `files`: data files by table. `validations`: URI of the `ValidationResults`. `scenes`, `frames`, `records` count rows.
-    `quarantined_objects`: keys. `warnings`: rules that flagged the drive or an object of it and quarantined nothing.
-    `unused`: URIs of files that this attempt wrote and no table will reference.
+    `quarantined_objects`: URI of their keys (`lake.quarantined_keys`), None without any. `warnings`: rules that flagged the
+    drive or an object of it and quarantined nothing. `unused`: URIs of files that this attempt wrote and no table will
+    reference.
     """
 
     provenance: Provenance
@@ -217,7 +218,7 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     frames: int
     records: int
     size_bytes: int
-    quarantined_objects: tuple[str, ...]
+    quarantined_objects: str | None
     warnings: tuple[str, ...]
     files: dict[str, tuple[str, ...]]
     unused: tuple[str, ...]

@@ -6,7 +6,8 @@
     │   └── ProvenanceError  the drive was inspected by other code, or under another configuration; exit status 65
     ├── IncompleteError      the windows that were built are not the scenes that were planned
     ├── AccountError         a drive's account does not balance even where all of it is quarantined
-    └── WorkerError          a known error that ended a Spark worker
+    ├── WorkerError          a known error that ended a Spark worker
+    └── WorkerLostError      a Spark worker died at every try, without an error of its own
 
 Exit status 65 (`NEW_ATTEMPT_STATUS`): every retry in the same work area would fail, so the attempt is over. All others: 1.
 Faults in a drive's data are findings and end nothing.
@@ -53,3 +54,7 @@ class WorkerError(JobError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class WorkerLostError(JobError):
+    """A Spark worker died at every try, without an error of its own: something ended it from outside."""

@@ -45,6 +45,10 @@ class DriveTargets:
         """A new location for the results of an audit."""
         return ObjectVersion(self.lake_bucket, f"warehouse/quality/validations/{self.unique_name('json')}")
 
+    def quarantined_keys(self) -> ObjectVersion:
+        """A new place for the keys of the objects that an audit quarantined."""
+        return ObjectVersion(self.lake_bucket, f"warehouse/quality/quarantined-objects/{self.unique_name('json')}")
+
     def quarantined_scenes(self, name: str) -> ObjectVersion:
         """A file of quarantined scenes."""
         return ObjectVersion(self.quarantine_bucket, f"scenes/{name}")

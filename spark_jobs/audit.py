@@ -16,6 +16,7 @@ import pyarrow as pa
 from lake.documents import Manifest
 from lake.drive_documents import read_calibration, read_manifest
 from lake.errors import LandingError
+from lake.quarantined_keys import write_keys
 from quality.evaluators.drive import GateVerdict
 from quality.gx.checkpoint import run_checkpoint
 from quality.measurements.sensor_metrics import read_metrics
@@ -41,7 +42,7 @@ from spark_jobs.runtime.step import Step
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the job; the result holds the verdict and the accounts."""
+    """Run the job; the result holds the verdict, `audit.json` the accounts."""
     return run_job("audit", __doc__ or "", argv, _run)
 
 
@@ -49,7 +50,7 @@ def _run(job: Job) -> AuditResult:
     audit = audit_drive(job.step, job.settings.data_docs)
     job.run.reads_raw(audit.size_bytes, audit.results)
     job.run.wrote("warehouse/gold/frames/data", audit.frames)
-    return AuditResult(verdict=audit.verdict, accounts=audit.accounts, scenes=audit.scenes)
+    return AuditResult(verdict=audit.verdict, scenes=audit.scenes)
 
 
 def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
@@ -97,7 +98,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         frames=len(outcome.frames),
         records=len(outcome.records),
         size_bytes=inspection.size_bytes,
-        quarantined_objects=inspection.faulty_keys,
+        quarantined_objects=write_keys(area.store, step.targets.quarantined_keys(), inspection.faulty_keys),
         warnings=_warnings(inspection, findings),
         files=_write(step, outcome),
         unused=_unused(step, inspection, outcome),

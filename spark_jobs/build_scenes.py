@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from lake.drive_documents import calibration_bytes, parse_rig
 from lake.overrides import Decisions
 from lake.storage import Connect, ObjectStore
-from scenes.build.context import DriveContext
+from scenes.build.context import DriveContext, WiderFlags
 from scenes.build.motion import poses_around
 from scenes.build.signals import changed, in_windows, known_after, known_before
 from scenes.build.window import BuiltWindow, build_window, findings_name, metrics_name
@@ -117,6 +117,7 @@ def drive_context(step: Step, inspection: Inspection) -> DriveContext:
         provenance=inspection.provenance,
         options=step.options,
         decisions=Decisions.of(step.drive_input),
+        flags=WiderFlags.of(inspection.findings, inspection.object_findings),
     )
 
 

@@ -19,7 +19,7 @@ from lake.drive_documents import read_calibration, read_manifest
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key, sensor_of
-from lake.overrides import Decisions, object_target
+from lake.overrides import Decisions, object_target, subject
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
 from lake.tables.schemas import FRAME_INDEX
@@ -113,7 +113,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
         decisions,
     )
     area.write_table(METRICS, metrics_table(metrics))
-    released = [key for key, version in versions.items() if object_target(key, version) in decisions.released]
+    released = [key for key, version in versions.items() if subject(object_target(key, version)) in decisions.released]
     inspection = Inspection(
         provenance=step.provenance,
         verdict=verdict(drive_findings),
@@ -171,6 +171,9 @@ class _Object(NamedTuple):
     number: int
     key: str
     version_id: str
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class _Scanner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lake.errors import SupersededError
 from lake.storage import ObjectVersion
@@ -16,6 +16,9 @@ from spark_jobs.runtime.results import PublicationResult
 from spark_jobs.runtime.step import Step
 
 PUBLISHED, QUARANTINED, SUPERSEDED = "published", "quarantined", "superseded"
+VERDICT, WARNINGS, QUARANTINED_OBJECTS = "scenelake.verdict", "scenelake.warnings", "scenelake.quarantined_objects"
+SCENES, FRAMES, RECORDS = "scenelake.scenes", "scenelake.frames", "scenelake.records"
+PROPERTIES = frozenset({VERDICT, WARNINGS, QUARANTINED_OBJECTS, SCENES, FRAMES, RECORDS})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,6 +37,9 @@ def _run(job: Job) -> PublicationResult:
 def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> PublicationResult:
     """Commit the audit's output. A drive that was committed before, or superseded by a later revision, adds nothing.
 
+    Two attempts of one generation may come to different verdicts (other code, other settings): the result of the second is
+    what the first one committed.
+
     Then the files of this attempt that were not used are deleted: their names are unique to it, so no commit can reference them.
 
     Raises:
@@ -50,29 +56,48 @@ def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> Publicat
         properties={
             "scenelake.code_version": audit.provenance.code_version,
             "scenelake.config_hash": audit.provenance.config_hash,
-            "scenelake.verdict": audit.verdict.value,
-            "scenelake.scenes": str(audit.scenes),
+            **_committed(audit),
             VALIDATIONS: audit.validations,
         },
     )
-    rows = {"gold.scenes": audit.scenes, "gold.frames": audit.frames, "quarantine.records": audit.records}
     try:
         publication = publish(catalog, batch)
     except SupersededError as error:
         print(error, file=sys.stderr)
         _delete(step.area, audit.unused)
-        return PublicationResult(outcome=SUPERSEDED, scenes=0, records=0, rows=rows)
+        return PublicationResult(
+            outcome=SUPERSEDED, scenes=0, records=0, rows=_rows(_committed(audit)), published_generation=error.generation
+        )
     _delete(step.area, audit.unused)
+    # A snapshot of an earlier version of this code lacks some of the properties.
+    committed = _committed(audit) | {name: value for name, value in publication.properties.items() if name in PROPERTIES}
+    rows = _rows(committed)
     return PublicationResult(
-        outcome=PUBLISHED if audit.verdict is AuditVerdict.PUBLISH else QUARANTINED,
+        outcome=PUBLISHED if committed[VERDICT] == AuditVerdict.PUBLISH.value else QUARANTINED,
         already=publication.outcome is PublishOutcome.ALREADY,
         snapshot_id=publication.snapshot_id,
-        scenes=audit.scenes,
-        records=audit.records,
+        scenes=rows["gold.scenes"],
+        records=rows["quarantine.records"],
         rows=rows,
-        quarantined_objects=audit.quarantined_objects,
-        warnings=audit.warnings,
+        quarantined_objects=committed[QUARANTINED_OBJECTS] or None,
+        warnings=tuple(committed[WARNINGS].split()),
     )
+
+
+def _committed(audit: AuditDocument) -> dict[str, str]:
+    """What `acknowledge` and lineage need to know of a commit, as properties of its snapshot."""
+    counts = {SCENES: audit.scenes, FRAMES: audit.frames, RECORDS: audit.records}
+    return {
+        VERDICT: audit.verdict.value,
+        **{name: str(count) for name, count in counts.items()},
+        QUARANTINED_OBJECTS: audit.quarantined_objects or "",
+        WARNINGS: " ".join(audit.warnings),
+    }
+
+
+def _rows(committed: Mapping[str, str]) -> dict[str, int]:
+    tables = {"gold.scenes": SCENES, "gold.frames": FRAMES, "quarantine.records": RECORDS}
+    return {table: int(committed[name]) for table, name in tables.items()}
 
 
 def _delete(area: WorkArea, uris: Sequence[str]) -> None:

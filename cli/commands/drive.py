@@ -1,4 +1,4 @@
-"""`drive generate`, `import`, `upload`, `wait`, `calibrations`: from a vehicle to the lake."""
+"""`drive generate`, `import`, `upload`, `wait`, `reprocess`, `requeue`, `calibrations`: from a vehicle to the lake."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ops.report import display
 if TYPE_CHECKING:
     from fleet.drive_folder import DriveFolder
     from fleet.synthetic.spec import DriveSpec
+    from lake.landing import DriveId
     from ops.drives.follower import Sighting
 
 app = typer.Typer(no_args_is_help=True, help="Generate, import, upload and follow drives.")
@@ -167,11 +168,49 @@ def wait(
     lines = lake_reader.accounting(target.catalog(), identity) if seen.final else ()
     if as_json:
         console.print_json(
-            {"drive": str(identity), "state": seen.state, "revision": seen.revision, "problem": seen.problem, "accounting": lines}
+            {
+                "drive": str(identity),
+                "state": seen.state,
+                "scenes": seen.scenes,
+                "revision": seen.revision,
+                "problem": seen.problem,
+                "accounting": lines,
+            }
         )
     elif lines:
         console.out().print(accounting_table(lines))
     _end(seen)
+
+
+@app.command("reprocess", epilog=examples("drive reprocess veh-1 drive-a"))
+def reprocess(
+    vehicle: VehicleArgument,
+    drive: DriveArgument,
+    endpoint: EndpointOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Process a drive again that was published, quarantined, or failed: a new generation of the same data.
+
+    Every decision about the data stays in force. Do so after a rule, a threshold or a defect was corrected.
+    """
+    _again("reprocess", "queued", drive_id(vehicle, drive), deployment.enter(endpoint, home), as_json=as_json)
+
+
+@app.command("requeue", epilog=examples("drive requeue veh-1 drive-a"))
+def requeue(
+    vehicle: VehicleArgument,
+    drive: DriveArgument,
+    endpoint: EndpointOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Send the work message of a drive again that stands still: the same revision and generation.
+
+    The sweep does so on its own once it finds that a message is lost; one message too many does no harm.
+    """
+    done = "its work message was sent again"
+    _again("requeue", done, drive_id(vehicle, drive), deployment.enter(endpoint, home), as_json=as_json)
 
 
 @app.command("calibrations", epilog=examples("drive calibrations veh-1"))
@@ -202,8 +241,24 @@ def calibrations(
         console.say(f"{one.drive} was not compared: {one.reason}")
 
 
+def _again(act: str, done: str, drive: DriveId, target: deployment.Deployment, *, as_json: bool) -> None:
+    from ops.review.decisions import open_desk
+
+    record = getattr(open_desk(target.settings), act)(drive)
+    if as_json:
+        facts = {"state": record.state, "revision": record.revision, "generation": record.generation, "reason": record.reason}
+        console.print_json({"drive": str(drive), **facts})
+        return
+    console.say(f"{drive}: {done} ({record.state}, generation {record.generation})")
+    console.say(f"next:  scenelake drive wait {drive.vehicle_id} {drive.drive_id}")
+
+
 def _end(seen: Sighting) -> None:
     ids = f"{seen.drive.vehicle_id}/{seen.drive.drive_id}"
+    if seen.state == "published" and seen.scenes == 0:
+        why = f"scenelake quarantine ls --drive {ids}"
+        console.say(f"{ids} is published without a scene: no anchor frame was usable, or every scene is quarantined:  {why}")
+        return
     if seen.state == "published":
         console.say(f"{ids} is published:  scenelake gold show --drive {ids}")
         return

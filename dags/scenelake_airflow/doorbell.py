@@ -58,7 +58,9 @@ def drive_work_depth(settings: QueueSettings) -> ReadDepth:
     """Reader of the drive-work queue's depth."""
     # Airflow imports this module for every parse of the DAG file; boto3 is needed only where the doorbell runs.
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
+    from ingest import errors
     from ingest.environment import client
     from ingest.queues import WorkQueue
 
@@ -67,7 +69,7 @@ def drive_work_depth(settings: QueueSettings) -> ReadDepth:
     def read() -> int:
         try:
             return queue.depth().visible
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, errors.QueueError) as error:
             raise QueueError(f"cannot read the depth of {settings.drive_work_url}: {error}") from error
 
     return read
@@ -94,7 +96,7 @@ class DriveWorkDoorbell(BaseEventTrigger):
         open_queue: Connects to the queue; Airflow, which rebuilds a trigger from `serialize`, always gets the default.
     """
 
-    def __init__(self, poll_s: float = 1.0, again_s: float = 30.0, open_queue: Callable[[], ReadDepth] | None = None) -> None:
+    def __init__(self, poll_s: float = 1.0, again_s: float = 10.0, open_queue: Callable[[], ReadDepth] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's is not annotated
         self.poll_s, self.again_s = poll_s, again_s
         self._open_queue = open_queue or depth_from_environment

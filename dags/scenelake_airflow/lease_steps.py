@@ -19,6 +19,7 @@ from ingest.ledger.states import FINAL, DriveState, ObjectState
 from ingest.ports import RunStore, WorkSource
 from ingest.queues import WorkQueue
 from lake.drive_input import DriveInput, input_key
+from lake.quarantined_keys import read_keys
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from scenelake_airflow.job_operator import FAILURE
@@ -51,13 +52,13 @@ def lease(settings: Settings, run_id: str, scheduling: SchedulingSettings) -> li
 
 
 def take(queue: WorkSource, ledger: RunStore, lake_bucket: str, run_id: str, scheduling: SchedulingSettings) -> list[Lease]:
-    """`lease` with its ports: receive up to `drives_per_run` messages, one by one, and begin their drives.
+    """`lease` with its ports: receive up to `leases_per_run` messages, one by one, and begin their drives.
 
     A message whose revision is finished, superseded, or already leased by this run is deleted. One that the ledger refuses
     for another reason is left to be redelivered. A message that was delivered before is the last one, alone if it comes first.
     """
     taken: list[Lease] = []
-    for message in queue.messages(scheduling.drives_per_run):
+    for message in queue.messages(scheduling.leases_per_run):
         work, handle = message.work, message.receipt_handle
         if any((held.drive, held.revision) == (work.drive, work.revision) for held in taken):
             _log.info("%s: a second message for revision %.12s is deleted", work.drive, work.revision)
@@ -114,15 +115,23 @@ def acknowledge(settings: Settings, payload: object, publication: object) -> str
     store = ObjectStore(client("s3", settings.aws))
     document = store.read(ObjectVersion(settings.lake_bucket, input_key(leased.drive, leased.revision)))
     drive_input = DriveInput.parse(document, leased.revision)
-    return finish_drive(_queue(settings), _ledger(settings), leased, result, drive_input)
+    quarantined = read_keys(store, result.quarantined_objects)
+    return finish_drive(_queue(settings), _ledger(settings), leased, result, drive_input, quarantined)
 
 
 def finish_drive(
-    queue: WorkSource, ledger: RunStore, leased: Lease, publication: PublicationSummary, drive_input: DriveInput
+    queue: WorkSource,
+    ledger: RunStore,
+    leased: Lease,
+    publication: PublicationSummary,
+    drive_input: DriveInput,
+    quarantined: frozenset[str] = frozenset(),
 ) -> str:
-    """`acknowledge` with its ports. Idempotent."""
+    """`acknowledge` with its ports; `quarantined`: keys of objects. Idempotent."""
     final: str = publication.outcome
-    if final != SUPERSEDED:
+    if final == SUPERSEDED:
+        _surpass(ledger, leased, publication.published_generation)
+    else:
         state = DriveState(final)
         result = RunResult(
             snapshot_id=publication.snapshot_id,
@@ -131,7 +140,7 @@ def finish_drive(
             warnings=publication.warnings,
         )
         try:
-            outcomes = object_outcomes(drive_input, state, publication)
+            outcomes = object_outcomes(drive_input, state, quarantined)
             ledger.finish(leased.drive, leased.revision, state, outcomes, result, generation=leased.generation)
         except SupersededWorkError as error:
             # The commit is valid until the newer revision replaces it; only the ledger has moved on.
@@ -142,9 +151,16 @@ def finish_drive(
     return final
 
 
-def object_outcomes(drive_input: DriveInput, state: DriveState, publication: PublicationSummary) -> Iterable[ObjectOutcome]:
-    """The final state of each object of a revision: its drive's, unless the publication lists the object as quarantined."""
-    quarantined = frozenset(publication.quarantined_objects)
+def _surpass(ledger: RunStore, leased: Lease, published: int | None) -> None:
+    """A ledger that did not move on, but counts fewer generations than the lake, was restored from a backup: queue the drive
+    above what is published, or every run of it would be superseded. The outbox sweep sends the message."""
+    raised = None if published is None else ledger.surpass(leased.drive, leased.revision, leased.generation, published)
+    if raised is not None:
+        _log.warning("%s: the lake holds generation %d, queued again as %d", leased.drive, published, raised.generation)
+
+
+def object_outcomes(drive_input: DriveInput, state: DriveState, quarantined: frozenset[str]) -> Iterable[ObjectOutcome]:
+    """The final state of each object of a revision: its drive's, unless its key is among the `quarantined` ones."""
     documents = tuple(entry for entry in (drive_input.manifest, drive_input.calibration) if entry is not None)
     for entry in (*sorted(drive_input.objects), *documents):
         published = state is DriveState.PUBLISHED and entry.key not in quarantined

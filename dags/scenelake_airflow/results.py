@@ -17,14 +17,18 @@ class InspectionSummary(msgspec.Struct, frozen=True):
 
 
 class PublicationSummary(msgspec.Struct, frozen=True):
-    """The result of `publish`. `superseded`: nothing was committed, a newer generation of the drive is in the table."""
+    """The result of `publish`. `superseded`: nothing was committed, the table holds `published_generation` of the drive.
+
+    `quarantined_objects`: URI of their keys (`lake.quarantined_keys`).
+    """
 
     outcome: Literal["published", "quarantined", "superseded"]
     snapshot_id: int | None = None
     scenes: int | None = None
     records: int | None = None
     warnings: tuple[str, ...] = ()
-    quarantined_objects: tuple[str, ...] = ()
+    quarantined_objects: str | None = None
+    published_generation: int | None = None
 
 
 Result = TypeVar("Result", InspectionSummary, PublicationSummary)

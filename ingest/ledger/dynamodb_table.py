@@ -16,7 +16,7 @@ from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from ingest.errors import LedgerError
+from ingest.errors import ContentionError, LedgerError
 from ingest.ledger.detail import decode_detail
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.ledger.states import DriveState, ObjectState
@@ -65,12 +65,12 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One write of a transaction: a change of one item, if `condition` holds."""
+    """One write of a transaction: a change of one item, if `condition` holds; None: in any case."""
 
     pk: str
     sk: str
     change: ItemChange
-    condition: ConditionBase
+    condition: ConditionBase | None = None
 
 
 class LedgerTable:
@@ -86,7 +86,11 @@ class LedgerTable:
         return decode_item(answer["Item"]) if "Item" in answer else None
 
     def put(self, item: Item, condition: ConditionBase | None = None) -> bool:
-        """Write a whole item; False if `condition` did not hold."""
+        """Write a whole item; False if `condition` did not hold.
+
+        Raises:
+            ContentionError: A transaction held the item.
+        """
         try:
             self._client.put_item(TableName=self._table, Item=_encode_item(item), **_condition_terms(condition))
         except ClientError as error:
@@ -95,7 +99,11 @@ class LedgerTable:
         return True
 
     def update(self, pk: str, sk: str, change: ItemChange, condition: ConditionBase | None = None) -> Item | None:
-        """Change one item and return its new state; None if `condition` did not hold."""
+        """Change one item and return its new state; None if `condition` did not hold.
+
+        Raises:
+            ContentionError: A transaction held the item.
+        """
         terms = _update_terms(change, condition)
         try:
             answer = self._client.update_item(TableName=self._table, Key=_key(pk, sk), ReturnValues="ALL_NEW", **terms)
@@ -178,7 +186,10 @@ def _terms(parameter: str, expression: str, names: Mapping[str, str], values: Ma
 
 
 def _reraise_unless_condition_failed(error: ClientError) -> None:
-    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+    code = error.response.get("Error", {}).get("Code")
+    if code == "TransactionConflictException":
+        raise ContentionError("a transaction held the ledger's item at the same moment") from error
+    if code != "ConditionalCheckFailedException":
         raise error
 
 

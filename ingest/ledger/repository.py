@@ -3,7 +3,7 @@
 | pk | sk | is | attributes |
 | --- | --- | --- | --- |
 | `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `decisions`?, `manifest_version`?, `manifest_fault`?, `detail`? |
-| `vehicle/drive` | `object#<key>` | its newest version | `key`, `version_id`, `size_bytes`, `etag`, `last_modified_ns`, `object_state`, `observed_ns`, `revision`? |
+| `vehicle/drive` | `object#<key>` | its newest version | `key`, `version_id`, `size_bytes`, `etag`, `last_modified_ns`, `object_state`, `observed_ns`, `revision`?, `generation`? |
 | `vehicle/drive` | `decision#<number>` | a reviewer's decision, never changed | `overrides`, `decided_ns`, `revision`, `generation` |
 | `_refused` | `object#<key>#<version>` | a refused version | as an object, and `rule_id`, `message`, `payload_uri` |
 | `_sweep` | `reconcile` | the sweep's place in the raw bucket | `cursor` |
@@ -11,8 +11,8 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-`detail` is JSON (`ingest.ledger.detail`). Every write is one conditional call on one item; a decision is a transaction with
-its drive's change. `ingest.ledger.states` draws the allowed transitions.
+`detail` is JSON (`ingest.ledger.detail`). Every write is one conditional call on one item; an object and a decision are each a
+transaction with their drive's change. `ingest.ledger.states` draws the allowed transitions.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from ingest.errors import SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger.changes import OUTBOX, SETTLING, UNSENT, in_one_of, mark, may_queue, queueing, registration, undecided, unmoved
 from ingest.ledger.detail import RunFailure, RunResult, encode_detail
 from ingest.ledger.dynamodb_table import (
     DECISION,
@@ -58,17 +59,15 @@ from ingest.ledger.records import (
     RefusedRecord,
     Requeue,
 )
-from ingest.ledger.states import FINAL, DriveState, sources_of
+from ingest.ledger.states import FINAL, WAITING, DriveState, sources_of
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-UNSENT = "unsent"
-SETTLING = "settling"
 MAX_FAULT_CHARACTERS = 1000
 _SWEEP = ("_sweep", "reconcile")
-_WRITERS = 8
+_WRITERS = 32  # a drive may have 100,000 objects, and a step has two minutes
 
 
 class Ledger:
@@ -112,7 +111,9 @@ class Ledger:
         yield from map(object_record, self._table.query(Key("pk").eq(str(drive)) & between))
 
     def put_object(self, drive: DriveId, head: ObjectHead, previous: ObjectRecord | None) -> bool:
-        """Register `head` in place of `previous`; False if another version has been registered meanwhile.
+        """Register `head` in place of `previous` and count it for the drive, both or neither; creates the drive's item.
+
+        False if another version has been registered meanwhile, or another registration of the drive was under way.
 
         The caller read `previous` before it asked S3 for `head`. A registered version was current when it was written,
         and S3 reads are strongly consistent, so `head` is then never older than `previous`: no clock is compared.
@@ -120,41 +121,52 @@ class Ledger:
         condition: ConditionBase = Attr("pk").not_exists()
         if previous is not None:
             condition = Attr("version_id").eq(previous.version_id) & Attr("etag").eq(previous.head.etag)
-        return self._table.put(object_item(drive, head, self._clock()), condition)
-
-    def touch(self, drive: DriveId, changed: bool) -> None:
-        """Count a registered object of `drive`; creates the drive's item if there is none.
-
-        `changed` is False for a version that was known already, which does not put off when the drive is overdue.
-        """
         now_ns = self._clock()
-        defaults: dict[str, Value] = {
-            "drive_state": DriveState.LANDING.value,
-            "generation": 0,
-            "created_ns": now_ns,
-            "updated_ns": now_ns,
-        }
-        assigned: dict[str, Value] = {"settling": SETTLING}
-        (assigned if changed else defaults)["changed_ns"] = now_ns
-        self._table.update(str(drive), DRIVE, ItemChange(assigned, defaults, add={"changes": 1}))
+        writes: list[Put | Update] = [
+            Put(object_item(drive, head, now_ns), condition),
+            Update(str(drive), DRIVE, registration(now_ns, changed=True)),
+        ]
+        return self._table.write_transaction(writes)
+
+    def touch(self, drive: DriveId) -> None:
+        """Count another sighting of a version that is registered, which does not put off when the drive is overdue."""
+        self._table.update(str(drive), DRIVE, registration(self._clock(), changed=False))
 
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
 
-        Returns None and writes nothing if anything was registered or queued since `seen` was read.
+        Returns None and writes nothing if anything was registered, queued or decided since `seen` was read.
         """
-        assigned, removed = self._queueing(seen, requeue)
-        item = self._table.update(str(seen.drive), DRIVE, ItemChange(assigned, remove=removed), _may_queue(seen))
+        assigned, removed = queueing(seen, requeue, self._clock())
+        item = self._table.update(str(seen.drive), DRIVE, ItemChange(assigned, remove=removed), may_queue(seen))
         return None if item is None else drive_record(item)
 
     def settle(self, seen: DriveRecord) -> bool:
         """Record that the current revision holds every object; False if anything was registered or queued since `seen`."""
-        return self._table.update(str(seen.drive), DRIVE, ItemChange(remove=("settling",)), _unmoved(seen)) is not None
+        return self._table.update(str(seen.drive), DRIVE, ItemChange(remove=("settling",)), unmoved(seen)) is not None
 
     def sent(self, queued: DriveRecord) -> None:
         """Clear the outbox mark of `queued`'s generation; that of a newer generation stays."""
-        change = ItemChange(remove=("outbox", "outbox_ns"))
+        change = ItemChange(remove=OUTBOX)
         self._table.update(str(queued.drive), DRIVE, change, Attr("generation").eq(queued.generation))
+
+    def waiting(self, before_ns: int, limit: int) -> list[DriveRecord]:
+        """Drives whose work message was sent and must still exist: queued, processing or failed without any change since
+        `before_ns`; up to `limit` of each state, oldest change first. Eventually consistent."""
+        found: list[DriveRecord] = []
+        for state in WAITING:
+            condition = Key("drive_state").eq(state.value) & Key("updated_ns").lt(before_ns)
+            items = self._table.query(condition, index="by-state", page=limit)
+            found += [drive_record(item) for item in islice(items, limit)]
+        return sorted((one for one in found if not one.unsent), key=lambda one: (one.updated_ns, one.drive))
+
+    def resend(self, seen: DriveRecord) -> DriveRecord | None:
+        """Mark the drive's work message as unsent, in its state and generation; None if the drive changed since `seen`."""
+        now_ns = self._clock()
+        change = ItemChange({**mark(now_ns), "updated_ns": now_ns})
+        unchanged = Attr("generation").eq(seen.generation) & Attr("updated_ns").eq(seen.updated_ns)
+        item = self._table.update(str(seen.drive), DRIVE, change, unchanged & in_one_of(WAITING))
+        return None if item is None else drive_record(item)
 
     def unsent(self, before_ns: int, limit: int) -> list[DriveId]:
         """Up to `limit` drives whose outbox mark was set before `before_ns`, oldest first. Eventually consistent."""
@@ -202,7 +214,8 @@ class Ledger:
             SupersededWorkError: The drive has a newer revision.
             UnknownDriveError: The ledger has no such drive.
         """
-        begun = self._enter(drive, revision, DriveState.PROCESSING, add={"attempts": 1})
+        # That it can begin shows that its message was sent.
+        begun = self._enter(drive, revision, DriveState.PROCESSING, add={"attempts": 1}, remove=OUTBOX)
         if begun is not None:
             return begun
         record = self._current(drive, revision)
@@ -222,8 +235,9 @@ class Ledger:
     ) -> DriveRecord:
         """Record the result of a revision: its objects first, then the drive. Idempotent.
 
-        `result` becomes the drive's `detail`. An outcome is written only to the version it names: a newer version that has
-        landed stays pending. With `generation`, a run that outlived its drive's reprocessing cannot end it, although the
+        `result` becomes the drive's `detail`. An outcome is written only to the version it names, and never over that of a later
+        generation: a newer version that has landed stays pending. With `generation`, a run that outlived its drive's
+        reprocessing cannot end it, although the
         revision is the same.
 
         Raises:
@@ -235,9 +249,9 @@ class Ledger:
         if state not in FINAL:
             raise TransitionError(f"a run ends as {' or '.join(sorted(FINAL))}, not as {state}; use fail() for a failed one")
         detail = encode_detail(result)
-        self._current(drive, revision, generation)
+        seen = self._current(drive, revision, generation)
         with ThreadPoolExecutor(max_workers=_WRITERS) as writers:
-            for _ in writers.map(lambda outcome: self._finish_object(drive, revision, outcome), outcomes):
+            for _ in writers.map(lambda outcome: self._finish_object(seen, outcome), outcomes):
                 pass
         ended = self._enter(drive, revision, state, {"detail": detail}, generation=generation)
         if ended is not None:
@@ -260,6 +274,24 @@ class Ledger:
         failed = self._enter(drive, revision, DriveState.FAILED, {"detail": encode_detail(failure)}, generation=generation)
         return self._current(drive, revision, generation) if failed is None else failed
 
+    def surpass(self, drive: DriveId, revision: str, generation: int, published: int) -> DriveRecord | None:
+        """Queue a revision again as the generation after `published`: its own `generation` is not above that of the lake.
+
+        A table that was restored from a backup counts generations from where the backup was made. None if the drive has
+        another revision or generation by now.
+        """
+        now_ns = self._clock()
+        assigned: dict[str, Value] = {
+            "drive_state": DriveState.QUEUED.value,
+            "generation": published + 1,
+            "updated_ns": now_ns,
+            **mark(now_ns),
+            "attempts": 0,
+        }
+        condition = Attr("revision").eq(revision) & Attr("generation").eq(generation) & in_one_of(WAITING)
+        item = self._table.update(str(drive), DRIVE, ItemChange(assigned, remove=("detail",)), condition)
+        return None if item is None else drive_record(item)
+
     def _enter(
         self,
         drive: DriveId,
@@ -268,13 +300,15 @@ class Ledger:
         assign: Mapping[str, Value] | None = None,
         *,
         add: Mapping[str, int] | None = None,
+        remove: tuple[str, ...] = (),
         generation: int | None = None,
     ) -> DriveRecord | None:
         """Move a drive to `state`; None if its revision, generation or present state does not allow it."""
-        condition = Attr("revision").eq(revision) & _in_one_of(sources_of(state))
+        condition = Attr("revision").eq(revision) & in_one_of(sources_of(state))
         if generation is not None:
             condition &= Attr("generation").eq(generation)
-        change = ItemChange({"drive_state": state.value, "updated_ns": self._clock(), **(assign or {})}, add=add or {})
+        assigned: dict[str, Value] = {"drive_state": state.value, "updated_ns": self._clock(), **(assign or {})}
+        change = ItemChange(assigned, add=add or {}, remove=remove)
         item = self._table.update(str(drive), DRIVE, change, condition)
         return None if item is None else drive_record(item)
 
@@ -288,9 +322,13 @@ class Ledger:
             raise SupersededWorkError(f"{drive} has the revision {current}, not {expected}")
         return record
 
-    def _finish_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> None:
-        change = ItemChange({"object_state": outcome.state.value, "revision": revision})
-        self._table.update(str(drive), object_sort_key(outcome.key), change, Attr("version_id").eq(outcome.version_id))
+    def _finish_object(self, seen: DriveRecord, outcome: ObjectOutcome) -> None:
+        assigned: dict[str, Value] = {"object_state": outcome.state.value, "generation": seen.generation}
+        if seen.revision is not None:
+            assigned["revision"] = seen.revision
+        not_later = Attr("generation").not_exists() | Attr("generation").lte(seen.generation)
+        condition = Attr("version_id").eq(outcome.version_id) & not_later
+        self._table.update(str(seen.drive), object_sort_key(outcome.key), ItemChange(assigned), condition)
 
     # Decisions: append-only, each in one transaction with its effect on the drive
 
@@ -306,10 +344,9 @@ class Ledger:
         """
         number = seen.decisions + 1
         decision = DecisionRecord(seen.drive, number, overrides, self._clock(), seen.revision or "", seen.generation)
-        assigned, removed = ({}, ()) if requeue is None else self._queueing(seen, requeue)
-        condition = _unmoved(seen) if requeue is None else _may_queue(seen)
-        counted = Attr("decisions").not_exists() if number == 1 else Attr("decisions").eq(seen.decisions)
-        condition &= _in_one_of(sorted(FINAL)) & counted
+        assigned, removed = ({}, ()) if requeue is None else queueing(seen, requeue, self._clock())
+        condition = unmoved(seen) & undecided(seen) if requeue is None else may_queue(seen)
+        condition &= in_one_of(sorted(FINAL))
         change = ItemChange({"decisions": number, **assigned}, remove=removed)
         written = self._table.write_transaction(
             [
@@ -319,40 +356,6 @@ class Ledger:
         )
         return self.drive(seen.drive) if written else None
 
-    def _queueing(self, seen: DriveRecord, requeue: Requeue) -> tuple[dict[str, Value], tuple[str, ...]]:
-        """The attributes that queueing a revision assigns, and those that it removes."""
-        now_ns = self._clock()
-        assigned: dict[str, Value | None] = {
-            "drive_state": DriveState.QUEUED.value,
-            "revision": requeue.revision,
-            "generation": seen.generation + 1,
-            "reason": requeue.reason.value,
-            "updated_ns": now_ns,
-            "outbox": UNSENT,
-            "outbox_ns": now_ns,
-            "attempts": 0,
-            "manifest_version": requeue.manifest_version,
-            "manifest_fault": requeue.manifest_fault and requeue.manifest_fault[:MAX_FAULT_CHARACTERS],
-            "overrides": requeue.overrides or None,
-            "settling": None,
-            "detail": None,
-        }
-        removed = tuple(name for name, value in assigned.items() if value is None)
-        return {name: value for name, value in assigned.items() if value is not None}, removed
-
 
 def _under(pk: str, prefix: str) -> ConditionBase:
     return Key("pk").eq(pk) & Key("sk").begins_with(prefix)
-
-
-def _unmoved(seen: DriveRecord) -> ConditionBase:
-    """Nothing has been registered or queued since `seen` was read."""
-    return Attr("generation").eq(seen.generation) & Attr("changes").eq(seen.changes)
-
-
-def _may_queue(seen: DriveRecord) -> ConditionBase:
-    return _unmoved(seen) & _in_one_of(sources_of(DriveState.QUEUED))
-
-
-def _in_one_of(states: Iterable[DriveState]) -> ConditionBase:
-    return Attr("drive_state").is_in([state.value for state in states])

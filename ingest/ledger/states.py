@@ -40,6 +40,7 @@ class ObjectState(StrEnum):
 
 
 FINAL = frozenset({DriveState.PUBLISHED, DriveState.QUARANTINED})
+WAITING = (DriveState.QUEUED, DriveState.PROCESSING, DriveState.FAILED)  # a work message exists, or must be sent
 
 TRANSITIONS: Mapping[DriveState, frozenset[DriveState]] = {
     DriveState.LANDING: frozenset({DriveState.QUEUED}),

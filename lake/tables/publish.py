@@ -2,7 +2,8 @@
 
 Every commit carries the batch identity (drive, revision, generation) in the snapshot summary of `gold.scenes`. Each attempt
 re-reads the tables and checks for it before it commits, so neither a second run of the same drive nor a driver that outlived
-its lease can add a scene twice or bring an older revision back.
+its lease can add a scene twice or bring an older revision back. Only ancestors of the current snapshot count: a snapshot that
+was rolled back is not published.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table, Transaction
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
 from lake.errors import PublishError, SupersededError
 from lake.landing import DriveId
@@ -53,10 +54,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The result of `publish`: the snapshot of `gold.scenes` that holds the batch."""
+    """The result of `publish`: the snapshot of `gold.scenes` that holds the batch, and the properties that it was committed
+    with. With ALREADY they are those of the earlier attempt, whatever the batch at hand says."""
 
     outcome: PublishOutcome
     snapshot_id: int
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
@@ -74,7 +77,7 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
         tables = {name: catalog.load_table(name) for name in PUBLISHED}
         earlier = _batches_of(tables[SCENES_TABLE], batch.drive)
         if published := _find(earlier, batch):
-            return Publication(PublishOutcome.ALREADY, published.snapshot_id)
+            return _publication(PublishOutcome.ALREADY, published)
         _refuse_older(earlier, batch)
         transactions = [_stage(tables[name], batch, name, replace=bool(earlier)) for name in PUBLISHED]
         try:
@@ -87,12 +90,13 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
         committed = _find(_batches_of(catalog.load_table(SCENES_TABLE), batch.drive), batch)
         if committed is None:
             raise PublishError(f"{batch.drive}: the commit succeeded, but its batch identity is not in {SCENES_TABLE}")
-        return Publication(PublishOutcome.PUBLISHED, committed.snapshot_id)
+        return _publication(PublishOutcome.PUBLISHED, committed)
     raise PublishError(f"{batch.drive}: {MAX_ATTEMPTS} commits lost the race against other publishers; run it again")
 
 
 def _batches_of(table: Table, drive: DriveId) -> list[Snapshot]:
-    return [snapshot for snapshot in table.snapshots() if snapshot.summary is not None and snapshot.summary[DRIVE] == str(drive)]
+    current = ancestors_of(table.current_snapshot(), table.metadata)
+    return [snapshot for snapshot in current if snapshot.summary is not None and snapshot.summary[DRIVE] == str(drive)]
 
 
 def _find(snapshots: Sequence[Snapshot], batch: Batch) -> Snapshot | None:
@@ -106,8 +110,13 @@ def _refuse_older(snapshots: Sequence[Snapshot], batch: Batch) -> None:
     newest = max((_identity(snapshot)[1] for snapshot in snapshots), default=0)
     if newest >= batch.generation:
         raise SupersededError(
-            f"{batch.drive}: generation {newest} has been published; generation {batch.generation} comes too late"
+            f"{batch.drive}: generation {newest} has been published; generation {batch.generation} comes too late", newest
         )
+
+
+def _publication(outcome: PublishOutcome, snapshot: Snapshot) -> Publication:
+    properties = {} if snapshot.summary is None else snapshot.summary.additional_properties
+    return Publication(outcome, snapshot.snapshot_id, dict(properties))
 
 
 def _identity(snapshot: Snapshot) -> tuple[str, int]:

@@ -179,6 +179,7 @@ FRAME_INDEX = pa.schema(
         _required("chunk_raw_bytes", pa.int64()),  # length after decompression
         _required("message_offset", pa.int64()),  # of the message's CDR bytes in the decompressed chunk
         _required("message_bytes", pa.int64()),
+        _required("readable", pa.bool_()),  # of a type that its sensor's modality has, with a header (and a sample) that decodes
     ]
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ingest.ledger.detail import RunFailure
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.records import DriveRecord, ObjectRecord
 from ingest.ledger.states import FINAL, DriveState
 from lake.landing import DriveId
@@ -45,7 +45,8 @@ class NoSteps:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A drive at one moment. `landed`: its objects in the ledger, including the manifest and the calibration."""
+    """A drive at one moment. `landed`: its objects in the ledger, including the manifest and the calibration. `scenes`: in
+    gold, of a drive that is published; None where the ledger does not say."""
 
     drive: DriveId
     state: str
@@ -57,13 +58,13 @@ class Sighting:
     final: bool
     problem: str
     updated_ns: int
+    scenes: int | None = None
 
     @property
     def summary(self) -> str:
         """State, step and attempt on one line."""
-        return (
-            self.state + (f" · {self.step}" if self.step else "") + (f" · attempt {self.attempts}" if self.attempts > 1 else "")
-        )
+        more = [self.step or "", f"attempt {self.attempts}" if self.attempts > 1 else "", "0 scenes" if self.scenes == 0 else ""]
+        return " · ".join(part for part in (self.state, *more) if part)
 
 
 class Follower:
@@ -97,6 +98,7 @@ class Follower:
             final=ended and current,
             problem=_problem(record),
             updated_ns=record.updated_ns,
+            scenes=_scenes(record) if current else None,
         )
 
     def follow(
@@ -140,6 +142,11 @@ def _problem(record: DriveRecord) -> str:
     if record.state is DriveState.FAILED and isinstance(record.detail, RunFailure):
         return record.detail.error
     return ""
+
+
+def _scenes(record: DriveRecord) -> int | None:
+    result = record.detail
+    return result.scenes if record.state is DriveState.PUBLISHED and isinstance(result, RunResult) else None
 
 
 def _too_late(found: Sighting, timeout_s: float) -> tuple[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingest.dead_letters import dead_letter_url
 from ingest.queues import QueueDepth, depth
 
 if TYPE_CHECKING:
@@ -36,15 +36,7 @@ class QueueWatch:
 
     def _state(self, name: str, url: str) -> QueueState:
         if name not in self._dead_urls:
-            self._dead_urls[name] = self._dead_url(url)
+            self._dead_urls[name] = dead_letter_url(self._client, url)
         dead_url = self._dead_urls[name]
         dead = None if dead_url is None else depth(self._client, dead_url)
-        return QueueState(name, depth(self._client, url), None if dead is None else dead.visible + dead.in_flight + dead.delayed)
-
-    def _dead_url(self, url: str) -> str | None:
-        answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        if not policy:
-            return None
-        name = str(json.loads(policy)["deadLetterTargetArn"]).rpartition(":")[2]
-        return self._client.get_queue_url(QueueName=name)["QueueUrl"]
+        return QueueState(name, depth(self._client, url), None if dead is None else dead.total)

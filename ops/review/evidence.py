@@ -184,12 +184,12 @@ def _quarantined_frame(store: ObjectStore, sensor: str, payload_uri: str | None,
 def _points(caption: str, sensor: str, body: bytes, rig: Rig | None) -> Picture:
     try:
         cloud = decode_points(body)
+        xyz_m, valid = cloud.xyz_m(), ~cloud.invalid()
     except SensorDataError as error:
-        return Picture(caption, None, note=f"its copy of {len(body)} bytes is neither an image nor a point cloud: {error}")
-    valid = ~cloud.invalid()
+        return Picture(caption, None, note=f"its copy of {len(body)} bytes is neither an image nor a cloud of points: {error}")
     extrinsics = rig[sensor].ego_SE3_sensor if rig is not None and sensor in rig else None
     ego_SE3_sensor = extrinsics or SE3.identity()
-    ego_m, times_ns = ego_SE3_sensor.apply(cloud.xyz_m()[valid]), np.full(int(valid.sum()), cloud.stamp_ns, dtype=np.int64)
+    ego_m, times_ns = ego_SE3_sensor.apply(xyz_m[valid]), np.full(int(valid.sum()), cloud.stamp_ns, dtype=np.int64)
     drawn = Cloud(sensor, ego_m, times_ns, None, ego_SE3_sensor.translation_m, extrinsics is not None)
     note = f"{int(valid.sum())} of {cloud.num_points} points are valid"
     return Picture(caption, _from_above(drawn, rig), "image/png", note)

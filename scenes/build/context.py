@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from lake.overrides import NONE, Decisions
+from quality.rules.catalogue import Outcome, Severity
+from quality.rules.findings import Finding, rule_ids
 from quality.rules.rulebook import RuleBook
 from scenes.documents import Provenance
 from scenes.options import BuildOptions
@@ -14,11 +17,45 @@ from sensors.rig import Rig
 
 
 @dataclass(frozen=True, slots=True)
+class WiderFlags:
+    """Rules that the drive did not pass, or an object of it, and that quarantined nothing: each flags the scenes it concerns.
+
+    `everywhere`: those about no single sensor. `sensors`, `objects`: by sensor, and by key, those about its frames. Rules that
+    could not be evaluated are not among them: they say nothing about a scene.
+    """
+
+    everywhere: tuple[str, ...] = ()
+    sensors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding], object_findings: Mapping[str, Iterable[Finding]]) -> Self:
+        """From the findings about a drive, and those about its objects by key."""
+        by_sensor: dict[str | None, list[Finding]] = {}
+        for found in _failed(findings):
+            by_sensor.setdefault(found.sensor, []).append(found)
+        codes = {sensor: rule_ids(of_sensor, Severity.WARNING) for sensor, of_sensor in by_sensor.items()}
+        objects = {key: rule_ids(_failed(found), Severity.WARNING) for key, found in object_findings.items()}
+        return cls(codes.pop(None, ()), {sensor: found for sensor, found in codes.items() if sensor is not None}, objects)
+
+    def of_keys(self, keys: Iterable[str]) -> set[str]:
+        """The rules that concern a scene made of these objects."""
+        found = set(self.everywhere)
+        for key in keys:
+            found |= {*self.objects.get(key, ()), *self.sensors.get(key.split("/")[3], ())}
+        return found
+
+
+def _failed(findings: Iterable[Finding]) -> list[Finding]:
+    return [found for found in findings if found.outcome is Outcome.FAILED]
+
+
+@dataclass(frozen=True, slots=True)
 class DriveContext:
     """The values common to all scenes of a drive; sent to every worker.
 
     `calibration`: the text that `rig` was parsed from. `sources` maps a raw key to its (version id, SHA-256); `rules`: as
-    set by the rig.
+    set by the rig; `flags`: findings beyond a scene.
     """
 
     targets: DriveTargets
@@ -28,6 +65,7 @@ class DriveContext:
     provenance: Provenance
     options: BuildOptions
     decisions: Decisions = NONE
+    flags: WiderFlags = WiderFlags()
     rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:

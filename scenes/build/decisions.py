@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as changed
 
-from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target
+from lake.overrides import DRIVE, NONE, Decisions, Override, frame_target, object_target, scene_target, subject
 from lake.tables.rows import Release
 from quality.decisions import NOT_RELEASABLE, reject, release
 from quality.evaluators.scene import SceneVerdict
@@ -24,7 +24,7 @@ def reviewed_objects(
     """Findings by key, after the decisions about objects; `versions` holds the version id of every object that was read."""
     judged = {}
     for key in sorted({*findings, *versions}):
-        target = object_target(key, versions.get(key))
+        target = subject(object_target(key, versions.get(key)))
         found = release(findings.get(key, ()), decisions.released.get(target))
         judged[key] = reject(found, decisions.rejected.get(target), Level.OBJECT, sensor=_sensor(key))
     return {key: found for key, found in judged.items() if found}
@@ -111,7 +111,7 @@ class WindowDecisions:
         targets = [("object", object_target(key, self._versions.get(key))) for key in sorted(keys)]
         releases = []
         for level, target in (*targets, ("drive", DRIVE)):
-            override = self._decisions.released.get(target)
+            override = self._decisions.released.get(subject(target))
             rules = () if override is None else tuple(code for code in override.rules if code not in NOT_RELEASABLE)
             if override is not None and rules:
                 releases.append(_Released(rules, override, target).release(level))

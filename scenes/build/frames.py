@@ -137,6 +137,8 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
         "point_fields": memory.described(frame.sensor, cloud.fields),
         "is_bigendian": cloud.is_bigendian,
     }
+    if missing := [name for name in ("x", "y", "z") if name not in cloud.names]:
+        raise DecodeError(f"the cloud has no {', '.join(missing)}, only {', '.join(cloud.names) or 'no field at all'}")
     modality = Modality(frame.modality)
     if checks is PayloadChecks.STRUCTURE:
         left_out = ("LID001", "LID002", "LID009") if modality is Modality.LIDAR else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -223,7 +223,7 @@ class _SceneBuilder:
             verdict, anchor.anchor_ns, context.rig.reference, [ref for _, ref in used], keys
         )
         scene = {
-            **self._facts(anchor, verdict),
+            **self._facts(anchor, verdict, keys),
             **lists,
             "complete": not missing,
             "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
@@ -232,8 +232,8 @@ class _SceneBuilder:
         }
         return MadeScene(scene, verdict, released, frozenset(moved_by))
 
-    def _facts(self, anchor: PlanRow, verdict: SceneVerdict) -> dict[str, Any]:
-        """Columns of a scene that need neither its frames nor its sources."""
+    def _facts(self, anchor: PlanRow, verdict: SceneVerdict, keys: Collection[str]) -> dict[str, Any]:
+        """Columns of a scene that need none of its frames; `keys`: of all objects that it is made of."""
         context, drive = self._context, self._context.targets.drive
         return {
             "scene_id": str(SceneKey(drive, anchor.anchor_ns)),
@@ -244,7 +244,7 @@ class _SceneBuilder:
             "anchor_sensor": context.rig.reference,
             "anchor_ns": anchor.anchor_ns,
             "ego_pose": anchor.pose,
-            "quality_flags": sorted({*verdict.flags, *self._not_evaluated}) if self._not_evaluated else list(verdict.flags),
+            "quality_flags": sorted({*verdict.flags, *self._not_evaluated, *context.flags.of_keys(keys)}),
             "calibration": context.calibration,
             "code_version": context.provenance.code_version,
             "config_hash": context.provenance.config_hash,

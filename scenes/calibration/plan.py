@@ -55,6 +55,9 @@ class SweepTask:
     pose_stamps_ns: Ints
     poses: Floats
 
+    def __str__(self) -> str:
+        return f"{self.frame.key} (sweep at {self.frame.stamp_ns} ns)"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairTask:

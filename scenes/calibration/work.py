@@ -31,7 +31,7 @@ from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobse
 from sensors.decode.images import decode_luma, read_header
 from sensors.decode.messages import IMAGE, POINT_CLOUD, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud
-from sensors.errors import SensorDataError
+from sensors.errors import DecodeError, SensorDataError
 from sensors.geometry import Floats
 from sensors.rig import Rig, Sensor
 
@@ -64,16 +64,20 @@ class SensorResult(NamedTuple):
 
 
 def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: SweepTask) -> SweepResult:
-    """Compare one sweep with the ground, and write its edges for the cameras."""
+    """Compare one sweep with the ground, and write its edges for the cameras.
+
+    An unusable sweep gives only its reason: DEC006 reports it where the frame is built into a scene.
+    """
     lidar = rig[task.frame.sensor]
-    cloud = _cloud(store, raw, task.frame)
-    if isinstance(cloud, str):
+    try:
+        cloud = _cloud(store, raw, task.frame)
+        placed_m = cloud.xyz_m()[~cloud.invalid()]
+    except SensorDataError as error:
         area.write_table(_edges_name(task.number), EDGES.empty_table())
-        return SweepResult(lidar.name, None, {image.camera: cloud for image in task.images})
+        return SweepResult(lidar.name, None, {image.camera: str(error) for image in task.images})
     plane = None
     if task.forward is not None and lidar.ego_SE3_sensor is not None:
-        ego_m = lidar.ego_SE3_sensor.apply(cloud.xyz_m()[~cloud.invalid()])
-        plane = ground_plane(ego_m, task.forward, task.place)
+        plane = ground_plane(lidar.ego_SE3_sensor.apply(placed_m), task.forward, task.place)
     track = PoseSamples(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
     seen = {image.camera: edges_seen(cloud, lidar, rig[image.camera], image.stamp_ns, track) for image in task.images}
     tables = [_edge_table(camera, edges) for camera, edges in seen.items() if isinstance(edges, LidarEdges)]
@@ -84,10 +88,10 @@ def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: Sw
 def check_pair(store: ObjectStore, raw: Raw, rig: Rig, task: PairTask) -> tuple[str, Floats | None]:
     """The lidar, and the scores of its yaw by two of its sweeps; None where they show nothing."""
     lidar = rig[task.first.sensor]
-    clouds = [_cloud(store, raw, frame) for frame in (task.first, task.second)]
-    first, second = clouds
-    if isinstance(first, str) or isinstance(second, str):
-        return lidar.name, None
+    try:
+        first, second = (_cloud(store, raw, frame) for frame in (task.first, task.second))
+    except SensorDataError:
+        return lidar.name, None  # DEC006 reports it where the frame is built into a scene
     track = PoseSamples(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
     pair = seen_twice(first, second, lidar, track, rig.ground_z_m)
     return lidar.name, None if pair is None else turn_scores(pair)
@@ -140,14 +144,11 @@ def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[Sca
     return SensorResult(radar_verdicts(radar.name, scans))
 
 
-def _cloud(store: ObjectStore, raw: Raw, ref: FrameRef) -> PointCloud | str:
+def _cloud(store: ObjectStore, raw: Raw, ref: FrameRef) -> PointCloud:
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [ref]):
         if frame.message_type == POINT_CLOUD:
-            try:
-                return decode_points(cdr)
-            except SensorDataError as error:
-                return str(error)
-    return "the frame is no point cloud"
+            return decode_points(cdr)
+    raise DecodeError("the frame is not a point cloud")
 
 
 def _fits(camera: Sensor, width_px: int, height_px: int) -> bool:

@@ -98,6 +98,7 @@ class DriveAccount:
         keeper = self.keeper
         records = keeper.of_objects(frames) + keeper.of_built(built, rig.reference, frames)
         records += keeper.of_off_line(self.indexed.off_line())
+        records += keeper.of_unreadable(self.indexed.unreadable())
         records += keeper.of_released_objects() + keeper.of_released_in(built, rig.reference)
         return AuditOutcome(
             AuditVerdict.PUBLISH,

@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from lake.landing import DriveId
 from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED
+from quality.evaluators.frame import undecodable
 from quality.rules.catalogue import Severity
 from quality.rules.findings import Finding
 from scenes.documents import DataFile, FrameReport, SceneReport, WindowReport, merged
 from scenes.left_out import NOTHING, LeftOut, Why
 from scenes.outcome.unmatched import unmatched_reasons
-from scenes.plan.drive_frames import in_objects
+from scenes.plan.drive_frames import in_objects, readable
 from scenes.plan.match_plan import ScenePlan
 from scenes.plan.window_table import FrameRef
 from scenes.plan.windows import DAY_ZERO
@@ -65,9 +66,9 @@ class IndexedDrive:
     def frames_built(self, plan: ScenePlan, rig: Rig, built: Built) -> pa.Table:
         """Rows of `lake.tables.schemas.FRAMES` for a drive whose scenes were built.
 
-        Each frame has one fate, by the first of these that holds: its object is quarantined; its stamp is off the time line;
-        it is in a gold scene, as the matched frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of
-        one, or moved points of one);
+        Each frame has one fate, by the first of these that holds: its object is quarantined; it cannot be read, and so was never
+        matched, although a reviewer released its object; its stamp is off the time line; it is in a gold scene, as the matched
+        frame or as an earlier sweep (or, a pose sample, brackets the anchor or a frame of one, or moved points of one);
         it is quarantined itself; it is only in quarantined scenes; it is unmatched.
         """
         fates = np.full(len(self.index), UNMATCHED, dtype=object)
@@ -80,6 +81,8 @@ class IndexedDrive:
         _mark_poses(fates, self.index["stamp_ns"].to_numpy()[in_scenes > 0], plan, built)
         off_line = self.left_out.ids(Why.OFF_LINE)
         fates[off_line], reasons[off_line] = QUARANTINED, OFF_LINE_RULE
+        for frame in self.unreadable():
+            fates[frame.frame_id], reasons[frame.frame_id] = QUARANTINED, _decisive(frame.findings)
         faulty = in_objects(self.index, self.faulty_keys)
         fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
         reasons[fates == GOLD] = None
@@ -92,6 +95,26 @@ class IndexedDrive:
         sound = ~in_objects(self.index, self.faulty_keys)[frame_ids]
         rows = self.index.select(FrameRef._fields).take(pa.array(frame_ids[sound])).to_pylist()
         return [(FrameRef(**row), off) for row, off in zip(rows, off_ns[sound].tolist(), strict=True)]
+
+    def unreadable(self) -> list[FrameReport]:
+        """The frames of released objects that cannot be read as what their sensor records, by id."""
+        chosen = np.flatnonzero(~readable(self.index) & ~in_objects(self.index, self.faulty_keys))
+        names = ["sensor", "stamp_ns", "key", "chunk_offset", "message_offset", "message_type"]
+        reports = []
+        for frame_id, row in zip(chosen.tolist(), self.index.select(names).take(pa.array(chosen)).to_pylist(), strict=True):
+            problem = f"{row['message_type']} at byte {row['chunk_offset']}+{row['message_offset']} of {row['key']}"
+            reports.append(
+                FrameReport(
+                    frame_id=frame_id,
+                    sensor=row["sensor"],
+                    stamp_ns=row["stamp_ns"],
+                    key=row["key"],
+                    offset=row["chunk_offset"],
+                    message_offset=row["message_offset"],
+                    findings=(undecodable(row["sensor"], "message", problem),),
+                )
+            )
+        return reports
 
     def frames_quarantined(self, reason: str) -> pa.Table:
         """Rows of `lake.tables.schemas.FRAMES` for a drive that is quarantined as a whole; `reason`: the rule that did it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
-from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
-from lake.storage import ObjectStore
+from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target, subject
+from lake.storage import CONNECTIONS, ObjectStore
 from lake.tables.rows import RecordRow
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
@@ -43,10 +44,14 @@ class RecordKeeper:
     decisions: Decisions
 
     def of_objects(self, frames: pa.Table) -> list[RecordRow]:
-        """One for each quarantined object, with a copy of it; one that never landed has nothing to copy."""
+        """One for each quarantined object, with a copy of it; one that never landed has nothing to copy.
+
+        Copies are made side by side: one after the other, those of some ten thousand objects would take hours.
+        """
         keys_and_reasons = zip(frames["key"].to_pylist(), frames["reason"].to_pylist(), strict=True)
         kept_out = Counter(key for key, reason in keys_and_reasons if reason == FAULTY_OBJECT)
-        return [self._of_object(key, kept_out[key]) for key in self.inspection.faulty_keys]
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            return list(threads.map(lambda key: self._of_object(key, kept_out[key]), self.inspection.faulty_keys))
 
     def _of_object(self, key: str, frames: int) -> RecordRow:
         findings, report = self.inspection.object_findings[key], self.inspection.objects.get(key)
@@ -84,6 +89,10 @@ class RecordKeeper:
             )
         return records
 
+    def of_unreadable(self, frames: Sequence[FrameReport]) -> list[RecordRow]:
+        """Of frames of released objects that cannot be read. Their bytes stay where they are, in a raw version."""
+        return [self._of_frame(frame, frame.findings) for frame in frames]
+
     def of_off_line(self, frames: Iterable[tuple[FrameRef, int]]) -> list[RecordRow]:
         """Of frames whose stamps are off the time line, by so many ns; with a copy of each message."""
         off_ns = dict(frames)
@@ -113,7 +122,7 @@ class RecordKeeper:
         for key, found in sorted(self.inspection.object_findings.items()):
             report = self.inspection.objects.get(key)
             version_id = None if report is None else report.version_id
-            override = self.decisions.released.get(object_target(key, version_id))
+            override = self.decisions.released.get(subject(object_target(key, version_id)))
             if override is None or key in self.inspection.faulty_keys:
                 continue
             findings, position = as_judged(found, override), Position(key, version_id)

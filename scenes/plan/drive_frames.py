@@ -19,7 +19,8 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UsableFrames:
-    """Frames of one sensor that may be matched: from sound objects, with fitting stamps, ascending, each once. (N,) each."""
+    """Frames of one sensor that may be matched: readable, from sound objects, with fitting stamps, ascending, each once. (N,)
+    each."""
 
     frame_ids: Ints
     stamps_ns: Ints
@@ -34,8 +35,8 @@ class UsableFrames:
 class DriveFrames:
     """A frame index (schema `lake.tables.schemas.FRAME_INDEX`), sorted by sensor and stamp; a frame's id is its row.
 
-    `spans`: the rows of each sensor. `sound` (N,): whether a row is of an object that is not faulty. `left_out` (N,): whether it
-    is left out because of its stamp.
+    `spans`: the rows of each sensor. `sound` (N,): whether a row can be read and is of an object that is not faulty.
+    `left_out` (N,): whether it is left out because of its stamp.
     """
 
     stamps_ns: Ints
@@ -50,7 +51,8 @@ class DriveFrames:
         Raises:
             WorkAreaError: The rows of a sensor are not together.
         """
-        return cls(index["stamp_ns"].to_numpy(), _spans(index), ~in_objects(index, faulty_keys), left_out.mask(len(index)))
+        sound = readable(index) & ~in_objects(index, faulty_keys)
+        return cls(index["stamp_ns"].to_numpy(), _spans(index), sound, left_out.mask(len(index)))
 
     def rows(self, sensor: str) -> slice:
         """The rows of a sensor; empty if it has none."""
@@ -75,6 +77,11 @@ def in_objects(index: pa.Table, keys: Set[str]) -> Bools:
     coded = index["key"].combine_chunks().dictionary_encode()
     chosen = np.array([key in keys for key in coded.dictionary.to_pylist()], dtype=np.bool_)
     return np.asarray(chosen[coded.indices.to_numpy()])
+
+
+def readable(index: pa.Table) -> Bools:
+    """Which rows of a frame index are messages that can be read as what their sensor records, (N,)."""
+    return np.asarray(index["readable"].combine_chunks().to_numpy(zero_copy_only=False))
 
 
 def first_of_each(stamps_ns: Ints) -> Bools:

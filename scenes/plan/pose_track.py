@@ -41,7 +41,7 @@ class PoseTrack:
 
     @classmethod
     def of(cls, poses: pa.Table, frames: DriveFrames, rig: Rig) -> PoseTrack:
-        """From the pose samples of sound objects, in the order of key and position.
+        """From the pose samples of sound objects, in the order of key and position: one for each frame that can be read.
 
         Raises:
             WorkAreaError: They are not those of the index.

@@ -27,6 +27,9 @@ class Window:
     day: int
     size_bytes: int
 
+    def __str__(self) -> str:
+        return f"window {self.number} (scenes {self.first} to {self.last - 1})"
+
 
 def _limit(scene_bytes: npt.NDArray[np.int64]) -> int:
     """Payload bytes of a window: a quarter of a short drive, and one scene more, so that no fifth window holds the rest."""

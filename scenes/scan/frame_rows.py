@@ -24,10 +24,11 @@ OF_FRAME = (
     "message_offset",
     "message_bytes",
     "message_type",
+    "readable",
 )
 ROWS_AT_ONCE = 100_000  # as Python values they take three times the memory
 
-FrameRow: TypeAlias = tuple[int, int, int, int, str, int, int, int, str]
+FrameRow: TypeAlias = tuple[int, int, int, int, str, int, int, int, str, bool]
 """The values of `OF_FRAME`."""
 
 

@@ -86,7 +86,7 @@ class _Rows:
             if len(frames) == MAX_FRAMES:
                 self._fault(f"byte {chunk_at}: more than {MAX_FRAMES} messages; those from here on were not read")
                 return
-            stamp_ns = log_ns  # of a message that cannot be read
+            stamp_ns, readable = log_ns, False  # of a message that cannot be read
             if message_type not in self._types or encoding != "cdr":
                 self._count_unknown(f"{message_type} ({encoding})")
             else:
@@ -94,9 +94,10 @@ class _Rows:
                     stamp_ns = peek_stamp_ns(data)
                     if self._samples is not None:
                         self._samples.take(stamp_ns, data)
+                    readable = True
                 except DecodeError as error:
                     self._fault(f"message at byte {chunk_at}+{at}: {error}")
-            frames.append((stamp_ns, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, message_type))
+            frames.append((stamp_ns, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, message_type, readable))
             del item, data  # with no view left, the buffer is reused for the next chunk
 
     def samples(self) -> pa.Table:

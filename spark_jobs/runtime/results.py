@@ -1,8 +1,10 @@
-"""Results that jobs return to their caller: small, and part of the protocol with the DAG, which reads them as JSON."""
+"""Results that jobs return to their caller: part of the protocol with the DAG, which reads them as JSON.
+
+Their size does not depend on the objects, sensors or frames of a drive: `scenelake_airflow.job_operator` refuses more than 1 MiB.
+"""
 
 from __future__ import annotations
 
-from quality.accounting import SensorAccount
 from quality.evaluators.drive import GateVerdict
 from scenes.documents import AuditVerdict, Part
 
@@ -28,15 +30,15 @@ class AuditResult(Part, frozen=True, kw_only=True):
     """Result of `audit`."""
 
     verdict: AuditVerdict
-    accounts: tuple[SensorAccount, ...]
     scenes: int
 
 
 class PublicationResult(Part, frozen=True, kw_only=True):
     """Result of `publish`: the drive's outcome, the snapshot of `gold.scenes`, and the rows by table.
 
-    `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch. `quarantined_objects`:
-    keys; `warnings`: rules.
+    `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch, and all else is what it
+    committed. `quarantined_objects`: URI of their keys (`lake.quarantined_keys`); `warnings`: rules. `published_generation`: of
+    a superseded publication, the generation that the lake holds.
     """
 
     outcome: str
@@ -45,5 +47,6 @@ class PublicationResult(Part, frozen=True, kw_only=True):
     scenes: int
     records: int
     rows: dict[str, int]
-    quarantined_objects: tuple[str, ...] = ()
+    quarantined_objects: str | None = None
     warnings: tuple[str, ...] = ()
+    published_generation: int | None = None

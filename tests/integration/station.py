@@ -25,6 +25,7 @@ from ingest.review import ReviewDesk
 from ingest.s3_objects import S3Objects
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
+from lake.quarantined_keys import read_keys
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
@@ -88,7 +89,8 @@ class Station:
         audit_drive(step)
         report = json.loads(msgspec.json.encode(publish_drive(self.catalog, step, leased.generation)))
         publication = parse_result(report, PublicationSummary, "publish")
-        return finish_drive(self.queue, self.ledger, leased, publication, drive_input)
+        quarantined = read_keys(ObjectStore.connect(), publication.quarantined_objects)
+        return finish_drive(self.queue, self.ledger, leased, publication, drive_input, quarantined)
 
     def drive_input(self, drive: DriveId, revision: str) -> DriveInput:
         body = ObjectStore.connect().read(ObjectVersion(self.settings.lake_bucket, input_key(drive, revision)))

@@ -118,6 +118,25 @@ def wait_for(look: Callable[[], Found | None], what: str, timeout_s: float = 20)
     raise AssertionError(f"{what}: not within {timeout_s} s")
 
 
+def test_a_purge_in_the_middle_of_work_is_made_good_by_the_sweep(deployed: Deployment) -> None:
+    other = DriveId("car-2", "d-2")
+    deployed.upload(FILES | drive_files(other))
+    deployed.drain()
+    leases = lease_steps.take(deployed.queue, deployed.ledger, "lake", "run-1", SchedulingSettings())
+    assert [lease.drive for lease in leases] == [DRIVE] or [lease.drive for lease in leases] == [other]
+    (held,) = leases
+    assert entry.sweep_handler({}, LocalContext())["replaced"] == 0, "one is leased, one waits"
+    deployed.sqs.purge_queue(QueueUrl=deployed.work_url)
+    with keep_alive(deployed.queue, held.receipt_handle, 60) as heartbeat:
+        assert heartbeat.lost.is_set(), "the run learns that its message is gone"
+    assert entry.sweep_handler({}, LocalContext())["replaced"] == 2
+    assert {depth.total for depth in [deployed.queue.depth()]} == {2}
+    again = lease_steps.take(deployed.queue, deployed.ledger, "lake", "run-2", SchedulingSettings(drives_per_run=2))
+    assert {lease.drive for lease in again} == {DRIVE, other}
+    assert {lease.generation for lease in again} == {1}
+    assert entry.sweep_handler({}, LocalContext())["replaced"] == 0
+
+
 def test_put_to_work_message(deployed: Deployment) -> None:
     stray = f"{DRIVE}/with blank+plus.pkl"
     deployed.upload({**FILES, stray: b"\x80"})

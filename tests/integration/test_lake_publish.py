@@ -146,9 +146,37 @@ def test_a_new_revision_replaces_the_earlier_one_and_leaves_other_drives_alone(l
 def test_an_older_generation_that_outlived_its_lease_is_refused(lake: Lake) -> None:
     late = lake.batch("r1", 1, (10,))
     publish(lake.catalog(), lake.batch("r2", 2, (20,)))
-    with pytest.raises(SupersededError, match="generation 2 has been published"):
+    with pytest.raises(SupersededError, match="generation 2 has been published") as caught:
         publish(lake.catalog(), late)
+    assert caught.value.generation == 2
     assert lake.anchors() == [("r2", 20)]
+
+
+def roll_back(catalog: LakeCatalog, to: dict[str, int]) -> None:
+    """The undo of Iceberg: the tables are what they were at these snapshots; later ones stay in the metadata."""
+    for name, snapshot_id in to.items():
+        catalog.load_table(name).manage_snapshots().rollback_to_snapshot(snapshot_id).commit()
+
+
+def test_what_a_rollback_took_out_can_be_published_again(lake: Lake) -> None:
+    names = ("gold.scenes", "gold.frames", "quarantine.records")
+    publish(lake.catalog(), lake.batch("r1", 1, (10,)))
+    current = {name: lake.catalog().load_table(name).current_snapshot() for name in names}
+    before = {name: snapshot.snapshot_id for name, snapshot in current.items() if snapshot is not None}
+    publish(lake.catalog(), lake.batch("r2", 2, (20, 30)))
+    roll_back(lake.catalog(), before)
+    assert lake.anchors() == [("r1", 10)]
+    again = publish(lake.catalog(), lake.batch("r2", 2, (20, 30)))
+    assert again.outcome is PublishOutcome.PUBLISHED
+    assert lake.anchors() == lake.frames() == [("r2", 20), ("r2", 30)]
+    assert publish(lake.catalog(), lake.batch("r2", 2, (20, 30))).outcome is PublishOutcome.ALREADY
+
+
+def test_a_batch_that_was_there_answers_with_what_it_was_committed_with(lake: Lake) -> None:
+    first = replace(lake.batch("r1", 1, (10,)), properties={"scenelake.verdict": "publish"})
+    assert publish(lake.catalog(), first).properties["scenelake.verdict"] == "publish"
+    again = publish(lake.catalog(), replace(first, properties={"scenelake.verdict": "quarantine"}))
+    assert (again.outcome, again.properties["scenelake.verdict"]) == (PublishOutcome.ALREADY, "publish")
 
 
 def test_publishers_that_race_end_as_one_clean_run(lake: Lake) -> None:

@@ -69,7 +69,7 @@ class Running:
         )
         ledger = self.ledger
         ledger.put_object(drive, ObjectHead(key, "v1", 1, "e", 0), None)
-        ledger.touch(drive, changed=True)
+        ledger.touch(drive)
         landed = ledger.drive(drive)
         assert landed is not None
         queued = ledger.queue(landed, Requeue(document.revision, WorkReason.COMPLETE, None, None))

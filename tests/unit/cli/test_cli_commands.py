@@ -27,7 +27,8 @@ from tests.unit.ops.report.report_builders import BAD, GOOD, SCENES, fill_two_dr
 
 COMMANDS = (
     "up", "down", "status", "demo", "audit", "sync-report", "sync report",
-    "drive generate", "drive import", "drive upload", "drive wait", "drive calibrations",
+    "drive generate", "drive import", "drive upload", "drive wait", "drive reprocess", "drive requeue", "drive calibrations",
+    "dlq ls", "dlq show", "dlq redrive",
     "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip

@@ -50,7 +50,7 @@ def test_a_failed_drive_leaves_a_red_run(dag: DAG) -> None:
 
 def test_limits(dag: DAG) -> None:
     scheduling = SchedulingSettings()
-    assert dag.max_active_runs == scheduling.active_runs
+    assert dag.max_active_runs == scheduling.runs_at_once
     assert not dag.catchup
     for task in dag.tasks:
         assert task.retries == 2
@@ -75,7 +75,7 @@ def test_it_starts_by_the_doorbell_and_holds_no_slot_while_idle(dag: DAG) -> Non
     (watcher,) = process_drive.DRIVE_WORK.watchers
     assert isinstance(process_drive.DRIVE_WORK, Asset)
     path, arguments = watcher.trigger.serialize() if hasattr(watcher.trigger, "serialize") else (None, None)
-    assert (path, arguments) == ("scenelake_airflow.doorbell.DriveWorkDoorbell", {"poll_s": 1.0, "again_s": 30.0})
+    assert (path, arguments) == ("scenelake_airflow.doorbell.DriveWorkDoorbell", {"poll_s": 1.0, "again_s": 10.0})
     assert not [task for task in dag.tasks if "Sensor" in type(task).__name__]
 
 

@@ -119,7 +119,7 @@ def test_its_pauses_double_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) 
 def test_it_is_rebuilt_from_what_it_serializes() -> None:
     path, arguments = DriveWorkDoorbell(poll_s=2.0).serialize()
     assert path == "scenelake_airflow.doorbell.DriveWorkDoorbell"
-    assert DriveWorkDoorbell(**arguments).serialize() == (path, arguments) == (path, {"poll_s": 2.0, "again_s": 30.0})
+    assert DriveWorkDoorbell(**arguments).serialize() == (path, arguments) == (path, {"poll_s": 2.0, "again_s": 10.0})
 
 
 def test_without_a_url_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ class FakeLedger:
 
     begins: Mapping[DriveId, DriveState | Exception] = field(default_factory=dict)
     superseded: bool = False
+    surpassed: list[tuple[int, int]] = field(default_factory=list)
     finished: list[tuple[DriveState, list[ObjectOutcome], RunResult]] = field(default_factory=list)
     failed: list[RunFailure] = field(default_factory=list)
 
@@ -88,6 +89,12 @@ class FakeLedger:
         self.failed.append(failure)
         return DriveRecord(drive, DriveState.FAILED, revision)
 
+    def surpass(self, drive: DriveId, revision: str, generation: int, published: int) -> DriveRecord | None:
+        if self.superseded:
+            return None
+        self.surpassed.append((generation, published))
+        return DriveRecord(drive, DriveState.QUEUED, revision, generation=published + 1)
+
     def _refuse(self, drive: DriveId) -> None:
         if self.superseded:
             raise SupersededWorkError(f"{drive} has another revision")
@@ -99,9 +106,8 @@ def message(name: str, receive_count: int = 1, handle: str | None = None, revisi
 
 
 def taken(queue: FakeQueue, ledger: FakeLedger, most: int = 4) -> list[str]:
-    return [
-        lease.drive_id for lease in take(queue, ledger, "lake", "run+1", SchedulingSettings(drives_per_run=most, lease_s=600))
-    ]
+    policy = SchedulingSettings(drives_per_run=most, jobs_at_once=64, lease_s=600)
+    return [lease.drive_id for lease in take(queue, ledger, "lake", "run+1", policy)]
 
 
 def test_it_takes_as_many_as_it_may_and_extends_them() -> None:
@@ -197,9 +203,10 @@ def test_the_gate_does_not_guess(inspection: dict[str, Any]) -> None:
 def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_deleted() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
     report = {"outcome": "published", "snapshot_id": 7, "scenes": 5, "records": 1, "already": True,
-                   "warnings": ["CMP004"], "quarantined_objects": ["car/monday/radar/front/1.mcap"]}  # fmt: skip
+                   "warnings": ["CMP004"], "quarantined_objects": "s3://lake/keys.json"}  # fmt: skip
     publication = parse_result(report, PublicationSummary, "publish")
-    assert finish_drive(queue, ledger, LEASED, publication, INPUT) == "published"
+    quarantined = frozenset({"car/monday/radar/front/1.mcap"})
+    assert finish_drive(queue, ledger, LEASED, publication, INPUT, quarantined) == "published"
     ((state, outcomes, result),) = ledger.finished
     assert state is DriveState.PUBLISHED
     assert {(outcome.key.rpartition("/")[2], outcome.version_id, outcome.state) for outcome in outcomes} == {
@@ -213,7 +220,7 @@ def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_dele
 
 
 def test_all_objects_of_a_quarantined_drive_are_quarantined() -> None:
-    outcomes = list(object_outcomes(INPUT, DriveState.QUARANTINED, PublicationSummary("quarantined")))
+    outcomes = list(object_outcomes(INPUT, DriveState.QUARANTINED, frozenset()))
     assert len(outcomes) == 4
     assert {outcome.state for outcome in outcomes} == {ObjectState.QUARANTINED}
 
@@ -221,7 +228,16 @@ def test_all_objects_of_a_quarantined_drive_are_quarantined() -> None:
 def test_a_superseded_publication_leaves_the_ledger_alone() -> None:
     queue, ledger = FakeQueue(), FakeLedger()
     assert finish_drive(queue, ledger, LEASED, PublicationSummary("superseded"), INPUT) == "superseded"
-    assert (ledger.finished, queue.deleted) == ([], ["monday"])
+    assert (ledger.finished, ledger.surpassed, queue.deleted) == ([], [], ["monday"])
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_ledger_that_counts_fewer_generations_than_the_lake_is_raised_above_it(restored: bool) -> None:
+    queue, ledger = FakeQueue(), FakeLedger(superseded=not restored)
+    publication = parse_result({"outcome": "superseded", "published_generation": 5}, PublicationSummary, "publish")
+    assert finish_drive(queue, ledger, LEASED, publication, INPUT) == "superseded"
+    assert ledger.surpassed == ([(2, 5)] if restored else []), "one that has moved on is left alone"
+    assert queue.deleted == ["monday"]
 
 
 def test_a_revision_that_was_overtaken_after_its_commit_is_done_with() -> None:

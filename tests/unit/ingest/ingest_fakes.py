@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 from ingest.errors import StoreError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
-from ingest.ledger.states import FINAL, TRANSITIONS, DriveState, ObjectState
+from ingest.ledger.states import FINAL, TRANSITIONS, WAITING, DriveState, ObjectState
 from ingest.ledger.work_message import DriveWork
 from ingest.register import Registrar
 from ingest.review import ReviewDesk
@@ -129,10 +129,14 @@ class FakeObjects:
 
 @dataclass
 class FakeQueue:
+    """`sent` is the history; `held` is what still exists: waiting, leased, or among the dead letters."""
+
     sent: list[DriveWork] = field(default_factory=list)
+    held: list[DriveWork] = field(default_factory=list)
 
     def send(self, work: DriveWork) -> None:
         self.sent.append(work)
+        self.held.append(work)
 
 
 class FakeLedger:
@@ -166,9 +170,13 @@ class FakeLedger:
         if known is not None and previous is not None and known.version_id != previous.version_id:
             return False
         self.object_items[drive, head.key] = ObjectRecord(head, ObjectState.LANDED, self._clock())
+        self._count(drive, changed=True)
         return True
 
-    def touch(self, drive: DriveId, changed: bool) -> None:
+    def touch(self, drive: DriveId) -> None:
+        self._count(drive, changed=False)
+
+    def _count(self, drive: DriveId, *, changed: bool) -> None:
         now_ns = self._clock()
         known = self.drive_items.get(drive) or DriveRecord(drive, created_ns=now_ns, updated_ns=now_ns)
         changed_ns = now_ns if changed or not known.changed_ns else known.changed_ns
@@ -178,9 +186,12 @@ class FakeLedger:
         known = self.drive_items[seen.drive]
         return (known.generation, known.changes) == (seen.generation, seen.changes)
 
+    def _undecided(self, seen: DriveRecord) -> bool:
+        return self.drive_items[seen.drive].decisions == seen.decisions
+
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         known = self.drive_items[seen.drive]
-        if not self._unmoved(seen) or DriveState.QUEUED not in TRANSITIONS[known.state]:
+        if not self._unmoved(seen) or not self._undecided(seen) or DriveState.QUEUED not in TRANSITIONS[known.state]:
             return None
         self.drive_items[seen.drive] = replace(
             known,
@@ -205,13 +216,15 @@ class FakeLedger:
 
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
         known = self.drive_items[seen.drive]
-        if known.state not in FINAL or known.decisions != seen.decisions or not self._unmoved(seen):
+        if known.state not in FINAL or not self._undecided(seen) or not self._unmoved(seen):
             return None
         self.decided.append(
             DecisionRecord(seen.drive, seen.decisions + 1, overrides, self._clock(), seen.revision or "", seen.generation)
         )
         self.drive_items[seen.drive] = replace(known, decisions=seen.decisions + 1)
-        return self.drive_items[seen.drive] if requeue is None else self.queue(seen, requeue)
+        return (
+            self.drive_items[seen.drive] if requeue is None else self.queue(replace(seen, decisions=seen.decisions + 1), requeue)
+        )
 
     def settle(self, seen: DriveRecord) -> bool:
         if not self._unmoved(seen):
@@ -224,6 +237,19 @@ class FakeLedger:
         if known.generation == queued.generation:
             self.drive_items[queued.drive] = replace(known, unsent=False)
             self.outbox.pop(queued.drive, None)
+
+    def waiting(self, before_ns: int, limit: int) -> list[DriveRecord]:
+        old = [known for known in self.drive_items.values() if known.state in WAITING and known.updated_ns < before_ns]
+        return sorted((known for known in old if not known.unsent), key=lambda known: (known.updated_ns, known.drive))[:limit]
+
+    def resend(self, seen: DriveRecord) -> DriveRecord | None:
+        known = self.drive_items[seen.drive]
+        unchanged = (known.generation, known.updated_ns) == (seen.generation, seen.updated_ns)
+        if known.state not in WAITING or not unchanged:
+            return None
+        self.drive_items[seen.drive] = replace(known, unsent=True, updated_ns=self._clock())
+        self.outbox[seen.drive] = self._clock()
+        return self.drive_items[seen.drive]
 
     def unsent(self, before_ns: int, limit: int) -> list[DriveId]:
         waiting = sorted((since_ns, drive) for drive, since_ns in self.outbox.items() if since_ns < before_ns)
@@ -306,11 +332,15 @@ class World:
 
     def sweep(self, steps: Steps | None = None) -> Sweep:
         wrap = (steps or Steps()).wrap
-        return Sweep(self.registrar(steps), wrap(self.objects), wrap(self.ledger), self.limits, self.clock)
+        held = lambda: len(self.queue.held)  # noqa: E731
+        return Sweep(self.registrar(steps), wrap(self.objects), wrap(self.ledger), self.limits, self.clock, held)
 
     def finish(self, drive: DriveId, state: DriveState = DriveState.PUBLISHED) -> None:
-        """The effect of a run on the drive, simplified."""
-        self.ledger.drive_items[drive] = replace(self.ledger.drive_items[drive], state=state)
+        """The effect of a run on the drive, simplified; one that ends deletes its message."""
+        known = self.ledger.drive_items[drive]
+        self.ledger.drive_items[drive] = replace(known, state=state, updated_ns=self.clock())
+        if state in FINAL:
+            self.queue.held = [work for work in self.queue.held if work.drive != drive]
 
     def outcome(self) -> dict[str, Any]:
         """The outcome that must not depend on the order of events: drives, objects, refusals, inputs; no times or counters."""

@@ -9,8 +9,16 @@ from aws_lambda_powertools.utilities.data_classes import SQSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.errors import EventError
-from ingest.events import MAX_BODY_BYTES, Delivery, decode_key, is_sqs_batch, parse_message, parse_notification
+from ingest.events import (
+    MAX_BODY_BYTES,
+    MAX_ENVELOPES,
+    Delivery,
+    decode_key,
+    is_sqs_batch,
+    parse_message,
+    parse_notification,
+)
+from tests.unit.ingest.envelopes import eventbridge, minio, sns_body, sns_record
 from tests.unit.ingest.ingest_fakes import RAW, s3_body, sqs_event
 
 KEY = "car-1/d/lidar/lidar_top/1700000000000000000.mcap"
@@ -52,7 +60,7 @@ def test_a_mixture_of_sources_is_not_a_batch() -> None:
     assert not is_sqs_batch(event)
     delivery = parse_notification(event)
     assert [notice.key for notice in delivery.notices] == [KEY]
-    assert delivery.faults == ("record 0: event source 'aws:sqs' is not aws:s3",)
+    assert delivery.faults == ("record 0: event source 'aws:sqs' is not one of aws:s3, ceph:s3, minio:s3",)
 
 
 @pytest.mark.parametrize("event", [{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": RAW}])
@@ -71,7 +79,7 @@ def test_test_event_holds_nothing(event: dict[str, Any]) -> None:
         ("{}", "no list Records"),
         ('{"Records": 3}', "no list Records"),
         ('{"Records": [3]}', "no text 'eventSource'"),
-        ('{"Records": [{"eventSource": "aws:sns"}]}', "is not aws:s3"),
+        ('{"Records": [{"eventSource": "aws:sns"}]}', "is not one of aws:s3"),
         ('{"Records": [{"eventSource": "aws:s3"}]}', "no text 's3.bucket.name'"),
         ('{"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": []}}]}', "no text 's3.object.key'"),
         ('{"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": 3}, "object": {}}}]}', "no text 's3.bucket.name'"),
@@ -99,9 +107,80 @@ def test_a_bad_record_leaves_its_neighbours_in_the_same_message() -> None:
 
 
 @pytest.mark.parametrize("event", [None, 3, [], "x", {}, {"Records": {}}])
-def test_what_is_not_an_event_is_refused(event: object) -> None:
-    with pytest.raises(EventError, match="Records"):
-        is_sqs_batch(event)
+def test_what_is_no_event_is_no_batch_and_a_fault(event: object) -> None:
+    assert not is_sqs_batch(event)
+    delivery = parse_notification(event)
+    assert delivery.notices == ()
+    assert "Records" in delivery.faults[0]
+
+
+ODD = "car 1/ü+%41/a&b.mcap"
+
+
+@pytest.mark.parametrize("key", [KEY, ODD])
+@pytest.mark.parametrize(
+    "envelope",
+    [eventbridge, minio, lambda key: sns_record(s3_body(key)), lambda key: sns_record(json.dumps(eventbridge(key))),
+     lambda key: json.loads(sns_body(s3_body(key))), lambda key: json.loads(sns_body(json.dumps(eventbridge(key))))],
+    ids=["eventbridge", "minio", "sns", "sns-eventbridge", "sns-queue", "sns-queue-eventbridge"],
+)  # fmt: skip
+def test_every_usual_envelope_directly_and_in_a_message(envelope: Any, key: str) -> None:
+    event = envelope(key)
+    assert not is_sqs_batch(event)
+    for delivery in (parse_notification(event), parse_body(json.dumps(event))):
+        [notice] = delivery.notices
+        assert (delivery.faults, notice.bucket, notice.key, notice.created) == ((), RAW, key, True)
+
+
+def test_of_ceph_both_spellings_of_a_key_are_looked_for() -> None:
+    assert {notice.key for notice in parse_notification(minio(ODD, "ceph:s3")).notices} == {ODD, quote_plus(ODD)}
+    assert [notice.key for notice in parse_notification(minio("a/b.mcap", "ceph:s3")).notices] == ["a%2Fb.mcap", "a/b.mcap"]
+
+
+@pytest.mark.parametrize(
+    ("event", "fault"),
+    [
+        (eventbridge(KEY) | {"source": "aws.ec2"}, "source 'aws.ec2', not aws.s3"),
+        (eventbridge(KEY) | {"detail": {}}, "no text 'detail.object.key'"),
+        (eventbridge(KEY) | {"detail": None}, "no text 'detail.object.key'"),
+        (eventbridge(KEY) | {"detail-type": 3}, "no text 'detail-type'"),
+        (eventbridge("k" * 1025), "not between 1 and 1024"),
+        (eventbridge("\ud800"), "is not UTF-8"),
+        (sns_record("not json"), "record 0: Message of SNS is not JSON"),
+        (sns_record('{"Records": [3]}'), "record 0: record 0: no text 'eventSource'"),
+        ({"Records": [{"EventSource": "aws:sns"}]}, "record 0: no text 'Sns.Message'"),
+        ({"Type": "SubscriptionConfirmation", "Message": "You have chosen to subscribe"}, "is not JSON"),
+        ({"Message": 3}, "no text 'Message'"),
+    ],
+)
+def test_what_is_malformed_in_an_envelope_is_a_fault(event: dict[str, Any], fault: str) -> None:
+    delivery = parse_notification(event)
+    assert delivery.notices == ()
+    [found] = delivery.faults
+    assert fault in found
+
+
+def test_envelopes_without_end_are_a_fault() -> None:
+    body = s3_body(KEY)
+    for depth in range(8):
+        delivery = parse_body(body)
+        assert len(delivery.notices) == (depth < MAX_ENVELOPES)
+        assert len(delivery.faults) == (depth >= MAX_ENVELOPES)
+        body = sns_body(body)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda event: event, lambda event: sns_record(json.dumps(event)), lambda event: json.loads(sns_body(json.dumps(event)))],
+)
+def test_a_test_event_holds_nothing_in_any_envelope(wrap: Any) -> None:
+    assert parse_notification(wrap({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": RAW})) == Delivery((), ())
+
+
+@pytest.mark.parametrize("kind", ["Object Deleted", "Object Tags Added", "Object Restore Completed"])
+def test_other_events_of_eventbridge_create_nothing(kind: str) -> None:
+    [notice] = parse_notification(eventbridge(KEY, kind)).notices
+    assert (notice.created, notice.event_name) == (False, kind)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +198,23 @@ def test_decoding_inverts_every_way_of_quoting(key: str) -> None:
     assert decode_key(quote(key)) == key
 
 
-FIELDS = st.sampled_from(["Records", "s3", "object", "bucket", "key", "name", "eventSource", "eventName"])
+FIELDS = st.sampled_from(
+    [
+        "Records",
+        "s3",
+        "object",
+        "bucket",
+        "key",
+        "name",
+        "eventSource",
+        "eventName",
+        "EventSource",
+        "Sns",
+        "Message",
+        "detail",
+        "detail-type",
+    ]
+)
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 
 

@@ -21,6 +21,7 @@ from ingest.ledger.states import DriveState
 from ingest.ledger.work_message import DriveWork
 from lake.errors import SettingsError
 from lake.landing import DriveId
+from tests.unit.ingest.envelopes import eventbridge, minio, sns_record
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, World, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import table_arguments
 
@@ -96,9 +97,41 @@ def test_what_is_not_ours_is_passed_over(body: str) -> None:
     assert world.ledger.object_items == {}
 
 
-@pytest.mark.parametrize("event", [None, [], "x", {}, {"Records": [None]}, {"Records": [{"eventSource": "aws:s3"}]}])
-def test_garbage_never_raises(event: object) -> None:
-    assert handle(event, World().registrar(), RAW) == {"batchItemFailures": []}
+@pytest.mark.parametrize(
+    "event",
+    [None, [], "x", {}, {"Records": [None]}, {"Records": [{"eventSource": "aws:s3"}]}, {"key1": "value1"}, {"Records": 3}],
+)
+def test_a_direct_event_that_cannot_be_understood_fails_where_it_is_seen(event: object) -> None:
+    with pytest.raises(DeliveryError, match="cannot be understood"):
+        handle(event, World().registrar(), RAW)
+
+
+def test_the_good_records_of_a_direct_event_are_registered_before_it_fails() -> None:
+    world = filled()
+    event = json.loads(s3_body(*FILES))
+    event["Records"].insert(1, {"eventSource": "aws:s3"})
+    with pytest.raises(DeliveryError, match=r"record 1: no text 's3\.bucket\.name'"):
+        handle(event, world.registrar(), RAW)
+    assert len(world.queue.sent) == 1, "evaluated, too"
+
+
+ENVELOPES = {
+    "eventbridge": lambda key: eventbridge(key),
+    "sns": lambda key: sns_record(s3_body(key)),
+    "sns around eventbridge": lambda key: sns_record(json.dumps(eventbridge(key))),
+    "minio": lambda key: minio(key),
+    "s3": lambda key: json.loads(s3_body(key)),
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("by_queue", [False, True])
+def test_a_drive_is_queued_whatever_envelope_its_events_come_in(envelope: str, by_queue: bool) -> None:
+    world = filled()
+    for key in FILES:
+        event = ENVELOPES[envelope](key)
+        handle(sqs_event({"m": json.dumps(event)}) if by_queue else event, world.registrar(), RAW)
+    assert [work.drive for work in world.queue.sent] == [DRIVE]
 
 
 def test_a_direct_event_that_could_not_be_registered_raises_so_that_lambda_invokes_again() -> None:

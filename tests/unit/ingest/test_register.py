@@ -191,7 +191,7 @@ class RacingLedger(FakeLedger):
         found = super().objects(drive)
         if self.races:
             self.races -= 1
-            self.touch(drive, changed=True)
+            self.touch(drive)
         return found
 
 
@@ -205,7 +205,7 @@ def test_a_stale_snapshot_cannot_be_queued() -> None:
     assert record(world).generation == 1
     assert len(world.sleeps) == 5
     world.ledger.races = 1000
-    world.ledger.touch(DRIVE, changed=True)
+    world.ledger.touch(DRIVE)
     with pytest.raises(ContentionError, match=f"{DRIVE} kept changing while it was being evaluated"):
         world.registrar().evaluate(DRIVE)
     assert 1000 - world.ledger.races == CONTENTION_ATTEMPTS

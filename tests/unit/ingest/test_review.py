@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
+from ingest.errors import (
+    AtRestError,
+    ContentionError,
+    DecidedError,
+    DriveBusyError,
+    ReviewError,
+    StaleReviewError,
+    UnknownDriveError,
+)
 from ingest.handler import handle
 from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, Requeue
@@ -21,7 +29,7 @@ from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.retries import CONTENTION_ATTEMPTS
 from lake.drive_input import DriveInput, input_key
 from lake.landing import DriveId
-from lake.overrides import Decisions, Override, Verdict, scene_target
+from lake.overrides import Decisions, Override, Verdict, object_target, scene_target, subject
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, FakeClock, FakeLedger, Killed, Steps, World, drive_files, s3_body
 
 FILES = drive_files()
@@ -69,12 +77,16 @@ def frozen(world: World) -> tuple[Any, ...]:
 def test_a_release_makes_a_revision_of_the_same_data_with_the_decision_in_it() -> None:
     world = landed(DriveState.QUARANTINED)
     first, base = record(world), drive_input(world).base
-    assert base == first.revision, "a drive as it came has no decision in its revision"
+    assert not drive_input(world).overrides, "a drive as it came has no decision in its revision"
     queued = release(world, A)
     assert (queued.state, queued.generation, queued.reason) == (DriveState.QUEUED, 2, WorkReason.RELEASED)
     assert queued.revision not in (None, first.revision)
     found = drive_input(world)
-    assert (found.base, found.objects) == (base, DriveInput.parse(world.objects.inputs[input_key(DRIVE, base)], base).objects)
+    revision = first.revision or ""
+    assert (found.base, found.objects) == (
+        base,
+        DriveInput.parse(world.objects.inputs[input_key(DRIVE, revision)], revision).objects,
+    )
     decisions = Decisions.of(found)
     assert set(decisions.released) == {A}
     assert (decisions.released[A].reviewer, decisions.released[A].reason) == ("alice", "a parked car")
@@ -101,9 +113,54 @@ def test_a_drive_that_is_not_at_rest_is_left_alone(state: DriveState) -> None:
     for act in (release, reject):
         with pytest.raises(DriveBusyError):
             act(world, A)
-    with pytest.raises(DriveBusyError):
-        world.desk().reprocess(DRIVE)
+    if state is not DriveState.FAILED:
+        with pytest.raises(DriveBusyError):
+            world.desk().reprocess(DRIVE)
     assert frozen(world) == before
+
+
+def test_a_drive_whose_run_failed_can_be_processed_again() -> None:
+    world = landed(DriveState.FAILED)
+    queued = world.desk().reprocess(DRIVE)
+    assert (queued.state, queued.generation, queued.reason) == (DriveState.QUEUED, 2, WorkReason.REPROCESS)
+    assert world.queue.sent[-1] == DriveWork(DRIVE, queued.revision or "", WorkReason.REPROCESS)
+
+
+@pytest.mark.parametrize("state", [DriveState.QUEUED, DriveState.PROCESSING, DriveState.FAILED])
+def test_the_message_of_a_drive_in_work_can_be_sent_again(state: DriveState) -> None:
+    world = landed(state)
+    before = record(world)
+    world.queue.sent.clear()
+    sent = world.desk().requeue(DRIVE)
+    assert (sent.state, sent.revision, sent.generation) == (state, before.revision, 1)
+    assert world.queue.sent == [DriveWork(DRIVE, before.revision or "", WorkReason.COMPLETE)]
+    assert not record(world).unsent
+
+
+@pytest.mark.parametrize(
+    ("state", "hint"),
+    [(DriveState.LANDING, "once it is overdue"), (DriveState.PUBLISHED, "reprocess"), (DriveState.QUARANTINED, "reprocess")],
+)
+def test_a_drive_without_a_message_is_not_sent_one(state: DriveState, hint: str) -> None:
+    world = landed(state)
+    before = frozen(world)
+    with pytest.raises(AtRestError, match=f"is {state.value}: it has no work message") as caught:
+        world.desk().requeue(DRIVE)
+    assert hint in (caught.value.hint or "")
+    assert frozen(world) == before
+    with pytest.raises(UnknownDriveError):
+        world.desk().requeue(DriveId("car-9", "none"))
+
+
+def test_a_kill_while_a_message_is_sent_again_leaves_it_to_the_sweep() -> None:
+    world = landed(DriveState.FAILED)
+    world.queue.sent.clear()
+    with pytest.raises(Killed):
+        world.desk(Steps(3)).requeue(DRIVE)
+    assert (world.queue.sent, record(world).unsent) == ([], True)
+    world.clock.advance(world.limits.resend_after_s + 1)
+    assert world.sweep().run().resent == 1
+    assert [work.drive for work in world.queue.sent] == [DRIVE]
 
 
 def test_nothing_is_decided_twice() -> None:
@@ -276,7 +333,7 @@ def test_a_killed_release_is_done_once_or_not_at_all(step: int, after: bool) -> 
 @pytest.fixture(params=["fake", "dynamodb"])
 def store(request: pytest.FixtureRequest, clock: FakeClock) -> Any:
     made: Any = FakeLedger(clock) if request.param == "fake" else request.getfixturevalue("ledger")
-    made.touch(DRIVE, changed=True)
+    made.touch(DRIVE)
     made.queue(made.drive(DRIVE), Requeue("1" * 64, WorkReason.COMPLETE, "m1", None))
     return made
 
@@ -312,7 +369,7 @@ def test_contract_a_decision_comes_with_its_revision_or_not_at_all(store: Any, c
         (2, frozenset({"x"}), "1" * 64),
     ]
     touched = rest(store)
-    store.touch(DRIVE, changed=False)
+    store.touch(DRIVE)
     assert store.decide(touched, frozenset({"y"}), None) is None, "something was registered since"
 
 
@@ -407,3 +464,67 @@ def test_who_and_why_are_bounded_before_anything_is_written(reviewer: str, reaso
     assert Override.parse(made.to_string()) == made
     assert reason.isprintable()
     assert reviewer.isascii()
+
+
+def put(world: World, key: str, body: bytes) -> DriveRecord:
+    """An object lands, its event is handled, and what it makes to be processed is."""
+    world.objects.put(key, body)
+    handle(json.loads(s3_body(key)), world.registrar(), RAW)
+    world.finish(DRIVE)
+    return record(world)
+
+
+@pytest.mark.parametrize("key", list(FILES))
+def test_the_same_bytes_put_again_keep_every_decision(key: str) -> None:
+    world = landed()
+    release(world, A)
+    world.finish(DRIVE)
+    reject(world, B)
+    before = drive_input(world).base
+    assert put(world, key, FILES[key]).generation == 3
+    found = drive_input(world)
+    decisions = Decisions.of(found)
+    assert (found.base, set(decisions.released), set(decisions.rejected)) == (before, {A}, {B})
+    world.desk().reprocess(DRIVE)
+    assert Decisions.of(drive_input(world)) == decisions
+
+
+@pytest.mark.parametrize("key", [key for key in FILES if key != DRIVE.manifest_key])
+def test_other_bytes_void_every_decision_until_the_old_ones_come_back(key: str) -> None:
+    world = landed()
+    release(world, A)
+    world.finish(DRIVE)
+    put(world, key, bytes(len(FILES[key])))
+    assert not Decisions.of(drive_input(world)), "nobody has seen these bytes"
+    put(world, key, FILES[key])
+    assert set(Decisions.of(drive_input(world)).released) == {A}
+
+
+def test_a_rejection_alone_enters_the_next_revision_whatever_makes_it() -> None:
+    world = landed()
+    reject(world, B)
+    handle(json.loads(s3_body(*FILES)), world.registrar(), RAW)
+    assert (record(world).generation, record(world).settling) == (1, False), "an event that comes twice processes nothing"
+    put(world, DRIVE.manifest_key, FILES[DRIVE.manifest_key])
+    assert set(Decisions.of(drive_input(world)).rejected) == {B}
+
+
+def test_a_decision_during_an_evaluation_is_not_left_out() -> None:
+    world = landed()
+    seen = record(world)
+    reject(world, B)
+    revision = Requeue("c" * 64, WorkReason.REPROCESS, None, None)
+    assert world.ledger.queue(seen, revision) is None, "who did not see the decision cannot queue"
+
+
+def test_an_object_is_decided_once_whatever_its_version() -> None:
+    world = landed()
+    key = next(iter(FILES))
+    version = drive_input(world).objects
+    target = object_target(key, next(one.version_id for one in version if one.key == key))
+    release(world, target)
+    world.finish(DRIVE)
+    put(world, key, FILES[key])
+    assert subject(target) in Decisions.of(drive_input(world)).released
+    with pytest.raises(DecidedError, match="released already by alice"):
+        release(world, object_target(key, "v2"))

@@ -109,5 +109,54 @@ def test_two_versions_of_one_object_are_refused() -> None:
         replace(WHOLE, objects=frozenset({entry(1), entry(1, version_id="v2")}))
 
 
+PUT = replace(
+    WHOLE,
+    objects=frozenset({replace(entry(1), etag="e1"), replace(entry(2), etag="e2")}),
+    manifest=InputObject("car-1/d-1/manifest.json", "m1", "", "em"),
+    calibration=InputObject("car-1/d-1/calibration.json", "c1", "cc", "ec"),
+)
+
+
+def put_again(one: InputObject | None, etag: str | None = None) -> InputObject | None:
+    return None if one is None else replace(one, version_id=one.version_id + "-again", etag=one.etag if etag is None else etag)
+
+
+def test_the_same_bytes_put_again_are_another_revision_of_the_same_content() -> None:
+    again = replace(
+        PUT,
+        objects=frozenset(found for one in PUT.objects if (found := put_again(one))),
+        manifest=put_again(PUT.manifest),
+        calibration=put_again(PUT.calibration),
+    )
+    assert again.revision != PUT.revision
+    assert again.base == PUT.base
+    assert replace(again, overrides=frozenset()).base == PUT.base
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(PUT, drive=DriveId("car-1", "d-2")),
+        replace(PUT, objects=frozenset({replace(entry(1), etag="e1")})),
+        replace(PUT, objects=frozenset({replace(entry(1), etag="e1"), replace(entry(2, "v2"), etag="other bytes")})),
+        replace(PUT, objects=frozenset({replace(entry(1), etag="e1"), replace(entry(2, sha256="b"), etag="e2")})),
+        replace(PUT, objects=frozenset({replace(entry(1), etag="e2"), replace(entry(2), etag="e1")})),
+        replace(PUT, manifest=None),
+        replace(PUT, manifest=put_again(PUT.manifest, "other")),
+        replace(PUT, calibration=put_again(PUT.calibration, "other")),
+    ],
+)
+def test_other_bytes_are_another_content(changed: DriveInput) -> None:
+    assert not changed.bases & {PUT.base}
+
+
+def test_an_input_without_etags_has_the_base_that_it_always_had() -> None:
+    bare = replace(WHOLE, overrides=frozenset())
+    assert WHOLE.base == bare.revision
+    assert bare.revision in PUT.bases, "decisions that were taken before ETags were kept hold for the same versions"
+    assert len(WHOLE.bases) == 1
+    assert DriveInput.parse(PUT.to_bytes(), PUT.revision) == PUT
+
+
 def test_the_document_lies_under_its_drive_and_revision() -> None:
     assert input_key(DRIVE, "ab") == "inputs/car-1/d-1/ab.json"

@@ -74,6 +74,7 @@ class F(NamedTuple):
     chunk_raw_bytes: int = 100
     message_type: str = IMAGE
     log_ns: int | None = None
+    readable: bool = True
 
 
 def frame_index(frames: Iterable[F]) -> pa.Table:

@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,10 +14,12 @@ from msgspec.structs import replace
 
 import spark_jobs.publish
 from fleet.encode import encode_points
+from lake.documents import ManifestObject
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
+from lake.quarantined_keys import read_keys
 from lake.tables.publish import Batch, Publication, PublishOutcome
-from scenes.documents import AuditDocument, BuiltWindows, Inspection, WindowReport
+from scenes.documents import AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError, IncompleteError
 from scenes.outcome.records import RecordKeeper
 from scenes.outcome.validation import read_validations
@@ -194,6 +197,7 @@ def test_a_publication_is_reported_by_its_effect(landed: Landed, built: DriveInp
     monkeypatch.setattr(spark_jobs.publish, "publish", publish)
     first, second = (publish_drive(None, serial_jobs.step_of(landed, built), 3) for _ in range(2))  # type: ignore[arg-type]
     assert (first.outcome, first.already, first.snapshot_id, first.scenes) == ("published", False, 77, 4)
+    assert (first.records, first.rows) == (1, {"gold.scenes": 4, "gold.frames": 8, "quarantine.records": 1})
     assert second == replace(first, already=True)
     batch = batches[0]
     assert (batch.drive, batch.revision, batch.generation, batch.files) == (
@@ -205,11 +209,55 @@ def test_a_publication_is_reported_by_its_effect(landed: Landed, built: DriveInp
     assert batch.properties["scenelake.validations"] == audit.validations
 
     def superseded(*_: object) -> Publication:
-        raise SupersededError("generation 4 has been published")
+        raise SupersededError("generation 4 has been published", 4)
 
     monkeypatch.setattr(spark_jobs.publish, "publish", superseded)
     late = publish_drive(None, serial_jobs.step_of(landed, built), 3)  # type: ignore[arg-type]
     assert (late.outcome, late.snapshot_id, late.scenes, late.records) == ("superseded", None, 0, 0)
+    assert (late.published_generation, first.published_generation) == (4, None)
+
+
+class OneCommit:
+    """A catalog that keeps the first batch of a generation, and tells a second attempt what the first one committed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.committed: list[Batch] = []
+        monkeypatch.setattr(spark_jobs.publish, "publish", self.publish)
+
+    def publish(self, _: object, batch: Batch) -> Publication:
+        outcome = PublishOutcome.ALREADY if self.committed else PublishOutcome.PUBLISHED
+        self.committed = self.committed or [batch]
+        return Publication(outcome, 77, self.committed[0].properties)
+
+
+def test_a_second_attempt_with_another_verdict_reports_what_is_committed(
+    landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OneCommit(monkeypatch)
+    audit, step = serial_jobs.audit(landed, built), serial_jobs.step_of(landed, built)
+    first = publish_drive(None, step, 1)  # type: ignore[arg-type]
+    held_back = {"verdict": AuditVerdict.QUARANTINE, "scenes": 0, "records": 9, "quarantined_objects": "s3://lake/x"}
+    other = replace(audit, **held_back, warnings=("CLK007",))
+    landed.area.write_document(AUDIT, other)
+    second = publish_drive(None, step, 1)  # type: ignore[arg-type]
+    assert (first.outcome, first.scenes, first.records) == ("published", 4, 1)
+    assert second == replace(first, already=True)
+
+
+def test_the_result_stays_small_however_many_objects_are_faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    landed, absent = Landed(), 20_000
+    landed.land("top", "lidar", [(ns, cloud(ns)) for ns in STAMPS])
+    starts = {f"{DRIVE}/camera/cam/{T0 + number:019d}.mcap": T0 + number for number in range(absent)}
+    landed.entries += [ManifestObject(key, 1, "0" * 64, "camera", "cam", start, start, 1) for key, start in starts.items()]
+    drive_input = landed.finish(RIG, STAMPS[-1])
+    assert serial_jobs.inspect(landed, drive_input).inspection.verdict == "build"
+    serial_jobs.build(landed, drive_input)
+    OneCommit(monkeypatch)
+    serial_jobs.audit(landed, drive_input)
+    for _ in range(2):
+        result = publish_drive(None, serial_jobs.step_of(landed, drive_input), 1)  # type: ignore[arg-type]
+        assert len(msgspec.json.encode(result)) < 2000
+        assert read_keys(landed.store, result.quarantined_objects) == starts.keys()
 
 
 MOUNTED = {"ego_SE3_sensor": {"translation_m": [1.0, 0.0, 1.8], "rotation_wxyz": [1.0, 0.0, 0.0, 0.0]}}

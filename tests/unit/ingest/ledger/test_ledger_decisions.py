@@ -38,7 +38,7 @@ def enter(landing: Any, state: DriveState) -> DriveRecord:
 
 @pytest.fixture
 def queued(landing: Any) -> Any:
-    landing.touch(DRIVE, changed=True)
+    landing.touch(DRIVE)
     assert landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, "m1", None)) is not None
     return landing
 
@@ -72,7 +72,7 @@ def test_who_saw_an_older_state_decides_nothing(queued: Any, requeue: Requeue | 
     old = enter(queued, DriveState.PUBLISHED)
     decided = queued.decide(old, A, None)
     assert queued.decide(old, B, requeue) is None, "another decision was taken meanwhile"
-    queued.touch(DRIVE, changed=True)
+    queued.touch(DRIVE)
     assert queued.decide(decided, B, requeue) is None, "an object was registered meanwhile"
     assert [made.overrides for made in queued.decisions(DRIVE)] == [A]
     assert (seen(queued).decisions, seen(queued).state) == (1, DriveState.PUBLISHED)

@@ -43,26 +43,27 @@ def test_objects_come_in_key_order_and_of_one_drive_only(landing: Any) -> None:
     for key in keys:
         landing.put_object(DRIVE, replace(V1, key=key), None)
     landing.put_object(DriveId("car-2", "d"), replace(V1, key="car-2/d/manifest.json"), None)
-    landing.touch(DRIVE, changed=True)
+    landing.touch(DRIVE)
     assert [found.key for found in landing.objects(DRIVE)] == sorted(keys)
     assert [found.key for found in landing.objects_between(DRIVE, keys[2], keys[3])] == keys[2:]
 
 
-def test_touch_makes_the_drive_and_counts(landing: Any, clock: FakeClock) -> None:
+def test_an_object_makes_its_drive_and_is_counted_there(landing: Any, clock: FakeClock) -> None:
     assert landing.drive(DRIVE) is None
     start_ns = clock.now_ns
-    landing.touch(DRIVE, changed=True)
+    landing.put_object(DRIVE, V1, None)
     clock.advance(5)
-    landing.touch(DRIVE, changed=True)
+    landing.put_object(DRIVE, V2, landing.object_of(DRIVE, KEY))
     clock.advance(5)
-    landing.touch(DRIVE, changed=False)
+    landing.touch(DRIVE)
+    assert not landing.put_object(DRIVE, V3, None), "and what is not registered is not counted"
     assert seen(landing) == DriveRecord(
         DRIVE, changes=3, settling=True, created_ns=start_ns, updated_ns=start_ns, changed_ns=start_ns + 5_000_000_000
     )
 
 
 def test_queue_and_outbox_are_one_write(landing: Any, clock: FakeClock) -> None:
-    landing.touch(DRIVE, changed=True)
+    landing.touch(DRIVE)
     clock.advance(1)
     queued = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, "m1", None))
     assert queued == seen(landing)
@@ -76,9 +77,9 @@ def test_queue_and_outbox_are_one_write(landing: Any, clock: FakeClock) -> None:
 
 
 def test_who_saw_an_older_state_cannot_queue_or_settle(landing: Any) -> None:
-    landing.touch(DRIVE, changed=True)
+    landing.touch(DRIVE)
     old = seen(landing)
-    landing.touch(DRIVE, changed=False)
+    landing.touch(DRIVE)
     assert landing.queue(old, Requeue(R1, WorkReason.COMPLETE, None, None)) is None
     assert not landing.settle(old)
     assert seen(landing).settling
@@ -89,8 +90,33 @@ def test_who_saw_an_older_state_cannot_queue_or_settle(landing: Any) -> None:
     assert seen(landing).revision == R1
 
 
+def test_a_drive_in_work_is_waiting_until_it_changes(landing: Any, clock: FakeClock) -> None:
+    landing.touch(DRIVE)
+    assert landing.waiting(clock.now_ns + 1, 10) == [], "a drive that is landing has no message"
+    queued = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, "m1", None))
+    assert landing.waiting(clock.now_ns + 1, 10) == [], "unsent: the outbox has it"
+    landing.sent(queued)
+    assert landing.waiting(clock.now_ns, 10) == []
+    assert landing.waiting(clock.now_ns + 1, 10) == [seen(landing)]
+    assert landing.waiting(clock.now_ns + 1, 0) == []
+
+
+def test_only_who_saw_the_last_change_can_mark_a_message_as_lost(landing: Any, clock: FakeClock) -> None:
+    landing.touch(DRIVE)
+    landing.sent(landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, "m1", None)))
+    first = seen(landing)
+    clock.advance(7)
+    marked = landing.resend(first)
+    assert marked == seen(landing) == replace(first, unsent=True, updated_ns=clock.now_ns)
+    assert landing.unsent(clock.now_ns + 1, 10) == [DRIVE]
+    assert landing.resend(first) is None
+    landing.sent(marked)
+    assert [found.drive for found in landing.waiting(clock.now_ns + 1, 10)] == [DRIVE]
+    assert landing.waiting(clock.now_ns, 10) == [], "it went to the back"
+
+
 def test_clearing_an_older_mark_leaves_the_newer_one(landing: Any) -> None:
-    landing.touch(DRIVE, changed=True)
+    landing.touch(DRIVE)
     first = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, None, None))
     second = landing.queue(first, Requeue(R2, WorkReason.REPROCESS, None, "bad manifest"))
     assert (second.generation, second.manifest_fault) == (2, "bad manifest")
@@ -103,7 +129,7 @@ def test_clearing_an_older_mark_leaves_the_newer_one(landing: Any) -> None:
 def test_settling_lists_the_longest_waiting_first(landing: Any, clock: FakeClock) -> None:
     drives = [DriveId("car", f"d{number}") for number in range(5)]
     for drive in reversed(drives):
-        landing.touch(drive, changed=True)
+        landing.touch(drive)
         clock.advance(1)
     assert landing.settling(clock.now_ns, 10) == drives[::-1]
     assert landing.settling(clock.now_ns, 2) == drives[:-3:-1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,6 @@ DONE = [ObjectOutcome(KEYS[0], "v1", ObjectState.PUBLISHED), ObjectOutcome(KEYS[
 def queued(ledger: Ledger) -> DriveRecord:
     for key in KEYS:
         ledger.put_object(DRIVE, ObjectHead(key, "v1", 1, "e", 1), None)
-        ledger.touch(DRIVE, changed=True)
     return queue(ledger, R1)
 
 
@@ -117,7 +117,7 @@ def test_refusals(ledger: Ledger, queued: DriveRecord) -> None:
 
 
 def test_all_drives_are_listed_by_state(ledger: Ledger, queued: DriveRecord) -> None:
-    ledger.touch(DriveId("car-2", "d"), changed=True)
+    ledger.touch(DriveId("car-2", "d"))
     assert {(found.drive, found.state) for found in ledger.drives()} == {
         (DRIVE, DriveState.QUEUED),
         (DriveId("car-2", "d"), DriveState.LANDING),
@@ -137,12 +137,79 @@ def test_a_run_that_outlived_a_reprocessing_of_the_same_revision_cannot_end_it(l
     assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(), generation=2).state is DriveState.PUBLISHED
 
 
+def test_a_run_that_was_paused_leaves_the_objects_of_a_later_generation_alone(ledger: Ledger, queued: DriveRecord) -> None:
+    ledger.begin(DRIVE, R1)
+    first = [ObjectOutcome(key, "v1", ObjectState.QUARANTINED) for key in KEYS]
+    second = [ObjectOutcome(key, "v1", ObjectState.PUBLISHED) for key in KEYS]
+
+    def paused() -> Iterator[ObjectOutcome]:
+        """Read after the check of the generation: meanwhile the other delivery ends it, and the drive is processed again."""
+        ledger.finish(DRIVE, R1, DriveState.QUARANTINED, first, {}, generation=1)
+        queue(ledger, R1)
+        ledger.begin(DRIVE, R1)
+        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, second, {}, generation=2)
+        yield from first
+
+    with pytest.raises(SupersededWorkError, match="generation 2"):
+        ledger.finish(DRIVE, R1, DriveState.QUARANTINED, paused(), {}, generation=1)
+    assert states(ledger) == [ObjectState.PUBLISHED] * 3
+    queue(ledger, R2)
+    ledger.begin(DRIVE, R2)
+    ledger.finish(DRIVE, R2, DriveState.QUARANTINED, first, {}, generation=3)
+    assert states(ledger) == [ObjectState.QUARANTINED] * 3, "a later generation is not kept out"
+
+
+@pytest.mark.parametrize("published", [1, 7])
+def test_a_generation_that_the_lake_has_passed_is_raised_above_it(ledger: Ledger, queued: DriveRecord, published: int) -> None:
+    ledger.begin(DRIVE, R1)
+    raised = ledger.surpass(DRIVE, R1, 1, published)
+    assert raised is not None
+    assert (raised.state, raised.revision, raised.generation, raised.attempts) == (DriveState.QUEUED, R1, published + 1, 0)
+    assert raised.unsent, "the sweep sends its message"
+    assert ledger.surpass(DRIVE, R1, 1, published) is None, "once"
+    assert ledger.surpass(DRIVE, R2, raised.generation, 9) is None, "the drive has another revision"
+    assert ledger.drive(DRIVE) == raised
+
+
+def test_what_has_begun_was_sent(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:
+    assert ledger.unsent(clock.now_ns + 1, 5) == [DRIVE]
+    assert not ledger.begin(DRIVE, R1).unsent
+    assert ledger.unsent(clock.now_ns + 1, 5) == []
+    marked = ledger.resend(ledger.begin(DRIVE, R1))
+    assert marked is not None
+    assert (marked.state, marked.unsent) == (DriveState.PROCESSING, True), "a mark of later is one of a lost message"
+    assert [found.state for found in map(ledger.drive, ledger.unsent(clock.now_ns + 1, 5)) if found] == [DriveState.PROCESSING]
+
+
+def test_drives_in_work_come_by_age_whatever_their_state(ledger: Ledger, clock: FakeClock) -> None:
+    expected = []
+    for number, end in enumerate(("processing", "queued", "failed", "processing", "published")):
+        drive = DriveId("car-3", f"d{number}")
+        ledger.touch(drive)
+        record = ledger.drive(drive)
+        assert record is not None
+        sent = ledger.queue(record, Requeue(R1, WorkReason.COMPLETE, "m1", None))
+        assert sent is not None
+        ledger.sent(sent)
+        if end != "queued":
+            ledger.begin(drive, R1)
+        if end == "failed":
+            ledger.fail(drive, R1, {"error": "boom"})
+        if end == "published":
+            ledger.finish(drive, R1, DriveState.PUBLISHED, [], {})
+        else:
+            expected.append(drive)
+        clock.advance(1)
+    assert [found.drive for found in ledger.waiting(clock.now_ns, 10)] == expected
+    assert [found.drive for found in ledger.waiting(clock.now_ns, 1)] == expected[:3], "one of each state"
+
+
 def test_drives_that_came_into_their_state_since(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:
     at_ns = queued.updated_ns
     assert [found.drive for found in ledger.drives(DriveState.QUEUED, at_ns)] == [DRIVE]
     assert list(ledger.drives(DriveState.QUEUED, at_ns + 1)) == []
     clock.advance(3)
-    ledger.touch(DRIVE, changed=True)
+    ledger.touch(DRIVE)
     assert list(ledger.drives(DriveState.QUEUED, at_ns + 1)) == [], "a new object is no change of state"
     ledger.begin(DRIVE, R1)
     assert [found.state for found in ledger.drives(since_ns=at_ns + 1)] == [DriveState.PROCESSING]

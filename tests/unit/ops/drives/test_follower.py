@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.ledger.detail import RunFailure
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState, ObjectState
 from lake.landing import DriveId
@@ -99,6 +99,16 @@ def test_the_summary_names_state_step_and_attempt() -> None:
 
 def instance(task: str, state: str, drive: str | None, map_index: int = 0) -> TaskInstance:
     return TaskInstance(task_id=f"drive.{task}", state=state, rendered_map_index=drive, map_index=map_index, dag_run_id="r1")
+
+
+@pytest.mark.parametrize("scenes", [0, 7, None])
+def test_a_drive_that_is_published_without_a_scene_says_so(scenes: int | None) -> None:
+    detail = RunResult(scenes=scenes)
+    end, _, _ = follow([replace(RECORD, detail=detail)])
+    assert end.scenes == scenes
+    assert end.summary == ("published · 0 scenes" if scenes == 0 else "published")
+    quarantined, _, _ = follow([replace(RECORD, state=DriveState.QUARANTINED, detail=detail)])
+    assert (quarantined.scenes, quarantined.summary) == (None, "quarantined")
 
 
 def test_the_step_is_found_by_the_name_of_the_drive() -> None:

@@ -13,7 +13,18 @@ from tests.unit.scenes.job_builders import DRIVE, T0
 
 
 def row(number: int) -> FrameRow:
-    return (T0 + number, T0 + number + 1, 9 * number, 50, "" if number % 2 else "zstd", 60, number, 8, f"type{number % 3}")
+    return (
+        T0 + number,
+        T0 + number + 1,
+        9 * number,
+        50,
+        "" if number % 2 else "zstd",
+        60,
+        number,
+        8,
+        f"type{number % 3}",
+        number % 5 > 0,
+    )
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 9))

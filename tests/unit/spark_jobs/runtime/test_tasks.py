@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from py4j.protocol import Py4JJavaError
 
 import spark_jobs.runtime.tasks
-from spark_jobs.runtime.tasks import _exempt_modules, pack
+from scenes.errors import WorkerLostError
+from spark_jobs.runtime.entry import exit_status
+from spark_jobs.runtime.tasks import _exempt_modules, pack, run_tasks
 
 LIMIT = 1000
 
@@ -39,6 +46,84 @@ def test_one_large_item_does_not_wait_behind_others() -> None:
 
 def test_a_slot_has_one_task_until_that_is_too_much_to_do_again() -> None:
     assert [len(pack([size * 2**20] * 8, 2)) for size in (1, 64, 256, 257, 512, 1024)] == [2, 2, 2, 4, 4, 8]
+
+
+class JavaError(Py4JJavaError):
+    """What Spark raises in the driver, by its text alone."""
+
+    def __init__(self, text: str) -> None:
+        Exception.__init__(self, text)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def job_error(task: int, cause: str, tries: int = 3) -> JavaError:
+    return JavaError(
+        "An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.\n"
+        f": org.apache.spark.SparkException: Job aborted due to stage failure: Task {task} in stage 2.0 failed {tries} times, "
+        f"most recent failure: Lost task {task}.2 in stage 2.0 (TID 9) (host executor driver): {cause}"
+    )
+
+
+DEAD = "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"
+
+
+class FakeSpark:
+    """In place of a session: jobs of two slots that end as they are told, share by share."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *ends: Exception | None) -> None:
+        self.ends, self.shares = list(ends), []  # type: ignore[var-annotated]
+        self.sparkContext = SimpleNamespace(defaultParallelism=2)
+        monkeypatch.setattr(spark_jobs.runtime.tasks, "_run", self.run)
+
+    def run(self, _: Any, work: Any, items: Sequence[str], shares: list[list[int]]) -> list[str]:
+        self.shares.append(shares)
+        end = self.ends.pop(0)
+        if end is not None:
+            raise end
+        return list(work(items))
+
+
+def upper(items: Sequence[str]) -> list[str]:
+    return [item.upper() for item in items]
+
+
+def test_a_share_that_kills_its_worker_runs_again_item_by_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    spark = FakeSpark(monkeypatch, job_error(1, DEAD), None)
+    assert run_tasks(spark, upper, ["a", "b", "c"], [9, 1, 1]) == ["A", "B", "C"]  # type: ignore[arg-type]
+    assert spark.shares == [[[0], [1, 2]], [[0], [1], [2]]]
+
+
+@pytest.mark.parametrize(
+    "cause", [DEAD, "ExecutorLostFailure (executor 1 exited caused by one of the running tasks)", "java.io.EOFException"]
+)
+def test_an_item_that_kills_its_worker_alone_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    spark = FakeSpark(monkeypatch, job_error(0, cause), job_error(1, cause, tries=3))
+    with pytest.raises(WorkerLostError, match=r"^the Python worker died 3 times on car/d/c\.mcap: .*memory$") as caught:
+        run_tasks(spark, upper, ["car/d/a.mcap", "car/d/b.mcap", "car/d/c.mcap"], [1, 1, 1])  # type: ignore[arg-type]
+    assert "oom-kill" in (caught.value.hint or "")
+    assert exit_status(lambda: raise_(caught.value)) == 1
+
+
+def test_items_that_were_alone_already_are_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    spark = FakeSpark(monkeypatch, job_error(1, DEAD))
+    with pytest.raises(WorkerLostError, match="on b:"):
+        run_tasks(spark, upper, ["a", "b"], [1, 1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "error", [job_error(0, "org.apache.spark.SparkException: Task not serializable"), JavaError("stopped: java.io.EOFException")]
+)
+def test_any_other_end_of_a_job_stays_what_it_is(monkeypatch: pytest.MonkeyPatch, error: JavaError) -> None:
+    for ends in ((error,), (job_error(0, DEAD), error)):
+        with pytest.raises(JavaError) as caught:
+            run_tasks(FakeSpark(monkeypatch, *ends), upper, ["a", "b", "c"], [1, 1, 1])  # type: ignore[arg-type]
+        assert caught.value is error
+
+
+def raise_(error: Exception) -> None:
+    raise error
 
 
 def test_loaded_modules_are_exempt_from_garbage_collection_once(monkeypatch: pytest.MonkeyPatch) -> None:
