@@ -23,7 +23,7 @@ MAX_KEYS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundLetter:
     """A dead letter, and the queue that it came from."""
 
     queue: str
@@ -35,7 +35,7 @@ class DeadLetters:
 
     def __init__(self, queues: dict[str, DeadLetterQueue]) -> None:
         self._queues = queues
-        self._held: dict[str, Found] = {}
+        self._held: dict[str, FoundLetter] = {}
 
     @classmethod
     def of(cls, target: Deployment, queue: str | None) -> DeadLetters:
@@ -55,14 +55,14 @@ class DeadLetters:
         for found in self._held.values():
             self._queues[found.queue].put_back(found.letter)
 
-    def all(self) -> list[Found]:
+    def all(self) -> list[FoundLetter]:
         """Up to 1,000 of each queue, oldest first."""
         for name, queue in self._queues.items():
             for letter in queue.letters(MOST, invisible_s=120):
-                self._held[letter.message_id] = Found(name, letter)
+                self._held[letter.message_id] = FoundLetter(name, letter)
         return sorted(self._held.values(), key=lambda found: (found.letter.sent_ms, found.letter.message_id))
 
-    def named(self, names: Sequence[str]) -> list[Found]:
+    def named(self, names: Sequence[str]) -> list[FoundLetter]:
         """Those whose ids begin with `names`.
 
         Raises:
@@ -72,7 +72,7 @@ class DeadLetters:
         known = self.all()
         return [_one(known, name) for name in names]
 
-    def redrive(self, found: Found, *, force: bool = False) -> None:
+    def redrive(self, found: FoundLetter, *, force: bool = False) -> None:
         """Send one back to its queue.
 
         Raises:
@@ -94,8 +94,8 @@ def about_event(body: str) -> tuple[str, str]:
     return ", ".join(keys[:MAX_KEYS_NAMED]) + more, "; ".join(delivery.faults[:1])
 
 
-def _one(known: Sequence[Found], name: str) -> Found:
-    matching: Iterator[Found] = (found for found in known if found.letter.message_id.startswith(name))
+def _one(known: Sequence[FoundLetter], name: str) -> FoundLetter:
+    matching: Iterator[FoundLetter] = (found for found in known if found.letter.message_id.startswith(name))
     first = next(matching, None)
     hint = "`scenelake dlq ls` lists the messages"
     if first is None:

@@ -48,7 +48,7 @@ NOT_INJECTED = {
 
 def cases() -> tuple[Case, ...]:
     """All cases, clean drives last."""
-    return (*_of_files(), *_of_clocks(), *_of_frames(), *_of_cameras(), *_of_clouds(), *_of_poses(), *_clean())
+    return (*_of_files(), *_of_rates(), *_of_clocks(), *_of_frames(), *_of_cameras(), *_of_clouds(), *_of_poses(), *_clean())
 
 
 def _case(rule: str, fault: str, sensor: str | None, size: float = 1.0, also: Iterable[str] = (), **more: Any) -> Case:
@@ -83,8 +83,7 @@ def _of_files() -> Iterator[Case]:
         )
 
 
-def _of_clocks() -> Iterator[Case]:
-    also: tuple[str, ...]
+def _of_rates() -> Iterator[Case]:
     gaps = ("CLK004", "CLK003", "SYN001", "SYN002", "CMP005")
     for count in (1, 3):
         frames = ",".join(str(9 + 4 * number) for number in range(count))
@@ -105,6 +104,10 @@ def _of_clocks() -> Iterator[Case]:
         frames = ",".join(str(12 + number) for number in range(count))
         fault = f"drop_frames:{CAMERA}:{frames}"
         yield _case("CLK004", fault, CAMERA, count + 1, also=("SYN001", "SYN002", "CLK003", "CLK010"), stated=count > 1)
+
+
+def _of_clocks() -> Iterator[Case]:
+    also: tuple[str, ...]
     for seconds in (900_000_000, 1_000_000_000):
         # The manifest covers all stamps that the recorder saw: only an impossible year is outside of it.
         also = ("SYN001", "CLK007", "CMP005", "CLK010", "SYN002", "SYN005")

@@ -17,7 +17,7 @@ from ops.report import display
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ops.dead_letters import Found
+    from ops.dead_letters import FoundLetter
 
 QueueOption = Annotated[
     str | None, typer.Option("--queue", metavar="QUEUE", help="Only those of this queue: `drive-work` or `object-events`.")
@@ -106,7 +106,7 @@ def redrive(
         raise typer.Exit(1)
 
 
-def _read(endpoint: str | None, home: Path, queue: str | None) -> list[Found]:
+def _read(endpoint: str | None, home: Path, queue: str | None) -> list[FoundLetter]:
     from ops.dead_letters import DeadLetters
 
     with DeadLetters.of(deployment.enter(endpoint, home), _checked(queue)) as dead:
@@ -121,7 +121,7 @@ def _checked(queue: str | None) -> str | None:
     return queue
 
 
-def _confirm(chosen: Sequence[Found], *, confirmed: bool) -> None:
+def _confirm(chosen: Sequence[FoundLetter], *, confirmed: bool) -> None:
     if confirmed or not chosen:
         return
     if not sys.stdin.isatty():
@@ -129,7 +129,7 @@ def _confirm(chosen: Sequence[Found], *, confirmed: bool) -> None:
     typer.confirm(f"send {console.counted(len(chosen), 'message')} back?", abort=True, err=True)
 
 
-def _document(one: Found) -> dict[str, Any]:
+def _document(one: FoundLetter) -> dict[str, Any]:
     letter = one.letter
     return {
         "message_id": letter.message_id,
@@ -140,16 +140,16 @@ def _document(one: Found) -> dict[str, Any]:
     }
 
 
-def _about(one: Found) -> str:
+def _about(one: FoundLetter) -> str:
     fault = f"unreadable: {one.letter.fault}" if one.letter.fault else ""
     return "; ".join(part for part in (one.letter.about, fault) if part)
 
 
-def _sent(one: Found) -> str:
+def _sent(one: FoundLetter) -> str:
     return display.utc(one.letter.sent_ms * 1_000_000) if one.letter.sent_ms else "unknown"
 
 
-def _last_error(target: deployment.Deployment, one: Found) -> str | None:
+def _last_error(target: deployment.Deployment, one: FoundLetter) -> str | None:
     from ingest.errors import WorkError
     from ingest.ledger.detail import RunFailure
     from ingest.ledger.work_message import DriveWork

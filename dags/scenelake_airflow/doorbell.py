@@ -18,12 +18,12 @@ from tenacity import RetryCallState
 
 from ingest.retries import on_outage_async
 from lake.errors import SettingsError
-from scenelake_airflow.errors import QueueError
+from scenelake_airflow.errors import QueueDepthError
 from scenelake_airflow.settings import QueueSettings
 
 LONGEST_BACKOFF_S = 30.0
 
-ReadDepth = Callable[[], int]  # number of visible messages; raises QueueError while the queue does not answer
+ReadDepth = Callable[[], int]  # number of visible messages; raises QueueDepthError while the queue does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def drive_work_depth(settings: QueueSettings) -> ReadDepth:
         try:
             return queue.depth().visible
         except (BotoCoreError, ClientError, ResponseParserError, errors.QueueError) as error:
-            raise QueueError(f"cannot read the depth of {settings.drive_work_url}: {error}") from error
+            raise QueueDepthError(f"cannot read the depth of {settings.drive_work_url}: {error}") from error
 
     return read
 
@@ -79,12 +79,12 @@ def depth_from_environment() -> ReadDepth:
     """Reader of the depth of the queue that the triggerer's environment names.
 
     Raises:
-        QueueError: The environment names none.
+        QueueDepthError: The environment names none.
     """
     try:
         return drive_work_depth(QueueSettings.from_env())
     except SettingsError as error:
-        raise QueueError(str(error)) from error
+        raise QueueDepthError(str(error)) from error
 
 
 class DriveWorkDoorbell(BaseEventTrigger):
@@ -110,7 +110,7 @@ class DriveWorkDoorbell(BaseEventTrigger):
         """Read, fire, wait; until it is cancelled."""
         watcher = DepthWatcher()
         retry = on_outage_async(
-            QueueError, first_s=self.poll_s, longest_s=LONGEST_BACKOFF_S, before_sleep=self._log_failed_reading
+            QueueDepthError, first_s=self.poll_s, longest_s=LONGEST_BACKOFF_S, before_sleep=self._log_failed_reading
         )
         while True:
             depth: int = await retry(self._read)

@@ -1,7 +1,7 @@
 """Errors of the code between Airflow and the jobs that it starts.
 
 OrchestrationError
-├── QueueError       the queue's depth cannot be read
+├── QueueDepthError  the queue's depth cannot be read
 ├── LeaseLostError   another run holds the drive's message
 ├── PayloadError     a value from another task is invalid
 └── JobResultError   a job succeeded but left no usable result
@@ -16,7 +16,7 @@ class OrchestrationError(ScenelakeError):
     """Base of every error of this package."""
 
 
-class QueueError(OrchestrationError):
+class QueueDepthError(OrchestrationError):
     """The queue's depth cannot be read."""
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from sensors.policy import FrameUse, Matcher
-from sensors.rig import Modality, Stamp
+from sensors.rig import Modality, Stamp, TimeBase
 from tests.unit.architecture.source_tree import ROOT
 
 SCHEMAS = sorted((ROOT / "lake" / "schemas").glob("*.json"))
@@ -48,7 +48,7 @@ def test_a_schema_is_valid_draft_2020_12_and_bounds_everything(path: Path) -> No
 
 
 def test_the_words_of_the_schemas_are_those_of_the_code() -> None:
-    ours = [{word.value for word in words} for words in (Modality, Stamp, Matcher, FrameUse)]
+    ours = [{word.value for word in words} for words in (Modality, Stamp, Matcher, FrameUse, TimeBase)]
     for path in SCHEMAS[:2]:
         choices = [set(node["enum"]) for node in nodes(json.loads(path.read_text())) if "enum" in node]
         assert {kind.value for kind in Modality} in choices

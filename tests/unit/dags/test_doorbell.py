@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scenelake_airflow.doorbell import DepthWatcher, DriveWorkDoorbell, ReadDepth, depth_from_environment
-from scenelake_airflow.errors import QueueError
+from scenelake_airflow.errors import QueueDepthError
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_it_never_fires_for_nothing_and_never_stays_silent_for_long(depths: list
 class Depths:
     """A queue that gives these answers, then none more."""
 
-    def __init__(self, *answers: int | QueueError) -> None:
-        self.answers: Iterator[int | QueueError] = iter(answers)
+    def __init__(self, *answers: int | QueueDepthError) -> None:
+        self.answers: Iterator[int | QueueDepthError] = iter(answers)
         self.ended = asyncio.Event()
 
     def depth(self) -> int:
         answer = next(self.answers, None)
         if answer is None:
             raise EndOfTest
-        if isinstance(answer, QueueError):
+        if isinstance(answer, QueueDepthError):
             raise answer
         return answer
 
@@ -81,7 +81,7 @@ def fired(open_queue: Callable[[], ReadDepth], poll_s: float = 0.0) -> list[int]
 
 @pytest.mark.enable_socket  # the event loop wakes itself through a socket pair
 def test_it_fires_through_failures_of_the_endpoint() -> None:
-    away = QueueError("the endpoint is away")
+    away = QueueDepthError("the endpoint is away")
     assert fired(lambda: Depths(0, 1, 1, away, away, 2, 2, 0, 5, 4).depth) == [1, 2, 5]
 
 
@@ -93,7 +93,7 @@ def test_a_queue_that_cannot_be_opened_is_opened_again() -> None:
     def open_queue() -> ReadDepth:
         opened.append(1)
         if len(opened) < 3:
-            raise QueueError("not set")
+            raise QueueDepthError("not set")
         return queue.depth
 
     assert fired(open_queue) == [3]
@@ -103,7 +103,7 @@ def test_a_queue_that_cannot_be_opened_is_opened_again() -> None:
 @pytest.mark.enable_socket
 def test_its_pauses_double_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    away = QueueError("the endpoint is away")
+    away = QueueDepthError("the endpoint is away")
 
     async def record(seconds: float) -> None:
         pauses.append(seconds)
@@ -124,5 +124,5 @@ def test_it_is_rebuilt_from_what_it_serializes() -> None:
 
 def test_without_a_url_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCENELAKE_DRIVE_WORK_URL", raising=False)
-    with pytest.raises(QueueError, match="not set: SCENELAKE_DRIVE_WORK_URL"):
+    with pytest.raises(QueueDepthError, match="not set: SCENELAKE_DRIVE_WORK_URL"):
         depth_from_environment()
