@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 
+from scenes.documents import VERSION
 from scenes.errors import DocumentError, WorkAreaError
 from scenes.plan.match_plan import ScenePlan, plan_scenes
 from scenes.plan.match_plan_file import plan_tables, read_plan
@@ -53,10 +54,10 @@ def test_a_plan_without_scenes_is_read_back_too() -> None:
 @pytest.mark.parametrize(
     ("head", "stated"),
     [
-        (None, "is a document without a version; this code reads .*Head of version 1"),
-        ({b"scenelake": b'{"version": 99}'}, "is a document of version 99; this code reads .*Head of version 1"),
+        (None, f"is a document without a version; this code reads .*Head of version {VERSION}"),
+        ({b"scenelake": b'{"version": 99}'}, f"is a document of version 99; this code reads .*Head of version {VERSION}"),
         ({b"scenelake": b"{"}, "is damaged"),
-        ({b"scenelake": b'{"version": 1}'}, "does not hold a .*Head of version 1: .*missing required field"),
+        ({b"scenelake": b'{"version": %d}' % VERSION}, f"does not hold a .*Head of version {VERSION}: .*missing required field"),
     ],
 )
 @pytest.mark.parametrize("name", [PLAN, TRACK])
