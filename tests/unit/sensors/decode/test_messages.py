@@ -397,3 +397,9 @@ def test_a_remembered_table_of_fields_is_that_of_the_message(clouds: list[tuple[
         step = max((field.offset + field.size for field in fields), default=1)
         found = decode_points(encode_points(1, frame_id, fields, bytes(2 * step), point_step=step))
         assert (found.fields, found.num_points, found.frame_id) == (fields, 2, frame_id)
+
+
+@pytest.mark.parametrize(("head", "name"), [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4")])
+def test_a_message_that_was_compressed_by_itself_is_named(head: bytes, name: str) -> None:
+    with pytest.raises(DecodeError, match=f"the message was compressed by itself with {name} when it was recorded"):
+        decode_image(head + bytes(40))
