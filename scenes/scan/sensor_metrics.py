@@ -12,6 +12,7 @@ from lake.documents import Manifest
 from quality.measurements.sensor_metrics import SensorMetrics, measured
 from sensors.clocks.survey import ClockStream, survey
 from sensors.rig import Modality, Rig
+from sensors.stamps import recording_order
 
 
 def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> tuple[SensorMetrics, ...]:
@@ -40,13 +41,16 @@ def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
 
 
 def _stream(name: str, modality: str, rows: pa.Table, rig: Rig | None) -> ClockStream:
-    """A sensor's frames in recorded order, with or without log times: the index's stamp order would hide regressions."""
+    """A sensor's frames in recorded order: by log time, ties by position, or by position alone without log times. The index's
+    stamp order would hide regressions.
+    """
     stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
-    if np.array_equal(stamps_ns, log_ns):
+    order = recording_order(log_ns)
+    without_log_times = np.array_equal(stamps_ns, log_ns)
+    if without_log_times or (np.diff(log_ns[order]) == 0).any():
         _, files = np.unique(rows["key"].to_numpy(), return_inverse=True)
-        order = np.lexsort((rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files))
-    else:
-        order = np.argsort(log_ns, kind="stable")
+        place = (rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files)
+        order = np.lexsort(place if without_log_times else (*place, log_ns))
     sensor = rig[name] if rig is not None and name in rig else None
     return ClockStream(
         sensor=name,

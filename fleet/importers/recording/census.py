@@ -16,7 +16,7 @@ from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
 from sensors.motion.sweep_times import span_problem
 from sensors.rig import Modality, Stamp
-from sensors.stamps import Nanoseconds
+from sensors.stamps import Nanoseconds, recording_order
 from sensors.time_units import NS_PER_S
 
 SPAN_SLACK = 0.05  # share of a period by which point times may pass a stamp at an end of the sweep
@@ -69,13 +69,19 @@ class Census:
 
     @property
     def stamps_ns(self) -> Nanoseconds:
-        """Stamps (N,), in file order."""
-        return np.array(self.stamps, dtype=np.int64)
+        """Stamps (N,), by log time, ties by position."""
+        return np.array(self.stamps, dtype=np.int64)[recording_order(np.array(self.logs, dtype=np.int64))]
+
+    @property
+    def late(self) -> int:
+        """How many messages stand behind one that was logged later."""
+        logs = np.array(self.logs, dtype=np.int64)
+        return int(np.count_nonzero(logs < np.maximum.accumulate(logs))) if logs.size else 0
 
     @property
     def log_lag_ns(self) -> int:
         """Median of log time less stamp."""
-        lags = np.sort(np.array(self.logs, dtype=np.int64) - self.stamps_ns)
+        lags = np.sort(np.array(self.logs, dtype=np.int64) - np.array(self.stamps, dtype=np.int64))
         return int(lags[lags.size // 2])
 
     @property
@@ -136,6 +142,11 @@ class Census:
 
     def _clock(self) -> list[str]:
         name, notes = self.source.sensor, []
+        if self.late:
+            notes.append(
+                f"{name}: {self.late} of {len(self.stamps)} messages stand behind one that was logged later; "
+                "they were put in the order of their log times"
+            )
         steps = np.diff(self.stamps_ns)
         doubled = len(self.stamps) - np.unique(self.stamps_ns).size
         if doubled:

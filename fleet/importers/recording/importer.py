@@ -1,6 +1,7 @@
 """Any recording with all topics in it (MCAP, ROS 1 bag, ROS 2 SQLite bag, or a folder of those) as a drive.
 
 One pass over the recording; each sensor has its own writer, so memory holds one chunk of the recording and one of each sensor.
+A sensor whose messages do not stand in the order of their log times is written once more, in that order.
 
 - The rig assigns topics to sensors (`topic` in calibration.json); without a rig, sensors are inferred from names and types,
   with mountings from `/tf_static` and lenses from `CameraInfo`, where the recording has them.
@@ -21,6 +22,7 @@ from fleet.drive_layout import claim
 from fleet.errors import SourceError
 from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
+from fleet.importers.recording.log_order import put_in_log_order
 from fleet.importers.recording.rig import RecordedCalibration, infer_rig
 from fleet.importers.source import ImportResult
 from fleet.mcap_writer import SensorStream, StreamWriter
@@ -55,6 +57,7 @@ def import_drive(
         for file in files:
             taking.take(file, progress or silent)
         taking.finish()
+    taking.order()
     sensors = [census for census in taking.sensors.values() if census.stamps]
     if not sensors:
         lost = [
@@ -80,6 +83,7 @@ class _Taking:
         self.calibration = RecordedCalibration()
         self._out, self._topics, self._stack = out, topics, stack
         self._writers: dict[str, StreamWriter] = {}
+        self._streams: dict[str, SensorStream] = {}
         self.sensors: dict[str, Census] = {}
         self.faults = FaultNotes()
 
@@ -108,6 +112,12 @@ class _Taking:
         for writer in self._writers.values():
             writer.finish()
 
+    def order(self) -> None:
+        """Put the messages of every sensor in the order of their log times; all files are written."""
+        for name, stream in self._streams.items():
+            if self.sensors[name].late:
+                put_in_log_order(self._out, stream, SEGMENT_NS)
+
     def _message(self, source: SensorTopic, message: Recorded) -> None:
         census = self.sensors.setdefault(source.sensor, Census(source))
         landing_type = LANDED_AS.get(source.message_type, source.message_type)
@@ -117,7 +127,7 @@ class _Taking:
             census.lose(error)
             return
         if source.sensor not in self._writers:
-            stream = SensorStream(source.sensor, source.modality, landing_type)
+            stream = self._streams[source.sensor] = SensorStream(source.sensor, source.modality, landing_type)
             self._writers[source.sensor] = self._stack.enter_context(closing(StreamWriter(self._out, stream, SEGMENT_NS)))
         self._writers[source.sensor].add(taken.frame)
         census.unset += taken.unset
@@ -140,7 +150,7 @@ def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
         where = "ahead of" if domain.at_ns > 0 else "behind"
         notes.append(
             f"{', '.join(domain.sensors)}: stamps are {_duration(domain.at_ns)} {where} those of {rig.reference} (they begin at "
-            f"{first.stamps[0]} ns): another clock; kept as they are, so none of its frames match"
+            f"{first.stamps_ns[0]} ns): another clock; kept as they are, so none of its frames match"
         )
     return notes
 

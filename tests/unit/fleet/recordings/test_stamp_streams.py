@@ -121,11 +121,11 @@ def test_damage_is_a_note_and_what_is_whole_is_given(tmp_path: Path) -> None:
     assert any("messages were salvaged from a chunk that is cut" in note for note in notes)
 
 
-def test_a_bag_folder_is_read_in_the_order_of_its_metadata(tmp_path: Path) -> None:
+def test_of_messages_logged_at_once_those_of_the_file_that_the_metadata_name_first_come_first(tmp_path: Path) -> None:
     folder = tmp_path / "bag"
     folder.mkdir()
     for number in (0, 1, 2, 9, 10):
-        write_db3(folder / f"a_{number}.db3", [(1, 1, LOG_NS + number, encode_imu(STAMPS_NS + number, (0, 0, 0), (0, 0, 0)))])
+        write_db3(folder / f"a_{number}.db3", [(1, 1, LOG_NS, encode_imu(STAMPS_NS + number, (0, 0, 0), (0, 0, 0)))])
     by_number, notes = stamp_streams(folder, None)
     assert by_number[0].stamps_ns.tolist() == [STAMPS_NS + n for n in (0, 1, 2, 9, 10)]
     assert notes == ("metadata.yaml is missing; files taken by number",)
