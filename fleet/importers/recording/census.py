@@ -9,6 +9,7 @@ import numpy as np
 
 from fleet.mcap_writer import RecordedFrame
 from fleet.recordings.topics import SensorTopic
+from sensors.clocks.bursts import Bursts, bursts_of
 from sensors.decode.cdr import CdrReader
 from sensors.decode.images import read_header
 from sensors.decode.messages import decode, decode_image, message_header
@@ -86,9 +87,16 @@ class Census:
 
     @property
     def period_ns(self) -> int | None:
-        """Median step between different stamps; None if there is only one."""
+        """Median step between different stamps, or between scans that are sent row by row; None if there is only one."""
+        if self.bursts is not None:
+            return self.bursts.period_ns
         steps = np.sort(np.diff(np.unique(self.stamps_ns)))
         return int(steps[steps.size // 2]) if steps.size else None
+
+    @property
+    def bursts(self) -> Bursts | None:
+        """The scans of a sensor that sends them row by row; None of one that does not."""
+        return bursts_of(self.stamps_ns) if self.source.modality.in_scene else None
 
     @property
     def stamp(self) -> Stamp | None:
@@ -146,6 +154,12 @@ class Census:
             notes.append(
                 f"{name}: {self.late} of {len(self.stamps)} messages stand behind one that was logged later; "
                 "they were put in the order of their log times"
+            )
+        bursts = self.bursts
+        if bursts is not None:
+            notes.append(
+                f"{name}: messages come in bursts of {bursts.rows}, {bursts.row_period_ns / 1e6:.3f} ms apart: rows of one scan; "
+                "each is kept as a frame of its own, and the rate is that of the scans"
             )
         steps = np.diff(self.stamps_ns)
         doubled = len(self.stamps) - np.unique(self.stamps_ns).size

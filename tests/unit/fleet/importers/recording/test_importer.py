@@ -417,3 +417,14 @@ def test_values_survive_from_ros1_to_the_drive(tmp_path: Path) -> None:
     assert points.xyz_m().tolist() == [[1, 2, 3], [0, 0, 0], [4, 5, 6]]
     assert points.invalid().tolist() == [False, True, False]
     assert decode_imu(messages(result.folder, "imu")[0].data).linear_acceleration_m_s2 == (1.1, 2.2, 9.8)
+
+
+def test_the_rate_of_a_radar_that_sends_rows_is_that_of_its_scans(tmp_path: Path) -> None:
+    rows = [
+        ("/radar", made.POINT_CLOUD, STAMPS_NS + at, cloud(STAMPS_NS + at))
+        for at in (scan * 66_000_000 + row * 309_000 for scan in range(9) for row in range(64))
+    ]
+    result, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert rig["radar"].rate_hz == pytest.approx(1e9 / 66e6, abs=0.01)
+    assert rig["radar"].sync.tolerance_ns == 33_000_000
+    assert any("radar: messages come in bursts of 64, 0.309 ms apart: rows of one scan" in word for word in result.findings)
