@@ -142,7 +142,7 @@ def answer(issues: Sequence[SyncIssue], reference: str, anchors: int, facts: Map
     others = {name: fact for name, fact in facts.items() if name != reference}
     deciding = grouped([one for one in issues if one.error] or issues)
     if deciding:
-        reasons = "; ".join(one.text for one in deciding[:_NAMED])
+        reasons = "; ".join(one.text.removesuffix(".") for one in deciding[:_NAMED])
         more = f"; and {len(deciding) - _NAMED} more" if len(deciding) > _NAMED else ""
         if deciding[0].severity is Severity.ERROR:
             return Answer(InSync.NO, f"No: {reasons}{more}.")

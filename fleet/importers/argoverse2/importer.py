@@ -38,6 +38,7 @@ from fleet.importers.argoverse2.feather import read_rows
 from fleet.importers.argoverse2.findings import findings_of
 from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
 from fleet.importers.clock_findings import rate_hz, within
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, pose_frames, read_bounded
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import DriveId
@@ -90,6 +91,7 @@ class PointsSeen:
     lasers: int = 0
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the log `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)

@@ -32,6 +32,7 @@ from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
 from fleet.importers.dgp.scene import Datum, DgpScene, find_unit, read_scene
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.source import ImportResult, counted, pose_frames
 from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
@@ -53,6 +54,7 @@ STATED = (
 Timed = Sequence[tuple[int, Datum]]
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the scene `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)

@@ -31,6 +31,7 @@ from fleet.drive_layout import claim
 from fleet.encode import encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import mean_hz, overlap_findings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
@@ -61,6 +62,7 @@ STATED = (
 )
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the sequence `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)

@@ -20,6 +20,7 @@ from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
 from fleet.importers.recording.log_order import put_in_log_order
@@ -44,6 +45,7 @@ REPORT_BYTES = 1024 * 1024
 LATE_LOG_NS = 10 * NS_PER_S  # longer than the transport of a message ever takes
 
 
+@into_new_folder
 def import_drive(
     src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, rig: Rig | None = None
 ) -> ImportResult:

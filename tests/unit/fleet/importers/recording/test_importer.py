@@ -428,3 +428,9 @@ def test_the_rate_of_a_radar_that_sends_rows_is_that_of_its_scans(tmp_path: Path
     assert rig["radar"].rate_hz == pytest.approx(1e9 / 66e6, abs=0.01)
     assert rig["radar"].sync.tolerance_ns == 33_000_000
     assert any("radar: messages come in bursts of 64, 0.309 ms apart: rows of one scan" in word for word in result.findings)
+
+
+def test_a_recording_without_topics_of_use_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no topic of use"):
+        imported(written(tmp_path, [("/chatter", "std_msgs/msg/String", LOG_NS, b"\0\1\0\0")]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
