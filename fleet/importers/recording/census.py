@@ -12,6 +12,7 @@ from fleet.recordings.topics import SensorTopic
 from sensors.clocks.bursts import Bursts, bursts_of
 from sensors.decode.cdr import CdrReader
 from sensors.decode.images import read_header
+from sensors.decode.jpeg import lacks_huffman_tables
 from sensors.decode.messages import decode, decode_image, message_header
 from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
@@ -43,6 +44,7 @@ class Census:
     time_field: str | None = None
     time_span_ns: tuple[int, int] | None = None
     image_size: tuple[str, int, int] | None = None
+    without_tables: int = 0
     frame_id: str = ""
     child_frame_id: str = ""
 
@@ -56,13 +58,15 @@ class Census:
         self.stamps.append(frame.stamp_ns)
         self.logs.append(frame.log_ns)
         try:
-            decoded = decode(landing_type, frame.cdr)
             if not self.frame_id:
                 self._frames(frame)
+            decoded = decode(landing_type, frame.cdr)
             if isinstance(decoded, PointCloud):
                 self._cloud(decoded)
             elif self.source.modality in (Modality.CAMERA, Modality.RADAR):
-                info = read_header(decode_image(frame.cdr).data)
+                image = decode_image(frame.cdr).data
+                self.without_tables += lacks_huffman_tables(image)
+                info = read_header(image)
                 self.image_size = self.image_size or (info.encoding, info.width_px, info.height_px)
         except DecodeError as error:
             self.first_undecoded = self.first_undecoded or str(error)
@@ -123,6 +127,11 @@ class Census:
             notes.append(f"{name}: {self._times()}")
         if self.image_size is not None:
             notes.append(f"{name}: {self.image_size[0]}, {self.image_size[1]} x {self.image_size[2]} px")
+        if self.without_tables:
+            notes.append(
+                f"{name}: {self.without_tables} of {count} images have no Huffman tables and are no complete JPEG files: "
+                "decoders that do not supply the standard tables refuse them; kept as they are"
+            )
         if self.unset:
             notes.append(f"{name}: {self.unset} of {count} stamps were never set (0); the log time stands in their place")
         if self.undecoded:

@@ -434,3 +434,28 @@ def test_a_recording_without_topics_of_use_leaves_no_folder(tmp_path: Path) -> N
     with pytest.raises(SourceError, match="holds no topic of use"):
         imported(written(tmp_path, [("/chatter", "std_msgs/msg/String", LOG_NS, b"\0\1\0\0")]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_images_without_huffman_tables_are_said_and_kept(tmp_path: Path) -> None:
+    stream = BytesIO()
+    Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(stream, "JPEG")
+    whole = stream.getvalue()
+    bare, at = bytearray(whole[:2]), 2
+    while whole[at + 1] != 0xDA:
+        size = 2 + int.from_bytes(whole[at + 2 : at + 4], "big")
+        bare += b"" if whole[at + 1] == 0xC4 else whole[at : at + size]
+        at += size
+    images = [bytes(bare) + whole[at:], whole, bytes(bare) + whole[at:]]
+    rows = [
+        ("/cam", made.IMAGE, LOG_NS + n, encode_image(STAMPS_NS + n * 10**8, "c", "jpeg", data)) for n, data in enumerate(images)
+    ]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert any("cam: 2 of 3 images have no Huffman tables and are no complete JPEG files" in word for word in result.findings)
+    assert [bytes(decode_image(found.data).data) for found in messages(result.folder, "cam")] == images
+
+
+def test_the_frame_of_messages_that_do_not_decode_is_known(tmp_path: Path) -> None:
+    rows = [("/cam", made.IMAGE, LOG_NS, encode_image(STAMPS_NS, "front", "jpeg", b"\0\0\0\1gB").replace(b"jpeg", b"h264"))]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    words = "\n".join(result.findings)
+    assert "its messages name no frame" not in words and "the message calls it 'h264'" in words
