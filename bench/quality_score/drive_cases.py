@@ -38,6 +38,7 @@ THINNED = ("CMP006", "CMP007")
 NOT_INJECTED = {
     "DEC006": "the recorder cannot write such a message; the fuzz targets do",
     "DEC007": "the recorder cannot write such a message; the fuzz targets do",
+    "CMP008": "only an importer states what its source has lost",
     **dict.fromkeys(("REV001", "REV002", "REV003"), "a reviewer's decision is no fault of a drive"),
     "SYN004": "only a matcher that broke its promise could",
     "ACC001": "only a job that lost a frame could",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import MOST_NAMED, clock_findings, named
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, Row, read_rows, text
 from fleet.importers.source import MAX_FRAMES, MICROSECONDS, RowFaults, exact_ns, inside
 from sensors.rig import Modality
@@ -64,7 +65,7 @@ class Channel:
         return [shot.stamp_ns for shot in self.shots]
 
 
-def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> tuple[Channel, ...]:
+def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: ImportFindings) -> tuple[Channel, ...]:
     """The scene's sensors by name, with their shots by stamp.
 
     Raises:
@@ -97,13 +98,15 @@ def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: list[st
             written_as_float.append(row["timestamp"])
         found[channel].append(shot)
     faults.refuse()
-    findings += orphans.words()
+    for words in orphans.words():
+        findings.lose(None, orphans.count, words)
     if not found:
         raise SourceError(f"{layout.table('sample_data')} has no row of scene {scene.name} ({scene.token}) with a known sensor")
     if len(found) > MAX_CHANNELS:
         raise SourceError(f"scene {scene.name} has {len(found)} sensors, the limit is {MAX_CHANNELS}")
     if strangers:
-        findings.append(f"sample_data: {strangers} rows name a sensor that the tables do not have, and are left out")
+        words = f"sample_data: {strangers} rows name a sensor that the tables do not have, and are left out"
+        findings.lose(None, strangers, words)
     findings += _precision(written_as_float, count) + _gps_names([shot for shots in found.values() for shot in shots])
     findings += _dangling(layout, found, known)
     return tuple(_channel(name, modality, shots, findings) for (name, modality), shots in sorted(found.items()))
@@ -121,23 +124,23 @@ class _Orphans:
     """Rows of `sample_data` whose sample is in no scene: nobody would ever import them."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._first: list[str] = []
 
     def see(self, row: Row, known: Collection[str]) -> None:
         sample = row.get("sample_token")
         if isinstance(sample, str) and sample in known:
             return
-        self._count += 1
+        self.count += 1
         if len(self._first) < MOST_NAMED:
             self._first.append(f"{str(row.get('token'))[:64]} (sample_token {str(sample)[:64]!r})")
 
     def words(self) -> list[str]:
-        if not self._count:
+        if not self.count:
             return []
-        more = f" and {self._count - len(self._first)} more" if self._count > len(self._first) else ""
+        more = f" and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
         return [
-            f"sample_data: {self._count} rows are of samples that the table sample does not have, and are left out: "
+            f"sample_data: {self.count} rows are of samples that the table sample does not have, and are left out: "
             f"{', '.join(self._first)}{more}"
         ]
 
@@ -199,12 +202,13 @@ def _size_px(width_px: object, height_px: object) -> tuple[int, int] | None:
     return None
 
 
-def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: list[str]) -> Channel:
+def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: ImportFindings) -> Channel:
     ordered = tuple(sorted(rows, key=lambda shot: (shot.stamp_ns, shot.token)))
     shots = tuple(shot for shot in ordered if shot.path.is_file())
     absent = [shot.path.name for shot in ordered if not shot.path.is_file()]
     if absent:
-        findings.append(f"{name}: {len(absent)} of {len(ordered)} rows name a file that is not there: {named(absent)}")
+        words = f"{name}: {len(absent)} of {len(ordered)} rows name a file that is not there: {named(absent)}"
+        findings.lose(name.lower(), len(absent), words)
     by_token = {shot.token: shot for shot in ordered}
     after = [by_token[shot.next].stamp_ns - shot.stamp_ns for shot in ordered if shot.next in by_token]
     if any(step < 0 for step in after):

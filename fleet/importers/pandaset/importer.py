@@ -40,6 +40,7 @@ from fleet.drive_layout import claim
 from fleet.encode import encode_fix, encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.new_folder import into_new_folder
 from fleet.importers.pandaset.rig import (
     NAME,
@@ -105,7 +106,7 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     drive = DriveId(vehicle_id, drive_id)
     report = progress or silent
     refuse_pickles(src / "lidar", HOW_TO_CONVERT)
-    findings: list[str] = []
+    findings = ImportFindings()
     track = _track(src / "lidar", findings)
     cameras = [read_camera(folder, findings) for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
     if not cameras:
@@ -121,13 +122,13 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), poses)
     has_gnss = bool(write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
     write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     sweeps = [index for index in range(len(track.stamps_ns)) if (src / "lidar" / f"{index:02d}.parquet").is_file()]
     findings += _stated(track, cameras, spans, sweeps) + _left_out(src)
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
-def _track(folder: Path, findings: list[str]) -> LidarPoses:
+def _track(folder: Path, findings: ImportFindings) -> LidarPoses:
     stamps_ns = read_times(folder / "timestamps.json")
     poses = read_poses(folder / "poses.json")
     files = {path.stem: path for path in folder.glob("*.parquet")}
@@ -141,10 +142,11 @@ def _track(folder: Path, findings: list[str]) -> LidarPoses:
     if len(missing) == len(stamps_ns):
         raise SourceError(f"{folder} holds no lidar frame such as 00.parquet; {HOW_TO_CONVERT}")
     if missing:
-        findings.append(f"lidar: {len(missing)} of {len(stamps_ns)} stamps have no frame and are left out: {', '.join(missing)}")
+        words = f"lidar: {len(missing)} of {len(stamps_ns)} stamps have no frame and are left out: {', '.join(missing)}"
+        findings.lose(NAME, len(missing), words)
     extra = sorted(set(files) - {f"{index:02d}" for index in range(len(stamps_ns))})
     if extra:
-        findings.append(f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
+        findings.lose(NAME, len(extra), f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
     findings += clock_findings(NAME, stamps_ns)
     return LidarPoses(tuple(stamps_ns), tuple(poses))
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.source import MAX_FRAMES, median_ns, read_json, read_list, read_times
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
@@ -91,7 +92,7 @@ def read_poses(path: Path) -> list[SE3]:
     return poses
 
 
-def read_camera(folder: Path, findings: list[str]) -> CameraFolder:
+def read_camera(folder: Path, findings: ImportFindings) -> CameraFolder:
     """Read a camera folder; images are opened for their size only. A missing image is a finding.
 
     Raises:
@@ -112,9 +113,10 @@ def read_camera(folder: Path, findings: list[str]) -> CameraFolder:
     if not present:
         raise SourceError(no_frame_of_a_stamp(folder, len(stamps_ns), images))
     if missing := [stem for stem in expected if stem not in images]:
-        findings.append(f"{name}: {len(missing)} of {len(expected)} stamps have no image and are left out: {named(missing)}")
+        words = f"{name}: {len(missing)} of {len(expected)} stamps have no image and are left out: {named(missing)}"
+        findings.lose(name, len(missing), words)
     if extra := sorted(images - set(expected)):
-        findings.append(f"{name}: {len(extra)} images have no stamp and are left out: {named(extra)}")
+        findings.lose(name, len(extra), f"{name}: {len(extra)} images have no stamp and are left out: {named(extra)}")
     lens = read_json(folder / "intrinsics.json")
     try:
         with Image.open(folder / f"{present[0]}.jpg", formats=("JPEG",)) as image:

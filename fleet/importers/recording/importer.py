@@ -20,6 +20,7 @@ from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.new_folder import into_new_folder
 from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
@@ -70,11 +71,19 @@ def import_drive(
     if rig is None:
         rig, inferred = infer_rig(sensors, taking.calibration)
     write_calibration(out, rig.to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
-    seen = [word for census in taking.sensors.values() for word in census.words()]
-    absent = [f"{name}: the recording has no message of it" for name in topics.absent()]
-    findings = (*notes, *taking.faults.words(), *inferred, *seen, *absent, *_clocks(sensors, rig), *_converted(sensors))
-    return ImportResult(DriveFolder.load(out), (*findings, *topics.left_out()))
+    findings = ImportFindings()
+    for word in (*notes, *taking.faults.words()):  # files that are missing, and damage: nothing counts what was in them
+        findings.lose(None, None, word)
+    findings += inferred
+    for name, census in taking.sensors.items():
+        findings += census.words()
+        if census.lost:
+            findings.record_loss(name, census.lost, f"{census.lost} messages could not be converted: {census.first_lost}")
+    for name in topics.absent():
+        findings.lose(name, None, f"{name}: the recording has no message of it")
+    findings += [*_clocks(sensors, rig), *_converted(sensors), *topics.left_out()]
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
+    return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
 class _Taking:

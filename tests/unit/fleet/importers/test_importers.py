@@ -31,6 +31,12 @@ def radiate(tmp_path: Path) -> Path:
     return made.write_radiate(tmp_path / "tiny_foggy")
 
 
+def losses(result: ImportResult) -> list[tuple[str | None, int | None]]:
+    """What the manifest says that the source has lost."""
+    assert result.folder.manifest is not None
+    return [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses]
+
+
 def imported(form: str, src: Path, out: Path) -> tuple[ImportResult, Rig]:
     result = IMPORTERS[form](src, out, "car-1", "drive-1")
     return result, Rig.from_dict(json.loads((out / "calibration.json").read_bytes()))
@@ -125,6 +131,7 @@ def test_pandaset_says_what_it_left_out(pandaset: Path, tmp_path: Path) -> None:
     assert "annotations: not imported" in findings
     assert "lidar_original: 1 pickle(s), not opened" in findings
     assert len(messages(result.folder, "lidar")) == 4
+    assert losses(result) == [("lidar", 1), ("lidar", 1)]
 
 
 def test_pandaset_images_that_are_missing_are_reported_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
@@ -133,6 +140,7 @@ def test_pandaset_images_that_are_missing_are_reported_and_the_others_keep_their
     result, rig = imported("pandaset", pandaset, tmp_path / "out")
     assert "camera_front: 1 of 5 stamps have no image and are left out: 00" in result.findings
     assert "camera_front: 1 images have no stamp and are left out: 09" in result.findings
+    assert losses(result) == [("camera_front", 1), ("camera_front", 1)]
     stamps = [decode_image(message.data).stamp_ns for message in messages(result.folder, "camera_front")]
     assert stamps == [made.stamp_ns(frame) - 49_860_000 for frame in range(1, 5)]
     assert rig["camera_front"].sync.expected_delay_ns == -49_860_000
@@ -225,6 +233,7 @@ def test_radiate_poses_are_metres_from_the_first_fix_with_the_sources_quaternion
 def test_radiate_reports_what_is_odd(radiate: Path, tmp_path: Path) -> None:
     result, _ = imported("radiate", radiate, tmp_path / "out")
     findings = "\n".join(result.findings)
+    assert losses(result) == [(None, 1), (None, 1)]
     assert "velo_lidar: 1 files have no index row, so no stamp, and are left out: 000017" in findings
     assert "velo_lidar: 1 index rows have no file and are left out: 000021" in findings
     assert "velo_lidar: 200.2 ms pass before row 4, usually 100.1 ms" in findings

@@ -517,6 +517,8 @@ def test_rows_of_unknown_samples_are_named_and_links_to_them_lead_nowhere_else(d
     assert "sample_data: 2 links (prev, next) lead to rows of samples that the table sample does not have" in words
     assert "lead into another scene" not in words
     assert len(messages(result.folder, "lidar_top")) == 20
+    assert result.folder.manifest is not None
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [(None, 1)]
 
 
 def test_mountings_that_were_never_filled_in_are_left_open(data: made.Dataset, tmp_path: Path) -> None:

@@ -431,7 +431,7 @@ def test_the_rate_of_a_radar_that_sends_rows_is_that_of_its_scans(tmp_path: Path
 
 
 def test_a_recording_without_topics_of_use_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="holds no topic of use"):
+    with pytest.raises(SourceError, match="holds no usable topic"):
         imported(written(tmp_path, [("/chatter", "std_msgs/msg/String", LOG_NS, b"\0\1\0\0")]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -459,3 +459,24 @@ def test_the_frame_of_messages_that_do_not_decode_is_known(tmp_path: Path) -> No
     result, _ = imported(written(tmp_path, rows), tmp_path / "out")
     words = "\n".join(result.findings)
     assert "its messages name no frame" not in words and "the message calls it 'h264'" in words
+
+
+def test_what_is_lost_stands_in_the_manifest(tmp_path: Path) -> None:
+    rows = [
+        ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)),
+        ("/l", made.POINT_CLOUD, LOG_NS + 1, b"\0\1\0\0\1"),
+        ("/l", made.POINT_CLOUD, LOG_NS + 2, cloud(STAMPS_NS + 10**8)),
+    ]
+    sensors = tuple(Sensor(name, Modality.LIDAR, 10.0, SYNC, topic=topic) for name, topic in (("top", "/l"), ("rear", "/r")))
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out", Rig("r", "top", sensors))
+    assert result.folder.manifest is not None
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("top", 1), ("rear", None)]
+
+
+def test_a_damaged_recording_may_have_lost_anything(tmp_path: Path) -> None:
+    path = write_mcap(tmp_path)
+    path.write_bytes(path.read_bytes()[:4000])
+    result, _ = imported(path, tmp_path / "out")
+    assert result.folder.manifest is not None
+    first = result.folder.manifest.losses[0]
+    assert (first.sensor, first.frames) == (None, None) and "truncated at" in first.message
