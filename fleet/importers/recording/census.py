@@ -113,8 +113,8 @@ class Census:
             return Stamp.START
         return Stamp.END if high_ns <= slack_ns else Stamp.MIDDLE
 
-    def words(self) -> list[str]:
-        """The census as findings."""
+    def words(self, nominal_ns: int | None = None) -> list[str]:
+        """The census as findings; `nominal_ns`: the period that a rig declares, for a sensor with a single frame."""
         source, count = self.source, len(self.stamps)
         name = source.sensor
         rate = f", {NS_PER_S / self.period_ns:.2f} Hz" if self.period_ns else ""
@@ -124,7 +124,7 @@ class Census:
             lacking = f"{self.without_position} of {self.points} points ({share:.0%})"
             notes.append(f"{name}: {lacking} have no position ((0,0,0) or not finite); kept")
         if source.modality is Modality.LIDAR and count > self.undecoded:
-            notes.append(f"{name}: {self._times()}")
+            notes.append(f"{name}: {self._times(nominal_ns)}")
         if self.image_size is not None:
             notes.append(f"{name}: {self.image_size[0]}, {self.image_size[1]} x {self.image_size[2]} px")
         if self.without_tables:
@@ -148,13 +148,14 @@ class Census:
         if self.source.modality is Modality.POSE:
             self.child_frame_id = reader.string("child_frame_id")
 
-    def _times(self) -> str:
+    def _times(self, nominal_ns: int | None) -> str:
         if self.time_field is None or self.time_span_ns is None:
             return "points have no time of their own, so they cannot be motion-compensated"
         low_ms, high_ms = (value / 1e6 for value in self.time_span_ns)
         found = f"point times in {self.time_field!r}, {low_ms:+.2f} to {high_ms:+.2f} ms from the stamp in the first cloud"
         span_ns = self.time_span_ns[1] - self.time_span_ns[0]
-        problem = None if self.period_ns is None else span_problem(span_ns, self.period_ns)
+        period_ns = self.period_ns or nominal_ns
+        problem = None if period_ns is None else span_problem(span_ns, period_ns)
         return found if problem is None else f"{found}; they cannot be used for motion compensation: {problem}"
 
     def _clock(self) -> list[str]:

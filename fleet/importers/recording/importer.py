@@ -68,6 +68,7 @@ def import_drive(
         ]
         raise SourceError(no_topic(src, topics, lost))
     inferred: tuple[str, ...] = ()
+    given = rig
     if rig is None:
         rig, inferred = infer_rig(sensors, taking.calibration)
     write_calibration(out, rig.to_dict())
@@ -76,7 +77,7 @@ def import_drive(
         findings.lose(None, None, word)
     findings += inferred
     for name, census in taking.sensors.items():
-        findings += census.words()
+        findings += census.words(None if given is None or name not in given else given[name].period_ns)
         if census.lost:
             findings.record_loss(name, census.lost, f"{census.lost} messages could not be converted: {census.first_lost}")
     for name in topics.absent():

@@ -480,3 +480,12 @@ def test_a_damaged_recording_may_have_lost_anything(tmp_path: Path) -> None:
     assert result.folder.manifest is not None
     first = result.folder.manifest.losses[0]
     assert (first.sensor, first.frames) == (None, None) and "truncated at" in first.message
+
+
+def test_the_sweep_of_a_single_cloud_is_held_against_the_rate_of_the_rig(tmp_path: Path) -> None:
+    src = written(tmp_path, [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS, (0, 90_000_000, 250_000_000)))])
+    rig = Rig("r", "top", (Sensor("top", Modality.LIDAR, 10.0, SYNC, topic="/l"),))
+    result, _ = imported(src, tmp_path / "out", rig)
+    assert any("the point times span 250 ms, 2.5 of the sensor's period of 100 ms" in word for word in result.findings)
+    unknown, _ = imported(src, tmp_path / "out2")
+    assert not any("they cannot be used for motion compensation" in word for word in unknown.findings)
