@@ -11,7 +11,7 @@ drive are the first and the last stamp that fits the time line of its sensor: on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +23,7 @@ from fleet.drive_layout import GROUND_TRUTH, WRITE_AGAIN, listed_files, manifest
 from fleet.errors import DriveFolderError, Problem
 from fleet.folder_check import problems_of
 from fleet.object_summary import ObjectSummary, sha256_of, summarize
-from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, canonical_json
+from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, SourceLoss, canonical_json
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
 from sensors.clocks.time_line import time_line
@@ -79,7 +79,9 @@ def write_calibration(folder: Path, document: Mapping[str, Any]) -> None:
     (folder / CALIBRATION).write_bytes(canonical_json(document))
 
 
-def write_manifest(folder: Path, drive: DriveId, recorder: str, recorder_version: str) -> Manifest:
+def write_manifest(
+    folder: Path, drive: DriveId, recorder: str, recorder_version: str, losses: Sequence[SourceLoss] = ()
+) -> Manifest:
     """Make `manifest.json` from the sensor files and the calibration in the folder.
 
     Raises:
@@ -114,6 +116,7 @@ def write_manifest(folder: Path, drive: DriveId, recorder: str, recorder_version
         recorder_version=recorder_version,
         calibration_sha256=sha256_of(calibration),
         objects=tuple(objects),
+        losses=tuple(losses),
     )
     (folder / MANIFEST).write_bytes(manifest.to_bytes())
     return manifest

@@ -39,6 +39,7 @@
 | `clock_drift:SENSOR:PPM` | the clock runs fast by this many millionths |
 | `clock_unit:SENSOR:POWER` | stamps count 10**POWER nanoseconds but are declared as nanoseconds |
 | `unknown_message_type:SENSOR` | the recording declares an unknown message type |
+| `wrong_frame:SENSOR[:FRAMES]` | messages name the frame of another device |
 | `bad_calibration[:SENSOR]` | the sensor's rotation is not a unit quaternion; the manifest's checksum of the file is right |
 | `rotate_extrinsic:SENSOR:TURN` | the sensor is declared turned about its own axes, as in `yaw=0.5deg,pitch=-0.2deg` |
 | `shift_extrinsic:SENSOR:SHIFT` | the sensor is declared elsewhere on the vehicle, as in `x=5cm,z=-2cm` |
@@ -101,6 +102,7 @@ class FaultKind(StrEnum):
     CLOCK_DRIFT = "clock_drift"
     CLOCK_UNIT = "clock_unit"
     UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
+    WRONG_FRAME = "wrong_frame"
     BAD_CALIBRATION = "bad_calibration"
     ROTATE_EXTRINSIC = "rotate_extrinsic"
     SHIFT_EXTRINSIC = "shift_extrinsic"
@@ -194,6 +196,7 @@ _PARTS: dict[FaultKind, str] = {
     FaultKind.CLOCK_DRIFT: "SENSOR PPM",
     FaultKind.CLOCK_UNIT: "SENSOR POWER",
     FaultKind.UNKNOWN_MESSAGE_TYPE: "SENSOR",
+    FaultKind.WRONG_FRAME: "SENSOR [FRAMES]",
     FaultKind.BAD_CALIBRATION: "[SENSOR]",
     FaultKind.ROTATE_EXTRINSIC: "SENSOR TURN",
     FaultKind.SHIFT_EXTRINSIC: "SENSOR SHIFT",

@@ -22,6 +22,7 @@ MAX_DOCUMENT_BYTES = 64 * 1024 * 1024  # 100,000 manifest entries need about 40 
 MAX_CALIBRATION_BYTES = 1024 * 1024  # every scene carries it; 256 sensors with all terms need about 0.3 MB
 MAX_DIGITS = 20  # of an integer, its sign included: int64
 MAX_PROBLEMS_NAMED = 5
+MAX_LOSSES = 1000  # as in the manifest's schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,18 @@ class ManifestObject:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLoss:
+    """Frames that the source of an imported drive names or holds, and the drive does not.
+
+    `sensor`: None where it is not in the rig, or several are concerned. `frames`: None if they could not be counted.
+    """
+
+    sensor: str | None
+    frames: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The contents of a drive, as its recorder declares them."""
 
@@ -50,6 +63,7 @@ class Manifest:
     recorder_version: str
     calibration_sha256: str
     objects: tuple[ManifestObject, ...]
+    losses: tuple[SourceLoss, ...] = ()
 
     @classmethod
     def parse(cls, body: bytes, drive: DriveId) -> Self:
@@ -68,11 +82,14 @@ class Manifest:
         if document["end_ns"] < document["start_ns"]:
             raise LandingError(f"manifest of {drive} ends ({document['end_ns']} ns) before it starts ({document['start_ns']} ns)")
         values = {name: value for name, value in document.items() if name in cls.__dataclass_fields__}
-        return cls(**values | {"drive": drive, "objects": objects})
+        losses = tuple(SourceLoss(**loss) for loss in document.get("losses", ()))
+        return cls(**values | {"drive": drive, "objects": objects, "losses": losses})
 
     def to_bytes(self) -> bytes:
         """The document as canonical JSON; `Manifest.parse` reads it back to an equal manifest."""
         document = asdict(self)
+        if not self.losses:
+            del document["losses"]
         return canonical_json({"schema_version": 1, **document.pop("drive"), **document})
 
 

@@ -67,11 +67,22 @@ class Provenance(Part, frozen=True):
     lock_hash: str
 
 
+class MessageOrigin(Part, frozen=True):
+    """Where messages of an object come from; a frame that could not be read, or that the type does not have, is None."""
+
+    topic: str
+    message_type: str
+    frame_id: str | None
+    child_frame_id: str | None
+    messages: int
+
+
 class ObjectReport(Part, frozen=True, kw_only=True):
     """The result of reading one raw object; counts are of frames.
 
     `number` is its position in the drive's input, `index` the table in the work area that holds its frames. `faults` are the
-    messages about its container; `unknown_types` counts the messages of each type unknown to the sensor's modality.
+    messages about its container; `unknown_types` counts the messages of each type unknown to the sensor's modality, `origins`
+    the others by topic, type and frame.
     """
 
     number: int
@@ -84,6 +95,7 @@ class ObjectReport(Part, frozen=True, kw_only=True):
     samples: int
     faults: tuple[str, ...]
     unknown_types: dict[str, int]
+    origins: tuple[MessageOrigin, ...]
     index: str
 
 

@@ -102,6 +102,14 @@ def date_of(stamp_ns: int) -> str:
         return "no date"
 
 
+def recording_order(log_ns: Nanoseconds) -> npt.NDArray[np.intp]:
+    """Positions (N,) of messages in the order of recording: by log time (N,), ties by position.
+
+    No container promises to hold its messages in that order.
+    """
+    return np.argsort(log_ns, kind="stable")
+
+
 def plausible(stamp_ns: float) -> bool:
     """Whether a stamp reads as a date between the years 2000 and 2100."""
     return PLAUSIBLE_START_NS <= stamp_ns <= PLAUSIBLE_END_NS

@@ -100,7 +100,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     rules = rules_of(rig)
     decisions, versions = Decisions.of(drive_input), {report.key: report.version_id for report in reports}
-    object_findings = reviewed_objects(judge_objects(reports, manifest, absent, rules), versions, decisions)
+    object_findings = reviewed_objects(judge_objects(reports, manifest, rig, absent), versions, decisions)
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     sound = [report for report in reports if report.key not in faulty]
     with area.writing({INDEX: index, **_samples(area, sound, rig)}):
@@ -207,6 +207,7 @@ class _Scanner:
             samples=len(scanned.samples),
             faults=scanned.faults,
             unknown_types=dict(scanned.unknown_types),
+            origins=scanned.origins,
             index=self._index,
         )
 

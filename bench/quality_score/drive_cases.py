@@ -15,7 +15,8 @@ UNITS = {
     "KEY001": "keys", "CMP001": "objects", "CMP002": "manifests", "CMP003": "sensors", "CMP004": "frames",
     "CMP005": "share of the drive", "CMP006": "share of the scenes", "CMP007": "share of the frames",
     "DEC001": "objects", "DEC002": "share of the bytes", "DEC003": "objects",
-    "DEC004": "objects", "DEC005": "frames", "LID001": "share of the points", "LID002": "share of the points",
+    "DEC004": "objects", "DEC005": "frames", "DEC008": "share of the messages",
+    "LID001": "share of the points", "LID002": "share of the points",
     "CLK001": "ms", "CLK002": "frames", "CLK003": "share of the frames", "CLK004": "periods", "CLK005": "s",
     "CLK006": "powers of ten", "CLK007": "s", "CLK008": "ms", "CLK009": "ppm", "CLK010": "ms",
     "CLK011": "s", "CLK012": "share of the frames", "CLK013": "times", "CLK014": "ms", "CLK015": "frames",
@@ -38,6 +39,7 @@ THINNED = ("CMP006", "CMP007")
 NOT_INJECTED = {
     "DEC006": "the recorder cannot write such a message; the fuzz targets do",
     "DEC007": "the recorder cannot write such a message; the fuzz targets do",
+    "CMP008": "only an importer states what its source has lost",
     **dict.fromkeys(("REV001", "REV002", "REV003"), "a reviewer's decision is no fault of a drive"),
     "SYN004": "only a matcher that broke its promise could",
     "ACC001": "only a job that lost a frame could",
@@ -67,6 +69,8 @@ def _of_files() -> Iterator[Case]:
         yield _case("DEC001", f"wrong_checksum:{sensor}", sensor, also=gone)
         yield _case("DEC003", f"empty_object:{sensor}", sensor, also=gone)
         yield _case("DEC004", f"unknown_message_type:{sensor}", sensor, also=(*gone, "DEC002", "CLK001", "CLK010", "CLK008"))
+        for share in (0.01, 0.2, 0.4):
+            yield _case("DEC008", f"wrong_frame:{sensor}:{share}", sensor, share, also=gone)
         for share in (0.001, 0.1, 0.7):
             yield _case("DEC002", f"truncate_object:{sensor}:{share}", sensor, share, also=(*gone, "DEC001"))
         for count in (1, 5):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Check whether the sensors of a recording are in sync.")
 FAILED = 3
 _STEPS = 10  # listed per sensor
+_UTC = "1970"
+_HOLES = 10  # of pauses, and of gaps
 _CLOCK_COLUMNS = (
     "sensor", "frames", "rate Hz", "period ms", "jitter p95", "gaps", "longest ms", "repeated", "backwards", "set", "drift ppm",
     "clock",
@@ -168,8 +170,7 @@ def _print_rest(report: SyncReport) -> None:
         out.print(f"{note} {report.reference}.", markup=False, highlight=False)
         if report.rig_id is None and not report.estimated_delays:
             out.print("No rig declares these delays, so they count as residuals; --estimated-delays removes them.")
-    if report.pauses:
-        out.print(f"All sensors pause together {report.pauses} times; these pauses do not count as gaps.", highlight=False)
+    _print_holes(report)
     if len(report.domains) > 1:
         rows = [
             (_letter(number), ", ".join(one.sensors), f"{one.offset_ns / 1e9:+.3f}", one.epoch, one.reason or "–")
@@ -178,6 +179,8 @@ def _print_rest(report: SyncReport) -> None:
         columns = ("clock", "sensors", "offset s", "counts from", "looks like")
         out.print()
         out.print(console.table("Clock domains", columns, rows, ("offset s",)))
+    elif report.domains and report.domains[0].epoch != _UTC:
+        out.print(f"The stamps do not count from 1970, but from {report.domains[0].epoch}.", markup=False, highlight=False)
     if report.findings:
         findings = [(Text(*_MARKS[one.severity.value]), one.rule_id, one.text) for one in grouped(report.findings)]
         out.print()
@@ -193,6 +196,20 @@ def _print_rest(report: SyncReport) -> None:
         out.print(console.table("Clock steps", fields, set_clocks, fields[1:]))
     for note in report.notes:
         console.say(f"note: {note}")
+
+
+def _print_holes(report: SyncReport) -> None:
+    out = console.out()
+    gaps = sorted(((one.sensor, gap) for one in report.sensors for gap in one.gaps), key=lambda entry: -entry[1].length_ns)
+    for title, holes in (
+        ("Pauses of all sensors, which do not count as gaps", [("all", pause) for pause in report.pauses]),
+        ("Gaps, the longest first", gaps),
+    ):
+        if holes:
+            rows = [(name, display.utc(hole.after_ns), display.ms(hole.length_ns)) for name, hole in holes[:_HOLES]]
+            more = f", {_HOLES} of {len(holes)}" if len(holes) > _HOLES else ""
+            out.print()
+            out.print(console.table(f"{title}{more}", ("sensor", "after", "length ms"), rows, ("length ms",)))
 
 
 def _clock_row(one: SensorSync) -> tuple[object, ...]:

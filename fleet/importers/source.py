@@ -15,12 +15,14 @@ from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.mcap_writer import RecordedFrame
 from sensors.geometry import SE3
-from sensors.stamps import MAX_STAMP_NS
+from sensors.stamps import MAX_STAMP_NS, plausible
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 100_000
 SECONDS, MICROSECONDS = 9, 3
+UNITS = {9: "seconds", 6: "milliseconds", 3: "microseconds", 0: "nanoseconds"}
+MAX_FAULTS_LISTED = 20
 MAX_DIGITS = 100
 PICKLES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz")
 
@@ -87,20 +89,84 @@ def read_text_lines(path: Path) -> list[str]:
         raise SourceError(f"{path} is not UTF-8 text: {error}") from error
 
 
-def exact_ns(time: object, decimals: int = SECONDS) -> int:
+def exact_ns(time: object, decimals: int = SECONDS, place: str = "") -> int:
     """A time as written, in nanoseconds; digits beyond a nanosecond are truncated.
 
-    `decimals`: the number of decimals that make a nanosecond: `SECONDS` or `MICROSECONDS`.
+    `decimals`: the number of decimals that make a nanosecond: `SECONDS` or `MICROSECONDS`. `place`: file, row and field.
 
     Raises:
-        SourceError: It is not a number, or not between 1970 and October 2096.
+        SourceError: It is not a number, or not between 1970 and October 2096; begins with the place.
 
     """
+    begin = f"{place}: " if place else ""
     if isinstance(time, bool) or not isinstance(time, int | Decimal) or not Decimal(time).is_finite():
-        raise SourceError(f"{time!r} is not a time: a number was expected")
+        raise SourceError(f"{begin}{repr(time)[:40]} is not a time: a number was expected")
     if not 0 <= time <= Decimal(MAX_STAMP_NS).scaleb(-decimals):
-        raise SourceError(f"the time {str(time)[:40]} is not between 1970 and 2096 if read with 10^{decimals} ns a unit")
+        raise SourceError(
+            f"{begin}{_digits(time)} {UNITS[decimals]} is not a time between 1970 and 2096{_other_unit(time, decimals)}"
+        )
     return int(Decimal(time).scaleb(decimals, Context(prec=MAX_DIGITS)))
+
+
+def _digits(time: int | Decimal) -> str:
+    try:
+        return str(time)[:40]
+    except ValueError:  # an integer with more digits than Python writes
+        return "a number of thousands of digits"
+
+
+def _other_unit(time: int | Decimal, decimals: int) -> str:
+    for other, name in UNITS.items():
+        scaled = Decimal(time) * Decimal(10) ** other if -MAX_STAMP_NS < time < MAX_STAMP_NS else None
+        if other != decimals and scaled is not None and plausible(float(scaled)):
+            return f"; it would be if it counted {name}"
+    return ""
+
+
+def read_times(path: Path) -> list[int]:
+    """A JSON array of seconds, in nanoseconds.
+
+    Raises:
+        SourceError: It cannot be read, or holds what is no time; names every such entry, the first is 0.
+
+    """
+    faults = RowFaults()
+    found = [faults.time_ns(time, f"{path}: entry {number}") for number, time in enumerate(read_list(path))]
+    faults.refuse()
+    return [time_ns for time_ns in found if time_ns is not None]
+
+
+class RowFaults:
+    """What is wrong with rows of a source, so that its user is told all of it at once; the first are listed, the rest counted."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._more = 0
+
+    def add(self, problem: str) -> None:
+        """Take note of a problem, which begins with its place."""
+        if len(self._words) < MAX_FAULTS_LISTED:
+            self._words.append(problem)
+        else:
+            self._more += 1
+
+    def time_ns(self, time: object, place: str, decimals: int = SECONDS) -> int | None:
+        """As `exact_ns`; None for what is no time, which is noted."""
+        try:
+            return exact_ns(time, decimals, place)
+        except SourceError as error:
+            self.add(str(error))
+            return None
+
+    def refuse(self) -> None:
+        """Do nothing if nothing was noted.
+
+        Raises:
+            SourceError: Something was.
+
+        """
+        if self._words:
+            raise SourceError("\n".join([*self._words, *([f"and {self._more} more rows"] if self._more else [])]))
 
 
 def refuse_pickles(folder: Path, how_to_convert: str) -> None:

@@ -18,14 +18,14 @@ from sensors.decode.messages import peek_stamp_ns
 from sensors.decode.ros1 import peek_ros1_stamp_ns
 from sensors.errors import DecodeError
 from sensors.rig import Modality, Rig
-from sensors.stamps import Nanoseconds
+from sensors.stamps import Nanoseconds, recording_order
 
 MAX_FAULTS_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StampStream:
-    """One sensor's frames in the order in which they were logged: header stamps and log times, (N,) int64 each.
+    """One sensor's frames by log time, ties by position in the recording: header stamps and log times, (N,) int64 each.
 
     `modality` is the rig's, else that of the message type; None if unknown.
     """
@@ -74,11 +74,17 @@ def stamp_streams(path: Path, rig: Rig | None) -> tuple[tuple[StampStream, ...],
         raise SourceError(no_topic(path, topics, unusable))
     modality = {source.sensor: source.modality for source in topics.sources}
     order = sorted(stamps) if rig is None else [sensor.name for sensor in rig.sensors if sensor.name in stamps]
-    found = tuple(StampStream(name, modality[name], *(np.array(values, np.int64) for values in stamps[name])) for name in order)
+    found = tuple(_stream(name, modality[name], *stamps[name]) for name in order)
     flaws = [f"{name}: {count} stamps were never set (0); the log time is taken" for name, count in unset.items() if count]
     flaws += unusable
     flaws += [f"{name}: the recording has no message of it" for name in topics.absent()]
     return found, (*notes, *faults.words(), *flaws, *topics.left_out())
+
+
+def _stream(sensor: str, modality: Modality, stamps: array[int], logs: array[int]) -> StampStream:
+    stamps_ns, log_ns = np.array(stamps, np.int64), np.array(logs, np.int64)
+    order = recording_order(log_ns)
+    return StampStream(sensor, modality, stamps_ns[order], log_ns[order])
 
 
 def header_stamp_ns(message: Recorded) -> int:

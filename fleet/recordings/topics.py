@@ -10,9 +10,11 @@ from types import MappingProxyType
 
 from fleet.errors import SourceError
 from sensors.container.recorded import CDR, ROS1, Recorded
+from sensors.decode.camera_info import CAMERA_INFO
 from sensors.decode.messages import FIX, IMAGE, IMU, ODOMETRY, POINT_CLOUD
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.decode.ros1 import POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED
+from sensors.decode.transforms import TRANSFORMS
 from sensors.rig import Modality, Rig, Sensor
 
 READ_TYPES: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
@@ -29,6 +31,14 @@ READ_TYPES: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
     }
 )
 """The possible modalities of a message type; the first is the default."""
+
+NO_FRAMES: Mapping[str, str] = MappingProxyType(
+    {
+        CAMERA_INFO: "it describes a lens: `drive import recording` reads it where no rig is given",
+        TRANSFORMS: "it places frames: `drive import recording` reads /tf_static where no rig is given, and no moving ones",
+    }
+)
+"""Types that the importer reads although they are no frames of a sensor, and what they are."""
 
 MAX_SENSORS = 256  # as in the calibration's schema
 MAX_TOPICS = 4096
@@ -96,7 +106,9 @@ class TopicMap:
     def _assign(self, key: tuple[str, str, str]) -> SensorTopic | None:
         topic, message_type, encoding = key
         possible = READ_TYPES.get(message_type)
-        if self._rig is not None and topic not in self._rig:
+        if message_type in NO_FRAMES and topic not in (self._rig or {}):
+            self._why[key] = NO_FRAMES[message_type]
+        elif self._rig is not None and topic not in self._rig:
             self._why[key] = "the rig names no sensor with this topic"
         elif possible is None:
             self._why[key] = "there is no decoder for this type"

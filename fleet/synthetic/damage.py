@@ -208,6 +208,7 @@ def _aside(pose: SE3, left_m: float) -> SE3:
 UNKNOWN_TYPE = "acme_msgs/msg/OpaqueScan"
 UNKNOWN_DEFINITION = "builtin_interfaces/Time stamp\nstring frame_id\nuint8[] data\n"
 END_OF_IMAGE = b"\xff\xd9"
+FRAME_LENGTH_AT, FRAME_AT = 12, 16  # of a CDR message, behind encapsulation and stamp
 CUT_SPAN = (0.3, 0.8)  # of the file: the header stays whole, the picture does not
 
 _CLOUDS = (Modality.LIDAR, Modality.RADAR)
@@ -266,6 +267,14 @@ def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any 
         elif fault.kind in MOTION_DAMAGE:
             payload = damaged_motion(payload, fault, since_ns)
     return payload
+
+
+def renamed(cdr: bytes, shot: Shot, spec: DriveSpec) -> bytes:
+    """The message of a shot after the drive's faults of its header: it names a frame of another device, equally long."""
+    if not any(spec.faults[index].kind is FaultKind.WRONG_FRAME for index in shot.faults):
+        return cdr
+    length = int.from_bytes(cdr[FRAME_LENGTH_AT:FRAME_AT], "little") - 1  # without the zero that ends it
+    return cdr[:FRAME_AT] + b"x" * length + cdr[FRAME_AT + length :]
 
 
 def declared(stream: SensorStream, spec: DriveSpec) -> SensorStream:

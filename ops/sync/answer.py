@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from ops.report import display
 from ops.sync.streams import Stream
@@ -22,7 +23,9 @@ from sensors.time_units import NS_PER_S
 MISSING_SHARE = 0.05  # share of anchors without a frame; a sensor that starts slightly late is still in sync
 _NEEDS_RATE = "CLK003"
 _WITHOUT_BOUNDS = "CLK005"
+_GAP = "CLK004"
 _NAMED = 3
+NO_GAPS: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
 
 class InSync(StrEnum):
@@ -78,13 +81,22 @@ class MatchFacts:
 
 
 def issues_of(
-    streams: Sequence[Stream], clocks: ClockSurvey, reference: str, rig: Rig | None, facts: Mapping[str, MatchFacts]
+    streams: Sequence[Stream],
+    clocks: ClockSurvey,
+    reference: str,
+    rig: Rig | None,
+    facts: Mapping[str, MatchFacts],
+    longest: Mapping[str, tuple[int, int]] = NO_GAPS,
 ) -> tuple[SyncIssue, ...]:
-    """Every rule on clocks and matches that a sensor does not pass: errors first, then by rule, worst first."""
+    """Every rule on clocks and matches that a sensor does not pass: errors first, then by rule, worst first.
+
+    `longest`: the longest gap of each sensor that has any: the last stamp before it, and its length, both in ns.
+    """
     found: list[SyncIssue] = []
     home, rules = clocks.sensors[reference].report, rules_of(rig)
     for stream in streams:
-        found += _clock_issues(stream, clocks.sensors[stream.sensor], reference, rig, rules)
+        of_clock = _clock_issues(stream, clocks.sensors[stream.sensor], reference, rig, rules)
+        found += [_placed(one, longest.get(stream.sensor)) for one in of_clock]
         fact = facts.get(stream.sensor)
         if fact is None:
             clock = clocks.sensors[stream.sensor]
@@ -130,7 +142,7 @@ def answer(issues: Sequence[SyncIssue], reference: str, anchors: int, facts: Map
     others = {name: fact for name, fact in facts.items() if name != reference}
     deciding = grouped([one for one in issues if one.error] or issues)
     if deciding:
-        reasons = "; ".join(one.text for one in deciding[:_NAMED])
+        reasons = "; ".join(one.text.removesuffix(".") for one in deciding[:_NAMED])
         more = f"; and {len(deciding) - _NAMED} more" if len(deciding) > _NAMED else ""
         if deciding[0].severity is Severity.ERROR:
             return Answer(InSync.NO, f"No: {reasons}{more}.")
@@ -144,6 +156,23 @@ def answer(issues: Sequence[SyncIssue], reference: str, anchors: int, facts: Map
         f"Yes: for each of the {anchors} frames of {reference} {whose} a frame, at most {display.ms(largest)} ms from where it "
         "is expected.",
     )
+
+
+def paused(found: Answer, pauses: Sequence[tuple[int, int]]) -> Answer:
+    """The same answer, which also names the longest pause: its last stamp before, and its length, both in ns."""
+    if not pauses:
+        return found
+    after_ns, length_ns = max(pauses, key=lambda pause: pause[1])
+    times = "once" if len(pauses) == 1 else f"{len(pauses)} times, the longest"
+    words = f"All sensors pause together {times} for {length_ns / NS_PER_S:.3f} s after {display.utc(after_ns)}."
+    return replace(found, sentence=f"{found.sentence} {words}")
+
+
+def _placed(found: SyncIssue, gap: tuple[int, int] | None) -> SyncIssue:
+    if found.rule_id != _GAP or gap is None:
+        return found
+    after_ns, length_ns = gap
+    return replace(found, message=f"{found.message}: {length_ns / NS_PER_S:.3f} s after {display.utc(after_ns)}")
 
 
 def _clock_issues(stream: Stream, clock: SensorClock, reference: str, rig: Rig | None, rules: RuleBook) -> list[SyncIssue]:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.errors import InputError
-from ops.sync.answer import Answer, MatchFacts, SyncIssue, answer, issues_of
-from ops.sync.streams import Stream, closed_up, pauses_of
+from ops.sync.answer import Answer, MatchFacts, SyncIssue, answer, issues_of, paused
+from ops.sync.streams import Stream, as_scans, closed_up, pauses_of
 from quality.measurements.residuals import Residuals
 from sensors.clocks.clock import ClockReport
 from sensors.clocks.delay import Delay
@@ -23,6 +23,8 @@ from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig
 from sensors.stamps import Nanoseconds, distinct, percentile, stamps_array
 
 Mask = npt.NDArray[np.bool_]
+
+MAX_GAPS = 100  # named of each sensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,22 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """A time without frames: the last stamp before, and how long after it the next one comes."""
+
+    after_ns: int
+    length_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class SensorSync:
     """One sensor: its clock and, if its frames are matched, their position relative to the reference's.
 
     Clock: `unit` is what the stamps seem to count if not nanoseconds; `log_offset_ns` is stamp less log time at the
     middle; `drift_ppm` is against the reference's clock (the reference's own: against log time). `domain` is a number, 0
     for the reference's. Matches: counts are of anchors; `declared_delay_ns` is the rig's, `expected_delay_ns` what was
-    matched with; residuals are the frames' distance from it. `findings`: codes of the rules that did not pass.
+    matched with; residuals are the frames' distance from it. `findings`: codes of the rules that did not pass. `gaps`: the
+    longest of the steps of more than one and a half periods, longest first; pauses are not among them.
     """
 
     sensor: str
@@ -53,6 +64,7 @@ class SensorSync:
     verdict: str
     findings: tuple[str, ...]
     clock: ClockReport
+    gaps: tuple[Hole, ...]
     unit: str | None
     clock_steps: ClockSteps
     log_offset_ns: int | None
@@ -85,15 +97,15 @@ class SyncReport:
     """The answer and everything it is based on.
 
     `complete`: anchors for which every matched sensor has a frame. `logged`: whether there were log times to compare the
-    stamps with. `pauses`: how often all sensors paused together; pauses are cut out before clocks are judged, so that they
-    count neither as gaps nor towards rates.
+    stamps with. `pauses`: where all of several sensors paused together; they are cut out before clocks are judged, so that
+    they count neither as gaps nor towards rates.
     """
 
     answer: Answer
     reference: str
     rig_id: str | None
     anchors: int
-    pauses: int
+    pauses: tuple[Hole, ...]
     complete: int
     estimated_delays: bool
     logged: bool
@@ -131,13 +143,13 @@ def sync_report(
         InputError: No stream of frames, an unknown reference, or stamps outside +-4e18 ns.
     """
     options = options or Options()
-    streams = [stream for stream in streams if stream.stamps_ns.size]
+    streams, rows = as_scans([stream for stream in streams if stream.stamps_ns.size])
     framed = [stream for stream in streams if _in_scene(stream)]
     if not framed:
         raise InputError("no stream of frames to compare", "the input needs at least one lidar, camera or radar")
     home = _reference(framed, rig, options.reference)
     try:
-        clocks, pauses = _survey(streams, rig, home)
+        clocks, pauses_ns = _survey(streams, rig, home)
         anchors_ns = distinct(next(stream.stamps_ns for stream in framed if stream.sensor == home))
         facts = {one.sensor: _match(one, clocks.sensors[one.sensor], anchors_ns, rig, options) for one in framed}
     except ValueError as error:
@@ -146,9 +158,12 @@ def sync_report(
     for _, drawn in facts.values():
         complete &= drawn.held
     matches = {name: fact for name, (fact, _) in facts.items()}
-    issues = issues_of(streams, clocks, home, rig, matches)
+    gaps = {one.sensor: _holes(one, clocks.sensors[one.sensor], pauses_ns) for one in streams}
+    longest = {name: (holes[0].after_ns, holes[0].length_ns) for name, holes in gaps.items() if holes}
+    issues = issues_of(streams, clocks, home, rig, matches, longest)
+    pauses = tuple(Hole(begin_ns, end_ns - begin_ns) for begin_ns, end_ns in pauses_ns.tolist())
     report = SyncReport(
-        answer=answer(issues, home, anchors_ns.size, matches),
+        answer=paused(answer(issues, home, anchors_ns.size, matches), [(one.after_ns, one.length_ns) for one in pauses]),
         reference=home,
         rig_id=None if rig is None else rig.rig_id,
         anchors=int(anchors_ns.size),
@@ -157,9 +172,11 @@ def sync_report(
         estimated_delays=options.estimated_delays,
         logged=clocks.logged,
         domains=_domains(clocks, streams),
-        sensors=tuple(_sensor(stream, clocks.sensors[stream.sensor], matches, issues, home) for stream in streams),
+        sensors=tuple(
+            _sensor(stream, clocks.sensors[stream.sensor], gaps[stream.sensor], matches, issues, home) for stream in streams
+        ),
         findings=issues,
-        notes=tuple(notes),
+        notes=(*notes, *rows),
     )
     return report, tuple(drawn for name, (_, drawn) in facts.items() if name != home)
 
@@ -181,7 +198,7 @@ def _reference(framed: Sequence[Stream], rig: Rig | None, requested: str | None)
     return next((stream.sensor for stream in framed if stream.modality is Modality.LIDAR), names[0])
 
 
-def _survey(streams: Sequence[Stream], rig: Rig | None, home: str) -> tuple[ClockSurvey, int]:
+def _survey(streams: Sequence[Stream], rig: Rig | None, home: str) -> tuple[ClockSurvey, Nanoseconds]:
     for stream in streams:
         stamps_array(stream.stamps_ns, stream.sensor)
     pauses_ns = pauses_of(streams, home)
@@ -192,7 +209,7 @@ def _survey(streams: Sequence[Stream], rig: Rig | None, home: str) -> tuple[Cloc
     if pauses_ns.size:
         sensors = {stream.sensor: _dated(clocks.sensors[stream.sensor], stream.stamps_ns) for stream in streams}
         clocks = replace(clocks, sensors=MappingProxyType(sensors))
-    return clocks, len(pauses_ns)
+    return clocks, pauses_ns
 
 
 def _dated(clock: SensorClock, stamps_ns: Nanoseconds) -> SensorClock:
@@ -247,8 +264,20 @@ def _gaps(stamps_ns: Nanoseconds, period_ns: int | None) -> Nanoseconds:
     return np.stack([ordered[wide], ordered[wide + 1]], axis=1)
 
 
+def _holes(stream: Stream, clock: SensorClock, pauses_ns: Nanoseconds) -> tuple[Hole, ...]:
+    gaps_ns = _gaps(stream.stamps_ns, clock.report.period_p50_ns)
+    middles = pauses_ns[:, 0] + (pauses_ns[:, 1] - pauses_ns[:, 0]) // 2
+    paused = np.searchsorted(middles, gaps_ns[:, 0]) != np.searchsorted(middles, gaps_ns[:, 1])
+    return tuple(Hole(begin_ns, end_ns - begin_ns) for begin_ns, end_ns in gaps_ns[~paused][:MAX_GAPS].tolist())
+
+
 def _sensor(
-    stream: Stream, clock: SensorClock, facts: Mapping[str, MatchFacts], issues: Sequence[SyncIssue], home: str
+    stream: Stream,
+    clock: SensorClock,
+    gaps: tuple[Hole, ...],
+    facts: Mapping[str, MatchFacts],
+    issues: Sequence[SyncIssue],
+    home: str,
 ) -> SensorSync:
     own_issues = [one for one in issues if one.sensor == stream.sensor]
     fact = facts.get(stream.sensor)
@@ -260,6 +289,7 @@ def _sensor(
         verdict="error" if any(one.error for one in own_issues) else "warning" if own_issues else "ok",
         findings=tuple(sorted({one.rule_id for one in own_issues})),
         clock=clock.report,
+        gaps=gaps,
         unit=clock.unit.words if clock.unit else None,
         clock_steps=clock.steps,
         log_offset_ns=fit.offset_ns if fit else None,

@@ -1,4 +1,5 @@
-"""Stamp streams of sensors, and the pauses that all of them share: recording stopped then, so no sensor has a gap."""
+"""Stamp streams of sensors, rows of a scan merged to one frame, and the pauses that all of several streams share: recording
+stopped then, so no sensor has a gap."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sensors.clocks.bursts import bursts_of
 from sensors.rig import Modality
 from sensors.stamps import Nanoseconds, distinct, percentile
 from sensors.time_units import NS_PER_S
@@ -40,6 +42,26 @@ def guessed_modality(name: str) -> Modality | None:
     return next((modality for modality, parts in _PARTS.items() if any(part in lowered for part in parts)), None)
 
 
+def as_scans(streams: Sequence[Stream]) -> tuple[tuple[Stream, ...], tuple[str, ...]]:
+    """The same streams, with one frame for each scan where a sensor sends its scans row by row, and notes on these.
+
+    A scan has the stamp and the log time of its first row.
+    """
+    found, notes = [], []
+    for one in streams:
+        bursts = bursts_of(one.stamps_ns) if one.modality is None or one.modality.in_scene else None
+        if bursts is None:
+            found.append(one)
+            continue
+        notes.append(
+            f"{one.sensor}: its {one.stamps_ns.size} messages come in bursts of {bursts.rows}, "
+            f"{bursts.row_period_ns / 1e6:.3f} ms apart; each of the {bursts.starts_ns.size} bursts counts as one scan"
+        )
+        first = np.flatnonzero(np.isin(one.stamps_ns, bursts.starts_ns))
+        found.append(replace(one, stamps_ns=one.stamps_ns[first], log_ns=None if one.log_ns is None else one.log_ns[first]))
+    return tuple(found), tuple(notes)
+
+
 MIN_PAUSE_NS = 10 * NS_PER_S
 MANY_PERIODS = 20
 MAX_PAUSES = 10_000
@@ -48,12 +70,13 @@ MAX_PAUSES = 10_000
 def pauses_of(streams: Sequence[Stream], reference: str) -> Nanoseconds:
     """The pauses (K, 2), ascending: the reference's last stamp before and first after.
 
-    A pause is longer than 10 s and 20 periods, every stream has frames on both sides of it, and none has one inside.
+    A pause is longer than 10 s and 20 periods, every stream has frames on both sides of it, and none has one inside. A lone
+    stream has none: nothing tells that the recorder paused, and not the sensor.
     """
     ordered = {one.sensor: distinct(one.stamps_ns) for one in streams if one.stamps_ns.size}
     anchors = ordered[reference]
     steps = np.diff(anchors)
-    if steps.size == 0:
+    if steps.size == 0 or len(ordered) == 1:
         return np.zeros((0, 2), dtype=np.int64)
     limit_ns = max(MIN_PAUSE_NS, MANY_PERIODS * percentile(steps, 50))
     found = []

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,7 +26,7 @@ from sensors.container.recorded import ContainerFault
 from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError
 from sensors.rig import Modality, Rig
-from sensors.stamps import MAX_STAMP_NS, Nanoseconds
+from sensors.stamps import MAX_STAMP_NS, Nanoseconds, recording_order
 
 MAX_ROWS = 50_000_000
 MAX_SENSORS = 1024
@@ -86,8 +87,15 @@ def read_table(path: Path, layout: TableLayout = DEFAULT_LAYOUT) -> tuple[Stream
         rows = order[bounds[code] : bounds[code + 1]]
         if layout.sort:
             rows = rows[np.argsort(stamps[rows], kind="stable")]
+        elif logs is not None:
+            rows = rows[_recorded_order(stamps[rows], logs[rows])]
         found.append(Stream(name, guessed_modality(name), stamps[rows], None if logs is None else logs[rows]))
     return tuple(found)
+
+
+def _recorded_order(stamps_ns: Nanoseconds, log_ns: Nanoseconds) -> npt.NDArray[np.intp]:
+    """By log time, ties by position; by position alone where the log times are the stamps, as if nobody had recorded them."""
+    return np.arange(stamps_ns.size) if np.array_equal(stamps_ns, log_ns) else recording_order(log_ns)
 
 
 def _batches(path: Path, layout: TableLayout) -> Iterator[pa.RecordBatch]:
@@ -283,13 +291,15 @@ def _drive_folder(folder: Path, progress: Progress, rig: Rig | None) -> Timeline
     calibration = folder / CALIBRATION
     if rig is None and calibration.is_file():
         rig = read_rig(calibration)
-    streams = tuple(
-        Stream(owner[0], Modality(owner[1]), np.array(stamps[owner], dtype=np.int64), np.array(logs[owner], dtype=np.int64))
-        for owner in sorted(stamps)
-        if stamps[owner]
-    )
+    streams = tuple(_logged(owner, stamps[owner], logs[owner]) for owner in sorted(stamps) if stamps[owner])
     more = [f"{len(notes) - MAX_NOTES} more notes of this kind"] if len(notes) > MAX_NOTES else []
     return Timeline(streams, rig, (*notes[:MAX_NOTES], *more))
+
+
+def _logged(owner: tuple[str, str], stamps: list[int], logs: list[int]) -> Stream:
+    stamps_ns, log_ns = np.array(stamps, dtype=np.int64), np.array(logs, dtype=np.int64)
+    order = _recorded_order(stamps_ns, log_ns)
+    return Stream(owner[0], Modality(owner[1]), stamps_ns[order], log_ns[order])
 
 
 def _read_file(file: Path, stamps: list[int], logs: list[int], notes: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from lake.documents import Manifest
+from lake.documents import Manifest, SourceLoss
 from quality.errors import MetricsError
 from quality.measurements.rule_measures import MEASURES, Bounds, Measure
 from quality.measurements.sensor_metrics import SensorMetrics
@@ -14,6 +14,8 @@ from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
 from sensors.calibration.plausibility import implausible
 from sensors.rig import Rig
+
+MAX_LOSSES_NAMED = 3
 
 
 class GateVerdict(StrEnum):
@@ -51,6 +53,7 @@ def evaluate_drive(
         found.append(finding("CMP002", f"manifest: {manifest_problem}", measured=0))
     rules = rules_of(rig)
     found += _calibration(rig, manifest, metrics, rig_problem, rules)
+    found += [] if manifest is None else _losses(manifest, rules)
     bounds = Bounds.of(manifest, rig)
     for entry in with_silent(rig, metrics):
         found += [problem for measure in MEASURES if (problem := judge(measure, entry, bounds, rules)) is not None]
@@ -88,6 +91,24 @@ def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules
         message = message if reason is None else f"{message}: {reason}"
     usual = measure.scope.severity(metrics)
     return rules.finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=usual)
+
+
+def _losses(manifest: Manifest, rules: RuleBook) -> list[Finding]:
+    """The losses that the manifest states, one finding per sensor."""
+    by_sensor: dict[str | None, list[SourceLoss]] = {}
+    for loss in manifest.losses:
+        by_sensor.setdefault(loss.sensor, []).append(loss)
+    found = []
+    for sensor, losses in by_sensor.items():
+        counts = [loss.frames for loss in losses if loss.frames is not None]
+        measured = sum(counts) if len(counts) == len(losses) else None
+        if rules.judge("CMP008", measured) is Outcome.PASSED:
+            continue
+        named = "; ".join(loss.message for loss in losses[:MAX_LOSSES_NAMED])
+        more = f" and {len(losses) - MAX_LOSSES_NAMED} more" if len(losses) > MAX_LOSSES_NAMED else ""
+        message = f"{sensor or 'the source'}: lost at import: {named}{more}"
+        found.append(rules.finding("CMP008", message, sensor=sensor, measured=measured))
+    return found
 
 
 def _calibration(

@@ -20,7 +20,8 @@ class ObjectFacts:
 
     `expected` is its manifest entry, None if the manifest does not name it. `size_bytes` is None if the object is absent,
     `sha256` (hex) if its bytes could not be read. `faults` are messages about its container, each with the position.
-    `unknown_types` counts the messages of each type unknown to the sensor's modality. `frames_read` counts complete frames.
+    `unknown_types` counts the messages of each type unknown to the sensor's modality, `foreign` those of another topic, type
+    or frame than the sensor's, by description. `frames_read` counts complete frames.
     """
 
     key: str
@@ -30,6 +31,7 @@ class ObjectFacts:
     sha256: str | None = None
     faults: tuple[str, ...] = ()
     unknown_types: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    foreign: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     frames_read: int = 0
 
 
@@ -80,4 +82,10 @@ def _contents(facts: ObjectFacts) -> list[Finding]:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(facts.unknown_types.items()))
         measured = sum(facts.unknown_types.values())
         found.append(finding("DEC004", f"{facts.key}: messages of unknown type: {named}", sensor=facts.sensor, measured=measured))
+    if facts.foreign:
+        named = "; ".join(f"{count} of {name}" for name, count in sorted(facts.foreign.items())[:MAX_FAULTS_NAMED])
+        more = f" and {len(facts.foreign) - MAX_FAULTS_NAMED} more" if len(facts.foreign) > MAX_FAULTS_NAMED else ""
+        measured = sum(facts.foreign.values())
+        message = f"{facts.key}: messages that are not the sensor's: {named}{more}"
+        found.append(finding("DEC008", message, sensor=facts.sensor, measured=measured))
     return found

@@ -39,6 +39,7 @@ OBJECT_MEASURES: tuple[ObjectMeasure, ...] = (
     ObjectMeasure("DEC002", "container_faults", lambda facts: float(len(facts.faults))),
     ObjectMeasure("DEC003", "size_bytes", lambda facts: None if facts.size_bytes is None else float(facts.size_bytes)),
     ObjectMeasure("DEC004", "unknown_messages", lambda facts: float(sum(facts.unknown_types.values()))),
+    ObjectMeasure("DEC008", "foreign_messages", lambda facts: float(sum(facts.foreign.values()))),
     ObjectMeasure("CMP004", "frames_missing", _frames_missing),
 )
 QUARANTINED = "quarantined"

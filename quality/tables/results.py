@@ -16,7 +16,7 @@ from quality.tables.object import OBJECT_MEASURES
 from quality.tables.scene import COUNTED
 from sensors.rig import Rig
 
-_OF_DRIVE = ("CMP002", "CAL001", "CAL002")
+_OF_DRIVE = ("CMP002", "CMP008", "CAL001", "CAL002")
 _OF_AUDIT = ("ACC001", "ACC002", "SYN004", "CMP006")
 _OF_SCENES = tuple(dict.fromkeys((*(entry.code for entry in RULES if entry.level is Level.SCENE), *COUNTED)))
 

@@ -48,7 +48,7 @@ class Measured:
         """The tables to validate, each with its suite: of sensors, objects and, where scenes were built, of scenes."""
         rules, inspection, manifest = rules_of(self.rig), self.inspection, self.manifest
         bounds = Bounds.of(manifest, self.rig)
-        facts = object_facts(inspection.objects.values(), manifest, inspection.object_findings)
+        facts = object_facts(tuple(inspection.objects.values()), manifest, self.rig, inspection.object_findings)
         not_judged = [*inspection.faulty_keys, *inspection.released_keys]  # a reviewer admits what the rules do not
         tables = [
             (drive_suite(rules), audit_table(self.metrics, self.accounts, self.residuals, bounds)),

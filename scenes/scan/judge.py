@@ -10,33 +10,39 @@ from lake.landing import sensor_of
 from quality.evaluators.object import ObjectFacts, evaluate_object
 from quality.rules.catalogue import Outcome
 from quality.rules.findings import Finding
-from quality.rules.rulebook import DEFAULT_RULES, RuleBook
+from quality.rules.rulebook import rules_of
 from scenes.documents import ObjectReport
+from scenes.scan.origins import foreign_messages
+from sensors.rig import Rig
+
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
 def judge_objects(
     reports: Sequence[ObjectReport],
     manifest: Manifest | None,
+    rig: Rig | None = None,
     absent: Collection[str] = (),
-    rules: RuleBook = DEFAULT_RULES,
 ) -> dict[str, tuple[Finding, ...]]:
     """Findings by key, on objects that were scanned and on those missing from S3.
 
     Without a manifest no object can be compared with it. That is one finding on the drive (CMP002), not one on every
     object, each of which would be copied to quarantine for it.
     """
-    judged = {fact.key: evaluate_object(fact, rules) for fact in object_facts(reports, manifest, absent)}
+    rules = rules_of(rig)
+    judged = {fact.key: evaluate_object(fact, rules) for fact in object_facts(reports, manifest, rig, absent)}
     if manifest is None:
         judged = {key: tuple(found for found in findings if not _uncompared(found)) for key, findings in judged.items()}
     return {key: findings for key, findings in judged.items() if findings}
 
 
 def object_facts(
-    reports: Iterable[ObjectReport], manifest: Manifest | None, absent: Iterable[str] = ()
+    reports: Collection[ObjectReport], manifest: Manifest | None, rig: Rig | None = None, absent: Iterable[str] = ()
 ) -> tuple[ObjectFacts, ...]:
     """The facts about each object of a drive, sorted by key: those that were scanned, and others that the manifest or
     `absent` names."""
     named: Mapping[str, ManifestObject] = {} if manifest is None else {entry.key: entry for entry in manifest.objects}
+    foreign = foreign_messages(reports, rig)
     found = {
         report.key: ObjectFacts(
             key=report.key,
@@ -46,6 +52,7 @@ def object_facts(
             sha256=report.sha256,
             faults=report.faults,
             unknown_types=MappingProxyType(report.unknown_types),
+            foreign=foreign.get(report.key, NONE),
             frames_read=report.frames,
         )
         for report in reports

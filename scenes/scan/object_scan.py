@@ -12,8 +12,10 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lake.landing import SensorKey
+from scenes.documents import MessageOrigin
 from scenes.scan.frame_rows import FrameRow
 from scenes.scan.motion_samples import MOTION, NO_SAMPLES, MotionSamples
+from scenes.scan.origins import MessageOrigins
 from sensors.container.mcap import scan_source
 from sensors.container.recorded import ContainerFault, StoredMessage
 from sensors.container.source import Buffers, ByteSource
@@ -34,8 +36,8 @@ class ObjectScan:
 
     `frames` are in file order. `samples`: of a pose, IMU or GNSS object, one row for each message
     (`scenes.scan.motion_samples`). `faults` are the container's and those of messages without a readable stamp or sample, in
-    words; `unknown_types` counts messages that the sensor's modality does not know. Both are bounded, whatever the object
-    holds.
+    words; `unknown_types` counts messages that the sensor's modality does not know, `origins` the others. All are bounded,
+    whatever the object holds.
     """
 
     sha256: str
@@ -44,6 +46,7 @@ class ObjectScan:
     samples: pa.Table
     faults: tuple[str, ...]
     unknown_types: Mapping[str, int]
+    origins: tuple[MessageOrigin, ...]
 
 
 def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
@@ -63,6 +66,7 @@ def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffer
         samples=rows.samples(),
         faults=rows.faults(),
         unknown_types=dict(rows.unknown_types),
+        origins=rows.origins.counted(),
     )
 
 
@@ -74,6 +78,7 @@ class _Rows:
         self._faults: list[str] = []
         self._faults_omitted = 0
         self.unknown_types: Counter[str] = Counter()
+        self.origins = MessageOrigins()
 
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
         """Add a row for each message: every frame read counts, whatever it holds."""
@@ -82,7 +87,7 @@ class _Rows:
             if isinstance(item, ContainerFault):
                 self._fault(f"byte {item.offset}: {item.message}")
                 continue
-            _, message_type, encoding, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, data, _ = item
+            topic, message_type, encoding, log_ns, chunk_at, chunk_bytes, compression, raw_bytes, at, size, data, _ = item
             if len(frames) == MAX_FRAMES:
                 self._fault(f"byte {chunk_at}: more than {MAX_FRAMES} messages; those from here on were not read")
                 return
@@ -90,6 +95,7 @@ class _Rows:
             if message_type not in self._types or encoding != "cdr":
                 self._count_unknown(f"{message_type} ({encoding})")
             else:
+                self.origins.take(topic, message_type, data)
                 try:
                     stamp_ns = peek_stamp_ns(data)
                     if self._samples is not None:

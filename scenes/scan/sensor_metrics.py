@@ -18,6 +18,7 @@ from quality.rules.rulebook import RuleBook, rules_of
 from scenes.left_out import LeftOut, Why
 from sensors.clocks.survey import ClockStream, FrameClocks, survey
 from sensors.rig import Modality, Rig, Sensor, Stamp
+from sensors.stamps import recording_order
 from sensors.time_units import NS_PER_S
 
 Ints = npt.NDArray[np.int64]
@@ -95,13 +96,16 @@ def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
 
 
 def as_recorded(rows: pa.Table) -> Ints:
-    """The order in which a sensor's frames (N,) were recorded, with or without log times: the index's stamp order would hide
-    regressions."""
+    """The order in which a sensor's frames (N,) were recorded: by log time, ties by position, or by position alone without log
+    times. The index's stamp order would hide regressions."""
     stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
-    if np.array_equal(stamps_ns, log_ns):
+    order = recording_order(log_ns)
+    without_log_times = np.array_equal(stamps_ns, log_ns)
+    if without_log_times or (np.diff(log_ns[order]) == 0).any():
         _, files = np.unique(rows["key"].to_numpy(), return_inverse=True)
-        return np.lexsort((rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files))
-    return np.argsort(log_ns, kind="stable")
+        place = (rows["message_offset"].to_numpy(), rows["chunk_offset"].to_numpy(), files)
+        return np.lexsort(place if without_log_times else (*place, log_ns))
+    return order
 
 
 def _stream(name: str, modality: str, rows: pa.Table, order: Ints, rig: Rig | None) -> ClockStream:

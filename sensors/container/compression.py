@@ -1,4 +1,4 @@
-"""Decompression of MCAP chunks, never to more than the chunk declares."""
+"""Decompression of MCAP chunks and messages, never to more than they declare or than is allowed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Bytes = bytes | memoryview
 
 MAX_RAW_BYTES = 256 * 1024 * 1024
 PIECE_BYTES = 128 * 1024
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024  # what the reference decoder accepts by default
 
 
@@ -110,3 +111,29 @@ def _lz4(chunk: Bytes, raw_bytes: int) -> bytes:
     except (RuntimeError, EOFError, ValueError) as error:
         raise ContainerError(f"an lz4 chunk of {len(chunk)} bytes does not decompress: {error}") from error
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def decompressed_message(data: Bytes, max_bytes: int = MAX_RAW_BYTES) -> bytes:
+    """A message that the recorder has compressed by itself (rosbag2's `compression_mode: message`): one zstd frame.
+
+    No CDR message begins as a zstd frame does: its first byte is 0.
+
+    Raises:
+        LimitError: It holds more than `max_bytes`.
+        ContainerError: It does not decompress, or holds another number of bytes than it announces.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES).stream_reader(data) as reader:
+            while piece := reader.read(PIECE_BYTES):
+                size += len(piece)
+                if size > max_bytes:
+                    raise LimitError(f"a compressed message holds more than the limit of {max_bytes} bytes")
+                parts.append(piece)
+        announced = zstandard.frame_content_size(data)
+    except zstandard.ZstdError as error:
+        raise ContainerError(f"a zstd message of {len(data)} bytes does not decompress: {error}") from error
+    if announced not in (-1, size):
+        raise ContainerError(f"a zstd message announces {announced} bytes but holds {size}")
+    return b"".join(parts)

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from zlib_ng import zlib_ng
 
-from sensors.container.compression import Bytes, decompressed_prefix, uncompressed
+from sensors.container.compression import ZSTD_MAGIC, Bytes, decompressed_message, decompressed_prefix, uncompressed
 from sensors.container.mcap_records import (
     CRC_BYTES,
     DATA_END,
@@ -32,7 +32,7 @@ from sensors.container.mcap_records import (
     record_at,
     unpack,
 )
-from sensors.container.recorded import ContainerFault, ContainerFaultKind, Recorded, SizeLimits, StoredMessage, ros2_type
+from sensors.container.recorded import CDR, ContainerFault, ContainerFaultKind, Recorded, SizeLimits, StoredMessage, ros2_type
 from sensors.container.source import ByteSource
 from sensors.errors import ContainerError, LimitError, TruncatedError
 from sensors.stamps import MAX_STAMP_NS
@@ -102,12 +102,28 @@ def scan_source(source: ByteSource, limits: SizeLimits | None = None, *, salvage
 
 
 def recorded_mcap(stream: BinaryIO, limits: SizeLimits | None = None) -> Iterator[Recorded | ContainerFault]:
-    """The messages and flaws of an MCAP file; as `sensors.container.mcap.scan` with `salvage`."""
+    """The messages and flaws of an MCAP file; as `sensors.container.mcap.scan` with `salvage`.
+
+    CDR messages compressed one by one (zstd) are decompressed; one that does not decompress is a fault.
+    """
+    limits = limits or SizeLimits()
     for item in scan(stream, limits, salvage=True):
         if isinstance(item, StoredMessage):
-            yield Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, item.data, item.salvaged)
+            yield _recorded(item, limits.record_bytes)
         else:
             yield item
+
+
+def _recorded(item: StoredMessage, max_bytes: int) -> Recorded | ContainerFault:
+    data = item.data
+    if item.message_encoding == CDR and data[: len(ZSTD_MAGIC)] == ZSTD_MAGIC:
+        try:
+            data = memoryview(decompressed_message(data, max_bytes))
+        except LimitError as error:
+            return ContainerFault(item.chunk_offset, ContainerFaultKind.LIMIT, f"a message of {item.topic!r}: {error}")
+        except ContainerError as error:
+            return ContainerFault(item.chunk_offset, ContainerFaultKind.CORRUPT, f"a message of {item.topic!r}: {error}")
+    return Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, data, item.salvaged)
 
 
 class _Scan:

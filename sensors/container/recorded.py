@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from sensors.container.compression import MAX_RAW_BYTES
+from sensors.container.compression import MAX_RAW_BYTES, ZSTD_MAGIC
 from sensors.container.mcap_records import MAGIC as MCAP_MAGIC
 from sensors.errors import UnknownKindError
 
@@ -71,7 +71,6 @@ DETECTION_BYTES = 16
 
 BAG_MAGIC = b"#ROSBAG V2.0\n"
 SQLITE_MAGIC = b"SQLite format 3\0"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _REFUSED = (
     (b"#ROSBAG V", "is a ROS bag of a format before 2.0; convert it with `rosbag fix`"),
     (ZSTD_MAGIC, "is a file compressed with zstd as a whole; decompress it first: `zstd -d FILE`"),

@@ -14,10 +14,8 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-import zstandard
-
-from sensors.container.compression import MAX_ZSTD_WINDOW_BYTES, PIECE_BYTES
-from sensors.container.recorded import ZSTD_MAGIC, ContainerFault, ContainerFaultKind, Recorded, SizeLimits, ros2_type
+from sensors.container.compression import ZSTD_MAGIC, decompressed_message
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, Recorded, SizeLimits, ros2_type
 from sensors.errors import ContainerError, LimitError
 from sensors.stamps import MAX_STAMP_NS
 
@@ -176,28 +174,9 @@ def _recorded(row: tuple[int, int, object, object, object], names: Names, limits
         return ContainerFault(number, ContainerFaultKind.CORRUPT, f"row {number} holds no bytes but {type(data).__name__}")
     if data.startswith(ZSTD_MAGIC):
         try:
-            data = _zstd_message(data, limits.record_bytes)
+            data = decompressed_message(data, limits.record_bytes)
         except LimitError as error:
             return ContainerFault(number, ContainerFaultKind.LIMIT, f"row {number}: {error}")
         except ContainerError as error:
             return ContainerFault(number, ContainerFaultKind.CORRUPT, f"row {number}: {error}")
     return Recorded(*names, log_ns, memoryview(data))
-
-
-def _zstd_message(data: bytes, max_bytes: int) -> bytes:
-    """A message that rosbag2 has compressed by itself. No CDR message begins as a zstd frame does."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES).stream_reader(data) as reader:
-            while piece := reader.read(PIECE_BYTES):
-                size += len(piece)
-                if size > max_bytes:
-                    raise LimitError(f"a compressed message holds more than the limit of {max_bytes} bytes")
-                parts.append(piece)
-        announced = zstandard.frame_content_size(data)
-    except zstandard.ZstdError as error:
-        raise ContainerError(f"a zstd message of {len(data)} bytes does not decompress: {error}") from error
-    if announced not in (-1, size):
-        raise ContainerError(f"a zstd message announces {announced} bytes but holds {size}")
-    return b"".join(parts)

@@ -24,6 +24,7 @@ LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
 MAX_FORMS = 256  # of one repeated part, remembered at a time
 MAX_REMEMBERED_BYTES = 8192  # hostile messages must not fill memory with parts that never recur
+_COMPRESSED = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}  # magic numbers of their frames
 _INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for order in "<>"}
 
 
@@ -38,9 +39,7 @@ class CdrReader:
         if len(data) < ENCAPSULATION_BYTES:
             raise DecodeError(f"a CDR message of {len(data)} bytes lacks its encapsulation of {ENCAPSULATION_BYTES}")
         if data[0] != 0 or data[1] not in (BIG_ENDIAN, LITTLE_ENDIAN):
-            raise DecodeError(
-                f"CDR encapsulation {data[0]:#04x} {data[1]:#04x} is neither CDR_BE (0x00 0x00) nor CDR_LE (0x00 0x01)"
-            )
+            raise DecodeError(_no_encapsulation(bytes(data[:ENCAPSULATION_BYTES])))
         self.order = "<" if data[1] == LITTLE_ENDIAN else ">"
         self._integers = _INTEGERS[self.order]
         self._body = data[ENCAPSULATION_BYTES:]
@@ -144,6 +143,13 @@ class CdrReader:
 
     def _ends(self, count: int, start: int, what: str) -> DecodeError:
         return DecodeError(f"{what} takes {count} bytes at byte {start} of a message of {self._size}")
+
+
+def _no_encapsulation(head: bytes) -> str:
+    packed = _COMPRESSED.get(head)
+    if packed is not None:
+        return f"the message was compressed by itself with {packed} when it was recorded; record it without, or by file or chunk"
+    return f"CDR encapsulation {head[0]:#04x} {head[1]:#04x} is neither CDR_BE (0x00 0x00) nor CDR_LE (0x00 0x01)"
 
 
 class Repeated(Generic[Parsed]):

@@ -71,7 +71,10 @@ def image_encoding(name: str, data: Bytes) -> Encoding:
         return "png"
     if "jpeg" in words or "jpg" in words:
         return "jpeg"
-    return _magic(data)
+    try:
+        return _magic(data)
+    except DecodeError as error:
+        raise DecodeError(f"{error}; the message calls it {name[:40]!r}") from error
 
 
 def inspect_image(data: Bytes) -> ImageInfo:

@@ -12,7 +12,8 @@ from sensors.errors import DecodeError
 # T.81, table B.1: the frame headers (without DHT, JPG and DAC, which share their range), and markers without length.
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+ARITHMETIC_MARKERS = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+START_OF_SCAN, END_OF_IMAGE, HUFFMAN_TABLES = 0xDA, 0xD9, 0xC4
 FRAME = struct.Struct(">HBHHB")  # length, precision, height, width, components
 LENGTH = struct.Struct(">H")
 BLOCK = 64  # coefficients
@@ -31,6 +32,28 @@ def jpeg_size(data: Bytes) -> tuple[int, int]:
     frame = _frame_header(data)
     _, _, height_px, width_px, _ = FRAME.unpack_from(data, frame + 2)
     return width_px, height_px
+
+
+def lacks_huffman_tables(data: Bytes) -> bool:
+    """Whether a Huffman-coded JPEG defines no table before its first scan, as the frames of webcams (USB video class, MJPEG).
+
+    Decoders may supply the tables of T.81, annex K.3; the file alone is incomplete. False for what is damaged before that.
+    """
+    huffman, at = False, 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == HUFFMAN_TABLES:
+            return False
+        if marker == START_OF_SCAN:
+            return huffman
+        huffman = huffman or marker in FRAME_MARKERS - ARITHMETIC_MARKERS
+        if marker == 0xFF:
+            at += 1
+        elif marker in BARE_MARKERS:
+            at += 2
+        else:
+            at += 2 + int(LENGTH.unpack_from(data, at + 2)[0])
+    return False
 
 
 def check_scans(data: Bytes) -> None:

@@ -158,7 +158,8 @@ def decode_points(cdr: Bytes, memory: MessageMemory | None = None) -> PointCloud
     """Decode a `sensor_msgs/msg/PointCloud2`, whose fields may be in any order and byte order.
 
     `data` of the result is a view of `cdr`, unless the rows of an organised cloud are padded, which costs a copy. With the
-    `memory` of messages decoded before, the parts that repeat are not parsed again, and `fields` is the same object.
+    `memory` of messages decoded before, the parts that repeat are not parsed again, and `fields` is the same object. A `row_step`
+    of 0, which some drivers never set, is read as rows without padding, where the data has that size.
 
     Raises:
         DecodeError: The message is cut short, or its sizes contradict each other.
@@ -171,9 +172,12 @@ def decode_points(cdr: Bytes, memory: MessageMemory | None = None) -> PointCloud
     data = reader.byte_sequence("data")
     reader.boolean("is_dense")
     reader.finish()
+    if row_step == 0 and height * width * form.point_step == len(data):
+        row_step = width * form.point_step
     if row_step * height != len(data):
         raise DecodeError(
-            f"{height} rows of {row_step} bytes make {row_step * height}, but there are {len(data)} bytes of points"
+            f"row_step is {row_step}: {height} rows of {row_step} bytes make {row_step * height}, but there are {len(data)} "
+            "bytes of points"
         )
     if width * form.point_step > row_step and height:
         size = width * form.point_step

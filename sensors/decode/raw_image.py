@@ -83,7 +83,10 @@ def decode_raw_image(cdr: Bytes) -> RawImage:
     reader.finish()
     layout = LAYOUTS.get(encoding)
     if layout is None:
-        raise DecodeError(f"image encoding {encoding!r} is not read; {', '.join(LAYOUTS)} are")
+        raise DecodeError(
+            f"image encoding {encoding!r} is not read; {', '.join(LAYOUTS)} are: let the driver publish one of these, or record "
+            "the compressed topic (image_transport)"
+        )
     if not 0 < width * height <= MAX_PIXELS:
         raise DecodeError(f"the image is {width} x {height} px; 1 to {MAX_PIXELS} px in all are read")
     row_bytes = width * len(layout.samples) * layout.sample_bytes

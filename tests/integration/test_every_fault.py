@@ -95,6 +95,7 @@ STOPS = (
     Stop(f"clock_drift:{CAMERA}:500", "CLK009", duration_s=15.0, rig=replace(RIG, width_px=48, height_px=27)),
     Stop(f"clock_unit:{CAMERA}:3", "CLK006"),
     Stop(f"unknown_message_type:{RADAR}", "DEC004"),
+    Stop(f"wrong_frame:{RADAR}:0.2", "DEC008"),
     Stop("bad_calibration", "CAL001"),
     Stop(f"rotate_extrinsic:{RADAR}:yaw=5deg", "CAL006", duration_s=8.0, rig=FINE),
     Stop(f"shift_extrinsic:{LIDAR}:z=50cm", "CAL004", duration_s=8.0, rig=FINE),

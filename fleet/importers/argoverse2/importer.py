@@ -40,6 +40,8 @@ from fleet.importers.argoverse2.feather import read_rows
 from fleet.importers.argoverse2.findings import findings_of
 from fleet.importers.argoverse2.tables import Log, annotated_stamps_ns, read_log
 from fleet.importers.clock_findings import rate_hz, within
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, pose_frames, read_bounded
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import DriveId
@@ -94,11 +96,12 @@ class PointsSeen:
     lasers: int = 0
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the log `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)
     report = progress or silent
-    findings: list[str] = []
+    findings = ImportFindings()
     log = read_log(src, findings)
     annotated_ns = annotated_stamps_ns(src / "annotations.feather")
     claim(out)
@@ -111,10 +114,12 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     poses = pose_frames(zip(log.pose_stamps_ns.tolist(), log.city_SE3_ego, strict=True))
     write_stream(out, pose, counted(POSE, poses, len(log.city_SE3_ego), report))
     write_calibration(out, build_rig(log).to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += findings_of(log, seen.low_ns, seen.high_ns, seen.lasers, annotated_ns)
     if seen.empty_sweeps:
         findings.append(f"lidar: {seen.empty_sweeps} sweeps have no point; kept")
+    if log.without_images:
+        findings.record_loss(None, None, f"calibrated cameras without images: {', '.join(log.without_images)}")
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 

@@ -15,6 +15,7 @@ from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.argoverse2.feather import Rows, read_rows
 from fleet.importers.clock_findings import named
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.source import MAX_FRAMES, rigid
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics
@@ -66,7 +67,7 @@ class Log:
     without_images: tuple[str, ...]
 
 
-def read_log(src: Path, findings: list[str]) -> Log:
+def read_log(src: Path, findings: ImportFindings) -> Log:
     """Read everything of a log but its points and images.
 
     Raises:
@@ -146,13 +147,14 @@ def _lens(path: Path, row: np.void) -> RectifiedLens:
     return RectifiedLens(Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px), (k1, k2, k3))
 
 
-def _frames(folder: Path, suffix: str, findings: list[str]) -> Mapping[int, Path]:
+def _frames(folder: Path, suffix: str, findings: ImportFindings) -> Mapping[int, Path]:
     if not folder.is_dir():
         return MappingProxyType({})
     paths = sorted(folder.iterdir())
     strays = [path.name for path in paths if path.suffix != suffix or not _is_stamp(path.stem)]
     if strays:
-        findings.append(f"{folder.name}: {len(strays)} files are not named STAMP{suffix} and are left out: {named(strays)}")
+        words = f"{folder.name}: {len(strays)} files are not named STAMP{suffix} and are left out: {named(strays)}"
+        findings.lose(None, len(strays), words)
     frames = {int(path.stem): path for path in paths if path.suffix == suffix and _is_stamp(path.stem)}
     if len(frames) > MAX_FRAMES:
         raise SourceError(f"{folder} has {len(frames)} frames, the limit is {MAX_FRAMES}")

@@ -32,6 +32,8 @@ from fleet.importers.clock_findings import clock_findings, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
 from fleet.importers.dgp.scene import Datum, DgpScene, find_unit, read_scene
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.source import ImportResult, counted, pose_frames
 from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
@@ -53,11 +55,12 @@ STATED = (
 Timed = Sequence[tuple[int, Datum]]
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the scene `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)
     report = progress or silent
-    findings: list[str] = []
+    findings = ImportFindings()
     scene = read_scene(src, findings)
     unit = find_unit(scene.data, findings)
     stamps_ns = [unit.stamp_ns(datum) for datum in scene.data]
@@ -78,8 +81,8 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
         write_stream(out, stream, counted(shots.sensor, frames, len(timed), report))
     write_stream(out, SensorStream(POSE, Modality.POSE, ODOMETRY), counted(POSE, pose_frames(poses), len(poses), report))
     write_calibration(out, rig.to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += _clocks(sensors, delays_ns) + seen.findings()
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), (*findings, *STATED))
 
 

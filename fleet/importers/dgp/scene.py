@@ -19,6 +19,7 @@ from typing import Any
 from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.source import MAX_FRAMES, inside, median_ns, read_json, rigid
 from sensors.geometry import SE3
 from sensors.rig import Modality
@@ -69,7 +70,7 @@ class DgpScene:
     calibrations: tuple[Path, ...]
 
 
-def read_scene(src: Path, findings: list[str]) -> DgpScene:
+def read_scene(src: Path, findings: ImportFindings) -> DgpScene:
     """Read the one `scene_*.json` of a folder.
 
     Raises:
@@ -91,7 +92,8 @@ def read_scene(src: Path, findings: list[str]) -> DgpScene:
     there = {datum.key for datum in data}
     absent = [datum.path.name for datum in named_data if datum.key not in there]
     if absent:
-        findings.append(f"data: {len(absent)} of {len(named_data)} name a file that is not there: {named(absent)}")
+        words = f"data: {len(absent)} of {len(named_data)} name a file that is not there: {named(absent)}"
+        findings.lose(None, len(absent), words)
     if not data:
         raise SourceError(f"{path} names no image and no point cloud that is there")
     groups = tuple(tuple(_text(path, key, "a datum key") for key in _list(path, sample, "datum_keys")) for sample in samples)

@@ -30,6 +30,8 @@ from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named, overlap_findings
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.nuscenes.keyframe import DOCUMENT, import_keyframe
 from fleet.importers.nuscenes.motion import describe as describe_poses
 from fleet.importers.nuscenes.motion import read_poses
@@ -63,6 +65,7 @@ UNKNOWN = (
 ALWAYS = ("log time: the source has no record times; they equal the stamps",)
 
 
+@into_new_folder
 def import_drive(
     src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, scene: str | None = None
 ) -> ImportResult:
@@ -73,37 +76,43 @@ def import_drive(
         return import_keyframe(src, out, drive, report)
     layout = find_layout(src)
     chosen = choose_scene(layout, scene)
-    findings = [f"scene: {chosen.name}, {chosen.samples} keyframes" + (f" ({chosen.log})" if chosen.log else "")]
+    findings = ImportFindings([f"scene: {chosen.name}, {chosen.samples} keyframes" + (f" ({chosen.log})" if chosen.log else "")])
     channels = read_channels(layout, chosen, findings)
     convention = convention_of(layout)
     first = reference_of([channel for channel in channels if channel.shots] or channels)
     poses = read_poses(layout, sorted(channels, key=lambda channel: (channel is not first, channel.name)), findings)
     _refuse_without_files(layout, chosen, channels, findings)
     claim(out)
-    written, seen = _write(out, channels, report)
+    written, seen, dead = _write(out, channels, report, findings)
     if not written:
         raise SourceError("\n".join([f"no file of scene {chosen.name} can be read:", *findings, *seen]))
     moved = pose_frames(((pose.stamp_ns, pose.map_SE3_ego) for pose in poses), frame_id="map")
     write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), moved)
     calibrations = read_calibrations(layout, written, findings)
-    rig = build_rig(convention, written, calibrations, [pose.stamp_ns for pose in poses], findings)
+    rig = build_rig(convention, written, calibrations, [pose.stamp_ns for pose in poses], findings, dead)
     write_calibration(out, rig.to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     findings += seen + overlap_findings({channel.name: channel.stamps_ns for channel in written})
     findings += [*describe_poses(poses), *_stated(convention), *_left_out(layout, channels, written)]
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
-def _write(out: Path, channels: Sequence[Channel], report: Progress) -> tuple[list[Channel], list[str]]:
-    """Write all sensors; returns those that have a frame, with the findings on their payloads."""
-    written, notes = [], []
+def _write(
+    out: Path, channels: Sequence[Channel], report: Progress, findings: ImportFindings
+) -> tuple[list[Channel], list[str], set[str]]:
+    """Write all sensors; returns those that have a frame, the findings on their payloads, and the names of dead sensors."""
+    written, notes, dead = [], [], set()
     for channel in channels:
         seen = Seen()
         stream = SensorStream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
         if write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report)):
             written.append(channel)
         notes += describe_payload(channel, seen)
-    return written, notes
+        if seen.broken:
+            findings.record_loss(channel.sensor, len(seen.broken), f"files that cannot be read: {'; '.join(seen.broken[:3])}")
+        if seen.empty:
+            dead.add(channel.name)
+    return written, notes, dead
 
 
 def _refuse_without_files(

@@ -20,6 +20,7 @@ from fleet.errors import SourceError
 from fleet.importers.nuscenes.payload import Seen, describe, frames
 from fleet.importers.nuscenes.rig import NUSCENES, CalibratedSensor, build_rig, pinhole
 from fleet.importers.nuscenes.shots import Channel, SampleData
+from fleet.importers.nuscenes.tables import KEYFRAME_DOCUMENT
 from fleet.importers.source import (
     MAX_IMAGE_BYTES,
     MICROSECONDS,
@@ -39,7 +40,7 @@ from sensors.errors import DecodeError
 from sensors.geometry import SE3
 from sensors.rig import Modality
 
-DOCUMENT = "calibration_and_pose.json"
+DOCUMENT = KEYFRAME_DOCUMENT
 RECORDER = "scenelake-import-nuscenes-keyframe"
 RECORDER_VERSION = "1"
 LIDAR = "LIDAR_TOP"

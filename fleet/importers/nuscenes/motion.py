@@ -11,7 +11,7 @@ import numpy as np
 from fleet.errors import SourceError
 from fleet.importers.nuscenes.shots import Channel
 from fleet.importers.nuscenes.tables import DatasetLayout, Row, read_rows
-from fleet.importers.source import MICROSECONDS, exact_ns
+from fleet.importers.source import MICROSECONDS, RowFaults, exact_ns
 from sensors.geometry import SE3
 
 SAME_M, SAME_RAD = 1e-6, 1e-6
@@ -35,9 +35,16 @@ def read_poses(layout: DatasetLayout, channels: Sequence[Channel], findings: lis
     tokens = {shot.pose for channel in channels for shot in channel.rows}
     table = layout.table("ego_pose")
     rows: dict[str, EgoPose] = {}
+    faults = RowFaults()
     for row in read_rows(table):
         if row.get("token") in tokens:
-            rows[row["token"]] = EgoPose(exact_ns(row.get("timestamp"), MICROSECONDS), _pose(row, f"{table}: {row['token']}"))
+            place = f"{table}: row {row['token'][:64]}"
+            try:
+                stamp_ns = exact_ns(row.get("timestamp"), MICROSECONDS, f"{place}: timestamp")
+                rows[row["token"]] = EgoPose(stamp_ns, _pose(row, place))
+            except SourceError as error:
+                faults.add(str(error))
+    faults.refuse()
     if absent := len(tokens - set(rows)):
         findings.append(f"ego_pose: {absent} of {len(tokens)} poses that shots name are not in the table")
     findings += _other_times(rows, channels)

@@ -22,7 +22,7 @@ from fleet.importers.source import MAX_IMAGE_BYTES, read_bounded
 from fleet.mcap_writer import RecordedFrame
 from sensors.decode.images import read_header
 from sensors.decode.pcd import read_pcd
-from sensors.decode.points import PointCloud, PointField, point_fields
+from sensors.decode.points import PointCloud, PointField, point_fields, without_position
 from sensors.errors import DecodeError
 from sensors.rig import Modality
 
@@ -43,6 +43,7 @@ class Seen:
     files: int = 0
     points: int = 0
     near: int = 0
+    placed: int = 0
     nan_first: int = 0
     other_size: int = 0
     sizes: Counter[int] = field(default_factory=Counter)
@@ -51,6 +52,11 @@ class Seen:
     broken: list[str] = field(default_factory=list)
     unread_headers: list[str] = field(default_factory=list)
     size_px: tuple[int, int] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are clouds, and none of them has a point with a position."""
+        return bool(self.sizes) and not self.placed
 
 
 def frames(channel: Channel, seen: Seen) -> Iterator[RecordedFrame]:
@@ -73,7 +79,12 @@ def describe(channel: Channel, seen: Seen) -> list[str]:
         )
     if seen.other_size:
         found.append(f"{name}: {seen.other_size} images have another size than the table says")
-    if channel.modality is Modality.LIDAR and seen.near:
+    if seen.empty:
+        found.append(
+            f"{name}: no point of its {seen.files} clouds has a position ({seen.points} points, all (0, 0, 0) or not finite): "
+            "the sensor measured nothing; kept, and not taken as the reference while another sensor lives"
+        )
+    elif channel.modality is Modality.LIDAR and seen.near:
         found.append(f"{name}: {seen.near} of {seen.points} points are nearer than {NEAR_M:g} m (the vehicle itself); kept")
     if channel.modality is Modality.RADAR:
         found += _radar(name, seen)
@@ -147,6 +158,10 @@ def _measure(modality: Modality, cloud: PointCloud, seen: Seen) -> None:
     seen.sizes[cloud.num_points] += 1
     if not cloud.num_points:
         return
+    if not {"x", "y", "z"} <= set(cloud.names):
+        seen.placed += cloud.num_points  # what it holds instead is for the pipeline to judge
+        return
+    seen.placed += int(np.count_nonzero(~without_position(cloud.xyz_m())))
     if modality is Modality.LIDAR:
         # The dataset's reader tests x and y alone: a square column around the sensor.
         near = (np.abs(cloud.column("x")) < NEAR_M) & (np.abs(cloud.column("y")) < NEAR_M)

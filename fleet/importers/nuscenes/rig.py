@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,7 +32,24 @@ def read_calibrations(layout: DatasetLayout, channels: Sequence[Channel], findin
     """The calibration of each channel by name; unusable values are left out and reported as findings."""
     tokens = {shot.calibration for channel in channels for shot in channel.rows}
     rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in tokens}
-    return {channel.name: _calibrated(channel, rows, findings) for channel in channels}
+    found = {channel.name: _calibrated(channel, rows, findings) for channel in channels}
+    return _without_identities(found, findings)
+
+
+def _without_identities(found: dict[str, CalibratedSensor], findings: list[str]) -> dict[str, CalibratedSensor]:
+    """The same; if all of several sensors are mounted at the origin without any turn, nobody has measured where they are."""
+    mountings = [one.ego_SE3_sensor for one in found.values() if one.ego_SE3_sensor is not None]
+    if len(mountings) < 2 or not all(_is_identity(mounting) for mounting in mountings):
+        return found
+    findings.append(
+        f"calibrated_sensor: all {len(mountings)} mountings are the identity, which no vehicle has: they were never filled in, "
+        "and are left out"
+    )
+    return {name: replace(one, ego_SE3_sensor=None) for name, one in found.items()}
+
+
+def _is_identity(mounting: SE3) -> bool:
+    return bool(np.allclose(mounting.translation_m, 0.0) and np.allclose(mounting.rotation, np.eye(3)))
 
 
 def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) -> CalibratedSensor:
@@ -82,6 +99,7 @@ NUSCENES_HZ = {Modality.LIDAR: 20.0, Modality.CAMERA: 12.0, Modality.RADAR: 13.0
 KEYFRAME_HZ = 2.0
 NEAR_NOMINAL = 0.15
 WIDEST_TOLERANCE_NS = 50_000_000
+STEADY = 0.25  # share of the tolerance within which half of the offsets must be from their median
 MAX_RATE_HZ = 100_000.0  # what calibration.json can represent
 MIN_RATE_HZ = 0.001
 
@@ -105,18 +123,23 @@ def convention_of(layout: DatasetLayout) -> Convention:
     return NUSCENES if layout.version.startswith("v1.0-") else LIKE_NUSCENES
 
 
-def reference_of(channels: Sequence[Channel]) -> Channel | None:
-    """The sensor that scenes are anchored to: `LIDAR_TOP`, else the first lidar, camera or radar; None if there is none."""
+def reference_of(channels: Sequence[Channel], dead: Collection[str] = ()) -> Channel | None:
+    """The sensor that scenes are anchored to: `LIDAR_TOP`, else the first lidar, camera or radar; None if there is none.
+
+    One of `dead`, whose frames hold nothing, only where all others are dead, too.
+    """
     order = {Modality.LIDAR: 0, Modality.CAMERA: 1, Modality.RADAR: 2}
-    ranked = sorted(channels, key=lambda channel: (channel.name != REFERENCE, order[channel.modality], channel.name))
+    ranked = sorted(channels, key=lambda one: (one.name in dead, one.name != REFERENCE, order[one.modality], one.name))
     return ranked[0] if ranked else None
 
 
 @dataclass(frozen=True, slots=True)
 class StampDelay:
-    """Stamps of a sensor minus those of the reference: their median, extremes and number. `own`: pairs of one keyframe."""
+    """Stamps of a sensor minus those of the reference: their median, extremes and number, and the median distance from the
+    median. `own`: pairs of one keyframe."""
 
     median_ns: int
+    spread_ns: int
     least_ns: int
     most_ns: int
     pairs: int
@@ -134,7 +157,11 @@ def delay_of(channel: Channel, reference: Channel) -> StampDelay | None:
     ends_ns = reference.stamps_ns
     following = [(stamp, bisect.bisect_left(ends_ns, stamp)) for stamp in channel.stamps_ns]
     offsets = own or [stamp - ends_ns[at] for stamp, at in following if at < len(ends_ns)]
-    return StampDelay(median_ns(offsets), min(offsets), max(offsets), len(offsets), bool(own)) if offsets else None
+    if not offsets:
+        return None
+    middle_ns = median_ns(offsets)
+    spread_ns = median_ns([abs(offset - middle_ns) for offset in offsets])
+    return StampDelay(middle_ns, spread_ns, min(offsets), max(offsets), len(offsets), bool(own))
 
 
 def rate_of(stamps_ns: Sequence[int], nominal_hz: float | None) -> tuple[float, float | None]:
@@ -160,12 +187,14 @@ def build_rig(
     calibrations: Mapping[str, CalibratedSensor],
     poses_ns: Sequence[int],
     findings: list[str],
+    dead: Collection[str] = (),
 ) -> Rig:
     """The rig of these sensors: lidars and cameras required, radars free-running.
 
-    A camera slower than the reference leaves sweeps without an image by design; incomplete scenes are then published.
+    A camera slower than the reference leaves sweeps without an image by design; incomplete scenes are then published. `dead`:
+    names of channels without a single measurement.
     """
-    reference = reference_of(channels)
+    reference = reference_of(channels, dead)
     if reference is None:
         raise ValueError("a rig needs at least one lidar, camera or radar")
     sensors = [_sensor(convention, channel, reference, calibrations[channel.name], findings) for channel in channels]
@@ -198,8 +227,9 @@ def _sensor(
     expected_ns = 0
     delay = delay_of(channel, reference)
     if channel is not reference and delay is not None:
-        expected_ns = 0 if channel.modality is Modality.RADAR else delay.median_ns
-        notes.append(_delay_note(delay, expected_ns, reference))
+        steady = delay.spread_ns <= STEADY * min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
+        expected_ns = delay.median_ns if channel.modality is not Modality.RADAR and steady else 0
+        notes.append(_delay_note(delay, steady, expected_ns, reference))
     findings.append(f"{channel.name}: {'; '.join(notes)}")
     compensated = channel.modality is Modality.LIDAR and convention.lidar_compensated
     stamp = convention.camera_stamp if channel.modality is Modality.CAMERA else Stamp.END
@@ -210,10 +240,12 @@ def _sensor(
     return Sensor(channel.sensor, channel.modality, rate_hz, sync, calibration.ego_SE3_sensor, calibration.lens)
 
 
-def _delay_note(delay: StampDelay, expected_ns: int, reference: Channel) -> str:
+def _delay_note(delay: StampDelay, steady: bool, expected_ns: int, reference: Channel) -> str:
     pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
     extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
     spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"
+    if not steady:
+        return f"{spread}: too far apart for a delay, declared 0"
     return (
         f"{spread}, declared as its delay"
         if expected_ns == delay.median_ns

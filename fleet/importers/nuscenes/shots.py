@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import clock_findings, named
+from fleet.importers.clock_findings import MOST_NAMED, clock_findings, named
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, Row, read_rows, text
-from fleet.importers.source import MAX_FRAMES, MICROSECONDS, exact_ns, inside
+from fleet.importers.source import MAX_FRAMES, MICROSECONDS, RowFaults, exact_ns, inside
 from sensors.rig import Modality
 from sensors.time_units import NS_PER_S
 
@@ -64,25 +65,31 @@ class Channel:
         return [shot.stamp_ns for shot in self.shots]
 
 
-def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> tuple[Channel, ...]:
+def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: ImportFindings) -> tuple[Channel, ...]:
     """The scene's sensors by name, with their shots by stamp.
 
     Raises:
         SourceError: The scene has no rows, too many, or one that lacks a member or names a file outside of the dataset.
 
     """
-    samples = _samples(layout, scene, findings)
+    samples, known = _samples(layout, scene, findings)
     by_calibration = _channel_names(layout)
     found: dict[tuple[str, str], list[SampleData]] = defaultdict(list)
     written_as_float: list[Decimal] = []
     count, strangers = 0, 0
+    faults, orphans = RowFaults(), _Orphans()
     for row in read_rows(layout.table("sample_data")):
         if row.get("sample_token") not in samples:
+            orphans.see(row, known)
             continue
         count += 1
         if count > MAX_FRAMES:
             raise SourceError(f"{layout.table('sample_data')} has more than {MAX_FRAMES} rows of scene {scene.name}")
-        shot = _shot(layout, row)
+        try:
+            shot = _shot(layout, row)
+        except SourceError as error:
+            faults.add(str(error))
+            continue
         channel = by_calibration.get(shot.calibration)
         if channel is None:
             strangers += 1
@@ -90,14 +97,18 @@ def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: list[st
         if isinstance(row["timestamp"], Decimal):
             written_as_float.append(row["timestamp"])
         found[channel].append(shot)
+    faults.refuse()
+    for words in orphans.words():
+        findings.lose(None, orphans.count, words)
     if not found:
         raise SourceError(f"{layout.table('sample_data')} has no row of scene {scene.name} ({scene.token}) with a known sensor")
     if len(found) > MAX_CHANNELS:
         raise SourceError(f"scene {scene.name} has {len(found)} sensors, the limit is {MAX_CHANNELS}")
     if strangers:
-        findings.append(f"sample_data: {strangers} rows name a sensor that the tables do not have, and are left out")
+        words = f"sample_data: {strangers} rows name a sensor that the tables do not have, and are left out"
+        findings.lose(None, strangers, words)
     findings += _precision(written_as_float, count) + _gps_names([shot for shots in found.values() for shot in shots])
-    findings += _dangling(layout, found)
+    findings += _dangling(layout, found, known)
     return tuple(_channel(name, modality, shots, findings) for (name, modality), shots in sorted(found.items()))
 
 
@@ -109,10 +120,38 @@ def files_without_rows(layout: DatasetLayout, channels: Iterable[Channel]) -> li
     return sorted(path.relative_to(layout.root).as_posix() for path in beside - named_files)
 
 
-def _samples(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> set[str]:
+class _Orphans:
+    """Rows of `sample_data` whose sample is in no scene: nobody would ever import them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[str] = []
+
+    def see(self, row: Row, known: Collection[str]) -> None:
+        sample = row.get("sample_token")
+        if isinstance(sample, str) and sample in known:
+            return
+        self.count += 1
+        if len(self._first) < MOST_NAMED:
+            self._first.append(f"{str(row.get('token'))[:64]} (sample_token {str(sample)[:64]!r})")
+
+    def words(self) -> list[str]:
+        if not self.count:
+            return []
+        more = f" and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
+        return [
+            f"sample_data: {self.count} rows are of samples that the table sample does not have, and are left out: "
+            f"{', '.join(self._first)}{more}"
+        ]
+
+
+def _samples(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> tuple[set[str], set[str]]:
+    """Tokens of the scene's samples, and of all."""
     path = layout.table("sample")
     links: dict[str, tuple[object, object]] = {}
+    known: set[str] = set()
     for row in read_rows(path):
+        known.add(str(row.get("token")))
         if row.get("scene_token") == scene.token:
             links[text(row, "token", path)] = (row.get("prev"), row.get("next"))
     if not links:
@@ -125,7 +164,7 @@ def _samples(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -
     loose = sum(1 for pair in links.values() for link in pair if link and link not in links)
     if loose:
         findings.append(f"sample: {loose} links (prev, next) lead to rows that are not there")
-    return set(links)
+    return set(links), known
 
 
 def _channel_names(layout: DatasetLayout) -> dict[str, tuple[str, str]]:
@@ -146,7 +185,7 @@ def _shot(layout: DatasetLayout, row: Row) -> SampleData:
     return SampleData(
         token=text(row, "token", table),
         sample=text(row, "sample_token", table),
-        stamp_ns=exact_ns(row.get("timestamp"), MICROSECONDS),
+        stamp_ns=exact_ns(row.get("timestamp"), MICROSECONDS, f"{table}: row {str(row.get('token'))[:64]}: timestamp"),
         path=layout.root / inside(text(row, "filename", table), table),
         is_keyframe=row.get("is_key_frame") is True,
         pose=text(row, "ego_pose_token", table),
@@ -163,12 +202,13 @@ def _size_px(width_px: object, height_px: object) -> tuple[int, int] | None:
     return None
 
 
-def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: list[str]) -> Channel:
+def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: ImportFindings) -> Channel:
     ordered = tuple(sorted(rows, key=lambda shot: (shot.stamp_ns, shot.token)))
     shots = tuple(shot for shot in ordered if shot.path.is_file())
     absent = [shot.path.name for shot in ordered if not shot.path.is_file()]
     if absent:
-        findings.append(f"{name}: {len(absent)} of {len(ordered)} rows name a file that is not there: {named(absent)}")
+        words = f"{name}: {len(absent)} of {len(ordered)} rows name a file that is not there: {named(absent)}"
+        findings.lose(name.lower(), len(absent), words)
     by_token = {shot.token: shot for shot in ordered}
     after = [by_token[shot.next].stamp_ns - shot.stamp_ns for shot in ordered if shot.next in by_token]
     if any(step < 0 for step in after):
@@ -206,15 +246,24 @@ def _gps_names(shots: Sequence[SampleData]) -> list[str]:
     ]
 
 
-def _dangling(layout: DatasetLayout, found: Mapping[tuple[str, str], Sequence[SampleData]]) -> list[str]:
-    """Findings on links to rows that do not exist; the table is read again only if some links leave the scene."""
+def _dangling(
+    layout: DatasetLayout, found: Mapping[tuple[str, str], Sequence[SampleData]], samples: Collection[str]
+) -> list[str]:
+    """Findings on links to rows outside of the scene; the table is read again only if there are such links."""
     here = {shot.token for shots in found.values() for shot in shots}
     links = [link for shots in found.values() for shot in shots for link in (shot.previous, shot.next) if link]
     outside = {link for link in links if link not in here}
     if not outside:
         return []
-    elsewhere = {row["token"] for row in read_rows(layout.table("sample_data")) if row.get("token") in outside}
-    loose = sum(link in outside and link not in elsewhere for link in links)
-    others = sum(link in elsewhere for link in links)
-    notes = [f"sample_data: {loose} of {len(links)} links (prev, next) lead to rows that are not there"] if loose else []
-    return notes + ([f"sample_data: {others} links (prev, next) lead into another scene"] if others else [])
+    rows = {
+        row["token"]: row.get("sample_token") for row in read_rows(layout.table("sample_data")) if row.get("token") in outside
+    }
+    orphans = {token for token, sample in rows.items() if not isinstance(sample, str) or sample not in samples}
+    counts = {
+        f"of {len(links)} links (prev, next) lead to rows that are not there": sum(
+            link in outside and link not in rows for link in links
+        ),
+        "links (prev, next) lead to rows of samples that the table sample does not have": sum(link in orphans for link in links),
+        "links (prev, next) lead into another scene": sum(link in rows and link not in orphans for link in links),
+    }
+    return [f"sample_data: {count} {words}" for words, count in counts.items() if count]

@@ -19,6 +19,7 @@ from fleet.importers.clock_findings import named
 MAX_TABLE_BYTES = 8 * 1024**3
 MAX_ROW_CHARS = 1024 * 1024
 READ_CHARS = 1024 * 1024
+KEYFRAME_DOCUMENT = "calibration_and_pose.json"
 NEEDED = ("scene", "sample", "sample_data", "calibrated_sensor", "sensor", "ego_pose")
 
 Row = Mapping[str, Any]
@@ -64,13 +65,19 @@ def find_layout(src: Path) -> DatasetLayout:
         doubled = src.parent.name == src.name  # as some archives unpack: v1.01-train/v1.01-train
         layout = DatasetLayout(src.parent.parent if doubled else src.parent, src)
     else:
-        found = sorted(path.parent for depth in ("v*", "v*/v*") for path in src.glob(f"{depth}/sample_data.json"))
+        tables = [f"{name}.json" for name in NEEDED]
+        found = sorted({path.parent for depth in ("v*", "v*/v*") for name in tables for path in src.glob(f"{depth}/{name}")})
+        if not found and any((src / name).is_file() for name in tables):
+            found = [src]
         if not found:
-            raise SourceError(f"{src / 'v1.0-*' / 'sample_data.json'} is missing; is this the root of a nuScenes-like dataset?")
+            raise SourceError(
+                f"{src} holds neither the tables of a nuScenes-like dataset ({', '.join(tables)}, in a folder such as v1.0-mini) "
+                f"nor {KEYFRAME_DOCUMENT}, which describes a single keyframe"
+            )
         if len(found) > 1:
             versions = ", ".join(path.relative_to(src).as_posix() for path in found)
             raise SourceError(f"{src} holds {len(found)} versions ({versions}); name the folder of one of them instead")
-        layout = DatasetLayout(src, found[0])
+        layout = DatasetLayout(src.parent if found[0] == src else src, found[0])
     absent = [name for name in NEEDED if not layout.table(name).is_file()]
     if absent:
         raise SourceError(f"{layout.tables} lacks the tables {', '.join(absent)}")

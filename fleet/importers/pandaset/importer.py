@@ -9,10 +9,9 @@ Conventions that the source leaves open:
 - The ego frame is the frame of `lidar/poses.json`: x right, y forward, z up, metres. By the heights of the cameras in it
   (1.5 to 1.8 m) it lies near the ground, not in the lidar (scaleapi/pandaset-devkit, issue 60). Where the lidars sit is
   not in the source, so clouds are given in the ego frame and `ego_SE3_lidar` is the identity.
-- Points are published in the world frame, freed of the vehicle's motion (issues 67 and 84 there). Each is moved into the
-  ego frame at its own time, with interpolated poses: what a lidar reports, and what a later motion compensation
-  undoes exactly. Where no poses bracket that time (before the first frame's stamp, after the last), the pose of the
-  frame is used; a compensation that never extrapolates leaves those points unchanged, which is then correct.
+- Points are published in the world frame, freed of the vehicle's motion (issues 67 and 84 there). All points of a sweep are
+  moved into the ego frame at its stamp, so they are compensated to it, and declared so. Placing each where its lidar saw it
+  needs a pose at its own time, which the source has for none before the first stamp: those points would mean something else.
 - The lidar's stamp is the END of the sweep of lidar 0, the spinning Pandar64. Both lidars stay in one cloud, distinguished
   by `lidar_id` (1: PandarGT, which runs free). `t` is int32 nanoseconds relative to the stamp: below 0 before it.
 - A camera's expected delay is the median of its stamp minus that of the lidar frame with the same number.
@@ -26,7 +25,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,8 @@ from fleet.drive_layout import claim
 from fleet.encode import encode_fix, encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.pandaset.rig import (
     NAME,
     CameraFolder,
@@ -48,6 +49,7 @@ from fleet.importers.pandaset.rig import (
     build_rig,
     mounting_spread_m,
     mountings,
+    no_frame_of_a_stamp,
     read_camera,
     read_poses,
 )
@@ -57,10 +59,10 @@ from fleet.importers.source import (
     PICKLES,
     ImportResult,
     counted,
-    exact_ns,
     pose_frames,
     read_bounded,
     read_list,
+    read_times,
     refuse_pickles,
 )
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
@@ -82,7 +84,7 @@ POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("t", "<i4"), ("inte
 
 @dataclass(slots=True)
 class _Spans:
-    """Earliest and latest `t` of each lidar in the first sweep and over all; points in all, and those without bracket.
+    """Earliest and latest `t` of each lidar in the first sweep and over all; points in all.
 
     `step_ns`: the resolution of times within a sweep.
     """
@@ -90,7 +92,6 @@ class _Spans:
     first_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
     widest_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
     points: int = 0
-    unbracketed: int = 0
     step_ns: int = 0
 
     def see(self, lidar_id: int, low_ns: int, high_ns: int) -> None:
@@ -99,12 +100,13 @@ class _Spans:
         self.widest_ns[lidar_id] = (min(low, low_ns), max(high, high_ns))
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the sequence `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)
     report = progress or silent
     refuse_pickles(src / "lidar", HOW_TO_CONVERT)
-    findings: list[str] = []
+    findings = ImportFindings()
     track = _track(src / "lidar", findings)
     cameras = [read_camera(folder, findings) for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
     if not cameras:
@@ -120,13 +122,14 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), poses)
     has_gnss = bool(write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
     write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
-    findings += _stated(track, cameras, spans) + _left_out(src)
+    sweeps = [index for index in range(len(track.stamps_ns)) if (src / "lidar" / f"{index:02d}.parquet").is_file()]
+    findings += _stated(track, cameras, spans, sweeps) + _left_out(src)
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
-def _track(folder: Path, findings: list[str]) -> LidarPoses:
-    stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
+def _track(folder: Path, findings: ImportFindings) -> LidarPoses:
+    stamps_ns = read_times(folder / "timestamps.json")
     poses = read_poses(folder / "poses.json")
     files = {path.stem: path for path in folder.glob("*.parquet")}
     if len(stamps_ns) != len(poses) or len(stamps_ns) > MAX_FRAMES:
@@ -134,13 +137,16 @@ def _track(folder: Path, findings: list[str]) -> LidarPoses:
     if any(after <= before for before, after in itertools.pairwise(stamps_ns)):
         raise SourceError(f"{folder / 'timestamps.json'} does not ascend, so poses between its stamps are not defined")
     missing = [f"{index:02d}" for index in range(len(stamps_ns)) if f"{index:02d}" not in files]
+    if len(missing) == len(stamps_ns) and files:
+        raise SourceError(no_frame_of_a_stamp(folder, len(stamps_ns), files))
     if len(missing) == len(stamps_ns):
         raise SourceError(f"{folder} holds no lidar frame such as 00.parquet; {HOW_TO_CONVERT}")
     if missing:
-        findings.append(f"lidar: {len(missing)} of {len(stamps_ns)} stamps have no frame and are left out: {', '.join(missing)}")
+        words = f"lidar: {len(missing)} of {len(stamps_ns)} stamps have no frame and are left out: {', '.join(missing)}"
+        findings.lose(NAME, len(missing), words)
     extra = sorted(set(files) - {f"{index:02d}" for index in range(len(stamps_ns))})
     if extra:
-        findings.append(f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
+        findings.lose(NAME, len(extra), f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
     findings += clock_findings(NAME, stamps_ns)
     return LidarPoses(tuple(stamps_ns), tuple(poses))
 
@@ -149,9 +155,8 @@ def _sweeps(folder: Path, track: LidarPoses, spans: _Spans) -> Iterator[Recorded
     for index, stamp_ns in enumerate(track.stamps_ns):
         path = folder / f"{index:02d}.parquet"
         if path.is_file():
-            points, unbracketed = _ego_points(path, track, index)
+            points = _ego_points(path, track, index)
             spans.points += len(points)
-            spans.unbracketed += unbracketed
             spans.step_ns = math.gcd(spans.step_ns, int(np.gcd.reduce(np.diff(np.unique(points["t"])), initial=0)))
             for lidar_id in np.unique(points["lidar_id"]):
                 t_ns = points["t"][points["lidar_id"] == lidar_id]
@@ -159,19 +164,19 @@ def _sweeps(folder: Path, track: LidarPoses, spans: _Spans) -> Iterator[Recorded
             yield RecordedFrame(stamp_ns, stamp_ns, encode_points(stamp_ns, NAME, point_fields(POINT), points))
 
 
-def _ego_points(path: Path, track: LidarPoses, index: int) -> tuple[np.ndarray[Any, np.dtype[np.void]], int]:
+def _ego_points(path: Path, track: LidarPoses, index: int) -> np.ndarray[Any, np.dtype[np.void]]:
     column = _columns(path)
     stamp_ns = track.stamps_ns[index]
     t_ns = column["t_ns"].astype(np.int64)
     if len(t_ns) and np.abs(t_ns - stamp_ns).max() > np.iinfo(np.int32).max:
         raise SourceError(f"{path} holds points more than 2.1 s away from its stamp {stamp_ns} ns; are t_ns nanoseconds?")
     world_m = np.column_stack([column["x"], column["y"], column["z"]]).astype(np.float64)
-    ego_m, unbracketed = track.seen_from_ego(world_m, t_ns, index)
+    ego_m = track.world_SE3_ego[index].inverse().apply(world_m)
     points = np.zeros(len(t_ns), dtype=POINT)
     points["x"], points["y"], points["z"] = ego_m.T
     points["t"] = t_ns - stamp_ns
     points["intensity"], points["lidar_id"] = column["intensity"], column["lidar_id"]
-    return points, unbracketed
+    return points
 
 
 def _columns(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
@@ -200,24 +205,23 @@ def _fixes(folder: Path, findings: list[str]) -> Iterator[RecordedFrame]:
     if not (folder / "gps.json").is_file():
         findings.append("gnss: the source has no meta/gps.json")
         return
-    rows, stamps = read_list(folder / "gps.json"), read_list(folder / "timestamps.json")
-    if len(rows) != len(stamps):
-        raise SourceError(f"{folder} has {len(rows)} positions and {len(stamps)} stamps; there must be one of each per frame")
+    rows, stamps_ns = read_list(folder / "gps.json"), read_times(folder / "timestamps.json")
+    if len(rows) != len(stamps_ns):
+        raise SourceError(f"{folder} has {len(rows)} positions and {len(stamps_ns)} stamps; there must be one of each per frame")
     findings.append("gnss: xvel and yvel of meta/gps.json have no place in NavSatFix and are left out")
-    for row, stamp in zip(rows, stamps, strict=True):
-        stamp_ns = exact_ns(stamp)
+    for row, stamp_ns in zip(rows, stamps_ns, strict=True):
         yield RecordedFrame(stamp_ns, stamp_ns, encode_fix(stamp_ns, float(row["lat"]), float(row["long"]), float(row["height"])))
 
 
-def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans) -> list[str]:
+def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans, sweeps: Sequence[int]) -> list[str]:
+    """What is known and measured; `sweeps`: the numbers of those that are there."""
     up_m = [float(mountings(track, camera)[0].translation_m[2]) for camera in cameras]
     heights = f"{min(up_m):.2f} to {max(up_m):.2f} m"
     found = [
         f"ego: the frame of lidar/poses.json (x right, y forward, z up); cameras stand {heights} above it, so it lies near the "
         "ground; the lidars' own place is not in the source, ego_SE3_lidar is the identity",
-        "lidar: points moved from the world frame into the ego frame at their own time; "
-        f"{spans.unbracketed} of {spans.points} lie outside of the poses and took their frame's pose",
-        "lidar: so the points are where they were measured, not motion-compensated (declared as not compensated)",
+        f"lidar: all {spans.points} points moved from the world frame into the ego frame at the stamp of their sweep, which "
+        "compensates the motion since each was measured (declared as compensated)",
         "lidar: the stamp is the end of lidar 0's sweep; point times `t` are int32 ns relative to it, "
         f"in steps of {spans.step_ns} ns: the source has them as float seconds",
     ]
@@ -231,9 +235,9 @@ def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans) -> li
         delay_ns, spread_m = camera.delay_ns(track), mounting_spread_m(track, camera)
         mounting = "mounting seen once" if spread_m is None else f"mounting from poses varies by {spread_m * 1e3:.1f} mm"
         found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp (median, declared as its delay); {mounting}")
-        if wrong := camera.mispaired(track):
+        if wrong := camera.mispaired(track, sweeps):
             found.append(
-                f"{camera.name}: the nearest stamp alone would give {wrong} of {len(track.stamps_ns)} sweeps another one's "
+                f"{camera.name}: the nearest stamp alone would give {wrong} of {len(sweeps)} sweeps another one's "
                 "image; with its delay declared, equal numbers match"
             )
     found.append("cameras: which instant of the exposure a stamp means is not stated by the source; taken as its middle")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
-from fleet.importers.source import MAX_FRAMES, exact_ns, median_ns, read_json, read_list
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.source import MAX_FRAMES, median_ns, read_json, read_list, read_times
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
 from sensors.motion.poses import interpolate
@@ -36,26 +38,8 @@ class LidarPoses:
         found = interpolate([stamp_ns], self.stamps_ns, self._samples(), POSE_BRACKET_NS)
         return SE3.from_wxyz(found.poses[0, :3], found.poses[0, 3:]) if found.valid[0] else None
 
-    def seen_from_ego(self, world_m: Floats, at_ns: npt.NDArray[np.int64], frame: int) -> tuple[Floats, int]:
-        """World points (N, 3), each in the ego frame at its own time `at_ns` (N,), and the number of exceptions.
-
-        Where no two poses bracket a point's time, it is placed in the ego frame at the stamp of `frame`.
-        """
-        times_ns, time_of_point = np.unique(at_ns, return_inverse=True)
-        found = interpolate(times_ns, self.stamps_ns, self._samples(), POSE_BRACKET_NS)
-        poses = np.where(found.valid[:, None], found.poses, self._samples()[frame])[time_of_point]
-        turned = _rotate_back(poses[:, 3:], world_m - poses[:, :3])
-        return turned, int((~found.valid[time_of_point]).sum())
-
     def _samples(self) -> Floats:
         return np.array([[*pose.translation_m, *pose.wxyz] for pose in self.world_SE3_ego])
-
-
-def _rotate_back(wxyz: Floats, vectors: Floats) -> Floats:
-    """Rotate vectors (N, 3) by the inverse of unit quaternions (N, 4)."""
-    axis = -wxyz[:, 1:]
-    twice = 2.0 * np.cross(axis, vectors)
-    return np.asarray(vectors + wxyz[:, :1] * twice + np.cross(axis, twice))
 
 
 NAME = "lidar"
@@ -76,10 +60,19 @@ class CameraFolder:
         """Median of this camera's stamp minus that of the lidar frame with the same number."""
         return median_ns([own - lidar for own, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
 
-    def mispaired(self, track: LidarPoses) -> int:
-        """The number of sweeps that matching by nearest stamp alone would pair with an image of another number."""
+    def mispaired(self, track: LidarPoses, sweeps: Sequence[int]) -> int:
+        """The number of these sweeps that matching by nearest stamp alone would pair with an image of another number."""
         nearest = match_nearest(track.stamps_ns, sorted(self.stamps_ns), 0, MAX_DURATION_NS).index
-        return sum(int(image) != sweep for sweep, image in enumerate(nearest))
+        return sum(int(nearest[sweep]) != sweep for sweep in sweeps)
+
+
+def no_frame_of_a_stamp(folder: Path, stamps: int, files: Iterable[str]) -> str:
+    """Why no file of a folder belongs to any of its stamps, whose numbers begin with 00."""
+    names = sorted(files)
+    return (
+        f"{folder}: timestamps.json has stamps 00 to {stamps - 1:02d}, the {len(names)} files are {names[0]} to {names[-1]}, "
+        "so none has a stamp; keep stamps and poses of the same frames, or number the files from 00"
+    )
 
 
 def read_poses(path: Path) -> list[SE3]:
@@ -99,14 +92,14 @@ def read_poses(path: Path) -> list[SE3]:
     return poses
 
 
-def read_camera(folder: Path, findings: list[str]) -> CameraFolder:
+def read_camera(folder: Path, findings: ImportFindings) -> CameraFolder:
     """Read a camera folder; images are opened for their size only. A missing image is a finding.
 
     Raises:
         SourceError: The numbers of stamps and poses differ, there is no image, or a file is invalid.
 
     """
-    stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
+    stamps_ns = read_times(folder / "timestamps.json")
     poses = read_poses(folder / "poses.json")
     images = {path.stem for path in folder.glob("*.jpg")}
     if len(stamps_ns) != len(poses) or not images or not 0 < len(stamps_ns) <= MAX_FRAMES:
@@ -118,11 +111,12 @@ def read_camera(folder: Path, findings: list[str]) -> CameraFolder:
     expected = [f"{index:02d}" for index in range(len(stamps_ns))]
     present = [stem for stem in expected if stem in images]
     if not present:
-        raise SourceError(f"{folder} holds no image such as 00.jpg")
+        raise SourceError(no_frame_of_a_stamp(folder, len(stamps_ns), images))
     if missing := [stem for stem in expected if stem not in images]:
-        findings.append(f"{name}: {len(missing)} of {len(expected)} stamps have no image and are left out: {named(missing)}")
+        words = f"{name}: {len(missing)} of {len(expected)} stamps have no image and are left out: {named(missing)}"
+        findings.lose(name, len(missing), words)
     if extra := sorted(images - set(expected)):
-        findings.append(f"{name}: {len(extra)} images have no stamp and are left out: {named(extra)}")
+        findings.lose(name, len(extra), f"{name}: {len(extra)} images have no stamp and are left out: {named(extra)}")
     lens = read_json(folder / "intrinsics.json")
     try:
         with Image.open(folder / f"{present[0]}.jpg", formats=("JPEG",)) as image:
@@ -142,7 +136,8 @@ def build_rig(track: LidarPoses, cameras: list[CameraFolder], has_gnss: bool) ->
     def sync(stamp: Stamp, delay_ns: int, required: bool) -> Sync:
         return Sync(stamp, delay_ns, half_period_ns, DEFAULT_WARN_RESIDUAL_NS, required)
 
-    sensors = [Sensor(NAME, Modality.LIDAR, RATE_HZ, sync(Stamp.END, 0, True), SE3.identity())]
+    moved = replace(sync(Stamp.END, 0, True), compensated=True)
+    sensors = [Sensor(NAME, Modality.LIDAR, RATE_HZ, moved, SE3.identity())]
     for camera in cameras:
         terms = sync(Stamp.MIDDLE, camera.delay_ns(track), True)
         mounting = mountings(track, camera)[0]

@@ -31,6 +31,8 @@ from fleet.drive_layout import claim
 from fleet.encode import encode_image, encode_points
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import mean_hz, overlap_findings
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
@@ -61,11 +63,12 @@ STATED = (
 )
 
 
+@into_new_folder
 def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None) -> ImportResult:
     """Write the sequence `src` as a drive; see `fleet.importers.registry.Importer`."""
     drive = DriveId(vehicle_id, drive_id)
     report = progress or silent
-    findings: list[str] = []
+    findings = ImportFindings()
     rig = build_rig(src / "default-calib.yaml")
     radar = read_index(src, "Navtech_Polar", ".png", findings)
     lidar = read_index(src, "velo_lidar", ".csv", findings)
@@ -82,10 +85,10 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
         )
     write_motion(out, motion)
     write_calibration(out, rig.to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
     streams = {RADAR: radar, LIDAR: lidar, **cameras}
     findings += _timing(rig, {name: [frame.stamp_ns for frame in index.frames] for name, index in streams.items()})
     findings += _pose_apart(motion, max(index.frames[-1].stamp_ns for index in streams.values()))
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), (*findings, *STATED))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import clock_findings, named
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.source import MAX_FRAMES, read_text_lines
 from sensors.time_units import NS_PER_S
 
@@ -29,7 +30,7 @@ class Index:
     frames: tuple[IndexedFrame, ...]
 
 
-def read_index(src: Path, name: str, suffix: str, findings: list[str]) -> Index:
+def read_index(src: Path, name: str, suffix: str, findings: ImportFindings) -> Index:
     """Match the rows of `src/NAME.txt` with the files of `src/NAME/`; items without a counterpart are findings.
 
     Raises:
@@ -42,9 +43,11 @@ def read_index(src: Path, name: str, suffix: str, findings: list[str]) -> Index:
     missing = [frame for frame, _ in rows if frame not in files]
     unindexed = sorted(set(files) - {frame for frame, _ in rows})
     if missing:
-        findings.append(f"{name}: {len(missing)} index rows have no file and are left out: {named(missing)}")
+        words = f"{name}: {len(missing)} index rows have no file and are left out: {named(missing)}"
+        findings.lose(None, len(missing), words)
     if unindexed:
-        findings.append(f"{name}: {len(unindexed)} files have no index row, so no stamp, and are left out: {named(unindexed)}")
+        words = f"{name}: {len(unindexed)} files have no index row, so no stamp, and are left out: {named(unindexed)}"
+        findings.lose(None, len(unindexed), words)
     frames = tuple(IndexedFrame(stamp_ns, files[frame]) for frame, stamp_ns in rows if frame in files)
     if not frames:
         raise SourceError(f"{src / name} holds no frame that {text.name} names; is this the folder of one RADIATE sequence?")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.errors import SourceError
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.radiate.index import read_index
 from fleet.importers.source import read_text_lines
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
@@ -35,7 +36,7 @@ class MotionSample:
     acceleration: Floats
 
 
-def read_motion(src: Path, findings: list[str]) -> list[MotionSample]:
+def read_motion(src: Path, findings: ImportFindings) -> list[MotionSample]:
     """All samples in the order of the index; none, and a finding, where the source has no such folder.
 
     Raises:

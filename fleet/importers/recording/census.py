@@ -9,15 +9,17 @@ import numpy as np
 
 from fleet.mcap_writer import RecordedFrame
 from fleet.recordings.topics import SensorTopic
+from sensors.clocks.bursts import Bursts, bursts_of
 from sensors.clocks.time_line import TimeLine, time_line
 from sensors.decode.cdr import CdrReader
 from sensors.decode.images import read_header
+from sensors.decode.jpeg import lacks_huffman_tables
 from sensors.decode.messages import decode, decode_image, message_header
 from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
 from sensors.motion.sweep_times import span_problem
 from sensors.rig import Modality, Stamp
-from sensors.stamps import Nanoseconds
+from sensors.stamps import Nanoseconds, recording_order
 from sensors.time_units import NS_PER_S
 
 SPAN_SLACK = 0.05  # share of a period by which point times may pass a stamp at an end of the sweep
@@ -43,6 +45,7 @@ class Census:
     time_field: str | None = None
     time_span_ns: tuple[int, int] | None = None
     image_size: tuple[str, int, int] | None = None
+    without_tables: int = 0
     frame_id: str = ""
     child_frame_id: str = ""
 
@@ -56,13 +59,15 @@ class Census:
         self.stamps.append(frame.stamp_ns)
         self.logs.append(frame.log_ns)
         try:
-            decoded = decode(landing_type, frame.cdr)
             if not self.frame_id:
                 self._frames(frame)
+            decoded = decode(landing_type, frame.cdr)
             if isinstance(decoded, PointCloud):
                 self._cloud(decoded)
             elif self.source.modality in (Modality.CAMERA, Modality.RADAR):
-                info = read_header(decode_image(frame.cdr).data)
+                image = decode_image(frame.cdr).data
+                self.without_tables += lacks_huffman_tables(image)
+                info = read_header(image)
                 self.image_size = self.image_size or (info.encoding, info.width_px, info.height_px)
         except DecodeError as error:
             self.first_undecoded = self.first_undecoded or str(error)
@@ -70,8 +75,14 @@ class Census:
 
     @property
     def stamps_ns(self) -> Nanoseconds:
-        """Stamps (N,), in file order."""
-        return np.array(self.stamps, dtype=np.int64)
+        """Stamps (N,), by log time, ties by position."""
+        return np.array(self.stamps, dtype=np.int64)[recording_order(np.array(self.logs, dtype=np.int64))]
+
+    @property
+    def late(self) -> int:
+        """How many messages stand behind one that was logged later."""
+        logs = np.array(self.logs, dtype=np.int64)
+        return int(np.count_nonzero(logs < np.maximum.accumulate(logs))) if logs.size else 0
 
     @property
     def line(self) -> TimeLine:
@@ -90,14 +101,21 @@ class Census:
     @property
     def log_lag_ns(self) -> int:
         """Median of log time less stamp."""
-        lags = np.sort(np.array(self.logs, dtype=np.int64) - self.stamps_ns)
+        lags = np.sort(np.array(self.logs, dtype=np.int64) - np.array(self.stamps, dtype=np.int64))
         return int(lags[lags.size // 2])
 
     @property
     def period_ns(self) -> int | None:
-        """Median step between different stamps; None if there is only one."""
+        """Median step between different stamps, or between scans that are sent row by row; None if there is only one."""
+        if self.bursts is not None:
+            return self.bursts.period_ns
         steps = np.sort(np.diff(np.unique(self.stamps_ns)))
         return int(steps[steps.size // 2]) if steps.size else None
+
+    @property
+    def bursts(self) -> Bursts | None:
+        """The scans of a sensor that sends them row by row; None of one that does not."""
+        return bursts_of(self.stamps_ns) if self.source.modality.in_scene else None
 
     @property
     def stamp(self) -> Stamp | None:
@@ -110,8 +128,8 @@ class Census:
             return Stamp.START
         return Stamp.END if high_ns <= slack_ns else Stamp.MIDDLE
 
-    def words(self) -> list[str]:
-        """The census as findings."""
+    def words(self, nominal_ns: int | None = None) -> list[str]:
+        """The census as findings; `nominal_ns`: the period that a rig declares, for a sensor with a single frame."""
         source, count = self.source, len(self.stamps)
         name = source.sensor
         rate = f", {NS_PER_S / self.period_ns:.2f} Hz" if self.period_ns else ""
@@ -121,9 +139,14 @@ class Census:
             lacking = f"{self.without_position} of {self.points} points ({share:.0%})"
             notes.append(f"{name}: {lacking} have no position ((0,0,0) or not finite); kept")
         if source.modality is Modality.LIDAR and count > self.undecoded:
-            notes.append(f"{name}: {self._times()}")
+            notes.append(f"{name}: {self._times(nominal_ns)}")
         if self.image_size is not None:
             notes.append(f"{name}: {self.image_size[0]}, {self.image_size[1]} x {self.image_size[2]} px")
+        if self.without_tables:
+            notes.append(
+                f"{name}: {self.without_tables} of {count} images have no Huffman tables and are no complete JPEG files: "
+                "decoders that do not supply the standard tables refuse them; kept as they are"
+            )
         if self.unset:
             notes.append(f"{name}: {self.unset} of {count} stamps were never set (0); the log time stands in their place")
         if self.undecoded:
@@ -140,17 +163,29 @@ class Census:
         if self.source.modality is Modality.POSE:
             self.child_frame_id = reader.string("child_frame_id")
 
-    def _times(self) -> str:
+    def _times(self, nominal_ns: int | None) -> str:
         if self.time_field is None or self.time_span_ns is None:
             return "points have no time of their own, so they cannot be motion-compensated"
         low_ms, high_ms = (value / 1e6 for value in self.time_span_ns)
         found = f"point times in {self.time_field!r}, {low_ms:+.2f} to {high_ms:+.2f} ms from the stamp in the first cloud"
         span_ns = self.time_span_ns[1] - self.time_span_ns[0]
-        problem = None if self.period_ns is None else span_problem(span_ns, self.period_ns)
+        period_ns = self.period_ns or nominal_ns
+        problem = None if period_ns is None else span_problem(span_ns, period_ns)
         return found if problem is None else f"{found}; they cannot be used for motion compensation: {problem}"
 
     def _clock(self) -> list[str]:
         name, notes = self.source.sensor, []
+        if self.late:
+            notes.append(
+                f"{name}: {self.late} of {len(self.stamps)} messages stand behind one that was logged later; "
+                "they were put in the order of their log times"
+            )
+        bursts = self.bursts
+        if bursts is not None:
+            notes.append(
+                f"{name}: messages come in bursts of {bursts.rows}, {bursts.row_period_ns / 1e6:.3f} ms apart: rows of one scan; "
+                "each is kept as a frame of its own, and the rate is that of the scans"
+            )
         steps = np.diff(self.stamps_ns)
         doubled = len(self.stamps) - np.unique(self.stamps_ns).size
         if doubled:

@@ -1,6 +1,7 @@
 """Any recording with all topics in it (MCAP, ROS 1 bag, ROS 2 SQLite bag, or a folder of those) as a drive.
 
 One pass over the recording; each sensor has its own writer, so memory holds one chunk of the recording and one of each sensor.
+A sensor whose messages do not stand in the order of their log times is written once more, in that order.
 
 - The rig assigns topics to sensors (`topic` in calibration.json); without a rig, sensors are inferred from names and types,
   with mountings from `/tf_static` and lenses from `CameraInfo`, where the recording has them.
@@ -20,8 +21,11 @@ from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.errors import SourceError
+from fleet.importers.import_findings import ImportFindings
+from fleet.importers.new_folder import into_new_folder
 from fleet.importers.recording.census import Census
 from fleet.importers.recording.frames import LANDED_AS, landed
+from fleet.importers.recording.log_order import put_in_log_order
 from fleet.importers.recording.rig import RecordedCalibration, infer_rig
 from fleet.importers.source import ImportResult
 from fleet.mcap_writer import SensorStream, StreamWriter
@@ -44,6 +48,7 @@ REPORT_BYTES = 1024 * 1024
 LATE_LOG_NS = 10 * NS_PER_S  # longer than the transport of a message ever takes
 
 
+@into_new_folder
 def import_drive(
     src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, rig: Rig | None = None
 ) -> ImportResult:
@@ -57,6 +62,7 @@ def import_drive(
         for file in files:
             taking.take(file, progress or silent)
         taking.finish()
+    taking.order()
     sensors = [census for census in taking.sensors.values() if census.stamps]
     if not sensors:
         lost = [
@@ -64,16 +70,24 @@ def import_drive(
         ]
         raise SourceError(no_topic(src, topics, lost))
     inferred: tuple[str, ...] = ()
-    given = rig is not None
+    given = rig
     if rig is None:
         rig, inferred = infer_rig(sensors, taking.calibration)
-    rig, dated = _time_base(sensors, rig, given=given)
+    rig, dated = _time_base(sensors, rig, given=given is not None)
     write_calibration(out, rig.to_dict())
-    write_manifest(out, drive, RECORDER, RECORDER_VERSION)
-    seen = [word for census in taking.sensors.values() for word in census.words()]
-    absent = [f"{name}: the recording has no message of it" for name in topics.absent()]
-    findings = (*notes, *taking.faults.words(), *inferred, *seen, *absent, *dated, *_clocks(sensors, rig), *_converted(sensors))
-    return ImportResult(DriveFolder.load(out), (*findings, *topics.left_out()))
+    findings = ImportFindings()
+    for word in (*notes, *taking.faults.words()):  # files that are missing, and damage: nothing counts what was in them
+        findings.lose(None, None, word)
+    findings += inferred
+    for name, census in taking.sensors.items():
+        findings += census.words(None if given is None or name not in given else given[name].period_ns)
+        if census.lost:
+            findings.record_loss(name, census.lost, f"{census.lost} messages could not be converted: {census.first_lost}")
+    for name in topics.absent():
+        findings.lose(name, None, f"{name}: the recording has no message of it")
+    findings += [*dated, *_clocks(sensors, rig), *_converted(sensors), *topics.left_out()]
+    write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
+    return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
 class _Taking:
@@ -84,6 +98,7 @@ class _Taking:
         self.calibration = RecordedCalibration()
         self._out, self._topics, self._stack = out, topics, stack
         self._writers: dict[str, StreamWriter] = {}
+        self._streams: dict[str, SensorStream] = {}
         self.sensors: dict[str, Census] = {}
         self.faults = FaultNotes()
 
@@ -112,6 +127,12 @@ class _Taking:
         for writer in self._writers.values():
             writer.finish()
 
+    def order(self) -> None:
+        """Put the messages of every sensor in the order of their log times; all files are written."""
+        for name, stream in self._streams.items():
+            if self.sensors[name].late:
+                put_in_log_order(self._out, stream, SEGMENT_NS)
+
     def _message(self, source: SensorTopic, message: Recorded) -> None:
         census = self.sensors.setdefault(source.sensor, Census(source))
         landing_type = LANDED_AS.get(source.message_type, source.message_type)
@@ -121,7 +142,7 @@ class _Taking:
             census.lose(error)
             return
         if source.sensor not in self._writers:
-            stream = SensorStream(source.sensor, source.modality, landing_type)
+            stream = self._streams[source.sensor] = SensorStream(source.sensor, source.modality, landing_type)
             self._writers[source.sensor] = self._stack.enter_context(closing(StreamWriter(self._out, stream, SEGMENT_NS)))
         self._writers[source.sensor].add(taken.frame)
         census.unset += taken.unset
@@ -161,7 +182,7 @@ def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
         where = "ahead of" if domain.at_ns > 0 else "behind"
         notes.append(
             f"{', '.join(domain.sensors)}: stamps are {_duration(domain.at_ns)} {where} those of {rig.reference} (they begin at "
-            f"{first.stamps[0]} ns): another clock; kept as they are, so none of its frames match"
+            f"{first.stamps_ns[0]} ns): another clock; kept as they are, so none of its frames match"
         )
     return notes
 

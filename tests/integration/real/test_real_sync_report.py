@@ -123,7 +123,7 @@ def test_radiate_has_its_faults(radiate: Timeline) -> None:
 def test_nuscenes_keyframes(tolerance_ms: float, complete: int) -> None:
     found = read_timeline(present("nuscenes_mini_timing", "keyframes.csv"), layout=NUSCENES)
     report, _ = sync_report(found.streams, None, Options(tolerance_ns=round(tolerance_ms * MS)))
-    assert (report.reference, report.anchors, report.complete, report.pauses) == ("LIDAR_TOP", 283, complete, 6)
+    assert (report.reference, report.anchors, report.complete, len(report.pauses)) == ("LIDAR_TOP", 283, complete, 6)
     for name, expected_ms in NUSCENES_MS.items():
         camera = of(report, name)
         assert camera.delay is not None and camera.delay.mean_ns is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lake.documents
-from lake.documents import MAX_CALIBRATION_BYTES, Manifest, ManifestObject, canonical_json, content_hash, parse_document
+from lake.documents import (
+    MAX_CALIBRATION_BYTES,
+    Manifest,
+    ManifestObject,
+    SourceLoss,
+    canonical_json,
+    content_hash,
+    parse_document,
+)
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey
 from sensors.rig import Rig
@@ -220,3 +229,34 @@ def test_size_is_bounded_before_anything_is_parsed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(lake.documents, "MAX_DOCUMENT_BYTES", 100)
     with pytest.raises(LandingError, match="manifest of 101 bytes exceeds 100"):
         parse_document(b" " * 101, "manifest")
+
+
+def test_losses_are_read_back_and_absent_where_there_are_none() -> None:
+    drive = DriveId("car-1", "d-1")
+    entry = ManifestObject(str(SensorKey(drive, "lidar", "top", 5)), 1, "a" * 64, "lidar", "top", 5, 6, 1)
+    whole = Manifest(drive, "rig-1", 5, 6, "r", "1", "b" * 64, (entry,))
+    assert b"losses" not in whole.to_bytes()
+    assert Manifest.parse(whole.to_bytes(), drive) == whole
+    lossy = replace(whole, losses=(SourceLoss("cam", 3, "x"), SourceLoss(None, None, "y")))
+    assert Manifest.parse(lossy.to_bytes(), drive) == lossy
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"sensor": "cam", "frames": 0, "message": "x"},
+        {"sensor": "Cam 1", "frames": 1, "message": "x"},
+        {"sensor": None, "frames": 1.0, "message": "x"},
+        {"sensor": None, "frames": 1, "message": "x" * 501},
+        {"sensor": None, "frames": 1},
+        {"sensor": None, "frames": 1, "message": "x", "code": "CMP008"},
+    ],
+)
+def test_malformed_losses_are_refused(loss: dict[str, Any]) -> None:
+    drive = DriveId("car-1", "d-1")
+    entry = ManifestObject(str(SensorKey(drive, "lidar", "top", 5)), 1, "a" * 64, "lidar", "top", 5, 6, 1)
+    body = json.loads(Manifest(drive, "rig-1", 5, 6, "r", "1", "b" * 64, (entry,)).to_bytes())
+    with pytest.raises(LandingError, match="losses"):
+        Manifest.parse(json.dumps(body | {"losses": [loss]}).encode(), drive)
+    with pytest.raises(LandingError, match="losses"):
+        Manifest.parse(json.dumps(body | {"losses": [{"sensor": None, "frames": 1, "message": "x"}] * 1001}).encode(), drive)

@@ -16,8 +16,6 @@ from fleet.importers.registry import IMPORTERS
 from fleet.importers.source import ImportResult, exact_ns, median_ns
 from lake.errors import LandingError
 from sensors.decode.messages import decode, decode_image, decode_points, decode_pose
-from sensors.geometry import SE3
-from sensors.motion.deskew import compensate
 from sensors.rig import Modality, Rig, Stamp
 from tests.unit.fleet.importers import public_datasets as made
 from tests.unit.fleet.landed_drives import messages
@@ -31,6 +29,12 @@ def pandaset(tmp_path: Path) -> Path:
 @pytest.fixture
 def radiate(tmp_path: Path) -> Path:
     return made.write_radiate(tmp_path / "tiny_foggy")
+
+
+def losses(result: ImportResult) -> list[tuple[str | None, int | None]]:
+    """What the manifest says that the source has lost."""
+    assert result.folder.manifest is not None
+    return [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses]
 
 
 def imported(form: str, src: Path, out: Path) -> tuple[ImportResult, Rig]:
@@ -63,36 +67,14 @@ def test_pandaset_point_times_are_signed_and_both_lidars_stay(pandaset: Path, tm
         np.testing.assert_array_equal(cloud.column("intensity"), np.arange(60))
 
 
-def test_pandaset_points_are_where_a_moving_lidar_saw_them(pandaset: Path, tmp_path: Path) -> None:
-    result, _ = imported("pandaset", pandaset, tmp_path / "out")
-    clouds = [decode_points(message.data) for message in messages(result.folder, "lidar")]
-    first, last = made.stamp_ns(0), made.stamp_ns(made.FRAMES - 1)
-    moved = 0
-    for frame, cloud in enumerate(clouds):
-        world, times, _ = made.world_points(frame)
-        for point, seen, at_ns in zip(world, cloud.xyz_m(), times, strict=True):
-            bracketed = first <= at_ns <= last
-            pose = made.ego_pose(int(at_ns) if bracketed else made.stamp_ns(frame))
-            np.testing.assert_allclose(seen, pose.inverse().apply(point[None])[0], atol=1e-4)
-            moved += bracketed
-    assert moved > 200
-
-
-def test_compensating_pandaset_to_the_stamp_gives_the_published_cloud(pandaset: Path, tmp_path: Path) -> None:
-    """Also where no poses bracket a point: it is published in its frame's pose already, and stays."""
-    result, _ = imported("pandaset", pandaset, tmp_path / "out")
-    samples = [decode_pose(message.data) for message in messages(result.folder, "pose")]
-    poses = np.array([[*sample.odom_SE3_ego.translation_m, *sample.odom_SE3_ego.wxyz] for sample in samples])
+def test_all_points_of_a_pandaset_sweep_are_in_the_ego_frame_at_its_stamp(pandaset: Path, tmp_path: Path) -> None:
+    """Also those before the first pose and after the last: a cloud has one meaning, and the rig declares it."""
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    assert rig["lidar"].sync.compensated
     for frame, message in enumerate(messages(result.folder, "lidar")):
-        cloud = decode_points(message.data)
-        offsets = cloud.time_offset_ns()
-        assert offsets is not None
-        found = compensate(
-            cloud.xyz_m(), offsets, cloud.stamp_ns, cloud.stamp_ns,
-            [sample.stamp_ns for sample in samples], poses, SE3.identity(), 150_000_000,
-        )  # fmt: skip
-        world = made.ego_pose(cloud.stamp_ns).apply(found.xyz_m)
-        np.testing.assert_allclose(world, made.world_points(frame)[0], atol=2e-4)
+        seen_m = decode_points(message.data).xyz_m()
+        expected_m = made.ego_pose(made.stamp_ns(frame)).inverse().apply(made.world_points(frame)[0])
+        np.testing.assert_allclose(seen_m, expected_m, atol=2e-4)
 
 
 def test_pandaset_mounting_is_taken_at_the_cameras_own_time(pandaset: Path, tmp_path: Path) -> None:
@@ -149,6 +131,7 @@ def test_pandaset_says_what_it_left_out(pandaset: Path, tmp_path: Path) -> None:
     assert "annotations: not imported" in findings
     assert "lidar_original: 1 pickle(s), not opened" in findings
     assert len(messages(result.folder, "lidar")) == 4
+    assert losses(result) == [("lidar", 1), ("lidar", 1)]
 
 
 def test_pandaset_images_that_are_missing_are_reported_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
@@ -157,6 +140,7 @@ def test_pandaset_images_that_are_missing_are_reported_and_the_others_keep_their
     result, rig = imported("pandaset", pandaset, tmp_path / "out")
     assert "camera_front: 1 of 5 stamps have no image and are left out: 00" in result.findings
     assert "camera_front: 1 images have no stamp and are left out: 09" in result.findings
+    assert losses(result) == [("camera_front", 1), ("camera_front", 1)]
     stamps = [decode_image(message.data).stamp_ns for message in messages(result.folder, "camera_front")]
     assert stamps == [made.stamp_ns(frame) - 49_860_000 for frame in range(1, 5)]
     assert rig["camera_front"].sync.expected_delay_ns == -49_860_000
@@ -167,7 +151,7 @@ def test_pandaset_says_where_nearest_alone_would_pair_wrongly(pandaset: Path, tm
     findings = "\n".join(result.findings)
     assert "camera_back: the nearest stamp alone would give 4 of 5 sweeps another one's image" in findings
     assert "camera_front: the nearest stamp alone" not in findings
-    assert not rig["lidar"].sync.compensated and "(declared as not compensated)" in findings
+    assert rig["lidar"].sync.compensated and "(declared as compensated)" in findings
 
 
 def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
@@ -186,7 +170,7 @@ def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
         ("lidar/poses.json", "[]", "5 stamps and 0 poses"),
         ("lidar/timestamps.json", "[2.5, 1.5, 3.5, 4.5, 5.5]", "does not ascend"),
         ("lidar/timestamps.json", '["soon"]', "'soon' is not a time"),
-        ("lidar/timestamps.json", "[1e999999999]", "is not between 1970 and 2096"),
+        ("lidar/timestamps.json", "[1e999999999]", "is not a time between 1970 and 2096"),
         ("lidar/timestamps.json", "[NaN]", "nan is not a time"),
         ("lidar/00.parquet", "hello", "00.parquet is not a Parquet file"),
         ("camera/front_camera/timestamps.json", "[1.5]", "5 images, 1 stamps and 5 poses"),
@@ -249,6 +233,7 @@ def test_radiate_poses_are_metres_from_the_first_fix_with_the_sources_quaternion
 def test_radiate_reports_what_is_odd(radiate: Path, tmp_path: Path) -> None:
     result, _ = imported("radiate", radiate, tmp_path / "out")
     findings = "\n".join(result.findings)
+    assert losses(result) == [(None, 1), (None, 1)]
     assert "velo_lidar: 1 files have no index row, so no stamp, and are left out: 000017" in findings
     assert "velo_lidar: 1 index rows have no file and are left out: 000021" in findings
     assert "velo_lidar: 200.2 ms pass before row 4, usually 100.1 ms" in findings
@@ -331,3 +316,56 @@ def test_the_median_of_integers_is_an_integer() -> None:
     assert median_ns([3, 1, 2]) == 2
     assert median_ns([4, 1, 2, 3]) == 2
     assert median_ns([-5, -2]) == -4
+
+
+def test_times_that_are_none_are_all_named_with_file_and_entry(pandaset: Path, tmp_path: Path) -> None:
+    path = pandaset / "camera" / "front_camera" / "timestamps.json"
+    path.write_text('[1557539956500.1, "soon", 1557539956.7, null, 1557539956.9]')
+    with pytest.raises(SourceError) as caught:
+        imported("pandaset", pandaset, tmp_path / "out")
+    assert str(caught.value).splitlines() == [
+        f"{path}: entry 0: 1557539956500.1 seconds is not a time between 1970 and 2096; it would be if it counted milliseconds",
+        f"{path}: entry 1: 'soon' is not a time: a number was expected",
+        f"{path}: entry 3: None is not a time: a number was expected",
+    ]
+
+
+def test_frames_numbered_otherwise_are_named_with_both_ranges(pandaset: Path, tmp_path: Path) -> None:
+    for path in sorted((pandaset / "lidar").glob("*.parquet")):
+        path.rename(path.with_name(f"{int(path.stem) + 50}.parquet"))
+    with pytest.raises(SourceError, match=r"has stamps 00 to 04, the 5 files are 50 to 54, so none has a stamp"):
+        imported("pandaset", pandaset, tmp_path / "out")
+    for path in sorted((pandaset / "lidar").glob("*.parquet")):
+        path.rename(path.with_name(f"{int(path.stem) - 50:02d}.parquet"))
+    for path in sorted((pandaset / "camera" / "back_camera").glob("*.jpg")):
+        path.rename(path.with_name(f"{int(path.stem) + 50}.jpg"))
+    with pytest.raises(SourceError, match=r"back_camera: timestamps.json has stamps 00 to 04, the 5 files are 50 to 54"):
+        imported("pandaset", pandaset, tmp_path / "out")
+
+
+def test_sweeps_that_are_not_there_do_not_count_as_wrongly_paired(pandaset: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (pandaset / "lidar" / f"{number:02d}.parquet").unlink()
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    assert "camera_back: the nearest stamp alone would give 2 of 3 sweeps another one's image" in "\n".join(result.findings)
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_an_import_that_fails_leaves_nothing(pandaset: Path, tmp_path: Path, existed: bool) -> None:
+    (pandaset / "lidar" / "04.parquet").write_text("the first four are written before this one is opened")
+    out = tmp_path / "a" / "b"
+    if existed:
+        out.mkdir(parents=True)
+    with pytest.raises(SourceError, match="is not a Parquet file"):
+        imported("pandaset", pandaset, out)
+    assert out.exists() == (tmp_path / "a").exists() == existed
+    assert not existed or list(out.iterdir()) == []
+
+
+def test_an_import_into_a_folder_with_something_in_it_leaves_that_alone(pandaset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("precious")
+    with pytest.raises(FleetError, match="not an empty folder"):
+        imported("pandaset", pandaset, out)
+    assert (out / "mine").read_text() == "precious"

@@ -121,11 +121,11 @@ def test_damage_is_a_note_and_what_is_whole_is_given(tmp_path: Path) -> None:
     assert any("messages were salvaged from a chunk that is cut" in note for note in notes)
 
 
-def test_a_bag_folder_is_read_in_the_order_of_its_metadata(tmp_path: Path) -> None:
+def test_of_messages_logged_at_once_those_of_the_file_that_the_metadata_name_first_come_first(tmp_path: Path) -> None:
     folder = tmp_path / "bag"
     folder.mkdir()
     for number in (0, 1, 2, 9, 10):
-        write_db3(folder / f"a_{number}.db3", [(1, 1, LOG_NS + number, encode_imu(STAMPS_NS + number, (0, 0, 0), (0, 0, 0)))])
+        write_db3(folder / f"a_{number}.db3", [(1, 1, LOG_NS, encode_imu(STAMPS_NS + number, (0, 0, 0), (0, 0, 0)))])
     by_number, notes = stamp_streams(folder, None)
     assert by_number[0].stamps_ns.tolist() == [STAMPS_NS + n for n in (0, 1, 2, 9, 10)]
     assert notes == ("metadata.yaml is missing; files taken by number",)
@@ -218,3 +218,18 @@ def test_names_made_of_topics_are_ids_and_different(tmp_path: Path) -> None:
     assert [stream.sensor for stream in streams] == sorted(["a_b", "a_b_2", "sensor", "x" * 63, "x" * 61 + "_2", "radar_points"])
     assert by_name(streams)["radar_points"].modality is Modality.RADAR
     assert by_name(streams)["a_b"].modality is Modality.LIDAR
+
+
+def test_calibration_is_not_called_a_type_without_decoder(tmp_path: Path) -> None:
+    topics = [
+        (1, "/imu", "sensor_msgs/msg/Imu", "cdr", ""),
+        (2, "/tf_static", "tf2_msgs/msg/TFMessage", "cdr", ""),
+        (3, "/cam/camera_info", "sensor_msgs/msg/CameraInfo", "cdr", ""),
+    ]
+    rows = [(number, number, LOG_NS, encode_imu(STAMPS_NS, (0, 0, 0), (0, 0, 0))) for number in (1, 2, 3)]
+    path = write_db3(tmp_path / "a.db3", rows, topics)
+    for given in (None, rig(body="/imu", top="/l")):
+        notes = "\n".join(stamp_streams(path, given)[1])
+        assert "1 messages left out, it places frames: `drive import recording` reads /tf_static where no rig is given" in notes
+        assert "1 messages left out, it describes a lens: `drive import recording` reads it where no rig is given" in notes
+        assert "no decoder" not in notes and "the rig names no sensor" not in notes

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from fleet.drive_folder import DriveFolder
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, FaultKind
 from fleet.faults import Fault
@@ -21,7 +22,10 @@ from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from fleet.synthetic.world import World
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 from sensors.decode.images import inspect_image
+from sensors.decode.messages import decode_image
 from sensors.errors import DecodeError
 from sensors.measure.image import ImageMetrics, measure_image
 from tests.unit.fleet.landed_drives import truth_faults
@@ -46,6 +50,14 @@ def payloads(sensor: str, *faults: str) -> tuple[list[Any], list[Any], list[Shot
     for payload, shot in zip(clean, shots, strict=True):
         broken.append(damaged(payload, shot, sensor, spec, broken[-1] if broken else None))
     return clean, broken, shots
+
+
+def stored_messages(folder: DriveFolder, modality: str, sensor: str) -> list[StoredMessage]:
+    found = []
+    for path in sorted((folder.path / modality / sensor).iterdir()):
+        with path.open("rb") as stream:
+            found += [item for item in scan(stream) if isinstance(item, StoredMessage)]
+    return found
 
 
 def luma(jpeg: bytes) -> npt.NDArray[np.uint8]:
@@ -208,6 +220,16 @@ def test_clocks_step_drift_and_count_otherwise() -> None:
     drifted = stamps("clock_drift:camera_front:100")
     np.testing.assert_allclose(drifted - clean, (clean - start_ns) * 1e-4, atol=1)
     assert stamps("clock_unit:camera_front:3").tolist() == (clean // 1000).tolist()
+
+
+def test_a_wrong_frame_changes_the_name_and_nothing_else(tmp_path: Path) -> None:
+    clean, wrong = (
+        [item.data.tobytes() for item in stored_messages(generate(spec_of(*faults), tmp_path / name), "camera", "camera_front")]
+        for name, faults in (("clean", ()), ("wrong", ("wrong_frame:camera_front:2",)))
+    )
+    assert [number for number, (one, other) in enumerate(zip(clean, wrong, strict=True)) if one != other] == [2]
+    assert decode_image(wrong[2]).frame_id == "x" * len("camera_front")
+    assert wrong[2].replace(b"x" * len("camera_front"), b"camera_front") == clean[2]
 
 
 def test_the_truth_tells_kind_size_and_frames(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ops.errors import InputError
+from ops.report import display
 from ops.sync.answer import InSync
-from ops.sync.report import Options, SensorSync, SyncReport, sync_report
+from ops.sync.report import Hole, Options, SensorSync, SyncReport, sync_report
 from ops.sync.streams import Stream, guessed_modality
 from sensors.clocks.delay import Phase
 from sensors.policy import Policy, RuleOverride
@@ -156,11 +157,58 @@ def test_pauses_of_all_sensors_are_not_gaps() -> None:
     """Three recordings in one table, a day apart."""
     stamps = np.concatenate([LONG_NS, LONG_NS + 86_400 * S, LONG_NS + 2 * 86_400 * S])
     report = make({"lidar": stamps, "cam": stamps + 2 * MS})
-    assert (report.pauses, report.findings) == (2, ())
+    assert report.findings == ()
+    day_ns = 86_400 * S - (int(LONG_NS[-1]) - int(LONG_NS[0]))
+    assert report.pauses == (Hole(int(LONG_NS[-1]), day_ns), Hole(int(LONG_NS[-1]) + 86_400 * S, day_ns))
+    assert of(report, "cam").gaps == ()
+    assert (
+        f"pause together 2 times, the longest for {day_ns / S:.3f} s after {display.utc(int(LONG_NS[-1]))}."
+        in report.answer.sentence
+    )
     assert (of(report, "cam").clock.gaps, of(report, "cam").clock.measured_rate_hz) == (0, 10.0)
     assert of(report, "cam").clock.last_ns == int(stamps[-1]) + 2 * MS
     alone = make({"lidar": stamps, "cam": stamps + 2 * MS, "radar": np.arange(stamps[0], stamps[-1], 10 * S)}, tolerance_ns=S)
-    assert alone.pauses == 0
+    assert alone.pauses == ()
+
+
+def test_an_outage_of_a_lone_sensor_is_a_gap_with_place_and_length() -> None:
+    stamps = EPOCH_NS + 50 * MS * np.arange(442, dtype=np.int64)
+    stamps[200:] += 92_550 * MS
+    report = make({"lidar": stamps})
+    assert report.pauses == ()
+    assert of(report, "lidar").gaps == (Hole(int(stamps[199]), 92_600 * MS),)
+    assert report.answer.in_sync is not InSync.YES
+    assert f"nominal periods, more than 2: 92.600 s after {display.utc(int(stamps[199]))}" in report.answer.sentence
+    both = make({"lidar": stamps, "cam": stamps + 2 * MS})
+    assert both.pauses == (Hole(int(stamps[199]), 92_600 * MS),)
+    assert f"All sensors pause together once for 92.600 s after {display.utc(int(stamps[199]))}." in both.answer.sentence
+
+
+def test_a_gap_beside_a_pause_is_named_and_the_pause_is_not() -> None:
+    stamps = np.concatenate([LONG_NS, LONG_NS + 86_400 * S])
+    report = make({"lidar": np.delete(stamps, [30, 31, 32]), "cam": stamps + MS}, tolerance_ns=S)
+    assert len(report.pauses) == 1
+    assert of(report, "lidar").gaps == (Hole(int(LONG_NS[29]), 400 * MS),)
+    assert of(report, "cam").gaps == ()
+
+
+def test_rows_of_a_radar_count_as_one_scan() -> None:
+    rows = (LONG_NS[:, None] + 3 * MS + 309_000 * np.arange(64)).ravel()
+    report = make({"lidar": LONG_NS, "radar_front": rows}, late_ns=5 * MS)
+    radar = of(report, "radar_front")
+    assert (radar.clock.frames, radar.clock.period_p50_ns, radar.matched, radar.tolerance_ns) == (200, 100 * MS, 200, 50 * MS)
+    assert (radar.findings, radar.gaps, report.answer.in_sync) == ((), (), InSync.YES)
+    assert report.notes == (
+        "radar_front: its 12800 messages come in bursts of 64, 0.309 ms apart; each of the 200 bursts counts as one scan",
+    )
+    lost = make({"lidar": LONG_NS, "radar_front": np.delete(rows, np.arange(64 * 50, 64 * 60))}, tolerance_ns=S)
+    assert of(lost, "radar_front").gaps == (Hole(int(LONG_NS[49]) + 3 * MS, 1_100 * MS),)
+    assert "CLK004" in of(lost, "radar_front").findings
+
+
+def test_a_fast_imu_is_left_as_it_is() -> None:
+    rows = (LONG_NS[:, None] + 309_000 * np.arange(64)).ravel()
+    assert of(make({"lidar": LONG_NS, "imu": rows}), "imu").clock.frames == 12_800
 
 
 def test_findings_of_one_rule_are_reported_once_worst_first() -> None:
@@ -168,7 +216,8 @@ def test_findings_of_one_rule_are_reported_once_worst_first() -> None:
     gaps = {f"cam{n}": np.delete(LONG_NS, range(20, 21 + n)) for n in (1, 4, 2)}
     report = make(base | gaps, tolerance_ns=S)
     assert report.answer.sentence == (
-        "Yes, with reservations: cam4: the longest gap is 6.00 nominal periods, more than 2 (also cam2, cam1)."
+        "Yes, with reservations: cam4: the longest gap is 6.00 nominal periods, more than 2: 0.600 s after "
+        f"{display.utc(int(LONG_NS[19]))} (also cam2, cam1)."
     )
 
 

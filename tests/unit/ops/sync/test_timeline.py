@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.faults import Fault
+from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from ops.errors import InputError
 from ops.sync.answer import InSync
 from ops.sync.report import sync_report
 from ops.sync.timeline import TableLayout, read_table, read_timeline
+from sensors.decode.messages import IMAGE
 from sensors.rig import Modality
 
 T0 = 1_533_151_603_504_799_000
@@ -168,3 +171,25 @@ def test_a_clock_that_is_seconds_off_is_another_domain(tmp_path: Path) -> None:
     (off,) = [one for one in report.domains if one.offset_ns]
     assert (off.sensors, off.reason) == (("radar_front",), "GPS time, without leap seconds")
     assert [(one.rule_id, one.sensor) for one in report.findings] == [("CLK007", "radar_front"), ("CMP005", "radar_front")]
+
+
+def test_rows_are_taken_by_log_time_and_ties_by_position(tmp_path: Path) -> None:
+    text = "sensor,stamp_ns,log_ns\na,30,35\na,10,15\na,21,25\na,20,25\n"
+    (stream,) = read_table(write_csv(tmp_path / "a.csv", text))
+    assert stream.stamps_ns.tolist() == [10, 21, 20, 30]
+    assert stream.log_ns is not None and stream.log_ns.tolist() == [15, 25, 25, 35]
+
+
+def test_log_times_that_are_the_stamps_tell_no_order(tmp_path: Path) -> None:
+    (stream,) = read_table(write_csv(tmp_path / "a.csv", "sensor,stamp_ns,log_ns\na,30,30\na,10,10\n"))
+    assert stream.stamps_ns.tolist() == [30, 10]
+
+
+def test_the_order_of_an_object_does_not_matter_to_a_drive_folder(tmp_path: Path) -> None:
+    stream = SensorStream("cam", Modality.CAMERA, IMAGE)
+    frames = [
+        RecordedFrame(10 + n, log_ns, b"\0\1\0\0" + struct.pack("<iI", 0, 10 + n)) for n, log_ns in enumerate((500, 900, 700))
+    ]
+    write_stream(tmp_path, stream, frames)
+    (found,) = read_timeline(tmp_path).streams
+    assert found.stamps_ns.tolist() == [10, 12, 11]

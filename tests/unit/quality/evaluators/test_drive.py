@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from lake.documents import Manifest
+from lake.documents import Manifest, SourceLoss
 from quality.errors import MetricsError
 from quality.evaluators.drive import evaluate_drive, verdict
 from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.findings import Finding, finding
+from sensors.policy import Policy, RuleOverride
 from sensors.rig import Rig, TimeBase
 
 Make = Callable[..., SensorMetrics]
@@ -218,3 +219,30 @@ def test_what_is_known_of_a_difference_is_said(rig: Rig, manifest: Manifest, mak
     ):
         found = evaluate_drive(rig, earlier, [make_metrics(**changed)])
         assert words in next(entry for entry in found if entry.rule_id == code).message
+
+
+def test_losses_of_an_import_are_one_finding_a_sensor(rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:
+    losses = (
+        SourceLoss("cam_front", 3, "three files are absent"),
+        SourceLoss(None, None, "a chunk is damaged"),
+        SourceLoss("cam_front", 2, "two rows have no sensor"),
+        *(SourceLoss("gone", 1, f"loss {number}") for number in range(5)),
+    )
+    found = evaluate_drive(rig, dataclasses.replace(manifest, losses=losses), clean)
+    assert [(one.rule_id, one.sensor, one.measured, one.severity.value) for one in found] == [
+        ("CMP008", None, None, "warning"),
+        ("CMP008", "cam_front", 5, "warning"),
+        ("CMP008", "gone", 5, "warning"),
+    ]
+    assert [one.outcome for one in found] == [Outcome.UNKNOWN, Outcome.FAILED, Outcome.FAILED]
+    assert found[1].message == "cam_front: lost at import: three files are absent; two rows have no sensor"
+    assert found[2].message.endswith("loss 0; loss 1; loss 2 and 2 more")
+    assert verdict(found) == "build"
+
+
+def test_a_rig_may_refuse_or_tolerate_losses(rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:
+    lossy = dataclasses.replace(manifest, losses=(SourceLoss("cam_front", 3, "absent"),))
+    strict = dataclasses.replace(rig, policy=Policy(rules=(RuleOverride("CMP008", severity="error"),)))
+    assert verdict(evaluate_drive(strict, lossy, clean)) == "quarantine"
+    lenient = dataclasses.replace(rig, policy=Policy(rules=(RuleOverride("CMP008", threshold=3),)))
+    assert evaluate_drive(lenient, lossy, clean) == ()

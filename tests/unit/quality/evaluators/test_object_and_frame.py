@@ -31,6 +31,7 @@ def test_whole_object_has_no_finding(whole: ObjectFacts) -> None:
         ({"size_bytes": 999, "sha256": "b" * 64}, "DEC001", 2),
         ({"faults": ("offset 7: truncated",), "frames_read": 50}, "DEC002", 1),
         ({"unknown_types": {"std_msgs/msg/String": 4}, "frames_read": 96}, "DEC004", 4),
+        ({"foreign": {"topic '/rear' instead of '/front'": 7}}, "DEC008", 7),
         ({"frames_read": 97}, "CMP004", 3),
         ({"sha256": None}, "DEC001", None),
         ({"expected": None}, "DEC001", None),

@@ -48,6 +48,7 @@ FAULTS: Mapping[str, dict[str, Any]] = {
     "size": {"size_bytes": 999},
     "container": {"faults": ("byte 5: cut", "byte 9: cut")},
     "types": {"unknown_types": {"x": 3}},
+    "foreign": {"foreign": {"frame 'b' instead of 'a'": 3}},
     "frames": {"frames_read": 98},
     "unnamed": {"expected": None},
     "unread": {"sha256": None},

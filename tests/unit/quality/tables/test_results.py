@@ -30,6 +30,7 @@ def test_a_clean_drive_passes_every_rule_that_applies(rig: Rig, clean: Metrics) 
     assert evaluated == {
         *((measure.code, entry.sensor) for measure in MEASURES for entry in clean if measure.applies(entry)),
         ("CMP002", None),
+        ("CMP008", None),
         ("CAL001", None),
         ("CAL002", None),
     }
@@ -87,7 +88,7 @@ def test_objects_are_reported_by_sensor() -> None:
     broken = results["DEC002", "a"]
     assert (broken.outcome, broken.failing, broken.message) == (Outcome.FAILED, 2, "a1: cut")
     assert results["DEC002", "b"].outcome is Outcome.PASSED
-    assert {code for code, _ in results} == {"CMP001", "CMP004", "DEC001", "DEC002", "DEC003", "DEC004"}
+    assert {code for code, _ in results} == {"CMP001", "CMP004", "DEC001", "DEC002", "DEC003", "DEC004", "DEC008"}
 
 
 def test_scenes_and_frames_are_counted() -> None:

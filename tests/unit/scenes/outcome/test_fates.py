@@ -128,7 +128,7 @@ def window(scenes: list[SceneReport], bad: list[FrameReport]) -> WindowReport:
 def object_report(key: str) -> ObjectReport:
     return ObjectReport(
         number=0, key=key, sensor="cam", version_id="v1", sha256="", size_bytes=0, frames=0, samples=0, faults=(),
-        unknown_types={}, index="",
+        unknown_types={}, origins=(), index="",
     )  # fmt: skip
 
 

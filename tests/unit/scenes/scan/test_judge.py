@@ -23,6 +23,7 @@ REPORT = ObjectReport(
     samples=0,
     faults=("byte 1: cut",),
     unknown_types={},
+    origins=(),
     index="index/00000.arrow",
 )
 MANIFEST = Manifest(
@@ -41,8 +42,8 @@ def test_facts_of_objects_come_from_reports_and_manifest() -> None:
 
 def test_an_object_is_absent_only_if_it_was_not_read() -> None:
     both = dataclasses.replace(MANIFEST, objects=())
-    assert [entry.key for entry in object_facts([REPORT], both, [HERE, GONE])] == [HERE, GONE]
-    assert object_facts([REPORT], both, [HERE, GONE])[0].size_bytes == 3
+    assert [entry.key for entry in object_facts([REPORT], both, None, [HERE, GONE])] == [HERE, GONE]
+    assert object_facts([REPORT], both, None, [HERE, GONE])[0].size_bytes == 3
 
 
 def test_without_a_manifest_nothing_is_held_against_it() -> None:

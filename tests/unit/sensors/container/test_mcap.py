@@ -20,8 +20,8 @@ from mcap.reader import make_reader
 from mcap.writer import CompressionType, IndexType, Writer
 
 from sensors.container.compression import decompress
-from sensors.container.mcap import MESSAGES_AT_ONCE, scan
-from sensors.container.recorded import ContainerFault, ContainerFaultKind, SizeLimits, StoredMessage
+from sensors.container.mcap import MESSAGES_AT_ONCE, recorded_mcap, scan
+from sensors.container.recorded import ContainerFault, ContainerFaultKind, Recorded, SizeLimits, StoredMessage
 from tests.real_data import DATA
 from tests.unit.sensors.container.short_reads import ShortFills, ShortReads
 
@@ -440,3 +440,25 @@ def test_a_chunk_of_thousands_of_messages_comes_whole_and_in_order() -> None:
     for one in messages:
         place = one.chunk_offset + one.message_offset
         assert file[place : place + one.message_bytes] == one.data
+
+
+def test_messages_that_were_compressed_one_by_one_are_decompressed() -> None:
+    found = list(recorded_mcap(io.BytesIO(write([zstandard.compress(body) for body in PAYLOADS]))))
+    assert [bytes(item.data) for item in found if isinstance(item, Recorded)] == PAYLOADS
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "states"),
+    [
+        (zstandard.compress(b"x" * 101), ContainerFaultKind.LIMIT, "a message of '/one': a compressed message holds more than"),
+        (zstandard.compress(b"x" * 50)[:-4], ContainerFaultKind.CORRUPT, "a message of '/one': a zstd message"),
+        (b"\x28\xb5\x2f\xfd broken", ContainerFaultKind.CORRUPT, "does not decompress"),
+    ],
+)
+def test_a_compressed_message_that_is_damaged_is_a_fault_and_the_others_are_given(
+    body: bytes, kind: ContainerFaultKind, states: str
+) -> None:
+    fault, message = recorded_mcap(io.BytesIO(write([body, b"whole"], chunked=False)), SizeLimits(record_bytes=100))
+    assert isinstance(fault, ContainerFault) and isinstance(message, Recorded)
+    assert (fault.kind, bytes(message.data)) == (kind, b"whole")
+    assert states in fault.message

@@ -193,7 +193,7 @@ def field(name: str, offset: int, datatype: int, count: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"row_step": 47}, "2 rows of 47 bytes make 94, but there are 96"),
+        ({"row_step": 47}, "row_step is 47: 2 rows of 47 bytes make 94, but there are 96"),
         ({"width": 4}, "4 points of 16 bytes make 64, but a row has 48"),
         ({"height": 2**32 - 1, "width": 2**32 - 1}, "4294967295 rows"),
         ({"point_step": 11}, "field 'z' ends at byte 12 of a point of 11 bytes"),
@@ -397,3 +397,22 @@ def test_a_remembered_table_of_fields_is_that_of_the_message(clouds: list[tuple[
         step = max((field.offset + field.size for field in fields), default=1)
         found = decode_points(encode_points(1, frame_id, fields, bytes(2 * step), point_step=step))
         assert (found.fields, found.num_points, found.frame_id) == (fields, 2, frame_id)
+
+
+@pytest.mark.parametrize(("head", "name"), [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4")])
+def test_a_message_that_was_compressed_by_itself_is_named(head: bytes, name: str) -> None:
+    with pytest.raises(DecodeError, match=f"the message was compressed by itself with {name} when it was recorded"):
+        decode_image(head + bytes(40))
+
+
+def test_a_format_that_is_no_image_is_named() -> None:
+    with pytest.raises(DecodeError, match=r"neither JPEG nor PNG; the message calls it 'h264'"):
+        decode_image(encode_image(1, "cam", "jpeg", b"\0\0\0\1gB").replace(b"jpeg", b"h264"))
+
+
+def test_rows_whose_step_was_never_set_are_read_by_width_and_point_step() -> None:
+    expected = decode_points(cloud_message())
+    found = decode_points(cloud_message(row_step=0))
+    assert (found.num_points, bytes(found.data)) == (expected.num_points, bytes(expected.data))
+    with pytest.raises(DecodeError, match="row_step is 0: 2 rows of 0 bytes make 0, but there are 97 bytes of points"):
+        decode_points(cloud_message(row_step=0, data=np.zeros(97, np.uint8)))

@@ -96,3 +96,8 @@ def test_damage_is_an_error_or_an_image(draw: st.DataObject) -> None:
     except DecodeError:
         return
     inspect_image(raw.png())
+
+
+def test_an_encoding_that_is_not_read_comes_with_what_to_do() -> None:
+    with pytest.raises(DecodeError, match=r"'yuv422_yuy2' is not read; mono8.* let the driver publish one of these, or record"):
+        decode_raw_image(made.as_cdr(made.raw_image(5, "yuv422_yuy2", np.zeros((2, 4), np.uint16))))

@@ -471,3 +471,106 @@ def test_a_keyframe_that_does_not_hold_together_is_explained(
         return
     with pytest.raises(SourceError, match=expected):
         import_drive(src, tmp_path / "out", "car-1", "drive-1")
+
+
+def test_every_time_that_is_none_is_refused_with_table_row_and_field(data: made.Dataset, tmp_path: Path) -> None:
+    first, second, third = data.rows("CAM_FRONT")[:3]
+    first["timestamp"], second["timestamp"], third["filename"] = 1.5e18, "noon", 7
+    with pytest.raises(SourceError) as caught:
+        imported(data, tmp_path)
+    words = str(caught.value)
+    assert f"sample_data.json: row {first['token']}: timestamp: 1.5E+18 microseconds is not a time between 1970 and 2096" in words
+    assert "it would be if it counted nanoseconds" in words
+    assert f"sample_data.json: row {second['token']}: timestamp: 'noon' is not a time: a number was expected" in words
+    assert f"the row {third['token']} has filename = '7' instead of a text" in words
+    assert not (tmp_path / "out").exists()
+
+
+def test_poses_that_are_none_are_refused_together(data: made.Dataset, tmp_path: Path) -> None:
+    data.tables["ego_pose"][0]["timestamp"] = -1
+    data.tables["ego_pose"][1]["rotation"] = [1, 0, 0]
+    with pytest.raises(SourceError) as caught:
+        imported(data, tmp_path)
+    tokens = [row["token"] for row in data.tables["ego_pose"][:2]]
+    assert f"ego_pose.json: row {tokens[0]}: timestamp: -1 microseconds is not a time between" in str(caught.value)
+    assert f"ego_pose.json: row {tokens[1]} is not a pose" in str(caught.value)
+
+
+def test_many_faults_are_listed_and_the_rest_counted(data: made.Dataset, tmp_path: Path) -> None:
+    for row in data.rows("LIDAR_TOP") + data.rows("CAM_FRONT"):
+        row["timestamp"] = None
+    with pytest.raises(SourceError) as caught:
+        imported(data, tmp_path)
+    assert len(str(caught.value).splitlines()) == 21
+    assert str(caught.value).endswith("and 14 more rows")
+
+
+def test_rows_of_unknown_samples_are_named_and_links_to_them_lead_nowhere_else(data: made.Dataset, tmp_path: Path) -> None:
+    lost = data.rows("LIDAR_TOP")[5]
+    lost["sample_token"] = "never-heard-of"
+    result, _ = imported(data, tmp_path)
+    words = findings(result)
+    assert (
+        f"sample_data: 1 rows are of samples that the table sample does not have, and are left out: {lost['token']} "
+        "(sample_token 'never-heard-of')"
+    ) in words
+    assert "sample_data: 2 links (prev, next) lead to rows of samples that the table sample does not have" in words
+    assert "lead into another scene" not in words
+    assert len(messages(result.folder, "lidar_top")) == 20
+    assert result.folder.manifest is not None
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [(None, 1)]
+
+
+def test_mountings_that_were_never_filled_in_are_left_open(data: made.Dataset, tmp_path: Path) -> None:
+    for row in data.tables["calibrated_sensor"]:
+        row["translation"], row["rotation"] = [0, 0, 0], [1, 0, 0, 0]
+    result, rig = imported(data, tmp_path)
+    assert "calibrated_sensor: all 4 mountings are the identity" in findings(result)
+    assert [rig[name].ego_SE3_sensor for name in ("lidar_top", "cam_front", "radar_front")] == [None] * 3
+    assert rig["cam_front"].intrinsics is not None
+
+
+def test_a_lidar_may_be_the_origin_of_its_vehicle(data: made.Dataset, tmp_path: Path) -> None:
+    row = next(row for row in data.tables["calibrated_sensor"] if row["token"] == "calibrated-LIDAR_TOP")
+    row["translation"], row["rotation"] = [0, 0, 0], [1, 0, 0, 0]
+    result, rig = imported(data, tmp_path)
+    assert "mountings are the identity" not in findings(result)
+    assert rig["lidar_top"].ego_SE3_sensor is not None
+
+
+def test_offsets_that_are_far_apart_are_no_delay(data: made.Dataset, tmp_path: Path) -> None:
+    for number, row in enumerate(data.rows("CAM_FRONT")):
+        row["timestamp"] += (-90_000, 60_000, 5_000)[number % 3]
+    sweeps = {row["sample_token"]: row["timestamp"] for row in data.rows("LIDAR_TOP") if row["is_key_frame"]}
+    keyframes = [row for row in data.rows("CAM_FRONT") if row["is_key_frame"]]
+    for row, offset_us in zip(keyframes, (-128_000, -30_000, 71_000), strict=True):
+        row["timestamp"] = sweeps[row["sample_token"]] + offset_us
+    result, rig = imported(data, tmp_path)
+    assert (
+        "-30.00 ms from LIDAR_TOP (median of 3 keyframes, -128.00 to +71.00): too far apart for a delay, declared 0"
+        in findings(result)
+    )
+    assert rig["cam_front"].sync.expected_delay_ns == 0
+    assert rig["cam_back_left"].sync.expected_delay_ns == -800_000
+
+
+def test_a_sensor_that_measured_nothing_is_not_the_reference(data: made.Dataset, tmp_path: Path) -> None:
+    for row in data.rows("LIDAR_TOP"):
+        data.files[row["filename"]] = bytes(len(data.files[row["filename"]]))
+    result, rig = imported(data, tmp_path)
+    assert rig.reference == "cam_back_left"
+    assert "LIDAR_TOP: no point of its 21 clouds has a position (1260 points, all (0, 0, 0) or not finite)" in findings(result)
+    assert "the vehicle itself" not in findings(result)
+
+
+@pytest.mark.parametrize("kept", [(), ("sensor", "ego_pose")])
+def test_all_tables_that_are_absent_are_named(data: made.Dataset, tmp_path: Path, kept: tuple[str, ...]) -> None:
+    src = data.write(tmp_path / "src")
+    for path in (src / data.version).iterdir():
+        if path.stem not in kept:
+            path.unlink()
+    with pytest.raises(SourceError) as caught:
+        import_drive(src, tmp_path / "out", "car-1", "drive-1")
+    for name in ("scene", "sample", "sample_data", "calibrated_sensor"):
+        assert name in str(caught.value)
+    assert ("calibration_and_pose.json" in str(caught.value)) == (not kept)

@@ -417,3 +417,75 @@ def test_values_survive_from_ros1_to_the_drive(tmp_path: Path) -> None:
     assert points.xyz_m().tolist() == [[1, 2, 3], [0, 0, 0], [4, 5, 6]]
     assert points.invalid().tolist() == [False, True, False]
     assert decode_imu(messages(result.folder, "imu")[0].data).linear_acceleration_m_s2 == (1.1, 2.2, 9.8)
+
+
+def test_the_rate_of_a_radar_that_sends_rows_is_that_of_its_scans(tmp_path: Path) -> None:
+    rows = [
+        ("/radar", made.POINT_CLOUD, STAMPS_NS + at, cloud(STAMPS_NS + at))
+        for at in (scan * 66_000_000 + row * 309_000 for scan in range(9) for row in range(64))
+    ]
+    result, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert rig["radar"].rate_hz == pytest.approx(1e9 / 66e6, abs=0.01)
+    assert rig["radar"].sync.tolerance_ns == 33_000_000
+    assert any("radar: messages come in bursts of 64, 0.309 ms apart: rows of one scan" in word for word in result.findings)
+
+
+def test_a_recording_without_topics_of_use_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no usable topic"):
+        imported(written(tmp_path, [("/chatter", "std_msgs/msg/String", LOG_NS, b"\0\1\0\0")]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_without_huffman_tables_are_said_and_kept(tmp_path: Path) -> None:
+    stream = BytesIO()
+    Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(stream, "JPEG")
+    whole = stream.getvalue()
+    bare, at = bytearray(whole[:2]), 2
+    while whole[at + 1] != 0xDA:
+        size = 2 + int.from_bytes(whole[at + 2 : at + 4], "big")
+        bare += b"" if whole[at + 1] == 0xC4 else whole[at : at + size]
+        at += size
+    images = [bytes(bare) + whole[at:], whole, bytes(bare) + whole[at:]]
+    rows = [
+        ("/cam", made.IMAGE, LOG_NS + n, encode_image(STAMPS_NS + n * 10**8, "c", "jpeg", data)) for n, data in enumerate(images)
+    ]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert any("cam: 2 of 3 images have no Huffman tables and are no complete JPEG files" in word for word in result.findings)
+    assert [bytes(decode_image(found.data).data) for found in messages(result.folder, "cam")] == images
+
+
+def test_the_frame_of_messages_that_do_not_decode_is_known(tmp_path: Path) -> None:
+    rows = [("/cam", made.IMAGE, LOG_NS, encode_image(STAMPS_NS, "front", "jpeg", b"\0\0\0\1gB").replace(b"jpeg", b"h264"))]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    words = "\n".join(result.findings)
+    assert "its messages name no frame" not in words and "the message calls it 'h264'" in words
+
+
+def test_what_is_lost_stands_in_the_manifest(tmp_path: Path) -> None:
+    rows = [
+        ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)),
+        ("/l", made.POINT_CLOUD, LOG_NS + 1, b"\0\1\0\0\1"),
+        ("/l", made.POINT_CLOUD, LOG_NS + 2, cloud(STAMPS_NS + 10**8)),
+    ]
+    sensors = tuple(Sensor(name, Modality.LIDAR, 10.0, SYNC, topic=topic) for name, topic in (("top", "/l"), ("rear", "/r")))
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out", Rig("r", "top", sensors))
+    assert result.folder.manifest is not None
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("top", 1), ("rear", None)]
+
+
+def test_a_damaged_recording_may_have_lost_anything(tmp_path: Path) -> None:
+    path = write_mcap(tmp_path)
+    path.write_bytes(path.read_bytes()[:4000])
+    result, _ = imported(path, tmp_path / "out")
+    assert result.folder.manifest is not None
+    first = result.folder.manifest.losses[0]
+    assert (first.sensor, first.frames) == (None, None) and "truncated at" in first.message
+
+
+def test_the_sweep_of_a_single_cloud_is_held_against_the_rate_of_the_rig(tmp_path: Path) -> None:
+    src = written(tmp_path, [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS, (0, 90_000_000, 250_000_000)))])
+    rig = Rig("r", "top", (Sensor("top", Modality.LIDAR, 10.0, SYNC, topic="/l"),))
+    result, _ = imported(src, tmp_path / "out", rig)
+    assert any("the point times span 250 ms, 2.5 of the sensor's period of 100 ms" in word for word in result.findings)
+    unknown, _ = imported(src, tmp_path / "out2")
+    assert not any("they cannot be used for motion compensation" in word for word in unknown.findings)
