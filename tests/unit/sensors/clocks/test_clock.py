@@ -139,3 +139,15 @@ def test_what_is_lost_in_gaps_is_counted(count: int, lost: set[int], seed: int) 
     found = clock_report(kept, kept, 10.0)
     assert found.lost == len(gone)
     assert found.measured_rate_hz == pytest.approx(10.0, rel=0.05)
+
+
+def test_poses_without_a_period_have_a_mean_rate_and_no_gap() -> None:
+    """As in a real log: steps of nearly nothing, 5.0, 5.1, 7.5 and 10.0 ms, 5.9 ms in the mean."""
+    steps = np.random.default_rng(1).choice(
+        [9, 5_015_745, 5_069_558, 7_501_059, 9_961_700], 2000, p=[0.15, 0.2, 0.25, 0.15, 0.25]
+    )
+    stamps = np.cumsum(steps)
+    mean_ns = (stamps[-1] - stamps[0]) / 1999
+    found = clock_report(stamps, stamps, 1e9 / mean_ns)
+    assert found.measured_rate_hz == pytest.approx(1e9 / mean_ns)
+    assert found.lost == 0
