@@ -1,6 +1,6 @@
-"""Measuring several things against each other on a machine that is not always equally fast.
+"""Comparative measurements on a machine whose speed varies.
 
-Each round measures all of them once, and begins with another one: what drifts hits all alike. Medians are compared.
+Each round measures all variants once, starting with a different one, so that drift affects all alike. Medians are compared.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Outcome = TypeVar("Outcome")
 
 
 def order(names: Sequence[Name], rounds: int) -> Iterator[tuple[Name, ...]]:
-    """The order of each round: that of `names`, moved on by one from round to round."""
+    """The order of each round: `names`, rotated by one from round to round."""
     for number in range(rounds):
         first = number % len(names)
         yield (*names[first:], *names[:first])
 
 
 def alternate(names: Sequence[Name], rounds: int, measure: Callable[[Name], Outcome]) -> dict[Name, list[Outcome]]:
-    """Measure each of `names` once a round; the outcomes of each, in the order of rounds."""
+    """Measure each of `names` once per round; the outcomes of each, in the order of rounds."""
     found: dict[Name, list[Outcome]] = {name: [] for name in names}
     for names_of_round in order(names, rounds):
         for name in names_of_round:
@@ -41,5 +41,5 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
 
 
 def spread(values: Sequence[float]) -> float:
-    """By what part the largest exceeds the smallest: 0 if all are equal."""
+    """The share by which the largest exceeds the smallest: 0 if all are equal."""
     return max(values) / min(values) - 1.0

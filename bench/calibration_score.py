@@ -1,22 +1,22 @@
-"""How well the calibration checks find what is wrong: errors of known size in the calibration of synthetic drives.
+"""Detection rates of the calibration checks: errors of known size in the calibration of synthetic drives.
 
 python -m bench.calibration_score [--seeds 100] [--sweep 10] [--first 1000] [--out build/calibration-score.json]
 
-Recall and false alarms are those of all drives at the stated size; the smallest size is looked for on the first `--sweep`.
-Only the frames that the check reads are made, in memory, with noise in images and ranges; the data are the same for every
-error, as an error of what is declared changes none. A rule is *called* where a quantity of its is `suspect` (a flag) or `bad`
-(quarantine); both are counted. A clean drive on which a rule is called is a false alarm. The table goes to `docs/quality.md`.
+Recall and false alarms are those of all drives at the stated size; the smallest detected size is determined on the first
+`--sweep`. Only the frames that the check reads are made, in memory, with noise in images and ranges; the data are the same
+for every error, as an error of what is declared changes none. A rule raises an *alarm* where one of its quantities is
+`suspect` (a flag) or `bad` (quarantine); both are counted. An alarm on a clean drive is a false alarm. The table goes to
+`docs/quality.md`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -51,7 +51,7 @@ CAMERA, RADAR = "camera_front", "radar_front"
 OPTIONS = RigOptions(cameras=(CAMERA,), camera_noise_levels=4.0, lidar_range_noise_m=0.03)
 SWEEPS, SCANS = 20, 40
 ENOUGH = 0.95
-CALLED = (CalibrationVerdict.SUSPECT, CalibrationVerdict.BAD)
+ALARMS = (CalibrationVerdict.SUSPECT, CalibrationVerdict.BAD)
 POSE_STEP_NS = 10_000_000
 
 Ints = npt.NDArray[np.int64]
@@ -59,9 +59,9 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Errors of one kind: which rule should call them, the text of the fault by its size, and the sizes tried.
+    """Errors of one kind: the rule that should detect them, the fault's text by its size, and the sizes tried.
 
-    `stated`: the size that recall and precision are told of. `sign`: whether every other drive has it the other way.
+    `stated`: the size that recall and precision are given for. `sign`: whether every other drive has the opposite sign.
     """
 
     rule: str
@@ -111,7 +111,7 @@ class Recorded:
         planes = [
             ground_plane(mounting.apply(cloud.xyz_m()), forward, place) for cloud, place in zip(self.clouds, places, strict=True)
         ]
-        return lidar_verdicts(REFERENCE, planes, rig.ground_z_m)
+        return lidar_verdicts(REFERENCE, planes, rig.ground_z_m, ())
 
     def camera(self, rig: Rig) -> tuple[Checked, ...]:
         """The camera's verdicts under a declared rig."""
@@ -136,12 +136,12 @@ class Recorded:
         scans = [RadarScan(*scan, (float(x), float(y))) for scan, (x, y, _) in zip(self.scans, own, strict=True)]
         return radar_verdicts(RADAR, scans)
 
-    def called(self, case: Case, rig: Rig) -> bool:
-        """Whether the case's rule calls anything under a declared rig."""
-        return self.verdict(case, rig) in CALLED
+    def raises_alarm(self, case: Case, rig: Rig) -> bool:
+        """Whether the case's rule raises an alarm under a declared rig."""
+        return self.verdict(case, rig) in ALARMS
 
     def verdict(self, case: Case, rig: Rig) -> CalibrationVerdict:
-        """The worst that the case's rule says under a declared rig."""
+        """The worst verdict of the case's rule under a declared rig."""
         if case.quantity is None:
             lens = rig[CAMERA].intrinsics
             wrong = lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
@@ -154,17 +154,17 @@ class Recorded:
 
 
 def record(seed: int) -> Recorded:
-    """Make the frames of one drive that a check would choose."""
+    """Generate the frames of one drive that a check would choose."""
     spec = DriveSpec("score-car", f"seed-{seed}", seed=seed, duration_s=DURATION_S, rig=OPTIONS)
     rig, world = build_rig(spec.rig), World(seed, spec.duration_s)
     track = _track(world, spec, rig)
     sweeps, images = shots_of(rig[REFERENCE], spec), shots_of(rig[CAMERA], spec)
     at, stretch = candidates(len(sweeps), SWEEPS)
     stamps_ns, image_ns = _stamps(sweeps)[at], _stamps(images)
-    wanted_ns = stamps_ns + rig[CAMERA].sync.expected_delay_ns
-    matched = nearest(wanted_ns, image_ns)
+    target_ns = stamps_ns + rig[CAMERA].sync.expected_delay_ns
+    matched = nearest(target_ns, image_ns)
     motion = motion_at(stamps_ns, track.stamps_ns, track.poses, track.bracket_ns)
-    chosen = choose(stretch, motion, [np.abs(image_ns[matched] - wanted_ns) / rig[CAMERA].sync.tolerance_ns])
+    chosen = choose(stretch, motion, [np.abs(image_ns[matched] - target_ns) / rig[CAMERA].sync.tolerance_ns])
     lidar, camera = SpinningLidar(world, rig[REFERENCE], spec), Camera(world, rig[CAMERA], spec)
     lens = rig[CAMERA].intrinsics
     shrink = 1 if lens is None else shrink_of(lens)
@@ -183,17 +183,38 @@ def record(seed: int) -> Recorded:
     )
 
 
-def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[dict[str, Any]]:
-    """A row for each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
-    said: dict[tuple[Case, float], list[CalibrationVerdict]] = {}
+class CaseScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `build/calibration-score.json`. Positives are drives that were called suspect or bad, `bad` and `false_bad`
+    those called bad; `recall_by_size`: by the size of the error as text. `smallest_detected` is in `unit`."""
+
+    rule: str
+    fault: str
+    seeds: int
+    true_positives: int
+    bad: int
+    false_positives: int
+    false_bad: int
+    false_negatives: int
+    precision: float | None
+    recall: float
+    smallest_detected: float | None
+    unit: str
+    recall_by_size: dict[str, float]
+
+
+def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> list[CaseScore]:
+    """The score of each case, over drives of these seeds: each clean and with the stated error, the first `sweep` with all."""
+    verdicts: dict[tuple[Case, float], list[CalibrationVerdict]] = {}
     for number, seed in enumerate(seeds):
         drive = record(seed)
         for case in cases:
             for size in (0.0, *(case.sizes if number < sweep else (case.stated,))):
                 signed = -size if case.sign and number % 2 else size
                 rig = declared(drive.rig, case.fault(signed)) if size else drive.rig
-                said.setdefault((case, size), []).append(drive.verdict(case, rig))
-    return [_row(case, {size: said[case, size] for size in (0.0, *case.sizes) if (case, size) in said}) for case in cases]
+                verdicts.setdefault((case, size), []).append(drive.verdict(case, rig))
+    return [
+        _score_of(case, {size: verdicts[case, size] for size in (0.0, *case.sizes) if (case, size) in verdicts}) for case in cases
+    ]
 
 
 def declared(rig: Rig, fault: str) -> Rig:
@@ -201,50 +222,50 @@ def declared(rig: Rig, fault: str) -> Rig:
     return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
-def _row(case: Case, said: Mapping[float, Sequence[CalibrationVerdict]]) -> dict[str, Any]:
-    """`said`: by size the verdict on each drive; 0 is a clean one."""
-    true, false_alarms, seeds = _called(said[case.stated]), _called(said[0.0]), len(said[case.stated])
-    recall = {size: _called(found) / len(found) for size, found in said.items() if size}
+def _score_of(case: Case, verdicts: Mapping[float, Sequence[CalibrationVerdict]]) -> CaseScore:
+    """`verdicts`: by size the verdict on each drive; 0 is a clean one."""
+    true, false_alarms, seeds = _alarms(verdicts[case.stated]), _alarms(verdicts[0.0]), len(verdicts[case.stated])
+    recall = {size: _alarms(found) / len(found) for size, found in verdicts.items() if size}
     enough = [size for size in recall if all(recall[other] >= ENOUGH for other in recall if other >= size)]
-    return {
-        "rule": case.rule,
-        "fault": case.fault(case.stated),
-        "seeds": seeds,
-        "true_positives": true,
-        "bad": said[case.stated].count(CalibrationVerdict.BAD),
-        "false_positives": false_alarms,
-        "false_bad": said[0.0].count(CalibrationVerdict.BAD),
-        "false_negatives": seeds - true,
-        "precision": true / (true + false_alarms) if true + false_alarms else None,
-        "recall": true / seeds,
-        "smallest_detected": min(enough, default=None),
-        "unit": case.unit,
-        "recall_by_size": {f"{size:g}": share for size, share in recall.items()},
-    }
+    return CaseScore(
+        rule=case.rule,
+        fault=case.fault(case.stated),
+        seeds=seeds,
+        true_positives=true,
+        bad=verdicts[case.stated].count(CalibrationVerdict.BAD),
+        false_positives=false_alarms,
+        false_bad=verdicts[0.0].count(CalibrationVerdict.BAD),
+        false_negatives=seeds - true,
+        precision=true / (true + false_alarms) if true + false_alarms else None,
+        recall=true / seeds,
+        smallest_detected=min(enough, default=None),
+        unit=case.unit,
+        recall_by_size={f"{size:g}": share for size, share in recall.items()},
+    )
 
 
-def score_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as Markdown."""
+def score_table(scores: Sequence[CaseScore]) -> str:
+    """The scores as Markdown."""
     header = ("error", "rule", "drives", "detected", "of these bad", "clean flagged", "of these bad", "smallest detected", "unit")
     cells = [
         (
-            f"`{row['fault']}`",
-            row["rule"],
-            str(row["seeds"]),
-            str(row["true_positives"]),
-            str(row["bad"]),
-            str(row["false_positives"]),
-            str(row["false_bad"]),
-            "" if row["smallest_detected"] is None else f"{row['smallest_detected']:g}",
-            row["unit"],
+            f"`{row.fault}`",
+            row.rule,
+            str(row.seeds),
+            str(row.true_positives),
+            str(row.bad),
+            str(row.false_positives),
+            str(row.false_bad),
+            "" if row.smallest_detected is None else f"{row.smallest_detected:g}",
+            row.unit,
         )
-        for row in rows
+        for row in scores
     ]
     return markdown_table(header, cells)
 
 
-def _called(said: Sequence[CalibrationVerdict]) -> int:
-    return sum(verdict in CALLED for verdict in said)
+def _alarms(verdicts: Sequence[CalibrationVerdict]) -> int:
+    return sum(verdict in ALARMS for verdict in verdicts)
 
 
 def _track(world: World, spec: DriveSpec, rig: Rig) -> PoseSamples:
@@ -283,12 +304,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("build/calibration-score.json"))
     parser.add_argument("--document", type=Path, default=PROJECT / "docs" / "quality.md")
-    asked = parser.parse_args(argv)
-    rows = score(range(asked.first, asked.first + asked.seeds), asked.sweep)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(rows, indent=1) + "\n")
-    table = score_table(rows)
-    write_sections({"calibration-score": table}, asked.document)
+    arguments = parser.parse_args(argv)
+    scores = score(range(arguments.first, arguments.first + arguments.seeds), arguments.sweep)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_bytes(msgspec.json.format(msgspec.json.encode(scores), indent=1) + b"\n")
+    table = score_table(scores)
+    write_sections({"calibration-score": table}, arguments.document)
     print(table)
 
 

@@ -64,7 +64,7 @@ def measured(day: Day) -> str:
 
 
 def assumptions(assumed: Assumptions) -> str:
-    """What is taken as given."""
+    """The assumptions."""
     prices = assumed.prices
     sensors = ", ".join(f"{kind.count} {kind.modality} {kind.rate_hz:g} Hz" for kind in assumed.vehicle)
     rows = [
@@ -175,7 +175,7 @@ def storage(day: Day) -> str:
 
 
 def dollars(day: Day) -> str:
-    """What it costs, by service."""
+    """The cost by service."""
     cost = day.dollars()
     rows = [(name, f"{cost[key]:,.2f}") for key, name in SERVICES.items()]
     total, a_tb = sum(cost.values()), sum(cost.values()) / (day.assumed.bytes_a_day / 1e12)

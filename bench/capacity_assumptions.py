@@ -1,4 +1,4 @@
-"""What the capacity model assumes and does not measure: a fleet like the benchmark's vehicle, a kind of node, list prices."""
+"""Assumptions of the capacity model, not measured: a fleet like the benchmark's vehicle, a type of node, list prices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VEHICLE = (
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """AWS list prices in dollars, us-east-1, as known in mid 2026 without a look at the price pages: check before use."""
+    """AWS list prices in dollars, us-east-1, as of mid 2026, not verified against the price pages: check before use."""
 
     put: float = 0.005 / 1e3  # S3 Standard PUT, COPY, POST, LIST
     get: float = 0.0004 / 1e3  # S3 Standard GET, HEAD
@@ -51,7 +51,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What is not measured. A node is a c6i.4xlarge: 16 vCPU, 32 GiB, 6.25 Gbit/s sustained."""
+    """Assumed values. A node is a c6i.4xlarge: 16 vCPU, 32 GiB, 6.25 Gbit/s sustained."""
 
     bytes_a_day: float = 15e12
     vehicle: tuple[Sensors, ...] = VEHICLE

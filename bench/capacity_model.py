@@ -1,7 +1,7 @@
 """The arithmetic of a day at 15 TB: cores, nodes, requests, bytes kept and dollars, from measured figures and stated assumptions.
 
-Nothing here is measured. What was comes in as `Measured`; sizes that decide how many requests there are come from the code
-that makes them. Decimal units throughout (1 TB = 10^12 bytes), as disks and bills have them.
+Nothing here is measured: measured figures come in as `Measured`, and sizes that determine the number of requests come from
+the pipeline's code. Decimal units throughout (1 TB = 10^12 bytes), as on disks and bills.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SQS_BATCH = 10  # Amazon SQS API Reference, ReceiveMessage and DeleteMessageBatc
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What `build/bench.json` says; bytes of gold are over raw bytes, by scene rate.
+    """Figures from `build/bench.json`; bytes of gold are relative to raw bytes, by scene rate.
 
-    Both jobs run at `build_…` with their default options, and at `structure_…` where payload is not looked into.
+    Both jobs run at `build_…` with their default options, and at `structure_…` without payload checks.
     """
 
     build_mb_per_s_per_core: float
@@ -87,13 +87,13 @@ class Requests:
     lists: float = 0.0
 
     def dollars(self, prices: Prices) -> float:
-        """What they cost."""
+        """Their cost."""
         return (self.puts + self.lists) * prices.put + self.gets * prices.get
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of recordings on its way through the pipeline."""
+    """A day of recordings in the pipeline."""
 
     assumed: Assumptions
     measured: Measured
@@ -110,7 +110,7 @@ class Day:
 
     @property
     def drives(self) -> float:
-        """How many drives that is."""
+        """The number of drives."""
         return self.recorded_s / self.assumed.drive_s
 
     @property
@@ -157,13 +157,13 @@ class Day:
 
     @property
     def vcpus(self) -> float:
-        """vCPUs over the mean of the day, with room for what is not work."""
+        """vCPUs over the mean of the day, with room for overhead."""
         assumed = self.assumed
         return ((self.work_cores + self.storage_cores) / assumed.vcpu_per_core + self.start_core_s / DAY_S) / assumed.busy
 
     @property
     def network_bytes_per_s(self) -> float:
-        """Raw is read twice (inspect, build), gold is written once."""
+        """Raw data is read twice (inspect, build), gold is written once."""
         return 2 * self.bytes_per_s + self.gold_bytes / DAY_S
 
     def nodes(self, factor: float = 1.0) -> int:
@@ -202,13 +202,13 @@ class Day:
         }
 
     def _inspect(self) -> Requests:
-        """Each object is read; of each task the part of the index goes out and back, and so do the samples of motion objects."""
+        """Each object is read; each task's part of the index is written and read, as are the samples of motion objects."""
         motion = sum(kind.count for kind in self.assumed.vehicle if not kind.in_scene) * self.recorded_s / self.assumed.object_s
         left = motion + self.assumed.bytes_a_day / MOST_BYTES
         return Requests(left, self.objects + left)
 
     def _gets_a_window(self) -> float:
-        """Ranged reads of raw chunks: one a sensor, more where a window is long or the gaps between frames are wide."""
+        """Ranged reads of raw chunks: one per sensor, more where a window is long or the gaps between frames are wide."""
         assumed, gets = self.assumed, 0.0
         window_s = self.scenes / self.windows / assumed.scene_hz
         for kind in assumed.vehicle:
@@ -237,7 +237,7 @@ class Day:
         }
 
     def dollars(self) -> dict[str, float]:
-        """Dollars a day, by part; storage in the steady state, when as much expires as arrives."""
+        """Dollars per day, by part; storage in the steady state, when as much expires as arrives."""
         assumed, prices, volume = self.assumed, self.assumed.prices, self.volumes()
         raw_gb, gold_gb = assumed.bytes_a_day / 1e9, self.gold_bytes / 1e9
         standard = (raw_gb * assumed.raw_standard_days + gold_gb * assumed.gold_days) * prices.standard_gb_month

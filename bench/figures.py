@@ -1,12 +1,12 @@
-"""What a benchmark measured, and where it is written: a table on stdout, `build/bench.json`, and `docs/performance.md`.
+"""The results of a benchmark, and their output: a table on stdout, `build/bench.json`, and `docs/performance.md`.
 
 A group of figures is a module with `measure(scratch: Path) -> Report`, registered in `bench/run.py`. `scratch` is an empty
-folder of its own, deleted afterwards. A place in the document that a run writes anew lies between two markers:
+folder of its own, deleted afterwards. A part of the document that a run rewrites is between two markers:
 
     <!-- bench:NAME -->
     <!-- /bench -->
 
-Each entry of `Report.sections` goes to the marker of its name; a group that gives none of its own name gets the table of
+Each entry of `Report.sections` goes to the marker of its name; a group without an entry of its own name gets the table of
 its measurements there.
 """
 
@@ -27,12 +27,12 @@ DOCUMENT = PROJECT / "docs" / "performance.md"
 
 
 class FiguresError(Exception):
-    """A benchmark that did not run, or a document that has no place for what it found."""
+    """A benchmark that did not run, or a document without a marker for its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One figure; `limit` is what the project promises of it on two cores."""
+    """One figure; `limit` is the project's promise for it on two cores."""
 
     name: str
     value: float
@@ -50,7 +50,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a group measured, and Markdown for the document by the name of its marker."""
+    """The measurements of a group, and Markdown for the document by the name of its marker."""
 
     measurements: tuple[Measurement, ...]
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -82,12 +82,12 @@ def _cells(entry: Measurement) -> tuple[str, str, str]:
 
 
 def _shown(value: float) -> str:
-    """Three digits that matter, thousands apart."""
+    """Three significant digits, with thousands separators."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def write_results(found: Sequence[Measurement], path: Path = RESULTS, *, keep_others: bool = False) -> None:
-    """Write all figures as JSON; `keep_others` leaves those of the file that were not measured now."""
+    """Write all figures as JSON; `keep_others` keeps figures in the file that were not measured now."""
     entries = {entry.name: asdict(entry) for entry in found}
     if keep_others and path.is_file():
         entries = {entry["name"]: entry for entry in json.loads(path.read_text())} | entries
@@ -96,7 +96,7 @@ def write_results(found: Sequence[Measurement], path: Path = RESULTS, *, keep_ot
 
 
 def write_sections(sections: Mapping[str, str], path: Path = DOCUMENT) -> tuple[str, ...]:
-    """Replace what lies between the markers of these names; returns the names that have no marker in the document.
+    """Replace the text between the markers of these names; returns the names without a marker in the document.
 
     Raises:
         FiguresError: A marker is opened twice, or never closed.

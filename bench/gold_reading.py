@@ -1,9 +1,9 @@
-"""What gold costs to read and to keep: a random scene, one modality, and its bytes against the raw ones.
+"""The cost of reading and storing gold: a random scene, one modality, and its size relative to the raw data.
 
     python -m bench.gold_reading [--size 10e9] [--drive DIR] [--scratch DIR]
 
-Works on a table of 10 GB that `bench.gold_table` makes on this disk with the jobs themselves, and deletes it afterwards.
-Requests and bytes are what S3 would be asked for; times are those of this disk, mostly of its page cache.
+Uses a table of 10 GB that `bench.gold_table` makes on this disk with the jobs themselves, and deletes it afterwards.
+Requests and bytes are those that S3 would see; times are those of this disk, mostly of its page cache.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
 from bench.build_scenes.drive import DriveSpec, drive_folder
 from bench.figures import PROJECT, FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
-from bench.gold_table import PROCESSES, TABLE
+from bench.gold_table import PROCESSES, TABLE, BuiltDrive
 from lake.landing import MANIFEST, DriveId
 from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.publish import SCENES_TABLE
@@ -63,7 +64,7 @@ class CountedFiles:
 
 
 class _CountedFile:
-    """A file for pyarrow that counts the bytes it was asked for."""
+    """A file for pyarrow that counts the requested bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -89,11 +90,11 @@ def measure(scratch: Path, size: float = TABLE_BYTES, source: Path | None = None
     raw = raw_bytes(drive)
     sweeps, keyframes = scratch / "sweeps", scratch / "keyframes"
     drives = make_table(drive, sweeps, size)
-    files = [sweeps / name for entry in drives for name in entry["files"]]
+    files = [sweeps / name for entry in drives for name in entry.files]
     measured = [*scenes(sweeps, files), *one_modality(files)]
     stored = {name: held / len(drives) for name, held in column_bytes(files).items()}
     shutil.rmtree(sweeps)
-    of_keyframes = column_bytes([keyframes / name for name in make_table(drive, keyframes, 1, KEYFRAME_HZ)[0]["files"]])
+    of_keyframes = column_bytes([keyframes / name for name in make_table(drive, keyframes, 1, KEYFRAME_HZ)[0].files])
     shutil.rmtree(keyframes)
     measured += [*ratios(raw, stored, of_keyframes), *rates(drive, raw, drives)]
     by_modality = markdown_table(
@@ -106,8 +107,8 @@ def measure(scratch: Path, size: float = TABLE_BYTES, source: Path | None = None
     return Report(tuple(measured), {NAME: f"{measurement_table(measured)}\n\n{by_modality}"})
 
 
-def make_table(drive: Path, out: Path, size: float, keyframe_hz: float | None = None) -> list[dict[str, Any]]:
-    """Run `bench.gold_table` in a process of its own; what it says of each drive.
+def make_table(drive: Path, out: Path, size: float, keyframe_hz: float | None = None) -> list[BuiltDrive]:
+    """Run `bench.gold_table` in a process of its own; returns the drives that it built.
 
     Raises:
         FiguresError: It failed.
@@ -117,8 +118,7 @@ def make_table(drive: Path, out: Path, size: float, keyframe_hz: float | None = 
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise FiguresError(f"bench.gold_table failed with {done.returncode}: {done.stderr[-2000:]}")
-    drives: list[dict[str, Any]] = json.loads((out / TABLE).read_text())
-    return drives
+    return msgspec.json.decode((out / TABLE).read_bytes(), type=list[BuiltDrive])
 
 
 def scenes(folder: Path, files: Sequence[Path], count: int = SCENES) -> Iterator[Measurement]:
@@ -153,7 +153,7 @@ def _read(reader: SceneReader, key: SceneKey, modalities: Sequence[str] = PAYLOA
     began_s = time.perf_counter()
     row = reader.scene(key, modalities)
     took_s = time.perf_counter() - began_s
-    if row is None or row["scene_id"] != str(key):
+    if row is None or row.scene_id != str(key):
         raise FiguresError(f"{key} was written, but it was not found")
     return 1e3 * took_s
 
@@ -166,7 +166,7 @@ def scene_keys(files: Sequence[Path]) -> list[SceneKey]:
 
 
 def one_modality(files: Sequence[Path]) -> Iterator[Measurement]:
-    """Read the radars of the whole table, and nothing else."""
+    """Read only the radars of the whole table."""
     read, began_s = 0, time.perf_counter()
     for path in files:
         with path.open("rb") as opened:
@@ -206,12 +206,12 @@ def raw_bytes(drive: Path) -> Counter[Modality]:
     return held
 
 
-def rates(drive: Path, raw: Mapping[Modality, int], drives: Sequence[Mapping[str, Any]]) -> Iterator[Measurement]:
+def rates(drive: Path, raw: Mapping[Modality, int], drives: Sequence[BuiltDrive]) -> Iterator[Measurement]:
     """Of the raw drive, and of both jobs with their default options (a drive after the first: its workers are warm)."""
     manifest: dict[str, int] = json.loads((drive / MANIFEST).read_bytes())
     recorded_s = (manifest["end_ns"] - manifest["start_ns"]) / NS_PER_S
     held_mb = sum(raw.values()) / 1e6
-    built_s = statistics.median(entry["seconds"] for entry in drives[1:] or drives)
+    built_s = statistics.median(entry.seconds for entry in drives[1:] or drives)
     yield Measurement("gold.lidar_share_of_raw", raw[Modality.LIDAR] / sum(raw.values()), "", False)
     yield Measurement("gold.raw_mb_per_s_of_drive", held_mb / recorded_s, "MB/s", False)
     yield Measurement("gold.build_mb_per_s_per_core", held_mb / built_s / PROCESSES, "MB/s", True)

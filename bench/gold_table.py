@@ -1,8 +1,8 @@
-"""A gold table of any size on this disk, made by the jobs themselves: one raw drive, built for as many vehicles as it takes.
+"""A gold table of any size on this disk, made by the jobs themselves: one raw drive, built for as many vehicles as needed.
 
     python -m bench.gold_table --drive DIR --out DIR --size 10e9 [--keyframe-hz 2]
 
-The raw objects of every vehicle are links to the same files, so that only gold takes room. The jobs run with their default
+The raw objects of every vehicle are links to the same files, so only gold takes space. The jobs run with their default
 options: all payload checks, motion compensation, points as planes. `OUT/lake` is the lake bucket; `OUT/table.json` lists,
 for each drive, its data files of `gold.scenes` and the seconds that the two jobs took, without the start of Spark.
 """
@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from bench.build_scenes.folder_client import VERSION, FolderStore
 from bench.folder_settings import SETTINGS
@@ -43,8 +45,15 @@ TABLE = "table.json"
 PROCESSES = 2
 
 
+class BuiltDrive(msgspec.Struct, frozen=True):
+    """A drive of the table: its files of `gold.scenes`, and how long both jobs took."""
+
+    files: tuple[str, ...]
+    seconds: float
+
+
 def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = None) -> Path:
-    """Make the drive in `source` a drive of another vehicle in the folder `raw`; its payload is linked, not copied."""
+    """Land the drive in `source` as a drive of another vehicle in the folder `raw`; its payload is linked, not copied."""
     manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
     drive = DriveId(vehicle_id, manifest["drive_id"])
     folder = raw / str(drive)
@@ -62,7 +71,7 @@ def land(source: Path, raw: Path, vehicle_id: str, keyframe_hz: float | None = N
 
 
 def pinned_input(folder: Path) -> DriveInput:
-    """A landed drive as a registered one."""
+    """The pinned input of a landed drive, as registration would make it."""
     body = (folder / MANIFEST).read_bytes()
     named = json.loads(body)
     drive = DriveId(named["vehicle_id"], named["drive_id"])
@@ -74,7 +83,7 @@ def pinned_input(folder: Path) -> DriveInput:
     )
 
 
-def build(spark: SparkSession, root: Path, folder: Path) -> list[str]:
+def build(spark: SparkSession, root: Path, folder: Path) -> tuple[str, ...]:
     """Run both jobs on a landed drive; its data files of `gold.scenes`, below `root`."""
     connect = functools.partial(FolderStore, root)
     drive_input = pinned_input(folder)
@@ -83,12 +92,12 @@ def build(spark: SparkSession, root: Path, folder: Path) -> list[str]:
     inspect_drive(spark, step, connect)
     build_drive(spark, step, connect)
     reports = area.read_documents(area.read_document(BUILT, BuiltWindows).windows, WindowReport)
-    return [report.gold.uri.removeprefix("s3://") for report in reports if report.gold is not None]
+    return tuple(report.gold.uri.removeprefix("s3://") for report in reports if report.gold is not None)
 
 
 def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None) -> None:
     """Build drive after drive until gold has `size` bytes, at least one."""
-    drives: list[dict[str, Any]] = []
+    drives: list[BuiltDrive] = []
     held = 0
     spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{PROCESSES},3]")))
     try:
@@ -96,15 +105,15 @@ def make(source: Path, out: Path, size: float, keyframe_hz: float | None = None)
             folder = land(source, out / SETTINGS.raw_bucket, f"bench-{len(drives):04d}", keyframe_hz)
             began_s = time.perf_counter()
             files = build(spark, out, folder)
-            drives.append({"files": files, "seconds": time.perf_counter() - began_s})
+            drives.append(BuiltDrive(files, time.perf_counter() - began_s))
             held += sum((out / name).stat().st_size for name in files)
     finally:
         spark.stop()
-    (out / TABLE).write_text(json.dumps(drives, indent=1))
+    (out / TABLE).write_bytes(msgspec.json.encode(drives))
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the table that the arguments ask for."""
+    """Make the table that the arguments specify."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drive", type=Path, required=True, help="a drive in the landing layout")
     parser.add_argument("--out", type=Path, required=True)

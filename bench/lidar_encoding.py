@@ -1,9 +1,9 @@
-"""How far lidar shrinks without losing a bit, and how fast: layouts of the points before Zstandard, on every cloud there is.
+"""Lossless compression of lidar, ratio and speed: layouts of the points before Zstandard, on every available cloud.
 
     python -m bench.lidar_encoding
 
-The variants beside the one in use (`planes`, level 1) are why it is the one in use. The recordings are those of
-`SCENELAKE_TEST_DATA`, where they are present; what gold would store of them is measured, after the importers.
+The variants justify the choice of the one in use (`planes`, level 1). The recordings are those of `SCENELAKE_TEST_DATA`,
+where they are present; what gold would store of them is measured, after the importers.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def ratio(sweeps: Sequence[Sweep], layout: Layout, level: int) -> float:
 
 
 def speed(sweeps: Sequence[Sweep]) -> Speed:
-    """The layout in use, there and back; median of a few rounds, in processor time."""
+    """The layout in use, encoded and decoded; median of a few rounds, in processor time."""
     codec = pa.Codec("zstd", 1)
     raw = sum(len(sweep.points) for sweep in sweeps)
     stored = [codec.compress(planes(sweep.points, sweep.point_step)) for sweep in sweeps]
@@ -154,7 +154,7 @@ def generated() -> Iterator[Sweep]:
 
 
 def recorded(scratch: Path) -> Iterator[tuple[str, list[Sweep]]]:
-    """Sweeps of each recording that is there."""
+    """Sweeps of each available recording."""
     data = Path(os.environ.get(DATA, PROJECT.parent / "shared" / "data"))
     for name, (importer, folder) in RECORDINGS.items():
         if (data / folder).is_dir():

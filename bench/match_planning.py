@@ -1,4 +1,4 @@
-"""How fast scenes are planned, and in how much memory: from metadata alone, no payload is read.
+"""Speed and memory of planning scenes: from metadata alone, no payload is read.
 
     python -m bench.match_planning [--quick]
 
@@ -10,7 +10,6 @@ the rows that the workers read (`plan_scenes`, `cut`, `window_tables`). Time is 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import resource
 import statistics
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -57,11 +57,22 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """What `inspect` leaves of a drive."""
+    """The output of `inspect` for a drive."""
 
     index: pa.Table
     poses: pa.Table
     seconds: int
+
+
+class StreamedDay(msgspec.Struct, frozen=True, kw_only=True):
+    """What it took to match the stamps of a day as they came. `growth_mb`: after the first hundredth; `held`: stamps, at most."""
+
+    records: int
+    seconds: float
+    peak_rss_mb: float
+    growth_mb: float
+    anchors: int
+    held: int
 
 
 def measure(scratch: Path, *, quick: bool = False) -> Report:
@@ -80,16 +91,16 @@ def measure(scratch: Path, *, quick: bool = False) -> Report:
     day = _day(DAY_RECORDS // (FEWER if quick else 1))
     found = (
         Measurement("match.frames_per_s_per_core", rates["every sweep"], "frames/s", True, 1_000_000),
-        Measurement("match.day_150m_s", day["seconds"], "s", False),
-        Measurement("match.day_150m_records_per_s", day["records"] / day["seconds"], "records/s", True, 1_000_000),
-        Measurement("match.day_150m_peak_rss_mb", day["peak_rss_mb"], "MB", False, 200),
-        Measurement("match.day_150m_growth_mb", day["growth_mb"], "MB", False, 20),
+        Measurement("match.day_150m_s", day.seconds, "s", False),
+        Measurement("match.day_150m_records_per_s", day.records / day.seconds, "records/s", True, 1_000_000),
+        Measurement("match.day_150m_peak_rss_mb", day.peak_rss_mb, "MB", False, 200),
+        Measurement("match.day_150m_growth_mb", day.growth_mb, "MB", False, 20),
     )
     by_policy = markdown_table(
         ("policy", f"frames per second and core, of {frames:,}"), [(name, f"{rate:,.0f}") for name, rate in rates.items()]
     )
     streamed = (
-        f"The day: {day['records']:,} records, {day['anchors']:,} anchors, {day['held']:,} stamps held at most; growth is what "
+        f"The day: {day.records:,} records, {day.anchors:,} anchors, {day.held:,} stamps held at most; growth is what "
         "the process took after the first hundredth."
     )
     return Report(found, {NAME: f"{measurement_table(found)}\n\n{by_policy}\n\n{streamed}"})
@@ -172,18 +183,17 @@ def _user_s(work: Callable[[], object]) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_utime - began_s
 
 
-def _day(records: int) -> dict[str, Any]:
-    """A process of its own, so that its peak is that of the stream alone."""
+def _day(records: int) -> StreamedDay:
+    """Run in a process of its own, so that its peak memory is that of the stream alone."""
     command = [sys.executable, "-m", "bench.match_planning", "--stream", str(records)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise FiguresError(f"streaming {records} records failed: {done.stderr.strip()[-500:]}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return msgspec.json.decode(done.stdout, type=StreamedDay)
 
 
-def stream_day(records: int) -> dict[str, Any]:
-    """Make the stamps of one sensor after the other, minute by minute, and match them as they come."""
+def stream_day(records: int) -> StreamedDay:
+    """Generate the stamps of one sensor after the other, minute by minute, and match them as they arrive."""
     rig = rig_of()
     terms = {
         sensor.name: StreamTerms(0, 0 if sensor.name == rig.reference else sensor.sync.tolerance_ns)
@@ -210,14 +220,14 @@ def stream_day(records: int) -> dict[str, Any]:
             early_mb = _peak_mb()
     if anchors != minutes * SLICE_S * RATES_HZ["lidar"] or matched < 0.99 * anchors * len(terms) or posed < anchors - 2:
         raise FiguresError(f"{anchors} anchors, {matched} matches and {posed} poses of {pushed} records")
-    return {
-        "records": pushed,
-        "seconds": time.monotonic() - began_s,
-        "peak_rss_mb": _peak_mb(),
-        "growth_mb": _peak_mb() - early_mb,
-        "anchors": anchors,
-        "held": held,
-    }
+    return StreamedDay(
+        records=pushed,
+        seconds=time.monotonic() - began_s,
+        peak_rss_mb=_peak_mb(),
+        growth_mb=_peak_mb() - early_mb,
+        anchors=anchors,
+        held=held,
+    )
 
 
 def _peak_mb() -> float:
@@ -238,7 +248,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if arguments.stream is not None:
-        sys.stdout.write(json.dumps(stream_day(arguments.stream)))
+        sys.stdout.write(msgspec.json.encode(stream_day(arguments.stream)).decode())
         return 0
     report = measure(Path(), quick=arguments.quick)
     Console().print(console_table(report.measurements))

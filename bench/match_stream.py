@@ -1,8 +1,8 @@
-"""Matching of streams that come in chunks, with memory for what is undecided only; the same matches as all at once.
+"""Matching of streams that arrive in chunks, in memory for undecided frames only; the matches equal those of a single pass.
 
-An anchor is decided when no frame that may still come could be within its tolerance. So each stream is held for as long as
-the slowest of the others lags behind it, and the caller may say how far all of them have come (`advance`): without that, a
-sensor that died would hold the others for ever.
+An anchor is decided when no future frame could be within its tolerance. Each stream is therefore held for as long as the
+slowest of the others lags behind it, and the caller may state how far all of them have come (`advance`): without that, a
+dead sensor would hold the others for ever.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class StreamedMatches:
 
 
 class MatchStream:
-    """Match frames of several sensors with the frames of a reference as they come.
+    """Match frames of several sensors with the frames of a reference as they arrive.
 
-    Give each sensor's stamps in order with `push`, say with `advance` how far the streams have come, and collect what is
-    decided with `take`. However the input is cut into chunks, the matches are those of `match_nearest` (or
+    Pass each sensor's stamps in order to `push`, state with `advance` how far the streams have come, and collect decided
+    anchors with `take`. However the input is cut into chunks, the matches are those of `match_nearest` (or
     `match_exclusive`), `keyframes` and `history_lengths` on all of it.
     """
 
@@ -105,7 +105,7 @@ class MatchStream:
             LimitError: More frames would be undecided than `most_held`.
         """
         if sensor not in self._streams and sensor != self._reference:
-            raise ValueError(f"{sensor!r} is none of the streams ({', '.join(self._streams)})")
+            raise ValueError(f"{sensor!r} is not one of the streams ({', '.join(self._streams)})")
         if sensor == self._reference:
             self._push_anchors(stamps_ns)
         if sensor in self._streams:
@@ -119,19 +119,19 @@ class MatchStream:
             )
 
     def advance(self, to_ns: int) -> None:
-        """No stream will bring a frame before `to_ns`."""
+        """Declare that no stream will have a further frame before `to_ns`."""
         for stream in (self._anchors, *self._streams.values()):
             stream.advance(min(to_ns, MAX_STAMP_NS))
 
     def finish(self) -> StreamedMatches:
-        """Nothing comes any more: decide and return what is left."""
+        """End of all streams: decide and return the rest."""
         for stream in (self._anchors, *self._streams.values()):
             stream.advance(_END_NS)
         return self.take()
 
     @property
     def held(self) -> int:
-        """How many stamps are held."""
+        """The number of stamps held."""
         return len(self._anchors) + sum(map(len, self._streams.values()))
 
     def take(self) -> StreamedMatches:
@@ -204,7 +204,7 @@ class MatchStream:
         return np.where(bracketed, left + stream.position, -1)
 
     def _forget(self, anchors_ns: Nanoseconds, end: int) -> None:
-        """Drop what no undecided anchor can need."""
+        """Drop the frames that no undecided anchor can need."""
         next_ns = int(anchors_ns[end]) if end < anchors_ns.size else self._anchors.reached_ns
         for name, terms in self._terms.items():
             self._streams[name].forget_before(next_ns + terms.expected_delay_ns - terms.tolerance_ns - terms.horizon_ns)

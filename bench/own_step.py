@@ -1,4 +1,4 @@
-"""A step of a job for whoever runs the steps in this process: benchmarks, and the tests of whole drives."""
+"""A step for code that runs steps in its own process: benchmarks, and the tests of whole drives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our payload pages save in the build step, against the same row groups as pyarrow writes them (ADR 0017, ADR 0026).
+"""The savings of payload pages in the build step, compared with the same row groups written by pyarrow (ADR 0017, ADR 0026).
 
     python -m bench.payload_pages
 
@@ -42,13 +42,13 @@ from spark_jobs.runtime.step import Step
 NAME = "payload_pages"
 ROUNDS = 5
 SIZE = 1 / 4  # of the bench drive
-LEAST = 1.2  # what the build step must take longer with the library's pages, for ours to stay
+LEAST = 1.2  # the build step must take this much longer with the library's pages, or payload pages are removed
 
 Pieces = list[bytes | memoryview]
 
 
 def library_pieces(scenes: Sequence[Mapping[str, Any]], *, compress_points: bool = True) -> Pieces:
-    """In place of `scene_pieces`: the whole file by the library."""
+    """Replaces `scene_pieces`: the library writes the whole file."""
     tables = [scene_table(group, lambda _, values: payload_array(values)) for group in row_groups(scenes)]
     sink = pa.BufferOutputStream()
     with scene_writer(sink, tables[0].schema, shared_leaves(scenes), compress_points=compress_points) as writer:

@@ -1,4 +1,4 @@
-"""What measuring signals costs: building the scenes of a nuScenes-like drive at keyframe rate with metrics, and without.
+"""The cost of measuring signals: building the scenes of a nuScenes-like drive at keyframe rate with and without metrics.
 
     python -m bench.quality_metrics [--seconds 20] [--rounds 5]
 
@@ -57,7 +57,7 @@ def measure(scratch: Path) -> Report:
 
 
 def overhead(scratch: Path, seconds: float, rounds: int) -> Report:
-    """Alternate both ways of building; medians of `rounds`, after one that warms caches up."""
+    """Alternate both variants; medians of `rounds`, after one that warms the caches."""
     folder = drive_folder(DriveSpec(1.0, seconds), CACHE)
     plain: list[float] = []
     measured: list[float] = []
@@ -78,7 +78,7 @@ def overhead(scratch: Path, seconds: float, rounds: int) -> Report:
 
 
 def _build(folder: Path, root: Path) -> float:
-    """CPU seconds of inspecting and building the drive; every process of it is this one."""
+    """CPU seconds of inspecting and building the drive, all in this process."""
     task = Task(folder, root, "keyframe", 1, folder)
     drive_input = register(task, root)
     connect = functools.partial(FolderStore, root)
@@ -95,7 +95,7 @@ def _build(folder: Path, root: Path) -> float:
 
 @contextmanager
 def _without_metrics() -> Iterator[None]:
-    """As before there were metrics: the same checks, nothing measured, nothing kept, nothing judged over the drive."""
+    """Without metrics: the same checks, but nothing is measured, stored or judged over the drive."""
     places: tuple[tuple[Any, str, Any], ...] = (
         (scenes.build.frames, "image_metrics", _only_inspect),
         (scenes.build.frames, "cloud_metrics", _only_count),
@@ -129,7 +129,7 @@ def _find_nothing(*_: object) -> dict[int, object]:
 
 
 def main() -> None:
-    """Measure what the arguments say, print it."""
+    """Measure as the arguments say, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="length of the drive")
     parser.add_argument("--rounds", type=int, default=ROUNDS)

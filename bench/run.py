@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # as Spark gives its Python workers; it is read when numpy is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as Spark sets it for its Python workers; read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file is not part of a package
 
 from rich.console import Console
@@ -34,7 +34,7 @@ from bench.figures import (
     write_sections,
 )
 
-# A group's module is imported when it is measured: a figure that cannot be taken here keeps none of the others back.
+# A group's module is imported when it is measured, so that one that cannot run here does not stop the others.
 GROUPS = {
     "build_scenes": "bench.build_scenes.run",
     "keyframes": "bench.build_scenes.keyframes",
@@ -53,7 +53,7 @@ SCRATCH = PROJECT / "build" / "bench"
 
 
 def measure(group: str) -> Report:
-    """One group, in a folder that is gone afterwards."""
+    """Measure one group, in a folder that is deleted afterwards."""
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{group}-", dir=SCRATCH) as folder:
         report: Report = importlib.import_module(GROUPS[group]).measure(Path(folder))
@@ -102,7 +102,7 @@ def main() -> int:
 
 
 def _capacity(console: Console) -> list[str]:
-    """Write the model anew from all figures; the group's name where that failed."""
+    """Rewrite the model from all figures; returns the group's name where that failed."""
     from bench.capacity import read_results, section
 
     try:

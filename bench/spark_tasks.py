@@ -1,4 +1,4 @@
-"""What a job of empty tasks costs on Spark, and what each departure from a plain PySpark job saves (ADR 0026).
+"""The cost of a job of empty tasks on Spark, and the savings of each departure from a plain PySpark job (ADR 0026).
 
     python -m bench.spark_tasks
 
@@ -37,7 +37,7 @@ TCP = {"spark.python.unix.domain.socket.enabled": "false", "spark.python.daemon.
 
 RunTasks: TypeAlias = Callable[[SparkSession, Callable[[Sequence[int]], Sequence[int]], Sequence[int], Sequence[int]], list[int]]
 Seconds: TypeAlias = tuple[float, float]
-"""Of a job: by the clock, and of processor time."""
+"""Wall time and processor time of a job."""
 
 
 def plain_tasks(

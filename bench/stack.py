@@ -1,4 +1,4 @@
-"""What the local stack costs: its start, its memory, and the way of a drive through it.
+"""The cost of the local stack: its start, its memory, and the time of a drive through it.
 
     python -m bench.stack
 
@@ -38,7 +38,7 @@ def measure(scratch: Path) -> Report:
 
 
 def _life(home: Path, scratch: Path) -> Iterator[Measurement]:
-    """All figures, in the order in which a stack lives."""
+    """All figures, in the order of a stack's life cycle."""
     yield Measurement("stack.first_start_s", _start(home), "s", False, 40)
     yield from _idle(home)
     yield from _demo(home, scratch)

@@ -1,8 +1,8 @@
-"""What reading through the S3 client costs a core: ranged reads of 16 MiB from a server that only sends, without TLS.
+"""Processor time of reading through the S3 client: ranged reads of 16 MiB from a server that only sends, without TLS.
 
     python -m bench.storage_client
 
-The other benchmarks read files of this disk in place of S3; the capacity model adds this.
+The other benchmarks read local files in place of S3; the capacity model adds this cost.
 """
 
 from __future__ import annotations

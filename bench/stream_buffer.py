@@ -9,7 +9,7 @@ from sensors.stamps import MAX_STAMP_NS, Nanoseconds, stamps_array
 
 
 class StreamBuffer:
-    """Stamps of one sensor. `position`: how many came before the first that is held. `reached_ns`: no stamp to come is less."""
+    """Stamps of one sensor. `position`: the number dropped before the first one held. `reached_ns`: no later stamp is less."""
 
     def __init__(self, name: str) -> None:
         self.name, self.position, self.reached_ns = name, 0, -MAX_STAMP_NS
@@ -21,10 +21,10 @@ class StreamBuffer:
         return self._held
 
     def check(self, stamps_ns: npt.ArrayLike) -> Nanoseconds:
-        """The next stamps (M,) as int64, if they may follow.
+        """The next stamps (M,) as int64, after validation.
 
         Raises:
-            ValueError: They are no integer nanoseconds, do not ascend, repeat a stamp, or come before what is known.
+            ValueError: They are not integer nanoseconds, do not ascend, repeat a stamp, or precede known stamps.
         """
         stamps = stamps_array(stamps_ns, f"stamps of {self.name}", ascending=True)
         if stamps.size > 1 and (stamps[1:] == stamps[:-1]).any():
@@ -37,7 +37,7 @@ class StreamBuffer:
         """Append the next stamps (M,), or those `chosen` (M,) of them; the stream has then come to the last of all.
 
         Raises:
-            ValueError: They may not follow.
+            ValueError: As `check`.
         """
         stamps = self.check(stamps_ns)
         if stamps.size:
@@ -47,22 +47,22 @@ class StreamBuffer:
             self._held += held.size
 
     def advance(self, to_ns: int) -> None:
-        """No stamp to come is less than `to_ns`."""
+        """Declare that no later stamp is less than `to_ns`."""
         self.reached_ns = max(self.reached_ns, to_ns)
 
     def stamps_ns(self) -> Nanoseconds:
-        """What is held, (N,)."""
+        """The stamps held, (N,)."""
         if len(self._chunks) != 1:
             self._chunks = [np.concatenate([np.empty(0, dtype=np.int64), *self._chunks])]
         return self._chunks[0]
 
     def forget_before(self, stamp_ns: int, at_most: int | None = None) -> int:
-        """Drop stamps below `stamp_ns`, the first `at_most` of them at most; how many are left."""
+        """Drop stamps below `stamp_ns`, at most the first `at_most`; returns how many are left."""
         stamps = self.stamps_ns()
-        gone = int(np.searchsorted(stamps, min(stamp_ns, MAX_STAMP_NS + 1), side="left"))
-        gone = gone if at_most is None else min(gone, at_most)
+        dropped = int(np.searchsorted(stamps, min(stamp_ns, MAX_STAMP_NS + 1), side="left"))
+        dropped = dropped if at_most is None else min(dropped, at_most)
         # A copy: a view would keep the whole chunk alive.
-        self._chunks = [stamps[gone:].copy()]
-        self.position += gone
-        self._held -= gone
+        self._chunks = [stamps[dropped:].copy()]
+        self.position += dropped
+        self._held -= dropped
         return self._held

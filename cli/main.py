@@ -1,4 +1,4 @@
-"""The `scenelake` command. Commands import what they need when they run, so that `--help` is fast."""
+"""The `scenelake` command. Commands import their dependencies when they run, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ sync.register(app)
 demo.register(app)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         console.out().print(f"scenelake {version('scenelake')}", highlight=False)
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    wanted: Annotated[
+    requested: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:

@@ -12,7 +12,7 @@ lease ─▶ drive (one per leased drive)
 
 | step | does | worker |
 | --- | --- | --- |
-| `lease` | receives messages, asks the ledger which of them still need work | task |
+| `lease` | receives messages, and checks in the ledger which of them still need work | task |
 | `inspect` | checksums, container index, clocks, rates, calibration | Spark |
 | `gate` | a drive that fails as a whole skips `build_scenes` | task |
 | `build_scenes` | matches, reads payload by reference, writes Parquet; nothing is visible yet | Spark |
@@ -21,16 +21,16 @@ lease ─▶ drive (one per leased drive)
 | `acknowledge` | final state in the ledger, then deletes the message | task |
 | `abandon` | state `failed` in the ledger, then returns the message to the queue | task |
 
-The number of mapped `drive` groups is the number of drives that `lease` got, so the scheduler does not know it, and the grid
-shows one placeholder, until `lease` has ended. A run that finds the queue empty ends with all of them skipped.
+The number of mapped `drive` groups is the number of drives that `lease` received, so the grid shows one placeholder until
+`lease` has ended. A run that finds the queue empty ends with all of them skipped.
 
 ## How a run starts
 
 The asset `drive-work` is watched by a *doorbell* in the triggerer: it reads the number of visible messages and fires when
-that becomes positive, rises, or stays positive for 30 s. It never receives, so it can lose nothing; events that Airflow
-merges into one run are made up for by the next one.
+that becomes positive, rises, or stays positive for 30 s. It never receives, so it cannot lose anything; the next event makes
+up for events that Airflow merges into one run.
 
-## What a run announces
+## What a run publishes
 
 `publish` has the outlet `gold.scenes`: a DAG that is scheduled on this asset runs after each publication. The event's `extra`
 holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`, `quarantined` or `superseded`) and
@@ -38,7 +38,7 @@ holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`,
 
 ## Parameters (environment of scheduler and DAG processor)
 
-| variable | default | unit | is |
+| variable | default | unit | meaning |
 | --- | --- | --- | --- |
 | `SCENELAKE_DAG_DRIVES_PER_RUN` | 4 | drives | leased by one run at most |
 | `SCENELAKE_DAG_ACTIVE_RUNS` | 4 | runs | at the same time |
@@ -62,8 +62,8 @@ holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`,
   again after `GIVE_BACK_S` times its delivery count. The next delivery begins a new attempt with a new work area
   (`failed` → `processing`). After as many deliveries as the queue allows (`maxReceiveCount`), SQS moves the message to the
   dead-letter queue; the ledger state stays `failed`. The run is red; its other drives are not affected.
-* **Worker, scheduler or machine is gone**: nobody extends the lease, so the message is redelivered after `LEASE_S`. If the run
-  itself is resumed first, its steps go on with the same lease.
+* **Worker, scheduler or machine is lost**: the lease is no longer extended, so the message is redelivered after `LEASE_S`. If
+  the run itself is resumed first, its steps continue with the same lease.
 * **The lease is lost** (paused longer than `LEASE_S`, then delivered to another run): the job is ended and not retried; the
   other run has the drive. `abandon` touches neither message nor ledger.
 * **Two runs work on one drive at once** (an expired lease, a message sent twice): both may get as far as `publish`. The commit is
@@ -75,8 +75,8 @@ holds `drive` (VEHICLE/DRIVE), `revision`, `generation`, `outcome` (`published`,
 
 ## Replay
 
-`scenelake replay ID`, or a message with the reason `reprocess`, makes a new generation of the drive and the same steps run.
-Clearing tasks of an old run is safe for the data but pointless: its lease has ended.
+The DAG `replay_quarantine`, or a release by a reviewer, queues a new generation of the drive, and the same steps run.
+Clearing tasks of an old run is safe for the data but has no effect: its lease has ended.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def process_drive() -> None:
         audit = job("audit", lease, SCHEDULING.audit_timeout_s, trigger_rule=TriggerRule.NONE_FAILED)
         publish = job("publish", lease, SCHEDULING.publish_timeout_s, outlets=[GOLD_SCENES])
         gate(lease=lease, inspection=inspect.output) >> build_scenes >> audit >> publish
-        # A leaf: if only an `abandon` that succeeds came after it, a failed drive would leave a green run.
+        # A leaf: if only a successful `abandon` came after it, a failed drive would leave a green run.
         acknowledge(lease=lease, publication=publish.output)
         # Where `gate` fails, build_scenes counts as failed upstream.
         [inspect, build_scenes, audit, publish] >> abandon(lease=lease)

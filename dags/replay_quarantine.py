@@ -7,7 +7,7 @@ Finds the drives that have quarantined records of one rule and queues each of th
 find ─▶ replay   (skipped by a dry run)
 ```
 
-| parameter | default | is |
+| parameter | default | meaning |
 | --- | --- | --- |
 | `rule` | – | code of the rule, e.g. `LID001` (`quality/rules/RULES.md` lists them) |
 | `drive` | all | only this drive, `VEHICLE/DRIVE` |
@@ -16,9 +16,9 @@ find ─▶ replay   (skipped by a dry run)
 
 ## What it keeps
 
-Every decision that a reviewer took on the data stays in force: what was released stays released, what was rejected stays out,
-whatever the corrected rule says about it. Other drives are not touched. A new calibration is a new object of the drive: its
-landing makes a new revision, and earlier decisions, taken on other data, no longer apply.
+Every reviewer's decision about the data stays in force: released data stays released and rejected data stays out, whatever
+the corrected rule finds. Other drives are not touched. A new calibration is a new object of the drive: its landing makes a
+new revision, and earlier decisions, which were made on other data, no longer apply.
 
 ## When something fails
 

@@ -1,7 +1,7 @@
-"""What vehicles upload: drive folders in the landing layout, made by a seeded generator or by importers of public datasets.
+"""Drive folders in the landing layout, made by a seeded generator or by importers of public datasets, and their upload.
 
-A drive folder is checked before anything of it is sent; the uploader puts the manifest last, so that a drive without a
-manifest is a drive that is still on its way.
+A drive folder is checked before any of it is sent; the uploader puts the manifest last, so a drive without a manifest is
+still being uploaded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A drive on disk: exactly the landing layout.
 
-    DIR/{modality}/{sensor}/{start_ns}.mcap     start_ns: the stamp of the file's first frame, 19 digits
-    DIR/calibration.json
-    DIR/manifest.json                           written last
-    DIR/ground_truth/                           what a generator knows; never uploaded
+    DIR/{modality}/{sensor}/{start_ns}.mcap     start_ns: the stamp of the file's first frame, 19 digits DIR/calibration.json
+    DIR/manifest.json                           written last DIR/ground_truth/                           written by the
+    generator; never uploaded
 
 In the manifest an object's `start_ns` and `end_ns` are its first frame's stamp and its latest stamp, both inclusive. Those of the
 drive are the first and the last stamp that fits the time line of its sensor: one wild stamp must not stretch a drive over years.
@@ -51,10 +50,10 @@ class DriveFolder:
 
     @classmethod
     def load(cls, path: Path, *, check: bool = True, drive: DriveId | None = None, progress: Progress | None = None) -> Self:
-        """Open a drive folder, by default only if everything in it may be uploaded.
+        """Open a drive folder, by default only if all of it may be uploaded.
 
-        `check=False` opens a knowingly faulty folder, to test the receiving side. `drive` is needed only where no
-        manifest names the drive (a generated folder says it in its ground truth).
+        `check=False` opens a knowingly faulty folder, to test the receiving side. `drive` is needed only where no manifest
+        names the drive (a generated folder names it in its ground truth).
 
         Raises:
             DriveFolderError: Lists every problem; without the check, only that the folder or its identity is missing, or
@@ -81,7 +80,7 @@ def write_calibration(folder: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_manifest(folder: Path, drive: DriveId, recorder: str, recorder_version: str) -> Manifest:
-    """Make `manifest.json` of the sensor files and the calibration that lie in the folder.
+    """Make `manifest.json` from the sensor files and the calibration in the folder.
 
     Raises:
         DriveFolderError: There is no calibration or no sensor file, or a file is damaged or misnamed; lists all.

@@ -1,4 +1,4 @@
-"""Where things lie in a drive folder."""
+"""The layout of a drive folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WRITE_AGAIN = "generate, import or record the drive again"
 
 
 def claim(out: Path) -> None:
-    """Make `out` a folder that a drive may be written to.
+    """Claim `out` as the folder to write a drive to.
 
     Raises:
-        FleetError: It is a file, or holds something already.
+        FleetError: It is a file, or a folder that is not empty.
 
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

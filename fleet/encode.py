@@ -1,7 +1,7 @@
 """Encoders of the five message types that a sensor object may hold, as little-endian ROS 2 CDR.
 
-For whatever writes recordings: the fleet and the tests. In MCAP: profile `ros2`, message encoding `cdr`, schema
-encoding `ros2msg` with `message_definition` as the schema's data.
+For code that writes recordings: the fleet and the tests. In MCAP: profile `ros2`, message encoding `cdr`, schema encoding
+`ros2msg` with `message_definition` as the schema's data.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_SEC = 2**31 - 1  # builtin_interfaces/msg/Time.sec is int32
 
 
 def message_definition(message_type: str) -> str:
-    """The definition of a message type and of all types it uses, in the form that MCAP calls `ros2msg`.
+    """The definition of a message type and of all types it uses, in the format `ros2msg` of MCAP.
 
     Raises:
         ValueError: ROS 2 Humble has no such type.
@@ -57,7 +57,7 @@ def encode_points(
     last field.
 
     Raises:
-        ValueError: A field leaves the point, the data is not a whole number of points, or the stamp does not fit.
+        ValueError: A field extends beyond the point, the data is not a whole number of points, or the stamp does not fit.
     """
     if point_step is None:
         packed = max((field.offset + field.size for field in fields), default=0)
@@ -67,7 +67,7 @@ def encode_points(
     if outside:
         raise ValueError(f"fields {', '.join(outside)} end beyond the point of {point_step} bytes")
     if point_step < 1 or raw.size % point_step:
-        raise ValueError(f"{raw.size} bytes are no whole number of points of {point_step} bytes")
+        raise ValueError(f"{raw.size} bytes are not a whole number of points of {point_step} bytes")
     return _serialize(
         POINT_CLOUD,
         header=_header(stamp_ns, frame_id),
@@ -83,7 +83,7 @@ def encode_points(
 
 
 def encode_image(stamp_ns: int, frame_id: str, encoding: str, data: bytes | memoryview) -> bytes:
-    """Encode an image that is compressed already; `encoding` is `jpeg` or `png`.
+    """Encode an already compressed image; `encoding` is `jpeg` or `png`.
 
     Raises:
         ValueError: Another encoding, or the stamp does not fit.

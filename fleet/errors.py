@@ -1,7 +1,7 @@
-"""What can go wrong before a drive has landed.
+"""Errors before a drive has landed.
 
 FleetError
-├── SpecError           a drive or fault that cannot be generated as asked
+├── SpecError           a drive or fault that cannot be generated as specified
 ├── SourceError         a dataset folder that an importer cannot, or will not, read
 ├── DriveFolderError    a drive folder that breaks the landing layout; lists every problem
 └── UploadError         the raw bucket cannot be reached, or did not keep what was sent
@@ -21,7 +21,7 @@ class FleetError(ScenelakeError):
 
 
 class SpecError(FleetError):
-    """A drive or fault that cannot be generated as asked."""
+    """A drive or fault that cannot be generated as specified."""
 
 
 class SourceError(FleetError):
@@ -34,7 +34,7 @@ class UploadError(FleetError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a drive folder: the file (relative to the folder), the cause, and what to do."""
+    """One problem of a drive folder: the file (relative to the folder), the cause, and the remedy."""
 
     file: str
     cause: str
@@ -45,7 +45,7 @@ class Problem:
 
 
 class DriveFolderError(FleetError):
-    """A drive folder that breaks the landing layout; `problems` holds everything that is wrong with it."""
+    """A drive folder that breaks the landing layout; `problems` lists all violations."""
 
     def __init__(self, folder: Path, problems: Sequence[Problem]) -> None:
         self.folder = folder

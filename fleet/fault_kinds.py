@@ -1,10 +1,10 @@
-"""Kinds of faults, and the parts that the text of each has.
+"""Kinds of faults, and the parts of each kind's text form.
 
 | text | effect |
 | --- | --- |
 | `cut_jpeg:SENSOR:FRAMES` | images end in the middle of their entropy-coded data |
 | `shorten_jpeg:SENSOR:SHARE[:FRAMES]` | images lose that share of their entropy-coded data, and keep their end marker |
-| `blank_image:SENSOR:LEVELS[:FRAMES]` | luma and colours are squeezed into so many levels around the middle |
+| `blank_image:SENSOR:LEVELS[:FRAMES]` | luma and colours are compressed to this many levels around the middle |
 | `overexpose:SENSOR:SHARE[:FRAMES]` | exposure is so long that this share of the pixels is white |
 | `underexpose:SENSOR:SHARE[:FRAMES]` | exposure is so short that this share of the pixels is black |
 | `blur:SENSOR:PX[:FRAMES]` | Gaussian blur of this standard deviation, in pixels of an image 320 wide |
@@ -23,37 +23,37 @@
 | `empty_scan:SENSOR:FRAMES` | radar scans without detections |
 | `ghosts:SENSOR:SHARE[:FRAMES]` | that share of the detections is marked as invalid; needs the rig option `radar_states` |
 | `full_list:SENSOR:COUNT:FRAMES` | clutter fills the radar's list up to its last place |
-| `pose_jump:SENSOR:M:AFTER_S` | from then on the pose is so far to the left |
-| `pose_scale:SENSOR:FACTOR` | positions are so many times as far from the start as they should be |
-| `pose_shake:SENSOR:M` | the pose swings so far to the left and right, once a second |
+| `pose_jump:SENSOR:M:AFTER_S` | from then on the pose is this far to the left |
+| `pose_scale:SENSOR:FACTOR` | distances from the start are this many times the true ones |
+| `pose_shake:SENSOR:M` | the pose swings this far to the left and right, once per second |
 | `gyro_bias:SENSOR:RAD_S` | the yaw rate is off by this |
 | `acceleration_bias:SENSOR:M_S2` | the forward acceleration is off by this |
-| `dead_sensor:SENSOR:AFTER_S` | nothing is recorded any more from this many seconds on |
-| `drop_frames:SENSOR:FRAMES` | frames were measured and not recorded |
+| `dead_sensor:SENSOR:AFTER_S` | nothing is recorded from this many seconds on |
+| `drop_frames:SENSOR:FRAMES` | frames are measured but not recorded |
 | `duplicate_stamps:SENSOR:FRAMES` | frames carry the stamp of the frame before them |
 | `wild_stamp:SENSOR:NS:FRAMES` | stamps of these frames alone are off by this many nanoseconds |
 | `late_frames:SENSOR:FRAMES` | frames are recorded two periods late, after those that follow them |
 | `log_pace:SENSOR:FACTOR` | log times pass so many times as fast as time does, as those of a converter |
 | `clock_offset:SENSOR:NS` | all stamps are off by this many nanoseconds |
 | `clock_step:SENSOR:NS:AFTER_S` | stamps are off by this many nanoseconds from then on |
-| `clock_drift:SENSOR:PPM` | the clock runs so many millionths too fast |
-| `clock_unit:SENSOR:POWER` | stamps count 10**POWER nanoseconds and say nanoseconds |
-| `unknown_message_type:SENSOR` | the recording declares a message type that nobody knows |
-| `bad_calibration[:SENSOR]` | the sensor's rotation is no unit quaternion; the manifest's checksum of the file is right |
+| `clock_drift:SENSOR:PPM` | the clock runs fast by this many millionths |
+| `clock_unit:SENSOR:POWER` | stamps count 10**POWER nanoseconds but are declared as nanoseconds |
+| `unknown_message_type:SENSOR` | the recording declares an unknown message type |
+| `bad_calibration[:SENSOR]` | the sensor's rotation is not a unit quaternion; the manifest's checksum of the file is right |
 | `rotate_extrinsic:SENSOR:TURN` | the sensor is declared turned about its own axes, as in `yaw=0.5deg,pitch=-0.2deg` |
 | `shift_extrinsic:SENSOR:SHIFT` | the sensor is declared elsewhere on the vehicle, as in `x=5cm,z=-2cm` |
 | `wrong_intrinsics:CAMERA:LENS` | the lens is declared wrong by factors, as in `focal=1.05`, `size=0.5`, `centre_x=1.6` |
-| `unlisted_sensor:SENSOR` | the calibration does not know the sensor |
-| `truncate_object:SENSOR:SHARE` | the sensor's first file lost that share of its bytes, at its end |
+| `unlisted_sensor:SENSOR` | the sensor is not in the calibration |
+| `truncate_object:SENSOR:SHARE` | the sensor's first file is truncated by that share of its bytes |
 | `wrong_checksum:SENSOR` | the manifest's checksum of the sensor's first file is wrong |
-| `wrong_count:SENSOR:COUNT` | the manifest promises so many frames more in the sensor's first file |
+| `wrong_count:SENSOR:COUNT` | the manifest declares this many extra frames in the sensor's first file |
 | `empty_object:SENSOR` | the sensor's first file has no bytes |
-| `absent_object:SENSOR` | the sensor's first file is named by the manifest and not there |
-| `stray_file` | a `.pkl` lies in the drive |
+| `absent_object:SENSOR` | the sensor's first file is named by the manifest but missing |
+| `stray_file` | the drive contains a `.pkl` |
 | `no_manifest` | the manifest was never written |
 
 FRAMES is a share with a decimal point (`0.1`, chosen by the drive's seed) or indices from 0 (`3,7`). The last seven are
-applied to the files after the manifest was made: the receiving side sees the mismatch.
+applied to the files after the manifest was made, so that the receiver sees the mismatch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """What is wrong; the values are the names in the texts."""
+    """The kind of a fault; the values are the names in the texts."""
 
     CUT_JPEG = "cut_jpeg"
     SHORTEN_JPEG = "shorten_jpeg"
@@ -116,12 +116,12 @@ class FaultKind(StrEnum):
 
     @property
     def on_files(self) -> bool:
-        """Whether it is applied to the finished folder, after the manifest was made."""
+        """Whether it is applied to the finished folder, after the manifest is made."""
         return self in _ON_FILES
 
     @property
     def on_calibration(self) -> bool:
-        """Whether it changes what is declared of a sensor, and no measurement."""
+        """Whether it changes only the declaration of a sensor, and no measurement."""
         return self in _ON_CALIBRATION
 
     @property
@@ -152,7 +152,7 @@ SIZES: dict[str, tuple[float, float]] = {
     "PPM": (-10_000.0, 10_000.0),
     "POWER": (1, 9),
 }
-"""Parts that say how large a fault is, in the unit that they are named after, and the range of each."""
+"""Parts that give the size of a fault, in the unit that they are named after, and the range of each."""
 
 WHOLE_SIZES = frozenset({"COUNT", "POWER"})
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self, TypeVar
 
+import msgspec
+
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, WHOLE_SIZES, FaultKind
 from sensors.time_units import NS_PER_S
@@ -17,7 +19,7 @@ Amounts = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class AmountForm:
-    """The unit of each name that may be given, how large its amount may be either way, and what amount changes nothing."""
+    """The unit of each allowed name, the largest amount in either direction, and the amount that changes nothing."""
 
     units: dict[str, str]
     most: float
@@ -88,7 +90,7 @@ class Fault:
     `fleet.faults` names them.
 
     Raises:
-        SpecError: A part that the kind needs is absent, one that it does not know is given, or a value is out of range.
+        SpecError: A part that the kind needs is missing, an unknown part is given, or a value is out of range.
 
     """
 
@@ -193,12 +195,12 @@ def _sized(kind: FaultKind, size: float) -> str:
 
 
 def _reader(read: Callable[[str], Read], what: str) -> Callable[[str, str], Read]:
-    """Reads a part of a fault as a number, or says that it is not `what`."""
+    """Reads a part of a fault as a number, or raises an error that says what was expected."""
 
     def reader(text: str, value: str) -> Read:
         try:
             return read(value)
-        except (ValueError, ArithmeticError):  # what Decimal raises is an ArithmeticError
+        except (ValueError, ArithmeticError):  # Decimal raises an ArithmeticError
             raise SpecError(f"fault {text!r}: {value!r} is {what}") from None
 
     return reader
@@ -225,3 +227,24 @@ _READERS: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "LENS": ("lens", LENS.parse),
     **dict.fromkeys(SIZES, ("size", _reader(float, "not a number"))),
 }
+
+
+class FaultEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a fault did to a synthetic drive; a fault has the fields of its kind, the others are None.
+
+    Of files: `key` and what changed there. Of the calibration: whose it is, and the sizes of the error. Of frames: their
+    numbers and their stamps.
+    """
+
+    key: str | None = None
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+    sha256: str | None = None
+    manifest_sha256: str | None = None
+    manifest_frame_count: int | None = None
+    calibrated_sensor: str | None = None
+    turn_deg: dict[str, float] | None = None
+    shift_cm: dict[str, float] | None = None
+    lens_factors: dict[str, float] | None = None
+    frames: tuple[int, ...] | None = None
+    stamps_ns: tuple[int, ...] | None = None

@@ -1,7 +1,7 @@
-"""Everything that is wrong with a drive folder, found before anything of it is sent.
+"""Finds all problems of a drive folder before any of it is sent.
 
-Checked here is what the landing contract says about files: names, the two documents, sizes, checksums, whole
-containers, known message types. What is inside the messages is for the receiving side to judge.
+It checks what the landing contract requires of files: names, the two documents, sizes, checksums, intact containers, known
+message types. The receiver judges the content of messages.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sensors.errors import RigError
 from sensors.rig import Modality, Rig
 
 PICKLES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz", ".joblib")
-ANY_DRIVE = DriveId("vehicle", "drive")  # stands in where no manifest names the drive: only the rest of a key is looked at
+ANY_DRIVE = DriveId("vehicle", "drive")  # placeholder where no manifest names the drive: only the rest of a key is checked
 SEND_ANYWAY = "or skip the check to send a knowingly faulty drive"
 
 
 def problems_of(folder: Path, drive: DriveId | None = None, progress: Progress = silent) -> list[Problem]:
     """All problems, in the order: names, calibration, manifest, objects. An empty list means that the folder may be sent.
 
-    `drive`: what the manifest must name; None accepts what it names. Files are never opened unless their name belongs
-    to the layout; a pickle is refused by its name.
+    `drive`: the drive that the manifest must name; None accepts any. A file is opened only if its name belongs to the
+    layout; a pickle is refused by its name.
     """
     try:
         names = listed_files(folder)
@@ -91,7 +91,7 @@ def _document(folder: Path, name: str, missing: str, problems: list[Problem]) ->
 
 
 def _disagreements(folder: Path, manifest: Manifest, rig: Rig | None, names: list[str]) -> list[Problem]:
-    """Where manifest, calibration and the files that are there contradict each other."""
+    """The contradictions between manifest, calibration and the files present."""
     problems = []
     calibration = folder / CALIBRATION
     if calibration.is_file() and sha256_of(calibration) != manifest.calibration_sha256:

@@ -1,8 +1,8 @@
-"""Writing one sensor's frames to MCAP files in the landing layout.
+"""Writes one sensor's frames to MCAP files in the landing layout.
 
-Chunks hold about 1 MiB, so that a byte-range read of a few frames fetches little else. Images are stored as they are
-(they are compressed already, and an uncompressed chunk lets a reader fetch a single frame); everything else is zstd.
-Equal frames give equal bytes: the library string is fixed and nothing of the clock or the host enters the file.
+Chunks hold about 1 MiB, so that a ranged read of a few frames fetches little else. Images are stored as they are (they are
+compressed already, and an uncompressed chunk lets a reader fetch a single frame); everything else is zstd. Equal frames give
+equal bytes: the library string is fixed, and neither clock nor host affects the file.
 
 Format: https://mcap.dev/spec, profile `ros2` (https://mcap.dev/spec/registry).
 """
@@ -36,7 +36,7 @@ class RecordedFrame:
 
 @dataclass(frozen=True, slots=True)
 class SensorStream:
-    """What all frames of one sensor share. `definition` is the message type's text; None looks it up in ROS 2 Humble."""
+    """The attributes common to one sensor's frames. `definition` is the message type's text; None looks it up in ROS 2 Humble."""
 
     sensor: str
     modality: Modality
@@ -53,8 +53,8 @@ def write_stream(
 ) -> tuple[Path, ...]:
     """Write the frames of one sensor under the drive folder and return the files, in order.
 
-    A file is named by the stamp of its first frame. A new one begins with the first frame that is `segment_ns` or more
-    after that; None keeps all in one. No frames make no file. `compression` of chunks; None is what suits the modality.
+    A file is named by the stamp of its first frame. A new one begins with the first frame that is `segment_ns` or more after
+    that; None keeps all in one. No frames make no file. `compression` of chunks; None selects the modality's default.
 
     Raises:
         FleetError: Two files of the sensor would have the same name.
@@ -67,7 +67,7 @@ def write_stream(
 
 
 class StreamWriter:
-    """As `write_stream`, for frames of several sensors that come mixed: one writer a sensor, each holding one open chunk."""
+    """As `write_stream`, for interleaved frames of several sensors: one writer per sensor, each with one open chunk."""
 
     def __init__(
         self, folder: Path, stream: SensorStream, segment_ns: int | None = None, compression: CompressionType | None = None
@@ -99,7 +99,7 @@ class StreamWriter:
         return tuple(self._paths)
 
     def close(self) -> None:
-        """Let go of the open file, complete or not."""
+        """Close the open file, complete or not."""
         if self._writer is not None:
             self._writer.close()
 

@@ -1,4 +1,4 @@
-"""What one sensor file on disk holds, found by walking it once."""
+"""Summary of one sensor file on disk, from a single scan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sensors.stamps import Nanoseconds
 
 @dataclass(frozen=True, slots=True)
 class ObjectSummary:
-    """Frames, the first frame's stamp, the latest stamp, message types, and the first flaw (None: the file is whole).
+    """Frames, the first frame's stamp, the latest stamp, message types, and the first flaw (None: the file is intact).
 
     A file without frames has no stamps. `stamps_ns`, `log_ns` (N,): of the frames that have a readable stamp, in file order.
     """
@@ -33,7 +33,7 @@ class ObjectSummary:
 
 
 def summarize(path: Path) -> ObjectSummary:
-    """Walk an MCAP file; damage of any kind is a flaw of the summary, never an exception."""
+    """Scan an MCAP file; damage of any kind is a flaw of the summary, never an exception."""
     count = 0
     stamps, logs = array("q"), array("q")
     types: set[str] = set()

@@ -1,8 +1,8 @@
-"""A drive folder to the raw bucket: objects first, then the calibration, the manifest last.
+"""Uploads a drive folder to the raw bucket: objects first, then the calibration, the manifest last.
 
-A drive whose manifest is there has landed whole; an upload that stops half-way leaves none. Every object carries its
-SHA-256 as metadata, and as the checksum that S3 itself verifies (for parts of large files: one a part). What the bucket
-holds already, by size and SHA-256, is not sent again, so that a second run finishes what the first began.
+A drive with a manifest has landed completely; an interrupted upload leaves none. Every object carries its SHA-256 as
+metadata, and as the checksum that S3 itself verifies (one per part for large files). Objects that the bucket already holds,
+by size and SHA-256, are not sent again, so a second run resumes the first.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CLIENT_CONFIG = Config(
 
 @dataclass(frozen=True, slots=True)
 class UploadReport:
-    """Keys that were sent, in the order they were finished, keys that were there already, and the bytes sent."""
+    """Keys that were sent, in order of completion, keys that already existed, and the bytes sent."""
 
     sent: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -57,14 +57,14 @@ class UploadReport:
 def upload(
     folder: DriveFolder, s3: S3Client, bucket: str, *, threads: int = THREADS, progress: Progress | None = None
 ) -> UploadReport:
-    """Send what the bucket does not hold yet; the manifest is sent last, and again whenever anything else was sent.
+    """Send the objects that the bucket does not hold yet; the manifest is sent last, and again whenever anything else was sent.
 
     `progress(key, bytes done, bytes)` is called from several threads, one key at a time in each; a skipped file is
     reported as done at once. An exception in `progress` ends the upload, as does any that is raised in the caller's
     thread (Ctrl-C); objects under way are finished or aborted, the manifest is not sent.
 
     Raises:
-        UploadError: The bucket or endpoint cannot be reached, access is denied, or an object is not kept as sent; names
+        UploadError: The bucket or endpoint cannot be reached, access is denied, or an object is not stored as sent; names
             the cause and the next step. Run again to resume.
 
     """
@@ -102,7 +102,7 @@ class _Sender:
         self.bytes_sent = 0
 
     def send(self, file: DriveFile, always: bool = False) -> None:
-        """Send a file unless the bucket holds it already, and verify that it is kept."""
+        """Send a file unless the bucket already holds it, and verify that it is stored."""
         sha256 = sha256_of(file.path)
         try:
             if not always and self._difference(file, sha256) is None:
@@ -116,7 +116,7 @@ class _Sender:
             raise UploadError(f"{file.key} was not sent: {_explained(error, self._s3, self._bucket)}") from error
         if difference is not None:
             kept = f"s3://{self._bucket}/{file.key} was not kept as sent: {difference}"
-            raise UploadError(f"{kept}; run the upload again to send it anew")
+            raise UploadError(f"{kept}; run the upload again to resend it")
         with self._lock:
             self.sent.append(file.key)
             self.bytes_sent += file.size_bytes
@@ -144,7 +144,7 @@ class _Sender:
             self._progress(file.key, 0, 0)
 
     def _difference(self, file: DriveFile, sha256: str) -> str | None:
-        """How the stored object differs from the file; None if it is the file."""
+        """How the stored object differs from the file; None if it does not."""
         try:
             head = self._s3.head_object(Bucket=self._bucket, Key=file.key, ChecksumMode="ENABLED")
         except ClientError as error:
@@ -171,12 +171,12 @@ def _check_bucket(s3: S3Client, bucket: str) -> None:
 
 
 def _explained(error: Exception, s3: S3Client, bucket: str) -> str:
-    """Cause and next step of what a client raised."""
+    """Cause and next step for an error of the client."""
     endpoint = s3.meta.endpoint_url
     if isinstance(error, S3UploadFailedError) and isinstance(error.__context__, BotoCoreError | ClientError):
         error = error.__context__
     if isinstance(error, EndpointConnectionError):
-        return f"nothing answers at {endpoint}; start the local stack with `scenelake up`, or set AWS_ENDPOINT_URL"
+        return f"{endpoint} does not respond; start the local stack with `scenelake up`, or set AWS_ENDPOINT_URL"
     if isinstance(error, NoCredentialsError):
         return "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     if isinstance(error, ClientError):

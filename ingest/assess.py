@@ -1,4 +1,4 @@
-"""Decides whether a drive is complete and is to be queued. Pure: from its ledger record, its objects and its manifest."""
+"""Decides whether a drive is complete and should be queued. Pure: from its ledger record, its objects and its manifest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Lack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingObject:
-    """One object that the drive still waits for. `expected_bytes` is None for the calibration: no manifest states its size."""
+    """One object that the drive still waits for. `expected_bytes` is None for the calibration, whose size no manifest states."""
 
     key: str
     lack: Lack
@@ -35,9 +35,9 @@ class Assessment:
     """The drive's input and the decision about it.
 
     Attributes:
-        input: What has landed, as the input of a revision.
+        input: The landed objects, as the input of a revision.
         reason: Why to queue it; None while the drive has to wait.
-        missing: What the drive waits for.
+        missing: The objects that the drive waits for.
         manifest_fault: Why a manifest that has landed cannot be used.
     """
 
@@ -96,7 +96,7 @@ def missing_objects(manifest: Manifest, sizes_bytes: Mapping[str, int]) -> tuple
     """The objects that `manifest` names and that have not landed with the named size, in the manifest's order.
 
     The calibration comes first. Objects that the manifest does not name are ignored. A size that differs is an older or an
-    unfinished version of the object; checksums are compared by whoever reads the bytes.
+    unfinished version of the object; checksums are compared by the code that reads the bytes.
 
     Args:
         manifest: The drive's manifest.

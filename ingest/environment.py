@@ -1,4 +1,4 @@
-"""Settings of the functions and of the event-source mapping, and the clients that ingest makes of them."""
+"""Settings of the functions and of the event-source mapping, and the clients built from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _duration(default_s: float, description: str) -> Any:
 
 
 class IngestSettings(DeploymentNames):
-    """What a function of ingest reads: it knows no catalog."""
+    """Settings of a function of ingest, which does not access the catalog."""
 
     overdue_after_s: float = _duration(
         _LIMITS.overdue_after_s, "Seconds after its last new object at which an incomplete drive is queued as it is."

@@ -8,13 +8,13 @@ IngestError
 ├── SweepError               a sweep of which some steps failed
 ├── ReviewError              a decision that is refused; nothing was changed
 │   ├── DriveBusyError       the drive is being processed, or its last run failed
-│   ├── StaleReviewError     the drive has other data by now than the reviewer saw
+│   ├── StaleReviewError     the drive's data has changed since the reviewer saw it
 │   └── DecidedError         the target has been decided before
 └── LedgerError
-    ├── ContentionError      others kept changing the same item
+    ├── ContentionError      other writers kept changing the same item
     ├── UnknownDriveError    the ledger has no such drive
     ├── TransitionError      the drive is not in a state that allows the step
-    └── SupersededWorkError  the drive has another revision by now
+    └── SupersededWorkError  the drive has a newer revision
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class DriveBusyError(ReviewError):
 
 
 class StaleReviewError(ReviewError):
-    """The drive has other data by now than the reviewer saw."""
+    """The drive's data has changed since the reviewer saw it."""
 
 
 class DecidedError(ReviewError):
@@ -63,11 +63,11 @@ class DecidedError(ReviewError):
 
 
 class LedgerError(IngestError):
-    """Base of the ledger's refusals."""
+    """Base of the ledger's errors."""
 
 
 class ContentionError(LedgerError):
-    """Others kept changing the same item; a later delivery tries again."""
+    """Other writers kept changing the same item; a later delivery tries again."""
 
 
 class UnknownDriveError(LedgerError):
@@ -79,4 +79,4 @@ class TransitionError(LedgerError):
 
 
 class SupersededWorkError(LedgerError):
-    """The drive has another revision by now; its message can be deleted."""
+    """The drive has a newer revision; its message can be deleted."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 BATCH = 10
-WAIT_S = 2  # a stop waits for the current poll
+WAIT_S = 2  # stopping waits for the current poll
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
 READY = "event-source mapping ready"
 

@@ -1,4 +1,4 @@
-"""S3 event notifications, direct or wrapped by SQS, as values. An event is only a hint: S3 is asked about the object.
+"""S3 event notifications, direct or wrapped by SQS, as values. An event is only a hint: the object's state is read from S3.
 
 Shapes: `aws_lambda_powertools.utilities.data_classes`. Source: Amazon S3 User Guide, "Event message structure"; AWS Lambda
 Developer Guide, "Using Lambda with Amazon SQS".
@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from ingest.errors import EventError
 from lake.landing import MAX_KEY_BYTES
 
-MAX_BODY_BYTES = 1024 * 1024  # the most that SQS carries
+MAX_BODY_BYTES = 1024 * 1024  # the size limit of an SQS message
 MAX_RECORDS = 10_000  # the largest batch of an event-source mapping
 MAX_QUOTED_CHARACTERS = 3 * MAX_KEY_BYTES
 CREATED = "ObjectCreated:"
@@ -57,7 +57,7 @@ def is_sqs_batch(event: object) -> bool:
     """Whether an event is a batch of SQS messages; otherwise it is a direct S3 event, or S3's test event.
 
     Raises:
-        EventError: The event is none of the three.
+        EventError: The event has none of these forms.
     """
     records = _records(event)
     return bool(records) and all(isinstance(record, Mapping) and record.get("eventSource") == "aws:sqs" for record in records)

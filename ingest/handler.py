@@ -1,4 +1,4 @@
-"""Lambda entry points. Nothing is read or connected at import; adapters are made at the first call and kept.
+"""Lambda entry points. Nothing is read or connected at import; adapters are created at the first call and kept.
 
 `logger` is configured here, once: the loggers of this package's modules are below it and inherit its JSON lines.
 """
@@ -52,7 +52,7 @@ def handler(event: object, context: object) -> BatchResponse:  # noqa: ARG001 - 
     """Register the objects that an event names: an SQS batch of S3 events, or one S3 event.
 
     Returns:
-        `batchItemFailures` with the messages that SQS shall deliver again, and finally move to the dead letters.
+        `batchItemFailures` with the messages that SQS is to deliver again, and finally to move to the dead-letter queue.
 
     Raises:
         DeliveryError: An object of a direct event could not be registered, so that Lambda invokes again.
@@ -83,7 +83,7 @@ def handle(event: Any, registrar: Registrar, raw_bucket: str) -> BatchResponse:
     try:
         intake.register(parse_notification(event))
     except EventError:
-        pass  # logged; another invocation would find the same
+        pass  # logged; another invocation would fail in the same way
     intake.evaluate()
     if intake.interrupted:
         raise DeliveryError("an object of a direct event could not be registered, see the log lines before")
@@ -112,7 +112,7 @@ class Intake:
             logger.thread_safe_remove_keys(["message_id"])
 
     def register(self, delivery: Delivery) -> None:
-        """Register every object of a delivery; a failure does not keep it from the others.
+        """Register every object of a delivery; a failed object does not stop the others.
 
         Raises:
             EventError: A part of the delivery, or an object of it, failed.
@@ -149,7 +149,7 @@ class Intake:
 class DriveBatchProcessor(BatchProcessor):
     """Powertools' partial batch failures, with one evaluation of each drive after all messages are registered.
 
-    A batch of which every message failed is reported like any other, not raised: SQS delivers it again either way.
+    A batch in which every message failed is reported like any other, not raised: SQS delivers it again either way.
     """
 
     def __init__(self, intake: Intake) -> None:
@@ -183,11 +183,11 @@ class Service:
         self.sweep = Sweep(self.registrar, objects, ledger, settings.limits)
 
     def handle(self, event: object) -> BatchResponse:
-        """What `handler` does, without Lambda's context."""
+        """`handler` without Lambda's context."""
         return handle(event, self.registrar, self.settings.raw_bucket)
 
     def run_sweep(self) -> dict[str, int]:
-        """What `sweep_handler` does, without Lambda's context."""
+        """`sweep_handler` without Lambda's context."""
         report = self.sweep.run()
         if report.failed:
             raise SweepError(f"{report.failed} steps failed, see the log lines before; done: {asdict(report)}")

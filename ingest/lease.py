@@ -1,4 +1,4 @@
-"""Keeping a message invisible for as long as the work on it lasts.
+"""Keeps a message invisible for as long as the work on it lasts.
 
 SQS keeps no message invisible for more than 12 hours in all; a longer run loses its lease then.
 """
@@ -52,7 +52,7 @@ def keep_alive(
 
     def beat() -> None:
         nonlocal extended_s
-        asked_s = monotonic_s()
+        requested_s = monotonic_s()
         try:
             in_flight = queue.extend(receipt_handle, visibility_s)
         except (ClientError, BotoCoreError) as error:
@@ -64,7 +64,7 @@ def keep_alive(
             if lost:
                 heartbeat.failures.append("the message is no longer in flight")
             else:
-                extended_s = asked_s
+                extended_s = requested_s
                 heartbeat.beats += 1
         if lost:
             heartbeat.lost.set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.records import (
     DecisionRecord,
     DriveRecord,
-    Json,
     ObjectHead,
     ObjectOutcome,
     ObjectRecord,
@@ -24,7 +24,7 @@ Clock = Callable[[], int]  # wall time, nanoseconds since the epoch
 
 
 class LandingObjects(Protocol):
-    """The raw bucket, and the two places where copies go."""
+    """The raw bucket, and the two destinations for copies."""
 
     def head(self, key: str) -> ObjectHead | None:
         """The current version of a raw object; None if there is none."""
@@ -43,14 +43,14 @@ class LandingObjects(Protocol):
 
 
 class WorkSender(Protocol):
-    """Where work messages go."""
+    """The sending side of the work queue."""
 
     def send(self, work: DriveWork) -> None:
         """Send one message; returns when the queue has it."""
 
 
 class WorkSource(Protocol):
-    """Where work messages are received; contracts at `ingest.queues.WorkQueue`."""
+    """The receiving side of the work queue; contracts at `ingest.queues.WorkQueue`."""
 
     def messages(self, most: int) -> Iterator[ReceivedWork]: ...
     def extend(self, receipt_handle: str, visibility_s: int) -> bool: ...
@@ -96,10 +96,8 @@ class RunStore(Protocol):
         revision: str,
         state: DriveState,
         outcomes: Iterable[ObjectOutcome],
-        detail: Mapping[str, Json],
+        result: RunResult,
         *,
         generation: int | None = None,
     ) -> DriveRecord: ...
-    def fail(
-        self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None
-    ) -> DriveRecord: ...
+    def fail(self, drive: DriveId, revision: str, failure: RunFailure, *, generation: int | None = None) -> DriveRecord: ...

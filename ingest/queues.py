@@ -1,4 +1,4 @@
-"""The drive-work queue: send, receive, extend, delete, and how much waits in it."""
+"""The drive-work queue: send, receive, extend, delete, and its depth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 MAX_MESSAGES = 10  # Amazon SQS API Reference, ReceiveMessage
-# SQS asks only some of its servers for a receive that does not wait, and may find nothing although there is something.
+# A receive that does not wait queries only a subset of SQS's servers, and may return nothing although messages exist.
 FIRST_WAIT_S = 1
 _GONE = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue", "QueueDoesNotExist"})
 
@@ -54,7 +54,7 @@ class WorkQueue:
         self._client.send_message(QueueUrl=self._url, MessageBody=work.to_message())
 
     def messages(self, most: int) -> Iterator[ReceivedWork]:
-        """Up to `most` readable messages, each received only when the iterator is advanced; ends when a receive brings none.
+        """Up to `most` readable messages, each received only when the iterator is advanced; ends when a receive returns none.
 
         They stay invisible for the queue's own visibility timeout. A message that cannot be read ends the iterator too: it
         returns and goes to the dead letters in the end.

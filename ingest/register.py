@@ -1,7 +1,7 @@
-"""The use case of landing: registers objects, and sends exactly one message per revision once a drive is complete.
+"""The landing use case: registers objects, and sends exactly one message per revision once a drive is complete.
 
-Level-triggered: an event only names a key. What is written is what S3 answers now, so duplicate, reordered and late events
-have the same effect. A handler that is killed leaves one of these states, and something finds each:
+Level-triggered: an event only names a key. The ledger gets the state that S3 reports now, so duplicate, reordered and late
+events have the same effect. A handler that is killed leaves one of these states, each of which is found:
 
 | killed after | found by |
 | --- | --- |
@@ -55,12 +55,12 @@ class Registrar:
         self._manifests: OrderedDict[tuple[str, str, str], Manifest | str] = OrderedDict()
 
     def register(self, key: str) -> DriveId | None:
-        """Write the current version of `key` to the ledger and return its drive, which is then to be evaluated.
+        """Write the current version of `key` to the ledger and return its drive, which must then be evaluated.
 
         None if there is nothing to evaluate: no such object, or one that is refused.
 
         Raises:
-            ContentionError: Others kept registering versions of the same object.
+            ContentionError: Other writers kept registering versions of the same object.
         """
         try:
             drive = parse_raw_key(key).drive
@@ -85,12 +85,12 @@ class Registrar:
     def evaluate(self, drive: DriveId, *, overdue: bool = False) -> DriveRecord:
         """Queue the drive if it is complete or `overdue`, and return its record.
 
-        Whoever registered something evaluates afterwards; a snapshot that is out of date cannot be queued, so the last
-        one to register sees everything.
+        Every registration is followed by an evaluation, and a snapshot that is out of date cannot be queued, so the last one
+        to register sees everything.
 
         Raises:
             UnknownDriveError: Nothing of the drive has landed.
-            ContentionError: Others kept changing the drive.
+            ContentionError: Other writers kept changing the drive.
             StoreError: The manifest cannot be read.
         """
         return self._retry(self._try_to_evaluate, drive, overdue)

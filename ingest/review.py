@@ -1,8 +1,8 @@
 """The use cases of a review: release, reject, reprocess. Each has exactly one effect, or none and a clear error.
 
-A decision and its effect are one transaction on a drive in a final state, on the data that the reviewer saw (ADR 0016).
-Whoever loses a race reads again, and the error says what the other one did. A killed process leaves nothing, or a queued
-revision whose message the outbox sweep sends.
+A decision and its effect are one transaction on a drive in a final state, on the data that the reviewer saw (ADR 0016). The
+loser of a race reads again, and its error names the other decision. A killed process leaves nothing, or a queued revision
+whose message the outbox sweep sends.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class ReviewDesk:
         Args:
             drive: The drive.
             revision: The revision whose records the reviewer saw.
-            overrides: All with the verdict `release`, about the data of that revision.
+            overrides: All have the verdict `release` and are about the data of that revision.
 
         Raises:
             UnknownDriveError: The ledger has no such drive.
             DriveBusyError: It is being processed, or its last run failed.
-            StaleReviewError: It has another revision, or other objects, by now.
+            StaleReviewError: Its revision or its objects have changed in the meantime.
             DecidedError: A target was released or rejected before.
             ReviewError: The drive's decisions would exceed their size limit.
-            ContentionError: Others kept changing the drive.
+            ContentionError: Other writers kept changing the drive.
         """
         return self._retry(self._try_to_decide, drive, revision, overrides, Verdict.RELEASE)
 
@@ -81,7 +81,7 @@ class ReviewDesk:
             raise StaleReviewError(f"{drive} has the revision {seen.revision}, not {revision}: review its records again")
         _refuse_decided(drive, overrides, self._ledger.decisions(drive))
         found = self._decided_input(seen, overrides)
-        # A rejection changes nothing that is published: it takes effect with the next revision, whatever the reason for that.
+        # A rejection does not change published data: it takes effect with the next revision, whatever its reason.
         requeue = self._registrar.prepare(found, WorkReason.RELEASED) if verdict is Verdict.RELEASE else None
         written = self._ledger.decide(seen, frozenset(override.to_string() for override in overrides), requeue)
         if written is None:
@@ -106,13 +106,13 @@ class ReviewDesk:
         return seen
 
     def _decided_input(self, seen: DriveRecord, more: Iterable[Override]) -> Assessment:
-        """The drive's current data with all decisions about it and `more`."""
+        """The drive's current data with all decisions about it, including `more`."""
         found = self._registrar.assess(seen)
         if found.input.revision != seen.revision:
             raise StaleReviewError(f"objects of {seen.drive} have landed that are not processed yet: wait until they are")
         base = found.input.base
         if any(override.input != base for override in more):
-            raise StaleReviewError(f"{seen.drive} has other data by now than the reviewer saw: review its records again")
+            raise StaleReviewError(f"the data of {seen.drive} has changed since the reviewer saw it: review its records again")
         texts = {text for decision in self._ledger.decisions(seen.drive) for text in decision.overrides}
         texts |= {override.to_string() for override in more}
         held = frozenset(text for text in texts if Override.parse(text).input == base)
@@ -124,8 +124,8 @@ class ReviewDesk:
         return replace(found, input=replace(found.input, overrides=held))
 
 
-def _refuse_decided(drive: DriveId, wanted: Sequence[Override], log: Sequence[DecisionRecord]) -> None:
-    targets = {target: override.input for override in wanted for target in override.targets}
+def _refuse_decided(drive: DriveId, overrides: Sequence[Override], log: Sequence[DecisionRecord]) -> None:
+    targets = {target: override.input for override in overrides for target in override.targets}
     for decision in log:
         for override in map(Override.parse, decision.overrides):
             again = sorted(target for target in override.targets if targets.get(target) == override.input)

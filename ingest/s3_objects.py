@@ -1,4 +1,4 @@
-"""The raw bucket and the two places where copies go, on S3."""
+"""The raw bucket and the two destinations for copies, on S3."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class S3Objects:
             Key=key,
             CopySource=source,
             MetadataDirective="REPLACE",
-            ContentType="application/octet-stream",  # so that nothing opens it on its own
+            ContentType="application/octet-stream",  # so that no client opens it automatically
             TaggingDirective="REPLACE",
         )
         return f"s3://{self._quarantine_bucket}/{key}"
@@ -104,7 +104,7 @@ class S3Objects:
 
 
 def refused_key(head: ObjectHead) -> str:
-    """Where a refused version is kept; a key too long for the prefix is replaced by its SHA-256."""
+    """Key of a refused version's copy; a key too long for the prefix is replaced by its SHA-256."""
     plain = f"refused/{head.key}/{head.version_id}"
     if len(plain.encode()) <= MAX_KEY_BYTES:
         return plain

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """Deadlines after which the sweep acts, and how much one sweep does.
+    """Deadlines after which the sweep acts, and limits on the work of one sweep.
 
     Unsent work is sent again after `resend_after_s`; objects and drives whose event has not come are checked after
     `reconcile_after_s`; an incomplete drive is queued `overdue_after_s` after its last new object.
@@ -67,7 +67,7 @@ class Sweep:
         self._failed = 0
 
     def run(self) -> SweepReport:
-        """Send what is unsent, evaluate what settles, reconcile. A drive or object that fails is logged and counted."""
+        """Send unsent work, evaluate settling drives, reconcile. A drive or object that fails is logged and counted."""
         self._failed = 0
         limits = self._limits
         unsent = self._ledger.unsent(self._before(limits.resend_after_s), limits.drives)
@@ -97,8 +97,8 @@ class Sweep:
     def _reconcile(self, before_ns: int) -> tuple[int, int]:
         """Register the next objects of the raw bucket that the ledger does not have, then advance the cursor.
 
-        The cursor is in the ledger, so that sweeps go round the bucket. Objects younger than `before_ns` are left to
-        their events.
+        The cursor is in the ledger, so that successive sweeps cycle through the bucket. Objects younger than `before_ns` are
+        left to their events.
         """
         heads = self._objects.list_after(self._ledger.cursor(), self._limits.objects)
         touched: set[DriveId] = set()
@@ -150,5 +150,5 @@ def _drive_of(head: ObjectHead) -> DriveId | None:
 
 
 def _identity(head: ObjectHead) -> tuple[str, str, int, int]:
-    """What both a listing and a HEAD state: no version id, whole seconds. Equal bytes put twice in a second count as one."""
+    """The part common to a listing and a HEAD: no version id, whole seconds. Equal bytes put twice in a second count as one."""
     return head.key, head.etag, head.size_bytes, head.last_modified_ns // NS_PER_S

@@ -1,4 +1,4 @@
-"""Clients of AWS services, with the endpoint, the region and the credentials of a value."""
+"""Clients of AWS services, with endpoint, region and credentials from a settings value."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from lake.settings import AwsSettings
 
 
 def client(service: Any, aws: AwsSettings, config: Config | None = None) -> Any:
-    """A boto3 client. What `aws` leaves open, boto3 finds in its own way."""
+    """A boto3 client. Values that `aws` leaves unset are resolved by boto3 itself."""
     return boto3.client(service, config=config, **aws.client_arguments(service))

@@ -1,4 +1,4 @@
-"""The two JSON documents of a drive, bounded and checked before anything of them is believed."""
+"""The two JSON documents of a drive, size-limited and validated before any of their content is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_PROBLEMS_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class ManifestObject:
-    """One raw file that the recorder says it wrote."""
+    """One raw file, as the recorder declares it."""
 
     key: str
     size_bytes: int
@@ -40,7 +40,7 @@ class ManifestObject:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What belongs to a drive, as its recorder says."""
+    """The contents of a drive, as its recorder declares them."""
 
     drive: DriveId
     rig_id: str
@@ -56,7 +56,7 @@ class Manifest:
         """Read `manifest.json` of `drive`.
 
         Raises:
-            LandingError: Not JSON, not the schema, another drive's manifest, an object twice or outside the drive, or
+            LandingError: Not JSON, not the schema, another drive's manifest, a duplicate object or one outside the drive, or
                 an entry that contradicts its own key or ends before it starts.
         """
         document = parse_document(body, "manifest")
@@ -87,14 +87,14 @@ def content_hash(document: Mapping[str, Any]) -> str:
 
 
 def max_bytes(kind: str) -> int:
-    """How large a `manifest` or `calibration` may be."""
+    """The size limit of a `manifest` or `calibration`."""
     return MAX_CALIBRATION_BYTES if kind == "calibration" else MAX_DOCUMENT_BYTES
 
 
 def parse_document(body: bytes, kind: str) -> dict[str, Any]:
     """Read a `manifest` or `calibration` document and check it against its JSON Schema.
 
-    Integers are integers (1.0 is none), every number is finite, and no name stands twice in an object.
+    Integers are integers (1.0 is not), every number is finite, and no name is duplicated in an object.
 
     Raises:
         LandingError: Larger than 64 MiB (calibration: 1 MiB), not UTF-8 JSON, nested too deep, or not the schema; names
@@ -150,7 +150,7 @@ def _is_integer(_: object, value: object) -> bool:
 
 
 def _matches(_: object, pattern: str, value: object, __: object) -> Iterator[jsonschema.ValidationError]:
-    # Ours are anchored at both ends. Python's `$`, unlike that of JSON Schema, also matches before a final newline.
+    # These patterns are anchored at both ends. Python's `$`, unlike that of JSON Schema, matches before a final newline too.
     if isinstance(value, str) and re.fullmatch(pattern, value) is None:
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
@@ -178,7 +178,7 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     name = schema.get("$ref", "").removeprefix("#/$defs/")
-    if name in definitions and len(schema) == 1:  # what stands beside a reference holds too, and would be lost
+    if name in definitions and len(schema) == 1:  # keywords beside a `$ref` apply too, and would be lost
         return _inlined(definitions[name], definitions)
     return {key: _inlined(part, definitions) for key, part in schema.items()}
 

@@ -15,7 +15,7 @@ from sensors.rig import Rig
 
 
 def read_input(store: ObjectStore, settings: Settings, drive: DriveId, revision: str) -> DriveInput:
-    """What `revision` of `drive` consists of.
+    """The pinned input of `revision` of `drive`.
 
     Raises:
         LakeError: The lake holds no such revision, or its document was altered or is another drive's.
@@ -32,7 +32,7 @@ def read_manifest(store: ObjectStore, settings: Settings, drive_input: DriveInpu
 
     Raises:
         LandingError: It has not landed, or breaks its contract.
-        LakeError: It could not be read; that says nothing about the drive.
+        LakeError: It could not be read; the drive is not at fault.
     """
     return Manifest.parse(_body(store, settings, drive_input, drive_input.manifest, "manifest"), drive_input.drive)
 
@@ -43,12 +43,12 @@ def read_calibration(store: ObjectStore, settings: Settings, drive_input: DriveI
     Raises:
         LandingError: The calibration has not landed, breaks its schema, or is not the one that the manifest declares.
         RigError: It contradicts itself.
-        LakeError: It could not be read; that says nothing about the drive.
+        LakeError: It could not be read; the drive is not at fault.
     """
     return parse_rig(calibration_bytes(store, settings, drive_input))
 
 
-@lru_cache(maxsize=8)  # one process asks for the rig of one drive again and again, and a schema takes its time
+@lru_cache(maxsize=8)  # a process needs the rig of one drive again and again, and validating a schema takes time
 def parse_rig(calibration: bytes) -> Rig:
     """The rig that a `calibration.json` describes.
 
@@ -64,7 +64,7 @@ def calibration_bytes(store: ObjectStore, settings: Settings, drive_input: Drive
 
     Raises:
         LandingError: It has not landed, is too large, or is not the one that the manifest declares.
-        LakeError: It could not be read; that says nothing about the drive.
+        LakeError: It could not be read; the drive is not at fault.
     """
     body = _body(store, settings, drive_input, drive_input.calibration, "calibration")
     declared = drive_input.calibration.sha256 if drive_input.calibration is not None else ""
@@ -80,5 +80,5 @@ def _body(store: ObjectStore, settings: Settings, drive_input: DriveInput, entry
     try:
         return store.read(ObjectVersion(settings.raw_bucket, entry.key, entry.version_id), limit=max_bytes(kind))
     except (AbsentError, OversizeError) as error:
-        # Any other failure to read is ours: it must fail the job, not condemn the drive.
+        # Any other read failure lies with the platform: it must fail the job, not quarantine the drive.
         raise LandingError(f"{kind}.json of {drive_input.drive}: {error}") from error

@@ -1,8 +1,8 @@
-"""What exactly is processed: the pinned versions of a drive's objects, and the revision that they hash to.
+"""The exact input of a run: the pinned versions of a drive's objects, and the revision that they hash to.
 
-The revision is the SHA-256 of the input document, and the document is kept in the lake under that name: whoever holds a
-revision can fetch, and check, exactly which object versions it means. An object that is overwritten while a run is under
-way changes nothing in that run: it makes a new revision.
+The revision is the SHA-256 of the input document, and the document is stored in the lake under that name: given a revision,
+exactly the object versions that it means can be fetched and verified. An object that is overwritten while a run is under way
+changes nothing in that run: it makes a new revision.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class InputObject:
 
 @dataclass(frozen=True, slots=True)
 class DriveInput:
-    """Everything that a revision of a drive is made of. Objects and overrides may come in any order.
+    """Everything that makes up a revision of a drive. Objects and overrides may come in any order.
 
     `manifest` and `calibration` are None while they have not landed; `objects` holds the sensor objects only. `overrides`
-    are what reviewers decided (`lake.overrides`); empty for a drive as it came.
+    are the reviewers' decisions (`lake.overrides`); empty for a drive that was never reviewed.
 
     Raises:
         LandingError: Two versions of one object.
@@ -70,7 +70,7 @@ class DriveInput:
 
     @property
     def base(self) -> str:
-        """The revision of the same objects without any override: which data was judged, whatever was decided about it."""
+        """The revision of the same objects without any override: it identifies the data, independent of decisions about it."""
         return replace(self, overrides=frozenset()).revision
 
     @classmethod

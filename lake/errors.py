@@ -3,7 +3,7 @@
 LakeError
 ├── SettingsError     variables of a process that are missing or cannot be used
 ├── AbsentError       an object or version that is not there
-├── OversizeError     an object larger than its reader is willing to hold
+├── OversizeError     an object larger than its reader's limit
 ├── LandingError      a key, manifest or calibration that breaks the landing contract
 ├── OverrideError     a reviewer's decision outside its bounds
 ├── PublishError      a batch that may not be committed
@@ -29,7 +29,7 @@ class AbsentError(LakeError):
 
 
 class OversizeError(LakeError):
-    """An object larger than its reader is willing to hold."""
+    """An object larger than its reader's limit."""
 
 
 class LandingError(LakeError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lake.errors import LandingError
 
 MODALITIES = ("lidar", "camera", "radar", "pose", "imu", "gnss")
-MAX_START_NS = 2**63 - 1  # 19 digits reach further than int64
+MAX_START_NS = 2**63 - 1  # 19 digits exceed int64
 MAX_KEY_BYTES = 1024  # Amazon S3 User Guide, "Object key naming guidelines"
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
@@ -42,7 +42,7 @@ class DriveId:
 
     @property
     def prefix(self) -> str:
-        """Where the drive's objects lie in the raw bucket, with a trailing slash."""
+        """Prefix of the drive's objects in the raw bucket, with a trailing slash."""
         return f"{self}/"
 
     @property
@@ -105,6 +105,6 @@ def parse_raw_key(key: str) -> RawKey:
 
 
 def sensor_of(key: str) -> str | None:
-    """The sensor that an object's key names; None if it lies outside of the layout."""
+    """The sensor that an object's key names; None if the key does not follow the layout."""
     parsed = parse_raw_key(key)
     return parsed.sensor if isinstance(parsed, SensorKey) else None

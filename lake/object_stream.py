@@ -1,4 +1,4 @@
-"""An object in S3 as a stream that goes on where it breaks off."""
+"""An object in S3 as a stream that resumes after a broken connection."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ READ_ATTEMPTS = 3
 
 
 class ResponseBody(Protocol):
-    """What `ObjectStream` asks of the body of an S3 answer."""
+    """The part of an S3 response body that `ObjectStream` uses."""
 
     def readinto(self, buffer: Any, /) -> int | None:
         """Fill a part of the buffer; 0 at the end."""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
 
 
 Open: TypeAlias = Callable[[int], tuple[ResponseBody, int]]
@@ -38,11 +38,11 @@ class ObjectStream(io.RawIOBase):
         self._failures = 0
 
     def readable(self) -> bool:
-        """True: a stream for reading."""
+        """True: the stream is readable."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """The next bytes, as many as have come; 0 at the object's end.
+        """Read the bytes that have arrived into `buffer`; 0 at the object's end.
 
         Raises:
             LakeError: The endpoint does not deliver, or the object is shorter than announced.
@@ -60,7 +60,7 @@ class ObjectStream(io.RawIOBase):
             return count
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         self._body.close()
         super().close()
 

@@ -1,8 +1,8 @@
-"""What reviewers decided about a drive, as it stands in the drive's input and so in its revision (ADR 0016).
+"""Reviewers' decisions about a drive, as part of the drive's input and so of its revision (ADR 0016).
 
-A decision names what it is about and the input that the reviewer saw. Data that lands afterwards makes another input, of
-which nobody has decided anything: a decision never speaks of bytes that its reviewer could not look at. No time is in it
-(promise P7); when a decision was taken stands in the ledger.
+A decision names its targets and the input that the reviewer saw. Data that lands afterwards makes a new input, about which
+nothing is decided yet: a decision never covers bytes that its reviewer could not see. It holds no time (promise P7); the
+ledger records when a decision was made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DRIVE = "drive"
 
 
 class Verdict(StrEnum):
-    """What a reviewer may decide."""
+    """The possible decisions of a reviewer."""
 
     RELEASE = "release"
     REJECT = "reject"
@@ -44,7 +44,7 @@ def object_target(key: str, version_id: str | None) -> str:
 
 
 def frame_target(sensor: str, stamp_ns: int) -> str:
-    """One frame: of frames with equal stamps only one is ever looked into."""
+    """One frame: of frames with equal stamps only one is ever processed."""
     return f"frame:{sensor}:{stamp_ns}"
 
 
@@ -124,7 +124,7 @@ class Override:
 
 
 def check_person(reviewer: str, reason: str) -> None:
-    """Refuse a decision that does not say who and why.
+    """Refuse a decision without a valid reviewer and reason.
 
     Raises:
         OverrideError: The reviewer does not match `[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}`, or the reason is not 3 to 500
@@ -138,7 +138,7 @@ def check_person(reviewer: str, reason: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions that hold for one input: by target, what was released, and what was rejected. A rejection wins."""
+    """The decisions in effect for one input: the released and the rejected rules by target. A rejection wins."""
 
     released: Mapping[str, Override]
     rejected: Mapping[str, Override]
@@ -148,7 +148,7 @@ class Decisions:
 
     @classmethod
     def of(cls, drive_input: DriveInput) -> Self:
-        """The decisions of a drive's input; one about another input does not hold.
+        """The decisions in a drive's input; a decision about another input has no effect.
 
         Raises:
             OverrideError: An override that this code cannot read.
@@ -157,7 +157,7 @@ class Decisions:
 
     @classmethod
     def among(cls, overrides: Iterable[Override], base: str) -> Self:
-        """Those of `overrides` that were taken on the input `base`."""
+        """Those of `overrides` that were made on the input `base`."""
         found: dict[Verdict, dict[str, Override]] = {verdict: {} for verdict in Verdict}
         for override in overrides:
             if override.input == base:
@@ -167,7 +167,7 @@ class Decisions:
         return cls(released, rejected)
 
     def of_target(self, target: str) -> Override | None:
-        """What was decided about one target."""
+        """The decisions about one target."""
         return self.rejected.get(target) or self.released.get(target)
 
 

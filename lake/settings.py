@@ -1,6 +1,6 @@
-"""Settings: typed values that a process reads once from its environment, at its entry, and passes on (ADR 0023).
+"""Settings: typed values that a process reads once from its environment, in `main`, and passes down (ADR 0023).
 
-Every process has one model. It is composed of the parts that several processes share: where AWS is (`AwsSettings`), and the
+Every process has one model. It is composed of parts that several processes share: access to AWS (`AwsSettings`), and the
 names of a deployment (`Settings`). `docs/configuration.md` is generated from the models.
 """
 
@@ -24,12 +24,12 @@ _LOCAL = "`scenelake up` starts a local stack, `scenelake status --env` prints i
 
 
 def inherited() -> dict[str, str]:
-    """A copy of this process's environment: for settings that depend on it, and to compose that of a child process."""
+    """A copy of this process's environment: for settings that depend on it, and as the base of a child process's environment."""
     return dict(os.environ)
 
 
 class Named:
-    """Annotation of a field whose variable is not its own name behind the model's prefix; the first that is set counts."""
+    """Annotation of a field whose variable is not the model's prefix and the field's name; the first one set wins."""
 
     def __init__(self, *variables: str) -> None:
         self.variables = variables
@@ -55,7 +55,7 @@ class SettingsModel(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keywords only: a value made in a test must not depend on the shell that runs it."""
+        """Keywords only: a value built in a test must not depend on the shell that runs it."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -64,7 +64,7 @@ class SettingsModel(BaseSettings):
         """Read the variables of the model and of its parts.
 
         Args:
-            env: Stands in for the environment of this process.
+            env: Used instead of the environment of this process.
 
         Raises:
             SettingsError: Names every variable that is missing, or else each value that cannot be used, and what it must be.
@@ -159,7 +159,7 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _problem(model: type[SettingsModel], env: Mapping[str, str], error: ValidationError) -> SettingsError:
-    """One message about all that is wrong; values are quoted, but for secret ones."""
+    """One message with all problems; values are quoted unless they are secret."""
     absent, wrong = [], []
     for one in error.errors(include_url=False, include_context=False, include_input=False):
         owner, (*parts, field_name) = model, [str(step) for step in one["loc"]]
@@ -183,8 +183,8 @@ def _problem(model: type[SettingsModel], env: Mapping[str, str], error: Validati
 
 
 class AwsSettings(SettingsModel):
-    """Where AWS, or what stands in for it, is, and as whom it is called. What is None, boto3 and Arrow find in their own way:
-    a profile, the role of the machine, the public endpoints.
+    """Endpoint, region and credentials of AWS or of its local stand-in. Values that are None are resolved by boto3 and Arrow
+    themselves: a profile, the role of the machine, the public endpoints.
     """
 
     model_config = SettingsConfigDict(env_prefix="AWS_")
@@ -199,7 +199,7 @@ class AwsSettings(SettingsModel):
     session_token: SecretStr | None = Field(default=None, description="Token of temporary credentials.")
 
     def client_arguments(self, service: str) -> dict[str, Any]:
-        """What `boto3.client` takes besides the service."""
+        """The arguments of `boto3.client` besides the service."""
         endpoint = (self.endpoint_url_s3 if service == "s3" else None) or self.endpoint_url
         chosen = {"endpoint_url": endpoint, "region_name": self.region, "aws_access_key_id": self.access_key_id}
         secret = {"aws_secret_access_key": self.secret_access_key, "aws_session_token": self.session_token}
@@ -208,7 +208,7 @@ class AwsSettings(SettingsModel):
 
 
 class DeploymentNames(SettingsModel):
-    """The buckets, the table and the queue that everybody works on, and the AWS that holds them."""
+    """The buckets, the table and the queue that all processes share, and the AWS account that holds them."""
 
     raw_bucket: str = Field(description="Bucket that vehicles upload to; its objects are never changed.")
     lake_bucket: str = Field(description="Bucket of the tables, and of the work areas of drives that are being processed.")

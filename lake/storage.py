@@ -1,6 +1,6 @@
-"""Bulk access to objects: ranged reads of pinned versions, and writes that are whole or absent.
+"""Bulk access to objects: ranged reads of pinned versions, and atomic writes.
 
-A file is put in one request from memory. Streaming writers publish a half-written object when an exception passes
+A file is written from memory in one request. Streaming writers publish a half-written object when an exception passes
 through them; a single PUT cannot.
 """
 
@@ -22,7 +22,7 @@ from lake.settings import AwsSettings
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-CONNECTIONS = 16  # so many requests at once; more threads would wait for each other
+CONNECTIONS = 16  # concurrent requests; more threads would only wait for each other
 ABSENT_OBJECT = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 ABSENT = ABSENT_OBJECT | {"NoSuchBucket"}
 _MACHINE = AwsSettings()
@@ -68,7 +68,7 @@ class ObjectStore:
 
     @classmethod
     def connect(cls, aws: AwsSettings = _MACHINE) -> ObjectStore:
-        """A store at the endpoint of `aws`; without it, at the one that boto3 finds on this machine."""
+        """A store at the endpoint of `aws`; without it, at the one that boto3 resolves on this machine."""
         config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=CONNECTIONS)
         return cls(client("s3", aws, config))
 
@@ -76,8 +76,8 @@ class ObjectStore:
         """The bytes [start, start + length) of an object; to its end where `length` is None.
 
         Raises:
-            AbsentError: There is no such object or version (a bucket that is not there is a LakeError).
-            OversizeError: The answer would have more than `limit` bytes; none of them was read.
+            AbsentError: There is no such object or version (a missing bucket is a LakeError).
+            OversizeError: The response has more than `limit` bytes; none of them was read.
             LakeError: The object is shorter than the range, or the endpoint does not deliver.
         """
         if length == 0:
@@ -102,7 +102,7 @@ class ObjectStore:
                 body: bytes = answer["Body"].read()
                 return body
             except BotoCoreError as error:
-                # The client repeats requests by itself, but not one whose body broke off.
+                # The client retries requests itself, but not one whose body was cut short.
                 if attempt == READ_ATTEMPTS:
                     raise LakeError(f"cannot read {named} in {READ_ATTEMPTS} attempts: {error}") from error
 
@@ -114,7 +114,7 @@ class ObjectStore:
             raise kind(f"cannot read {_named(source)}: {error}") from error
 
     def stream(self, source: ObjectVersion) -> ObjectStream:
-        """The whole object from its first byte on, in one request; nothing is held, and a read gives what has come.
+        """The whole object as a stream, in one request; nothing is buffered, and a read returns what has arrived.
 
         Its reads raise LakeError where the endpoint does not deliver.
 
@@ -141,14 +141,14 @@ class ObjectStore:
             raise LakeError(f"cannot read {source.uri}: {error}") from error
 
     def put(self, target: ObjectVersion, body: bytes | memoryview) -> None:
-        """Write an object whole. A view is copied first: the client takes none."""
+        """Write a whole object. A view is copied first: the client does not accept one."""
         self._client.put_object(Bucket=target.bucket, Key=target.key, Body=bytes(body))
 
     def write(self, target: ObjectVersion, pieces: Sequence[bytes | memoryview]) -> int:
         """Write an object given as several buffers, in one request; returns its size.
 
-        They are joined in memory that serves the next object too: fresh memory costs a page fault for every 4 KiB, for files
-        of some 64 MiB more than copying them.
+        They are joined in memory that is reused for the next object: fresh memory costs a page fault for every 4 KiB, which
+        for files of some 64 MiB is more than copying them.
         """
         size = sum(map(len, pieces))
         if len(self._room) < size:
@@ -161,12 +161,12 @@ class ObjectStore:
         return size
 
     def copy(self, source: ObjectVersion, target: ObjectVersion) -> None:
-        """Copy a version inside S3, in parts where it is larger than one copy request may be."""
+        """Copy a version inside S3, in parts where it exceeds the limit of one copy request."""
         origin: Any = source.request()
         self._client.copy(origin, target.bucket, target.key)
 
     def delete(self, target: ObjectVersion) -> None:
-        """Take the current version of an object away; one that is not there is no error. A versioned bucket keeps it."""
+        """Delete the current version of an object, if there is one. A versioned bucket keeps the deleted version."""
         self._client.delete_object(Bucket=target.bucket, Key=target.key)
 
     def list(self, bucket: str, prefix: str) -> Iterator[str]:

@@ -1,3 +1,3 @@
-"""Which run read and wrote what, with which code: names of jobs and datasets, OpenLineage events built from plain values, and
-an emitter that can neither fail nor stall a job.
+"""Lineage of runs, datasets and code: names of jobs and datasets, OpenLineage events built from plain values, and an emitter
+that can neither fail nor stall a job.
 """

@@ -1,4 +1,4 @@
-"""Which code is running."""
+"""The version of the running code."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class CodeVersion:
 def code_version(stated: str | None = None, tree: Path | None = None) -> CodeVersion:
     """The version that SCENELAKE_CODE_VERSION states, else that of the git checkout that tracks `tree` (default: this file).
 
-    Unknown without either: no git, no commit yet, or code installed outside a checkout (even inside somebody else's).
+    Unknown without either: no git, no commit yet, or code installed outside a checkout (even inside another checkout).
 
     Raises:
-        CodeVersionError: What is stated is not a commit id, or git did not answer in time.
+        CodeVersionError: The variable is not a commit id, or git did not answer in time.
     """
     if stated:
         return CodeVersion.parse(stated)
@@ -106,7 +106,7 @@ def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=GIT_TIMEOUT_S)
-    except subprocess.TimeoutExpired as error:  # not `unknown`: another step of the attempt may well have had its answer
+    except subprocess.TimeoutExpired as error:  # not `unknown`: another step of the attempt may have got an answer
         raise CodeVersionError(
             f"git {arguments[0]} in {folder} did not end within {GIT_TIMEOUT_S} s", hint=f"set {VARIABLE} to the commit"
         ) from error

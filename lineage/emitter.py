@@ -1,4 +1,4 @@
-"""Sends events to where they are kept, and never fails or stalls the job that emits them.
+"""Delivers events, and never fails or stalls the job that emits them.
 
 The transports are those of the OpenLineage client: a file that holds every event, and, where an endpoint is configured, an
 asynchronous HTTP transport beside it. Why the file comes first and is not a fallback: docs/adr/0024.
@@ -43,7 +43,7 @@ class Emitter:
     def open(cls, file: str | None, url: str | None = None, *, endpoint: str | None = None, api_key: str | None = None) -> Self:
         """An emitter that appends events to a local file and posts them to an endpoint.
 
-        What cannot be used is logged and left out.
+        A destination that cannot be used is logged and left out.
 
         Args:
             file: Path of the file, one JSON document per line; it may be shared by many processes.
@@ -79,7 +79,7 @@ class Emitter:
             log.exception("the %s could not be emitted and is lost", _title(event))
 
     def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Wait at most `limit_s` for the endpoint; returns whether it answered, in whatever way, for every event."""
+        """Wait at most `limit_s` for the endpoint; returns whether it responded to every event, with success or not."""
         if self._transport is None:
             return True
         try:
@@ -98,7 +98,8 @@ def _endpoint(url: str, endpoint: str | None, api_key: str | None) -> dict[str, 
         "url": url,
         "endpoint": endpoint or DEFAULT_ENDPOINT,
         "timeout": HTTP_TIMEOUT_S,
-        "retry": {"total": 0},  # five retries, its default, take longer than a job may wait; the file is what one sends again
+        # The default of five retries takes longer than a job may wait; lost events can be resent from the file.
+        "retry": {"total": 0},
     }
     if api_key:
         settings["auth"] = {"type": "api_key", "apiKey": api_key}
@@ -114,7 +115,7 @@ def _transport(file: Mapping[str, Any] | None, endpoint: Mapping[str, Any] | Non
 
 
 def _composite(**transports: Mapping[str, Any] | None) -> Transport | None:
-    """Every event goes to each of `transports` that is given, in this order, whatever happens to the others."""
+    """Sends every event to each of `transports` that is given, in this order, even if another one fails."""
     given = {name: settings for name, settings in transports.items() if settings}
     if not given:
         return None

@@ -1,4 +1,4 @@
-"""What can go wrong while describing lineage. Emitting never raises: it logs.
+"""Errors of describing lineage. Emitting never raises: it logs.
 
 LineageError
 ├── NamingError         a job or dataset name outside the naming rules

@@ -57,7 +57,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What all events of one run have in common.
+    """The attributes common to all events of one run.
 
     Attributes:
         job: Name of the job.
@@ -147,7 +147,7 @@ def _run_facets(context: RunContext, failure: Failure | None) -> dict[str, RunFa
 
 
 def _parent(parent: RunRef, root: RunRef | None) -> parent_run.ParentRunFacet:
-    top = root or parent  # a parent that names no root is one
+    top = root or parent  # a parent that names no root is the root
     return parent_run.ParentRunFacet(
         run=parent_run.Run(parent.run_id),
         job=parent_run.Job(parent.namespace, parent.job_name),

@@ -48,7 +48,7 @@ class CodeRunFacet(RunFacet):
 
 @attr.define
 class DriveManifestDatasetFacet(DatasetFacet):
-    """What a drive's manifest stands for: the raw objects, which are never listed one by one."""
+    """Summary of a drive's raw objects, which the manifest represents and events never list one by one."""
 
     revision: str
     objectCount: int

@@ -75,7 +75,7 @@ class JobName:
 
 
 def job(name: str) -> JobName:
-    """One of our own jobs, such as `build_scenes`.
+    """A job of this project, such as `build_scenes`.
 
     Raises:
         NamingError: Not lower-case words joined by dots.

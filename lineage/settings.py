@@ -1,4 +1,4 @@
-"""Settings of whoever emits lineage: where events go, which run started this one, and which code is running."""
+"""Settings for emitting lineage: destinations of events, the run that started this one, and the version of the code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lake.settings import Named, SettingsModel
 
 
 class LineageSettings(SettingsModel):
-    """Everything is text that is checked where it is used: a lineage that cannot be emitted must never stop a job."""
+    """All values are text, validated where they are used: lineage that cannot be emitted must never stop a job."""
 
     lineage_file: str | None = Field(default=None, description="File that every lineage event is appended to.")
     url: Annotated[str | None, Named("OPENLINEAGE_URL")] = Field(

@@ -1,7 +1,7 @@
 """The embedded AWS endpoint: moto's server, with requests that are atomic on AWS serialised.
 
 moto checks a write's condition and then writes, without a lock: two concurrent requests may both find the condition true,
-which neither DynamoDB nor S3 allows. Everything else runs in parallel.
+which DynamoDB and S3 rule out. Everything else runs in parallel.
 """
 
 from __future__ import annotations

@@ -127,12 +127,12 @@ def _describe(cloudformation: Any, stack: str) -> dict[str, Any] | None:
 
 def _version_buckets(template: Template, s3: Any) -> Iterator[str]:
     for properties in template.resources("AWS::S3::Bucket").values():
-        name, wanted = properties["BucketName"], properties["VersioningConfiguration"]["Status"]
-        if _versioning(s3, name) == wanted:
+        name, declared = properties["BucketName"], properties["VersioningConfiguration"]["Status"]
+        if _versioning(s3, name) == declared:
             continue
-        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": wanted})
-        if (found := _versioning(s3, name)) != wanted:
-            raise ProvisionError(f"versioning of bucket {name} is {found} after it was set to {wanted}")
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": declared})
+        if (found := _versioning(s3, name)) != declared:
+            raise ProvisionError(f"versioning of bucket {name} is {found} after it was set to {declared}")
         yield f"versioning of bucket {name}"
 
 
@@ -148,12 +148,12 @@ def _notify_queues(template: Template, s3: Any) -> Iterator[str]:
             continue
         if unknown := set(notifications) - {"QueueConfigurations"}:
             raise TemplateError(f"bucket {name} has {', '.join(sorted(unknown))}; only QueueConfigurations are supported")
-        wanted = [{"QueueArn": entry["Queue"], "Events": [entry["Event"]]} for entry in notifications["QueueConfigurations"]]
-        if _notifications(s3, name) == wanted:
+        declared = [{"QueueArn": entry["Queue"], "Events": [entry["Event"]]} for entry in notifications["QueueConfigurations"]]
+        if _notifications(s3, name) == declared:
             continue
-        s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": wanted})
-        if (found := _notifications(s3, name)) != wanted:
-            raise ProvisionError(f"notifications of bucket {name} are {found} after they were set to {wanted}")
+        s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": declared})
+        if (found := _notifications(s3, name)) != declared:
+            raise ProvisionError(f"notifications of bucket {name} are {found} after they were set to {declared}")
         yield f"notifications of bucket {name}"
 
 
@@ -164,14 +164,14 @@ def _notifications(s3: Any, name: str) -> list[dict[str, Any]]:
 
 def _check_dead_letters(template: Template, sqs: Any) -> None:
     for properties in template.resources("AWS::SQS::Queue").values():
-        name, wanted = properties["QueueName"], properties.get("RedrivePolicy")
-        if wanted is None:
+        name, declared = properties["QueueName"], properties.get("RedrivePolicy")
+        if declared is None:
             continue
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
         redrive = json.loads(found.get("RedrivePolicy", "{}"))
-        if redrive.get("deadLetterTargetArn") != wanted["deadLetterTargetArn"]:
-            raise ProvisionError(f"queue {name} has no dead-letter target {wanted['deadLetterTargetArn']}: {redrive}")
+        if redrive.get("deadLetterTargetArn") != declared["deadLetterTargetArn"]:
+            raise ProvisionError(f"queue {name} has no dead-letter target {declared['deadLetterTargetArn']}: {redrive}")
 
 
 def _client(service: Any, endpoint: str, region: str) -> Any:

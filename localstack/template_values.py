@@ -85,10 +85,10 @@ class Template:
     def name_of(self, logical_id: str) -> str:
         """The physical name of a bucket, queue or table."""
         about = self._document["Resources"][logical_id]
-        wanted = _NAME_PROPERTY.get(about["Type"])
-        if wanted is None:
+        name_property = _NAME_PROPERTY.get(about["Type"])
+        if name_property is None:
             raise TemplateError(f"{logical_id} ({about['Type']}) has no fixed name in the template")
-        return str(self.resolve(about["Properties"][wanted]))
+        return str(self.resolve(about["Properties"][name_property]))
 
     def resolve(self, value: Any) -> Any:
         """`value` with every Ref, Sub, GetAtt Arn and GetAtt QueueName resolved. A queue's Ref becomes its name, not its URL.

@@ -18,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A kind of process, and the models that it reads at its entry."""
+    """A kind of process, and the models that it reads when it starts."""
 
     name: str
     started_by: str
@@ -41,13 +41,13 @@ PROCESSES = (
 _HEAD = """\
 # Configuration
 
-Generated from the settings models by `make configuration`; do not edit. A process reads its variables once, at its entry, and
-nothing else reads the environment ([0023](adr/0023-settings.md)). A value that cannot be used is refused by the name of its
+Generated from the settings models by `make configuration`; do not edit. A process reads its variables once, when it starts, and
+nothing else reads the environment ([0023](adr/0023-settings.md)). An invalid value is rejected with the name of its
 variable, before any work begins.
 
 `scenelake up` sets what its processes need, `scenelake status --env` prints it for a shell, and `docker-compose.yml` sets it for
 containers. Where boto3, Arrow, Spark, Java or Airflow read variables of their own (`AWS_PROFILE`, `JAVA_HOME`, `AIRFLOW__…`),
-their documentation holds.
+their documentation applies.
 """
 
 
@@ -57,10 +57,10 @@ def render() -> str:
     for process in PROCESSES:
         for variable in dict.fromkeys(one for model in process.models for one in variables(model)):
             readers.setdefault(variable, []).append(process.name)
-    processes = _table(("process", "is started by"), ((process.name, process.started_by) for process in PROCESSES))
+    processes = _table(("process", "started by"), ((process.name, process.started_by) for process in PROCESSES))
     rows = (_row(variable, readers[variable]) for variable in sorted(readers, key=lambda one: (one.names, one.description)))
     return "\n".join(
-        (_HEAD, *processes, "", "## Variables", "", *_table(("variable", "is", "default", "read by", "says"), rows), "")
+        (_HEAD, *processes, "", "## Variables", "", *_table(("variable", "type", "default", "read by", "description"), rows), "")
     )
 
 

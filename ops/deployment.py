@@ -1,4 +1,4 @@
-"""Which deployment a command talks to: the one named by the environment, or else the local stack that is up."""
+"""The deployment that a command uses: the one named by the environment, or else the running local stack."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ENDPOINT = "AWS_ENDPOINT_URL"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The deployment that a command talks to. Its clients take endpoint, region and credentials from `settings`.
+    """The deployment that a command uses. Its clients take endpoint, region and credentials from `settings`.
 
     Attributes:
         settings: Names, addresses and credentials.
         command: The command's own settings.
-        home: Folder of the local stack, which knows its own Airflow.
+        home: Folder of the local stack, which has its own Airflow.
     """
 
     settings: Settings
@@ -104,7 +104,7 @@ def enter(endpoint: str | None, home: Path) -> Deployment:
     """The deployment of a command. Nothing is connected yet, and the process is not changed.
 
     Args:
-        endpoint: What `--endpoint` says.
+        endpoint: The value of `--endpoint`.
         home: Folder of the local stack.
 
     Raises:
@@ -120,28 +120,28 @@ def enter(endpoint: str | None, home: Path) -> Deployment:
 
 
 def choose(process: Mapping[str, str], endpoint: str | None, local: Mapping[str, str] | None) -> dict[str, str]:
-    """The environment that a command works in.
+    """The environment that a command runs with.
 
     The local stack's variables win as a whole where its endpoint is the chosen one, so that a region or a credential
     left in the shell cannot split a command between two accounts.
 
     Args:
         process: The variables of this process.
-        endpoint: What `--endpoint` says.
+        endpoint: The value of `--endpoint`.
         local: The variables of the local stack; None where none is up.
 
     Raises:
         NoDeploymentError: No endpoint, no buckets named in the environment, and no local stack.
     """
-    wanted = endpoint or process.get(ENDPOINT) or None
-    if local is not None and wanted in (None, local.get(ENDPOINT)):
+    requested = endpoint or process.get(ENDPOINT) or None
+    if local is not None and requested in (None, local.get(ENDPOINT)):
         return {**process, **local}
-    if wanted is not None:
-        return {**process, ENDPOINT: wanted}
+    if requested is not None:
+        return {**process, ENDPOINT: requested}
     if "SCENELAKE_RAW_BUCKET" in process:
         return dict(process)
     raise NoDeploymentError(
-        "there is no deployment to talk to: no --endpoint, no AWS_ENDPOINT_URL, and no local stack is up",
+        "no deployment to use: no --endpoint, no AWS_ENDPOINT_URL, and no running local stack",
         "`scenelake up` starts a local one",
     )
 
@@ -150,7 +150,7 @@ def local_environment(home: Path) -> dict[str, str] | None:
     """Variables of the local stack under `home`; None where none is up."""
     from ops import stack
 
-    # A stack that lost its scheduler still holds the lake and the ledger: it can be asked, and audited.
+    # A stack that lost its scheduler still holds the lake and the ledger: it can be queried and audited.
     if not stack.status(home).components:
         return None
     return dict(stack.environment(home))

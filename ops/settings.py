@@ -10,11 +10,11 @@ from pydantic import Field, SecretStr
 from lake.settings import AwsSettings, Named, SettingsModel
 from ops import DEFAULT_HOME
 
-PIPE_WIDTH = 220  # a table in a pipe or a log must not be folded at the 80 columns of a terminal that is not there
+PIPE_WIDTH = 220  # a table in a pipe or a log must not be wrapped at a terminal's default of 80 columns
 
 
 class CommandSettings(SettingsModel):
-    """What a command knows before it knows a deployment."""
+    """Settings of a command, independent of a deployment."""
 
     home: Path = Field(default=DEFAULT_HOME, description="Folder of the local stack: its data, logs and passwords.")
     airflow_url: str | None = Field(
@@ -25,13 +25,15 @@ class CommandSettings(SettingsModel):
     code_version: str | None = Field(
         default=None, description="Commit that is running, with `+dirty` where the tree differs; else git is asked."
     )
-    columns: Annotated[int, Named("COLUMNS")] = Field(default=PIPE_WIDTH, description="Width of tables that no terminal shows.")
+    columns: Annotated[int, Named("COLUMNS")] = Field(
+        default=PIPE_WIDTH, description="Width of tables when the output is not a terminal."
+    )
     aws: AwsSettings = AwsSettings()
 
 
 class StackSettings(SettingsModel):
-    """What `scenelake up` passes on to the processes of a local stack, with defaults for a desk: what never lands whole is judged
-    as it is, soon; an hour of patience is for roads.
+    """Settings that `scenelake up` passes on to the processes of a local stack. The defaults suit a workstation: an
+    incomplete drive is queued after minutes, not after an hour as for vehicles on the road.
     """
 
     dag_jobs_at_once: int = Field(
@@ -42,7 +44,7 @@ class StackSettings(SettingsModel):
     )
 
     def variables(self) -> dict[str, str]:
-        """As the processes of the stack read them."""
+        """The settings as variables for the processes of the stack."""
         return {
             "SCENELAKE_DAG_JOBS_AT_ONCE": str(self.dag_jobs_at_once),
             "SCENELAKE_OVERDUE_AFTER_S": f"{self.overdue_after_s:g}",

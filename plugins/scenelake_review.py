@@ -1,6 +1,6 @@
 """Airflow plugin: the quarantine review in Airflow's own UI, behind its login.
 
-Airflow imports this file in every process, so it imports nothing heavy: the pages, and what they read, are loaded when the
+Airflow imports this file in every process, so it imports nothing heavy: the pages and their dependencies are loaded when the
 API server serves the first of them.
 """
 

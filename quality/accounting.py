@@ -5,36 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
+import msgspec
 import pyarrow as pa
 
 from lake.tables.schemas import FRAMES, GOLD, QUARANTINED, UNMATCHED, check_schema
 from quality.rules.findings import Finding, finding
 
 
-@dataclass(frozen=True, slots=True)
-class SensorAccount:
-    """Where one sensor's frames went. `read` is None if nobody counted; `reasons` counts the frames kept out of gold."""
+class SensorAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fates of one sensor's frames. `read` is None if they were not counted; `reasons` counts the frames kept out of gold.
+
+    It is part of the documents that one step leaves for another (`scenes.documents`).
+    """
 
     sensor: str
     read: int | None
     gold: int
     quarantined: int
     unmatched: int
-    reasons: Mapping[str, int]
+    reasons: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Imbalance:
-    """An account that does not add up. `frames` is by how many; None if that is not known."""
+    """An account that does not add up. `frames` is the difference; None if it is not known."""
 
     sensor: str
     frames: int | None
     message: str
 
     def finding(self) -> Finding:
-        """As a finding of ACC001."""
+        """The imbalance as a finding of ACC001."""
         return finding("ACC001", f"{self.sensor}: {self.message}", sensor=self.sensor, measured=self.frames)
 
 
@@ -42,10 +44,10 @@ def accounts(frames: pa.Table, read: Mapping[str, int] | None = None) -> tuple[S
     """One account for each sensor, sorted by sensor.
 
     Args:
-        frames: Rows of `lake.tables.schemas.FRAMES` of one drive revision. A fate that is none of the three is in no column of
-            the account, and so shows as an imbalance.
+        frames: Rows of `lake.tables.schemas.FRAMES` of one drive revision. Any fate other than gold, quarantined and
+            unmatched is in no column of the account, and therefore shows as an imbalance.
         read: Sensor to the frames that were read, counted independently of `frames` (the frame index). A sensor in only one
-            of the two is in the result: with nothing gone anywhere, or with `read` None. Without this argument the rows
+            of the two is in the result: with all fates 0, or with `read` None. Without this argument the rows
             themselves are counted, and only a wrong fate or an absent reason can be found.
 
     Raises:
@@ -69,7 +71,7 @@ def accounts(frames: pa.Table, read: Mapping[str, int] | None = None) -> tuple[S
             gold=fates[sensor, GOLD],
             quarantined=fates[sensor, QUARANTINED],
             unmatched=fates[sensor, UNMATCHED],
-            reasons=MappingProxyType(dict(sorted(reasons.get(sensor, Counter()).items()))),
+            reasons=dict(sorted(reasons.get(sensor, Counter()).items())),
         )
         for sensor in sorted({*rows, *counted})
     )
@@ -82,12 +84,12 @@ def balance(entries: Iterable[SensorAccount]) -> tuple[Imbalance, ...]:
 
 
 def _imbalance(account: SensorAccount) -> Imbalance | None:
-    gone = account.gold + account.quarantined + account.unmatched
-    where = f"{account.gold} gold + {account.quarantined} quarantined + {account.unmatched} unmatched = {gone}"
+    accounted = account.gold + account.quarantined + account.unmatched
+    where = f"{account.gold} gold + {account.quarantined} quarantined + {account.unmatched} unmatched = {accounted}"
     if account.read is None:
         return Imbalance(account.sensor, None, f"{where}, but the frames read were not counted")
-    if account.read != gone:
-        return Imbalance(account.sensor, abs(account.read - gone), f"{account.read} frames read, but {where}")
+    if account.read != accounted:
+        return Imbalance(account.sensor, abs(account.read - accounted), f"{account.read} frames read, but {where}")
     unexplained = account.quarantined + account.unmatched - sum(account.reasons.values())
     if unexplained:
         return Imbalance(account.sensor, abs(unexplained), f"{unexplained} frames are kept out of gold without a reason")

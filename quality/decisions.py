@@ -1,14 +1,15 @@
-"""What a reviewer's decision does to findings: a release turns errors into warnings, a rejection is a finding of its own."""
+"""The effect of reviewers' decisions on findings: a release turns errors into warnings, a rejection is a finding of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from msgspec.structs import replace
 
+from lake.errors import OverrideError
 from lake.overrides import DRIVE, Override, Verdict, frame_target, object_target, scene_target
+from lake.tables.rows import RecordFields, RecordFinding, RecordRow
 from quality.records import REJECTED, RELEASED
 from quality.rules.catalogue import Level, Severity
 from quality.rules.findings import Finding, finding, has_errors
@@ -35,33 +36,43 @@ NOT_RELEASABLE = MappingProxyType(
 _REJECTION = {Level.OBJECT: "REV001", Level.DRIVE: "REV002", Level.SCENE: "REV003"}
 
 
-def record_target(row: Mapping[str, Any]) -> str:
-    """What a row of `lake.tables.schemas.RECORDS` is about, as decisions name it."""
-    level = row["level"]
-    if level == Level.SCENE.value:
-        return scene_target(row["anchor_ns"])
-    if level == Level.DRIVE.value:
+def record_target(record: RecordFields) -> str:
+    """The target of a record, as decisions name it.
+
+    Raises:
+        OverrideError: The record lacks the column that names it: a scene its anchor, a frame its sensor, an object its key.
+    """
+    if record.level == Level.DRIVE.value:
         return DRIVE
-    if row["stamp_ns"] is not None:
-        return frame_target(row["sensor"], row["stamp_ns"])
-    return object_target(row["source"]["key"], row["source"]["version_id"])
+    if record.level == Level.SCENE.value:
+        if record.anchor_ns is not None:
+            return scene_target(record.anchor_ns)
+    elif record.stamp_ns is not None:
+        if record.sensor is not None:
+            return frame_target(record.sensor, record.stamp_ns)
+    elif record.source.key is not None:
+        return object_target(record.source.key, record.source.version_id)
+    raise OverrideError(f"record {record.record_id} of level {record.level} does not name what it is about")
 
 
-def error_rules(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The rules that keep a record out of gold, sorted; all of its rules where an old record does not say which are errors."""
-    errors = {found["rule_id"] for found in row["findings"] if found.get("severity") in (None, Severity.ERROR.value)}
-    return tuple(sorted(errors))
+def error_rules(record: RecordFields) -> tuple[str, ...]:
+    """The rules that keep a record out of gold, sorted; all of its rules for an old record without severities."""
+    return tuple(sorted({found.rule_id for found in record.findings if _is_error(found)}))
 
 
-def why_not_releasable(row: Mapping[str, Any]) -> str | None:
+def why_not_releasable(record: RecordFields) -> str | None:
     """Why a record cannot be released, with the rules concerned; None if it can."""
-    for found in row["findings"]:
-        code = found["rule_id"]
-        if code in NOT_RELEASABLE and found.get("severity") in (None, Severity.ERROR.value):
+    for found in record.findings:
+        code = found.rule_id
+        if code in NOT_RELEASABLE and _is_error(found):
             return f"{code}: {NOT_RELEASABLE[code]}"
-        if code == "SYN001" and row["level"] == Level.SCENE.value and found.get("sensor") == row["sensor"]:
+        if code == "SYN001" and record.level == Level.SCENE.value and found.sensor == record.sensor:
             return f"{code}: the scene's own anchor frame is not usable: {_ABSENT}"
     return None
+
+
+def _is_error(found: RecordFinding) -> bool:
+    return found.severity in (None, Severity.ERROR.value)
 
 
 def release(findings: Iterable[Finding], override: Override | None, *, anchor_sensor: str | None = None) -> tuple[Finding, ...]:
@@ -85,7 +96,7 @@ def _released(found: Finding, override: Override, anchor_sensor: str | None) -> 
 def reject(
     findings: Iterable[Finding], override: Override | None, level: Level, *, sensor: str | None = None
 ) -> tuple[Finding, ...]:
-    """The findings and, where `override` rejects what no rule keeps out any more, the rejection as an error; sorted."""
+    """The findings and, where no rule keeps out what `override` rejects, the rejection as an error; sorted."""
     found = tuple(sorted(findings))
     if override is None or has_errors(found):
         return found
@@ -93,25 +104,26 @@ def reject(
     return tuple(sorted([*found, finding(_REJECTION[level], message, sensor=sensor, measured=1, severity=Severity.ERROR)]))
 
 
-def decided(row: Mapping[str, Any], override: Override, status: str) -> dict[str, Any]:
-    """A record with the decision about it; one that was released keeps nothing out of gold."""
-    frames = 0 if status == RELEASED else row["frames"]
-    return {**row, "status": status, "frames": frames, "reviewer": override.reviewer, "reason": override.reason}
+def decided(record: RecordRow, override: Override, status: str) -> RecordRow:
+    """A record with the decision about it; a released one keeps nothing out of gold."""
+    frames = 0 if status == RELEASED else record.frames
+    return replace(record, status=status, frames=frames, reviewer=override.reviewer, reason=override.reason)
 
 
-def with_rejections(rows: Iterable[Mapping[str, Any]], rejected: Mapping[str, Override]) -> list[dict[str, Any]]:
-    """The records, each with the rejection that was decided about it."""
-    judged = ((row, rejected.get(record_target(row))) for row in rows)
-    return [dict(row) if override is None else decided(row, override, REJECTED) for row, override in judged]
+def with_rejections(records: Iterable[RecordRow], rejected: Mapping[str, Override]) -> list[RecordRow]:
+    """The records, each with the rejection that applies to it."""
+    judged = ((record, rejected.get(record_target(record))) for record in records)
+    return [record if override is None else decided(record, override, REJECTED) for record, override in judged]
 
 
-def overrides_for(rows: Iterable[Mapping[str, Any]], verdict: Verdict, reviewer: str, reason: str) -> list[Override]:
+def overrides_for(records: Iterable[RecordFields], verdict: Verdict, reviewer: str, reason: str) -> list[Override]:
     """One override for each set of rules among the records of one drive, in a stable order.
 
     Raises:
-        OverrideError: The reviewer, the reason, or the number of records is outside its bounds.
+        OverrideError: The reviewer, the reason or the number of records is outside its bounds, or a record does not name what it
+            is about.
     """
     about: dict[tuple[str, tuple[str, ...]], set[str]] = {}
-    for row in rows:
-        about.setdefault((row["input"], error_rules(row)), set()).add(record_target(row))
+    for record in records:
+        about.setdefault((record.base or "", error_rules(record)), set()).add(record_target(record))
     return [Override(verdict, base, tuple(targets), rules, reviewer, reason) for (base, rules), targets in sorted(about.items())]

@@ -1,10 +1,10 @@
-"""Errors of judging data; bad data itself is a `Finding`, never an exception.
+"""Errors of the quality package; bad data itself is a `Finding`, never an exception.
 
 QualityError
-├── UnknownRuleError   a code that the catalogue does not hold
+├── UnknownRuleError   a code that is not in the catalogue
 ├── RuleOverrideError  a rig that changes a rule in a way that the catalogue does not allow
 ├── FindingError       a finding or record that contradicts itself
-└── MetricsError       a metric that cannot be: a negative count, a share above 1, a sensor twice
+└── MetricsError       a metric that is impossible: a negative count, a share above 1, a duplicate sensor
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class QualityError(ScenelakeError):
 
 
 class UnknownRuleError(QualityError):
-    """A code that the catalogue does not hold."""
+    """A code that is not in the catalogue."""
 
 
 class RuleOverrideError(QualityError):
@@ -29,4 +29,4 @@ class FindingError(QualityError):
 
 
 class MetricsError(QualityError):
-    """A metric that cannot be: a negative count, a share above 1, a sensor twice."""
+    """A metric that is impossible: a negative count, a share above 1, a duplicate sensor."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
+from msgspec import structs
 
 from lake.documents import content_hash
 from lake.landing import DriveId
+from lake.tables.rows import RawPosition, RecordFinding, RecordRow
 from lake.tables.schemas import QUARANTINED, RECORDS
 from quality.errors import FindingError
 from quality.rules.catalogue import Level
@@ -98,8 +99,8 @@ def record(
     stamp_ns: int | None = None,
     position: Position = NOWHERE,
     payload_uri: str | None = None,
-) -> dict[str, Any]:
-    """One row of `lake.tables.schemas.RECORDS`, status `quarantined`, with all findings in their order.
+) -> RecordRow:
+    """One record, status `quarantined`, with all findings in their order.
 
     Args:
         level: What the record is about; a frame is recorded at the level of its object, by its stamp.
@@ -122,47 +123,51 @@ def record(
         raise FindingError(f"a {level} record of {origin.drive} that keeps {frames} frames out of gold")
     rules = rule_ids(ordered)
     identity = record_id(level, origin, rules, sensor=sensor, anchor_ns=anchor_ns, stamp_ns=stamp_ns, position=position)
-    return {
-        "record_id": identity,
-        "level": level.value,
-        "vehicle_id": origin.drive.vehicle_id,
-        "drive_id": origin.drive.drive_id,
-        "revision": origin.revision,
-        "sensor": sensor,
-        "anchor_ns": anchor_ns,
-        "stamp_ns": stamp_ns,
-        "rule_ids": list(rules),
-        "findings": [
-            {
-                "rule_id": entry.rule_id,
-                "measured": entry.measured,
-                "threshold": entry.threshold,
-                "message": entry.message,
-                "sensor": entry.sensor,
-                "severity": entry.severity.value,
-            }
-            for entry in ordered
-        ],
-        "source": {"key": position.key, "version_id": position.version_id, "offset": position.offset},
-        "payload_uri": payload_uri,
-        "frames": frames,
-        "status": QUARANTINED,
-        "code_version": origin.code_version,
-        "config_hash": origin.config_hash,
-        "input": origin.base,
-        "reviewer": None,
-        "reason": None,
-    }
+    return RecordRow(
+        record_id=identity,
+        level=level.value,
+        vehicle_id=origin.drive.vehicle_id,
+        drive_id=origin.drive.drive_id,
+        revision=origin.revision,
+        sensor=sensor,
+        anchor_ns=anchor_ns,
+        stamp_ns=stamp_ns,
+        rule_ids=rules,
+        findings=tuple(map(_as_recorded, ordered)),
+        source=RawPosition(key=position.key, version_id=position.version_id, offset=position.offset),
+        payload_uri=payload_uri,
+        frames=frames,
+        status=QUARANTINED,
+        code_version=origin.code_version,
+        config_hash=origin.config_hash,
+        input=origin.base,
+    )
 
 
-def records_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
+def _as_recorded(found: Finding) -> RecordFinding:
+    return RecordFinding(
+        rule_id=found.rule_id,
+        measured=found.measured,
+        threshold=found.threshold,
+        message=found.message,
+        sensor=found.sensor,
+        severity=found.severity.value,
+    )
+
+
+def records_table(records: Iterable[RecordRow]) -> pa.Table:
     """The records as rows of `lake.tables.schemas.RECORDS`, sorted by `record_id`.
 
     Raises:
         FindingError: Two records have the same id: the positions do not tell them apart.
     """
-    rows = sorted(records, key=lambda row: str(row["record_id"]))
+    rows = sorted(records, key=lambda row: row.record_id)
     for before, after in itertools.pairwise(rows):
-        if before["record_id"] == after["record_id"]:
-            raise FindingError(f"two records have the id {after['record_id']}: {before['source']} and {after['source']}")
-    return pa.Table.from_pylist(rows, schema=RECORDS)
+        if before.record_id == after.record_id:
+            raise FindingError(f"two records have the id {after.record_id}: {before.source} and {after.source}")
+    return pa.Table.from_pylist([_columns(row) for row in rows], schema=RECORDS)
+
+
+def _columns(row: RecordRow) -> dict[str, object]:
+    nested = {"findings": [structs.asdict(found) for found in row.findings], "source": structs.asdict(row.source)}
+    return structs.asdict(row) | nested

@@ -1,1 +1,1 @@
-"""What a drive becomes, in plain Python without Spark: scan, plan, build, outcome."""
+"""Processing of a drive in plain Python, without Spark: scan, plan, build, outcome."""

@@ -1,11 +1,9 @@
-"""What one step of a drive leaves for another: frozen documents with a version, and the one codec that reads and writes them.
+"""The documents that one step of a drive leaves for another: frozen, versioned types, and the codec that reads and writes them.
 
-    Inspection         inspect       ▸ build_scenes, audit    `inspection.json`
-    WindowFindings     build_scenes  ▸ its workers            `plan/NNNNN-findings.json`
-    WindowReport       its workers   ▸ audit                  `built/NNNNN-….json`
-    BuiltWindows       build_scenes  ▸ audit                  `built.json`
-    AuditDocument      audit         ▸ publish                `audit.json`
-    ValidationResults  audit         ▸ whoever reads the lake, named by the commit
+    Inspection         inspect       ▸ build_scenes, audit    `inspection.json` WindowFindings     build_scenes  ▸ its
+    workers            `plan/NNNNN-findings.json` WindowReport       its workers   ▸ audit `built/NNNNN-….json` BuiltWindows
+    build_scenes  ▸ audit                  `built.json` AuditDocument      audit ▸ publish                `audit.json`
+    ValidationResults  audit         ▸ readers of the lake, named by the commit
 
 A document of another version is refused before anything else of it is read: the drive starts a new attempt, from `inspect`,
 in a work area of its own. Raise `VERSION` with every change of a type of the work area.
@@ -21,11 +19,12 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from quality.accounting import SensorAccount
 from quality.errors import QualityError
 from quality.evaluators.drive import GateVerdict
+from quality.gx.results import SuiteResults
 from quality.measurements.residuals import ToleratedResiduals
 from quality.rules.findings import Finding
-from quality.rules.rule import Outcome, Severity
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
@@ -35,11 +34,11 @@ MAX_FRAME_FINDINGS = 1000
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of everything in a document; a field that it does not know is an error."""
+    """Base of everything in a document; an unknown field is an error."""
 
 
 class Document(Part, frozen=True, kw_only=True):
-    """Base of the documents. `version` is that of the one at hand, `READS` the only one that this code reads of its type."""
+    """Base of the documents. `version` is that of the document, `READS` the only version that this code reads."""
 
     READS: ClassVar[int] = VERSION
 
@@ -47,7 +46,7 @@ class Document(Part, frozen=True, kw_only=True):
 
 
 class AuditVerdict(StrEnum):
-    """What is to become of an audited drive."""
+    """The audit's decision about a drive."""
 
     PUBLISH = "publish"
     QUARANTINE = "quarantine"
@@ -57,10 +56,10 @@ class AuditVerdict(StrEnum):
 
 
 class Provenance(Part, frozen=True):
-    """By what a drive is processed, read once, where it is inspected.
+    """The code and configuration that process a drive, read once, where it is inspected.
 
-    `code_version`: the git commit, `+dirty` where the tree differs from it. `config_hash`: of everything but code and rig that
-    decides what is published. `lock_hash`: of the distributions that are installed, with their versions.
+    `code_version`: the git commit, `+dirty` where the tree differs from it. `config_hash`: hash of everything but code and
+    rig that decides what is published. `lock_hash`: hash of the installed distributions and their versions.
     """
 
     code_version: str
@@ -69,10 +68,10 @@ class Provenance(Part, frozen=True):
 
 
 class ObjectReport(Part, frozen=True, kw_only=True):
-    """What reading one raw object showed; counts are of frames.
+    """The result of reading one raw object; counts are of frames.
 
-    `number` is its position in the drive's input, `index` the table of the work area that holds its frames. `faults` are the
-    container's, in words; `unknown_types` counts the messages of each type that the sensor's modality does not know.
+    `number` is its position in the drive's input, `index` the table in the work area that holds its frames. `faults` are the
+    messages about its container; `unknown_types` counts the messages of each type unknown to the sensor's modality.
     """
 
     number: int
@@ -89,11 +88,11 @@ class ObjectReport(Part, frozen=True, kw_only=True):
 
 
 class Inspection(Document, frozen=True, kw_only=True):
-    """What `inspect` found: objects by key (those that were read), findings on objects by key, on frames, and on the drive.
+    """The result of `inspect`: the objects read, by key, findings on objects by key, on frames, and on the drive.
 
     `frame_findings`: of frames of sound objects that no scene may hold because of their stamps, the first `MAX_FRAME_FINDINGS`;
-    all of them are in `left_out.arrow`.
-    `faulty_keys`: the objects that are quarantined; `released_keys`: those about which a reviewer decided that they are not.
+    all of them are in `left_out.arrow`. `faulty_keys`: the objects that are quarantined; `released_keys`: those that a reviewer
+    released.
     """
 
     provenance: Provenance
@@ -116,7 +115,7 @@ class Inspection(Document, frozen=True, kw_only=True):
 
 
 class WindowFindings(Document, frozen=True, kw_only=True):
-    """What rules that look beyond one window found in it, by frame id and by scene (row of the plan).
+    """Findings in one window by rules that need more than the window, by frame id and by scene (row of the plan).
 
     Each tuple is sorted and not empty.
     """
@@ -129,7 +128,7 @@ class WindowFindings(Document, frozen=True, kw_only=True):
 
 
 class SceneReport(Part, frozen=True, kw_only=True):
-    """A scene that was built: what it is made of, and what rules found in it.
+    """A scene that was built: its sources, and its findings.
 
     `scene` is its row in the plan. `missing`: sensors. `uncompensated`: lidars whose points are as recorded. `admitted`:
     whether it, or a frame of it, is in gold only because a reviewer released it; `released`: the rules that the scene itself
@@ -155,7 +154,7 @@ class SceneReport(Part, frozen=True, kw_only=True):
 
 
 class FrameReport(Part, frozen=True, kw_only=True):
-    """A frame with findings, and where its message is: byte `offset` of the object, `message_offset` in the chunk there.
+    """A frame with findings, and the location of its message: byte `offset` of the object, `message_offset` in that chunk.
 
     `payload_uri`: the copy of a quarantined frame; None for one that a reviewer released.
     """
@@ -179,7 +178,7 @@ class DataFile(Part, frozen=True):
 
 
 class WindowReport(Document, frozen=True, kw_only=True):
-    """What became of one window: its scenes in plan order, its quarantined and released frames by id, and its files."""
+    """The result of one window: its scenes in plan order, its quarantined and released frames by id, and its files."""
 
     number: int
     scenes: tuple[SceneReport, ...]
@@ -190,7 +189,7 @@ class WindowReport(Document, frozen=True, kw_only=True):
 
 
 class BuiltWindows(Document, frozen=True, kw_only=True):
-    """Names of the window reports that count, in plan order, and of those that they replaced."""
+    """Names of the valid window reports, in plan order, and of those that they replaced."""
 
     windows: tuple[str, ...]
     replaced: tuple[str, ...]
@@ -199,28 +198,17 @@ class BuiltWindows(Document, frozen=True, kw_only=True):
 # ---- audit ----
 
 
-class Account(Part, frozen=True, kw_only=True):
-    """Where the frames of one sensor went (`quality.accounting.SensorAccount`)."""
-
-    sensor: str
-    read: int | None
-    gold: int
-    quarantined: int
-    unmatched: int
-    reasons: dict[str, int]
-
-
 class AuditDocument(Document, frozen=True, kw_only=True):
-    """What the audit decided, and what `publish` will commit.
+    """The audit's decision, and what `publish` will commit.
 
     `files`: data files by table. `validations`: URI of the `ValidationResults`. `scenes`, `frames`, `records` count rows.
-    `quarantined_objects`: keys. `warnings`: rules that flagged the drive or an object of it and quarantined nothing. `unused`:
-    URIs of files that this attempt wrote and no table will refer to.
+    `quarantined_objects`: keys. `warnings`: rules that flagged the drive or an object of it and quarantined nothing.
+    `unused`: URIs of files that this attempt wrote and no table will reference.
     """
 
     provenance: Provenance
     verdict: AuditVerdict
-    accounts: tuple[Account, ...]
+    accounts: tuple[SensorAccount, ...]
     findings: tuple[Finding, ...]
     results: tuple[RuleResult, ...]
     residuals: dict[str, ToleratedResiduals]
@@ -235,31 +223,12 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     unused: tuple[str, ...]
 
 
-class Expectation(Part, frozen=True, kw_only=True):
-    """One expectation of a suite (`quality.gx.checkpoint`): what it came to, and the first of the `failing` rows."""
-
-    rule_id: str
-    severity: Severity
-    kind: str
-    expectation: str
-    column: str | None
-    limits: dict[str, int | float]
-    success: bool
-    outcome: Outcome
-    rows: tuple[str, ...]
-    failing: int
-
-
-class SuiteResults(Part, frozen=True, kw_only=True):
-    """The expectations of one suite; `success`: every error rule passed."""
-
-    success: bool
-    evaluated: int
-    expectations: tuple[Expectation, ...]
-
-
 class CalibrationRow(Part, frozen=True, kw_only=True):
-    """A row of `quality.tables.calibration.CALIBRATION_CHECKS`."""
+    """A row of `quality.tables.calibration.CALIBRATION_CHECKS`: one quantity of a sensor's calibration.
+
+    `error` is declared less measured, `uncertainty` its 95 % half-width, both in `unit`; None if nothing was measured, and
+    `reason` says why.
+    """
 
     sensor: str
     quantity: str
@@ -273,9 +242,9 @@ class CalibrationRow(Part, frozen=True, kw_only=True):
 
 
 class ValidationResults(Document, frozen=True, kw_only=True):
-    """What the audit of a publication found, kept beside the data that it is about.
+    """The findings of a publication's audit, stored beside the data that they are about.
 
-    `validations`: by suite, as Great Expectations reports them, for `ops.report.data_docs`.
+    `suites`: by name. `validations`: what Great Expectations reports of each, as JSON that `SuiteReport` reads.
     """
 
     READS: ClassVar[int] = VALIDATIONS_VERSION
@@ -285,7 +254,7 @@ class ValidationResults(Document, frozen=True, kw_only=True):
     revision: str
     success: bool
     suites: dict[str, SuiteResults]
-    validations: dict[str, dict[str, Any]]
+    validations: dict[str, msgspec.Raw]
     calibration: tuple[CalibrationRow, ...]
 
 
@@ -305,10 +274,10 @@ def encode(document: Document) -> bytes:
 
 
 def decode(body: bytes, kind: type[AnyDocument], place: str) -> AnyDocument:
-    """Read what `encode` wrote; `place` is where it was, for the message.
+    """Read a document that `encode` wrote; `place` is its location, for the error message.
 
     Raises:
-        DocumentError: Another version, none at all, no JSON, or a missing, unknown or wrong field.
+        DocumentError: Another or no version, not JSON, or a missing, unknown or wrong field.
     """
     name = kind.__name__
     try:
@@ -330,10 +299,10 @@ _HINT = "run the drive again from inspect: a new attempt has a work area of its 
 def _plain(value: Any) -> float:
     if isinstance(value, float):  # numpy's
         return float(value)
-    raise TypeError(f"a {type(value).__name__} has no place in a document")
+    raise TypeError(f"a document cannot hold a {type(value).__name__}")
 
 
 def merged(frames: Iterable[FrameReport]) -> tuple[FrameReport, ...]:
-    """Frames by id, each once: scenes of two windows may have asked for the same one."""
+    """Frames by id, each once: scenes of two windows may use the same one."""
     by_id = {frame.frame_id: frame for frame in frames}
     return tuple(by_id[frame_id] for frame_id in sorted(by_id))

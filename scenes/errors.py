@@ -1,14 +1,14 @@
-"""What ends a job.
+"""Errors that end a job.
 
     JobError
-    ├── WorkAreaError        what an earlier step should have left is missing, or contradicts itself
+    ├── WorkAreaError        the output of an earlier step is missing, or contradicts itself
     │   ├── DocumentError    a document of another version, or one that is damaged; exit status 65
     │   └── ProvenanceError  the drive was inspected by other code, or under another configuration; exit status 65
     ├── IncompleteError      the windows that were built are not the scenes that were planned
     ├── AccountError         a drive's account does not balance even where all of it is quarantined
     └── WorkerError          a known error that ended a Spark worker
 
-Exit status 65 (`NEW_ATTEMPT_STATUS`): with the same work area every further try fails too, so the attempt is over. All else: 1.
+Exit status 65 (`NEW_ATTEMPT_STATUS`): every retry in the same work area would fail, so the attempt is over. All others: 1.
 Faults in a drive's data are findings and end nothing.
 """
 
@@ -24,7 +24,7 @@ class JobError(ScenelakeError):
 
 
 class WorkAreaError(JobError):
-    """What an earlier step should have left in the work area is missing, or contradicts itself."""
+    """The output of an earlier step in the work area is missing, or contradicts itself."""
 
 
 class DocumentError(WorkAreaError):

@@ -1,4 +1,4 @@
-"""What a deployment chooses about the build; what changes rows is part of the configuration hash (promise P7)."""
+"""A deployment's options of the build; those that change rows are part of the configuration hash (promise P7)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class PayloadChecks(StrEnum):
-    """How thoroughly a frame is checked before it is trusted.
+    """How thoroughly a frame is checked before it is used.
 
     `full`: every image is parsed to its last byte, and every point checked. `structure`: messages and headers only, at the
     speed of copying; each scene is flagged with the rules that were therefore not evaluated.

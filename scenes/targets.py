@@ -1,4 +1,4 @@
-"""Where the files of one revision of a drive are read from and written to."""
+"""Locations that the files of one revision of a drive are read from and written to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lake.storage import ObjectVersion
 
 @dataclass(frozen=True, slots=True)
 class DriveTargets:
-    """Places in the three buckets for one revision of a drive."""
+    """Locations in the three buckets for one revision of a drive."""
 
     drive: DriveId
     revision: str
@@ -24,7 +24,7 @@ class DriveTargets:
 
     @classmethod
     def of(cls, settings: Settings, drive_input: DriveInput) -> Self:
-        """For the drive and revision of `drive_input` in a deployment."""
+        """The locations for the drive and revision of `drive_input` in a deployment."""
         buckets = settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket
         return cls(drive_input.drive, drive_input.revision, *buckets)
 
@@ -42,7 +42,7 @@ class DriveTargets:
         return ObjectVersion(self.lake_bucket, f"warehouse/{table.replace('.', '/')}/data/{name}")
 
     def validations(self) -> ObjectVersion:
-        """A new place for what an audit found."""
+        """A new location for the results of an audit."""
         return ObjectVersion(self.lake_bucket, f"warehouse/quality/validations/{self.unique_name('json')}")
 
     def quarantined_scenes(self, name: str) -> ObjectVersion:
@@ -50,7 +50,7 @@ class DriveTargets:
         return ObjectVersion(self.quarantine_bucket, f"scenes/{name}")
 
     def quarantined_frame(self, name: str) -> ObjectVersion:
-        """The copy of a quarantined message; a repetition writes it again."""
+        """The copy of a quarantined message; a retry overwrites it."""
         return ObjectVersion(self.quarantine_bucket, f"frames/{self.drive}/{self.revision}/{name}")
 
     def quarantined_object(self, key: str) -> ObjectVersion:

@@ -1,4 +1,4 @@
-"""The work area of one attempt at a drive: what a step leaves for the next one, as objects under one prefix.
+"""The work area of one attempt at a drive: the outputs of each step for the next ones, as objects under one prefix.
 
     index/NNNNN.arrow     frames of one task's objects (inspect, workers)
     samples/NNNNN.arrow   pose, IMU or GNSS samples of one object (inspect, workers)
@@ -21,7 +21,7 @@
     audit.json            accounting, checkpoint, files to commit (audit)
 
 An attempt never reads another attempt's area, so nothing here needs a lock. `scenes.documents` holds the types of the JSON
-files, and refuses what another version of the code has left.
+files, and refuses those of another version of the code.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRA
 LEFT_OUT = "left_out.arrow"
 Answer = TypeVar("Answer")
 
-_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")  # keys and the like come again in every row
+_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")  # keys and the like repeat in every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class WorkArea:
     root: ObjectVersion
 
     def at(self, name: str) -> ObjectVersion:
-        """Where the object called `name` is."""
+        """The location of the object called `name`."""
         return ObjectVersion(self.root.bucket, f"{self.root.key}/{name}")
 
     def write_document(self, name: str, document: Document) -> None:
@@ -93,7 +93,7 @@ class WorkArea:
         """Read rows back, each column in one piece.
 
         Raises:
-            WorkAreaError: They are missing, or no Arrow file.
+            WorkAreaError: They are missing, or not an Arrow file.
         """
         # Taking rows from a column in several pieces would join the pieces every time.
         try:
@@ -131,7 +131,7 @@ class WorkArea:
 
 def _at_once(do: Callable[[str], Answer], names: Sequence[str]) -> list[Answer]:
     if len(names) < 2:
-        return [do(name) for name in names]  # no thread is started for nothing
+        return [do(name) for name in names]  # no thread is started needlessly
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         return list(threads.map(do, names))
 

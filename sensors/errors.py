@@ -1,12 +1,12 @@
-"""The root of every error of ours, and what can be wrong with the bytes a sensor left behind.
+"""The root of the project's exceptions, and the errors in bytes that a sensor recorded.
 
     ScenelakeError             base of the base class of every package
     └── SensorDataError
         ├── RigError               the calibration file contradicts itself or its schema
         ├── ContainerError         a container (MCAP, bag) that cannot be walked
-        │   ├── UnknownKindError   it is no container that is read here
+        │   ├── UnknownKindError   the container's format is not supported
         │   ├── TruncatedError     it ends in the middle of a record
-        │   └── LimitError         it claims a size beyond what we are willing to allocate
+        │   └── LimitError         it claims a size beyond the allocation limit
         └── DecodeError            a message whose payload does not decode
             └── UnknownTypeError   a message type that no decoder knows
 
@@ -15,10 +15,10 @@ In the pipeline these become findings with a rule id; they never end a drive.
 
 
 class ScenelakeError(Exception):
-    """Base of every error that is expected; whatever else is raised is a defect and keeps its traceback.
+    """Base of every expected error; any other exception is a defect and keeps its traceback.
 
     Attributes:
-        hint: The next step for the person who reads the message; None where the message says it.
+        hint: The next step for the reader of the message; None where the message itself is enough.
         exit_code: Exit status of a process that ends with this error.
     """
 
@@ -42,7 +42,7 @@ class ContainerError(SensorDataError):
 
 
 class UnknownKindError(ContainerError):
-    """A file that is no container which is read here."""
+    """A file in a format that is not a supported container."""
 
 
 class TruncatedError(ContainerError):
@@ -50,7 +50,7 @@ class TruncatedError(ContainerError):
 
 
 class LimitError(ContainerError):
-    """A declared size exceeds what we are willing to allocate for it."""
+    """A declared size exceeds the allocation limit."""
 
 
 class DecodeError(SensorDataError):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-UNIT_TOLERANCE = 1e-3  # how far a quaternion's length may be from 1: what six printed decimals leave, and no more
+UNIT_TOLERANCE = 1e-3  # how far a quaternion's length may be from 1: the rounding error of six printed decimals, and no more
 PARALLEL_COSINE = 1 - 1e-10  # above it arccos loses its digits; the chord is then exact to 1e-14 rad
 
 

@@ -1,4 +1,4 @@
-"""What a rig asks of its scenes: which anchors, which frames, and which scenes are good enough."""
+"""A rig's policy for its scenes: the choice of anchors and frames, and which scenes are good enough to publish."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FrameUse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleOverride:
-    """What a rig changes of the quality rule `code`: its threshold, in the rule's unit, its severity, or (None) neither."""
+    """A rig's changes to the quality rule `code`: threshold, in the rule's unit, and severity; None leaves it as it is."""
 
     code: str
     threshold: float | None = None
@@ -40,13 +40,12 @@ class RuleOverride:
 class Policy:
     """The `policy` of a `calibration.json`.
 
-    `publish_incomplete`: whether a scene that lacks a required sensor is gold (flagged) or quarantined.
-    `pose_required`: whether a scene without an interpolated ego pose is quarantined.
-    `pose_bracket_ns`: the widest gap between two pose samples that is still interpolated.
-    `keyframe_hz`: how many scenes a second at most, one in each cell of a half-open grid that begins at 1970-01-01; None
-    for a scene at every frame of the reference sensor.
-    `motion_compensation`: whether points are moved to the anchor's time, where they have times of their own.
-    `rules`: the quality rules that this rig sets otherwise, by code; which, and how far, the document's schema says.
+    `publish_incomplete`: whether a scene that lacks a required sensor is gold (flagged) or quarantined. `pose_required`:
+    whether a scene without an interpolated ego pose is quarantined. `pose_bracket_ns`: the widest gap between two pose
+    samples that is still interpolated. `keyframe_hz`: how many scenes per second at most, one in each cell of a half-open
+    grid that begins at 1970-01-01; None for a scene at every frame of the reference sensor. `motion_compensation`: whether
+    points are moved to the anchor's time, where they have times of their own. `rules`: this rig's overrides of quality
+    rules, by code; the document's schema says which are allowed, and in what range.
     """
 
     publish_incomplete: bool = False

@@ -59,7 +59,7 @@ class Stamp(StrEnum):
 class Sync:
     """How a sensor's stamps relate to the anchor's (P4). `required`: a scene without this sensor is incomplete.
 
-    `sweeps`: how many consecutive frames a scene holds, the matched one being the last. `compensated`: whether the source
+    `sweeps`: the number of consecutive frames in a scene, the matched one being the last. `compensated`: whether the source
     has moved the points of a frame to its stamp already. `flash`: whether a lidar measures all points at one instant.
     """
 
@@ -90,7 +90,7 @@ class Intrinsics:
 class Sensor:
     """One device. `ego_SE3_sensor` maps sensor to ego coordinates; None where the source has no calibration.
 
-    `topic`: where its messages stand in a recording that holds several sensors; None where each has files of its own.
+    `topic`: the topic of its messages in a recording that holds several sensors; None where each has files of its own.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Sensor:
 class Rig:
     """All sensors of a vehicle, the one that scenes are anchored to, and the policy for its scenes.
 
-    `ground_z_m`: how high the ground under the vehicle lies in the ego frame; None where the source does not say. `time_base`:
+    `ground_z_m`: height of the ground under the vehicle in the ego frame; None where the source does not state it. `time_base`:
     what stamps count.
     """
 

@@ -1,4 +1,4 @@
-"""Arrays of stamps: the checks that each passes before arithmetic is done on it, and what is asked of many of them."""
+"""Arrays of stamps: validation before any arithmetic, and statistics that several modules need."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def stamps_array(values: npt.ArrayLike, name: str, *, ascending: bool = False) -
     """Check stamps and return them as (N,) int64.
 
     Raises:
-        ValueError: `values` is not one-dimensional, not of an integer type (a float second has lost its nanoseconds
-            already), outside +-`MAX_STAMP_NS`, or, if `ascending` is asked for, decreases somewhere.
+        ValueError: `values` is not one-dimensional, not of an integer type (float seconds have already lost their
+            nanoseconds), outside +-`MAX_STAMP_NS`, or, if `ascending` is required, decreases somewhere.
     """
     array = np.asarray(values)
     if array.size == 0:
@@ -50,10 +50,10 @@ def stamps_with_log_times(stamps_ns: npt.ArrayLike, log_ns: None) -> tuple[Nanos
 
 
 def stamps_with_log_times(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None) -> tuple[Nanoseconds, Nanoseconds | None]:
-    """Check stamps (N,) and the log times (N,) of the same frames, None where nobody recorded them.
+    """Check stamps (N,) and the log times (N,) of the same frames, None where they were not recorded.
 
     Raises:
-        ValueError: As `stamps_array`, or there are not as many of one as of the other.
+        ValueError: As `stamps_array`, or their numbers differ.
     """
     stamps = stamps_array(stamps_ns, "stamps_ns")
     logged = None if log_ns is None else stamps_array(log_ns, "log_ns")

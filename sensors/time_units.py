@@ -1,4 +1,4 @@
-"""Nanoseconds, the unit of every stamp, in the other units of time; a module without imports, so that anybody may have it."""
+"""Conversions between nanoseconds, the unit of every stamp, and other units of time. Any package may import it."""
 
 from __future__ import annotations
 

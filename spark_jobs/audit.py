@@ -1,7 +1,7 @@
 """Job `audit`: account for every frame of a drive, check its metrics, and write what `publish` will commit.
 
-Nothing is visible yet. A drive whose account does not balance, or whose metrics fail an expectation, goes to quarantine
-as a whole: better held back than wrong.
+Nothing is visible yet. A drive whose account does not balance, or whose metrics fail an expectation, is quarantined as a
+whole: better held back than wrong.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 
 from lake.documents import Manifest
@@ -26,7 +25,7 @@ from quality.rules.findings import Finding, rule_ids
 from quality.rules.rulebook import rules_of
 from quality.tables.results import audit_results
 from scenes.build.decisions import drive_released_from
-from scenes.documents import Account, AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
+from scenes.documents import AuditDocument, AuditVerdict, BuiltWindows, Inspection, WindowReport
 from scenes.errors import AccountError
 from scenes.left_out import read_left_out
 from scenes.outcome.account import AuditOutcome, DriveAccount
@@ -59,7 +58,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     `data_docs`: folder of Great Expectations' own Data Docs, to which the results of this attempt are added.
 
     Raises:
-        DocumentError: What an earlier step left is of another version, or damaged.
+        DocumentError: A document of an earlier step has another version, or is damaged.
         ProvenanceError: The drive was inspected by other code, or under another configuration.
         AccountError: The account does not balance even where all of the drive is quarantined.
     """
@@ -89,7 +88,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     document = AuditDocument(
         provenance=inspection.provenance,
         verdict=outcome.verdict,
-        accounts=msgspec.convert(entries, tuple[Account, ...], from_attributes=True),
+        accounts=entries,
         findings=tuple(findings),
         results=audit_results(found, _judged(built, inspection), rules),
         residuals=dict(outcome.residuals),
@@ -116,7 +115,7 @@ def _outcome(step: Step, account: DriveAccount) -> AuditOutcome:
 
 
 def _documents(step: Step) -> tuple[Rig | None, Manifest | None]:
-    """None for what is invalid: then the inspection has found CAL001 or CMP002, and the drive is quarantined."""
+    """None for an invalid document: the inspection has then found CAL001 or CMP002, and the drive is quarantined."""
     rig, manifest = None, None
     with suppress(LandingError, RigError):
         rig = read_calibration(step.area.store, step.settings, step.drive_input)
@@ -141,8 +140,8 @@ def _write(step: Step, outcome: AuditOutcome) -> dict[str, tuple[str, ...]]:
 
 
 def _unused(step: Step, inspection: Inspection, outcome: AuditOutcome) -> tuple[str, ...]:
-    """URIs of files with scenes that this attempt wrote and that nothing refers to: of windows that were built again, and of
-    gold scenes that the audit held back.
+    """URIs of scene files that this attempt wrote and nothing references: those of rebuilt windows, and those of gold scenes
+    that the audit held back.
     """
     if inspection.verdict is not GateVerdict.BUILD:
         return ()
@@ -153,7 +152,7 @@ def _unused(step: Step, inspection: Inspection, outcome: AuditOutcome) -> tuple[
 
 
 def _warnings(inspection: Inspection, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Ids of the rules that flagged the drive or an object of it and quarantined nothing."""
+    """Ids of the rules that flagged the drive or one of its objects and quarantined nothing."""
     of_objects = [found for many in inspection.object_findings.values() for found in many]
     return rule_ids([*of_objects, *findings], Severity.WARNING)
 

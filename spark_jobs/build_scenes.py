@@ -56,7 +56,7 @@ def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.
     `connect` gives a worker its access to the same objects as `step.area.store`.
 
     Raises:
-        DocumentError: What `inspect` left is of another version, or damaged.
+        DocumentError: The inspection has another version, or is damaged.
         ProvenanceError: The drive was inspected by other code, or under another configuration.
         IncompleteError: Not every scene was built once.
     """
@@ -88,9 +88,9 @@ def _build_judged(
     index: pa.Table,
     left_out: LeftOut,
 ) -> tuple[list[BuiltWindow], list[str]]:
-    """Build all windows, and those again in which the metrics of the whole drive show what one window cannot.
+    """Build all windows, and rebuild those with findings that only the metrics of the whole drive show.
 
-    Returns each window, in their order, and the names of those reports that are not to be used any more.
+    Returns the windows in order, and the names of the reports that were replaced.
     """
     before = known_before(area, index, plan, context.rig, context.options, left_out)
     given = in_windows(plan, windows, before)
@@ -107,7 +107,7 @@ def _build_judged(
 
 
 def drive_context(step: Step, inspection: Inspection) -> DriveContext:
-    """What all scenes of the drive share, from its pinned input and its inspection."""
+    """The context of the drive's scenes, from its pinned input and its inspection."""
     calibration = calibration_bytes(step.area.store, step.settings, step.drive_input)
     return DriveContext(
         targets=step.targets,
@@ -128,7 +128,7 @@ def run_windows(
     connect: Connect,
     known: Mapping[int, WindowFindings],
 ) -> list[BuiltWindow]:
-    """Build windows on Spark, with what is `known` of each by its number; in the order of `windows`.
+    """Build windows on Spark, with the findings `known` of each by its number; results in the order of `windows`.
 
     Raises:
         IncompleteError: Not every scene was built once.

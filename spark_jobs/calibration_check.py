@@ -1,8 +1,8 @@
-"""Check a drive's calibration against its own data, before money is spent on it.
+"""Check a drive's calibration against its own data, before the drive is built.
 
 Two rounds on Spark: sweeps (against the ground, and for their edges), then cameras and radars. What is read is bounded
-(`scenes.calibration.plan`): of a drive of any length at most 20 sweeps of the reference lidar, 10 of others, 20 images of each
-camera and 40 scans of each radar.
+(`scenes.calibration.plan`): of a drive of any length at most 20 sweeps of the reference lidar, 10 of others, 8 pairs of sweeps
+of each, 20 images of each camera and 40 scans of each radar.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from quality.evaluators.calibration import evaluate_calibration, unchecked
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from quality.tables.calibration import calibration_table
-from scenes.calibration.plan import CalibrationPlan, ImageTask, ScanTask, SweepTask, plan_calibration
-from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images, check_scans, check_sweep
+from scenes.calibration.plan import CalibrationPlan, ImageTask, PairTask, ScanTask, SweepTask, plan_calibration
+from scenes.calibration.work import Raw, SensorResult, SweepResult, check_images, check_pair, check_scans, check_sweep
 from scenes.left_out import LeftOut
 from scenes.options import PayloadChecks
 from scenes.plan.drive_frames import DriveFrames
@@ -28,6 +28,7 @@ from scenes.work_area import CALIBRATION, POSE_SAMPLES, WorkArea
 from sensors.calibration.lens import contradictions
 from sensors.calibration.result import Checked
 from sensors.calibration.verdicts import lidar_verdicts
+from sensors.geometry import Floats
 from sensors.rig import Modality, Rig
 from spark_jobs.runtime.step import Step
 from spark_jobs.runtime.tasks import run_tasks
@@ -42,7 +43,7 @@ def check_calibration(
     left_out: LeftOut,
     connect: Connect = ObjectStore.connect,
 ) -> tuple[Finding, ...]:
-    """Check every lidar, camera and radar that has frames; leaves `calibration.arrow`, returns what the rules say.
+    """Check every lidar, camera and radar that has frames; writes `calibration.arrow` and returns the findings.
 
     `index`: the drive's numbered frame index; the pose samples are in the work area. No frame that is `left_out` is
     looked at. Without a rig there is nothing to check.
@@ -56,7 +57,8 @@ def check_calibration(
     raw = Raw(step.settings.raw_bucket, {entry.key: entry.version_id for entry in step.drive_input.objects})
     sweeps = _sweeps(spark, raw, area, rig, plan.sweeps, connect)
     seen = _sensors(spark, raw, area, rig, plan, sweeps, connect)
-    checks = _lidars(rig, sweeps) + tuple(check for entry in seen.values() for check in entry.checks)
+    checks = _lidars(rig, sweeps, _pairs(spark, raw, rig, plan.pairs, connect))
+    checks += tuple(check for entry in seen.values() for check in entry.checks)
     wrong = {
         sensor.name: contradictions(sensor.intrinsics, seen[sensor.name].sizes_px if sensor.name in seen else ())
         for sensor in rig.sensors
@@ -76,6 +78,20 @@ def _sweeps(
         return [check_sweep(store, raw, WorkArea(store, root), rig, task) for task in share]
 
     return run_tasks(spark, work, tasks, [task.frame.chunk_bytes * (1 + len(task.images)) for task in tasks])
+
+
+def _pairs(spark: SparkSession, raw: Raw, rig: Rig, tasks: Sequence[PairTask], connect: Connect) -> Mapping[str, list[Floats]]:
+    """The scores of each lidar's pairs of sweeps."""
+
+    def work(share: Sequence[PairTask]) -> list[tuple[str, Floats | None]]:
+        store = connect()
+        return [check_pair(store, raw, rig, task) for task in share]
+
+    found: dict[str, list[Floats]] = {}
+    for lidar, scores in run_tasks(spark, work, tasks, [task.first.chunk_bytes + task.second.chunk_bytes for task in tasks]):
+        if scores is not None:
+            found.setdefault(lidar, []).append(scores)
+    return found
 
 
 def _sensors(
@@ -109,10 +125,10 @@ def _read(images: Sequence[ImageTask], scans: Sequence[ScanTask]) -> list[FrameR
     return [task.frame for task in images] + [task.frame for task in scans]
 
 
-def _lidars(rig: Rig, sweeps: Sequence[SweepResult]) -> tuple[Checked, ...]:
+def _lidars(rig: Rig, sweeps: Sequence[SweepResult], turns: Mapping[str, Sequence[Floats]]) -> tuple[Checked, ...]:
     checks: tuple[Checked, ...] = ()
     for sensor in rig.sensors:
         planes = [seen.plane for seen in sweeps if seen.lidar == sensor.name]
         if sensor.modality is Modality.LIDAR and planes:
-            checks += lidar_verdicts(sensor.name, planes, rig.ground_z_m)
+            checks += lidar_verdicts(sensor.name, planes, rig.ground_z_m, turns.get(sensor.name, ()))
     return checks

@@ -1,4 +1,4 @@
-"""Job `inspect`: checksum, index and clock every object of a drive, and say whether it is worth building.
+"""Job `inspect`: checksum and index every object of a drive, check its clocks, and decide whether it is worth building.
 
 Each object is read once, in one Spark task, which leaves the frame index as a file and reports a few numbers. No payload
 and no per-frame row passes through the JVM.
@@ -64,14 +64,14 @@ from spark_jobs.runtime.spark import spark_session
 from spark_jobs.runtime.step import Step
 from spark_jobs.runtime.tasks import run_tasks
 
-UNKNOWN_BYTES = 64 * 1024 * 1024  # what an object without a declared size is taken for
-# So many are hashed in the time that one more message, and one more object, takes.
+UNKNOWN_BYTES = 64 * 1024 * 1024  # assumed for an object without a declared size
+# Bytes hashed in the time that one more message, or one more object, takes.
 FRAME_COST_BYTES = 5 * 1024
 OBJECT_COST_BYTES = 384 * 1024
 
 
 class Inspected(NamedTuple):
-    """What was left in the work area, and the result of every rule."""
+    """The inspection in the work area, and the result of every rule."""
 
     inspection: Inspection
     results: tuple[RuleResult, ...]
@@ -145,7 +145,7 @@ def _off_line(index: pa.Table, left_out: LeftOut, faulty: frozenset[str], rules:
 def scan_all(spark: SparkSession, step: Step, sizes: Mapping[str, int], connect: Connect) -> tuple[list[ObjectReport], list[str]]:
     """Scan every sensor object on Spark; reports in key order, and the keys whose version is gone.
 
-    `sizes`: how much work each key is, in bytes, where known.
+    `sizes`: the size of each object in bytes, where known, as the cost of its scan.
     """
     objects = [_Object(number, entry.key, entry.version_id) for number, entry in enumerate(sorted(step.drive_input.objects))]
     targets, root = step.targets, step.area.root
@@ -181,7 +181,7 @@ class _Scanner:
         self._buffers, self._frames = Buffers(), FrameRows()
 
     def scan(self, entry: _Object) -> ObjectReport | None:
-        """The report on an object; None for one that landed and is gone: a finding, and no reason to stop."""
+        """The report on an object; None for one that has landed but is missing: a finding, not a reason to stop."""
         key = parse_raw_key(entry.key)
         if not isinstance(key, SensorKey):
             raise LandingError(f"{entry.key} is no sensor object, but the drive's input lists it as one")

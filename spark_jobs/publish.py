@@ -19,7 +19,7 @@ PUBLISHED, QUARANTINED, SUPERSEDED = "published", "quarantined", "superseded"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the job; the result says what became of the drive and in which snapshot."""
+    """Run the job; the result holds the drive's outcome and the snapshot."""
     return run_job("publish", __doc__ or "", argv, _run)
 
 
@@ -32,12 +32,12 @@ def _run(job: Job) -> PublicationResult:
 
 
 def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> PublicationResult:
-    """Commit what the audit left. A drive that was committed before, or that a later revision overtook, adds nothing.
+    """Commit the audit's output. A drive that was committed before, or superseded by a later revision, adds nothing.
 
-    Then the files that this attempt wrote for nothing are deleted: their names are its own, and no commit can hold them.
+    Then the files of this attempt that were not used are deleted: their names are unique to it, so no commit can reference them.
 
     Raises:
-        DocumentError: What the audit left is of another version, or damaged.
+        DocumentError: The audit's document has another version, or is damaged.
         ProvenanceError: The drive was inspected by other code, or under another configuration.
     """
     audit = step.area.read_document(AUDIT, AuditDocument)

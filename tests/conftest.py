@@ -1,6 +1,5 @@
-"""How hypothesis runs: the same examples every time by default, so that a change is judged by what it changed.
-
-`HYPOTHESIS_PROFILE=explore make unit` looks for new examples; what it finds becomes a test of its own.
+"""Hypothesis profiles: by default the same examples in every run, so that a failure points to the change at hand.
+`HYPOTHESIS_PROFILE=explore make unit` looks for new examples; each one found becomes a test of its own.
 """
 
 from __future__ import annotations

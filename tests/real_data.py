@@ -1,4 +1,4 @@
-"""Where the recordings of public datasets lie that the optional tests read."""
+"""Location of the public datasets' recordings for the optional tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes part, and how each is run: a process of its own, in its own environment, that leaves nothing behind."""
+"""The contenders, and how each is run: as a process of its own, in its own environment, that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUT_OF_MEMORY = ("OutOfMemory", "MemoryError", "Cannot allocate memory", "out of
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A module of this package, and the interpreter that has what it imports."""
+    """A module of this package, and the interpreter with its dependencies."""
 
     module: str
     interpreter: Path
@@ -45,14 +45,14 @@ CONTENDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One run: its outcome, or in a few words why there is none."""
+    """One run: its outcome, or a short reason why there is none."""
 
     outcome: Outcome | None
     problem: str = ""
 
 
 def attempt(contender: Contender, drive: Path, warm_up: Path, mode: str, scratch: Path, processes: int = 2) -> Attempt:
-    """Run a contender on a warm page cache; all that it wrote is gone afterwards, and so are all its processes."""
+    """Run a contender on a warm page cache; afterwards its output is deleted and all its processes have ended."""
     warm(drive)
     folder = scratch / contender.module
     shutil.rmtree(folder, ignore_errors=True)
@@ -73,7 +73,7 @@ def attempt(contender: Contender, drive: Path, warm_up: Path, mode: str, scratch
 
 
 def warm(drive: Path) -> None:
-    """Read the drive once, so that it lies in the page cache."""
+    """Read the drive once, so that it is in the page cache."""
     for path in drive.glob("*/*/*.mcap"):
         with path.open("rb") as stream:
             while stream.read(READ_BYTES):
@@ -81,7 +81,7 @@ def warm(drive: Path) -> None:
 
 
 def problem_of(code: int | None, log: str) -> str:
-    """Why a contender failed, from its exit status (None: it took too long) and what it printed."""
+    """Why a contender failed, from its exit status (None: it took too long) and its output."""
     if code is None:
         return f"not done after {TIMEOUT_S} s"
     if code == -signal.SIGKILL or any(words in log for words in OUT_OF_MEMORY):
@@ -102,7 +102,7 @@ def _run(command: list[str], sink: int) -> int | None:
 
 
 def _end_session(leader: int) -> None:
-    """End what is left of the session that a contender was started as."""
+    """End the remaining processes of a contender's session."""
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == leader:

@@ -1,11 +1,11 @@
-"""The same frame around every contender: arguments, clocks, memory, and the check of what it wrote.
+"""The harness around every contender: arguments, clocks, memory, and the check of its output.
 
     python -m bench.build_scenes.NAME --drive DIR --warm-up DIR --out DIR --mode sweep|keyframe --processes 2 --result FILE.json
 
 A contender is a context manager: entering it starts its engine, the function that it yields does a task and returns the
 SHA-256 of each raw object by path, leaving it stops the engine. It writes Parquet files under the task's `out`. Before the
-clock runs, each does the whole work on a short drive many times and on the drive itself once: what is loaded, compiled or
-allocated then belongs to the start.
+clock runs, each does the whole work on a short drive many times and on the drive itself once: loading, compilation and
+allocation then count as start-up.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ MODES = ("sweep", "keyframe")
 SAMPLE_S = 0.05
 TOUCHED_BYTES = 16 << 30
 READ_BYTES = 1 << 20
-WARM_UPS = 12  # the JVM compiles what was called often: after four, 0.2 s of its compiler still fell on the clock
-TREE_EVERY = 10  # samples between two looks at which processes there are
+WARM_UPS = 12  # the JVM compiles hot code: after four runs, 0.2 s of compilation still fell into the measurement
+TREE_EVERY = 10  # samples between two updates of the process list
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked of a contender. `warm_up`: a short drive, which it will be asked to do first."""
+    """The task of a contender. `warm_up`: a short drive, which it has to do first."""
 
     drive: Path
     out: Path
@@ -57,10 +57,10 @@ Work = Callable[[Task], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a contender did. `start_s`: from the start of its process to the start of the work.
+    """The outcome of a contender. `start_s`: from the start of its process to the start of the work.
 
-    `cpu_s`: what all its processes computed during the work; half of it, on two cores, is what a busy machine hides.
-    `driver_rss_bytes`: the part of the peak that is the first process's own.
+    `cpu_s`: processor time of all its processes during the work. `driver_rss_bytes`: the part of the peak that is the first
+    process's own.
     """
 
     start_s: float
@@ -80,7 +80,7 @@ class HashError(Exception):
 
 
 def run(contender: Callable[[Task], AbstractContextManager[Work]]) -> None:
-    """Run a contender as its arguments say, and write its outcome."""
+    """Run a contender according to its arguments, and write its outcome."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--drive", type=Path, required=True)
     parser.add_argument("--warm-up", type=Path, required=True)
@@ -97,7 +97,7 @@ def run(contender: Callable[[Task], AbstractContextManager[Work]]) -> None:
         for drive in [*[task.warm_up] * WARM_UPS, task.drive]:
             _warm_up(work, task, drive)
         touch_memory()
-        # Which drove raw files, libraries and compiled code out of the page cache.
+        # This evicted raw files, libraries and compiled code from the page cache.
         read_once(raw_objects(task.drive))
         _warm_up(work, task, task.warm_up)
         start_s = time.time() - psutil.Process().create_time()
@@ -130,16 +130,16 @@ def _warm_up(work: Work, task: Task, drive: Path) -> None:
 
 
 def touch_memory() -> None:
-    """Use free memory once, so that none is used for the first time on the clock.
+    """Touch free memory once, so that no memory is used for the first time during the measurement.
 
-    A virtual machine gives free memory back to its host within seconds, and what comes back costs half a second a gigabyte.
+    A virtual machine returns free memory to its host within seconds, and getting it back costs half a second per gigabyte.
     """
     touched = min(TOUCHED_BYTES, psutil.virtual_memory().available * 8 // 10)
     subprocess.run([sys.executable, "-c", f"bytearray({touched})"], check=True)  # zeros are written, page by page
 
 
 def read_once(paths: Iterable[Path]) -> None:
-    """Read files and forget what was read: what follows is no measurement of the disk."""
+    """Read files and discard their content, so that the following run does not measure the disk."""
     for path in paths:
         with path.open("rb", buffering=0) as file:
             while file.read(READ_BYTES):
@@ -174,11 +174,11 @@ def check_hashes(drive: Path, hashes: Mapping[str, str]) -> None:
 
 
 class PeakMemory:
-    """The resident memory of this process and its descendants: the most that each of them held, sampled, together.
+    """The peak resident memory of this process and its descendants: the sum of each one's sampled peak.
 
-    That two of them hold the most in the same instant is seen in long work and missed in short work; their sum is not. Of
-    processes that follow one another it is more than was ever held at once.
-    Memory that processes share (an object store, the pages of libraries) is counted once: the largest share of any.
+    A simultaneous peak would be missed in short work; the sum of peaks is not. For processes that follow one another it is
+    more than was ever held at once. Memory that processes share (an object store, the pages of libraries) is counted once:
+    the largest share of any.
     """
 
     def __init__(self) -> None:
@@ -189,12 +189,12 @@ class PeakMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """What was seen so far."""
+        """The peak so far."""
         return sum(self._private.values()) + self._shared
 
     @property
     def driver_bytes(self) -> int:
-        """This process's part: that of whoever plans, where descendants do the work."""
+        """This process's part: that of the planner, where descendants do the work."""
         return self._private.get(os.getpid(), 0)
 
     def __enter__(self) -> PeakMemory:
@@ -223,5 +223,5 @@ class PeakMemory:
 
 
 def refuse_import(name: str) -> None:
-    """Say what is wrong where a contender's package is absent."""
+    """Explain the failure where a contender's package is missing."""
     sys.exit(f"{name} is not installed; it belongs to the benchmark's own environment: requirements/install.sh bench")

@@ -1,4 +1,4 @@
-"""What a contender really wrote, read back from its Parquet files.
+"""Digest of a contender's actual output, read back from its Parquet files.
 
 Three layouts are known: the columns `lidars`, `cameras`, `radars` of `gold.scenes`; one list `frames` of (sensor, stamp_ns,
 payload); and a pair of columns `SENSOR_stamp_ns`, `SENSOR_payload` for each sensor.
@@ -39,7 +39,7 @@ class Digest:
 
 
 def digest(folder: Path) -> Digest:
-    """Read everything that lies under the folder."""
+    """Read all files below the folder."""
     paths = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
     entries: list[Entry] = []
     scenes = 0
@@ -54,7 +54,7 @@ def digest(folder: Path) -> Digest:
 
 
 def digest_of(entries: list[Any]) -> str:
-    """SHA-256 (hex) over tuples, one a line, in their order."""
+    """SHA-256 (hex) over tuples, one per line, in order."""
     return hashlib.sha256("".join(" ".join(map(str, entry)) + "\n" for entry in entries).encode()).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""A raw drive like that of a nuScenes vehicle, in the landing layout: about 1.5 GB a minute, the same bytes at every run.
+"""A raw drive like that of a nuScenes vehicle, in the landing layout: about 1.5 GB per minute, the same bytes in every run.
 
     python -m bench.build_scenes.drive [--size 1.0] [--seconds 60] [--cache build/bench]
 
-MCAP, profile `ros2`, CDR; chunks of about 1 MiB, not compressed, with checksums; an object every 20 s of each sensor.
+MCAP, profile `ros2`, CDR; chunks of about 1 MiB, uncompressed, with checksums; one object per sensor and 20 s.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sensors.geometry import SE3
 from sensors.rig import Modality, Sensor
 from sensors.time_units import NS_PER_S
 
-VERSION = 1  # of the bytes: a folder of another version is written anew
+VERSION = 1  # of the bytes: a folder of another version is rewritten
 SECONDS = 60.0
 SEGMENT_NS = 20 * NS_PER_S
 LOG_DELAY_NS = 2_000_000
@@ -41,7 +41,7 @@ CACHE = PROJECT / "build" / "bench"
 
 @dataclass(frozen=True, slots=True)
 class DriveSpec:
-    """Which drive: `size` times `base_seconds` long, of this seed."""
+    """A drive of `size` times `base_seconds`, with this seed."""
 
     size: float = 1.0
     base_seconds: float = SECONDS
@@ -59,7 +59,7 @@ class DriveSpec:
 
 
 def drive_folder(spec: DriveSpec, cache: Path = CACHE, processes: int = 2) -> Path:
-    """The folder of the drive; written now if it is not there whole (the manifest comes last)."""
+    """The folder of the drive; written now unless it is complete (the manifest comes last)."""
     folder = cache / spec.name
     if (folder / MANIFEST).is_file():
         return folder

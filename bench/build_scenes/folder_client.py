@@ -1,5 +1,5 @@
-"""A folder that answers like an S3 client, as far as `lake.storage` asks: the store under the pipeline when storage itself
-is not what is measured. Buckets are folders, every object has one version."""
+"""A folder with the part of the S3 client's interface that `lake.storage` uses: the pipeline's store when storage itself is
+not measured. Buckets are folders, every object has one version."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FolderClient:
         self._root = root
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, Range: str | None = None) -> dict[str, Any]:
-        """The object, or the bytes of it that `Range` asks for."""
+        """The object, or its bytes in `Range`."""
         del VersionId  # there is one
         file = self._opened(Bucket, Key, "NoSuchKey")
         size = os.fstat(file.fileno()).st_size
@@ -48,7 +48,7 @@ class FolderClient:
         return {"VersionId": VERSION}
 
     def place(self, bucket: str, key: str) -> Path:
-        """Where an object is to be written."""
+        """The path to write an object to."""
         path = self._root / bucket / key
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -93,7 +93,7 @@ class _Body:
         self._file.close()
 
     def _map(self) -> memoryview:
-        """The file's bytes as they lie in the page cache, their pages entered at once; unmapped when nobody looks any more."""
+        """The file's bytes in the page cache, with all pages mapped at once; unmapped when no view is left."""
         first = self._start - self._start % mmap.ALLOCATIONGRANULARITY
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
         pages = mmap.mmap(self._file.fileno(), self._end - first, offset=first, flags=flags, prot=mmap.PROT_READ)
@@ -101,14 +101,14 @@ class _Body:
 
 
 class FolderStore(ObjectStore):
-    """An `ObjectStore` over the folders below `root`. A file can grow where it lies; what S3 gets is made in memory first."""
+    """An `ObjectStore` over the folders below `root`. Unlike objects for S3, files are not assembled in memory first."""
 
     def __init__(self, root: Path) -> None:
         self._folder = FolderClient(root)
         super().__init__(self._folder)  # type: ignore[arg-type]
 
     def write(self, target: ObjectVersion, pieces: Sequence[bytes | memoryview]) -> int:
-        """Write an object that lies in pieces; if it fails, there is none."""
+        """Write an object given in pieces; if it fails, no object remains."""
         path = self._folder.place(target.bucket, target.key)
         partial = path.with_name(f"{path.name}.partial")
         with partial.open("wb", buffering=0) as file:
@@ -119,7 +119,7 @@ class FolderStore(ObjectStore):
 
 
 def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
-    """Write all of them, however much the system takes at once."""
+    """Write all buffers, in as many calls as the system needs."""
     rest = list(pieces)
     while rest:
         written = os.writev(descriptor, rest)

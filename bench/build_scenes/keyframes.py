@@ -1,4 +1,4 @@
-"""Building scenes at keyframes: mostly hashing, so that the limit and the best contender are near and are measured more often."""
+"""Building scenes at keyframes: mostly hashing, so the limit and the best contender are close and are measured more often."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bench.build_scenes.run import LIMIT, OURS, ROUNDS, compare
 from bench.figures import Report
 
 NEAR = (LIMIT, OURS, "polars")
-FURTHER_ROUNDS = 4  # a round is off by a tenth now and then, which is what lies between them
+FURTHER_ROUNDS = 4  # a round is off by a tenth now and then, which is their distance
 
 
 def measure(scratch: Path) -> Report:
-    """All contenders on the full drive, and those that are near to each other further times."""
+    """All contenders on the full drive, and close ones in further rounds."""
     return compare(scratch, DriveSpec(), list(CONTENDERS), "keyframe", ROUNDS, NEAR, FURTHER_ROUNDS)

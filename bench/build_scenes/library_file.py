@@ -1,4 +1,4 @@
-"""Payload as a library takes it without a copy before its own: views of buffers, and a dictionary where values come again."""
+"""Payload for a library without a prior copy: views of buffers, and a dictionary where values repeat."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def payload_array(payloads: Sequence[Any]) -> pa.Array:
 
 
 def shared_leaves(scenes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The payload leaves of which scenes share a value: it is the same object."""
+    """The payload leaves in which scenes share a value, that is, the same object."""
     shared = []
     for leaf in PAYLOAD_LEAVES:
         column, name = leaf.split(".")[0], leaf.rpartition(".")[2]

@@ -1,9 +1,9 @@
-"""What the machine allows: hash the raw bytes, and write scenes that lie in memory, ready and matched.
+"""The machine's limit: hash the raw bytes, and write scenes that are in memory, ready and matched.
 
 Each process hashes its share of the objects and then writes its half of the scenes. Nothing is parsed, matched or copied
-on the clock: the Arrow tables, one for each row group, are made before it starts, from payload that is already in memory.
-The layout is that of `scenes.build.scene_file`, payload uncompressed, and the writer is pyarrow's. Objects are dealt by size,
-so that the processes end together; none waits for another.
+during the measurement: the Arrow tables, one per row group, are made before, from payload that is already in memory. The
+layout is that of `scenes.build.scene_file`, payload uncompressed, and the writer is pyarrow's. Objects are dealt by size, so
+that the processes end together; none waits for another.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POINT_FIELDS = [{"name": name, "offset": 4 * at, "datatype": 7, "count": 1} for 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """What one process does: objects to hash, and scenes as (sensor, object, place, length, stamp, residual) of each match."""
+    """The work of one process: objects to hash, and scenes as (sensor, object, offset, length, stamp, residual) per match."""
 
     objects: tuple[Path, ...]
     anchors_ns: tuple[int, ...]
@@ -46,7 +46,7 @@ class Share:
 
 @contextmanager
 def limit(task: Task) -> Iterator[Work]:
-    """Processes that hold their scenes in memory, and write them as often as they are told where to."""
+    """Processes that hold their scenes in memory, and write them once for each folder that they receive."""
     with started(task.processes) as pool:
         objects = pool.map(index_object, raw_objects(task.drive), chunksize=1)
     context = get_context("spawn")
@@ -55,14 +55,14 @@ def limit(task: Task) -> Iterator[Work]:
         ours, theirs = context.Pipe()
         process = context.Process(target=_write_share, args=(share, theirs), daemon=True)
         process.start()
-        theirs.close()  # so that a process that dies ends the wait for its answer
+        theirs.close()  # so that the death of a process ends the wait for its answer
         ends.append(ours)
         processes.append(process)
     try:
         for end in ends:
             end.recv()
-        # There is nothing that it could learn from another drive.
-        yield lambda asked: _go(ends, asked.out) if asked.drive == task.drive else {}
+        # It has nothing to warm up with another drive.
+        yield lambda request: _go(ends, request.out) if request.drive == task.drive else {}
     finally:
         for process in processes:
             process.kill()

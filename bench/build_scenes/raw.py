@@ -1,8 +1,8 @@
 """Reading a raw drive as a careful user would: each object hashed once, each frame known by its place in the file.
 
-Needs numpy alone, so that every contender can use it in its own environment. It trusts the file: uncompressed chunks,
-one channel, whole records; checksums inside the container are not looked at. Formats: https://mcap.dev/spec, and CDR
-(OMG DDS-RTPS 2.3, section 10) of `sensor_msgs/msg/CompressedImage`, `PointCloud2` and `nav_msgs/msg/Odometry`.
+Needs numpy alone, so that every contender can use it in its own environment. It trusts the file: uncompressed chunks, one
+channel, complete records; checksums inside the container are not checked. Formats: https://mcap.dev/spec, and CDR (OMG
+DDS-RTPS 2.3, section 10) of `sensor_msgs/msg/CompressedImage`, `PointCloud2` and `nav_msgs/msg/Odometry`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class RawSensor:
-    """A sensor whose frames belong into a scene: nearest to the anchor + `delay_ns`, at most `tolerance_ns` away."""
+    """A sensor whose frames belong to a scene: nearest to the anchor + `delay_ns`, at most `tolerance_ns` away."""
 
     name: str
     modality: str
@@ -78,7 +78,7 @@ def read_rig(drive: Path) -> RawRig:
 
 
 def raw_objects(drive: Path) -> list[Path]:
-    """All sensor files, largest first: what keeps several workers busy to the end."""
+    """All sensor files, largest first, which keeps several workers busy to the end."""
     return sorted(drive.glob("*/*/*.mcap"), key=lambda path: (-path.stat().st_size, path))
 
 
@@ -99,7 +99,7 @@ def index_object(path: Path) -> ObjectIndex:
 
 
 def message_places(content: Any) -> Iterator[int]:
-    """Where in an MCAP file the CDR of each message begins."""
+    """The position of each message's CDR in an MCAP file."""
     at = MAGIC_BYTES
     while True:
         opcode, length = RECORD.unpack_from(content, at)

@@ -1,4 +1,4 @@
-"""Building scenes against everything that a user would try instead, alternately, on one drive.
+"""Building scenes compared with the tools that a user would try instead, alternately, on one drive.
 
     python -m bench.build_scenes.run [--only limit,scenelake] [--mode sweep] [--size 0.05] [--rounds 1]
 
@@ -45,10 +45,10 @@ def measure(scratch: Path) -> Report:
 def compare(
     scratch: Path, spec: DriveSpec, names: Sequence[str], mode: str, rounds: int, near: Sequence[str] = (), further: int = 0
 ) -> Report:
-    """Measure these contenders, and those that are `near` to each other in `further` rounds.
+    """Measure these contenders, and the close ones (`near`) in `further` rounds.
 
     Raises:
-        FiguresError: One found other matches, or wrote other payload.
+        FiguresError: A contender found other matches, or wrote other payload.
     """
     drive, warm_up = (drive_folder(one, CACHE, PROCESSES) for one in (spec, DriveSpec(WARM_UP_SIZE)))
     raw_bytes = drive_bytes(drive)
@@ -73,7 +73,7 @@ def check_equal(found: Attempts, expected: str) -> None:
     """Refuse a comparison of different results.
 
     Raises:
-        FiguresError: Matches are not those that the drive's own timing gives, or payloads differ between contenders.
+        FiguresError: Matches differ from those of the drive's timing, or payloads differ between contenders.
     """
     outcomes = {name: outcome for name in found for outcome in _outcomes(found, name)}
     wrong = sorted(name for name, outcome in outcomes.items() if outcome.matches_digest != expected)
@@ -88,7 +88,7 @@ def check_equal(found: Attempts, expected: str) -> None:
 
 
 def figures(found: Attempts, raw_bytes: int, suffix: str) -> Iterator[Measurement]:
-    """Ratios against ours; none of a contender that has no outcome."""
+    """Ratios to Scenelake; none for a contender without an outcome."""
     ours = [outcome.work_s for outcome in _outcomes(found, OURS)]
     if not ours:
         return
@@ -103,7 +103,7 @@ def figures(found: Attempts, raw_bytes: int, suffix: str) -> Iterator[Measuremen
 
 
 def table(found: Attempts, raw_bytes: int) -> str:
-    """Markdown: a row for each contender, the fastest first; those that failed say why, at the end."""
+    """Markdown: a row for each contender, fastest first; failed ones come last, with the reason."""
     ours = [outcome.work_s for outcome in _outcomes(found, OURS)]
     rows: list[tuple[float, tuple[str, ...]]] = []
     for name, attempts in found.items():
@@ -133,7 +133,7 @@ def _outcomes(found: Attempts, name: str) -> list[Outcome]:
 
 
 def main() -> None:
-    """Measure what the arguments say, print it."""
+    """Measure as the arguments say, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(CONTENDERS), help="contenders, with commas")
     parser.add_argument("--mode", choices=MODES, action="append", help="default: both")

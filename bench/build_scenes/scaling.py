@@ -1,8 +1,8 @@
-"""Whether cost grows with the input and with nothing else: ours on drives of 1, 4 and 16 times the length.
+"""Whether cost is linear in the input: Scenelake on drives of 1, 4 and 16 times the length.
 
-Cost is processor time of all processes, the kernel's part with it; elapsed time stands beside it. Scenes are written to memory
-where the machine has enough of it for them and for the raw files: those of a long drive do not fit what a kernel lets wait for
-the disk, and elapsed time is then the disk's.
+Cost is the processor time of all processes, including the kernel's; elapsed time is shown beside it. Scenes are written to
+memory where the machine has enough for them and the raw files: those of a long drive exceed the kernel's write-back buffer,
+and elapsed time is then that of the disk.
 
     python -m bench.build_scenes.scaling [--seconds 24]
 """

@@ -1,4 +1,4 @@
-"""Ours: the jobs `inspect` and `build_scenes` as they are, on Spark, over a folder in place of S3.
+"""Scenelake: the jobs `inspect` and `build_scenes` unchanged, on Spark, over a folder in place of S3.
 
 The work is everything from the raw files to the gold files: checksums, containers, frame index, clocks and drive rules,
 match plan, payload. Payload is left untouched, as everywhere in this comparison: checks of structure only, points as
@@ -50,13 +50,13 @@ def scenelake_job(task: Task) -> Iterator[Work]:
         spark = start_spark(spark_properties("bench", SparkSettings(spark_master=f"local[{task.processes},3]")))
         try:
             inputs = {drive: register(replace(task, drive=drive), root) for drive in (task.warm_up, task.drive)}
-            yield lambda asked: _build(spark, root, inputs[asked.drive], asked.out)
+            yield lambda request: _build(spark, root, inputs[request.drive], request.out)
         finally:
             spark.stop()
 
 
 def register(task: Task, root: Path) -> DriveInput:
-    """The drive as if it had landed in the raw bucket, with the policy that `task.mode` asks for."""
+    """The drive as if it had landed in the raw bucket, with the policy for `task.mode`."""
     body = (task.drive / MANIFEST).read_bytes()
     named = json.loads(body)
     drive = DriveId(named["vehicle_id"], named["drive_id"])

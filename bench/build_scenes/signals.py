@@ -28,12 +28,12 @@ RADAR_POINT = np.dtype(
 IMAGE_PX = (1600, 900)
 IMAGE_BYTES = 150_000
 IMAGE_BYTES_SD = 10_000
-COMMENT_BYTES = 0xFFFF - 2  # the most that one COM segment holds
+COMMENT_BYTES = 0xFFFF - 2  # the capacity of one COM segment
 DISTINCT_IMAGES = 4
 
 
 class Lidar:
-    """Sweeps of a 32-beam scanner that drives between walls: neighbouring points are alike, noise sits in the low bits."""
+    """Sweeps of a 32-beam scanner that drives between walls: neighbouring points are similar, noise is in the low bits."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -72,7 +72,7 @@ def radar_scan(random: np.random.Generator) -> npt.NDArray[np.void]:
 
 
 class Camera:
-    """JPEG files of a few textures, made different and of different size by a COM segment of random bytes."""
+    """JPEG files of a few textures, made distinct in content and size by a COM segment of random bytes."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -81,9 +81,9 @@ class Camera:
     def measure(self) -> bytes:
         """A JPEG of 1600 x 900 pixels."""
         image = self._images[int(self._random.integers(len(self._images)))]
-        wanted = int(self._random.normal(IMAGE_BYTES, IMAGE_BYTES_SD)) - len(image) - 4
-        comment = self._random.bytes(min(max(wanted, 16), COMMENT_BYTES))
-        # T.81 B.2.4.5; the segment follows SOI and the APP0 segment of 18 bytes, which JFIF wants first.
+        size = int(self._random.normal(IMAGE_BYTES, IMAGE_BYTES_SD)) - len(image) - 4
+        comment = self._random.bytes(min(max(size, 16), COMMENT_BYTES))
+        # T.81 B.2.4.5; the segment follows SOI and the APP0 segment of 18 bytes, which JFIF requires first.
         return image[:20] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + image[20:]
 
 

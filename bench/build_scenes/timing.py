@@ -34,7 +34,7 @@ CAMERA_DELAYS_NS = {
     "camera_back_right": -20_200_000,
 }
 RADARS = ("radar_front", "radar_front_left", "radar_front_right", "radar_back_left", "radar_back_right")
-TIE_EVERY = 97  # so many anchors apart, two frames lie equally far from where one is expected
+TIE_EVERY = 97  # every so many anchors, two frames are equally far from the expected time
 
 
 def rig() -> Rig:
@@ -98,7 +98,7 @@ def _plant_ties(anchors_ns: Ints, stamps_ns: Ints, sensor: Sensor) -> None:
 
 
 def expected_matches(stamps_ns: dict[str, Ints], keyframe_hz: int | None) -> set[tuple[int, str, int]]:
-    """(anchor, sensor, stamp) of every match, by the project's own matcher: what each contender must find."""
+    """(anchor, sensor, stamp) of every match, by the project's own matcher: the result that each contender must reach."""
     anchors = stamps_ns[REFERENCE]
     if keyframe_hz is not None:
         _, first = np.unique(anchors // (NS_PER_S // keyframe_hz), return_index=True)

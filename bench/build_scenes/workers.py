@@ -1,4 +1,4 @@
-"""A pool of processes that are up, with everything imported, before anybody looks at the clock."""
+"""A pool of processes that have started and imported everything before the measurement begins."""
 
 from __future__ import annotations
 

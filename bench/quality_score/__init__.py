@@ -1,1 +1,1 @@
-"""How well the rules find what is wrong: faults of known kind and size against what the real checks say of them."""
+"""Detection rates of the rules: faults of known kind and size, and the findings of the real checks on them."""

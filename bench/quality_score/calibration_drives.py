@@ -12,8 +12,8 @@ from bench.quality_score.case import Case, Tried
 from sensors.calibration.result import Quantity
 
 SOURCE = "synthetic, calibration"
-FIRST_SEED = 1000  # other worlds than those that thresholds were looked at with
-# The quantity that stands for each rule; `python -m bench.calibration_score` tells the others, too.
+FIRST_SEED = 1000  # other worlds than those that the thresholds were tuned on
+# The quantity that represents each rule; `python -m bench.calibration_score` has the others, too.
 _CHOSEN = (Quantity.GROUND_PITCH, Quantity.GROUND_HEIGHT, Quantity.CAMERA_YAW, Quantity.RADAR_YAW, None)
 _BY_RULE = MappingProxyType({case.rule: case for case in CASES if case.quantity in _CHOSEN})
 
@@ -33,12 +33,12 @@ class CalibrationScorer:
         return [(case, FIRST_SEED + seed) for seed in seeds for case in (*tried, Case("", source=SOURCE))]
 
     def attempt(self, trial: Any, seed: int) -> Tried:
-        """One declared calibration; in a clean drive, whether any of the rules calls something."""
+        """One declared calibration; on a clean drive, whether any of the rules raises an alarm."""
         drive = _recorded(seed)
         if not trial.rule:
-            called = {rule for rule, case in _BY_RULE.items() if drive.called(case, drive.rig)}
-            return Tried(trial, seed, False, frozenset((rule, None) for rule in called))
-        return Tried(trial, seed, drive.called(_BY_RULE[trial.rule], declared(drive.rig, trial.faults[0])), frozenset())
+            alarms = {rule for rule, case in _BY_RULE.items() if drive.raises_alarm(case, drive.rig)}
+            return Tried(trial, seed, False, frozenset((rule, None) for rule in alarms))
+        return Tried(trial, seed, drive.raises_alarm(_BY_RULE[trial.rule], declared(drive.rig, trial.faults[0])), frozenset())
 
 
 @lru_cache(maxsize=1)

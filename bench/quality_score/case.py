@@ -1,4 +1,4 @@
-"""What is asked of the rules: a drive with one fault, the rule that must speak, and those that may."""
+"""Cases for the rules: a drive with one fault, the rule that must report it, and the rules that may."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One fault at one size, in a small drive.
 
-    `faults`: texts of `fleet.fault_kinds`, the first of them the one of interest; none in a clean drive. `sensor`: whose
-    finding counts; None where the rule speaks of no sensor. `also`: rules that the fault sets off too, and rightly: they are
-    neither hits nor false alarms. `size`: of the fault, in the scorer's unit. `stated`: whether a miss counts; a fault below
-    the smallest size that is promised is tried, and a miss of it not counted. `source`: what kind of drive it is.
+    `faults`: texts of `fleet.fault_kinds`, the first of them the one of interest; none in a clean drive. `sensor`: the one
+    whose finding counts; None where the rule has no sensor. `also`: rules that the fault legitimately triggers, too: they
+    are neither hits nor false alarms. `size`: of the fault, in the scorer's unit. `stated`: whether a miss counts; a fault
+    below the smallest promised size is tried, but a miss of it does not count. `source`: the kind of drive.
     """
 
     rule: str
@@ -30,12 +32,26 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one case with one seed: whether its rule spoke of its sensor, and each (rule, sensor) that should not have."""
+    """The result of one case with one seed: whether its rule reported its sensor, and each false alarm as (rule, sensor)."""
 
     case: Case
     seed: int
     hit: bool
     alarms: frozenset[tuple[str, str | None]]
+
+
+class RuleScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `build/quality-score.json`; `smallest_detected` is in `unit`, None where no size is always found."""
+
+    rule: str
+    seeds: int
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    precision: float | None
+    recall: float | None
+    smallest_detected: float | None
+    unit: str
 
 
 @dataclass(slots=True)
@@ -51,13 +67,13 @@ class Tally:
 
     @property
     def precision(self) -> float | None:
-        """Of the alarms that were given, how many were right; None if there was none."""
+        """The share of alarms that were right; None if there were none."""
         given = self.hits + self.alarms
         return self.hits / given if given else None
 
     @property
     def recall(self) -> float | None:
-        """Of the faults of a stated size, how many were found; None if there was none."""
+        """The share of faults of a stated size that were found; None if there were none."""
         due = self.hits + self.missed
         return self.hits / due if due else None
 
@@ -71,23 +87,23 @@ class Tally:
             found = size
         return found
 
-    def row(self, seeds: int) -> dict[str, Any]:
-        """As an entry of `build/quality-score.json`."""
-        return {
-            "rule": self.rule,
-            "seeds": seeds,
-            "true_positives": self.hits,
-            "false_positives": self.alarms,
-            "false_negatives": self.missed,
-            "precision": self.precision,
-            "recall": self.recall,
-            "smallest_detected": self.smallest_detected,
-            "unit": self.unit,
-        }
+    def score(self, seeds: int) -> RuleScore:
+        """The score of the rule, over so many seeds of each case."""
+        return RuleScore(
+            rule=self.rule,
+            seeds=seeds,
+            true_positives=self.hits,
+            false_positives=self.alarms,
+            false_negatives=self.missed,
+            precision=self.precision,
+            recall=self.recall,
+            smallest_detected=self.smallest_detected,
+            unit=self.unit,
+        )
 
 
 class Scorer(Protocol):
-    """A group of rules that is scored together. `units`: what the sizes of each rule's faults are counted in."""
+    """A group of rules that is scored together. `units`: the unit of each rule's fault sizes."""
 
     units: Mapping[str, str]
 
@@ -95,4 +111,4 @@ class Scorer(Protocol):
         """All (trial, seed) that are to be tried; both are sent to another process."""
 
     def attempt(self, trial: Any, seed: int) -> Tried:
-        """Try one, in whatever process."""
+        """Try one, in any process."""

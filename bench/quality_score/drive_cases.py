@@ -19,8 +19,8 @@ UNITS = {
     "CLK001": "ms", "CLK002": "frames", "CLK003": "share of the frames", "CLK004": "periods", "CLK005": "s",
     "CLK006": "powers of ten", "CLK007": "s", "CLK008": "ms", "CLK009": "ppm", "CLK010": "ms",
     "CLK011": "s", "CLK012": "share of the frames", "CLK013": "times", "CLK014": "ms", "CLK015": "frames",
-    "SYN005": "s", "POS008": "s",
-    "CAL001": "sensors", "CAL002": "sensors", "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
+    "SYN005": "s", "POS008": "s", "CAL001": "sensors", "CAL002": "sensors", "CAL008": "degrees",
+    "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
     "CAM001": "levels of contrast lost", "CAM002": "frames", "CAM003": "share of the pixels", "CAM004": "share of the pixels",
     "CAM005": "px of 320", "CAM006": "share of the lower third",
     "CAM007": "images", "CAM008": "levels of chroma", "CAM009": "images", "CAM010": "share of the rows",
@@ -31,7 +31,7 @@ UNITS = {
 }  # fmt: skip
 """Rule to the unit of its fault's size."""
 
-# What frames that are not there lead to, over the drive.
+# Consequences of missing frames, over the drive.
 THINNING = frozenset({"SYN001", "CLK003", "CLK004"})
 THINNED = ("CMP006", "CMP007")
 
@@ -43,7 +43,7 @@ NOT_INJECTED = {
     "ACC001": "only a job that lost a frame could",
     "ACC002": "only a job that published what it had refused could",
 }
-"""Rules that no fault of a drive sets off, and why."""
+"""Rules that no fault of a drive triggers, and why."""
 
 
 def cases() -> tuple[Case, ...]:
@@ -73,6 +73,9 @@ def _of_files() -> Iterator[Case]:
             yield _case("CMP004", f"wrong_count:{sensor}:{count}", sensor, count)
         yield _case("CAL001", f"bad_calibration:{sensor}", None, also=("CAL002", "CLK003", "CLK004", "CMP005"))
         yield _case("CAL002", f"unlisted_sensor:{sensor}", sensor, also=("POS001", "SYN003", "CLK003", "CLK004"))
+    for up in (30, 50, 90):
+        also = ("CAL005", "CAL007")
+        yield _case("CAL008", f"rotate_extrinsic:{CAMERA}:pitch={up}deg", CAMERA, up, also=also, stated=up > 45)
     for after_s in (0.5, 1.5, 2.6):
         lost = round(1 - after_s / 3.0, 2)
         yield _case(
@@ -103,7 +106,7 @@ def _of_clocks() -> Iterator[Case]:
         fault = f"drop_frames:{CAMERA}:{frames}"
         yield _case("CLK004", fault, CAMERA, count + 1, also=("SYN001", "SYN002", "CLK003", "CLK010"), stated=count > 1)
     for seconds in (900_000_000, 1_000_000_000):
-        # The manifest takes over whatever stamps the recorder saw: only an impossible year lies outside of it.
+        # The manifest covers all stamps that the recorder saw: only an impossible year is outside of it.
         also = ("SYN001", "CLK007", "CMP005", "CLK010", "SYN002", "SYN005")
         yield _case("CLK005", f"clock_offset:{CAMERA}:-{seconds * 10**9}", CAMERA, seconds, also=also)
     apart = ("SYN001", "SYN005", "CMP005", "CLK010", "SYN002", "CLK005")

@@ -34,7 +34,7 @@ class DriveScorer:
         with tempfile.TemporaryDirectory(prefix="quality-score-") as folder:
             spec = drive_spec(trial, seed)
             generate(spec, Path(folder) / "drive")
-            found = examine(Path(folder) / "drive", spec.drive, Path(folder) / "store").told
+            found = examine(Path(folder) / "drive", spec.drive, Path(folder) / "store").alarms
         expected = (trial.rule, trial.sensor)
         alarms = frozenset(pair for pair in found if pair != expected and pair[0] not in trial.also)
         return Tried(trial, seed, expected in found, alarms)

@@ -1,4 +1,4 @@
-"""A drive folder through the real jobs `inspect` and `build_scenes`, in this process, and all that they found in it."""
+"""Runs the real jobs `inspect` and `build_scenes` on a drive folder in this process, and returns their findings."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from spark_jobs.inspect import inspect_drive
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """Everything that did not pass in one drive, and whether it passed the gate."""
+    """All findings on one drive, and whether it passed the gate."""
 
     findings: tuple[Finding, ...]
     built: bool
 
     @property
-    def told(self) -> frozenset[tuple[str, str | None]]:
-        """(rule, sensor) of what failed; what was unknown is not an alarm."""
+    def alarms(self) -> frozenset[tuple[str, str | None]]:
+        """The (rule, sensor) pairs that failed; an unknown result is not an alarm."""
         return frozenset((entry.rule_id, entry.sensor) for entry in self.findings if entry.measured is not None)
 
 
 class InProcess:
-    """As much of a Spark session as `spark_jobs.runtime.tasks` asks for: the tasks run here, one after the other."""
+    """The part of a Spark session that `spark_jobs.runtime.tasks` uses: the tasks run here, one after the other."""
 
     defaultParallelism = 1
 
@@ -55,7 +55,7 @@ class InProcess:
         return self
 
     def parallelize(self, shares: Sequence[Any], _slices: int) -> _Shares:
-        """The work that there is to do."""
+        """The shares of the work."""
         return _Shares(shares)
 
 
@@ -95,7 +95,7 @@ def examine(folder: Path, drive: DriveId, root: Path) -> Examined:
 
 
 def _whole(scene: SceneReport) -> bool:
-    """Whether a scene has a frame of every required sensor, as SYN001 says."""
+    """Whether a scene has a frame of every required sensor, as in SYN001."""
     return all(found.rule_id != "SYN001" for found in scene.findings)
 
 
@@ -130,7 +130,7 @@ def _of_window(report: WindowReport) -> Iterator[Finding]:
 
 
 def _stray(folder: Path, drive: DriveId) -> Iterator[Finding]:
-    """What the receiving side would refuse before any job starts."""
+    """The files that the receiver would refuse before any job starts."""
     for path in sorted(folder.glob("*/*")):
         key = f"{drive}/{path.relative_to(folder).as_posix()}"
         if path.is_file() and path.parent.name != "ground_truth":

@@ -1,4 +1,4 @@
-"""Real recordings as clean drives, where they are: what is said of them is a false alarm, unless the recording has the fault."""
+"""Real recordings as clean drives, where available: a finding is a false alarm, unless the recording has the fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lake.landing import DriveId
 
 DATA = "SCENELAKE_TEST_DATA"
 PANDASET = "PandaSet"
-# The sweep's points have times of their own before its first pose: what is said of the first scenes is true.
+# The sweep has points from before its first pose: the findings on the first scenes are true.
 TRUE_OF_PANDASET = frozenset({"SYN003"})
 
 
@@ -34,8 +34,8 @@ class RealDrives:
         """Import, examine."""
         with tempfile.TemporaryDirectory(prefix="quality-score-") as folder:
             IMPORTERS["pandaset"](_folder(), Path(folder) / "drive", "score", "pandaset")
-            told = examine(Path(folder) / "drive", DriveId("score", "pandaset"), Path(folder) / "store").told
-        return Tried(trial, seed, False, frozenset(pair for pair in told if pair[0] not in trial.also))
+            alarms = examine(Path(folder) / "drive", DriveId("score", "pandaset"), Path(folder) / "store").alarms
+        return Tried(trial, seed, False, frozenset(pair for pair in alarms if pair[0] not in trial.also))
 
 
 def _folder() -> Path:

@@ -9,7 +9,6 @@ other rules stay as they were. Exits 1 if a rule misses its promise.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,17 +17,18 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.progress import track
 
 from bench.figures import PROJECT, write_sections
 from bench.quality_score.calibration_drives import CalibrationScorer
-from bench.quality_score.case import Scorer, Tally, Tried
+from bench.quality_score.case import RuleScore, Scorer, Tally, Tried
 from bench.quality_score.drives import DriveScorer
 from bench.quality_score.real_drives import RealDrives
 from bench.quality_score.tables import alarm_table, score_table
 
-# A scorer tries its rules and says what spoke; rules are scored together wherever they come from.
+# A scorer tries its rules and reports the alarms; rules of all scorers are tallied together.
 SCORERS: tuple[Scorer, ...] = (DriveScorer(), CalibrationScorer(), RealDrives())
 RESULTS = PROJECT / "build" / "quality-score.json"
 DOCUMENT = PROJECT / "docs" / "quality.md"
@@ -38,12 +38,12 @@ CERTAIN_GROUPS = ("KEY", "CMP", "DEC", "CLK")
 
 
 def promised(rule: str) -> float:
-    """Precision and recall that the project promises of a rule at its stated sizes."""
+    """Precision and recall that the project promises for a rule at its stated sizes."""
     return CERTAIN if rule.startswith(CERTAIN_GROUPS) else LIKELY
 
 
 def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
-    """Counts by rule. An alarm that no fault explains counts against the rule that gave it, in whatever drive."""
+    """Counts by rule. An alarm that no fault explains counts against its rule, in any drive."""
     found = {rule: Tally(rule, unit) for rule, unit in units.items()}
     for one in tried:
         for rule, _ in one.alarms:
@@ -66,34 +66,33 @@ def attempt(job: tuple[int, Any, int]) -> Tried:
 
 
 def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: Console) -> list[Tried]:
-    """Every trial of every scorer, whose rule begins with one of `only` (all without it), in a fixed order."""
+    """Every trial of every scorer whose rule begins with one of `only` (all if empty), in a fixed order."""
     jobs = [
         (number, trial, seed)
         for number, scorer in enumerate(SCORERS)
         for trial, seed in scorer.trials(seeds)
-        if not only or _asked(trial.rule, scorer, tuple(only))
+        if not only or _selected(trial.rule, scorer, tuple(only))
     ]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         return list(track(pool.map(attempt, jobs), "quality score", len(jobs), console=console))
 
 
-def _asked(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
-    """Whether a trial belongs to the rules asked for: a drive without a fault does if its scorer's rules do."""
+def _selected(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
+    """Whether a trial belongs to the selected rules: a drive without a fault does if its scorer's rules do."""
     return rule.startswith(only) if rule else any(one.startswith(only) for one in scorer.units)
 
 
-def merged(rows: Sequence[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """`rows`, and those of other rules that the file holds; by rule."""
-    before = json.loads(path.read_text()) if path.is_file() else []
-    return sorted(
-        ({row["rule"]: row for row in before} | {row["rule"]: row for row in rows}).values(), key=lambda row: row["rule"]
-    )
+def merged(scores: Sequence[RuleScore], path: Path) -> list[RuleScore]:
+    """`scores`, and those of other rules that the file holds; by rule."""
+    before = msgspec.json.decode(path.read_bytes(), type=list[RuleScore]) if path.is_file() else []
+    by_rule = {score.rule: score for score in (*before, *scores)}
+    return [by_rule[rule] for rule in sorted(by_rule)]
 
 
-def below(row: Mapping[str, Any]) -> bool:
-    """Whether a row misses what is promised of its rule."""
-    limit = promised(row["rule"])
-    return any(row[name] is not None and row[name] < limit for name in ("precision", "recall"))
+def below(score: RuleScore) -> bool:
+    """Whether a rule misses its promise."""
+    limit = promised(score.rule)
+    return any(share is not None and share < limit for share in (score.precision, score.recall))
 
 
 def main() -> int:
@@ -113,16 +112,16 @@ def main() -> int:
     units = {rule: unit for scorer in SCORERS for rule, unit in scorer.units.items()}
     chosen = {rule: unit for rule, unit in units.items() if not only or rule.startswith(tuple(only))}
     counts = tally(tried, chosen)
-    rows = [counts[rule].row(arguments.seeds) for rule in sorted(chosen if only else counts)]
+    scores = [counts[rule].score(arguments.seeds) for rule in sorted(chosen if only else counts)]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    every = merged(rows, RESULTS) if only else rows
-    RESULTS.write_text(json.dumps(every, indent=1) + "\n")
+    every = merged(scores, RESULTS) if only else scores
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(every), indent=1) + b"\n")
     alarms = {} if only else {"quality-alarms": alarm_table(tried)}  # of some rules alone, they are not those of a drive
     write_sections({"quality-score": score_table(every, promised), **alarms}, DOCUMENT)
-    console.print(score_table(rows, promised), markup=False)
+    console.print(score_table(scores, promised), markup=False)
     console.print(alarm_table(tried), markup=False)
     console.print(f"{len(tried)} drives in {time.monotonic() - started:.0f} s; written: {RESULTS}, {DOCUMENT}")
-    missed = [row["rule"] for row in rows if below(row)]
+    missed = [score.rule for score in scores if below(score)]
     for rule in missed:
         console.print(f"{rule}: less than promised", style="red")
     return 1 if missed else 0

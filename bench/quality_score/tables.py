@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.figures import markdown_table
-from bench.quality_score.case import Tried
+from bench.quality_score.case import RuleScore, Tried
 from quality.rules.catalogue import RULES
 
 
-def score_table(rows: Sequence[Mapping[str, Any]], promised: Callable[[str], float]) -> str:
+def score_table(scores: Sequence[RuleScore], promised: Callable[[str], float]) -> str:
     """One row per rule, by code."""
     names = {entry.code: entry.name for entry in RULES}
     header = ("rule", "name", "found", "false alarms", "missed", "precision", "recall", "minimum", "smallest found", "unit")
     cells = [
         (
-            row["rule"],
-            names.get(row["rule"], ""),
-            str(row["true_positives"]),
-            str(row["false_positives"]),
-            str(row["false_negatives"]),
-            _share(row["precision"]),
-            _share(row["recall"]),
-            f"{promised(row['rule']):g}",
-            "" if row["smallest_detected"] is None else f"{row['smallest_detected']:g}",
-            row["unit"],
+            row.rule,
+            names.get(row.rule, ""),
+            str(row.true_positives),
+            str(row.false_positives),
+            str(row.false_negatives),
+            _share(row.precision),
+            _share(row.recall),
+            f"{promised(row.rule):g}",
+            "" if row.smallest_detected is None else f"{row.smallest_detected:g}",
+            row.unit,
         )
-        for row in rows
+        for row in scores
     ]
     return markdown_table(header, cells)
 

@@ -1,1 +1,1 @@
-"""The commands of `scenelake`, a module for each family. They parse, ask, print and choose the exit status."""
+"""The commands of `scenelake`, one module per family. They parse, prompt, print and choose the exit status."""

@@ -161,7 +161,7 @@ def match_rows(row: SceneRow) -> list[tuple[str, str, str, str, str]]:
 
 
 def without_payload(row: SceneRow) -> dict[str, object]:
-    """A scene for JSON, without pixels and points: their sizes in bytes instead."""
+    """A scene for JSON, with the sizes in bytes in place of pixels and points."""
     facts = {name: getattr(row, name) for name in row.__struct_fields__ if name not in LISTS}
     return facts | {name: [_without_payload(frame) for frame in getattr(row, name)] for name in LISTS}
 

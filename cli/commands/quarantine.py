@@ -1,4 +1,4 @@
-"""`quarantine ls`, `show`, `release`, `reject`: what was kept out of gold, why, and the decisions about it."""
+"""`quarantine ls`, `show`, `release`, `reject`: the data kept out of gold, the reasons, and the decisions about it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def ls(
 ) -> None:
     """List quarantine records.
 
-    Each record says what it is about, which rules failed, how many frames it keeps out of gold, and what was decided.
+    Each record shows its subject, the failed rules, the number of frames that it keeps out of gold, and the decision.
 
     Statuses: `quarantined`; `releasing` (released, its drive is being processed again); `released`; `rejected`; `refused`
     (an object whose key is outside the landing layout, never read).
@@ -192,7 +192,7 @@ def one_record(rows: Sequence[ReviewRecord], record_id: str) -> ReviewRecord:
 
 
 def table(rows: Sequence[ReviewRecord], last: Sequence[str] = ()) -> Table:
-    """The records, one per line; `last` replaces the column of what was measured."""
+    """The records, one per line; `last` replaces the column of measured values."""
     from ops.review.page import subject
 
     messages = last or [_summary(row) for row in rows]
@@ -274,45 +274,45 @@ def _decide(target: Deployment, request: _Request, rows: Sequence[ReviewRecord])
     check_person(request.reviewer, request.reason)
     if not rows:
         raise NotFoundError("no quarantined record matches", _LIST_HINT)
-    wanted = decisions.plan(rows, Verdict(request.verdict))
+    plan = decisions.plan(rows, Verdict(request.verdict))
     if not request.as_json:
-        _print_plan(wanted)
+        _print_plan(plan)
     results: list[Result] = []
-    if wanted.drives and not request.dry_run:
+    if plan.drives and not request.dry_run:
         if not request.confirmed:
-            _confirm(wanted)
-        results = decisions.carry_out(decisions.open_desk(target.settings), wanted, request.reviewer, request.reason)
-    _report(wanted, results, request)
-    if not wanted.drives or any(result.problem for result in results):
+            _confirm(plan)
+        results = decisions.carry_out(decisions.open_desk(target.settings), plan, request.reviewer, request.reason)
+    _report(plan, results, request)
+    if not plan.drives or any(result.problem for result in results):
         raise typer.Exit(1)
 
 
-def _print_plan(wanted: Plan) -> None:
+def _print_plan(plan: Plan) -> None:
     out = console.out()
-    for drive, rows in wanted.drives.items():
-        out.print(f"{wanted.verdict} in {drive}:", highlight=False)
+    for drive, rows in plan.drives.items():
+        out.print(f"{plan.verdict} in {drive}:", highlight=False)
         out.print(table(rows))
-    if wanted.refused:
+    if plan.refused:
         out.print("not changed:", highlight=False)
-        out.print(table([row for row, _ in wanted.refused], [why for _, why in wanted.refused]))
+        out.print(table([row for row, _ in plan.refused], [why for _, why in plan.refused]))
 
 
-def _confirm(wanted: Plan) -> None:
+def _confirm(plan: Plan) -> None:
     if not sys.stdin.isatty():
         raise InputError("cannot prompt: stdin is not a terminal", "add --yes, or check first with --dry-run")
-    records, drives = console.counted(wanted.records, "record"), console.counted(len(wanted.drives), "drive")
-    effect = "to be processed again" if wanted.verdict == "release" else "not processed again; this is final"
-    typer.confirm(f"{wanted.verdict} {records} ({drives} {effect})?", abort=True, err=True)
+    records, drives = console.counted(plan.records, "record"), console.counted(len(plan.drives), "drive")
+    effect = "to be processed again" if plan.verdict == "release" else "not processed again; this is final"
+    typer.confirm(f"{plan.verdict} {records} ({drives} {effect})?", abort=True, err=True)
 
 
-def _report(wanted: Plan, results: Sequence[Result], request: _Request) -> None:
+def _report(plan: Plan, results: Sequence[Result], request: _Request) -> None:
     if request.as_json:
         console.print_json(
             {
-                "verdict": wanted.verdict,
+                "verdict": plan.verdict,
                 "dry_run": request.dry_run,
-                "drives": {str(drive): [row.record_id for row in rows] for drive, rows in wanted.drives.items()},
-                "refused": [{"record_id": row.record_id, "why": why} for row, why in wanted.refused],
+                "drives": {str(drive): [row.record_id for row in rows] for drive, rows in plan.drives.items()},
+                "refused": [{"record_id": row.record_id, "why": why} for row, why in plan.refused],
                 "results": results,
             }
         )
@@ -327,5 +327,5 @@ def _report(wanted: Plan, results: Sequence[Result], request: _Request) -> None:
         else:
             console.say(f"{result.drive}: {records} rejected")
     if request.dry_run:
-        records, drives = console.counted(wanted.records, "record"), console.counted(len(wanted.drives), "drive")
+        records, drives = console.counted(plan.records, "record"), console.counted(len(plan.drives), "drive")
         console.say(f"dry run: {records} in {drives}; nothing changed")

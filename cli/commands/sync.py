@@ -31,7 +31,7 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "
 
 
 class FailOn(StrEnum):
-    """The answer from which on the exit status is 3."""
+    """The least severe answer for which the exit status is 3."""
 
     WARNING = "warning"
     ERROR = "error"

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a live table on a terminal, otherwise one line per change."""
+"""The demo's display while it runs: a live table on a terminal, otherwise one line per change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def state(self) -> str:
-        """Its state in the ledger, or what happens to it before it has landed."""
+        """Its state in the ledger, or its phase before it has landed."""
         return self.phase if self.sighting is None else self.sighting.state
 
     @property
@@ -72,13 +72,13 @@ class Board:
             self._live.stop()
 
     def stack(self, status: str) -> None:
-        """Show what the stack is doing."""
+        """Show the state of the stack."""
         with self._lock:
             self._stack = status
         self._print("stack", status)
 
     def phase(self, index: int, phase: str, *, live_only: bool = False) -> None:
-        """Show what happens to a drive before it has landed; `live_only`: on a terminal only."""
+        """Show a drive's phase before it has landed; `live_only`: on a terminal only."""
         with self._lock:
             self.rows[index].phase = phase
         if not live_only:

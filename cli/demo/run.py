@@ -101,7 +101,7 @@ def run_demo(drives: Sequence[DemoDrive], stage: Stage, started_s: float) -> Dem
     """Bring the stack up, send the drives, and follow them until all have finished.
 
     Raises:
-        Whatever generating, uploading or starting raises; the stack keeps running.
+        Exception: Any error of generating, uploading or starting; the stack keeps running.
     """
     with Board([drive.name for drive in drives]) as board, ThreadPoolExecutor(2) as threads:
         run = _Run(drives, board, stage, [_Upload() for _ in drives])

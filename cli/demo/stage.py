@@ -1,4 +1,4 @@
-"""Where a demo plays: on a local stack, which it starts if need be, or in a deployment that the environment names."""
+"""Where a demo runs: on a local stack, which it starts if necessary, or in a deployment that the environment names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCAL_LIMIT_S, GIVEN_LIMIT_S = 300.0, 360.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A stage that is up.
+    """A running stage.
 
     Attributes:
         deployment: The one that was started or found.
@@ -41,7 +41,7 @@ class Stage(Protocol):
     """Where a demo runs."""
 
     def bring_up(self, progress: Callable[[str], None]) -> Standing:
-        """Start it if need be, and enter it."""
+        """Start it if necessary, and enter it."""
         ...
 
     def memory_bytes(self) -> int | None:
@@ -56,7 +56,7 @@ class LocalStage:
     home: Path
 
     def bring_up(self, progress: Callable[[str], None]) -> Standing:
-        """Start what does not run of it."""
+        """Start its components that are not running."""
         began_s = time.monotonic()
         status, healthy_s = stack.status(self.home), None
         if not status.healthy:
@@ -74,7 +74,7 @@ class LocalStage:
 
 @dataclass(frozen=True, slots=True)
 class GivenStage:
-    """A deployment that is named by the environment and run by somebody else: it is used, not started."""
+    """An existing deployment that the environment names: it is used, not started."""
 
     home: Path
 
@@ -94,7 +94,7 @@ def stage(home: Path, env: Mapping[str, str] | None = None) -> Stage:
 
 
 def own_command() -> str:
-    """What a person types to run us: `make demo` does it from the environment's folder, which need not be on their PATH."""
+    """The command as the user has to type it: `make demo` runs it by its path, because it need not be on the PATH."""
     return "scenelake" if shutil.which("scenelake") else sys.argv[0]
 
 

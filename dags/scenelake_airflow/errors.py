@@ -1,8 +1,8 @@
-"""The errors between Airflow and the work that it starts.
+"""Errors of the code between Airflow and the jobs that it starts.
 
 OrchestrationError
 ├── QueueError       the queue's depth cannot be read
-├── LeaseLostError   another run has the drive's message by now
+├── LeaseLostError   another run holds the drive's message
 ├── PayloadError     a value from another task is invalid
 └── JobResultError   a job succeeded but left no usable result
 """
@@ -21,7 +21,7 @@ class QueueError(OrchestrationError):
 
 
 class LeaseLostError(OrchestrationError):
-    """Another run has the drive's message by now."""
+    """Another run holds the drive's message."""
 
 
 class PayloadError(OrchestrationError):

@@ -1,10 +1,10 @@
-"""Runs one command and leaves no process of it behind: `python -P guard.py [--grace-s S] -- COMMAND…`
+"""Runs one command and leaves none of its processes behind: `python -P guard.py [--grace-s S] -- COMMAND…`
 
-The guard leads a session of its own; whoever starts it holds the write end of its stdin. It ends the command, with
+The guard leads a session of its own; its parent holds the write end of its stdin. It ends the command, with
 everything that the command started, when
 
 * the command itself ends (its exit status becomes the guard's, 128 + N after signal N),
-* its stdin reaches end of file: the starter is gone, however it went, or asks for the end (exit status 143),
+* its stdin reaches end of file: the parent has exited, for whatever reason, or requests the end (exit status 143),
 * it gets SIGTERM or SIGINT (exit status 143).
 
 Ending is SIGTERM, a bounded wait, SIGKILL. On Linux the guard is its descendants' subreaper, so those that leave the
@@ -58,8 +58,8 @@ def _watch(child: subprocess.Popen[bytes], wakeup: int) -> int:
         if status is not None:
             child.returncode = status
             return status if status >= 0 else 128 - status
-        asked = signal.SIGTERM in signals or signal.SIGINT in signals
-        if asked or (sys.stdin in readable and not os.read(sys.stdin.fileno(), 64)):
+        signalled = signal.SIGTERM in signals or signal.SIGINT in signals
+        if signalled or (sys.stdin in readable and not os.read(sys.stdin.fileno(), 64)):
             child.returncode = ENDED
             return ENDED
 
@@ -140,7 +140,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _wake_on_signals() -> int:
-    """A descriptor that becomes readable, with the signal's number, when the command ends or the guard is asked to end it."""
+    """A descriptor that becomes readable, with the signal's number, when the command ends or the guard is told to end it."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)

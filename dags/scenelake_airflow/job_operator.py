@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_RESULT_BYTES = 1024 * 1024
 CHECK_LEASE_S = 1.0
 FAILURE = "failure"  # XCom key: the last line of a failed job
-NEW_ATTEMPT_STATUS = 65  # exit status of a job that no retry in the same work area can help; that of `scenes.errors`
+NEW_ATTEMPT_STATUS = 65  # exit status of a job that would fail again in the same work area; that of `scenes.errors`
 PARENT = "SCENELAKE_OPENLINEAGE_PARENT"
 ROOT = "SCENELAKE_OPENLINEAGE_ROOT"
 
@@ -33,8 +33,9 @@ ROOT = "SCENELAKE_OPENLINEAGE_ROOT"
 class JobOperator(BaseOperator):
     """`python -m spark_jobs.<job> --vehicle V --drive D --revision R --work URI --result FILE` in a guarded process.
 
-    Its lines go to the task log; its JSON result is the return value. While it works, the drive's message stays invisible.
-    An event of each of its `outlets` names the drive, its revision and generation, and the outcome and snapshot of the result.
+    Its output goes to the task log; its JSON result is the return value. While it works, the drive's message stays
+    invisible. The event of each of its `outlets` names the drive, its revision and generation, and the outcome and snapshot
+    of the result.
 
     Args:
         job: Module of `spark_jobs`.
@@ -46,8 +47,8 @@ class JobOperator(BaseOperator):
         AirflowException: The job's exit status is not 0; the message holds the last lines of its stderr.
         JobResultError: It succeeded but left no usable result.
         PayloadError: It has outlets, but its result is not that of a publication.
-        AirflowFailException: A retry cannot help: the lease is lost, so another run has the drive, or the job refused what its
-            work area holds, so the drive needs a new attempt.
+        AirflowFailException: A retry cannot help: the lease is lost, so another run has the drive, or the job refused
+            the content of its work area, so the drive needs a new attempt.
     """
 
     template_fields: Sequence[str] = ("lease",)
@@ -98,7 +99,7 @@ class JobOperator(BaseOperator):
 
 
 def outlet_extra(lease: Lease, publication: PublicationSummary) -> dict[str, Any]:
-    """What an asset event says about the drive that it is about. The snapshot of a superseded publication is None."""
+    """The content of an asset event about a drive. The snapshot of a superseded publication is None."""
     return {
         "drive": str(lease.drive),
         "revision": lease.revision,

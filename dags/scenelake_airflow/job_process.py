@@ -1,4 +1,4 @@
-"""A job as a guarded process: its lines as they come, an end that is certain."""
+"""A job as a guarded process: its output as it is written, and a guaranteed end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from scenelake_airflow import guard
 MAX_LINE_BYTES = 64 * 1024
 TAIL_LINES = 25
 READ_BYTES = 64 * 1024
-# What the guard needs beyond its grace: to be scheduled, to look, to collect.
+# Time that the guard needs beyond its grace: to be scheduled, to poll, to reap.
 GUARD_MARGIN_S = 10.0
 
 
 class JobProcess:
-    """One command under a guard (`scenelake_airflow.guard`), to be used as a context: at its exit nothing of it is left.
+    """One command under a guard (`scenelake_airflow.guard`), used as a context manager: at its exit no process is left.
 
     `tail` holds the last 25 lines of stderr.
     """
@@ -74,7 +74,7 @@ class JobProcess:
             while selector.get_map():
                 ready = selector.select(tick_s)
                 if not ready:
-                    if running.poll() is not None:  # a guard that was killed leaves the pipes open in what it guarded
+                    if running.poll() is not None:  # after a guard was killed, its command still holds the pipes open
                         return
                     yield None
                 for key, _ in ready:
@@ -92,11 +92,11 @@ class JobProcess:
             _close(self._guard.stdin)
 
     def wait(self) -> int:
-        """Exit status of the job, after everything that it started has ended too (143 where it was made to end)."""
+        """Exit status of the job, once everything that it started has ended too (143 where it was ended)."""
         return self._running.wait()
 
     def end(self) -> None:
-        """Make the job end and wait for it; kills what a guard that does not answer has left."""
+        """Make the job end and wait for it; kills the processes of a guard that does not respond."""
         running = self._running
         self.ask_to_end()
         try:

@@ -1,4 +1,4 @@
-"""Holding a drive's message while a job works on it."""
+"""Holds a drive's message while a job works on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scenelake_airflow.settings import QueueSettings
 if TYPE_CHECKING:
     from ingest.lease import LeaseHeartbeat
 
-# XCom key: a step found that another run has the message and the drive by now; read by `abandon`.
+# XCom key: a step found that another run now has the message and the drive; read by `abandon`.
 LEASE_LOST = "lease_lost"
 
 

@@ -1,4 +1,4 @@
-"""The steps of `process_drive` that start no job: they move a drive's message and its ledger record.
+"""The steps of `process_drive` that start no job: they update a drive's message and its ledger record.
 
 Imported inside the tasks, never while a DAG file is parsed. Each task has two functions: one that connects with the
 settings of a deployment, and one that does the work on ports.
@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from ingest.environment import client
 from ingest.errors import IngestError, SupersededWorkError
-from ingest.ledger.records import Json, ObjectOutcome
+from ingest.ledger.detail import RunFailure, RunResult
+from ingest.ledger.records import ObjectOutcome
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState, ObjectState
 from ingest.ports import RunStore, WorkSource
@@ -123,17 +124,17 @@ def finish_drive(
     final: str = publication.outcome
     if final != SUPERSEDED:
         state = DriveState(final)
-        detail: dict[str, Json] = {
-            "snapshot_id": publication.snapshot_id,
-            "scenes": publication.scenes,
-            "records": publication.records,
-            "warnings": list(publication.warnings),
-        }
+        result = RunResult(
+            snapshot_id=publication.snapshot_id,
+            scenes=publication.scenes,
+            records=publication.records,
+            warnings=publication.warnings,
+        )
         try:
             outcomes = object_outcomes(drive_input, state, publication)
-            ledger.finish(leased.drive, leased.revision, state, outcomes, detail, generation=leased.generation)
+            ledger.finish(leased.drive, leased.revision, state, outcomes, result, generation=leased.generation)
         except SupersededWorkError as error:
-            # The commit stands until the newer revision replaces it; only the ledger has moved on.
+            # The commit is valid until the newer revision replaces it; only the ledger has moved on.
             _log.info("%s: %s", leased.drive, error)
             final = SUPERSEDED
     queue.delete(leased.receipt_handle)
@@ -142,7 +143,7 @@ def finish_drive(
 
 
 def object_outcomes(drive_input: DriveInput, state: DriveState, publication: PublicationSummary) -> Iterable[ObjectOutcome]:
-    """The final state of each object of a revision: its drive's, unless the publication says the object is quarantined."""
+    """The final state of each object of a revision: its drive's, unless the publication lists the object as quarantined."""
     quarantined = frozenset(publication.quarantined_objects)
     documents = tuple(entry for entry in (drive_input.manifest, drive_input.calibration) if entry is not None)
     for entry in (*sorted(drive_input.objects), *documents):
@@ -151,7 +152,7 @@ def object_outcomes(drive_input: DriveInput, state: DriveState, publication: Pub
 
 
 def abandon(settings: Settings, payload: object, ti: MappedTask, scheduling: SchedulingSettings) -> None:
-    """After a failure: record it in the ledger and return the message to the queue, unless another run has it by now."""
+    """After a failure: record it in the ledger and return the message to the queue, unless another run holds it."""
     leased = Lease.parse(payload)
     failures = _pushed_by_jobs(ti, FAILURE)
     error = str(failures[-1]) if failures else "a step failed in all its tries; its log in Airflow says why"
@@ -170,9 +171,9 @@ def fail_drive(queue: WorkSource, ledger: RunStore, leased: Lease, delay_s: int,
     if lost:
         _log.info("%s: the lease was lost, another run has the drive", leased.drive)
         return
-    detail: dict[str, Json] = {"error": error[:MAX_ERROR], "receive_count": leased.receive_count}
+    failure = RunFailure(error=error[:MAX_ERROR], receive_count=leased.receive_count)
     try:
-        ledger.fail(leased.drive, leased.revision, detail, generation=leased.generation)
+        ledger.fail(leased.drive, leased.revision, failure, generation=leased.generation)
     except SupersededWorkError as superseded:
         _log.info("%s: its message is deleted, the failure no longer matters: %s", leased.drive, superseded)
         queue.delete(leased.receipt_handle)

@@ -36,7 +36,7 @@ def find(settings: Settings, rule: str, drive: str | None, most: int) -> dict[st
     """Drives with quarantined records of `rule`, at most `most`, each with the number of them.
 
     Raises:
-        UnknownRuleError: The catalogue holds no such rule.
+        UnknownRuleError: The rule is not in the catalogue.
         LakeError: `drive` is not VEHICLE/DRIVE.
     """
     from lake.tables.catalog import open_catalog

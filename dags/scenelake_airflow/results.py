@@ -10,14 +10,14 @@ from scenelake_airflow.errors import PayloadError
 
 
 class InspectionSummary(msgspec.Struct, frozen=True):
-    """What `inspect` found: whether scenes are to be built, and the failed rules."""
+    """The result of `inspect`: whether scenes are to be built, and the failed rules."""
 
     verdict: Literal["build", "quarantine"]
     rule_ids: tuple[str, ...] = ()
 
 
 class PublicationSummary(msgspec.Struct, frozen=True):
-    """What `publish` committed. `superseded`: nothing, a newer generation of the drive is in the table."""
+    """The result of `publish`. `superseded`: nothing was committed, a newer generation of the drive is in the table."""
 
     outcome: Literal["published", "quarantined", "superseded"]
     snapshot_id: int | None = None

@@ -18,7 +18,7 @@ TIMEOUT_S = 5
 
 
 def problem(arguments: list[str]) -> str | None:
-    """What is wrong, or None."""
+    """The problem, or None."""
     match arguments:
         case ["airflow", component]:
             state = json.loads(_get(AIRFLOW_HEALTH)).get(component) or {}

@@ -1,1 +1,1 @@
-"""Public datasets as drive folders: payloads unchanged, stamps exact, and everything odd reported instead of repaired."""
+"""Public datasets as drive folders: payloads unchanged, stamps exact, anomalies reported instead of repaired."""

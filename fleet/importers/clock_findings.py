@@ -1,4 +1,4 @@
-"""What is odd about the stamps of an imported sensor, in words (nothing is repaired), and the rates that stamps show."""
+"""Findings on anomalies in the stamps of an imported sensor (nothing is repaired), and rates measured from stamps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LATE_NS = 50_000_000
 
 
 def clock_findings(name: str, stamps_ns: Sequence[int]) -> list[str]:
-    """Doubled stamps, steps back and gaps of a sensor, whose stamps come in the order of the source; rows count from 1."""
+    """Duplicate stamps, steps back and gaps of a sensor, whose stamps are in the order of the source; rows count from 1."""
     found = []
     steps = [(after - before, row) for row, (before, after) in enumerate(itertools.pairwise(stamps_ns), start=2)]
     doubled = sum(count - 1 for count in Counter(stamps_ns).values())
@@ -36,7 +36,7 @@ def clock_findings(name: str, stamps_ns: Sequence[int]) -> list[str]:
 
 
 def overlap_findings(streams: Mapping[str, Sequence[int]]) -> list[str]:
-    """Which sensors begin late or end early, compared with the first and last frame of all in `streams`.
+    """Findings on sensors that begin late or end early, compared with the first and last frame of all `streams`.
 
     Sensors that run free of each other begin and end up to a period apart; late is 1.5 periods of their own, and 50 ms.
     """
@@ -62,7 +62,7 @@ def mean_hz(stamps_ns: Sequence[int]) -> float | None:
 
 
 def named(things: Sequence[str]) -> str:
-    """The first ten, and how many more there are."""
+    """The first ten, and the number of the others."""
     shown = ", ".join(things[:10])
     return shown if len(things) <= 10 else f"{shown} and {len(things) - 10} more"
 
@@ -83,11 +83,11 @@ SLOWEST_HZ, FASTEST_HZ = 0.001, 10_000.0
 
 
 def rate_hz(stamps_ns: Sequence[int], documented_hz: float) -> float:
-    """The rate by the median of the forward steps between stamps; the documented one where there is none, or none sensible."""
+    """The rate from the median forward step between stamps; the documented rate without a plausible one."""
     forward_ns = [after - before for before, after in itertools.pairwise(stamps_ns) if after > before]
     return within(NS_PER_S / median_ns(forward_ns) if forward_ns else 0.0, documented_hz)
 
 
 def within(measured_hz: float, documented_hz: float) -> float:
-    """The measured rate to the millihertz; the documented one where the measured is none that a rig may have."""
+    """The measured rate to the millihertz; the documented rate where the measured one is outside a rig's range."""
     return round(measured_hz, 3) if SLOWEST_HZ <= measured_hz <= FASTEST_HZ else documented_hz

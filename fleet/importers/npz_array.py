@@ -1,8 +1,8 @@
 """One array of a numpy `.npz` archive: bounded by what its headers declare before anything is decompressed or allocated.
 
-numpy's own reader allocates what an array's header asks for before it looks whether the file holds so much. Here the
-archive's directory and the array's header must agree with each other and with the limit first. Pickles are never opened:
-an array of objects has no number type.
+numpy's own reader allocates the size in an array's header before it checks whether the file holds that much. Here the
+archive's directory and the array's header must first agree with each other and with the limit. Pickles are never opened: an
+array of objects has no number type.
 
 Formats: PKWARE APPNOTE 6.3 (zip); numpy.lib.format (magic, version, header as a Python dictionary in ASCII).
 """
@@ -61,7 +61,7 @@ def _member(file: bytes, name: str) -> bytes:
         if entry.file_size > MAX_ARRAY_BYTES:
             raise ValueError(f"it would need {entry.file_size} bytes, the limit is {MAX_ARRAY_BYTES}")
         with archive.open(entry) as stream:
-            body = stream.read(entry.file_size)  # no more is inflated than the directory says, whatever the data hold
+            body = stream.read(entry.file_size)  # no more is inflated than the directory declares
     if len(body) != entry.file_size:
         raise ValueError(f"it ends after {len(body)} of {entry.file_size} bytes")
     return body
@@ -77,8 +77,8 @@ def _array(body: bytes) -> npt.NDArray[Any]:
         raise ValueError("its header does not describe an array of numbers")
     dtype = np.dtype(header["dtype"])
     shape = tuple(int(length) for length in header["shape"].split(",") if length.strip())
-    wanted = math.prod(shape) * dtype.itemsize
-    if len(shape) > MAX_DIMENSIONS or wanted != len(body) - start:
-        raise ValueError(f"its header asks for {wanted} bytes of shape {shape}, {max(0, len(body) - start)} follow it")
+    expected = math.prod(shape) * dtype.itemsize
+    if len(shape) > MAX_DIMENSIONS or expected != len(body) - start:
+        raise ValueError(f"its header declares {expected} bytes of shape {shape}, {max(0, len(body) - start)} follow it")
     flat = np.frombuffer(body, dtype=dtype, offset=start)
     return flat.reshape(shape, order="F" if header["order"] == "True" else "C")

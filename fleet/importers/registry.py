@@ -1,4 +1,4 @@
-"""Which formats can be imported."""
+"""The formats that can be imported."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Importer(Protocol):
         """Write `src` as a drive into the new folder `out`.
 
         Raises:
-            SourceError: The dataset folder lacks something, or holds something that is refused.
-            FleetError: `out` holds something already.
+            SourceError: The dataset folder is incomplete, or contains data that is refused.
+            FleetError: `out` is not empty.
             LandingError: An id is not allowed.
 
         """
@@ -48,14 +48,14 @@ class SceneImporter(Importer, Protocol):
 
         Raises:
             SourceError: Also if there is no such scene.
-            FleetError: `out` holds something already.
+            FleetError: `out` is not empty.
             LandingError: An id is not allowed.
 
         """
 
 
 class RigImporter(Importer, Protocol):
-    """Reads a recording that does not say by itself which topic is which sensor."""
+    """Reads a recording, which does not define by itself which topic belongs to which sensor."""
 
     def __call__(
         self, src: Path, out: Path, vehicle_id: str, drive_id: str, progress: Progress | None = None, rig: Rig | None = None
@@ -63,8 +63,8 @@ class RigImporter(Importer, Protocol):
         """Write the sensors that `rig` gives a topic, or without one every topic that can be identified; otherwise as `Importer`.
 
         Raises:
-            SourceError: Also if no topic of the recording is of use.
-            FleetError: `out` holds something already.
+            SourceError: Also if no topic of the recording is usable.
+            FleetError: `out` is not empty.
             LandingError: An id is not allowed.
 
         """

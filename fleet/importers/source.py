@@ -1,4 +1,4 @@
-"""Reading dataset folders that others made: bounded, exact in time, never a pickle; poses only where a vehicle can be."""
+"""Reading third-party dataset folders: bounded, exact in time, without pickles; poses only within plausible bounds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PICKLES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz")
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """The drive folder that was written, checked, and what its user should know about the source."""
+    """The drive folder that was written and checked, and the findings on the source."""
 
     folder: DriveFolder
     findings: tuple[str, ...]
@@ -44,7 +44,7 @@ def read_bounded(path: Path, limit_bytes: int) -> bytes:
         raise SourceError(f"{path} is missing; is this the folder of one drive?")
     size = path.stat().st_size
     if size > limit_bytes:
-        raise SourceError(f"{path} has {size} bytes, the limit is {limit_bytes}; it is not what this format keeps there")
+        raise SourceError(f"{path} has {size} bytes, the limit is {limit_bytes}; it is not the file of this format")
     return path.read_bytes()
 
 
@@ -52,7 +52,7 @@ def read_json(path: Path) -> Any:
     """A JSON document; numbers with a fraction become Decimal, so that stamps keep every digit.
 
     Raises:
-        SourceError: It is missing, too large, or no JSON.
+        SourceError: It is missing, too large, or not JSON.
 
     """
     try:
@@ -65,7 +65,7 @@ def read_list(path: Path) -> list[Any]:
     """A JSON document that is an array.
 
     Raises:
-        SourceError: It is missing, too large, no JSON, or something else than an array.
+        SourceError: It is missing, too large, not JSON, or not an array.
 
     """
     document = read_json(path)
@@ -88,23 +88,23 @@ def read_text_lines(path: Path) -> list[str]:
 
 
 def exact_ns(time: object, decimals: int = SECONDS) -> int:
-    """A time as written, in nanoseconds; digits beyond a nanosecond are cut off.
+    """A time as written, in nanoseconds; digits beyond a nanosecond are truncated.
 
-    `decimals`: how many digits a nanosecond is behind the point: `SECONDS` or `MICROSECONDS`.
+    `decimals`: the number of decimals that make a nanosecond: `SECONDS` or `MICROSECONDS`.
 
     Raises:
         SourceError: It is not a number, or not between 1970 and October 2096.
 
     """
     if isinstance(time, bool) or not isinstance(time, int | Decimal) or not Decimal(time).is_finite():
-        raise SourceError(f"{time!r} stands where a time must be, as a number")
+        raise SourceError(f"{time!r} is not a time: a number was expected")
     if not 0 <= time <= Decimal(MAX_STAMP_NS).scaleb(-decimals):
         raise SourceError(f"the time {str(time)[:40]} is not between 1970 and 2096 if read with 10^{decimals} ns a unit")
     return int(Decimal(time).scaleb(decimals, Context(prec=MAX_DIGITS)))
 
 
 def refuse_pickles(folder: Path, how_to_convert: str) -> None:
-    """Refuse a folder whose data are pickles; none is opened.
+    """Refuse a folder whose data are pickles, without opening any.
 
     Raises:
         SourceError: Names the first one, why it is refused and how to convert it.
@@ -119,7 +119,7 @@ def refuse_pickles(folder: Path, how_to_convert: str) -> None:
 
 
 def median_ns(values: Sequence[int]) -> int:
-    """The middle of integers; of an even number, the mean of the middle two, rounded down."""
+    """The median of integers; for an even number, the mean of the middle two, rounded down."""
     ordered = sorted(values)
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
 
@@ -135,7 +135,7 @@ def inside(filename: str, table: Path) -> PurePosixPath:
     """A relative path that stays below the folder it is relative to.
 
     Raises:
-        SourceError: It does not.
+        SourceError: It leaves the folder.
 
     """
     name = PurePosixPath(filename)
@@ -144,7 +144,7 @@ def inside(filename: str, table: Path) -> PurePosixPath:
     return name
 
 
-FARTHEST_M = 1e8  # more than twice around the earth; arithmetic on what is beyond overflows sooner or later
+FARTHEST_M = 1e8  # more than twice around the earth; arithmetic on larger values could overflow
 
 
 def rigid(translation_m: Sequence[float], wxyz: Sequence[float]) -> SE3:

@@ -1,4 +1,4 @@
-"""The files of a recording, opened by what they hold and not by their names.
+"""The files of a recording, opened by content, not by name.
 
 one file          an MCAP file, a ROS 1 bag or a ROS 2 SQLite bag
 a folder          a ROS 2 bag: `metadata.yaml` and the files that it names, in that order; without it, all files with a
@@ -34,7 +34,7 @@ from sensors.errors import UnknownKindError
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".mcap", ".bag", ".db3")
-MAX_METADATA_BYTES = 4 * 1024 * 1024  # PyYAML reads less than 1 MB a second
+MAX_METADATA_BYTES = 4 * 1024 * 1024  # PyYAML reads less than 1 MB per second
 MAX_FILES = 10_000
 MAX_NAME_BYTES = 255
 
@@ -48,7 +48,7 @@ class RecordingFile:
     size_bytes: int
 
     def read(self) -> Iterator[Recorded | ContainerFault]:
-        """Every readable message in file order, and every flaw. The file is open while this is walked, memory is bounded."""
+        """Every readable message in file order, and every flaw. The file is open during the iteration; memory is bounded."""
         if self.kind is RecordingKind.SQLITE:
             yield from self._rows()
             return
@@ -60,7 +60,7 @@ class RecordingFile:
         if journal.is_file() and journal.stat().st_size:
             problem = f"{journal.name} beside it holds messages that are not read; open and close the bag once with sqlite3"
             yield ContainerFault(0, ContainerFaultKind.TRUNCATED, problem)
-        # immutable: no lock, no journal, nothing written beside a file that may be somebody's only copy.
+        # immutable: no lock, no journal, nothing written beside a file that may be the only copy.
         address = f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1"
         with self.path.open("rb") as stream:
             cut = cut_page_bytes(stream.read(HEAD_BYTES), self.size_bytes)
@@ -72,7 +72,7 @@ def recording_files(path: Path) -> tuple[tuple[RecordingFile, ...], tuple[str, .
     """The files of a recording in the order of recording, and notes on files that are absent or left out.
 
     Raises:
-        SourceError: The path is missing, holds no recording, or a file of it is of no kind that is read.
+        SourceError: The path is missing, holds no recording, or one of its files has an unsupported format.
     """
     if not path.exists():
         raise SourceError(f"{path} is missing; name an MCAP file, a .bag, a .db3 or the folder of a ROS 2 bag")
@@ -98,7 +98,7 @@ def _folder(folder: Path) -> tuple[list[Path], list[str]]:
     there = {path.name: path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()}
     if not (folder / METADATA).is_file():
         if not there:
-            raise SourceError(f"{folder} holds neither {METADATA} nor a file *{', *'.join(SUFFIXES)}: it is no ROS 2 bag")
+            raise SourceError(f"{folder} holds neither {METADATA} nor a file *{', *'.join(SUFFIXES)}: it is not a ROS 2 bag")
         return [there[name] for name in sorted(there, key=_by_number)], [f"{METADATA} is missing; files taken by number"]
     named = _named_files(folder / METADATA)
     there |= {name: folder / name for name in named if (folder / name).is_file()}  # also files compressed as a whole
@@ -118,7 +118,7 @@ def _named_files(path: Path) -> list[str]:
     try:
         document: Any = yaml.safe_load(path.read_bytes())
         names = document["rosbag2_bagfile_information"]["relative_file_paths"]
-        # Some versions wrote the folder's name in front; only the file's own name is used, and never leads elsewhere.
+        # Some versions prefixed the folder's name; only the file's own name is used, so it cannot lead elsewhere.
         files = [Path(name).name for name in names]
     except (yaml.YAMLError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise SourceError(f"{path} is not metadata of a ROS 2 bag ({error}); name its files one by one instead") from error

@@ -1,4 +1,4 @@
-"""Whole recordings (MCAP, ROS 1 bag, ROS 2 SQLite bag) as one stream of stamps a sensor."""
+"""Whole recordings (MCAP, ROS 1 bag, ROS 2 SQLite bag) as one stream of stamps per sensor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_FAULTS_LISTED = 20
 class StampStream:
     """One sensor's frames in the order in which they were logged: header stamps and log times, (N,) int64 each.
 
-    `modality` is the rig's, else what the message type says; None where it says nothing.
+    `modality` is the rig's, else that of the message type; None if unknown.
     """
 
     sensor: str
@@ -44,7 +44,7 @@ def stamp_streams(path: Path, rig: Rig | None) -> tuple[tuple[StampStream, ...],
     whose stamp cannot be read is left out; both are noted.
 
     Raises:
-        SourceError: No recording of a kind that is read, or no topic of use in it.
+        SourceError: Not a supported recording, or no usable topic in it.
     """
     files, notes = recording_files(path)
     topics, faults = TopicMap(rig), FaultNotes()
@@ -82,16 +82,16 @@ def stamp_streams(path: Path, rig: Rig | None) -> tuple[tuple[StampStream, ...],
 
 
 def header_stamp_ns(message: Recorded) -> int:
-    """The stamp in the header of a message of a read type.
+    """The stamp in the header of a message of a supported type.
 
     Raises:
-        DecodeError: It has none that can be read.
+        DecodeError: It has no readable stamp.
     """
     return (peek_ros1_stamp_ns if message.encoding == ROS1 else peek_stamp_ns)(message.data)
 
 
 class FaultNotes:
-    """The flaws of a recording's files in words, of which the first are listed and the rest counted."""
+    """Notes on the flaws of a recording's files: the first are listed, the rest counted."""
 
     def __init__(self) -> None:
         self._words: list[str] = []
@@ -99,29 +99,29 @@ class FaultNotes:
         self._salvaged = 0
 
     def add(self, file: str, fault: ContainerFault) -> None:
-        """Take note of a flaw."""
+        """Record a flaw."""
         if len(self._words) < MAX_FAULTS_LISTED:
             self._words.append(f"{file}: {fault.kind} at {fault.offset}: {fault.message}")
         else:
             self._more += 1
 
     def see(self, message: Recorded) -> None:
-        """Take note of a message that was salvaged."""
+        """Count a salvaged message."""
         self._salvaged += message.salvaged
 
     def words(self) -> tuple[str, ...]:
-        """All of it."""
+        """All notes."""
         more = [f"and {self._more} more faults"] if self._more else []
         saved = [f"{self._salvaged} messages were salvaged from a chunk that is cut; no checksum covers them"]
         return (*self._words, *more, *(saved if self._salvaged else []))
 
 
 def no_topic(path: Path, topics: TopicMap, unusable: Sequence[str]) -> str:
-    """Why nothing of a recording can be used, and what to do; `unusable`: what is wrong with messages of topics of use."""
+    """Why a recording is unusable, and the remedy; `unusable`: the problems of messages on supported topics."""
     left_out: Sequence[str] = (*unusable, *topics.left_out())
     if not left_out:
         return f"{path} holds no message; was it recorded, and copied completely?"
     return (
-        f"{path} holds no topic of use: {'; '.join(left_out[:10])}. The types that are read are {', '.join(sorted(READ_TYPES))}; "
+        f"{path} holds no usable topic: {'; '.join(left_out[:10])}. The supported types are {', '.join(sorted(READ_TYPES))}; "
         "record the drivers' decoded topics, or name the topics in a rig (--rig)"
     )

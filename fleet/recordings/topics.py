@@ -1,4 +1,4 @@
-"""Which topic of a recording is which sensor: as a rig says, or by name and message type where there is no rig."""
+"""Assigns the topics of a recording to sensors: by a rig, or without one by name and message type."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_TYPES: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
         FIX: (Modality.GNSS,),
     }
 )
-"""What a message of a type may come from; the first where nothing says more."""
+"""The possible modalities of a message type; the first is the default."""
 
 MAX_SENSORS = 256  # as in the calibration's schema
 MAX_TOPICS = 4096
@@ -47,7 +47,7 @@ class SensorTopic:
 
 
 class TopicMap:
-    """Takes the messages of a recording one by one and says which sensor each comes from; what comes from none is counted."""
+    """Assigns the messages of a recording to sensors one by one; messages of no sensor are counted."""
 
     def __init__(self, rig: Rig | None) -> None:
         """Take the topics from a rig; a sensor without one has the topic `/` and its name, as in a drive folder's files.
@@ -62,7 +62,7 @@ class TopicMap:
 
     @property
     def sources(self) -> tuple[SensorTopic, ...]:
-        """The sensors met so far, in the order of their first messages."""
+        """The sensors found so far, in the order of their first messages."""
         return tuple(source for source in self._sources.values() if source is not None)
 
     def source(self, message: Recorded) -> SensorTopic | None:
@@ -81,7 +81,7 @@ class TopicMap:
         return found
 
     def left_out(self) -> tuple[str, ...]:
-        """What was left out, in words: each topic with its type, its count and the reason; most messages first."""
+        """Text on what was left out: each topic with its type, count and reason; most messages first."""
         return tuple(
             f"{topic or 'a topic without name'} ({message_type or 'of no stated type'}, {encoding or 'of no stated encoding'}): "
             f"{count} messages left out, {self._why[topic, message_type, encoding]}"
@@ -89,7 +89,7 @@ class TopicMap:
         )
 
     def absent(self) -> tuple[str, ...]:
-        """Sensors of the rig that no message came from."""
+        """Sensors of the rig without any message."""
         met = {source.sensor for source in self.sources}
         return tuple(sensor.name for sensor in (self._rig or {}).values() if sensor.name not in met)
 
@@ -115,7 +115,7 @@ class TopicMap:
         return None
 
     def _name(self, topic: str) -> str:
-        """An id made of the topic, that no other sensor has."""
+        """A unique id derived from the topic."""
         base = re.sub(r"[^a-z0-9_-]+", "_", topic.lower()).strip("_-")[:LONGEST_NAME] or "sensor"
         taken = {source.sensor for source in self.sources}
         name, number = base, 2

@@ -1,1 +1,1 @@
-"""A seeded synthetic drive with known truth: scene, ego motion and sensors that all see the same geometry at their own time."""
+"""A seeded synthetic drive with ground truth: scene, ego motion, and sensors that observe one geometry at their own times."""

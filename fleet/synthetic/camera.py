@@ -1,4 +1,4 @@
-"""A camera that sees the same boxes and the same checkered ground as the lidar, one ray a pixel.
+"""A camera that sees the same boxes and the same checkered ground as the lidar, one ray per pixel.
 
 Rendering happens in the ego frame: the vehicle stays level, so where a pixel meets the ground relative to the vehicle
 never changes and is computed once. Boxes are tested only inside the rectangle that their corners project to.
@@ -28,7 +28,7 @@ DARK_RGB = np.array([62, 64, 66], dtype=np.float32)
 LIGHT_RGB = np.array([104, 106, 108], dtype=np.float32)
 HORIZON_RGB = np.array([176, 190, 204], dtype=np.float32)
 ZENITH_RGB = np.array([92, 140, 205], dtype=np.float32)
-FACE_SHADE = (0.95, 0.72, 1.12)  # of faces across x, y and z of the box: what a low sun would do
+FACE_SHADE = (0.95, 0.72, 1.12)  # of faces across x, y and z of the box, as under a low sun
 CORNERS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
 
 Floats32 = npt.NDArray[np.float32]
@@ -80,7 +80,7 @@ class Camera:
         return pixels
 
     def seen(self, true_ns: int) -> npt.NDArray[np.int32]:
-        """What each pixel (height, width) shows: the index of a box, or -1 for ground and sky."""
+        """The object in each pixel (height, width): the index of a box, or -1 for ground and sky."""
         _, code = self._trace(true_ns)
         return (code.astype(np.int32) - 1) // 3
 

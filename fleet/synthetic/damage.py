@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from fleet.errors import SpecError
 from fleet.fault_kinds import FaultKind
-from fleet.faults import Fault
+from fleet.faults import Fault, FaultEffect
 from fleet.mcap_writer import SensorStream
 from fleet.synthetic.camera import JPEG_QUALITY
 from fleet.synthetic.miscalibration import miscalibrated
@@ -73,20 +73,20 @@ def _changed_image(pixels: Pixels, fault: Fault, rng: np.random.Generator) -> Pi
     share = fault.share or 0.0
     match fault.kind:
         case FaultKind.BLANK_IMAGE:
-            wanted = MIDDLE + (pixels.astype(np.float32) / 255.0 - 0.5) * (fault.size or 0.0)
+            damaged = MIDDLE + (pixels.astype(np.float32) / 255.0 - 0.5) * (fault.size or 0.0)
         case FaultKind.OVEREXPOSE:
             white = max(float(np.quantile(pixels.min(axis=2), 1.0 - share)), 1.0)
-            wanted = pixels * np.float32(256.0 / white)
+            damaged = pixels * np.float32(256.0 / white)
         case FaultKind.UNDEREXPOSE:
             black = float(np.quantile(pixels.max(axis=2), share))
-            wanted = (pixels.astype(np.float32) - black) * 0.5
+            damaged = (pixels.astype(np.float32) - black) * 0.5
         case _:
             return _covered(pixels, share, rng)
-    return np.clip(np.round(wanted), 0, 255).astype(np.uint8)
+    return np.clip(np.round(damaged), 0, 255).astype(np.uint8)
 
 
 def _covered(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    """A plain ellipse over `share` of the lower third, as far inside as it fits."""
+    """A uniform ellipse over `share` of the lower third, as far inside as it fits."""
     height, width = pixels.shape[:2]
     third = height - height * 2 // 3
     radius_y = min(np.sqrt(share * third * width / (np.pi * MUD_ASPECT)), third / 2.0)
@@ -163,7 +163,7 @@ def _placed(points: Cloud, chosen: npt.NDArray[np.int64], value: float) -> Cloud
 
 
 def _filled(detections: Cloud, capacity: int, rng: np.random.Generator) -> Cloud:
-    """Clutter behind the detections up to the list's last place; what does not fit is lost."""
+    """Clutter after the detections up to the end of the list; the excess is lost."""
     clutter: Any = np.zeros(max(capacity - len(detections), 0), dtype=detections.dtype)
     range_m = rng.uniform(*CLUTTER_RANGE_M, len(clutter))
     azimuth = rng.uniform(-CLUTTER_HALF_FAN_RAD, CLUTTER_HALF_FAN_RAD, len(clutter))
@@ -225,7 +225,7 @@ _NEEDED_MODALITY = {
 
 
 def check_faults(spec: DriveSpec, rig: Rig) -> None:
-    """Make sure that every fault can be applied to this rig.
+    """Check that every fault can be applied to this rig.
 
     Raises:
         SpecError: A fault names a sensor that the rig lacks, or one of the wrong kind.
@@ -239,19 +239,19 @@ def check_faults(spec: DriveSpec, rig: Rig) -> None:
             raise SpecError(f"fault {fault}: the rig has no sensor {fault.sensor!r}, only {names}")
         needed = _NEEDED_MODALITY.get(fault.kind)
         if needed is not None and rig[fault.sensor].modality not in needed:
-            raise SpecError(f"fault {fault}: {fault.sensor} is no {' or '.join(needed)}")
+            raise SpecError(f"fault {fault}: {fault.sensor} is not a {' or '.join(needed)}")
         if fault.kind is FaultKind.GHOSTS and not spec.rig.radar_states:
             raise SpecError(f"fault {fault}: detections have no states; set the rig option radar_states")
 
 
 def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any = None) -> Any:
-    """The payload of a shot after the drive's payload faults; others leave it as it is. `before`: what was recorded before it."""
+    """The payload of a shot after the drive's payload faults; other faults leave it unchanged. `before`: the previous payload."""
     for index in shot.faults:
         fault = spec.faults[index]
         if fault.kind is FaultKind.REPEAT_CONTENT:
             payload = payload if before is None else before
             continue
-        # What covers a lens or a sector stays where it is: its place depends on the fault alone.
+        # The cover of a lens or a sector does not move: its position depends on the fault alone.
         steady = fault.kind in (FaultKind.BLOCK_IMAGE, FaultKind.BLOCK_SECTOR, FaultKind.DROP_RINGS)
         rng = np.random.default_rng(seed_of(spec.seed, sensor, 2, index, 0 if steady else shot.index))
         since_ns = shot.true_ns - spec.start_ns
@@ -283,10 +283,10 @@ def calibration_document(rig: Rig, spec: DriveSpec) -> dict[str, Any]:
     return document
 
 
-def effect_of(index: int, shots: tuple[Shot, ...]) -> dict[str, Any]:
+def effect_of(index: int, shots: tuple[Shot, ...]) -> FaultEffect:
     """What the fault with this index did to the shots of its sensor, for the ground truth."""
     touched = [shot for shot in shots if index in shot.faults]
-    return {"frames": [shot.index for shot in touched], "stamps_ns": [shot.stamp_ns for shot in touched]}
+    return FaultEffect(frames=tuple(shot.index for shot in touched), stamps_ns=tuple(shot.stamp_ns for shot in touched))
 
 
 def _cut(jpeg: bytes, rng: np.random.Generator) -> bytes:

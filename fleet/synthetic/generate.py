@@ -1,10 +1,12 @@
-"""From a spec to a drive folder."""
+"""Generates a drive folder from a spec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
@@ -29,7 +31,7 @@ RECORDER_VERSION = "1"
 
 
 class Simulator(Protocol):
-    """A sensor: `measure` returns a payload of its own kind, `encode` makes that payload a message."""
+    """A sensor: `measure` returns a payload of its own type, `encode` turns it into a message."""
 
     message_type: str
 
@@ -44,11 +46,11 @@ def generate(spec: DriveSpec, out: Path, progress: Progress | None = None) -> Dr
     """Write the drive `spec` describes into the new (or empty) folder `out`, with its ground truth.
 
     `progress(sensor, frames done, frames)` is called after every frame. An interrupted run leaves a folder without a
-    manifest, which is no drive.
+    manifest, which is not a drive.
 
     Raises:
         SpecError: A fault cannot be applied to this rig or duration.
-        FleetError: `out` is a file, or holds something already.
+        FleetError: `out` is a file, or not empty.
 
     """
     rig = build_rig(spec.rig)
@@ -62,7 +64,7 @@ def generate(spec: DriveSpec, out: Path, progress: Progress | None = None) -> Dr
     write_manifest(out, spec.drive, RECORDER, RECORDER_VERSION)
     truth = out / GROUND_TRUTH
     write_ground_truth(truth, spec, rig, world, shots)
-    write_json(truth / "faults.json", _apply_faults(out, spec, rig, shots))
+    _apply_faults(truth / "faults.json", out, spec, rig, shots)
     return DriveFolder.load(out, check=False, drive=spec.drive)
 
 
@@ -95,16 +97,17 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
     write_stream(out, declared(stream, spec), frames(), spec.segment_ns)
 
 
-def _apply_faults(out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[Shot, ...]]) -> list[dict[str, Any]]:
-    """Apply the faults of files, and list all faults with what they did."""
-    applied = []
+def _apply_faults(path: Path, out: Path, spec: DriveSpec, rig: Rig, shots: dict[str, tuple[Shot, ...]]) -> None:
+    """Apply the faults of files to the drive in `out`, and write to `path` all faults with what they did."""
+    entries = []
     for index, fault in enumerate(spec.faults):
         if fault.kind.on_files:
             effect = apply_file_fault(out, fault, spec.drive, rig)
         elif fault.kind.on_calibration:
-            effect = {"calibrated_sensor": fault.sensor or rig.reference, **calibration_effect(fault)}
+            effect = calibration_effect(fault, rig)
         else:
             effect = effect_of(index, shots[fault.sensor or ""])
         size = {} if fault.kind.size is None else {"size": fault.size, "unit": fault.kind.size}
-        applied.append({"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **size, **effect})
-    return applied
+        named = {"fault": str(fault), "kind": fault.kind.value, "sensor": fault.sensor, **size}
+        entries.append(named | msgspec.to_builtins(effect))
+    write_json(path, entries)

@@ -1,8 +1,8 @@
-"""What is true of a synthetic drive, written beside it and never uploaded.
+"""The ground truth of a synthetic drive, written beside it and never uploaded.
 
-`ground_truth/drive.json`: the spec; `faults.json`: each fault and what it did; `poses.parquet`: `world_SE3_ego` every
-10 ms; `boxes.parquet`: every box at the true time of every reference frame; `frames.parquet`: every measurement with
-its true time, its stamp and whether it was recorded.
+`ground_truth/drive.json`: the spec; `faults.json`: each fault and its effect; `poses.parquet`: `world_SE3_ego` every 10 ms;
+`boxes.parquet`: every box at the true time of every reference frame; `frames.parquet`: every measurement with its true time,
+its stamp and whether it was recorded.
 """
 
 from __future__ import annotations

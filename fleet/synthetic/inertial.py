@@ -1,4 +1,4 @@
-"""What the vehicle knows of its own motion: pose (Odometry), inertial measurements, satellite position.
+"""The vehicle's measurements of its own motion: pose (Odometry), inertial measurements, satellite position.
 
 The pose is exact and in the world frame, which serves as the odometry frame. The IMU sits in the ego frame's origin.
 """

@@ -1,4 +1,4 @@
-"""A spinning lidar: each column of rays is cast from where the vehicle is at that column's own time."""
+"""A spinning lidar: each column of rays is cast from the vehicle's position at that column's own time."""
 
 from __future__ import annotations
 

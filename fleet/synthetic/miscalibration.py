@@ -1,4 +1,4 @@
-"""Faults of the declared calibration: the data stay true, so their truth is known to the digit."""
+"""Faults of the declared calibration: the data stay true, so the size of the error is known exactly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fleet.fault_kinds import FaultKind
-from fleet.faults import Fault
+from fleet.faults import Amounts, Fault, FaultEffect
 from fleet.synthetic.vehicle import BODY_OF_CAMERA, mounted
 from sensors.geometry import SE3
 from sensors.rig import Modality, Rig
@@ -16,7 +16,7 @@ CM_PER_M = 100.0
 
 
 def miscalibrated(document: dict[str, Any], rig: Rig, fault: Fault) -> dict[str, Any]:
-    """The `calibration.json` document of a rig after a fault; others than those of the calibration leave it as it is.
+    """The `calibration.json` document of a rig after a fault; other kinds of faults leave it unchanged.
 
     A turn is about the sensor's own axes x forward, y left, z up (of a camera: along its optical axis, and upright), in the
     order yaw, pitch, roll; a shift is along the vehicle's axes. Of the lens, amounts are factors.
@@ -28,10 +28,18 @@ def miscalibrated(document: dict[str, Any], rig: Rig, fault: Fault) -> dict[str,
     return {**document, "sensors": entries}
 
 
-def calibration_effect(fault: Fault) -> dict[str, Any]:
-    """The sizes of a fault of calibration, for the ground truth."""
-    sizes = {"turn_deg": fault.turn_deg, "shift_cm": fault.shift_cm, "lens_factors": fault.lens}
-    return {name: dict(amounts) for name, amounts in sizes.items() if amounts is not None}
+def calibration_effect(fault: Fault, rig: Rig) -> FaultEffect:
+    """What a fault of calibration does, for the ground truth."""
+    return FaultEffect(
+        calibrated_sensor=fault.sensor or rig.reference,
+        turn_deg=_by_name(fault.turn_deg),
+        shift_cm=_by_name(fault.shift_cm),
+        lens_factors=_by_name(fault.lens),
+    )
+
+
+def _by_name(amounts: Amounts | None) -> dict[str, float] | None:
+    return None if amounts is None else dict(amounts)
 
 
 def _changed(entry: dict[str, Any], rig: Rig, fault: Fault) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A radar that reports detections with true range rates: what a horizontal fan of rays meets, object by object."""
+"""A radar that reports detections with true range rates: the objects that a horizontal fan of rays hits."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Radar:
 
 
 def _thinned(target: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Rays that become detections: of each object at most three, from one of its visible ends to the other."""
+    """Rays that become detections: at most three per object, from one of its visible ends to the other."""
     chosen: list[int] = []
     for box in np.unique(target[target >= 0]):
         seen = np.flatnonzero(target == box)

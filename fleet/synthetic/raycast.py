@@ -1,4 +1,4 @@
-"""Where rays first meet the ground plane or a box.
+"""First intersections of rays with the ground plane or a box.
 
 The slab test of Kay and Kajiya, "Ray tracing complex scenes", SIGGRAPH 1986, in each box's own frame. Rays come in
 columns of one origin and one instant, as a spinning lidar fires them; a box is tested only against the columns that
@@ -33,7 +33,8 @@ class Hits:
 def cast(origin_m: Floats, direction: Floats, boxes: Boxes, max_range_m: float) -> Hits:
     """Cast unit rays `direction` (C, R, 3) from `origin_m` (C, 3), both in the world frame.
 
-    `boxes` holds C instants, one a column. Hits beyond `max_range_m` are none; a box that contains the origin is not hit.
+    `boxes` holds C instants, one per column. Hits beyond `max_range_m` do not count; a box that contains the origin is not
+    hit.
     """
     with np.errstate(divide="ignore"):
         ground = np.where(direction[..., 2] < 0.0, -origin_m[:, None, 2] / direction[..., 2], np.inf)

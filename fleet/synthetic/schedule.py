@@ -1,4 +1,4 @@
-"""When each sensor measures, what stamp that measurement carries, and which measurements are recorded."""
+"""The schedule of measurements: when each sensor measures, with which stamp, and which measurements are recorded."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ LATE_PERIODS = 2
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One measurement: its number, when it really happened, the stamp it carries, and whether it was recorded.
+    """One measurement: its number, true time, stamp, and whether it was recorded.
 
-    `faults` are indices into the drive's faults that touch it.
+    `faults` are the indices of the drive's faults that affect it.
     """
 
     index: int
@@ -129,8 +129,8 @@ def _choose(fault: Fault, frames: Frames | None, first: int, count: int, rng: np
     if isinstance(frames, tuple):
         outside = [index for index in frames if not first <= index < count]
         if outside:
-            asked = ", ".join(map(str, outside))
-            raise SpecError(f"fault {fault}: {fault.sensor} has frames {first} to {count - 1}, not {asked}")
+            listed = ", ".join(map(str, outside))
+            raise SpecError(f"fault {fault}: {fault.sensor} has frames {first} to {count - 1}, not {listed}")
         return sorted(set(frames))
     size = min(max(1, round(frames * count)), count - first)
     return sorted(int(index) for index in rng.choice(np.arange(first, count), size=size, replace=False))

@@ -1,4 +1,4 @@
-"""What is asked of the generator."""
+"""Specification of a generated drive."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MAX_START_NS = (2**31 - 3600) * NS_PER_S  # ROS time ends at 2**31 s; an hour is
 
 @dataclass(frozen=True, slots=True)
 class RigOptions:
-    """Which sensors the synthetic vehicle carries and how fine they are.
+    """The sensors of the synthetic vehicle and their resolution.
 
     `cameras` names mounts of `fleet.synthetic.vehicle.CAMERA_MOUNTS`. A sweep has `lidar_rings * lidar_columns` rays.
     `lidar_range_noise_m` is the standard deviation along the ray; 0 leaves every return exactly on its surface.
-    `camera_noise_levels` is that of each pixel and colour, before compression.
-    `radar_states`: whether detections say if they are valid and unambiguous.
+    `camera_noise_levels` is that of each pixel and colour, before compression. `radar_states`: whether detections carry the
+    states valid and unambiguous.
     """
 
     cameras: tuple[str, ...] = DEFAULT_CAMERAS
@@ -66,7 +66,7 @@ class RigOptions:
 class DriveSpec:
     """A drive to generate; equal specs give byte-identical folders (with the same versions of numpy and Pillow).
 
-    `segment_s`: how much of a sensor goes into one file.
+    `segment_s`: length of a sensor's files.
 
     Raises:
         SpecError: An id, duration or start is out of range.

@@ -1,4 +1,4 @@
-"""The road: a smooth plane curve, and how anything moves along it.
+"""The road: a smooth plane curve, and motion along it.
 
 Heading and speed are sums of sines, so yaw rate, velocity and acceleration are exact derivatives; position is their
 integral by Gauss-Legendre quadrature, accurate to far below a micrometre.

@@ -1,4 +1,4 @@
-"""The synthetic vehicle: where its sensors sit, when each one measures, and the rig that says so.
+"""The synthetic vehicle: mountings and timing of its sensors, and the rig that declares them.
 
 Ego frame: on the ground under the rear axle, x forward, y left, z up. Camera frame: x right, y down, z forward; pixel
 centres have integer coordinates.
@@ -22,7 +22,7 @@ from sensors.time_units import NS_PER_S
 RIG_ID = "synthetic-v1"
 REFERENCE = "lidar_top"
 FIRST_SWEEP_NS = 30_000_000  # after the start of the drive: pose and IMU samples lie on both sides of every sweep
-TAIL_NS = 130_000_000  # how much longer than the drive the others run, so that the last sweep finds its matches
+TAIL_NS = 130_000_000  # the other sensors run this much longer than the drive, so that the last sweep finds its matches
 POSE_RATE_HZ = 100
 IMU_RATE_HZ = 100
 GNSS_RATE_HZ = 10
@@ -46,7 +46,7 @@ BODY_OF_CAMERA = SE3.from_wxyz((0.0, 0.0, 0.0), (0.5, -0.5, 0.5, -0.5))  # x rig
 
 
 def build_rig(options: RigOptions) -> Rig:
-    """The rig of a vehicle with these sensors; its sync terms are what the generator does.
+    """The rig of a vehicle with these sensors; its sync terms are those of the generator.
 
     Raises:
         SpecError: A camera has no mount, or is named twice.
@@ -65,7 +65,7 @@ def build_rig(options: RigOptions) -> Rig:
 
 
 def shutter_delay_ns(yaw_deg: float, lidar_rate_hz: int) -> int:
-    """When the beam looks towards `yaw_deg` (counter-clockwise from forward), after the sweep's stamp."""
+    """Time from the sweep's stamp until the beam points towards `yaw_deg` (counter-clockwise from forward)."""
     share = ((180.0 - yaw_deg) % 360.0) / 360.0
     return round(share * NS_PER_S / lidar_rate_hz)
 
@@ -87,7 +87,7 @@ def _lidar(options: RigOptions) -> Sensor:
 def _camera(name: str, options: RigOptions) -> Sensor:
     position, angles = CAMERA_MOUNTS[name]
     half_period_ns = _half_period_ns(options.camera_rate_hz)
-    # A free-running camera is up to half its period off by design; only what is nearly out of tolerance is worth a warning.
+    # A free-running camera is up to half its period off by design; only a residual near the tolerance is worth a warning.
     warn_ns = max(DEFAULT_WARN_RESIDUAL_NS, half_period_ns * 9 // 10)
     sync = Sync(Stamp.MIDDLE, shutter_delay_ns(angles[0], options.lidar_rate_hz), half_period_ns, warn_ns, required=True)
     width_px, height_px = options.width_px, options.height_px

@@ -27,7 +27,7 @@ GROUND_ALBEDO = (0.25, 0.55)  # dark and light squares
 
 @dataclass(frozen=True, slots=True)
 class BodyKind:
-    """What boxes of a kind have in common: diffuse reflectance and radar cross section."""
+    """The attributes of a kind of box: diffuse reflectance and radar cross section."""
 
     label: str
     albedo: float
@@ -44,7 +44,7 @@ VEHICLE = BodyKind("vehicle", 0.45, 12.0)
 class Body:
     """A box that follows the road: at drive time t it is at road time `road_s + pace * t`, `left_m` beside the curve.
 
-    pace 0 stands still, 1 keeps the ego's distance in time, below 0 comes towards it. size_m: length, width, height.
+    pace 0 is stationary, 1 keeps its distance in time from the ego, below 0 is oncoming. size_m: length, width, height.
     """
 
     kind: BodyKind
@@ -57,7 +57,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:
-    """Where B boxes are at T instants: centre_m and velocity_m_s (T, B, 3), yaw_rad and yaw_rate_rad_s (T, B), size_m (B, 3)."""
+    """B boxes at T instants: centre_m and velocity_m_s (T, B, 3), yaw_rad and yaw_rate_rad_s (T, B), size_m (B, 3)."""
 
     centre_m: Floats
     yaw_rad: Floats
@@ -77,7 +77,7 @@ class World:
         self._still = self._place(self.bodies, np.zeros(1, dtype=np.int64))
 
     def boxes_at(self, since_start_ns: Times) -> Boxes:
-        """Where all boxes are at times (T,) since the start of the drive."""
+        """The positions of all boxes at times (T,) since the start of the drive."""
         count = len(since_start_ns)
         fixed = self._still
         centre, yaw, velocity, rate = (

@@ -7,7 +7,6 @@ boto3 serializes the values and renders the conditions (`boto3.dynamodb`); the i
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -18,6 +17,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from ingest.errors import LedgerError
+from ingest.ledger.detail import decode_detail
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
@@ -153,7 +153,8 @@ def _condition_terms(condition: ConditionBase | None) -> dict[str, Any]:
 
 
 def _update_terms(change: ItemChange, condition: ConditionBase | None) -> dict[str, Any]:
-    """boto3 renders conditions but no update expressions. Its placeholders are numbered; ours are the attributes' names."""
+    """Terms of an update, which boto3 does not render. Its placeholders are numbered; these are named after the
+    attributes."""
     values = {**change.assign, **change.assign_if_absent, **change.add}
     clauses = {
         "SET": [
@@ -268,11 +269,16 @@ def refused_record(item: Item) -> RefusedRecord:
 
 
 def drive_record(item: Item) -> DriveRecord:
-    """Value of a drive item."""
+    """Value of a drive item.
+
+    Raises:
+        LedgerError: An attribute is missing or of another type, or `detail` is of another version.
+    """
     overrides = item.get("overrides", frozenset())
     reason = optional_text(item, "reason")
+    drive = drive_of(item)
     return DriveRecord(
-        drive=drive_of(item),
+        drive=drive,
         state=DriveState(text(item, "drive_state")),
         revision=optional_text(item, "revision"),
         generation=number(item, "generation"),
@@ -288,7 +294,7 @@ def drive_record(item: Item) -> DriveRecord:
         decisions=number(item, "decisions") if "decisions" in item else 0,
         manifest_version=optional_text(item, "manifest_version"),
         manifest_fault=optional_text(item, "manifest_fault"),
-        detail=json.loads(text(item, "detail")) if "detail" in item else {},
+        detail=decode_detail(text(item, "detail"), drive) if "detail" in item else None,
     )
 
 

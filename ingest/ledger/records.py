@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from ingest.ledger.detail import RunDetail
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
-
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +96,11 @@ class DriveRecord:
     """A drive in the ledger.
 
     `generation` grows by one with every new revision. `changes` counts registrations: a writer that saw `changes` and
-    `generation` may queue only while neither has moved. `settling`: there may be objects that no queued revision holds.
+    `generation` may queue only while neither has moved. `settling`: there may be objects that are in no queued revision.
     `unsent`: the revision's work message may not have been sent yet. `updated_ns` is the time of the last change of state,
-    `changed_ns` that of the last new object version. `detail` holds findings, counts or the error of the last run.
-    `overrides` are the decisions in the current revision, `decisions` counts all that were ever taken.
+    `changed_ns` that of the last new object version. `detail` is how the last run of the
+    current revision ended, None before any has. `overrides` are the decisions in the current revision, `decisions` counts all
+    that were ever taken.
     """
 
     drive: DriveId
@@ -120,4 +119,4 @@ class DriveRecord:
     decisions: int = 0
     manifest_version: str | None = None
     manifest_fault: str | None = None
-    detail: Mapping[str, Json] = field(default_factory=dict)
+    detail: RunDetail | None = None

@@ -11,7 +11,8 @@
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
 
-Every write is one conditional call on one item; a decision is a transaction with its drive's change. `ingest.ledger.states` draws the allowed transitions.
+`detail` is JSON (`ingest.ledger.detail`). Every write is one conditional call on one item; a decision is a transaction with
+its drive's change. `ingest.ledger.states` draws the allowed transitions.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.errors import SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger.detail import RunFailure, RunResult, encode_detail
 from ingest.ledger.dynamodb_table import (
     DECISION,
     DRIVE,
@@ -50,7 +52,6 @@ from ingest.ledger.dynamodb_table import (
 from ingest.ledger.records import (
     DecisionRecord,
     DriveRecord,
-    Json,
     ObjectHead,
     ObjectOutcome,
     ObjectRecord,
@@ -58,7 +59,6 @@ from ingest.ledger.records import (
     Requeue,
 )
 from ingest.ledger.states import FINAL, DriveState, sources_of
-from lake.documents import canonical_json
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 UNSENT = "unsent"
 SETTLING = "settling"
 MAX_FAULT_CHARACTERS = 1000
-MAX_DETAIL_BYTES = 64 * 1024  # an item holds 400 KB
 _SWEEP = ("_sweep", "reconcile")
 _WRITERS = 8
 
@@ -92,8 +91,8 @@ class Ledger:
     def drives(self, state: DriveState | None = None, since_ns: int = 0) -> Iterator[DriveRecord]:
         """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that entered
         their state at that time or later. Eventually consistent."""
-        for wanted in DriveState if state is None else (state,):
-            condition = Key("drive_state").eq(wanted.value) & Key("updated_ns").gte(since_ns)
+        for drive_state in DriveState if state is None else (state,):
+            condition = Key("drive_state").eq(drive_state.value) & Key("updated_ns").gte(since_ns)
             yield from (drive_record(item) for item in self._table.query(condition, index="by-state"))
 
     # Landing: objects, changes, the outbox, refusals
@@ -142,7 +141,7 @@ class Ledger:
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
 
-        None, and nothing is written, if anything was registered or queued since `seen` was read.
+        Returns None and writes nothing if anything was registered or queued since `seen` was read.
         """
         assigned, removed = self._queueing(seen, requeue)
         item = self._table.update(str(seen.drive), DRIVE, ItemChange(assigned, remove=removed), _may_queue(seen))
@@ -190,7 +189,7 @@ class Ledger:
         """Store the key after which the next reconciliation begins."""
         self._table.put({"pk": _SWEEP[0], "sk": _SWEEP[1], "cursor": key})
 
-    # Runs: each step names its revision and is refused once the drive has another one
+    # Runs: each step names its revision and is refused once the drive has a newer one
 
     def begin(self, drive: DriveId, revision: str) -> DriveRecord:
         """Start, or start again, to process a queued revision.
@@ -200,7 +199,7 @@ class Ledger:
             nothing was written: only its message is left to delete.
 
         Raises:
-            SupersededWorkError: The drive has another revision by now.
+            SupersededWorkError: The drive has a newer revision.
             UnknownDriveError: The ledger has no such drive.
         """
         begun = self._enter(drive, revision, DriveState.PROCESSING, add={"attempts": 1})
@@ -217,29 +216,30 @@ class Ledger:
         revision: str,
         state: DriveState,
         outcomes: Iterable[ObjectOutcome],
-        detail: Mapping[str, Json],
+        result: RunResult,
         *,
         generation: int | None = None,
     ) -> DriveRecord:
         """Record the result of a revision: its objects first, then the drive. Idempotent.
 
-        An outcome is written only to the version it names: a newer version that has landed stays pending. With `generation`,
-        a run that outlived its drive's reprocessing cannot end it, although the revision is the same.
+        `result` becomes the drive's `detail`. An outcome is written only to the version it names: a newer version that has
+        landed stays pending. With `generation`, a run that outlived its drive's reprocessing cannot end it, although the
+        revision is the same.
 
         Raises:
-            SupersededWorkError: The drive has another revision, or generation, by now.
+            SupersededWorkError: The drive has a newer revision or generation.
             UnknownDriveError: The ledger has no such drive.
             TransitionError: `state` is not final, or this revision ended in another state.
-            LedgerError: `detail` exceeds 64 KiB of JSON.
+            LedgerError: `result` exceeds 64 KiB of JSON.
         """
         if state not in FINAL:
             raise TransitionError(f"a run ends as {' or '.join(sorted(FINAL))}, not as {state}; use fail() for a failed one")
-        detail_json = _bounded(detail)
+        detail = encode_detail(result)
         self._current(drive, revision, generation)
         with ThreadPoolExecutor(max_workers=_WRITERS) as writers:
             for _ in writers.map(lambda outcome: self._finish_object(drive, revision, outcome), outcomes):
                 pass
-        ended = self._enter(drive, revision, state, {"detail": detail_json}, generation=generation)
+        ended = self._enter(drive, revision, state, {"detail": detail}, generation=generation)
         if ended is not None:
             return ended
         record = self._current(drive, revision, generation)
@@ -247,17 +247,17 @@ class Ledger:
             return record
         raise TransitionError(f"{drive} is {record.state} and cannot become {state}")
 
-    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Json], *, generation: int | None = None) -> DriveRecord:
+    def fail(self, drive: DriveId, revision: str, failure: RunFailure, *, generation: int | None = None) -> DriveRecord:
         """Record that a run failed; when its message returns, it may start again.
 
-        A revision that is finished already stays finished. `generation` as at `finish`.
+        A revision that is already finished stays finished. `generation` as at `finish`.
 
         Raises:
-            SupersededWorkError: The drive has another revision, or generation, by now.
+            SupersededWorkError: The drive has a newer revision or generation.
             UnknownDriveError: The ledger has no such drive.
-            LedgerError: `detail` exceeds 64 KiB of JSON.
+            LedgerError: `failure` exceeds 64 KiB of JSON.
         """
-        failed = self._enter(drive, revision, DriveState.FAILED, {"detail": _bounded(detail)}, generation=generation)
+        failed = self._enter(drive, revision, DriveState.FAILED, {"detail": encode_detail(failure)}, generation=generation)
         return self._current(drive, revision, generation) if failed is None else failed
 
     def _enter(
@@ -284,8 +284,8 @@ class Ledger:
             raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` lists the known drives")
         if record.revision != revision or generation not in (None, record.generation):
             current = f"{record.revision} (generation {record.generation})"
-            wanted = revision if generation is None else f"{revision} (generation {generation})"
-            raise SupersededWorkError(f"{drive} has the revision {current}, not {wanted}")
+            expected = revision if generation is None else f"{revision} (generation {generation})"
+            raise SupersededWorkError(f"{drive} has the revision {current}, not {expected}")
         return record
 
     def _finish_object(self, drive: DriveId, revision: str, outcome: ObjectOutcome) -> None:
@@ -301,8 +301,8 @@ class Ledger:
     def decide(self, seen: DriveRecord, overrides: frozenset[str], requeue: Requeue | None) -> DriveRecord | None:
         """Append a decision and, with `requeue`, queue the revision that follows from it, all or nothing.
 
-        None, and nothing is written, if anything was registered, queued or decided since `seen` was read, or if the drive is
-        not in a final state.
+        Returns None and writes nothing if anything was registered, queued or decided since `seen` was read, or if the drive
+        is not in a final state.
         """
         number = seen.decisions + 1
         decision = DecisionRecord(seen.drive, number, overrides, self._clock(), seen.revision or "", seen.generation)
@@ -356,10 +356,3 @@ def _may_queue(seen: DriveRecord) -> ConditionBase:
 
 def _in_one_of(states: Iterable[DriveState]) -> ConditionBase:
     return Attr("drive_state").is_in([state.value for state in states])
-
-
-def _bounded(detail: Mapping[str, Json]) -> str:
-    body = canonical_json(detail)
-    if len(body) > MAX_DETAIL_BYTES:
-        raise LedgerError(f"detail of {len(body)} bytes exceeds {MAX_DETAIL_BYTES}; store long lists in the tables")
-    return body.decode()

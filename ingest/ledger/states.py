@@ -20,7 +20,7 @@ from enum import StrEnum
 
 
 class DriveState(StrEnum):
-    """Where a drive's current revision stands."""
+    """The state of a drive's current revision."""
 
     LANDING = "landing"
     QUEUED = "queued"
@@ -31,7 +31,7 @@ class DriveState(StrEnum):
 
 
 class ObjectState(StrEnum):
-    """What became of the newest version of an object; `landed` is pending."""
+    """The state of the newest version of an object; `landed` means pending."""
 
     LANDED = "landed"
     PUBLISHED = "published"

@@ -20,7 +20,7 @@ _FIELDS = {"schema_version", "vehicle_id", "drive_id", "revision", "reason"}
 
 
 class WorkReason(StrEnum):
-    """Why a revision is to be processed."""
+    """Why a revision is queued for processing."""
 
     COMPLETE = "complete"
     OVERDUE = "overdue"

@@ -1,1 +1,1 @@
-"""Scene files as Python workers write them: row groups whose payload pages are copied, not encoded again."""
+"""Scene files as Python workers write them: row groups whose payload pages are copied instead of being encoded again."""

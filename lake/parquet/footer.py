@@ -1,8 +1,8 @@
 """Rewrite the footer of a Parquet file some of whose column chunks have moved and grown.
 
 A footer is Thrift in the compact protocol (Apache Thrift, doc/specs/thrift-compact-protocol.md); field numbers are those of
-parquet-format 2.11, src/main/thrift/parquet.thrift. Only what has to change is parsed, and what comes out is read back by
-the library before anyone gets it: a search that hit the wrong place is an error and never a wrong file.
+parquet-format 2.11, src/main/thrift/parquet.thrift. Only the parts that change are parsed, and the library reads the result
+back before it is returned: a search that hit the wrong place is an error, never a corrupt file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAGIC = b"PAR1"
 LENGTH_BYTES = 4  # of the footer, before the magic that ends the file
 
 Amounts: TypeAlias = Mapping[int, Any]
-"""By the number of a struct's field: what to add to an integer, or the amounts of a struct."""
+"""Field number of a struct to the amount to add to an integer, or to the amounts of a nested struct."""
 
 # Types of the compact protocol.
 _TRUE, _FALSE, _BYTE, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 5, 6, 7, 8, 9, 10, 12
@@ -35,12 +35,12 @@ _DICTIONARY_HEADER, _DICTIONARY_PAGE, _PLAIN = 7, 2, 0
 
 
 class FooterError(LakeError):
-    """A footer does not read back as it was meant."""
+    """A rewritten footer does not read back as intended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where a column chunk lies, and how long it is."""
+    """Position and length of a column chunk."""
 
     dictionary_at: int
     data_at: int
@@ -49,7 +49,7 @@ class Chunk:
 
     @classmethod
     def of(cls, column: pq.ColumnChunkMetaData) -> Chunk:
-        """As a footer says."""
+        """From the metadata in a footer."""
         return cls(
             column.dictionary_page_offset,
             column.data_page_offset,
@@ -68,7 +68,7 @@ class Move:
     value_bytes: int
 
     def amounts(self) -> Amounts:
-        """Of the column's metadata."""
+        """The amounts to add to the column's metadata."""
         return {
             _UNCOMPRESSED: self.after.uncompressed_bytes - self.before.uncompressed_bytes,
             _COMPRESSED: self.after.compressed_bytes - self.before.compressed_bytes,
@@ -91,7 +91,7 @@ def dictionary_page_header(values: int, uncompressed_bytes: int, compressed_byte
 
 
 def page_header_end(file: memoryview, at: int) -> int:
-    """Where the page header that begins at a byte of a file ends."""
+    """The end of the page header that begins at a byte of a file."""
     return _skip(file, at, _STRUCT)
 
 
@@ -112,7 +112,7 @@ def move_chunks(footer: bytes, metadata: pq.FileMetaData, moves: Sequence[Sequen
 
 
 def _moved(footer: bytes, metadata: pq.FileMetaData, moves: Sequence[Sequence[Move]]) -> bytes:
-    at = _value_of(footer, _ROW_GROUPS)  # the schema before them names the columns, too
+    at = _value_of(footer, _ROW_GROUPS)  # the schema, which comes first, also contains the column names
     parts = [footer[:at]]
     for number, of_group in enumerate(moves):
         for move in of_group:
@@ -164,15 +164,15 @@ def _path(path: str) -> bytes:
     return bytes([len(names) << 4 | _BINARY]) + b"".join(_varint(len(name)) + name for name in names)
 
 
-def _value_of(data: bytes, wanted: int) -> int:
+def _value_of(data: bytes, field_id: int) -> int:
     """Where the value of a field of the outermost struct begins."""
     at, last = 0, 0
     while data[at]:
         last, kind, at = _field(data, at, last)
-        if last == wanted:
+        if last == field_id:
             return at
         at = _skip(data, at, kind)
-    raise FooterError(f"the footer has no field {wanted}")
+    raise FooterError(f"the footer has no field {field_id}")
 
 
 def _add(data: bytes, at: int, last: int, amounts: Amounts, parts: list[bytes]) -> int:

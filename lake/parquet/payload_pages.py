@@ -1,10 +1,10 @@
-"""Payload in a Parquet file without a copy on the way: dictionary pages that are views of the bytes as they were fetched.
+"""Zero-copy payload in Parquet files: dictionary pages that are views of the bytes as they were fetched.
 
-A library copies each value into a page and each page into the file, and looks for equal values by hashing all of them. Here
-it writes a file in which every payload is a placeholder of a few bytes, with the dictionary that makes of them; levels,
-indices and all other columns are its own. The chunks of payload columns are then written anew behind everything else: a
-dictionary page of the real payloads, and the library's data pages as they are. The placeholders stay behind as a few
-hundred bytes in the file that nothing points to.
+A Parquet library copies each value into a page and each page into the file, and finds equal values by hashing all of them.
+Here the library writes a file in which every payload is a placeholder of a few bytes, with a dictionary of placeholders;
+levels, indices and all other columns stay as it wrote them. The chunks of payload columns are then rewritten at the end: a
+dictionary page of the real payloads, and the library's data pages unchanged. The placeholders remain as a few hundred
+unreferenced bytes in the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _VALUE_HEAD = struct.Struct("<I")  # PLAIN BYTE_ARRAY: length, then the bytes
 
 
 class PayloadSizeError(LakeError):
-    """The payloads of one row group are more than a page can hold."""
+    """The payloads of one row group exceed the size of a page."""
 
 
 class Payloads:
@@ -45,7 +45,7 @@ class Payloads:
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[int, tuple[int, Any]] = {}  # with the object: while it lives, no other has its id
+        self._numbers: dict[int, tuple[int, Any]] = {}  # holds the object too: while it is alive, no other has its id
         self.distinct: list[memoryview] = []
         self.distinct_bytes = 0
         self.placed = 0
@@ -70,9 +70,9 @@ def with_payloads(
     """A Parquet file with payloads in place of their placeholders, as pieces to be written one after the other.
 
     Args:
-        file: What the library wrote, with a dictionary for each payload column.
+        file: The file as the library wrote it, with a dictionary for each payload column.
         metadata: Of that file.
-        payloads: For each row group, what its placeholders stand for, by column path.
+        payloads: For each row group, the payloads of its placeholders, by column path.
         compression: Of the payload columns, by path: `none` or `zstd`.
 
     Raises:

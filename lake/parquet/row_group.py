@@ -1,7 +1,7 @@
-"""Some columns of one row group of a Parquet file, by two ranged reads at most; and the footer that says where they lie.
+"""Selected columns of one row group of a Parquet file, in at most two ranged reads; and the footer with their positions.
 
-pyarrow's own pre-buffering asks for every stretch of bytes between unwanted columns by itself. A request costs more than
-the small columns that may lie between two wanted ones, so here the smallest gaps are read over.
+pyarrow's own pre-buffering sends one request per stretch between skipped columns. A request costs more than reading a small
+column that lies in between, so here the smallest gaps are read as well.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def read_footer(read: RangeRead, uri: str, size: int) -> pq.FileMetaData:
     """The footer of a file of `size` bytes: one read, or two where it is longer than 128 KiB.
 
     Raises:
-        LakeError: The file is no Parquet, or its footer is longer than 64 MiB or than the file.
+        LakeError: The file is not Parquet, or its footer is longer than 64 MiB or than the file.
     """
     tail = read(uri, max(0, size - FIRST_TAIL_BYTES), min(size, FIRST_TAIL_BYTES))
     needed = int.from_bytes(tail[-_TRAILER_BYTES:-4], "little") + _TRAILER_BYTES
     if size <= _TRAILER_BYTES or tail[-4:] != b"PAR1" or needed > min(size, MAX_FOOTER_BYTES):
-        raise LakeError(f"{uri} ends in {tail[-_TRAILER_BYTES:].hex()}, which is no end of a Parquet file of {size} bytes")
+        raise LakeError(f"{uri} ends in {tail[-_TRAILER_BYTES:].hex()}, which does not end a Parquet file of {size} bytes")
     if needed > len(tail):
         tail = read(uri, size - needed, needed - len(tail)) + tail
     try:
@@ -53,12 +53,12 @@ def read_footer(read: RangeRead, uri: str, size: int) -> pq.FileMetaData:
 
 
 def column_ranges(metadata: pq.FileMetaData, number: int, columns: Iterable[str]) -> tuple[ByteRange, ...]:
-    """Where the chunks of the named top-level columns lie, in the order of the file, each by itself."""
-    wanted, group = frozenset(columns), metadata.row_group(number)
+    """The byte ranges of the named top-level columns' chunks, in file order, one each."""
+    selected, group = frozenset(columns), metadata.row_group(number)
     ranges = []
     for position in range(group.num_columns):
         chunk = group.column(position)
-        if chunk.path_in_schema.split(".", 1)[0] in wanted:
+        if chunk.path_in_schema.split(".", 1)[0] in selected:
             first = chunk.data_page_offset if not chunk.has_dictionary_page else chunk.dictionary_page_offset
             start = min(first, chunk.data_page_offset)
             ranges.append(ByteRange(start, start + chunk.total_compressed_size))
@@ -81,9 +81,9 @@ def read_row_group(read: RangeRead, uri: str, metadata: pq.FileMetaData, number:
         LakeError: The footer contradicts the file.
     """
     ranges = joined(column_ranges(metadata, number, columns))
-    wanted = sum(entry.end - entry.start for entry in ranges)
-    if wanted > MAX_ROW_GROUP_BYTES:
-        raise OversizeError(f"{uri}: row group {number} takes {wanted} bytes, at most {MAX_ROW_GROUP_BYTES} are read")
+    size = sum(entry.end - entry.start for entry in ranges)
+    if size > MAX_ROW_GROUP_BYTES:
+        raise OversizeError(f"{uri}: row group {number} takes {size} bytes, at most {MAX_ROW_GROUP_BYTES} are read")
     pieces = _Pieces(uri, [(entry, memoryview(read(uri, entry.start, entry.end - entry.start))) for entry in ranges])
     try:
         with pq.ParquetFile(pa.PythonFile(pieces, mode="r"), metadata=metadata, pre_buffer=False) as file:
@@ -93,7 +93,7 @@ def read_row_group(read: RangeRead, uri: str, metadata: pq.FileMetaData, number:
 
 
 class _Pieces:
-    """A file of which only some ranges are there."""
+    """A file of which only some ranges are loaded."""
 
     def __init__(self, uri: str, pieces: Sequence[tuple[ByteRange, memoryview]]) -> None:
         self._uri, self._pieces = uri, pieces
@@ -121,7 +121,7 @@ class _Pieces:
             if entry.start <= start and end <= entry.end:
                 self._position = end
                 return piece[start - entry.start : end - entry.start]
-        raise LakeError(f"{self._uri}: the bytes {start} to {end} belong to no column that was asked for")
+        raise LakeError(f"{self._uri}: the bytes {start} to {end} do not belong to a requested column")
 
     def close(self) -> None:
         self.closed = True

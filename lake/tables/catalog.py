@@ -1,4 +1,4 @@
-"""The Iceberg catalog: opens it, makes the tables, and commits several tables in one transaction.
+"""The Iceberg catalog: opening it, creating the tables, and committing several tables in one transaction.
 
 Iceberg promises atomicity per table. A drive's publication touches three (scenes, frames, quarantine records), so this
 catalog stages each table's new metadata file and then moves all three pointers in one SQL transaction (ADR 0004).
@@ -32,7 +32,7 @@ BUSY_TIMEOUT_S = 60
 MAX_ATTEMPTS = 5
 _FIRST_PARTITION_ID = 1000  # Iceberg table spec, "Partition Field IDs"
 _PROPERTIES = {
-    # Our own loop re-reads the batch identity before each attempt; a blind retry would publish a batch twice.
+    # `publish` re-reads the batch identity before each attempt; a blind retry would publish a batch twice.
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "false",
     # Bounds cut to 16 characters cannot prove that a file holds one drive only.
@@ -40,7 +40,7 @@ _PROPERTIES = {
     "write.metadata.metrics.column.drive_id": "full",
     "write.metadata.metrics.column.revision": "full",
 }
-_S3_PROPERTIES = {  # of PyIceberg's file IO, each from the argument of boto3 that says the same
+_S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument of boto3
     "s3.endpoint": "endpoint_url",
     "s3.region": "region_name",
     "s3.access-key-id": "aws_access_key_id",
@@ -56,12 +56,12 @@ class LakeCatalog(SqlCatalog):
     def __init__(self, name: str, **properties: str) -> None:
         super().__init__(name, **properties)
         if properties["uri"].startswith("sqlite:///"):
-            # A file needs no pool of connections, and one that is left to the garbage collector holds its lock until then.
+            # A file needs no connection pool, and a connection left to the garbage collector holds its lock until then.
             self.engine.dispose()
             self.engine = create_engine(properties["uri"], poolclass=NullPool)
 
     def commit_together(self, transactions: Sequence[Transaction]) -> None:
-        """Make the staged changes of all transactions visible, or of none.
+        """Make the staged changes of all transactions visible, or none of them.
 
         The transactions must not be used afterwards.
 
@@ -78,7 +78,7 @@ class LakeCatalog(SqlCatalog):
             raise CommitFailedException(f"catalog is busy: {error}") from error
 
     def pointers(self) -> dict[str, str]:
-        """Table name to the metadata file that is current, of every table, as of one moment; nothing of them is read."""
+        """The current metadata file of every table, by table name, as of one moment; the files are not read."""
         of_catalog = IcebergTables.catalog_name == self.name
         columns = (IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
         with Session(self.engine) as session:
@@ -118,11 +118,11 @@ def open_catalog(settings: Settings) -> LakeCatalog:
     if uri.startswith("sqlite:"):
         properties["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={BUSY_TIMEOUT_S}"
     else:
-        properties["pool_pre_ping"] = "true"  # a connection that a restarted server has ended is replaced, not tried
+        properties["pool_pre_ping"] = "true"  # a connection that a restarted server has closed is replaced before use
     try:
         return LakeCatalog(CATALOG_NAME, **properties)
     except (IntegrityError, OperationalError, ProgrammingError):
-        # Another process may have made the catalog's own tables after we looked and before we did. A real fault comes again.
+        # Another process may have created the catalog's own tables between check and creation. A real fault recurs.
         return LakeCatalog(CATALOG_NAME, **properties)
 
 
@@ -142,7 +142,7 @@ def ensure_tables(catalog: LakeCatalog) -> None:
             try:
                 catalog.create_namespace(namespace)
             except (NamespaceAlreadyExistsError, IntegrityError):
-                pass  # another process was faster: what we wanted is there
+                pass  # another process was faster: the table exists
         if not catalog.table_exists(name):
             try:
                 numbered = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
@@ -160,16 +160,16 @@ def ensure_tables(catalog: LakeCatalog) -> None:
 
 
 def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> None:
-    wanted = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
+    expected = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
-        if set(wanted.column_names) <= set(table.schema().column_names):
+        if set(expected.column_names) <= set(table.schema().column_names):
             return
         try:
             with table.update_schema() as change:
-                change.union_by_name(wanted)
+                change.union_by_name(expected)
         except CommitFailedException:
-            continue  # another process changed the table: look again
+            continue  # another process changed the table: read it again
     raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
 
 

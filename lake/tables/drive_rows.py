@@ -1,4 +1,4 @@
-"""Filters for the rows of one drive, and which drives have quarantine records of a rule."""
+"""Filters for the rows of one drive, and the drives that have quarantine records of a rule."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def drives_with_rule(catalog: Catalog, rule_id: str, drive: DriveId | None = Non
 
     `drive`: only this one.
     """
-    wanted: BooleanExpression = equal("status", QUARANTINED)
+    row_filter: BooleanExpression = equal("status", QUARANTINED)
     if drive is not None:
-        wanted = And(wanted, of_drive(drive))
+        row_filter = And(row_filter, of_drive(drive))
     columns = ("vehicle_id", "drive_id", "rule_ids", "status")
     found: Counter[DriveId] = Counter()
-    for batch in catalog.load_table(RECORDS_TABLE).scan(row_filter=wanted, selected_fields=columns).to_arrow_batch_reader():
+    for batch in catalog.load_table(RECORDS_TABLE).scan(row_filter=row_filter, selected_fields=columns).to_arrow_batch_reader():
         for row in batch.to_pylist():
             if rule_id in row["rule_ids"]:
                 found[DriveId(row["vehicle_id"], row["drive_id"])] += 1

@@ -1,8 +1,8 @@
 """Publish a drive exactly once: the commit is the fence (promise P2).
 
-Every commit carries the batch identity (drive, revision, generation) in the snapshot summary of `gold.scenes`. Each
-attempt re-reads the tables and looks for it before it commits, so neither a second run of the same drive nor a driver
-that outlived its lease can add a scene twice or bring an older revision back.
+Every commit carries the batch identity (drive, revision, generation) in the snapshot summary of `gold.scenes`. Each attempt
+re-reads the tables and checks for it before it commits, so neither a second run of the same drive nor a driver that outlived
+its lease can add a scene twice or bring an older revision back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_PAUSE_S = 2.0
 
 
 class PublishOutcome(StrEnum):
-    """What a publication did. ALREADY: the batch had been committed before; nothing was added."""
+    """The effect of a publication. ALREADY: the batch had been committed before; nothing was added."""
 
     PUBLISHED = "published"
     ALREADY = "already"
@@ -80,7 +80,7 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
         try:
             catalog.commit_together(transactions)
         except CommitFailedException:
-            # Jitter keeps publishers that collided once from colliding in step for ever.
+            # Jitter keeps publishers that collided once from colliding again in lockstep.
             time.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             continue
@@ -135,7 +135,7 @@ def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transacti
 
 @contextmanager
 def _bounds_may_lack() -> Iterator[None]:
-    """Silence the library's warning of each column without bounds, in each row group: some ten thousand lines per drive.
+    """Silence the library's warnings about columns without bounds: some ten thousand lines per drive.
 
     The files have bounds in the columns that readers prune by (`scenes.build.scene_file`).
     """

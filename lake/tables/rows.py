@@ -1,6 +1,6 @@
-"""Rows of the published tables as frozen types; `lake.tables.schemas` defines the columns and says what each one means.
+"""Rows of the published tables as frozen types; `lake.tables.schemas` defines and documents the columns.
 
-Columns that a row's type does not name are ignored, so that a reader survives a column that is added later.
+Columns that a row's type does not name are ignored, so that a reader tolerates columns that are added later.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class RadarFrame(CloudFrame, frozen=True, kw_only=True):
 
 
 class MissingSensor(msgspec.Struct, frozen=True, kw_only=True):
-    """A sensor of which a scene holds no frame, and why."""
+    """A sensor that has no frame in a scene, and the reason."""
 
     sensor: str
     reason: str
@@ -98,7 +98,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A raw object that a scene was made of."""
+    """A raw object that a scene was built from."""
 
     key: str
     version_id: str
@@ -156,7 +156,7 @@ class RecordFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in the raw bucket the data is; all None for a record about a drive or a scene."""
+    """Location of the data in the raw bucket; all None for a record about a drive or a scene."""
 
     key: str | None = None
     version_id: str | None = None
@@ -164,7 +164,7 @@ class RawPosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of quarantined data, wherever it is recorded."""
+    """The columns that describe quarantined data, common to all its records."""
 
     record_id: str
     level: str
@@ -185,6 +185,11 @@ class RecordFields(msgspec.Struct, frozen=True, kw_only=True):
     input: str | None = None
     reviewer: str | None = None
     reason: str | None = None
+
+    @property
+    def base(self) -> str | None:
+        """The revision without its overrides: the input that a decision about the record names."""
+        return self.input or self.revision
 
 
 class RecordRow(RecordFields, frozen=True, kw_only=True):

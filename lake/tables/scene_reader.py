@@ -1,8 +1,8 @@
-"""One scene of a table of any size: the catalog names the file, its footer the row group, two ranged reads fetch it.
+"""Reads one scene of a table of any size: the catalog gives the file, its footer the row group, two ranged reads fetch it.
 
-Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds of
-`anchor_ns`, row groups by their statistics. Plans and footers are kept, so that reading many scenes of a drive costs the
-row groups alone.
+Iceberg prunes by partition (day, vehicle) and by the bounds of `drive_id`; files of a drive are distinguished by the bounds
+of `anchor_ns`, row groups by their statistics. Plans and footers are cached, so that reading many scenes of a drive costs
+the row groups alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.tables.drive_rows import of_drive
-from lake.tables.rows import CloudFrame
+from lake.tables.rows import CloudFrame, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
 from sensors.decode.planes import PLANES, ROWS, from_planes
@@ -53,8 +53,8 @@ class ScenesFile:
 class SceneReader:
     """Reads scenes of one snapshot (`snapshot_id`; None: the table's current one when it was loaded).
 
-    `read` fetches byte ranges; without it the table's own file access is used, which asks S3 for the size of a file each
-    time that it opens one. Not for use by several threads.
+    `read` fetches byte ranges; without it the table's own file access is used, which requests the size of a file each time
+    it opens one. Not thread-safe.
     """
 
     def __init__(self, table: Table, read: RangeRead | None = None, snapshot_id: int | None = None) -> None:
@@ -64,14 +64,15 @@ class SceneReader:
         self._plans: OrderedDict[tuple[DriveId, datetime.date], tuple[ScenesFile, ...]] = OrderedDict()
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
 
-    def scene(self, key: SceneKey, modalities: Iterable[str] = PAYLOAD_COLUMNS) -> dict[str, Any] | None:
-        """A scene as a row of `gold.scenes`; None where the snapshot has none.
+    def scene(self, key: SceneKey, modalities: Iterable[str] = PAYLOAD_COLUMNS) -> SceneRow | None:
+        """A scene; None where the snapshot has none.
 
-        `modalities`: which of `lidars`, `cameras`, `radars` the row has; the bytes of the others are not read, unless
-        they lie between two that are and are the smaller gap.
+        `modalities`: which of `lidars`, `cameras`, `radars` to read; the others are empty. Their bytes are not read, unless
+        they are between two that are and are the smaller gap.
 
         Raises:
             LakeError: A modality is unknown, or a file cannot be read.
+            TableError: The row is not one of `gold.scenes`.
         """
         columns = _columns(modalities)
         for file in self.files(key.drive, key.day):
@@ -89,7 +90,7 @@ class SceneReader:
         """
         return _kept(self._plans, (drive, day), KEPT_PLANS, lambda: self._plan(drive, day))
 
-    def _find(self, file: ScenesFile, key: SceneKey, columns: Sequence[str]) -> dict[str, Any] | None:
+    def _find(self, file: ScenesFile, key: SceneKey, columns: Sequence[str]) -> SceneRow | None:
         metadata = _kept(self._footers, file.uri, KEPT_FOOTERS, lambda: read_footer(self._read, file.uri, file.size))
         is_it = (
             (pc.field("anchor_ns") == key.anchor_ns)
@@ -99,8 +100,7 @@ class SceneReader:
         for number in _row_groups(metadata, key):
             found = read_row_group(self._read, file.uri, metadata, number, columns).filter(is_it)
             if found.num_rows:
-                row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
-                return row
+                return row_of(SceneRow, dict.fromkeys(PAYLOAD_COLUMNS, ()) | found.slice(0, 1).to_pylist()[0])
         return None
 
     def _plan(self, drive: DriveId, day: datetime.date) -> tuple[ScenesFile, ...]:
@@ -138,11 +138,11 @@ def _columns(modalities: Iterable[str]) -> list[str]:
 
 def _row_groups(metadata: pq.FileMetaData, key: SceneKey) -> Iterable[int]:
     """The row groups whose statistics do not rule the scene out."""
-    wanted: dict[str, Any] = {"anchor_ns": key.anchor_ns, "drive_id": key.drive.drive_id}
+    identity: dict[str, Any] = {"anchor_ns": key.anchor_ns, "drive_id": key.drive.drive_id}
     positions = {metadata.schema.column(position).path: position for position in range(metadata.num_columns)}
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        held = [(value, group.column(positions[name]).statistics) for name, value in wanted.items() if name in positions]
+        held = [(value, group.column(positions[name]).statistics) for name, value in identity.items() if name in positions]
         if all(found is None or not found.has_min_max or found.min <= value <= found.max for value, found in held):
             yield number
 
@@ -156,7 +156,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def _kept(kept: OrderedDict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
-    """The value of `key`, made where it is not there; the value that was used least recently makes room."""
+    """The value of `key`, computed where it is not cached; the least recently used value is evicted."""
     if key not in kept:
         kept[key] = make()
         if len(kept) > most:
@@ -169,7 +169,7 @@ def scene_cloud(frame: CloudFrame) -> PointCloud | None:
     """The cloud of an element, whatever its `point_layout` (none: rows); None for a radar that delivers an image.
 
     Raises:
-        DecodeError: The element contradicts itself, or has a layout that this version does not know.
+        DecodeError: The element contradicts itself, or has a layout unknown to this version.
     """
     if frame.points is None or frame.num_points is None:
         return None

@@ -64,7 +64,7 @@ _IMAGE = (
     pa.field("image", pa.binary()),  # the encoded file, untouched
 )
 
-# A decision that let a scene into gold: about the scene itself, a frame or an object that it holds, or its drive.
+# A decision that admitted a scene to gold: about the scene itself, a frame or an object that it holds, or its drive.
 RELEASE = pa.struct(
     [
         _required("level", pa.string()),  # scene | frame | object | drive
@@ -99,11 +99,11 @@ SCENES = pa.schema(
         _required("calibration", pa.string()),  # the drive's calibration.json, so that a scene can be used alone
         _required("code_version", pa.string()),
         _required("config_hash", pa.string()),
-        pa.field("released", pa.list_(pa.field("element", RELEASE, nullable=False))),  # empty: every rule let it in
+        pa.field("released", pa.list_(pa.field("element", RELEASE, nullable=False))),  # empty: no rule kept it out
     ]
 )
 
-# Leaves of SCENES that are content, not facts: bounds of them serve no reader and would be copied into every manifest.
+# Leaves of SCENES that are content, not facts: no reader uses their bounds, which would be copied into every manifest.
 OPAQUE_LEAVES = (
     "lidars.element.points",
     "cameras.element.image",

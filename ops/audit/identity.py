@@ -1,7 +1,7 @@
 """P1, recomputed: is everything that landed accounted for, and every frame exactly once?
 
-Pure. The inputs were read from four independent sources (the raw bucket's versions, the ledger, the lake's tables and the
-quarantine bucket), and no check trusts a number that one source could have copied from another."""
+Pure. The inputs come from four independent sources (the raw bucket's versions, the ledger, the lake's tables and the
+quarantine bucket), and no check relies on a number that one source could have copied from another."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ _CHECKS: tuple[Callable[[AuditInputs], Iterator[Check]], ...] = (
 
 
 def _all_but(name: str, total: int, wrong: list[str], problem: str) -> Check:
-    """A check of the whole lake that holds for all of `total` but those that are `wrong`."""
+    """A check of the whole lake that holds for all of `total` except those in `wrong`."""
     return _whole(name, total, total - len(wrong), wrong, problem)
 
 

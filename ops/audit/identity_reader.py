@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, ObjectRecord
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL
@@ -79,7 +80,7 @@ def published_rows(catalog: lake_reader.Tables, drive: DriveId | None = None) ->
 
 
 def raw_objects(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[RawObject]:
-    """Every version in the raw bucket under `prefix`; delete markers hold no data and are no objects."""
+    """Every version in the raw bucket under `prefix`; delete markers hold no data and do not count."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Versions", ()):
             key = entry["Key"]
@@ -109,22 +110,22 @@ def _ledger_objects(ledger: Ledger, drives: tuple[DriveRecord, ...]) -> Iterator
 
 
 def ledger_object(entry: ObjectRecord) -> LedgerObject:
-    """An object of the ledger as the audit sees it."""
+    """An object of the ledger as input of the audit."""
     return LedgerObject(entry.key, entry.version_id, entry.state.value)
 
 
 def ledger_drive(drive: DriveRecord) -> LedgerDrive:
-    """A drive of the ledger as the audit sees it."""
-    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _warnings(drive.detail))
+    """A drive of the ledger as input of the audit."""
+    return LedgerDrive(str(drive.drive), drive.state.value, drive.revision or "", _warnings(drive))
 
 
-def _warnings(detail: Mapping[str, Any]) -> frozenset[str]:
-    """The rules that the last run of a drive names as warnings; a run that failed names none."""
-    return frozenset(detail.get("warnings") or ())
+def _warnings(drive: DriveRecord) -> frozenset[str]:
+    """The warnings of a drive's last run; a failed run has none."""
+    return frozenset(drive.detail.warnings if isinstance(drive.detail, RunResult) else ())
 
 
 def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -> Iterator[ObjectFrames]:
-    """The frames that the manifests of these drives declare, of those at rest."""
+    """The frames that the manifests of these drives declare, for drives in a final state."""
     for drive in drives:
         if drive.state not in FINAL or drive.settling or drive.manifest_version is None:
             continue
@@ -132,18 +133,18 @@ def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -
             body = store.read(ObjectVersion(bucket, drive.drive.manifest_key, drive.manifest_version))
             manifest = Manifest.parse(body, drive.drive)
         except LandingError:
-            continue  # a manifest that cannot be believed declares nothing; the drive is quarantined for it (CMP002)
+            continue  # an invalid manifest declares nothing; the drive is quarantined for it (CMP002)
         for entry in manifest.objects:
             yield ObjectFrames(str(drive.drive), entry.key, entry.frame_count)
 
 
 def batch_ref(entry: lake_reader.Snapshot) -> BatchRef:
-    """A publication as the audit sees it."""
+    """A publication as input of the audit."""
     return BatchRef(entry.drive or "", entry.revision or "", entry.generation or 0, entry.snapshot_id)
 
 
 def record(row: RecordRow) -> Record:
-    """A row of `quarantine.records` as the audit sees it."""
+    """A row of `quarantine.records` as input of the audit."""
     return Record(
         record_id=row.record_id,
         level=row.level,

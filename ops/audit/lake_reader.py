@@ -41,7 +41,7 @@ class Tables(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One version of `gold.scenes`; the batch fields are None for a snapshot that is no publication."""
+    """One version of `gold.scenes`; the batch fields are None for a snapshot that is not a publication."""
 
     snapshot_id: int
     committed_ms: int
@@ -83,7 +83,7 @@ def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames,
 
 
 def object_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[ObjectFrames, ...]:
-    """How many frames each raw object gave."""
+    """How many frames were read from each raw object."""
     rows = _counted(catalog, ("vehicle_id", "drive_id", "key"), drive)
     return tuple(ObjectFrames(f"{vehicle}/{drive_id}", key, count) for vehicle, drive_id, key, count in rows)
 
@@ -96,7 +96,7 @@ def scene_facts(catalog: Tables, drive: DriveId | None = None) -> tuple[SceneFie
 
 
 def matches(catalog: Tables, drive: DriveId | None = None) -> SceneMatches:
-    """Every match of the scenes, read without one byte of payload."""
+    """Every match of the scenes, read without payload."""
     columns = (*_IDENTITY, "scene_id", "anchor_ns", *(f"{name}.element.{field}" for name in LISTS for field in _MATCH))
     return flatten_matches(_scan(catalog, SCENES_TABLE, columns, drive))
 
@@ -138,8 +138,7 @@ def scene(catalog: Tables, scene_id: str) -> SceneRow | None:
         key = SceneKey.parse(scene_id)
     except LandingError:
         return None
-    found = SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
-    return None if found is None else row_of(SceneRow, found)
+    return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
 
 
 def calibration(catalog: Tables, drive: DriveId) -> str | None:

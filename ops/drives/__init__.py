@@ -1,1 +1,1 @@
-"""Drives as operators follow them: where one is now, which Airflow step works on it, how a vehicle's calibration changed."""
+"""Drives as operators follow them: state, current Airflow step, and the calibration history of a vehicle."""

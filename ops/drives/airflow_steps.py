@@ -45,14 +45,14 @@ class AirflowSteps:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._api = AirflowApi(url, password, user=user, timeout_s=TIMEOUT_S)
-        self._asked_s = float("-inf")
+        self._fetched_s = float("-inf")
         self._found: tuple[TaskInstance, ...] = ()
 
     def step(self, drive: DriveId) -> str | None:
-        """The task that works on a drive; None where none does or Airflow does not answer."""
-        if time.monotonic() - self._asked_s >= FRESH_S:
+        """The task that works on a drive; None without one, or if Airflow does not respond."""
+        if time.monotonic() - self._fetched_s >= FRESH_S:
             self._found = self._ask()
-            self._asked_s = time.monotonic()
+            self._fetched_s = time.monotonic()
         return step_of(self._found, drive)
 
     def _ask(self) -> tuple[TaskInstance, ...]:

@@ -68,7 +68,7 @@ def read_drives(
         vehicle_id: The vehicle.
 
     Raises:
-        LakeError: A document could not be read; that says nothing about the drive.
+        LakeError: A document could not be read; the drive is not at fault.
     """
     found = [_read(store, settings, record) for record in records if record.drive.vehicle_id == vehicle_id]
     return [one for one in found if isinstance(one, Calibrated)], sorted(

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from ingest.ledger.detail import RunFailure
 from ingest.ledger.records import DriveRecord, ObjectRecord
 from ingest.ledger.states import FINAL, DriveState
 from lake.landing import DriveId
 from ops.errors import WaitTimeoutError
 
 POLL_S = 1.0
-FAILED_PATIENCE_S = 180.0  # SQS redelivers the message of a failed run; after this long no retry is coming
+FAILED_PATIENCE_S = 180.0  # SQS redelivers the message of a failed run; no retry starts later than this
 
 
 class DriveLedger(Protocol):
@@ -28,7 +29,7 @@ class DriveLedger(Protocol):
 
 
 class Steps(Protocol):
-    """Knows which step of the DAG works on a drive."""
+    """Looks up which step of the DAG works on a drive."""
 
     def step(self, drive: DriveId) -> str | None:
         """The current step of a drive; None if there is none, or if Airflow does not answer."""
@@ -136,8 +137,9 @@ class Follower:
 def _problem(record: DriveRecord) -> str:
     if record.manifest_fault:
         return record.manifest_fault
-    error = record.detail.get("error")
-    return str(error) if record.state is DriveState.FAILED and error else ""
+    if record.state is DriveState.FAILED and isinstance(record.detail, RunFailure):
+        return record.detail.error
+    return ""
 
 
 def _too_late(found: Sighting, timeout_s: float) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""What one drive adds to the metrics, read from the raw bucket, the ledger, the tables and the quarantine bucket.
+"""One drive's contribution to the metrics, read from the raw bucket, the ledger, the tables and the quarantine bucket.
 
-A drive is read once for each change of its ledger record or its publication; a reading costs what the drive holds."""
+A drive is read once for each change of its ledger record or its publication; the cost grows with the drive's size."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def read_drive(
         tables: The lake's tables; not read for a drive without a publication.
         record: The drive in the ledger.
         batches: Its publications, oldest first.
-        whole: Also the facts that only the newest drives need: residuals, tolerances and outcomes of rules.
+        whole: Also read the facts that only the newest drives need: residuals, tolerances and outcomes of rules.
 
     Raises:
         LakeError: A document could not be read.

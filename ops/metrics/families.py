@@ -67,7 +67,7 @@ def queue_families(queues: Iterable[QueueState]) -> Iterator[Metric]:
 
 
 def lake_families(lake: LakeSummary) -> Iterator[Metric]:
-    """What landed, what happened to it, and whether it adds up."""
+    """Landed objects, their fates, and the accounting."""
     yield from _landed(lake)
     yield from _published(lake)
     yield from _recent(lake)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lake.tables.catalog import LakeCatalog
 
 
-MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake could add any number
+MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake could add arbitrarily many
 OTHER = "(other)"
 _CODES = frozenset(rule.code for rule in RULES)
 
@@ -167,10 +167,10 @@ class _Read:
 
 
 class LakeWatch:
-    """The lake's summary. A reading costs the drives that changed since the last one, and up to 16 that do not balance, which
-    may be temporary; the first one reads every drive.
+    """The lake's summary. A reading reads the drives that changed since the last one, and up to 16 that do not balance,
+    which may be temporary; the first one reads every drive.
 
-    Not for use by several threads.
+    Not thread-safe.
     """
 
     def __init__(self, sources: Sources, drives: LedgerWatch, open_catalog: Callable[[], LakeCatalog]) -> None:
@@ -256,5 +256,5 @@ def _newest(published: dict[str, list[lake_reader.Snapshot]], marks: dict[DriveI
 
 
 def _light(facts: DriveFacts) -> DriveFacts:
-    """Without the facts that only the newest drives need."""
+    """The facts without those that only the newest drives need."""
     return replace(facts, outcomes={}, residuals_ns={}, tolerances_ns={})

@@ -1,4 +1,4 @@
-"""The ledger's drives, followed from reading to reading, and what they add up to: counts, ages, and lag from landing to gold.
+"""The ledger's drives, updated with every reading, and their summary: counts, ages, and lag from landing to gold.
 
 Unfinished drives are read in full each time, finished ones only if they changed."""
 
@@ -24,7 +24,7 @@ MAX_LATE = 256  # finished drives with objects that no revision holds; each take
 
 @dataclass(frozen=True, slots=True)
 class DriveMark:
-    """The fields of a `DriveRecord` that say whether the drive has changed."""
+    """The fields of a `DriveRecord` that show whether the drive has changed."""
 
     drive: DriveId
     state: DriveState
@@ -47,8 +47,8 @@ class DriveMark:
 
 
 class LedgerWatch:
-    """The drives of a ledger. A reading costs the unfinished drives and those finished since the last one; memory grows by some
-    hundred bytes per drive. Not for use by several threads.
+    """The drives of a ledger. A reading reads the unfinished drives and those finished since the last one; memory grows by
+    some hundred bytes per drive. Not thread-safe.
     """
 
     def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
@@ -100,8 +100,8 @@ class DriveStates:
 
     `state_age_ns`: for each unfinished state, how long its oldest drive has been in it; 0 if there is none.
     `oldest_unprocessed_ns`: the longest time since the last object of a drive landed that no finished revision holds; of a
-    drive that is processed again, since it was last taken up. `lags_ns`: ascending (N,), N <= 100, from the registration
-    of a drive's last object to the ledger's note that it is published, of the drives published last.
+    drive that is processed again, since it was last started. `lags_ns`: ascending (N,), N <= 100, from the registration of a
+    drive's last object to the ledger's record of its publication, of the drives published last.
     """
 
     counts: Mapping[DriveState, int]

@@ -1,4 +1,4 @@
-"""A part of the metrics that is read on its own: if it fails, its values are omitted and the other parts' are not."""
+"""A part of the metrics that is read independently: if it fails, only its own values are omitted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PartHealth:
 
 
 class Readable(Protocol):
-    """A part, whatever it reads."""
+    """A part, independent of the type of its value."""
 
     @property
     def health(self) -> PartHealth:

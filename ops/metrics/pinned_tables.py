@@ -115,8 +115,8 @@ def pin(catalog: LakeCatalog, before: PinnedTables | None) -> PinnedTables:
     for _ in range(ATTEMPTS):
         if before is not None and before.pointers == pointers:
             return before
-        wanted = PUBLISHED if PUBLISHED.keys() <= pointers.keys() else ()
-        before = PinnedTables({name: catalog.load_table(name) for name in wanted}, pointers)
+        names = PUBLISHED if PUBLISHED.keys() <= pointers.keys() else ()
+        before = PinnedTables({name: catalog.load_table(name) for name in names}, pointers)
         pointers = _pointers(catalog)
     raise TableError(f"the tables changed {ATTEMPTS} times while they were being loaded")
 

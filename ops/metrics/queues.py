@@ -31,7 +31,7 @@ class QueueWatch:
         self._dead_urls: dict[str, str | None] = {}
 
     def read(self) -> tuple[QueueState, ...]:
-        """Every queue as it is now; read-only."""
+        """The current state of every queue; read-only."""
         return tuple(self._state(name, url) for name, url in self._urls.items())
 
     def _state(self, name: str, url: str) -> QueueState:

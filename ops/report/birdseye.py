@@ -69,8 +69,8 @@ def _reach_m(clouds: Sequence[Cloud]) -> float:
     ranges = [np.hypot(cloud.ego_m[:, 0], cloud.ego_m[:, 1]) for cloud in clouds if len(cloud.ego_m)]
     if not ranges:
         return REACH_M[0]
-    wanted = float(np.percentile(np.concatenate(ranges), 92))
-    return next((reach for reach in REACH_M if reach >= wanted), REACH_M[-1])
+    needed_m = float(np.percentile(np.concatenate(ranges), 92))
+    return next((reach for reach in REACH_M if reach >= needed_m), REACH_M[-1])
 
 
 def _prepare(axes: Axes, reach_m: float) -> None:

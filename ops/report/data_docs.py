@@ -1,7 +1,7 @@
-"""Data Docs: a static site of what Great Expectations found in the audit of each drive.
+"""Data Docs: a static site of the Great Expectations results of each drive's audit.
 
-The pages are our own, of stored results: those of Great Expectations load scripts and styles from other hosts, and call a suite
-failed where only a warning is (docs/adr/0024).
+The pages are rendered here from stored results: those of Great Expectations load scripts and styles from other hosts, and
+report a suite as failed for a mere warning (docs/adr/0024).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.report.page import environment, write
-from ops.report.validations import DriveResults, ExpectationResult, SuiteResults
+from ops.report.validations import DriveResults, ExpectationView, SuiteView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class SuitePage:
     """One suite of one drive, and its path below the index."""
 
     drive: DriveResults
-    suite: SuiteResults
+    suite: SuiteView
 
     @property
     def path(self) -> str:
@@ -28,13 +28,13 @@ class SuitePage:
         return f"{self.drive.drive.replace('/', '_')}-{self.drive.revision[:16]}/{self.suite.name}.html"
 
     @property
-    def expectations(self) -> list[ExpectationResult]:
+    def expectations(self) -> list[ExpectationView]:
         """Those that did not pass first, errors before warnings."""
         return sorted(self.suite.expectations, key=lambda entry: (entry.outcome == "passed", entry.severity, entry.rule_id))
 
 
 def build_data_docs(drives: Sequence[DriveResults], folder: Path) -> Path:
-    """Write the site of `drives` into `folder`, which is made anew; returns its index page."""
+    """Write the site of `drives` into `folder`, which is recreated; returns its index page."""
     shutil.rmtree(folder, ignore_errors=True)
     pages = [SuitePage(drive, suite) for drive in drives for suite in drive.suites]
     templates = environment()

@@ -1,4 +1,4 @@
-"""The facts of a report, as plain values: the page is drawn from them without a deployment."""
+"""The facts of a report, as plain values: the page is rendered from them without a deployment."""
 
 from __future__ import annotations
 

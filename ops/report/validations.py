@@ -1,4 +1,4 @@
-"""What Great Expectations found in the audit of each publication, read from where a deployment keeps it beside its snapshots."""
+"""The Great Expectations results of each publication's audit, read from the documents that the snapshots name."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ import msgspec
 from lake.landing import DriveId
 from lake.storage import ObjectStore
 from ops.audit.lake_reader import Snapshot
+from quality.gx.results import Expectation, SuiteReport, SuiteResults
 from quality.rules.rule import Outcome
-from scenes import documents
-from scenes.documents import CalibrationRow, Expectation, ValidationResults
+from scenes.documents import CalibrationRow, ValidationResults
 from scenes.errors import DocumentError
 from scenes.outcome.validation import read_validations
-
-NS_PER_MS = 1_000_000
+from sensors.time_units import NS_PER_MS
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectationResult:
+class ExpectationView:
     """One expectation of a suite, as judged.
 
     `outcome` is passed, failed or unknown; `observed` the value of a whole table, empty where each row has its own. `rows`
@@ -42,12 +41,12 @@ class ExpectationResult:
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteResults:
+class SuiteView:
     """The expectations of one suite; `success`: every one of severity error passed."""
 
     name: str
     success: bool
-    expectations: tuple[ExpectationResult, ...]
+    expectations: tuple[ExpectationView, ...]
 
     @property
     def passed(self) -> int:
@@ -62,15 +61,15 @@ class DriveResults:
     drive: str
     revision: str
     published_ns: int
-    suites: tuple[SuiteResults, ...]
+    suites: tuple[SuiteView, ...]
 
 
 def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[DriveResults, ...]:
-    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out, and so is
-    one whose results this code cannot read, with a line in the log.
+    """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out, and so
+    is one whose results this code cannot read, with a warning in the log.
 
     Raises:
-        LakeError: An object that a snapshot names is not there or could not be read.
+        LakeError: An object that a snapshot names is missing or could not be read.
     """
     newest = {entry.drive: entry for entry in snapshots if entry.validations is not None}
     found = (_results(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
@@ -82,47 +81,15 @@ def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveI
     that this code can read.
 
     Raises:
-        LakeError: An object that a snapshot names is not there or could not be read.
+        LakeError: An object that a snapshot names is missing or could not be read.
     """
     newest = [entry for entry in snapshots if entry.drive == str(drive) and entry.validations is not None][-1:]
     found = (_read(store, entry) for entry in newest)
     return tuple(row for results in found if results is not None for row in results.calibration)
 
 
-class _Meta(msgspec.Struct, frozen=True):
-    rule_id: str
-    severity: str
-    kind: str
-
-
-class _Kwargs(msgspec.Struct, frozen=True):
-    column: str | None = None
-
-
-class _Configuration(msgspec.Struct, frozen=True):
-    meta: _Meta
-    kwargs: _Kwargs
-    description: str | None = None
-
-
-class _Found(msgspec.Struct, frozen=True):
-    observed_value: Any = None
-    unexpected_index_list: list[dict[str, Any]] | None = None
-
-
-class _Result(msgspec.Struct, frozen=True):
-    """One of `results` in the form of Great Expectations."""
-
-    expectation_config: _Configuration
-    result: _Found
-
-
-class _Suite(msgspec.Struct, frozen=True):
-    results: tuple[_Result, ...]
-
-
 def _read(store: ObjectStore, snapshot: Snapshot) -> ValidationResults | None:
-    """None, and a line in the log, for results of another version: they must not hide those of other drives."""
+    """None, with a warning in the log, for results of another version: they must not hide those of other drives."""
     try:
         return read_validations(store, snapshot.validations or "")
     except DocumentError as error:
@@ -135,25 +102,25 @@ def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults | None:
     if document is None:
         return None
     try:
-        found = msgspec.convert(document.validations, dict[str, _Suite])
-    except msgspec.ValidationError as error:
+        found = {name: msgspec.json.decode(raw, type=SuiteReport) for name, raw in document.validations.items()}
+    except msgspec.MsgspecError as error:
         _log.warning(
             "the results of an audit are left out: %s is not in the form of Great Expectations: %s", snapshot.validations, error
         )
         return None
     suites = tuple(
-        SuiteResults(name, document.suites[name].success, tuple(_expectations(document.suites[name], suite)))
-        for name, suite in found.items()
+        SuiteView(name, document.suites[name].success, tuple(_expectations(document.suites[name], report)))
+        for name, report in found.items()
         if name in document.suites
     )
     return DriveResults(document.drive, document.revision, snapshot.committed_ms * NS_PER_MS, suites)
 
 
-def _expectations(judged: documents.SuiteResults, suite: _Suite) -> Iterable[ExpectationResult]:
-    found = {_identity(one.expectation_config.meta, one.expectation_config.kwargs.column): one for one in suite.results}
+def _expectations(judged: SuiteResults, report: SuiteReport) -> Iterable[ExpectationView]:
+    found = {one.identity: one for one in report.results}
     for entry in judged.expectations:
-        one = found.get(_identity(entry, entry.column))
-        yield ExpectationResult(
+        one = found.get(entry.identity)
+        yield ExpectationView(
             rule_id=entry.rule_id,
             severity=entry.severity.value,
             outcome=entry.outcome.value,
@@ -170,12 +137,8 @@ def _description(entry: Expectation, given: str | None) -> str:
     return given or f"{entry.rule_id} ({entry.severity}): the table has rows."
 
 
-def _identity(entry: Expectation | _Meta, column: str | None) -> tuple[str, str, str, str | None]:
-    return (entry.rule_id, str(entry.severity), entry.kind, column)
-
-
 def _rows(entry: Expectation, values: Sequence[dict[str, Any]] | None) -> tuple[tuple[str, str], ...]:
-    """Great Expectations names a row by the suite's subject column, beside the value of the column that it judged."""
+    """The first rows that do not meet an expectation. Great Expectations names a row by the suite's subject column."""
     if entry.column is None or entry.outcome is Outcome.PASSED or not values:
         return tuple((row, "") for row in entry.rows)
     return tuple(

@@ -1,4 +1,4 @@
-"""The review behind Airflow's login: who is logged in, and what they may do. Imported in Airflow's API server only."""
+"""The review behind Airflow's login: the current user, and their permissions. Imported in Airflow's API server only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DECIDES_ABOUT = "process_drive"  # a release starts a run of it
 
 
 def airflow_review_app() -> FastAPI:
-    """The application for whoever may see, or start, runs of `process_drive`."""
+    """The application for users who may see, or start, runs of `process_drive`."""
     return review_app(_review, _may("GET"), _may("POST"), conf.get_mandatory_value("api", "secret_key"))
 
 

@@ -11,7 +11,7 @@ from ingest.ledger.records import DriveRecord
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict, check_person
-from ops.review.listing import ReviewRecord, columns, why_not
+from ops.review.listing import ReviewRecord, why_not
 from quality.decisions import overrides_for
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DecisionDesk(Protocol):
-    """Takes decisions (`ingest.review.ReviewDesk`)."""
+    """Accepts decisions (`ingest.review.ReviewDesk`)."""
 
     def release(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...
     def reject(self, drive: DriveId, revision: str, overrides: Sequence[Override]) -> DriveRecord: ...
@@ -63,24 +63,24 @@ def plan(rows: Iterable[ReviewRecord], verdict: Verdict) -> Plan:
     return Plan(verdict, {drive: tuple(drives[drive]) for drive in sorted(drives)}, tuple(refused))
 
 
-def carry_out(desk: DecisionDesk, wanted: Plan, reviewer: str, reason: str) -> list[Result]:
+def carry_out(desk: DecisionDesk, planned: Plan, reviewer: str, reason: str) -> list[Result]:
     """Decide, drive by drive. A drive that refuses does not stop the others.
 
     Raises:
         OverrideError: The reviewer or the reason is outside its bounds; nothing was done.
     """
     check_person(reviewer, reason)
-    act = desk.release if wanted.verdict is Verdict.RELEASE else desk.reject
+    act = desk.release if planned.verdict is Verdict.RELEASE else desk.reject
     results = []
-    for drive, rows in wanted.drives.items():
+    for drive, rows in planned.drives.items():
         ids = tuple(row.record_id for row in rows)
         try:
-            overrides = overrides_for([columns(row) for row in rows], wanted.verdict, reviewer, reason)
+            overrides = overrides_for(rows, planned.verdict, reviewer, reason)
             record = act(drive, rows[0].revision or "", overrides)
         except (IngestError, OverrideError) as error:
             results.append(Result(str(drive), ids, problem=str(error)))
         else:
-            results.append(Result(str(drive), ids, record.generation if wanted.verdict is Verdict.RELEASE else None))
+            results.append(Result(str(drive), ids, record.generation if planned.verdict is Verdict.RELEASE else None))
     return results
 
 

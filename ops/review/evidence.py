@@ -70,7 +70,7 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvidence:
-    """Everything that a page shows of a record, besides the record itself."""
+    """Everything that a page shows about a record, besides the record itself."""
 
     gauges: tuple[Gauge, ...]
     frame: tuple[Picture, ...]
@@ -158,8 +158,10 @@ def _around(catalog: Catalog, facts: Sequence[SceneFields], anchor_ns: int, moti
     """The gold scenes right before and right after."""
     anchors = [fact.anchor_ns for fact in facts]
     place = bisect_left(anchors, anchor_ns)
-    wanted = [at for at in (place - 1, place + (place < len(anchors) and anchors[place] == anchor_ns)) if 0 <= at < len(anchors)]
-    found = (lake_reader.scene(catalog, facts[at].scene_id) for at in wanted)
+    neighbours = [
+        at for at in (place - 1, place + (place < len(anchors) and anchors[place] == anchor_ns)) if 0 <= at < len(anchors)
+    ]
+    found = (lake_reader.scene(catalog, facts[at].scene_id) for at in neighbours)
     return tuple(scene_view(row, motion) for row in found if row is not None)
 
 

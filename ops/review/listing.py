@@ -41,7 +41,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewRecord(RecordFields, frozen=True, kw_only=True):
-    """A quarantine record with what was decided about it since; a refused object has neither drive nor revision."""
+    """A quarantine record with the latest decision about it; a refused object has neither drive nor revision."""
 
     decision: Decision | None = None
 
@@ -66,7 +66,7 @@ class ReviewLedger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Selects records; None takes any. `drive` is VEHICLE/DRIVE, `record` a prefix of its id."""
+    """Selects records; None matches any. `drive` is VEHICLE/DRIVE, `record` a prefix of its id."""
 
     vehicle: str | None = None
     drive: str | None = None
@@ -119,7 +119,7 @@ class _DriveDecisions:
     def applied(self, row: RecordRow) -> ReviewRecord:
         """The record with the decision about it, if there is one, and its status."""
         base = row.input or row.revision
-        override = Decisions.among((override for override, _ in self.log), base).of_target(record_target(columns(row)))
+        override = Decisions.among((override for override, _ in self.log), base).of_target(record_target(row))
         status = row.status
         if override is not None and status == QUARANTINED:
             if override.verdict is Verdict.REJECT:
@@ -157,12 +157,6 @@ def refused_row(entry: RefusedRecord) -> ReviewRecord:
     )
 
 
-def columns(row: RecordRow | ReviewRecord) -> dict[str, object]:
-    """A record as the columns of its table, for `quality.decisions`."""
-    found: dict[str, object] = msgspec.to_builtins(row)
-    return found
-
-
 def why_not(row: ReviewRecord, verdict: Verdict) -> str | None:
     """Why a record cannot be released, or rejected; None if it can."""
     if row.level == REFUSED:
@@ -170,4 +164,4 @@ def why_not(row: ReviewRecord, verdict: Verdict) -> str | None:
     if row.decision is not None:
         word = "released" if row.decision.verdict is Verdict.RELEASE else "rejected"
         return f"already {word} by {row.decision.reviewer}: {row.decision.reason}"
-    return why_not_releasable(columns(row)) if verdict is Verdict.RELEASE else None
+    return why_not_releasable(row) if verdict is Verdict.RELEASE else None

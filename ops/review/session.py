@@ -1,4 +1,4 @@
-"""The review of one deployment, opened on first use: its records, the evidence for them, and the desk that takes decisions."""
+"""The review of one deployment, opened on first use: its records, the evidence for them, and the desk that accepts decisions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReviewSession:
 
     @cached_property
     def desk(self) -> decisions.DecisionDesk:
-        """Takes decisions."""
+        """Accepts decisions."""
         return decisions.open_desk(self._deployment.settings)
 
     @cached_property

@@ -59,20 +59,20 @@ class ReviewPages:
         return HTMLResponse(page.record_page(row, self._review().evidence(row, rows), frame=self.frame(request)))
 
     async def planned(self, request: Request) -> HTMLResponse:
-        """What the form would do, for confirmation."""
+        """The effect of the form, for confirmation."""
         form = await self._form(request)
         verdict, reason = _verdict(form), form["reason"][0].strip()
         check_person(request.state.reviewer, reason)
-        wanted = await run_in_threadpool(self._plan, form, verdict)
-        return HTMLResponse(page.plan_page(wanted, request.state.reviewer, reason, self.frame(request)))
+        plan = await run_in_threadpool(self._plan, form, verdict)
+        return HTMLResponse(page.plan_page(plan, request.state.reviewer, reason, self.frame(request)))
 
     async def decided(self, request: Request) -> HTMLResponse:
         """Carry out the confirmed decision and show the results."""
         form = await self._form(request)
         verdict, reason = _verdict(form), form["reason"][0].strip()
-        wanted = await run_in_threadpool(self._plan, form, verdict)
-        results = await run_in_threadpool(decisions.carry_out, self._review().desk, wanted, request.state.reviewer, reason)
-        refused = [decisions.Result(row.record_id[:12], (), problem=why) for row, why in wanted.refused]
+        plan = await run_in_threadpool(self._plan, form, verdict)
+        results = await run_in_threadpool(decisions.carry_out, self._review().desk, plan, request.state.reviewer, reason)
+        refused = [decisions.Result(row.record_id[:12], (), problem=why) for row, why in plan.refused]
         return HTMLResponse(page.results_page([*results, *refused], verdict, self.frame(request)))
 
     def frame(self, request: Request) -> dict[str, str]:

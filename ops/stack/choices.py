@@ -1,4 +1,4 @@
-"""What a start chose and the next one finds again: ports, endpoint, and the generated secrets."""
+"""The choices that persist from one start to the next: ports, endpoint, and the generated secrets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Choices:
             return None
 
     def save(self, layout: StackLayout) -> None:
-        """Keep for the next start and for `status`."""
+        """Save for the next start and for `status`."""
         write_private(layout.choices, json.dumps(asdict(self)))
 
 
@@ -79,7 +79,7 @@ def choose(
         last: The choices of the last start.
         env: The caller's environment; `AWS_ENDPOINT_URL` names an endpoint to use instead of the embedded one. The address
             of the embedded one itself (as `scenelake status --env` prints it) does not count.
-        running: Components that run now: their ports stay.
+        running: Components that are running: their ports stay.
         pick: The first free port of those given (None is passed over), else any.
     """
     named = env.get("AWS_ENDPOINT_URL", "").rstrip("/") or None
@@ -95,7 +95,7 @@ def choose(
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What only the owner of the state folder knows."""
+    """Secrets that only the owner of the state folder can read."""
 
     airflow_password: str
     jwt_secret: str

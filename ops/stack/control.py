@@ -40,7 +40,7 @@ def up(home: Path, progress: Progress = lambda _: None, env: Mapping[str, str] |
         env: Replaces the process environment (`AWS_ENDPOINT_URL`, `JAVA_HOME`, `PYTHONPATH`, …).
 
     Returns:
-        The status; its `notes` list what had to be reset.
+        The status; its `notes` list everything that was reset.
 
     Raises:
         StackConfigError: Java, the project's files or the given endpoint are missing.
@@ -111,7 +111,7 @@ class _Start:
         airflow = airflow_environment(self._layout, self._choices, self._secrets)
         env = process_environment({"SCENELAKE_HOME": str(self._layout.home), **airflow}, self._java, self._caller)
         prepare(self._layout, self._secrets, env, fresh=fresh)
-        # These two need no bucket and no queue, the others wait for the names. The review reads them when it is first opened.
+        # These two need neither buckets nor queues; the others wait for the names. The review reads them when it is first opened.
         for component in (API_SERVER, DAG_PROCESSOR):
             self._start(component, env)
 
@@ -180,7 +180,7 @@ class _Start:
 
 @contextmanager
 def _alone(layout: StackLayout) -> Iterator[None]:
-    """Only one start or stop of a stack at a time; the lock is released when its process exits."""
+    """Allow one start or stop of a stack at a time; the lock is released when the process exits."""
     with (layout.home / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The AWS endpoint of the local stack: whether it answers, its provisioning, and what to drop when it is gone."""
+"""The AWS endpoint of the local stack: its health, its provisioning, and the cleanup after it is gone."""
 
 from __future__ import annotations
 

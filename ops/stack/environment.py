@@ -37,10 +37,10 @@ def stack_environment(layout: StackLayout, choices: Choices, secrets: Secrets, c
 
 
 def resource_names(layout: StackLayout) -> dict[str, str]:
-    """What provisioning wrote down: `NAME=value` lines.
+    """The names that provisioning wrote, as `NAME=value` lines.
 
     Raises:
-        StackDownError: It has written nothing yet.
+        StackDownError: The stack has not been provisioned.
     """
     try:
         return variables(layout.names.read_text())
@@ -51,14 +51,14 @@ def resource_names(layout: StackLayout) -> dict[str, str]:
 
 
 def variables(text: str) -> dict[str, str]:
-    """`NAME=value` lines, with or without `export` and quotes; comments and empty lines are passed over."""
+    """`NAME=value` lines, with or without `export` and quotes; comments and empty lines are skipped."""
     lines = (line for line in text.splitlines() if "=" in line and not line.startswith("#"))
     pairs = (line.removeprefix("export ").partition("=") for line in lines)
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
 
 def aws_environment(choices: Choices, caller: Mapping[str, str]) -> dict[str, str]:
-    """Endpoint, region and credentials. The embedded emulator takes any credentials and must never see real ones."""
+    """Endpoint, region and credentials. The embedded emulator accepts any credentials and must never receive real ones."""
     made_up = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     given = {name: caller[name] for name in AWS_NAMES if name in caller} if choices.external_endpoint else {}
     if "AWS_PROFILE" in given:
@@ -90,7 +90,7 @@ def airflow_environment(layout: StackLayout, choices: Choices, secrets: Secrets)
 
 
 def process_environment(stack: Mapping[str, str], java: Mapping[str, str], caller: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a component: the caller's without what could lead it elsewhere, then the stack's."""
+    """The whole environment of a component: the caller's without variables that could redirect it, then the stack's."""
     foreign = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in caller.items() if not name.startswith(foreign)}
     module_path = [*filter(None, kept.get("PYTHONPATH", "").split(os.pathsep)), str(PROJECT), str(PROJECT / "dags")]
@@ -105,7 +105,7 @@ def process_environment(stack: Mapping[str, str], java: Mapping[str, str], calle
         "NO_PROXY": local,
         "no_proxy": local,
         "MALLOC_ARENA_MAX": "2",
-        # Airflow renames its processes, which would overwrite the environment that the kernel shows of them, our mark in it.
+        # Airflow renames its processes, which would overwrite the environment that the kernel shows, including the mark.
         "SPT_NOENV": "1",
         "SPARK_LOCAL_IP": LOOPBACK,
     }

@@ -1,4 +1,4 @@
-"""What is known about the local stack at one moment: health, addresses, queue depths, memory."""
+"""The state of the local stack at one moment: health, addresses, queue depths, memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ops.stack.processes import AIRFLOW, EMULATOR, MAPPING, ProcessRecord, addre
 class ComponentStatus:
     """One component: `pid` and `memory_bytes` (proportional set size, its descendants included) of a local process.
 
-    `problem` says why it is not healthy; None if it is.
+    `problem`: why it is not healthy; None if it is.
     """
 
     name: str
@@ -46,7 +46,7 @@ class QueueStatus:
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """The whole local stack. `notes` list what a start had to reset."""
+    """The whole local stack. `notes` list everything that a start reset."""
 
     home: Path
     components: tuple[ComponentStatus, ...]

@@ -116,11 +116,11 @@ def mark(layout: StackLayout, component: str) -> str:
 
 def members(layout: StackLayout, components: Sequence[str]) -> dict[str, list[psutil.Process]]:
     """All running processes of the components: those that carry their mark, and descendants of the recorded ones."""
-    wanted = {mark(layout, component): component for component in components}
+    by_mark = {mark(layout, component): component for component in components}
     found: dict[str, dict[int, psutil.Process]] = {component: {} for component in components}
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            component = wanted.get(process.environ().get(MARK, ""))
+            component = by_mark.get(process.environ().get(MARK, ""))
             if component is not None:
                 found[component][process.pid] = process
     for component in components:

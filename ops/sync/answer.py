@@ -19,14 +19,14 @@ from sensors.clocks.survey import ClockSurvey, SensorClock
 from sensors.rig import Rig
 from sensors.time_units import NS_PER_S
 
-MISSING_SHARE = 0.05  # of anchors without a frame; a sensor that starts a little late is still in sync
+MISSING_SHARE = 0.05  # share of anchors without a frame; a sensor that starts slightly late is still in sync
 _NEEDS_RATE = "CLK003"
 _WITHOUT_BOUNDS = "CLK005"
 _NAMED = 3
 
 
 class InSync(StrEnum):
-    """Yes; yes, with warnings; no."""
+    """The answer: yes; yes, with warnings; no."""
 
     YES = "yes"
     WITH_WARNINGS = "with warnings"
@@ -106,7 +106,7 @@ class IssueGroup:
 
     @property
     def text(self) -> str:
-        """The message, and whom it holds for also."""
+        """The message, and the other sensors that it applies to."""
         others = self.sensors[1:]
         if not others:
             return self.message
@@ -126,7 +126,7 @@ def grouped(issues: Sequence[SyncIssue]) -> tuple[IssueGroup, ...]:
 
 
 def answer(issues: Sequence[SyncIssue], reference: str, anchors: int, facts: Mapping[str, MatchFacts]) -> Answer:
-    """Yes or no, with the first three groups of issues that decide it, or with what holds for all sensors."""
+    """Yes or no, with the first three groups of issues that decide it, or a summary of all sensors."""
     others = {name: fact for name, fact in facts.items() if name != reference}
     deciding = grouped([one for one in issues if one.error] or issues)
     if deciding:

@@ -125,7 +125,7 @@ def sync_report(
     """Judge every clock, and match every stream of frames with the reference's (P4: nearest to anchor + expected delay,
     within the tolerance).
 
-    The reference is, in this order: the one asked for, the rig's, the first lidar, the first stream of frames.
+    The reference is, in this order: the requested one, the rig's, the first lidar, the first stream of frames.
 
     Raises:
         InputError: No stream of frames, an unknown reference, or stamps outside +-4e18 ns.
@@ -168,9 +168,9 @@ def _in_scene(stream: Stream) -> bool:
     return stream.modality is None or stream.modality.in_scene
 
 
-def _reference(framed: Sequence[Stream], rig: Rig | None, wanted: str | None) -> str:
+def _reference(framed: Sequence[Stream], rig: Rig | None, requested: str | None) -> str:
     names = [stream.sensor for stream in framed]
-    chosen = wanted or (rig.reference if rig is not None else None)
+    chosen = requested or (rig.reference if rig is not None else None)
     if chosen is not None:
         if chosen not in names:
             raise InputError(
@@ -251,15 +251,15 @@ def _gaps(stamps_ns: Nanoseconds, period_ns: int | None) -> Nanoseconds:
 def _sensor(
     stream: Stream, clock: SensorClock, facts: Mapping[str, MatchFacts], issues: Sequence[SyncIssue], home: str
 ) -> SensorSync:
-    mine = [one for one in issues if one.sensor == stream.sensor]
+    own_issues = [one for one in issues if one.sensor == stream.sensor]
     fact = facts.get(stream.sensor)
     fit = clock.fit
     own = fit if stream.sensor == home else None
     return SensorSync(
         sensor=stream.sensor,
         modality=stream.modality,
-        verdict="error" if any(one.error for one in mine) else "warning" if mine else "ok",
-        findings=tuple(sorted({one.rule_id for one in mine})),
+        verdict="error" if any(one.error for one in own_issues) else "warning" if own_issues else "ok",
+        findings=tuple(sorted({one.rule_id for one in own_issues})),
         clock=clock.report,
         unit=clock.unit.words if clock.unit else None,
         clock_steps=clock.steps,

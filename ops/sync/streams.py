@@ -1,4 +1,4 @@
-"""Stamp streams of sensors, and the pauses that all of them share: nothing was recorded then, so no sensor has a gap."""
+"""Stamp streams of sensors, and the pauses that all of them share: recording stopped then, so no sensor has a gap."""
 
 from __future__ import annotations
 

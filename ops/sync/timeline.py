@@ -121,12 +121,12 @@ def _batches(path: Path, layout: TableLayout) -> Iterator[pa.RecordBatch]:
 def _columns(path: Path, present: list[str], layout: TableLayout) -> list[str]:
     """Sensor, stamp and, where there is one, log time."""
     log = layout.log or ("log_ns" if "log_ns" in present else None)
-    wanted = [layout.sensor, layout.stamp, *([log] if log else [])]
-    absent = [name for name in wanted if name not in present]
+    columns = [layout.sensor, layout.stamp, *([log] if log else [])]
+    absent = [name for name in columns if name not in present]
     if absent:
         has = ", ".join(name[:40] for name in present[:12])
         raise InputError(f"{path} is not a timeline: it has no column {', '.join(absent)} among {has}", _HINT)
-    return wanted
+    return columns
 
 
 def _decoded(

@@ -1,1 +1,1 @@
-"""Rules applied: objects, frames, drives, scenes, signals and calibration."""
+"""Evaluators that apply rules to objects, frames, drives, scenes, signals and calibration."""

@@ -1,7 +1,7 @@
-"""The rules on a drive's calibration, from what was measured of it.
+"""The rules on a drive's calibration, from its measurements.
 
-A rule is failed where an error is proven above its threshold: the drive is not published. An error that is proven, but smaller,
-is the same rule as a warning, with the lower limit as its threshold. What could not be measured is unknown. A rig may set the
+A rule fails where an error is proven above its threshold: the drive is not published. A smaller proven error is a warning of
+the same rule, with the lower limit as its threshold. A quantity that could not be measured is unknown. A rig may set the
 threshold, and a severity that then holds for all of these; the verdicts in the table are those of the usual limits.
 """
 
@@ -22,9 +22,11 @@ RULE_OF: Mapping[Quantity, str] = MappingProxyType(
         Quantity.GROUND_ROLL: "CAL003",
         Quantity.GROUND_PITCH: "CAL003",
         Quantity.GROUND_HEIGHT: "CAL004",
+        Quantity.LIDAR_YAW: "CAL009",
         Quantity.CAMERA_ROLL: "CAL005",
         Quantity.CAMERA_PITCH: "CAL005",
         Quantity.CAMERA_YAW: "CAL005",
+        Quantity.CAMERA_TIME: "CAL010",
         Quantity.RADAR_YAW: "CAL006",
     }
 )
@@ -33,9 +35,9 @@ RULE_OF: Mapping[Quantity, str] = MappingProxyType(
 def evaluate_calibration(
     checks: Iterable[Checked], wrong_lenses: Mapping[str, Sequence[str]], rules: RuleBook
 ) -> tuple[Finding, ...]:
-    """What the rules say; sorted, at most one finding a rule and sensor, of the quantity with the largest proven error.
+    """The findings, sorted: at most one per rule and sensor, of the quantity with the largest proven error.
 
-    `wrong_lenses`: by camera, what contradicts its intrinsics. `rules`: as they hold for the drive.
+    `wrong_lenses`: by camera, the contradictions in its intrinsics. `rules`: the drive's.
     """
     groups: dict[tuple[str, str], list[Checked]] = {}
     for check in checks:
@@ -52,8 +54,8 @@ def evaluated(checks: Iterable[Checked]) -> frozenset[tuple[str, str]]:
 
 
 def unchecked(rig: Rig, reason: str, rules: RuleBook) -> tuple[Finding, ...]:
-    """What the rules say where no payload was looked into: unknown for every sensor that they judge; sorted."""
-    codes = {Modality.LIDAR: ("CAL003", "CAL004"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
+    """The findings where no payload was examined: unknown for every sensor that the rules judge; sorted."""
+    codes = {Modality.LIDAR: ("CAL003", "CAL004", "CAL009"), Modality.CAMERA: ("CAL005",), Modality.RADAR: ("CAL006",)}
     return tuple(
         sorted(
             rules.finding(code, f"{sensor.name}: not checked, {reason}", sensor=sensor.name, severity=Severity.WARNING)
@@ -70,11 +72,11 @@ def _judged(code: str, sensor: str, group: Sequence[Checked], rules: RuleBook) -
         limits = LIMITS[worst.quantity]
         threshold = rules[code].threshold
         if threshold is not None and worst.proven > threshold:
-            return rules.finding(code, _says(worst), sensor=sensor, measured=worst.proven)
+            return rules.finding(code, _message(worst), sensor=sensor, measured=worst.proven)
         if worst.proven > limits.suspect:
             severity = Severity.WARNING
             return rules.finding(
-                code, _says(worst), sensor=sensor, measured=worst.proven, threshold=limits.suspect, severity=severity
+                code, _message(worst), sensor=sensor, measured=worst.proven, threshold=limits.suspect, severity=severity
             )
     unseen = [check for check in group if check.verdict is CalibrationVerdict.NOT_OBSERVABLE and not _without_limit(check)]
     if not unseen:
@@ -84,11 +86,11 @@ def _judged(code: str, sensor: str, group: Sequence[Checked], rules: RuleBook) -
 
 
 def _without_limit(check: Checked) -> bool:
-    """A height that the rig declares no ground for has no limit: the rule does not apply."""
+    """Without a ground height in the rig, a lidar's height has no limit: the rule does not apply."""
     return check.quantity is Quantity.GROUND_HEIGHT and check.frames > 0 and check.error is None
 
 
-def _says(check: Checked) -> str:
+def _message(check: Checked) -> str:
     unit = check.quantity.unit
     return (
         f"{check.sensor}: {check.quantity.value} is declared {check.error:+.3g} {unit} off, uncertain by "

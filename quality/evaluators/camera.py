@@ -1,4 +1,4 @@
-"""The rules that judge what a camera's images show: one image alone, and one among all of the drive."""
+"""The rules on a camera's images: each image alone, and each against all of the drive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IN_DRIVE = ("CAM002", *BASELINE)
 
 LEAST_CHROMA = 2.0  # levels of spread: a camera whose images usually have less is taken for one without colour
 
-# A tile that shows nothing and does not change while others do. Noise and compression alone leave about one level.
+# A blocked tile is uniform and does not change while others do. Noise and compression alone leave about one level.
 PLAIN_LEVELS = 2.0
 STILL_LEVELS = 1.5
 MOVING_LEVELS = 0.5

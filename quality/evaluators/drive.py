@@ -1,4 +1,4 @@
-"""The rules that judge a drive as a whole, before it is built and, for its completeness, after."""
+"""The rules that judge a drive as a whole: before it is built and, for its completeness, afterwards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Level, Outcome, Severity, rule
 from quality.rules.findings import Finding, finding
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook, rules_of
+from sensors.calibration.plausibility import implausible
 from sensors.rig import Rig
 
 
@@ -31,13 +32,13 @@ def evaluate_drive(
     rig_problem: str = "missing",
     manifest_problem: str = "missing",
 ) -> tuple[Finding, ...]:
-    """Judge one drive; sorted, `object_findings` included as they are.
+    """Judge one drive; sorted, including `object_findings` unchanged.
 
     Args:
         rig: The calibration, None if it is missing or invalid (`rig_problem` says which).
         manifest: The manifest, None if it is missing or invalid (`manifest_problem` says which).
-        metrics: One entry for each sensor that left frames; a sensor of the rig that is not among them has none.
-        object_findings: What objects and frames were found to have.
+        metrics: One entry for each sensor that has frames; a sensor of the rig that is not among them has none.
+        object_findings: The findings on objects and frames.
 
     Raises:
         MetricsError: A sensor is measured twice.
@@ -82,7 +83,7 @@ def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules
     if outcome is Outcome.UNKNOWN:
         message = f"{metrics.sensor}: {entry.name} could not be evaluated: {entry.unknown or 'no value was measured'}"
     else:
-        message = measure.says.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
+        message = measure.message.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
         reason = measure.because(metrics, bounds)
         message = message if reason is None else f"{message}: {reason}"
     usual = measure.scope.severity(metrics)
@@ -105,6 +106,8 @@ def _calibration(
         found.append(
             finding("CAL001", f"the manifest names the rig {manifest.rig_id!r}, the calibration {rig.rig_id!r}", measured=1)
         )
+    for sensor, problem in implausible(rig).items():
+        found.append(rules.finding("CAL008", f"{sensor}: {problem}", sensor=sensor, measured=1))
     for entry in metrics:
         if entry.sensor not in rig:
             message = f"{entry.sensor} has frames, but rig {rig.rig_id} does not know it"
@@ -116,7 +119,7 @@ def _calibration(
 
 
 def evaluate_completeness(whole: Sequence[bool], rules: RuleBook) -> tuple[Finding, ...]:
-    """CMP006 of a built drive; `whole` says of each of its scenes whether it has a frame of every required sensor."""
+    """CMP006 for a built drive; `whole` tells for each scene whether it has a frame of every required sensor."""
     share = sum(whole) / len(whole) if whole else None
     outcome = rules.judge("CMP006", share)
     if outcome is Outcome.PASSED:

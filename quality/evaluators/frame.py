@@ -1,4 +1,4 @@
-"""The rules that judge the payload of one frame, where it is decoded anyway."""
+"""The rules on the payload of one frame, evaluated where it is decoded anyway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def undecodable(sensor: str, payload: str, problem: str) -> Finding:
     """A frame whose `payload` (`image`, `points`, or `message` for everything else) does not decode.
 
     Raises:
-        KeyError: `payload` is none of the three.
+        KeyError: `payload` is not one of the three.
     """
     return finding(_UNDECODABLE[payload], f"{sensor}: the {payload} does not decode: {problem}", sensor=sensor, measured=1)
 
@@ -24,14 +24,14 @@ def evaluate_points(
 ) -> tuple[Finding, ...]:
     """Judge a point cloud; sorted. A radar may be empty and is not judged by lidar rules.
 
-    Points at the origin are not counted: organised clouds fill directions without a return with them, and rightly so.
+    Points at the origin are not counted: organised clouds legitimately use them for directions without a return.
 
     Args:
         sensor: Its name.
         modality: Its kind.
         num_points: Points in the frame.
-        not_finite: Those that are NaN or infinite; None if not known.
-        rules: As they hold for the drive.
+        not_finite: Points that are NaN or infinite; None if not known.
+        rules: The drive's.
     """
     if modality is not Modality.LIDAR:
         return ()

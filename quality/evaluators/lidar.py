@@ -1,4 +1,4 @@
-"""The rules that judge a lidar's sweeps against what is usual for it in the drive."""
+"""The rules that judge a lidar's sweeps against the drive's baseline for it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ALONE = ("LID009",)
 BASELINE = ("LID003", "LID004", "LID005", "LID006", "LID007")
 IN_DRIVE = (*BASELINE, "LID008")
 
-LEAST_RETURNS = 10  # a sector or ring that usually has fewer says nothing by having none
-LOST_SHARE = 0.1  # of what is usual: below, a sector or ring counts as lost
+LEAST_RETURNS = 10  # a sector or ring that usually has fewer returns is not evidence when it has none
+LOST_SHARE = 0.1  # share of the usual count below which a sector or ring counts as lost
 SPREADS = 5.0
 DRIFT_FRAMES = 9
 
@@ -82,9 +82,9 @@ def blocked_deg(sectors: Floats) -> Floats:
 
 
 def lost_rings(rings: Floats) -> Floats:
-    """Rings without their returns, for each sweep (F,) of `rings` (F, R).
+    """The number of lost rings for each sweep (F,) of `rings` (F, R).
 
-    Also those that never had any, between two that do: a ring that was lost before the drive began.
+    Includes rings that never have returns between two that do: those were lost before the drive began.
     """
     usual = np.median(rings, axis=0)
     alive = usual >= LEAST_RETURNS

@@ -1,4 +1,4 @@
-"""The rules that judge one raw object, from what was found when it was read once."""
+"""The rules that judge one raw object, from the results of its scan."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ MAX_FAULTS_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
-    """What reading an object showed.
+    """The results of reading an object.
 
     `expected` is its manifest entry, None if the manifest does not name it. `size_bytes` is None if the object is absent,
-    `sha256` (hex) if its bytes could not be read. `faults` are the container's, each with its position in words.
-    `unknown_types` counts the messages of each type that the sensor's modality does not know. `frames_read` counts whole
-    frames.
+    `sha256` (hex) if its bytes could not be read. `faults` are messages about its container, each with the position.
+    `unknown_types` counts the messages of each type unknown to the sensor's modality. `frames_read` counts complete frames.
     """
 
     key: str
@@ -35,8 +34,7 @@ class ObjectFacts:
 
 
 def evaluate_object(facts: ObjectFacts, rules: RuleBook = DEFAULT_RULES) -> tuple[Finding, ...]:
-    """Judge one object by the drive's `rules`; sorted. An absent or empty object has that finding alone: there is nothing
-    else to judge."""
+    """Judge one object by the drive's `rules`; sorted. An absent or empty object has only that finding."""
     if facts.size_bytes is None:
         return (finding("CMP001", f"{facts.key}: named by the manifest, but not in the bucket", sensor=facts.sensor, measured=1),)
     if facts.size_bytes == 0:
@@ -51,7 +49,7 @@ def evaluate_object(facts: ObjectFacts, rules: RuleBook = DEFAULT_RULES) -> tupl
 
 
 def differences(facts: ObjectFacts) -> tuple[str, ...] | None:
-    """How size and checksum differ from the manifest's; None where they cannot be compared."""
+    """The differences of size and checksum from the manifest; None where they cannot be compared."""
     if facts.expected is None or facts.sha256 is None:
         return None
     found = []

@@ -1,4 +1,4 @@
-"""The rules that judge the ego poses around each scene, by themselves and against what other sensors say of the motion."""
+"""The rules that judge the ego poses around each scene, on their own and against other sensors' measurements of the motion."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sensors.geometry import SE3, Floats, metres_per_degree
 from sensors.motion.track_metrics import EgoTrack, Windows, triangle_mean, window_mean
 from sensors.stamps import Nanoseconds
 
-NEAR_NS = 200_000_000  # a scene's frames lie so close to its anchor; a step beyond does not part them
+NEAR_NS = 200_000_000  # a scene's frames lie this close to its anchor; a step outside does not separate them
 GNSS_SPAN_NS = 5_000_000_000
 LEAST_SPAN_NS = 500_000_000
 
-_SAID = {
+_MESSAGES = {
     "POS002": "the pose steps {measured:.2f} m further than a vehicle can, more than {threshold:g} m",
     "POS003": "{measured:.1f} m/s, more than {threshold:g} m/s",
     "POS004": "{measured:.1f} m/s², more than {threshold:g} m/s²",
@@ -56,16 +56,16 @@ def evaluate_poses(
     fixes: Fixes | None,
     rules: RuleBook,
 ) -> Mapping[int, tuple[Finding, ...]]:
-    """Sorted findings by scene, of scenes that have any.
+    """Sorted findings by scene, for scenes that have any.
 
     Args:
-        sensor: Whose poses they are.
+        sensor: The pose sensor.
         anchors_ns: Of the scenes, (S,).
-        has_pose: Which scenes have a pose, (S,); of the others POS001 speaks.
+        has_pose: Which scenes have a pose, (S,); POS001 covers the others.
         track: The poses of the drive.
-        inertial: The IMU of the rig; None if the rig has none, and then no rule compares with it.
-        fixes: The same of a GNSS receiver.
-        rules: As they hold for the drive.
+        inertial: The IMU of the rig; None if the rig has none, in which case no rule compares with it.
+        fixes: The same for a GNSS receiver.
+        rules: The drive's.
     """
     windows = track.windows(anchors_ns)
     measured = {"POS002": track.steps_near_m(anchors_ns, NEAR_NS), "POS004": windows.acceleration_m_s2}
@@ -79,12 +79,12 @@ def evaluate_poses(
     for code, values in measured.items():
         for scene in np.flatnonzero(has_pose & ~passed(rules, code, values)).tolist():
             value = float(values[scene])
-            found.setdefault(scene, []).extend(failed(rules, code, sensor, None if np.isnan(value) else value, _SAID[code]))
+            found.setdefault(scene, []).extend(failed(rules, code, sensor, None if np.isnan(value) else value, _MESSAGES[code]))
     return {scene: tuple(sorted(entries)) for scene, entries in found.items()}
 
 
 def _against_inertial(windows: Windows, inertial: Inertial) -> dict[str, Floats]:
-    """POS005 about the ego's z axis; POS006 along its x axis. Turning does not change where the IMU's mounting matters."""
+    """Differences for POS005, about the ego's z axis, and POS006, along its x axis."""
     to_ego = inertial.ego_SE3_sensor.rotation
     known = np.isfinite(inertial.rates_rad_s).all(axis=1) & np.isfinite(inertial.accelerations_m_s2).all(axis=1)
     stamps_ns = inertial.stamps_ns[known]

@@ -1,4 +1,4 @@
-"""The rules that judge a radar's scans: one alone, and one among all of the drive."""
+"""The rules on a radar's scans: each scan alone, and each against all of the drive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IN_DRIVE = (*BASELINE, "RAD004")
 
 USUALLY_FILLED = 4  # detections: a radar that usually has fewer may have none
 LEAST_CAPACITY = 32  # detections; no radar's list is shorter
-CROWDED = 3.0  # a list is full if so many times more scans have its length than have one a little below
+CROWDED = 3.0  # a list is full if this many times more scans have its length than have one slightly below
 NEAR_CAPACITY = 3
 LEAST_FULL = 4  # scans at the largest length; see `full_share`
 
@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def evaluate_scan(sensor: str, scan: RadarMetrics, rules: RuleBook) -> tuple[Finding, ...]:
-    """Judge one scan by itself; one without states, or without a detection, is not judged."""
+    """Judge one scan by itself; a scan without states, or without detections, is not judged."""
     if scan.suspect is None or scan.detections == 0:
         return ()
     message = "{measured:.0%} of the detections are invalid or ambiguous, more than {threshold:.0%}"

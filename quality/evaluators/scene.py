@@ -1,4 +1,4 @@
-"""The rules that judge one scene, from its match plan."""
+"""The rules on one scene, from its match plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sensors.rig import Modality, Rig
 
 @dataclass(frozen=True, slots=True)
 class SceneVerdict:
-    """Whether a scene is kept out of gold, all that was found, and the sorted rule ids of the warnings among it."""
+    """Whether a scene is kept out of gold, all its findings, and the sorted rule ids of the warnings among them."""
 
     quarantined: bool
     findings: tuple[Finding, ...]
@@ -32,14 +32,14 @@ def evaluate_scene(
     """Judge one scene.
 
     Args:
-        rig: Says which sensors are required, how far residuals may go, and the policy for incomplete scenes.
+        rig: Defines the required sensors, the limits of residuals, and the policy for incomplete scenes.
         missing: Sensor to the reason why it has no frame in this scene.
-        residuals: Sensor to `residual_ns` of its match. A required sensor in neither mapping is unknown, and so not passed.
+        residuals: Sensor to `residual_ns` of its match. A required sensor in neither mapping is unknown, so not passed.
         has_pose: Whether the ego pose could be interpolated; None if that was not tried.
-        uncompensated: Lidar to the reason why its points are not as seen at the anchor's time; None if that is not known.
+        uncompensated: Lidar to the reason why its points are not compensated to the anchor's time; None if that is not known.
             Not judged in a scene without lidar.
-        payload_findings: What was found in the payload of the scene's frames; an error among them quarantines the scene.
-        rules: As they hold for the drive.
+        payload_findings: Findings on the payload of the scene's frames; an error among them quarantines the scene.
+        rules: The drive's.
 
     Raises:
         KeyError: `missing` or `residuals` names a sensor that the rig does not have.
@@ -74,7 +74,7 @@ def _completeness(rig: Rig, missing: Mapping[str, str], residuals: Mapping[str, 
     found = []
     for name, reason in missing.items():
         if name == rig.reference:
-            # A scene is built around its anchor: without it, policy has nothing to be lenient about.
+            # A scene is built around its anchor: a scene without it cannot be published, whatever the policy.
             found.append(rules.finding("SYN001", f"{name}: {reason}", sensor=name, measured=1, severity=Severity.ERROR))
         elif rig[name].sync.required:
             found.append(rules.finding("SYN001", f"{name}: {reason}", sensor=name, measured=1, severity=severity))

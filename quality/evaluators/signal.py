@@ -1,4 +1,4 @@
-"""All rules on signals: which of them judge a frame alone, which need the whole drive, and how each is applied."""
+"""All rules on signals: those that judge a frame alone, and those that need the whole drive."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def evaluate_alone(sensor: str, measured: Measured | None, rules: RuleBook) -> t
 
 
 def evaluate_drive_signals(table: pa.Table, rules: RuleBook) -> FrameFindings:
-    """Judge all frames of a drive against each other: sorted findings by frame id, of frames that have any.
+    """Judge all frames of a drive against each other: sorted findings by frame id, for frames that have any.
 
     `table`: rows of `quality.measurements.frame_metrics.FRAME_METRICS`, in any order and however they were cut into windows.
     """
@@ -52,7 +52,7 @@ def evaluate_drive_signals(table: pa.Table, rules: RuleBook) -> FrameFindings:
 
 
 def too_few(sensor: str, modality: Modality, frames: int, rules: RuleBook, *, images: bool) -> tuple[Finding, ...]:
-    """What is unknown of each frame of a sensor with so few of them in the drive; sorted. `images`: its messages are some."""
+    """The unknown findings on each frame of a sensor with too few of them; sorted. `images`: its messages are images."""
     if frames >= LEAST_FRAMES or images != (modality is Modality.CAMERA):
         return ()
     return tuple(sorted(unknown(rules, code, sensor) for code in BASELINE.get(modality, ())))

@@ -1,4 +1,4 @@
-"""How the rules on signals say what they found: by frame, each with what was measured."""
+"""Findings of the rules on signals: by frame, each with the measured value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quality.rules.catalogue import Bound, Outcome
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 
-LEAST_FRAMES = 8  # of a sensor in a drive: fewer do not show what is usual for it
+LEAST_FRAMES = 8  # of a sensor in a drive: fewer do not make a baseline
 
 
 def failed(rules: RuleBook, code: str, sensor: str, measured: float | None, message: str) -> list[Finding]:
@@ -29,7 +29,7 @@ def failed(rules: RuleBook, code: str, sensor: str, measured: float | None, mess
 
 
 def passed(rules: RuleBook, code: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which values (N,) pass a rule, as `Rule.judge` has it: all at once, because most do. NaN does not."""
+    """Which values (N,) pass a rule, as in `Rule.judge`, but vectorised, because most pass. NaN does not."""
     entry = rules[code]
     if entry.threshold is None:
         return np.zeros(len(values), dtype=np.bool_)
@@ -37,14 +37,14 @@ def passed(rules: RuleBook, code: str, values: npt.NDArray[np.float64]) -> npt.N
 
 
 def unknown(rules: RuleBook, code: str, sensor: str) -> Finding:
-    """That a rule could not be evaluated for a sensor."""
+    """The finding that a rule could not be evaluated for a sensor."""
     entry = rules[code]
     return rules.finding(code, f"{sensor}: {entry.name} could not be evaluated: {entry.unknown}", sensor=sensor)
 
 
 @dataclass(slots=True)
 class Found:
-    """Findings by frame id, as a sensor's rules add them."""
+    """Collects findings by frame id from a sensor's rules."""
 
     sensor: str
     rules: RuleBook
@@ -59,7 +59,7 @@ class Found:
             self.by_frame.setdefault(int(frame_ids[position]), []).extend(found)
 
     def enough(self, frames: Series, codes: Sequence[str]) -> bool:
-        """Whether the drive has frames enough for a baseline; if not, these rules are unknown for each."""
+        """Whether the drive has enough frames for a baseline; if not, these rules are unknown for each frame."""
         if len(frames.table) >= LEAST_FRAMES:
             return True
         for frame_id in frames.frame_ids.tolist():

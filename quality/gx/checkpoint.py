@@ -9,11 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 
 from lake.tables.schemas import check_schema
 from quality.gx.context import ephemeral_context, load
 from quality.gx.expectations import ExpectationKind, build_suite
+from quality.gx.results import Expectation, ReportedMeta, SuiteResults
 from quality.gx.suites import Suite
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
@@ -27,39 +29,31 @@ Codes = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteResult:
-    """The result of one suite.
+class ValidatedSuite:
+    """One suite, evaluated on its table.
 
-    `success`: no error rule failed or was unknown. `evaluated` counts the expectations. `failed` and `flagged` give the
-    sorted ids of the error and warning rules that did not pass, by row (`*`: the whole table). `document` is the result as
-    JSON, and `validation` the one in the form of Great Expectations; both are free of clock values and random ids: equal
-    tables have equal documents.
+    `failed` and `flagged` give the sorted ids of the error and warning rules that did not pass, by row (`*`: the whole table).
+    `report` is the validation result of Great Expectations as JSON (`quality.gx.results.SuiteReport`). Neither it nor
+    `results` holds clock values or random ids: equal tables have equal ones.
     """
 
     name: str
-    success: bool
-    evaluated: int
+    results: SuiteResults
     failed: Codes
     flagged: Codes
-    document: dict[str, Any]
-    validation: dict[str, Any]
+    report: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointResult:
-    """The results of all suites, by name."""
+    """All suites, by name."""
 
-    suites: Mapping[str, SuiteResult]
+    suites: Mapping[str, ValidatedSuite]
 
     @property
     def success(self) -> bool:
         """Whether every suite succeeded; without any, nothing did."""
-        return bool(self.suites) and all(suite.success for suite in self.suites.values())
-
-    @property
-    def validations(self) -> dict[str, Any]:
-        """The results in the form of Great Expectations, by suite."""
-        return {name: suite.validation for name, suite in self.suites.items()}
+        return bool(self.suites) and all(suite.results.success for suite in self.suites.values())
 
 
 def run_checkpoint(
@@ -111,48 +105,50 @@ def _dataframe(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _result(suite: Suite, validation: Any) -> SuiteResult:
+def _result(suite: Suite, validation: Any) -> ValidatedSuite:
     judged = [_judge(result, suite.subject) for result in validation.results]
-    judged.sort(key=lambda pair: tuple(str(pair[0][name]) for name in ("rule_id", "severity", "kind", "column")))
-    entries = [entry for entry, _ in judged]
+    judged.sort(key=lambda pair: tuple(map(str, pair[0].identity)))
+    entries = tuple(entry for entry, _ in judged)
     failed = _by_row(judged, Severity.ERROR)
     flagged = _by_row(judged, Severity.WARNING)
-    success = bool(entries) and not failed
-    document = {"success": success, "evaluated": len(entries), "expectations": entries}
-    return SuiteResult(suite.name, success, len(entries), failed, flagged, document, _document(validation))
+    results = SuiteResults(success=bool(entries) and not failed, evaluated=len(entries), expectations=entries)
+    return ValidatedSuite(suite.name, results, failed, flagged, _report(validation))
 
 
-def _judge(result: Any, subject: str) -> tuple[dict[str, Any], list[str]]:
+def _judge(result: Any, subject: str) -> tuple[Expectation, list[str]]:
     """An expectation's result as our rules judge it, and the rows that do not meet it."""
     config = result.expectation_config
+    meta = msgspec.convert(config.meta, ReportedMeta)
     success = bool(result.success)  # may be a numpy bool
     rows = sorted({str(row[subject]) for row in result.result.get("unexpected_index_list") or ()})
     evaluated = bool(result.result) and result.result.get("observed_value", 0) is not None
-    known = config.meta["kind"] == ExpectationKind.BOUND.value and evaluated
+    known = meta.kind == ExpectationKind.BOUND.value and evaluated
     failing = [] if success else rows or [WHOLE_TABLE]
-    entry = {
-        **config.meta,
-        "expectation": config.type,
-        "column": config.kwargs.get("column"),
-        "limits": {name: config.kwargs[name] for name in ("min_value", "max_value") if config.kwargs.get(name) is not None},
-        "success": success,
-        "outcome": Outcome.PASSED.value if success else (Outcome.FAILED if known else Outcome.UNKNOWN).value,
-        "rows": failing[:MAX_ROWS_NAMED],
-        "failing": len(failing),
-    }
+    entry = Expectation(
+        rule_id=meta.rule_id,
+        severity=Severity(meta.severity),
+        kind=meta.kind,
+        expectation=config.type,
+        column=config.kwargs.get("column"),
+        limits={name: config.kwargs[name] for name in ("min_value", "max_value") if config.kwargs.get(name) is not None},
+        success=success,
+        outcome=Outcome.PASSED if success else Outcome.FAILED if known else Outcome.UNKNOWN,
+        rows=tuple(failing[:MAX_ROWS_NAMED]),
+        failing=len(failing),
+    )
     return entry, failing
 
 
-def _by_row(judged: Iterable[tuple[dict[str, Any], list[str]]], severity: Severity) -> Codes:
+def _by_row(judged: Iterable[tuple[Expectation, list[str]]], severity: Severity) -> Codes:
     codes: dict[str, set[str]] = {}
     for entry, failing in judged:
-        for row in failing if entry["severity"] == severity.value else ():
-            codes.setdefault(row, set()).add(entry["rule_id"])
+        for row in failing if entry.severity is severity else ():
+            codes.setdefault(row, set()).add(entry.rule_id)
     return MappingProxyType({row: tuple(sorted(found)) for row, found in sorted(codes.items())})
 
 
-def _document(validation: Any) -> dict[str, Any]:
-    """The result in the form of Great Expectations, without clock values, random ids and rows beyond the first."""
+def _report(validation: Any) -> msgspec.Raw:
+    """The validation result as Great Expectations writes it, without clock values, random ids and rows beyond the first."""
     document: dict[str, Any] = validation.to_json_dict()
     kept = ("great_expectations_version", "active_batch_definition")
     document["meta"] = {name: document["meta"][name] for name in kept}
@@ -163,8 +159,7 @@ def _document(validation: Any) -> dict[str, Any]:
         for name in ("unexpected_list", "unexpected_index_list"):  # as long as the table
             if result["result"].get(name) is not None:
                 result["result"][name] = result["result"][name][:MAX_ROWS_NAMED]
-    finite: dict[str, Any] = _finite(document)
-    return finite
+    return msgspec.Raw(msgspec.json.encode(_finite(document)))
 
 
 def _finite(value: Any) -> Any:
@@ -173,4 +168,6 @@ def _finite(value: Any) -> Any:
         return {name: _finite(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return [_finite(entry) for entry in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):  # numpy's, too
+        return float(value) if math.isfinite(value) else str(value)
+    return value

@@ -1,4 +1,4 @@
-"""Great Expectations, imported late because the import takes seconds, and a context that leaves nothing behind."""
+"""Great Expectations, imported late because that takes seconds, and a context without side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiles our suites into those of Great Expectations: each check becomes a bound on its column.
+"""Compiles the suites into those of Great Expectations: each check becomes a bound on its column.
 
 A bound on each value comes with an expectation that the column is filled: Great Expectations ignores nulls in a bound, and an
 unknown value must not pass. `build_suite` imports Great Expectations itself, because the import takes seconds.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ExpectationKind(StrEnum):
-    """What an expectation requires of its column."""
+    """The requirement of an expectation on its column."""
 
     BOUND = "bound"
     KNOWN = "known"

@@ -1,7 +1,7 @@
 """The three suites of the audit, compiled from the catalogue: of a drive's sensors, of its objects, of its scenes.
 
 Objects and scenes that are kept out of gold are expected to fail their rules; those that are to be published must not. So an
-error in the suites of objects and scenes contradicts our own split (ACC002), while the suite of sensors judges the drive.
+error in the suites of objects and scenes contradicts the pipeline's split (ACC002); the suite of sensors judges the drive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PUBLISHED = ((objects.QUARANTINED, False),)  # the same column in both tables
 
 
 class Statistic(StrEnum):
-    """Which statistic of a column is compared: each value, or their mean."""
+    """The compared statistic of a column: each value, or the mean."""
 
     EACH = "each"
     MEAN = "mean"
@@ -97,7 +97,7 @@ def scene_suite(rules: RuleBook, policy: Policy = DEFAULT_POLICY) -> Suite:
 
 def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[ColumnCheck]:
     frames = not measure.silent
-    if measure.scope is Scope.NOBODY:
+    if measure.scope is Scope.NONE:
         yield ColumnCheck(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), frames)
         return
     column = _SCOPE_COLUMN[measure.scope]

@@ -1,1 +1,1 @@
-"""What was measured of a frame, a sensor and a drive, as rules and tables take it."""
+"""Measurements of frames, sensors and drives, as input of rules and tables."""

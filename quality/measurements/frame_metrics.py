@@ -58,7 +58,7 @@ FRAME_METRICS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class FrameMetrics:
-    """What was measured of one frame. `measured` is None for a payload that nothing more is known of (a radar's image)."""
+    """The measurements of one frame. `measured` is None for a payload without metrics (a radar's image)."""
 
     content: int
     measured: Measured | None
@@ -87,7 +87,7 @@ _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """The rows of one sensor, by frame id, which is by stamp."""
+    """The rows of one sensor by frame id, which is also by stamp."""
 
     sensor: str
     modality: str

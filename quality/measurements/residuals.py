@@ -1,4 +1,4 @@
-"""How far the matches of a sensor are off: the summary that audits, reports and metrics share."""
+"""Summary of the residuals of a sensor's matches, shared by audits, reports and metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Residuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToleratedResiduals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Residuals beside what the rig allows a match of the sensor to be off by."""
+    """Residuals together with the sensor's tolerance."""
 
     sizes: Residuals
     tolerance_ns: int

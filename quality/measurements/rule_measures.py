@@ -1,4 +1,4 @@
-"""The numbers that the sensor-wise drive rules judge, each named once.
+"""The values that the per-sensor drive rules judge, each defined once.
 
 `drive_rules` compares them before a drive is built, and the Great Expectations suite compares the same columns afterwards:
 one definition, two consumers.
@@ -23,21 +23,21 @@ MIN_FRAMES_FOR_A_RATE = 2
 
 
 class Scope(StrEnum):
-    """For which sensors a rule is an error; for the others it is a warning."""
+    """The sensors for which a rule is an error; for the others it is a warning."""
 
-    NOBODY = "nobody"
+    NONE = "none"
     REFERENCE = "reference"
     REQUIRED = "required"  # and the reference
 
     def severity(self, metrics: SensorMetrics) -> Severity:
         """Error inside the scope, warning outside."""
         inside = metrics.reference if self is Scope.REFERENCE else metrics.reference or metrics.required
-        return Severity.ERROR if inside and self is not Scope.NOBODY else Severity.WARNING
+        return Severity.ERROR if inside and self is not Scope.NONE else Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Start and end of a drive, as its manifest says; None without one. `utc`: whether its stamps must be dates."""
+    """Start and end of a drive, as declared by its manifest; None without one. `utc`: whether its stamps must be dates."""
 
     start_ns: int | None
     end_ns: int | None
@@ -64,15 +64,15 @@ class Measure:
     """The value that rule `code` judges, in the rule's unit; the value None is unknown.
 
     `silent`: whether a sensor without frames is judged too. `only_scope`: whether sensors outside the scope are left alone
-    instead of warned about. `says` is the finding's message, with the fields `sensor`, `measured` and `threshold`; `because`
-    what is known of the reason.
+    instead of warned about. `message` is the finding's message, with the fields `sensor`, `measured` and `threshold`; `because`
+    gives the reason where one is known.
     """
 
     code: str
     column: str
     scope: Scope
     value: Callable[[SensorMetrics, Bounds | None], float | None]
-    says: str
+    message: str
     silent: bool = False
     only_scope: bool = False
     because: Callable[[SensorMetrics, Bounds | None], str | None] = lambda _, __: None
@@ -139,7 +139,7 @@ def _why_apart(metrics: SensorMetrics, _: Bounds | None) -> str | None:
 
 
 def _domain_s(metrics: SensorMetrics, _: Bounds | None) -> float:
-    # A wrong unit makes another date too; one fault is one finding.
+    # A wrong unit also makes a wrong date; one fault is one finding.
     return 0.0 if metrics.unit_exponent else abs(metrics.domain_offset_ns) / NS_PER_S
 
 
@@ -156,17 +156,17 @@ def _proven_delay_error_ms(metrics: SensorMetrics, _: Bounds | None) -> float:
 MEASURES: tuple[Measure, ...] = (
     Measure("CMP003", "frames_present", Scope.REQUIRED, lambda metrics, _: float(metrics.frames_read),
             "{sensor} has no frames in this drive", silent=True, only_scope=True),
-    Measure("CMP005", "covered_share", Scope.NOBODY, _coverage,
+    Measure("CMP005", "covered_share", Scope.NONE, _coverage,
             "{sensor} covers {measured:.1%} of the drive, less than {threshold:.1%}", silent=True),
-    Measure("CMP007", "lost_share", Scope.NOBODY, _lost_share,
+    Measure("CMP007", "lost_share", Scope.NONE, _lost_share,
             "{sensor}: {measured:.1%} of its frames are lost in gaps, more than {threshold:.1%}"),
     Measure("CLK001", "steps_back", Scope.REFERENCE, lambda metrics, _: float(metrics.regressions),
             "{sensor}: {measured:.0f} stamps are earlier than the one before"),
-    Measure("CLK002", "repeated_stamps", Scope.NOBODY, lambda metrics, _: float(metrics.duplicates),
+    Measure("CLK002", "repeated_stamps", Scope.NONE, lambda metrics, _: float(metrics.duplicates),
             "{sensor}: {measured:.0f} stamps repeat an earlier one"),
     Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
             "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.1%}"),
-    Measure("CLK004", "gap_periods", Scope.NOBODY, _gap_periods,
+    Measure("CLK004", "gap_periods", Scope.NONE, _gap_periods,
             "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
             "{sensor}: stamps are up to {measured:.3f} s outside the drive, more than {threshold:g} s", because=_undated),
@@ -174,18 +174,18 @@ MEASURES: tuple[Measure, ...] = (
             "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
     Measure("CLK007", "domain_s", Scope.REQUIRED, _domain_s,
             "{sensor}: its clock is {measured:.3f} s from the reference's, more than {threshold:g} s", because=_why_apart),
-    Measure("CLK008", "times_set", Scope.NOBODY, lambda metrics, _: float(metrics.clock_steps),
+    Measure("CLK008", "times_set", Scope.NONE, lambda metrics, _: float(metrics.clock_steps),
             "{sensor}: its clock was set {measured:.0f} times during the drive"),
-    Measure("CLK009", "proven_drift_ppm", Scope.NOBODY, _proven_drift_ppm,
+    Measure("CLK009", "proven_drift_ppm", Scope.NONE, _proven_drift_ppm,
             "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:g}"),
-    Measure("CLK010", "proven_delay_error_ms", Scope.NOBODY, _proven_delay_error_ms,
+    Measure("CLK010", "proven_delay_error_ms", Scope.NONE, _proven_delay_error_ms,
             "{sensor}: its delay is at least {measured:.1f} ms from the declared one, more than {threshold:g} ms"),
     Measure("CLK012", "off_share", Scope.REQUIRED, _off_share,
             "{sensor}: {measured:.1%} of its stamps do not fit the time line of the others, more than {threshold:.1%}"),
-    Measure("CLK013", "other_pace", Scope.NOBODY, _other_pace,
+    Measure("CLK013", "other_pace", Scope.NONE, _other_pace,
             "{sensor}: log times pass at another pace than its stamps, by a factor of {measured:.3g}; they are not used"),
     Measure("CLK014", "ahead_ms", Scope.REQUIRED, lambda metrics, _: metrics.ahead_ns / NS_PER_MS,
             "{sensor}: frames are logged {measured:.1f} ms before they were measured, by their stamps; those of others are not"),
-    Measure("CLK015", "late_frames", Scope.NOBODY, lambda metrics, _: float(metrics.stamps_late),
+    Measure("CLK015", "late_frames", Scope.NONE, lambda metrics, _: float(metrics.stamps_late),
             "{sensor}: {measured:.0f} frames were recorded after later ones"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What inspection measures of one sensor over one drive, and its table.
+"""The inspection's measurements of one sensor over one drive, and their table.
 
 Every value that could not be measured is None, never 0 and never NaN.
 """
@@ -25,9 +25,9 @@ METRICS = pa.schema(
         pa.field("modality", pa.string(), nullable=False),
         pa.field("required", pa.bool_(), nullable=False),
         pa.field("reference", pa.bool_(), nullable=False),
-        pa.field("frames_expected", pa.int64()),  # null: no valid manifest says
+        pa.field("frames_expected", pa.int64()),  # null without a valid manifest
         pa.field("frames_read", pa.int64(), nullable=False),
-        pa.field("nominal_rate_hz", pa.float64()),  # null: the rig does not know the sensor
+        pa.field("nominal_rate_hz", pa.float64()),  # null for a sensor that is not in the rig
         pa.field("measured_rate_hz", pa.float64()),
         pa.field("first_ns", NS),
         pa.field("last_ns", NS),
@@ -40,12 +40,12 @@ METRICS = pa.schema(
         pa.field("log_offset_p50_ns", NS),  # log time - stamp
         pa.field("unit_exponent", pa.int64(), nullable=False),  # stamps are 10**this times nanoseconds; 0 as far as is known
         pa.field("clock_steps", pa.int64(), nullable=False),
-        pa.field("domain_offset_ns", NS, nullable=False),  # from the reference's clock domain; 0 inside it
+        pa.field("domain_offset_ns", NS, nullable=False),  # distance from the reference's clock domain; 0 inside it
         pa.field("drift_ppm", pa.float64()),  # against the reference's clock; null without log times or in short drives
         pa.field("drift_uncertainty_ppm", pa.float64()),
         pa.field("delay_ns", NS),  # null unless the sensor's frames keep one delay after the reference's
         pa.field("delay_uncertainty_ns", NS),
-        pa.field("delay_error_ns", NS),  # delay_ns less what the rig declares
+        pa.field("delay_error_ns", NS),  # delay_ns less the declared delay
         pa.field("stamps_off", pa.int64(), nullable=False),  # frames off the time line; all else is without them
         pa.field("stamps_late", pa.int64(), nullable=False),  # frames recorded after later ones
         pa.field("frames_lost", pa.int64(), nullable=False),  # that gaps have room for
@@ -128,7 +128,7 @@ class SensorMetrics:
 
     @staticmethod
     def silent(sensor: Sensor, rig: Rig, frames_expected: int | None = None) -> SensorMetrics:
-        """The metrics of a sensor of the rig that left no frame."""
+        """The metrics of a sensor of the rig that has no frames."""
         return measured(sensor.name, sensor.modality.value, None, rig, frames_expected=frames_expected)
 
 
@@ -160,11 +160,11 @@ def metrics_table(metrics: Sequence[SensorMetrics]) -> pa.Table:
 
 
 def read_metrics(table: pa.Table) -> tuple[SensorMetrics, ...]:
-    """Read what `metrics_table` wrote, sorted by sensor.
+    """Read a table that `metrics_table` wrote, sorted by sensor.
 
     Raises:
         TableError: The table does not have the schema `METRICS`.
-        MetricsError: A row holds a value that cannot be.
+        MetricsError: A row holds an impossible value.
     """
     check_schema(table.schema, METRICS, "sensor metrics")
     names = [field.name for field in fields(SensorMetrics)]
@@ -180,7 +180,7 @@ def measured(
     manifest: Manifest | None = None,
     frames_expected: int | None = None,
 ) -> SensorMetrics:
-    """The metrics of sensor `name`, recorded as `modality` (None: unknown); `found` is None for a sensor that left no frame."""
+    """The metrics of sensor `name`, recorded as `modality` (None: unknown); `found` is None for a sensor without frames."""
     sensor = rig[name] if rig is not None and name in rig else None
     clock = found.report if found else clock_report([], [], None)
     covered = None

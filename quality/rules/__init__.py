@@ -1,1 +1,1 @@
-"""What a rule is: the catalogue, a rig's settings of it, and the findings that it leaves."""
+"""Rules: the catalogue, a rig's overrides of it, and findings."""

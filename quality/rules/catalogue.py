@@ -1,13 +1,13 @@
-"""Every rule there is. Codes are never renumbered and never re-used; `quality/rules/RULES.md` is generated from this table.
+"""All rules. Codes are never renumbered and never re-used; `quality/rules/RULES.md` is generated from this table.
 
 The limits on rate (25 %) and gap (two periods) are those of public log checkers (rosbag-doctor, TIER IV's converter); the
-others are our own judgement. The limit on drift is that of a bad quartz; a clock disciplined by PTP or GNSS stays far
+others are this project's judgement. The limit on drift is that of a bad quartz; a clock disciplined by PTP or GNSS stays far
 below it. The limit on the delay is 15 cm at 30 m/s.
 
-To add a rule, declare it in `RULES` under a new code, with the leeway that a rig has (or none), let an evaluator judge it
-with `RuleBook.judge` and `RuleBook.finding` (a number per sensor of a drive needs only a row in
-`quality.measurements.rule_measures`), and run `python -m quality.rules.page`. Page, schema of overrides, Great Expectations
-suites and lineage follow from the table.
+To add a rule, declare it in `RULES` under a new code, with the leeway that a rig has (or none), evaluate it with
+`RuleBook.judge` and `RuleBook.finding` (a number per sensor of a drive needs only a row in `quality.measurements.rule_measures`),
+and run `python -m quality.rules.page`. Page, schema of overrides, Great Expectations suites and lineage follow from the
+table.
 """
 
 from __future__ import annotations
@@ -239,6 +239,18 @@ RULES: tuple[Rule, ...] = (
          leeway=Leeway(0.3, 20, _EITHER)),
     Rule("CAL007", "intrinsics contradict the images", _DRIVE, _ERROR,
          "Each camera's intrinsics fit the size of its images and are physically plausible.", 0, "contradictions", ""),
+    Rule("CAL008", "mounting implausible", _DRIVE, _ERROR,
+         "No sensor is mounted below the ground, far from the others, or with its optical axis in the sky; no two at the origin.",
+         0, "sensors", "", leeway=Leeway(severities=_EITHER)),
+    Rule("CAL009", "lidar yaw wrong", _DRIVE, _ERROR,
+         "No lidar's declared yaw is demonstrably (95 %) off by more than this, against the vehicle's motion.", 2, "deg",
+         "The vehicle hardly moves, poses are not known, or the surroundings look alike from further along.",
+         exception="A warning from a demonstrable 1 deg, and where it is unknown.",
+         leeway=Leeway(1, 20, _EITHER)),
+    Rule("CAL010", "camera stamped early or late", _DRIVE, _WARNING,
+         "No camera's stamps are demonstrably (95 %) early or late by more than this, against the lidar.", 10, "ms",
+         "", exception="Judged where a camera looks turned while the vehicle moves. A warning from a demonstrable 5 ms.",
+         leeway=Leeway(5, 60, _EITHER)),
     Rule("POS001", "no ego pose", _SCENE, _WARNING,
          "Two pose samples, close enough to each other, bracket the anchor.", 1, "poses", "Poses were not searched.",
          Bound.AT_LEAST, exception="An error if the rig's policy has `pose_required`.",
@@ -302,7 +314,7 @@ def rule(code: str) -> Rule:
     """The rule called `code`.
 
     Raises:
-        UnknownRuleError: The catalogue holds no such code.
+        UnknownRuleError: The code is not in the catalogue.
     """
     try:
         return _BY_CODE[code]

@@ -1,4 +1,4 @@
-"""A finding: one rule that did not pass, on one thing, with what was measured."""
+"""A finding: one rule that did not pass, on one subject, with the measured value."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     documents that one step leaves for another (`scenes.documents`).
 
     Raises:
-        UnknownRuleError: The catalogue holds no `rule_id`.
-        FindingError: `measured` or `threshold` is not finite; what cannot be measured is None.
+        UnknownRuleError: `rule_id` is not in the catalogue.
+        FindingError: `measured` or `threshold` is not finite; a value that cannot be measured is None.
     """
 
     rule_id: str
     sensor: str | None
-    measured: int | float | None  # an integer stays one
+    measured: int | float | None  # an integer stays an integer
     threshold: int | float | None
     message: str
     override: Severity | None = None
@@ -47,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.sort_key() < other.sort_key()
 
     def sort_key(self) -> SortKey:
-        """What orders findings; `sorted(…, key=Finding.sort_key)` makes it once for each."""
+        """The sort key; `sorted(…, key=Finding.sort_key)` computes it once per finding."""
         return (
             self.rule_id,
             self.sensor is not None,
@@ -67,7 +67,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def outcome(self) -> Outcome:
-        """Failed, or unknown where nothing could be measured."""
+        """Failed, or unknown where no value could be measured."""
         return Outcome.UNKNOWN if self.measured is None else Outcome.FAILED
 
 

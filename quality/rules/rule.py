@@ -1,4 +1,4 @@
-"""What a rule is, and how one measured value is judged by it."""
+"""The definition of a rule, and the judgement of one measured value by it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """What a rule judges; an object rule may also judge a single frame of it."""
+    """What a rule judges; an object rule may also judge a single frame of the object."""
 
     OBJECT = "object"
     DRIVE = "drive"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 class Bound(StrEnum):
-    """On which side of the threshold a value passes; the threshold itself passes."""
+    """The side of the threshold on which a value passes; the threshold itself passes."""
 
     AT_MOST = "at most"
     AT_LEAST = "at least"
@@ -46,8 +46,8 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leeway:
-    """What a rig may change of a rule: the threshold to a value from `low` to `high` (None: not at all), and the severity
-    to one of `severities`, which then holds for every sensor, exceptions included."""
+    """A rig's leeway with a rule: the threshold from `low` to `high` (None: fixed), and the severity as one of `severities`,
+    which then applies to every sensor, exceptions included."""
 
     low: float | None = None
     high: float | None = None
@@ -66,11 +66,11 @@ NO_LEEWAY = Leeway()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that is checked.
+    """One check.
 
-    `severity` holds unless `exception` says otherwise. `threshold` is None where the rig sets the limit. `unknown` says
-    when the rule cannot be evaluated; empty if it always can. `leeway` is what the rig's `policy.rules` may change: nothing
-    where a lenient answer would publish what is broken. `rig_key` names the rig's own key for it, where there is one.
+    `severity` holds unless `exception` says otherwise. `threshold` is None where the rig sets the limit. `unknown` says when
+    the rule cannot be evaluated; empty if it always can. `leeway` is what the rig's `policy.rules` may change: nothing where
+    leniency would publish broken data. `rig_key` names the rig's own key for it, where there is one.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""The rules as one rig sets them: the catalogue with the overrides of its policy, resolved once a drive."""
+"""The rules of one rig: the catalogue with the overrides of its policy, resolved once per drive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sensors.rig import Rig
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """`rules` by code, thresholds and severities as they hold for the drive; `severities` are those that the rig sets."""
+    """`rules` by code, with the thresholds and severities for the drive; `severities` are those that the rig sets."""
 
     rules: Mapping[str, Rule]
     severities: Mapping[str, Severity]
@@ -25,9 +25,9 @@ class RuleBook:
         """The catalogue under `policy`.
 
         Raises:
-            RuleOverrideError: An override that the catalogue does not allow. The schema of `calibration.json`, which is made
-                from the same table, refuses it before: no document can cause this.
-            UnknownRuleError: It names no rule.
+            RuleOverrideError: An override that the catalogue does not allow. The schema of `calibration.json`, generated from
+                the same table, rejects it earlier: no document can cause this.
+            UnknownRuleError: The policy names an unknown rule.
         """
         rules = {entry.code: entry for entry in RULES}
         severities = {}
@@ -38,7 +38,7 @@ class RuleBook:
         return cls(rules, severities)
 
     def __getitem__(self, code: str) -> Rule:
-        """The rule called `code`, as it holds for the drive.
+        """The rule `code`, as set for the drive.
 
         Raises:
             UnknownRuleError: The catalogue holds no such code.
@@ -53,7 +53,7 @@ class RuleBook:
         return self[code].judge(measured)
 
     def severity(self, code: str, usual: Severity | None = None) -> Severity:
-        """That of the rig, else `usual` (of the sensor's role, or of another key of the policy), else the rule's."""
+        """The rig's severity, else `usual` (from the sensor's role, or another key of the policy), else the rule's."""
         return self.severities.get(code) or usual or self[code].severity
 
     def finding(
@@ -66,7 +66,7 @@ class RuleBook:
         threshold: float | None = None,
         severity: Severity | None = None,
     ) -> Finding:
-        """A finding with the drive's threshold and severity; `threshold` and `severity` as the rule's exceptions have them."""
+        """A finding with the drive's threshold and severity; `threshold` and `severity` are for the rule's exceptions."""
         limit = self[code].threshold if threshold is None else threshold
         stands = self.severity(code, severity)
         return finding(code, message, sensor=sensor, measured=measured, threshold=limit, severity=stands)
@@ -95,5 +95,5 @@ DEFAULT_RULES = RuleBook.of(Policy())
 
 
 def rules_of(rig: Rig | None) -> RuleBook:
-    """The rules as a rig sets them; those of the catalogue where there is no valid rig."""
+    """The rules of a rig; those of the catalogue without a valid rig."""
     return DEFAULT_RULES if rig is None else RuleBook.of(rig.policy)

@@ -1,4 +1,4 @@
-"""The JSON Schema of a rig's `policy.rules`, from the catalogue: what may be overridden is refused or taken at load."""
+"""The JSON Schema of a rig's `policy.rules`, from the catalogue: an override is accepted or rejected when the rig is loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ID = "https://scenelake.example/schemas/rules.json"
 
 
 def render() -> str:
-    """`lake/schemas/rules.json`. Each `description` says what is allowed; a refusal quotes it."""
+    """`lake/schemas/rules.json`. Each `description` states what is allowed; a rejection quotes it."""
     entries = {entry.code: _entry(entry) for entry in RULES if entry.leeway}
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -26,7 +26,7 @@ def render() -> str:
 
 
 def allowed(entry: Rule) -> str:
-    """What a rig may set of a rule, in words: `threshold 1 to 10000 ppm; severity error or warning`."""
+    """The allowed overrides of a rule as text: `threshold 1 to 10000 ppm; severity error or warning`."""
     return "; ".join(f"{name} {value['description']}" for name, value in _values(entry).items())
 
 

@@ -1,6 +1,6 @@
-"""The per-drive metric table that is audited after the build: one row a sensor, everything measured, counted and judged.
+"""The per-drive metric table that is audited after the build: one row per sensor with all measurements, counts and residuals.
 
-It joins what inspection measured, where the frames went, and the residuals of the matches. The column named by each
+It joins the inspection's measurements, the fates of the frames, and the residuals of the matches. The column named by each
 `Measure` holds the value that its rule judges, so that a validator needs no arithmetic of its own.
 """
 
@@ -52,7 +52,7 @@ def audit_table(
 ) -> pa.Table:
     """Rows of `AUDIT`, sorted by sensor.
 
-    A sensor that left frames and has no account, or whose account counts other frames than its metrics, is out of balance.
+    A sensor that has frames but no account, or whose account counts other frames than its metrics, is out of balance.
 
     Raises:
         MetricsError: A sensor is measured twice or accounted for twice, or is accounted for without having been measured.

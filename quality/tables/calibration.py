@@ -35,7 +35,7 @@ def calibration_table(checks: Iterable[Checked]) -> pa.Table:
 
 
 def read_calibration_table(table: pa.Table) -> tuple[Checked, ...]:
-    """Read what `calibration_table` wrote.
+    """Read a table that `calibration_table` wrote.
 
     Raises:
         TableError: The table does not have the schema `CALIBRATION_CHECKS`.

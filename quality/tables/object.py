@@ -1,4 +1,4 @@
-"""The metric table of a drive's objects: one row for each that landed or should have, with the values that its rules judge."""
+"""The metric table of a drive's objects: one row for each landed or expected object, with the values that its rules judge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quality.evaluators.object import ObjectFacts, differences
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeasure:
-    """The value that rule `code` judges of an object, in the rule's unit; None is unknown."""
+    """The value of an object that rule `code` judges, in the rule's unit; None is unknown."""
 
     code: str
     column: str

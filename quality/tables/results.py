@@ -42,7 +42,7 @@ def drive_results(
     rules: RuleBook,
     calibrated: Iterable[tuple[str, str]] = (),
 ) -> tuple[RuleResult, ...]:
-    """Of the rules that inspection judges for a drive: its findings, and a pass for each sensor that a rule applies to.
+    """Results of the rules that inspection judges for a drive: its findings, and a pass for each sensor that a rule applies to.
 
     `calibrated`: each rule on calibration with a sensor that it was evaluated for.
     """
@@ -62,12 +62,12 @@ def drive_results(
 def object_results(
     sensors: Mapping[str, str | None], findings: Mapping[str, Sequence[Finding]], rules: RuleBook
 ) -> tuple[RuleResult, ...]:
-    """Of the rules on objects: for each sensor, how many of its objects did not pass.
+    """Results of the rules on objects: for each sensor, how many of its objects did not pass.
 
     Args:
-        sensors: Object key to its sensor, of all objects that landed or should have.
-        findings: Object key to what was found in it.
-        rules: As they hold for the drive.
+        sensors: Object key to its sensor, for all landed or expected objects.
+        findings: Object key to its findings.
+        rules: The drive's.
     """
     counted = _counted((found.rule_id, sensors.get(key), found) for key, many in findings.items() for found in many)
     judged = {(result.rule_id, result.sensor) for result in counted}
@@ -79,17 +79,17 @@ def object_results(
 def audit_results(
     findings: Iterable[Finding], judged: Sequence[Sequence[Finding]] | None, rules: RuleBook
 ) -> tuple[RuleResult, ...]:
-    """Of the rules that the audit judges, and of those on scenes and frames.
+    """Results of the rules that the audit judges, and of those on scenes and frames.
 
     Args:
-        findings: Of the audit, on the drive.
-        judged: What was found in each scene, and in each frame that is in none because of it; None if nothing was built.
-        rules: As they hold for the drive.
+        findings: The audit's findings on the drive.
+        judged: The findings on each scene, and on each frame that they keep out of every scene; None if nothing was built.
+        rules: The drive's.
     """
     failed = [_failed(found) for found in findings]
     if judged is None:
         return (*failed, *_passed_of(("ACC001",), failed, rules))
-    # A rule may speak twice of one sensor in a scene, of two frames; the scene counts once.
+    # A rule may have two findings on one sensor in a scene, for two frames; the scene counts once.
     once = ({(found.rule_id, found.sensor): found for found in many} for many in judged)
     counted = _counted((code, sensor, found) for many in once for (code, sensor), found in many.items())
     passed = _passed_of(_OF_SCENES, counted, rules) if judged else []

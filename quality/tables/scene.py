@@ -1,6 +1,6 @@
 """The metric table of a drive's scenes: one row for each that was built, with the values that its rules judge.
 
-A rule that has no measure of its own here, such as one on a frame's payload, has a column that counts what it found.
+A rule without a measure of its own here, such as one on a frame's payload, has a column that counts its findings.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SCENE_METRICS = pa.schema(
         pa.field(ERRORS, pa.float64(), nullable=False),  # judged by ACC002 where the scene is to be published
         pa.field(WHOLE, pa.float64(), nullable=False),  # 1: every required sensor has a frame; its mean is judged by CMP006
         pa.field(ANCHOR_MISSING, pa.float64(), nullable=False),
-        pa.field(REQUIRED_MISSING, pa.float64()),  # the anchor apart; null: it is not known whether a required sensor has a frame
+        pa.field(REQUIRED_MISSING, pa.float64()),  # besides the anchor; null: unknown whether a required sensor has a frame
         pa.field(RESIDUAL_EXCESS, pa.float64(), nullable=False),  # the largest |residual| less the sensor's warn_residual_ns
         pa.field(POSES, pa.float64()),
         pa.field(COMPENSATIONS, pa.float64()),
@@ -56,7 +56,7 @@ SCENE_METRICS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class SceneFacts:
-    """What is known of a scene that was built.
+    """The facts about a scene that was built.
 
     `frames` counts those it holds. `missing`: sensors. `has_pose`, `uncompensated` (lidars): None where it was not evaluated.
     `residuals_ns`: of the matched frames, by sensor.

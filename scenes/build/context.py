@@ -1,4 +1,4 @@
-"""What all scenes of a drive share."""
+"""The values common to all scenes of a drive."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sensors.rig import Rig
 
 @dataclass(frozen=True, slots=True)
 class DriveContext:
-    """What all scenes of a drive share; goes to every worker.
+    """The values common to all scenes of a drive; sent to every worker.
 
-    `calibration`: the text that `rig` was read from. `sources` maps a raw key to its (version id, SHA-256); `rules` are the
-    rig's.
+    `calibration`: the text that `rig` was parsed from. `sources` maps a raw key to its (version id, SHA-256); `rules`: as
+    set by the rig.
     """
 
     targets: DriveTargets

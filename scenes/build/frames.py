@@ -1,4 +1,4 @@
-"""Decode, measure and judge one frame; its payload stays as it is."""
+"""Decode, measure and judge one frame; its payload is left unchanged."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ MAX_POINT_BYTES = 2**31 - 1  # int32 in `lake.tables.schemas`; a cloud without p
 
 @dataclass(frozen=True, slots=True)
 class JudgedFrame:
-    """A frame's columns as in `lake.tables.schemas` and what was found in it; payload columns are views of the fetched bytes.
+    """A frame's columns as in `lake.tables.schemas`, and its findings; payload columns are views of the fetched bytes.
 
-    `cloud`: the decoded message, where the frame is one of points. `raw`: the message as it is, where it is bad. `metrics`: of
-    its payload; None where it does not decode, or was not asked for.
+    `cloud`: the decoded message of a point frame. `raw`: the unchanged message of a bad frame. `metrics`: of its payload;
+    None where it does not decode, or was not requested.
     """
 
     columns: Mapping[str, Any]
@@ -47,7 +47,7 @@ class JudgedFrame:
 
     @property
     def bad(self) -> bool:
-        """Whether the frame is quarantined, and so in no scene."""
+        """Whether the frame is quarantined, and therefore in no scene."""
         return self.raw is not None
 
     def report(self, ref: FrameRef) -> FrameReport:
@@ -64,7 +64,7 @@ class JudgedFrame:
 
 
 class FrameMemory:
-    """What the frames of one window repeat: parsed parts of messages, and each sensor's point fields as gold describes them."""
+    """Parts that the frames of one window repeat: parsed parts of messages, and each sensor's point fields as in gold."""
 
     def __init__(self) -> None:
         self.messages = MessageMemory()
@@ -96,7 +96,7 @@ def decode_frame(
 ) -> JudgedFrame:
     """Decode one frame and judge it by the drive's `rules`.
 
-    `known`: what was found in it otherwise. `memory`: of the frames that were decoded before it.
+    `known`: its findings from other sources. `memory`: that of the frames decoded before it.
     """
     memory = memory or FrameMemory()
     is_image = frame.message_type == IMAGE
@@ -154,7 +154,7 @@ def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: Rule
 
 
 def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, FrameMetrics]:
-    """Decode an image once and measure it; of a radar's image only the content.
+    """Decode an image once and measure it; for a radar's image only the content hash is taken.
 
     Raises:
         DecodeError: It does not decode.

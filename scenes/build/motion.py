@@ -1,7 +1,7 @@
 """Motion compensation of the points of a scene (promise P4): all points of a frame, or none.
 
-A frame of which some points cannot be moved, because no poses bracket their time, is left as recorded: a mixture would be
-neither. The recorded message can always be had again from the raw object that `gold.frames` names.
+A frame with points that cannot be moved, because no poses bracket their time, is left as recorded: a mixture would be
+neither. The recorded message can always be read from the raw object that `gold.frames` names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class PosesUsed(NamedTuple):
-    """Consecutive pose samples: the raw objects that they are from, and the stamps of the first and the last."""
+    """Consecutive pose samples: their raw objects, and the stamps of the first and the last."""
 
     keys: frozenset[str]
     first_ns: int
@@ -50,12 +50,12 @@ class WindowPoses:
 
     @classmethod
     def of(cls, samples: pa.Table, bracket_ns: int) -> WindowPoses:
-        """From rows that `poses_around` made."""
+        """From rows returned by `poses_around`."""
         poses = np.stack([samples[name].to_numpy() for name in POSE_VALUES], axis=1)
         return cls(samples["stamp_ns"].to_numpy(), poses, samples["key"].to_pylist(), bracket_ns)
 
     def used(self, first_ns: int, last_ns: int) -> PosesUsed:
-        """All samples that a pose between these instants can be made of; there is one at each side."""
+        """All samples that a pose between these instants can be interpolated from; there is one on each side."""
         first = int(np.searchsorted(self.stamps_ns, first_ns, side="right")) - 1
         last = int(np.searchsorted(self.stamps_ns, last_ns, side="left"))
         return PosesUsed(frozenset(self.keys[first : last + 1]), int(self.stamps_ns[first]), int(self.stamps_ns[last]))
@@ -79,7 +79,7 @@ def poses_around(index: pa.Table, track: PoseTrack, rows: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A frame's points and the time at which they are as seen; None: each at its own time, for the `reason` given.
+    """A frame's points and the time that they refer to; None: each to its own time, for the `reason` given.
 
     `poses`: the samples that moved them.
     """
@@ -91,7 +91,7 @@ class Placed:
 
 
 def place(cloud: PointCloud, sensor: Sensor, reference_ns: int, track: WindowPoses | None) -> Placed:
-    """The points of a lidar frame as seen at `reference_ns`; `track` None: the rig wants no compensation."""
+    """The points of a lidar frame as seen at `reference_ns`; `track` None: the rig disables compensation."""
     own_ns = cloud.stamp_ns if sensor.sync.compensated else None
     if own_ns == reference_ns:
         return Placed(cloud.data, own_ns, None)

@@ -1,6 +1,6 @@
 """Fetch the frames of one window: each stored byte range once, neighbours in one request.
 
-Of a compressed chunk all bytes are needed; of one that is stored as it is, a frame's own.
+A compressed chunk is needed in full; of an uncompressed one only the frame's own bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scenes.plan.window_table import FrameRef
 from sensors.container.compression import decompress
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
-# What S3 delivers while a second request would wait for its first byte: reading over a gap of this size costs no time.
+# S3 delivers this much while a second request would wait for its first byte: reading across such a gap costs no time.
 MAX_GAP_BYTES = 256 * 1024
 
 
@@ -31,7 +31,7 @@ def fetch(
 ) -> Iterator[tuple[FrameRef, memoryview]]:
     """The CDR bytes of each frame, in (key, chunk, message) order; a frame that is named twice comes once.
 
-    A view keeps the request alive that it came with (at most 16 MiB, or one frame or chunk, where that is larger).
+    A view keeps the response that it is part of alive (at most 16 MiB, or one frame or chunk, where that is larger).
     """
     once = {frame.frame_id: frame for frame in frames}.values()
     ordered = sorted(once, key=lambda frame: (frame.key, frame.chunk_offset, frame.message_offset))

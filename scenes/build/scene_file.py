@@ -1,4 +1,4 @@
-"""Scenes as one Parquet file: small row groups, payload without statistics, equal scenes in equal bytes."""
+"""Scenes as one Parquet file: small row groups, payload without statistics, equal bytes for equal scenes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAYLOADS = ("points", "image")
 def scene_pieces(scenes: Sequence[Mapping[str, Any]], *, compress_points: bool = True) -> list[bytes | memoryview]:
     """The file of scenes, at least one, in their order, as pieces to be written one after the other.
 
-    Images are stored as they are: JPEG does not shrink again. A payload that scenes of a row group share is stored once.
+    Images are stored as they are: JPEG does not compress further. A payload that scenes of a row group share is stored once.
     """
     groups = list(row_groups(scenes))
     payloads: list[dict[str, Payloads]] = [{} for _ in groups]
@@ -52,7 +52,7 @@ def scene_writer(
     *,
     compress_points: bool = True,
 ) -> pq.ParquetWriter:
-    """A writer of scene tables; each table becomes a row group. `shared`: leaves whose values come again.
+    """A writer of scene tables; each table becomes a row group. `shared`: leaves whose values repeat.
 
     `metadata` is given that of the file when it is closed.
     """
@@ -63,14 +63,14 @@ def scene_writer(
         use_dictionary=list(shared),
         dictionary_pagesize_limit=DICTIONARY_BYTES,
         write_statistics=_STATISTICS,
-        # The stored Arrow schema would name the types that we wrote from; what is stored is `binary`.
+        # The stored Arrow schema would name the types written from; the stored type is `binary`.
         store_schema=False,
         metadata_collector=metadata,
     )
 
 
 def _compression(*, compress_points: bool) -> dict[str, str]:
-    """By leaf. Of facts a row group holds a few hundred bytes a column: setting up Zstandard would cost more than they do."""
+    """Compression by leaf. A row group has only a few hundred bytes per fact column, not worth setting up Zstandard."""
     payload = dict.fromkeys(_IMAGES, "none") | dict.fromkeys(_POINTS, "zstd" if compress_points else "none")
     return dict.fromkeys(_LEAVES, "snappy") | payload
 
@@ -80,7 +80,7 @@ def _payloads(scene: Mapping[str, Any]) -> list[Any]:
 
 
 def row_groups(scenes: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Few enough scenes a group that one can be fetched alone; a payload that they share counts once."""
+    """Sizes of the row groups: few enough scenes that one can be fetched alone; a payload that they share counts once."""
     group: list[Mapping[str, Any]] = []
     held, seen = 0, set[int]()
     for scene in scenes:
@@ -112,9 +112,9 @@ _LEAVES = list(_KINDS)
 _IMAGES = [leaf for leaf in _LEAVES if leaf.endswith(".image")]
 _POINTS = [leaf for leaf in _LEAVES if leaf.endswith(".points")]
 PAYLOAD_LEAVES = (*_IMAGES, *_POINTS)
-# Bounds of a scene's own numbers, and of the ids that a reader asks for: no reader prunes by what stands in lists. Bounds of
-# other text would serve nobody either, and put bytes that a recording chose into the footer, which `lake.parquet.footer`
-# searches.
+# Bounds for a scene's own numbers, and for the ids that readers query: no reader prunes by the content of lists. Bounds of
+# other text would be of no use either, and would put bytes chosen by a recording into the footer, which
+# `lake.parquet.footer` searches.
 _IDS = ("scene_id", "vehicle_id", "drive_id", "revision", "anchor_sensor")
 _STATISTICS = [
     leaf

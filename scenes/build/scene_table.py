@@ -1,4 +1,4 @@
-"""Scenes as an Arrow table, column by column; what becomes of payload is the caller's choice."""
+"""Scenes as an Arrow table, column by column; the caller chooses how payload is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from lake.tables.schemas import OPAQUE_LEAVES, POSE, SCENES
 
 PayloadColumn: TypeAlias = Callable[[str, Sequence[Any]], pa.Array]
-"""A payload column's leaf and its values (buffers, None where there is none) to the column as it is to be stored."""
+"""Converts a payload column's leaf and values (buffers, None where there is none) to the column to store."""
 
 _PAYLOADS = frozenset(leaf.rpartition(".")[2] for leaf in OPAQUE_LEAVES if "." in leaf)
 

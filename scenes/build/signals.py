@@ -1,8 +1,8 @@
 """Rules on signals that need more than one window: neighbours, baselines of the drive, and the motion of the vehicle.
 
-What is known before anything is built (poses, and that a sensor has too few frames for a baseline) is given to the windows at
-once. What the metrics of all frames show is known after they were built: the windows that it concerns, and only they, are
-built again with it (ADR 0014).
+Findings known before the build (on poses, and on sensors with too few frames for a baseline) are passed to the windows at
+once. Findings from the metrics of all frames are known only afterwards: the windows concerned, and only they, are then
+rebuilt (ADR 0014).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def not_evaluated(rig: Rig, options: BuildOptions) -> tuple[str, ...]:
 def known_before(
     area: WorkArea, index: pa.Table, plan: ScenePlan, rig: Rig, options: BuildOptions, left_out: LeftOut = NOTHING
 ) -> WindowFindings:
-    """What is known of a drive's frames and scenes before a payload is read."""
+    """The findings on a drive's frames and scenes that are known before any payload is read."""
     rules = RuleBook.of(rig.policy)
     frames = _too_few(index, plan, rig, rules) if options.payload_checks is PayloadChecks.FULL else {}
     scenes = dict(_of_poses(area, plan, rig, rules, _owners(index, left_out.ids(Why.OTHER_CLOCK))))
@@ -60,7 +60,7 @@ def known_before(
 
 
 def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findings:
-    """What the metrics in these tables of the work area show, by frame id; leaves `signals.arrow`, the metrics of the drive."""
+    """The findings from the metrics in these tables, by frame id; writes the drive's metrics as `signals.arrow`."""
     parts = [table.cast(FRAME_METRICS) for table in area.read_tables(tables)]
     metrics = pa.concat_tables(parts or [FRAME_METRICS.empty_table()])
     area.write_table(SIGNALS, metrics.sort_by([("frame_id", "ascending")]))
@@ -68,24 +68,24 @@ def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findi
 
 
 def in_windows(plan: ScenePlan, windows: Sequence[Window], found: WindowFindings) -> dict[int, WindowFindings]:
-    """What each window has of it, by the window's number; windows without any are not in it."""
+    """The findings of each window, by its number; windows without findings are left out."""
     held = {}
     marked = np.zeros(int(plan.frame_ids.max(initial=-1)) + 2, dtype=np.bool_)
     marked[[frame_id for frame_id in found.frames if frame_id < len(marked) - 1]] = True
     for window in windows:
         ids = np.unique(plan.frame_ids[window.first : window.last])
         scenes = range(window.first, window.last) if found.scenes else ()
-        mine = WindowFindings(
+        findings = WindowFindings(
             frames={frame_id: found.frames[frame_id] for frame_id in ids[marked[ids]].tolist()},
             scenes={scene: found.scenes[scene] for scene in scenes if scene in found.scenes},
         )
-        if mine:
-            held[window.number] = mine
+        if findings:
+            held[window.number] = findings
     return held
 
 
 def changed(before: Mapping[int, WindowFindings], after: Mapping[int, WindowFindings]) -> Set[int]:
-    """Numbers of the windows for which something else is known after than before."""
+    """Numbers of the windows whose findings after the build differ from those before."""
     nothing = WindowFindings()
     return {number for number in {*before, *after} if before.get(number, nothing) != after.get(number, nothing)}
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from msgspec import structs
 from msgspec.structs import replace as changed
 
 from lake.storage import ObjectStore, ObjectVersion
+from lake.tables.rows import Release
 from lake.tables.scene_key import SceneKey
 from quality.evaluators.scene import SceneVerdict, evaluate_scene
 from quality.measurements.frame_metrics import metrics_rows
@@ -47,10 +49,12 @@ class BuiltWindow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MadeScene:
-    """A row of `lake.tables.schemas.SCENES`, what the scene rules say of it, and the pose samples that moved its points."""
+    """A scene: its columns as `scenes.build.scene_table` takes them, the verdict of the scene rules, the releases that admitted
+    it or a part of it, and the pose samples that moved its points."""
 
     row: dict[str, Any]
     verdict: SceneVerdict
+    released: tuple[Release, ...]
     moved_by: frozenset[PosesUsed]
 
 
@@ -59,13 +63,13 @@ def build_window(
 ) -> BuiltWindow:
     """Build one window and leave its `WindowReport` and the metrics of its frames in the work area.
 
-    `with_findings`: whether the driver left findings for it that were made beyond it (`WindowFindings`).
+    `with_findings`: whether the driver left findings for it from beyond the window (`WindowFindings`).
 
-    Files get names of their own for each attempt, so a task that Spark runs twice overwrites nothing; only the names
-    that the driver reads back are ever published.
+    Files are named uniquely per attempt, so a task that Spark runs twice overwrites nothing; only the names that the driver
+    reads back are ever published.
     """
     rows = plan_rows(area.read_table(f"plan/{number:05d}.arrow"))
-    wanted = [row.frame for row in rows if row.frame is not None]
+    refs = [row.frame for row in rows if row.frame is not None]
     checks = context.options.payload_checks
     known = area.read_document(findings_name(number), WindowFindings) if with_findings else WindowFindings()
     decisions = WindowDecisions(context.decisions, context.versions)
@@ -76,7 +80,7 @@ def build_window(
 
     frames = {
         ref.frame_id: decisions.frame(ref, decoded(ref, cdr), cdr)
-        for ref, cdr in fetch(store, context.targets.raw_bucket, context.versions, wanted)
+        for ref, cdr in fetch(store, context.targets.raw_bucket, context.versions, refs)
     }
     builder = _SceneBuilder(context, day, frames, _track(area, context, number), known, decisions)
     made = [(builder.scene(of_scene), of_scene) for of_scene in _by_scene(rows)]
@@ -91,38 +95,38 @@ def build_window(
         scenes=reports,
         gold=_write(store, gold_target, gold, context.options),
         quarantined=_write(store, quarantine_target, quarantined, context.options),
-        quarantined_frames=quarantine_frames(store, context.targets, wanted, frames),
-        released_frames=decisions.released_frames(wanted, frames),
+        quarantined_frames=quarantine_frames(store, context.targets, refs, frames),
+        released_frames=decisions.released_frames(refs, frames),
     )
     if checks is PayloadChecks.FULL:
-        leave_metrics(area, built, wanted, frames)
+        leave_metrics(area, built, refs, frames)
     area.write_document(built, report)
     return BuiltWindow(built, tuple(scene.scene for scene in reports), len(quarantined))
 
 
 def findings_name(number: int) -> str:
-    """Where the findings for window `number` are in the work area."""
+    """Name of the findings for window `number` in the work area."""
     return f"plan/{number:05d}-findings.json"
 
 
 def metrics_name(built: str) -> str:
-    """Where the metrics of the window are whose report is `built`."""
+    """Name of the metrics of the window whose report is `built`."""
     return f"{built.removesuffix('.json')}.arrow"
 
 
-def leave_metrics(area: WorkArea, built: str, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> None:
+def leave_metrics(area: WorkArea, built: str, refs: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]) -> None:
     """Write the metrics of a window's frames beside its report; a frame that does not decode has none."""
-    found = ((ref, frames[ref.frame_id].metrics) for ref in sorted(set(wanted)))
+    found = ((ref, frames[ref.frame_id].metrics) for ref in sorted(set(refs)))
     rows = [(ref.frame_id, ref.sensor, ref.modality, ref.stamp_ns, metrics) for ref, metrics in found if metrics is not None]
     area.write_table(metrics_name(built), metrics_rows(rows))
 
 
 def quarantine_frames(
-    store: ObjectStore, targets: DriveTargets, wanted: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]
+    store: ObjectStore, targets: DriveTargets, refs: Iterable[FrameRef], frames: Mapping[int, JudgedFrame]
 ) -> tuple[FrameReport, ...]:
-    """Copy the messages of bad frames, byte for byte, under names that a repetition writes again; by frame."""
+    """Copy the messages of bad frames, byte for byte, under names that a retry overwrites; URIs by frame."""
     reports = []
-    for ref in sorted({ref for ref in wanted if frames[ref.frame_id].bad}):
+    for ref in sorted({ref for ref in refs if frames[ref.frame_id].bad}):
         frame = frames[ref.frame_id]
         assert frame.raw is not None
         name = f"{ref.sensor}/{ref.stamp_ns:019d}-{ref.chunk_offset}-{ref.message_offset}.cdr"
@@ -149,8 +153,8 @@ def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Judge
         has_pose=scene["ego_pose"] is not None,
         uncompensated=tuple(sorted({frame["sensor"] for frame in scene["lidars"] if frame["reference_ns"] is None})),
         findings=verdict.findings,
-        admitted=any(one["level"] in ("scene", "frame") for one in scene["released"]),
-        released=tuple(sorted({code for one in scene["released"] if one["level"] == "scene" for code in one["rule_ids"]})),
+        admitted=any(one.level in ("scene", "frame") for one in made.released),
+        released=tuple(sorted({code for one in made.released if one.level == "scene" for code in one.rule_ids})),
         poses_used_ns=tuple(sorted((poses.first_ns, poses.last_ns) for poses in made.moved_by)),
         frame_ids=tuple(ref.frame_id for _, ref in used),
         residuals_ns={row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
@@ -166,7 +170,7 @@ def _track(area: WorkArea, context: DriveContext, number: int) -> WindowPoses | 
 
 
 class _SceneBuilder:
-    """Scenes of one window, from the plan's rows and the frames that were fetched for them."""
+    """Builds the scenes of one window from the plan's rows and the frames that were fetched for them."""
 
     def __init__(
         self,
@@ -224,9 +228,9 @@ class _SceneBuilder:
             "complete": not missing,
             "missing": [{"sensor": sensor, "reason": reason} for sensor, reason in sorted(missing.items())],
             "sources": [self._source(key) for key in sorted(keys)],
-            "released": released,
+            "released": [structs.asdict(one) for one in released],
         }
-        return MadeScene(scene, verdict, frozenset(moved_by))
+        return MadeScene(scene, verdict, released, frozenset(moved_by))
 
     def _facts(self, anchor: PlanRow, verdict: SceneVerdict) -> dict[str, Any]:
         """Columns of a scene that need neither its frames nor its sources."""
@@ -251,7 +255,7 @@ class _SceneBuilder:
         return {"key": key, "version_id": version_id, "sha256": sha256}
 
     def _missing(self, rows: Sequence[PlanRow]) -> dict[str, str]:
-        """Sensor to the reason why the frame that was matched, or should have been, is not in the scene."""
+        """Sensor to the reason why its matched or expected frame is not in the scene."""
         missing = {row.sensor: row.missing for row in rows if row.missing is not None}
         for row in rows:
             if row.sweep == 0 and row.frame is not None and self._frames[row.frame.frame_id].bad:
@@ -272,7 +276,7 @@ class _SceneBuilder:
         }
         if frame.cloud is None:
             return element, None
-        # An earlier sweep stays a measurement of its own time; `ego_pose` says how to move it as a whole.
+        # An earlier sweep stays at its own time; `ego_pose` allows moving it as a whole.
         reference_ns = row.anchor_ns if row.sweep == 0 else ref.stamp_ns
         placed = self._place(row.sensor, ref.frame_id, frame.cloud, reference_ns)
         layout = self._context.options.point_layout.value
@@ -282,13 +286,13 @@ class _SceneBuilder:
         """The frame's points as they are stored; scenes that share a frame at one time share its points."""
         sensor = self._sensors[name]
         moves = sensor.modality is Modality.LIDAR
-        asked = (frame_id, reference_ns if moves else 0)
-        if asked not in self._placed:
+        key = (frame_id, reference_ns if moves else 0)
+        if key not in self._placed:
             placed = place(cloud, sensor, reference_ns, self._track) if moves else Placed(cloud.data, None, None)
             if self._context.options.point_layout is PointLayout.PLANES:
                 placed = replace(placed, points=to_planes(placed.points, cloud.point_step).data)
-            self._placed[asked] = placed
-        return self._placed[asked]
+            self._placed[key] = placed
+        return self._placed[key]
 
 
 def _write(

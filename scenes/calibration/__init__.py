@@ -1,1 +1,1 @@
-"""Which frames a check of the calibration takes, and the check itself."""
+"""The calibration check: choice of its frames, and the check itself."""

@@ -1,7 +1,7 @@
-"""What a worker does for the check of a calibration: read chosen frames by reference, and keep what was measured of them.
+"""A worker's part in the calibration check: read the chosen frames by reference, and return their measurements.
 
-A sweep's edges go to the work area, where the worker that reads the images takes them: no payload passes through the JVM, and
-each frame is read once.
+A sweep's edges go to the work area, where the worker that reads the images finds them: no payload passes through the JVM,
+and each frame is read once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from lake.storage import ObjectStore
 from scenes.build.payloads import fetch
-from scenes.calibration.plan import NO_SWEEP, ImageTask, ScanTask, SweepTask
+from scenes.calibration.plan import NO_SWEEP, ImageTask, PairTask, ScanTask, SweepTask
+from scenes.plan.window_table import FrameRef
 from scenes.work_area import WorkArea
 from sensors.calibration.alignment import View
 from sensors.calibration.doppler import RadarScan, range_rates
@@ -23,13 +24,15 @@ from sensors.calibration.ground import GroundPlane, ground_plane
 from sensors.calibration.image_edges import edge_maps, shrink_of
 from sensors.calibration.lens import Lens
 from sensors.calibration.lidar_edges import LidarEdges
+from sensors.calibration.lidar_yaw import turn_scores
 from sensors.calibration.result import Checked, Quantity
-from sensors.calibration.scene import PoseSamples, edges_seen
+from sensors.calibration.scene import PoseSamples, edges_seen, seen_twice
 from sensors.calibration.verdicts import camera_verdicts, radar_verdicts, unobserved
 from sensors.decode.images import decode_luma, read_header
 from sensors.decode.messages import IMAGE, POINT_CLOUD, MessageMemory, decode_image, decode_points
 from sensors.decode.points import PointCloud
 from sensors.errors import SensorDataError
+from sensors.geometry import Floats
 from sensors.rig import Rig, Sensor
 
 CAMERA = (Quantity.CAMERA_ROLL, Quantity.CAMERA_PITCH, Quantity.CAMERA_YAW)
@@ -39,14 +42,14 @@ EDGES = pa.schema(
 
 
 class Raw(NamedTuple):
-    """Where the frames are: the bucket, and the version of each key."""
+    """Location of the frames: the bucket, and the version of each key."""
 
     bucket: str
     versions: Mapping[str, str]
 
 
 class SweepResult(NamedTuple):
-    """What one sweep showed: the ground, and for each camera that it gave no edges, why."""
+    """The result for one sweep: the ground, and for each camera without edges the reason."""
 
     lidar: str
     plane: GroundPlane | None
@@ -61,9 +64,9 @@ class SensorResult(NamedTuple):
 
 
 def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: SweepTask) -> SweepResult:
-    """Hold one sweep against the ground, and leave its edges for the cameras."""
+    """Compare one sweep with the ground, and write its edges for the cameras."""
     lidar = rig[task.frame.sensor]
-    cloud = _cloud(store, raw, task)
+    cloud = _cloud(store, raw, task.frame)
     if isinstance(cloud, str):
         area.write_table(_edges_name(task.number), EDGES.empty_table())
         return SweepResult(lidar.name, None, {image.camera: cloud for image in task.images})
@@ -78,10 +81,22 @@ def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: Sw
     return SweepResult(lidar.name, plane, {camera: edges for camera, edges in seen.items() if isinstance(edges, str)})
 
 
+def check_pair(store: ObjectStore, raw: Raw, rig: Rig, task: PairTask) -> tuple[str, Floats | None]:
+    """The lidar, and the scores of its yaw by two of its sweeps; None where they show nothing."""
+    lidar = rig[task.first.sensor]
+    clouds = [_cloud(store, raw, frame) for frame in (task.first, task.second)]
+    first, second = clouds
+    if isinstance(first, str) or isinstance(second, str):
+        return lidar.name, None
+    track = PoseSamples(task.pose_stamps_ns, task.poses, rig.policy.pose_bracket_ns)
+    pair = seen_twice(first, second, lidar, track, rig.ground_z_m)
+    return lidar.name, None if pair is None else turn_scores(pair)
+
+
 def check_images(
     store: ObjectStore, raw: Raw, area: WorkArea, camera: Sensor, tasks: Sequence[ImageTask], without_edges: Sequence[str]
 ) -> SensorResult:
-    """Hold a camera's images against the edges of their sweeps; `without_edges`: why sweeps gave none."""
+    """Compare a camera's images with the edges of their sweeps; `without_edges`: why sweeps have none."""
     by_frame = {task.frame.frame_id: task for task in tasks}
     views, sizes, memory = [], set(), MessageMemory()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
@@ -97,9 +112,9 @@ def check_images(
                 continue
             shrink = shrink_of(camera.intrinsics)
             maps = edge_maps(decode_luma(data, shrink), camera.intrinsics.fx_px / shrink)
-            views.append(View(edges, maps, task.place))
+            views.append(View(edges, maps, task.place, np.array(task.velocity_m_s), np.array(task.turn_rad_s)))
         except SensorDataError:
-            continue  # DEC005 or DEC007 says so where the frame is built into a scene
+            continue  # DEC005 or DEC007 reports it where the frame is built into a scene
     if camera.intrinsics is None or not views:
         reason = next(iter(without_edges), "no image of the declared size was taken near a sweep whose poses are known")
         return SensorResult(unobserved(camera.name, CAMERA, reason), tuple(sorted(sizes)))
@@ -108,7 +123,7 @@ def check_images(
 
 
 def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[ScanTask]) -> SensorResult:
-    """Hold a radar's range rates against the vehicle's motion."""
+    """Compare a radar's range rates with the vehicle's motion."""
     own = {task.frame.frame_id: task.own_m_s for task in tasks}
     scans, memory = [], MessageMemory()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
@@ -117,7 +132,7 @@ def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[Sca
         try:
             found = range_rates(decode_points(cdr, memory))
         except SensorDataError:
-            continue  # DEC006 says so where the frame is built into a scene
+            continue  # DEC006 reports it where the frame is built into a scene
         if found is not None:
             scans.append(RadarScan(*found, own[frame.frame_id]))
     if not scans:
@@ -125,8 +140,8 @@ def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[Sca
     return SensorResult(radar_verdicts(radar.name, scans))
 
 
-def _cloud(store: ObjectStore, raw: Raw, task: SweepTask) -> PointCloud | str:
-    for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame]):
+def _cloud(store: ObjectStore, raw: Raw, ref: FrameRef) -> PointCloud | str:
+    for frame, cdr in fetch(store, raw.bucket, raw.versions, [ref]):
         if frame.message_type == POINT_CLOUD:
             try:
                 return decode_points(cdr)

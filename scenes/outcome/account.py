@@ -11,6 +11,7 @@ import pyarrow as pa
 from lake.drive_input import DriveInput
 from lake.overrides import Decisions
 from lake.storage import ObjectStore
+from lake.tables.rows import RecordRow
 from quality.accounting import SensorAccount, accounts, balance
 from quality.decisions import with_rejections
 from quality.measurements.residuals import Residuals, ToleratedResiduals
@@ -20,7 +21,7 @@ from quality.rules.findings import Finding, finding
 from scenes.documents import AuditVerdict, Inspection
 from scenes.left_out import NOTHING, LeftOut
 from scenes.outcome.fates import Built, IndexedDrive
-from scenes.outcome.records import Record, RecordKeeper
+from scenes.outcome.records import RecordKeeper
 from scenes.plan.match_plan import ScenePlan
 from scenes.targets import DriveTargets
 from sensors.rig import Rig
@@ -28,8 +29,8 @@ from sensors.rig import Rig
 
 @dataclass(frozen=True, slots=True)
 class AuditOutcome:
-    """A drive's account: `frames` (schema FRAMES), its records, and what was built (None: the gate refused the drive, or the
-    audit holds it back).
+    """A drive's account: `frames` (schema FRAMES), its records, and what was built (None: the gate or the audit quarantined
+    the drive).
 
     `gold_files`: URIs of the files with its gold scenes; `scenes` counts them. `residuals`: of the matches to be published, by
     sensor.
@@ -37,16 +38,16 @@ class AuditOutcome:
 
     verdict: AuditVerdict
     frames: pa.Table
-    records: list[Record]
+    records: Sequence[RecordRow]
     gold_files: tuple[str, ...] = ()
     scenes: int = 0
     residuals: Mapping[str, ToleratedResiduals] = field(default_factory=dict)
     built: Built | None = None
 
     def imbalances(self, entries: Sequence[SensorAccount]) -> list[Finding]:
-        """Where its accounts, or its records, do not add up."""
+        """The accounts and records that do not add up."""
         problems = [imbalance.finding() for imbalance in balance(entries)]
-        held = sum(record["frames"] for record in self.records)
+        held = sum(record.frames for record in self.records)
         kept_out = sum(entry.quarantined for entry in entries)
         if held != kept_out:
             message = f"the records hold {held} frames, {kept_out} are quarantined: one is in no record or in two"
@@ -92,7 +93,7 @@ class DriveAccount:
         return accounts(outcome.frames, self.read())
 
     def published(self, plan: ScenePlan, rig: Rig, built: Built) -> AuditOutcome:
-        """Of a drive whose scenes were built."""
+        """The account of a drive whose scenes were built."""
         frames = self.indexed.frames_built(plan, rig, built)
         keeper = self.keeper
         records = keeper.of_objects(frames) + keeper.of_built(built, rig.reference, frames)
@@ -109,7 +110,7 @@ class DriveAccount:
         )
 
     def quarantined(self, findings: Sequence[Finding]) -> AuditOutcome:
-        """Of a drive that is quarantined as a whole, for these findings."""
+        """The account of a drive that is quarantined as a whole, for these findings."""
         decisive = next(
             found for found in findings if found.severity is Severity.ERROR and rule(found.rule_id).level is Level.DRIVE
         )
@@ -121,7 +122,7 @@ class DriveAccount:
 
 
 def residuals_of(built: Built, rig: Rig) -> dict[str, ToleratedResiduals]:
-    """Of the matches that will be published, by sensor; the reference has none of its own."""
+    """Residuals of the matches that will be published, by sensor; the reference has none."""
     matched: dict[str, list[int]] = {}
     for scene in built.scenes:
         for sensor, residual_ns in scene.residuals_ns.items() if not scene.quarantined else ():

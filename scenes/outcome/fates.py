@@ -1,4 +1,4 @@
-"""Where every frame of a drive went: gold, quarantined or unmatched, each of the latter two with its reason."""
+"""The fate of every frame of a drive: gold, quarantined or unmatched, the latter two with a reason."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Built:
 
     @classmethod
     def of(cls, windows: Sequence[WindowReport]) -> Self:
-        """Put the reports of all windows together; a frame that scenes of two windows asked for is one frame."""
+        """Merge the reports of all windows; a frame used by scenes of two windows counts once."""
         return cls(
             scenes=[scene for window in windows for scene in window.scenes],
             quarantined_frames=merged(frame for window in windows for frame in window.quarantined_frames),

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from lake.drive_input import DriveInput
 from lake.overrides import DRIVE, Decisions, Override, frame_target, object_target, scene_target
 from lake.storage import ObjectStore
+from lake.tables.rows import RecordRow
 from lake.tables.schemas import QUARANTINED
 from quality.decisions import decided
 from quality.evaluators.stamp import off_line
@@ -28,9 +28,6 @@ from scenes.outcome.fates import FAULTY_OBJECT, IN_QUARANTINED_SCENE, Built
 from scenes.plan.window_table import FrameRef
 from scenes.targets import DriveTargets
 
-Record = dict[str, Any]
-"""A row of `lake.tables.schemas.RECORDS`."""
-
 
 @dataclass(frozen=True, slots=True)
 class RecordKeeper:
@@ -45,13 +42,13 @@ class RecordKeeper:
     inspection: Inspection
     decisions: Decisions
 
-    def of_objects(self, frames: pa.Table) -> list[Record]:
+    def of_objects(self, frames: pa.Table) -> list[RecordRow]:
         """One for each quarantined object, with a copy of it; one that never landed has nothing to copy."""
         keys_and_reasons = zip(frames["key"].to_pylist(), frames["reason"].to_pylist(), strict=True)
         kept_out = Counter(key for key, reason in keys_and_reasons if reason == FAULTY_OBJECT)
         return [self._of_object(key, kept_out[key]) for key in self.inspection.faulty_keys]
 
-    def _of_object(self, key: str, frames: int) -> Record:
+    def _of_object(self, key: str, frames: int) -> RecordRow:
         findings, report = self.inspection.object_findings[key], self.inspection.objects.get(key)
         position, payload_uri = Position(key), None
         if report is not None:
@@ -63,7 +60,7 @@ class RecordKeeper:
             Level.OBJECT, self.origin, findings, frames=frames, sensor=sensor, position=position, payload_uri=payload_uri
         )
 
-    def of_built(self, built: Built, anchor_sensor: str, frames: pa.Table) -> list[Record]:
+    def of_built(self, built: Built, anchor_sensor: str, frames: pa.Table) -> list[RecordRow]:
         """Of the frames that were quarantined one by one, and of the quarantined scenes."""
         records = [self._of_frame(frame, frame.findings) for frame in built.quarantined_frames]
         reasons = frames["reason"].to_pylist()
@@ -87,7 +84,7 @@ class RecordKeeper:
             )
         return records
 
-    def of_off_line(self, frames: Iterable[tuple[FrameRef, int]]) -> list[Record]:
+    def of_off_line(self, frames: Iterable[tuple[FrameRef, int]]) -> list[RecordRow]:
         """Of frames whose stamps are off the time line, by so many ns; with a copy of each message."""
         off_ns = dict(frames)
         versions = {key: report.version_id for key, report in self.inspection.objects.items()}
@@ -98,7 +95,7 @@ class RecordKeeper:
             records.append(self._of_frame(report, report.findings))
         return records
 
-    def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> Record:
+    def of_whole_drive(self, drive_input: DriveInput, findings: Sequence[Finding], frames: pa.Table) -> RecordRow:
         """Of a drive that is quarantined as a whole.
 
         Its payload is the pinned input: raw objects are never changed and their versions are kept, so a second copy of
@@ -110,7 +107,7 @@ class RecordKeeper:
         own = sum(fate == QUARANTINED and reason != FAULTY_OBJECT for fate, reason in zip(fates, reasons, strict=True))
         return record(Level.DRIVE, self.origin, findings, frames=own, payload_uri=target.uri)
 
-    def of_released_objects(self) -> list[Record]:
+    def of_released_objects(self) -> list[RecordRow]:
         """Of objects that rules had kept out, in key order."""
         records = []
         for key, found in sorted(self.inspection.object_findings.items()):
@@ -124,7 +121,7 @@ class RecordKeeper:
             records.append(decided(made, override, RELEASED))
         return records
 
-    def of_released_in(self, built: Built, anchor_sensor: str) -> list[Record]:
+    def of_released_in(self, built: Built, anchor_sensor: str) -> list[RecordRow]:
         """Of the drive, if it was built only because a reviewer released it, and of its released frames and scenes."""
         records = self._of_released_drive()
         for frame in built.released_frames:
@@ -138,7 +135,7 @@ class RecordKeeper:
                 records.append(decided(made, override, RELEASED))
         return records
 
-    def _of_released_drive(self) -> list[Record]:
+    def _of_released_drive(self) -> list[RecordRow]:
         override: Override | None = self.decisions.released.get(DRIVE)
         if override is None or not self.inspection.findings:
             return []
@@ -146,7 +143,7 @@ class RecordKeeper:
         about = [found for found in judged if rule(found.rule_id).level is Level.DRIVE]
         return [decided(record(Level.DRIVE, self.origin, about, frames=0), override, RELEASED)]
 
-    def _of_frame(self, frame: FrameReport, findings: Sequence[Finding]) -> Record:
+    def _of_frame(self, frame: FrameReport, findings: Sequence[Finding]) -> RecordRow:
         version_id = self.inspection.objects[frame.key].version_id
         return record(
             Level.OBJECT,

@@ -1,4 +1,4 @@
-"""Why a frame is in no scene."""
+"""The reason why a frame is in no scene."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEPT_BY_NEARER_ANCHOR = "kept_by_nearer_anchor"
 def unmatched_reasons(
     index: pa.Table, plan: ScenePlan, rig: Rig, faulty_keys: Set[str], left_out: LeftOut = NOTHING
 ) -> npt.NDArray[np.object_]:
-    """For every row of the index (N,), why it would not be in a scene; means nothing for a row that is in one.
+    """For every row of the index (N,), why it would not be in a scene; meaningless for a row that is in one.
 
     `support_not_needed`: its sensor's frames are in no scene by their kind, and none was made with this one. `not_in_rig`: the
     rig does not know the sensor. `duplicate_stamp`: an earlier frame of the sensor has the stamp. `not_keyframe`: a frame of
@@ -72,8 +72,8 @@ def _of_matched(usable: UsableFrames, sensor: Sensor, anchors_ns: Ints, rig: Rig
         return np.where(near, NOT_IN_SET, NO_ANCHOR).astype(object)
     reasons = np.where(near, NOT_NEAREST, NO_ANCHOR).astype(object)
     if rig.policy.frame_use is FrameUse.EXCLUSIVE:
-        wanted = match_nearest(anchors_ns, usable.stamps_ns, delay_ns, tolerance_ns)
-        reasons[wanted.index[wanted.matched]] = KEPT_BY_NEARER_ANCHOR
+        nearest = match_nearest(anchors_ns, usable.stamps_ns, delay_ns, tolerance_ns)
+        reasons[nearest.index[nearest.matched]] = KEPT_BY_NEARER_ANCHOR
     return reasons
 
 

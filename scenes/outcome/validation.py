@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import pyarrow as pa
 
 from lake.documents import Manifest
 from lake.storage import ObjectStore, ObjectVersion
 from quality.accounting import SensorAccount
 from quality.evaluators.drive import evaluate_completeness
-from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, SuiteResult
+from quality.gx.checkpoint import WHOLE_TABLE, CheckpointResult, ValidatedSuite
 from quality.gx.suites import Suite, drive_suite, object_suite, scene_suite
 from quality.measurements.residuals import ToleratedResiduals
 from quality.measurements.rule_measures import Bounds
@@ -23,7 +22,7 @@ from quality.rules.rulebook import RuleBook, rules_of
 from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table
 from quality.tables.scene import WHOLE, SceneFacts, scene_table
-from scenes.documents import CalibrationRow, Inspection, SceneReport, SuiteResults, ValidationResults, decode, encode
+from scenes.documents import CalibrationRow, Inspection, SceneReport, ValidationResults, decode, encode
 from scenes.outcome.fates import Built
 from scenes.scan.judge import object_facts
 from scenes.targets import DriveTargets
@@ -84,10 +83,10 @@ def problems_of(checkpoint: CheckpointResult, tables: Tables, rules: RuleBook) -
     """
     found = []
     for suite, table in tables:
-        result = checkpoint.suites[suite.name]
+        validated = checkpoint.suites[suite.name]
         if suite.subject == "sensor":
-            found += _of_sensors(result, rules)
-        elif contradiction := _contradiction(result, rules):
+            found += _of_sensors(validated, rules)
+        elif contradiction := _contradiction(validated, rules):
             found.append(contradiction)
         if WHOLE in table.schema.names:
             found += evaluate_completeness([bool(value) for value in table[WHOLE].to_pylist()], rules)
@@ -104,8 +103,8 @@ def keep_validations(store: ObjectStore, targets: DriveTargets, checkpoint: Chec
         drive=str(targets.drive),
         revision=targets.revision,
         success=checkpoint.success,
-        suites={name: msgspec.convert(suite.document, SuiteResults) for name, suite in checkpoint.suites.items()},
-        validations=checkpoint.validations,
+        suites={name: suite.results for name, suite in checkpoint.suites.items()},
+        validations={name: suite.report for name, suite in checkpoint.suites.items()},
         calibration=tuple(CalibrationRow(**row) for row in calibration.to_pylist()),
     )
     target = targets.validations()
@@ -123,7 +122,7 @@ def read_validations(store: ObjectStore, uri: str) -> ValidationResults:
     return decode(store.read(ObjectVersion.from_uri(uri)), ValidationResults, uri)
 
 
-def _of_sensors(result: SuiteResult, rules: RuleBook) -> list[Finding]:
+def _of_sensors(suite: ValidatedSuite, rules: RuleBook) -> list[Finding]:
     return [
         rules.finding(
             code,
@@ -131,21 +130,21 @@ def _of_sensors(result: SuiteResult, rules: RuleBook) -> list[Finding]:
             sensor=None if sensor == WHOLE_TABLE else sensor,
             severity=Severity.ERROR,
         )
-        for sensor, codes in result.failed.items()
+        for sensor, codes in suite.failed.items()
         for code in codes
     ]
 
 
-def _contradiction(result: SuiteResult, rules: RuleBook) -> Finding | None:
+def _contradiction(suite: ValidatedSuite, rules: RuleBook) -> Finding | None:
     # A rule on the drive that a whole table fails, such as CMP006, has a finding of its own.
     rows = {
         row: codes
-        for row, codes in result.failed.items()
+        for row, codes in suite.failed.items()
         if row != WHOLE_TABLE or any(rule(code).level is not Level.DRIVE for code in codes)
     }
     if not rows:
         return None
     named = "; ".join(f"{row} ({', '.join(codes)})" for row, codes in list(rows.items())[:MAX_ROWS_NAMED])
     more = f" and {len(rows) - MAX_ROWS_NAMED} more" if len(rows) > MAX_ROWS_NAMED else ""
-    message = f"{result.name}: to be published, but not passed by the audit: {named}{more}"
+    message = f"{suite.name}: to be published, but not passed by the audit: {named}{more}"
     return rules.finding("ACC002", message, measured=sum(len(codes) for codes in rows.values()))

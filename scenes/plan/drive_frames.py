@@ -1,4 +1,4 @@
-"""The frames of a drive as the matcher wants them: by sensor, sound ones only, one for each stamp."""
+"""The frames of a drive as the matcher needs them: by sensor, sound ones only, one for each stamp."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UsableFrames:
 
     @classmethod
     def none(cls) -> UsableFrames:
-        """Of a sensor that has none."""
+        """The frames of a sensor that has none."""
         return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 

@@ -1,4 +1,4 @@
-"""The match plan of a drive: which frames make which scene. From metadata alone; no payload is read."""
+"""The match plan of a drive: the frames of each scene. Made from metadata alone; no payload is read."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ NO_FRAME = -1
 
 
 class Slot(NamedTuple):
-    """A place for a frame in every scene. `column`: of its sensor in the plan; `sweep`: 0 for the matched frame, k for the
-    k-th frame before it."""
+    """A position for a frame in every scene. `column`: of its sensor in the plan; `sweep`: 0 for the matched frame, k for
+    the k-th frame before it."""
 
     column: int
     sweep: int
@@ -107,7 +107,7 @@ def plan_scenes(index: pa.Table, poses: pa.Table, rig: Rig, faulty_keys: Set[str
 def _frame_ids(sensors: list[Sensor], usable: Mapping[str, UsableFrames], matches: Mapping[str, Matches], scenes: int) -> Ints:
     """The frame of every slot, (S, L)."""
     slots = sum(sensor.sync.sweeps for sensor in sensors)
-    # Slot after slot in memory: a slot's frames ascend, and what comes later works on whole slots.
+    # Slot after slot in memory: a slot's frames ascend, and later steps work on whole slots.
     frame_ids = np.full((scenes, slots), NO_FRAME, dtype=np.int64, order="F")
     slot = 0
     for sensor in sensors:

@@ -17,7 +17,7 @@ _HEAD = b"scenelake"
 
 
 class PlanHead(Document, frozen=True, kw_only=True):
-    """What the schema of the plan holds beside its rows; `slots` in the order of the columns of `frame_ids`."""
+    """Metadata in the plan's schema; `slots` in the order of the columns of `frame_ids`."""
 
     anchor_sensor: str
     sensors: tuple[str, ...]
@@ -25,7 +25,7 @@ class PlanHead(Document, frozen=True, kw_only=True):
 
 
 class TrackHead(Document, frozen=True, kw_only=True):
-    """What the schema of the poses holds beside its rows."""
+    """Metadata in the schema of the poses."""
 
     bracket_ns: int
 
@@ -52,7 +52,7 @@ def plan_tables(plan: ScenePlan) -> dict[str, pa.Table]:
 
 
 def read_plan(area: WorkArea) -> ScenePlan:
-    """Read what `plan_tables` made.
+    """Read the plan that `plan_tables` made.
 
     Raises:
         WorkAreaError: It is missing.

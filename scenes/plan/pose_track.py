@@ -1,4 +1,4 @@
-"""The ego's poses along a drive, and the samples that each of them is made of."""
+"""The ego's poses along a drive, and the samples that each is interpolated from."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PoseTrack:
         return TrackPoses(found.poses, found.valid, frame_ids)
 
     def _around(self, stamps_ns: Ints) -> slice:
-        """The samples that these instants can need: a window pays for its own time, not for the drive's."""
+        """The samples that these instants can need: the cost is that of a window's time span, not of the drive's."""
         if len(stamps_ns) == 0:
             return slice(0, 0)
         first = np.searchsorted(self.frames.stamps_ns, stamps_ns.min(), side="right") - 1

@@ -1,6 +1,6 @@
-"""One window of a match plan as a table, and its rows as a worker reads them: all that it needs to build the scenes.
+"""One window of a match plan as a table, and its rows as a worker reads them: everything needed to build the scenes.
 
-Payload is named by its place in S3.
+Payload is referenced by its location in S3.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def scene_bytes(index: pa.Table, plan: ScenePlan) -> np.ndarray[tuple[int], np.d
 def window_tables(index: pa.Table, plan: ScenePlan, windows: Sequence[Window]) -> Iterator[dict[int, pa.Table]]:
     """The plan of each window by its number, some windows at a time; consecutive ones as they come from `cut`.
 
-    Rows are made for many windows together and then cut: a window holds a few hundred rows, too few to be worth the calls.
+    Rows are made for many windows together and then sliced: the few hundred rows of one window are not worth separate calls.
     """
     block: list[Window] = []
     for window in windows:

@@ -12,8 +12,8 @@ from sensors.time_units import NS_PER_DAY
 
 DAY_ZERO = datetime.date(1970, 1, 1)
 WINDOW_BYTES = 64 * 1024 * 1024
-SHORT_DRIVE_WINDOWS = 4  # a drive too short for so many of full size is cut finer, that several workers share it ...
-SMALLEST_WINDOW_BYTES = 16 * 1024 * 1024  # ... but not into files that cost more to open than to read
+SHORT_DRIVE_WINDOWS = 4  # a drive too short for this many full-size windows is cut finer, so that several workers share it ...
+SMALLEST_WINDOW_BYTES = 16 * 1024 * 1024  # ... but not so fine that a file costs more to open than to read
 WINDOW_SCENES = 1024  # a scene costs a worker memory beside its payload: a rig without cameras has small ones
 
 
@@ -40,7 +40,7 @@ def cut(
     limit: int | None = None,
     most_scenes: int = WINDOW_SCENES,
 ) -> list[Window]:
-    """Consecutive scenes, as many as `limit` payload bytes and `most_scenes` allow, never across midnight UTC.
+    """Windows of consecutive scenes, as many as `limit` payload bytes and `most_scenes` allow, never across midnight UTC.
 
     `anchors_ns`, `scene_bytes` (S,): anchor time, ascending, and payload bytes of each scene. Every scene is in exactly
     one window; one that is larger than `limit` has a window of its own. Without a `limit` it follows from the drive's size.

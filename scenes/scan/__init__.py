@@ -1,1 +1,1 @@
-"""One object read whole: its frame index, sensor metrics and motion samples."""
+"""Full scan of an object: its frame index, sensor metrics and motion samples."""

@@ -1,4 +1,4 @@
-"""Frames of raw objects on their way into one table."""
+"""Collects the frames of raw objects into one table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FrameRow: TypeAlias = tuple[int, int, int, int, str, int, int, int, str]
 
 
 class FrameRows:
-    """Frames of one object after another. Most objects have so few that a table of their own would take longer than they do."""
+    """Collects the frames of one object after another. Most objects have too few to be worth a table each."""
 
     def __init__(self) -> None:
         self._tables: list[pa.Table] = []

@@ -1,4 +1,4 @@
-"""Judge the raw objects of a drive from what reading each of them once has shown."""
+"""Judge the raw objects of a drive from the results of their scans."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def judge_objects(
     absent: Collection[str] = (),
     rules: RuleBook = DEFAULT_RULES,
 ) -> dict[str, tuple[Finding, ...]]:
-    """Findings by key, of objects that were scanned and of those that should be in S3 and are not.
+    """Findings by key, on objects that were scanned and on those missing from S3.
 
     Without a manifest no object can be compared with it. That is one finding on the drive (CMP002), not one on every
     object, each of which would be copied to quarantine for it.
@@ -34,8 +34,8 @@ def judge_objects(
 def object_facts(
     reports: Iterable[ObjectReport], manifest: Manifest | None, absent: Iterable[str] = ()
 ) -> tuple[ObjectFacts, ...]:
-    """What is known of each object of a drive, sorted by key: of those that were scanned, and of those that the manifest or
-    `absent` names and that are not among them."""
+    """The facts about each object of a drive, sorted by key: those that were scanned, and others that the manifest or
+    `absent` names."""
     named: Mapping[str, ManifestObject] = {} if manifest is None else {entry.key: entry for entry in manifest.objects}
     found = {
         report.key: ObjectFacts(

@@ -1,4 +1,4 @@
-"""Samples of the vehicle's motion from pose, IMU and GNSS objects: so small that a drive's are read whole."""
+"""Samples of the vehicle's motion from pose, IMU and GNSS objects: small enough to be read for a whole drive."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MotionSamples:
         """Read one message.
 
         Raises:
-            DecodeError: It does not decode; then nothing is kept of it.
+            DecodeError: It does not decode; nothing of it is kept.
         """
         self._values.extend(self._read(cdr, self._memory))
         self._stamps_ns.append(stamp_ns)

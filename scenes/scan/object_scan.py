@@ -30,11 +30,12 @@ OTHER_TYPES = "other types"
 
 @dataclass(frozen=True, slots=True)
 class ObjectScan:
-    """What one object holds: its frames, also those that cannot be read as what they claim to be, and what is wrong.
+    """The content of one object: its frames, including those that cannot be read as the type they claim, and its faults.
 
     `frames` are in file order. `samples`: of a pose, IMU or GNSS object, one row for each message
     (`scenes.scan.motion_samples`). `faults` are the container's and those of messages without a readable stamp or sample, in
-    words; `unknown_types` counts messages that the sensor's modality does not know. Both stay small whatever the object holds.
+    words; `unknown_types` counts messages that the sensor's modality does not know. Both are bounded, whatever the object
+    holds.
     """
 
     sha256: str
@@ -46,7 +47,7 @@ class ObjectScan:
 
 
 def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
-    """Scan one object from its first byte on; whatever is wrong with its bytes is part of the result.
+    """Scan one object from its first byte on; any fault in its bytes is part of the result.
 
     `buffers` are those of the objects that were scanned before.
     """
@@ -54,7 +55,7 @@ def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffer
     source = ByteSource(stream, digest.update, buffers)
     rows = _Rows(key)
     rows.take(scan_source(source))
-    source.drain()  # the checksum is of the whole object, whatever the scan made of it
+    source.drain()  # the checksum covers the whole object, wherever the scan ended
     return ObjectScan(
         sha256=digest.hexdigest(),
         size_bytes=source.offset,
@@ -75,7 +76,7 @@ class _Rows:
         self.unknown_types: Counter[str] = Counter()
 
     def take(self, items: Iterable[StoredMessage | ContainerFault]) -> None:
-        """Add a row for each message: a frame that was read, whatever it holds."""
+        """Add a row for each message: every frame read counts, whatever it holds."""
         frames = self.frames
         for item in items:
             if isinstance(item, ContainerFault):

@@ -39,7 +39,7 @@ def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) 
 def drive_clocks(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> DriveClocks:
     """Measure the clocks of a drive's sensors; `index` is in (sensor, stamp) order.
 
-    A sensor's modality is the one that it was recorded as; where it was recorded as several, one that is not the rig's.
+    A sensor's modality is the recorded one; where several were recorded, one that differs from the rig's.
     """
     kinds = _modalities(index, rig, manifest)
     expected: dict[str, int] = {}
@@ -95,8 +95,8 @@ def _rows(index: pa.Table, names: Mapping[str, str]) -> dict[str, pa.Table]:
 
 
 def as_recorded(rows: pa.Table) -> Ints:
-    """The order in which a sensor's frames (N,) were recorded: the index is in stamp order, which hides regressions. A drive
-    without log times still has an order."""
+    """The order in which a sensor's frames (N,) were recorded, with or without log times: the index's stamp order would hide
+    regressions."""
     stamps_ns, log_ns = rows["stamp_ns"].to_numpy(), rows["log_ns"].to_numpy()
     if np.array_equal(stamps_ns, log_ns):
         _, files = np.unique(rows["key"].to_numpy(), return_inverse=True)
@@ -119,7 +119,7 @@ def _stream(name: str, modality: str, rows: pa.Table, order: Ints, rig: Rig | No
 
 
 def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> dict[str, str]:
-    """As recorded, not as the rig declares: otherwise a recording could never contradict the rig."""
+    """Modalities as recorded, not as the rig declares: otherwise a recording could never contradict the rig."""
     declared = {} if rig is None else {sensor.name: sensor.modality.value for sensor in rig.sensors}
     recorded: dict[str, set[str]] = {}
     pairs = {(row["sensor"], row["modality"]) for row in index.group_by(["sensor", "modality"]).aggregate([]).to_pylist()}

@@ -1,4 +1,4 @@
-"""How a camera is turned against a lidar: the turn that lays the lidar's edges on those of the images.
+"""Rotation of a camera relative to a lidar: the rotation that aligns the lidar's edges with those of the images.
 
 The score of a turn is the mean edge strength of the images at the lidar's edge points. It is evaluated on turns around the
 declared calibration and followed axis by axis to its maximum (Levinson and Thrun, "Automatic online calibration of cameras
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,13 @@ RESAMPLES = 200
 MIN_EDGES = 150
 MIN_BLOCKS = 8
 FLOORS_DEG = (0.15, 0.08, 0.08)  # standard deviations of roll, pitch, yaw; six good cameras show up to 0.3, 0.2, 0.15
+CLEAR_DEG = 0.1  # a turn that is proven to be larger is held against a wrong time
+JOINT_REACH_DEG, JOINT_STEP_DEG = 4.0, 0.1
+STEP_MS = 5.0
+TIMES_MS: Floats = np.arange(-60.0, 60.0 + STEP_MS, STEP_MS)
+FLOOR_MS = 2.0  # standard deviation: exposure and rolling shutter
+MS_PER_S = 1000.0
+SLOW_M_S, SLOW_RAD_S = 0.5, 0.02
 WIDEST_YAW_DEG = 0.4  # 95 %: edges that match nothing agree on a turn no better than to 0.45 degrees
 
 
@@ -47,12 +54,26 @@ WIDEST_YAW_DEG = 0.4  # 95 %: edges that match nothing agree on a turn no better
 class View:
     """One image and the lidar's edges in its camera's declared frame, at its time.
 
-    `place`: the number of the stretch of road (`sensors.calibration.motion`).
+    `place`: the number of the stretch of road (`sensors.calibration.motion`). `velocity_m_s`, `turn_rad_s` (3,): of the camera
+    at that time, in its declared frame; zeros where they are not known.
     """
 
     edges: LidarEdges
     maps: EdgeMaps
     place: int
+    velocity_m_s: Floats = field(default_factory=lambda: np.zeros(3))
+    turn_rad_s: Floats = field(default_factory=lambda: np.zeros(3))
+
+    @property
+    def moves(self) -> bool:
+        """Whether an image that is taken a little later looks different."""
+        return float(np.linalg.norm(self.velocity_m_s)) > SLOW_M_S or float(np.linalg.norm(self.turn_rad_s)) > SLOW_RAD_S
+
+    def after(self, seconds: float) -> View:
+        """What the camera sees of the same edges so much later."""
+        points_m = self.edges.points_m
+        moved_m = points_m - (self.velocity_m_s + np.cross(self.turn_rad_s, points_m)) * seconds
+        return replace(self, edges=LidarEdges(moved_m, self.edges.kind))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +99,51 @@ class _Tally:
 
 
 def align(views: Sequence[View], lens: Lens) -> Mapping[Quantity, Estimate | Unobservable]:
-    """The camera's declared roll, pitch and yaw less the true ones, in degrees, each with its uncertainty."""
+    """The camera's declared roll, pitch and yaw less the true ones, in degrees, each with its uncertainty.
+
+    From a moving vehicle an image that is stamped too early or too late looks like one of a turned camera. So where a turn
+    shows, it is sought again together with a time: what a time explains is no turn, and the time, in ms by which images are
+    older than their stamps say, is one of the quantities. What cannot be told apart makes both uncertain.
+    """
+    found = _turned(views, lens)
+    enough = len(np.unique(np.concatenate(_blocks(views)))) >= MIN_BLOCKS if views else False
+    if not enough or not any(view.moves for view in views) or not any(_doubtful(value) for value in found.values()):
+        return found
+    turn_deg = np.array([value.error if isinstance(value, Estimate) else 0.0 for value in map(found.__getitem__, QUANTITIES)])
+    yaw, time_ms = _yaw_and_time(views, lens, turn_deg)
+    if not yaw.uncertainty <= WIDEST_YAW_DEG or abs(time_ms.error) > TIMES_MS[-1] - STEP_MS:
+        return found
+    later = _turned([view.after(-time_ms.error / MS_PER_S) for view in views], lens)
+    return {**later, Quantity.CAMERA_YAW: yaw, Quantity.CAMERA_TIME: time_ms}
+
+
+def _doubtful(value: Estimate | Unobservable) -> bool:
+    return isinstance(value, Unobservable) or value.proven > CLEAR_DEG
+
+
+def _yaw_and_time(views: Sequence[View], lens: Lens, turn_deg: Floats) -> tuple[Estimate, Estimate]:
+    blocks, offsets = _blocks(views), _offsets(JOINT_REACH_DEG, JOINT_STEP_DEG)
+    start = np.where(np.arange(3) == YAW, 0.0, turn_deg)
+    tallies = [
+        _tally([view.after(-ms / MS_PER_S) for view in views], blocks, lens, start, YAW, offsets) for ms in TIMES_MS.tolist()
+    ]
+    count = len(tallies[0].strength)
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1.0 / count), RESAMPLES).astype(np.float64)
+    weights = np.concatenate([np.ones((1, count)), drawn])
+    scores = np.stack([tally.scores(weights) for tally in tallies], axis=1)  # (R, times, turns)
+    at_time = np.argmax(scores.max(axis=2), axis=1)
+    rows = np.arange(len(scores))
+    yaws_deg = _peaks(scores[rows, at_time], offsets)
+    times_ms = _peaks(scores.max(axis=2), TIMES_MS)
+    edges = sum(len(view.edges.kind) for view in views)
+    yaw_spread, time_spread = float(np.std(yaws_deg[1:] - yaws_deg[0])), float(np.std(times_ms[1:] - times_ms[0]))
+    return (
+        Estimate(float(yaws_deg[0]), 2.0 * math.hypot(yaw_spread, FLOORS_DEG[YAW]), len(views), edges),
+        Estimate(float(times_ms[0]), 2.0 * math.hypot(time_spread, FLOOR_MS), len(views), edges),
+    )
+
+
+def _turned(views: Sequence[View], lens: Lens) -> Mapping[Quantity, Estimate | Unobservable]:
     edges = sum(len(view.edges.kind) for view in views)
     blocks = _blocks(views)
     present = len(np.unique(np.concatenate(blocks))) if blocks else 0
@@ -154,10 +219,10 @@ def _tally(
     for view in views:
         of_view = place[start : start + len(view.edges.kind)]
         start += len(view.edges.kind)
-        for kinds, field in (((0, 1), view.maps.upright), ((2, 3), view.maps.level), ((4,), view.maps.any)):
+        for kinds, edge_map in (((0, 1), view.maps.upright), ((2, 3), view.maps.level), ((4,), view.maps.any)):
             chosen = np.isin(view.edges.kind, kinds)
             seen = np.einsum("aij,nj->ani", turned, view.edges.points_m[chosen])
-            values = values_at(field, *lens.pixels(seen))
+            values = values_at(edge_map, *lens.pixels(seen))
             inside = np.isfinite(values)
             cell = of_view[chosen] * len(EdgeKind) + view.edges.kind[chosen]
             for target, summed in ((strength, np.where(inside, values, 0.0)), (points, inside.astype(np.float64))):

@@ -1,4 +1,4 @@
-"""What is different between two calibrations of one vehicle."""
+"""The differences between two calibrations of one vehicle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CalibrationChange:
 
 @dataclass(frozen=True, slots=True)
 class ChangeLimits:
-    """Up to what a difference is none: a new estimate of the same mounting."""
+    """The largest difference that still counts as a new estimate of the same mounting."""
 
     turned_deg: float = TURNED_DEG
     moved_m: float = MOVED_M
@@ -35,7 +35,7 @@ class ChangeLimits:
 
 
 def changes(previous: Rig, current: Rig, limits: ChangeLimits | None = None) -> tuple[CalibrationChange, ...]:
-    """What `current` has otherwise than `previous`, beyond the limits, by sensor."""
+    """The differences of `current` from `previous` beyond the limits, ordered by sensor."""
     limits = limits or ChangeLimits()
     before = {sensor.name: sensor for sensor in previous.sensors}
     after = {sensor.name: sensor for sensor in current.sensors}

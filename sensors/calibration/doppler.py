@@ -1,10 +1,11 @@
-"""How a radar is turned, from the range rates of what stands still.
+"""Yaw error of a radar, from the range rates of stationary targets.
 
-A detection that stands still closes in by the sensor's own velocity along the line to it: v_r = -(v_x cos a + v_y sin a), a
-its azimuth. Two of them give the velocity of the sensor in its own frame; what moves does not agree with the others and is
+The range rate of a stationary detection is minus the sensor's velocity along the line to it: v_r = -(v_x cos a + v_y sin a),
+a its azimuth. Two of them give the sensor's velocity in its own frame; moving targets do not agree with the rest and are
 left out (Kellner et al., "Instantaneous ego-motion estimation using Doppler radar", ITSC 2013). Where the declared yaw is
-true, that velocity points where the vehicle's odometry says (Kellner et al., "Joint radar alignment and odometry
-calibration", FUSION 2015). What is observable is the yaw alone, and only of a moving vehicle; height, roll and pitch are not.
+true, that velocity has the direction given by the vehicle's odometry (Kellner et al., "Joint radar alignment and odometry
+calibration", FUSION 2015). What is observable is the yaw alone, and only of a moving vehicle; height, roll and pitch are
+not.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""How a lidar is tilted, and how high it is, against the ground that the vehicle stands on.
+"""Tilt and height of a lidar relative to the ground under the vehicle.
 
 The ground is taken as one plane through the lowest points of each square metre near the vehicle: RANSAC (Fischler and
 Bolles, "Random sample consensus", CACM 24(6), 1981), then least squares with Tukey's biweight (Beaton and Tukey,
 Technometrics 16(2), 1974) on what is near that plane. Himmelsbach et al., "Fast segmentation of 3D point clouds for
 ground vehicles", IV 2010, look for the ground in the same way, from the lowest points of cells.
 
-That the ground is flat, and parallel to the vehicle, is an assumption. It is asked of the lane only, since kerbs and the
+That the ground is flat, and parallel to the vehicle, is an assumption. It is made for the lane only, since kerbs and the
 other half of a cambered road are not parallel to it: on public recordings the whole surroundings are tilted by up to 2
-degrees, the lane by 0.4. Crests, kerbs and braking differ from place to place: the median over many takes them away, and their
-spread is in the uncertainty. What stays for a whole drive does not: crossfall, load and tyres. The floors stand for it.
+degrees, the lane by 0.4. Crests, kerbs and braking differ from place to place: the median over many takes them away, and
+their spread is in the uncertainty. What stays for a whole drive does not: crossfall, load and tyres. The floors stand for
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sensors.calibration.result import Estimate, Quantity, Unobservable
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-NEAREST_M, FARTHEST_M = 3.0, 25.0  # nearer is the vehicle itself, farther another slope
+NEAREST_M, FARTHEST_M = 3.0, 25.0  # nearer than this is the vehicle itself, farther may be another slope
 LANE_M = 4.0  # to either side of the way ahead
 CELL_M = 1.0
 MIN_PER_CELL = 2
@@ -59,7 +60,7 @@ class GroundPlane:
 
 
 def ground_plane(ego_m: npt.NDArray[np.floating], forward: tuple[float, float], place: int) -> GroundPlane | None:
-    """The ground in one sweep, points (N, 3) in the ego frame; None if there is no plane that enough of the lane lies in.
+    """The ground in one sweep, points (N, 3) in the ego frame; None if no plane covers enough of the lane.
 
     `forward`: the unit vector (x, y) of the way that the vehicle goes, in the ego frame.
     """
@@ -91,8 +92,8 @@ def ground_plane(ego_m: npt.NDArray[np.floating], forward: tuple[float, float], 
 def against_ground(planes: Sequence[GroundPlane | None], ground_z_m: float | None) -> Mapping[Quantity, Estimate | Unobservable]:
     """The lidar's declared roll and pitch less the true ones, in degrees, and the same of its height, in metres.
 
-    About the way that the vehicle goes and what is left of it. `planes`: one a sweep; None where there was none. `ground_z_m`:
-    where the rig says that the ground lies in the ego frame; None: it does not, and the height is not judged.
+    About the way that the vehicle goes and what is left of it. `planes`: one a sweep; None where there was none.
+    `ground_z_m`: height of the ground in the ego frame, from the rig; None: not declared, and the height is not judged.
     """
     found = [plane for plane in planes if plane is not None]
     cells, places = sum(plane.cells for plane in found), len({plane.place for plane in found})

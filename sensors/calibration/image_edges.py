@@ -1,4 +1,4 @@
-"""Where an image has edges, as maps that are largest on them and whose value does not depend on contrast or exposure."""
+"""Edge maps of an image: largest on the edges, and independent of contrast and exposure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A camera's lens: from directions to pixels, and intrinsics that contradict their image or that no lens has."""
+"""A camera's lens: the projection to pixels, and the check for intrinsics that contradict the image or are implausible."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sensors.rig import Intrinsics
 
 Floats = npt.NDArray[np.float64]
 
-RADII = 64  # at how many radii the distortion is looked at for a fold
+RADII = 64  # radii at which the distortion is checked for a fold
 
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """Intrinsics for an image of which every `shrink` x `shrink` pixels were made one.
+    """Intrinsics for an image that was shrunk by `shrink` in both directions.
 
     Pixel centres have integer coordinates. The distortion is that of Brown, "Close-range camera calibration",
     Photogrammetric Engineering 37(8), 1971, in the order k1 k2 p1 p2 k3 that OpenCV and ROS (`plumb_bob`) use; k4 k5 k6
@@ -30,7 +30,7 @@ class Lens:
 
     @property
     def focal_px(self) -> float:
-        """Focal length in pixels of the shrunken image: how many of them a radian takes near the axis."""
+        """Focal length in pixels of the shrunken image: pixels per radian near the axis."""
         return self.intrinsics.fx_px / self.shrink
 
     def pixels(self, points_m: Floats) -> tuple[Floats, Floats]:
@@ -83,7 +83,7 @@ CENTRE_SHARE = 0.25  # how far off the middle of the image its principal point m
 
 
 def contradictions(intrinsics: Intrinsics, recorded: Collection[tuple[int, int]] = ()) -> tuple[str, ...]:
-    """What cannot be true of the intrinsics, in words; `recorded`: the widths and heights of images that were looked at."""
+    """Messages about intrinsics that cannot be right; `recorded`: width and height of the images that were examined."""
     found = [
         f"images are {width} x {height} px, the calibration says {intrinsics.width_px} x {intrinsics.height_px}"
         for width, height in sorted(set(recorded))

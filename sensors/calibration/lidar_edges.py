@@ -1,4 +1,4 @@
-"""Where a lidar's points have edges, as a camera would see them: jumps of depth, and of intensity on one surface.
+"""Edges among a lidar's points as a camera would see them: jumps in depth, and jumps in intensity on one surface.
 
 Levinson and Thrun, "Automatic online calibration of cameras and lasers", RSS 2013, section III, take jumps of depth along
 each beam. Here points are sorted by direction as seen from the camera, in bands, so that a cloud may come in any order and

@@ -1,4 +1,4 @@
-"""How the vehicle moved, from its poses: how fast, which way as the ego frame sees it, and over which stretch of road."""
+"""The vehicle's motion from its poses: speed, direction in the ego frame, and stretch of road."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of calibration says: an error with its uncertainty, the evidence, and a verdict."""
+"""The result of a calibration check: an error with its uncertainty, the evidence, and a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class CalibrationVerdict(StrEnum):
-    """From best to worst, but for the last: what could not be measured is neither.
+    """From best to worst; the last is outside that order, for what could not be measured.
 
     `ok`: no error is proven above the lower limit. `suspect`: one is. `bad`: one is proven above the upper limit.
     """
@@ -21,25 +21,27 @@ class CalibrationVerdict(StrEnum):
 
 
 class Quantity(StrEnum):
-    """What is checked of a sensor."""
+    """The quantity that is checked for a sensor."""
 
     GROUND_ROLL = "ground_roll"
     GROUND_PITCH = "ground_pitch"
     GROUND_HEIGHT = "ground_height"
+    LIDAR_YAW = "lidar_yaw"
     CAMERA_ROLL = "camera_roll"
     CAMERA_PITCH = "camera_pitch"
     CAMERA_YAW = "camera_yaw"
+    CAMERA_TIME = "camera_time"
     RADAR_YAW = "radar_yaw"
 
     @property
     def unit(self) -> str:
         """The unit of the error."""
-        return "m" if self is Quantity.GROUND_HEIGHT else "deg"
+        return {Quantity.GROUND_HEIGHT: "m", Quantity.CAMERA_TIME: "ms"}.get(self, "deg")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorLimits:
-    """Errors from which on a quantity is suspect, and bad; both in its unit, compared with what is proven of the error.
+    """The errors from which a quantity is suspect or bad, in its unit; both are compared with the proven part of the error.
 
     `widest`: an uncertainty above it is no measurement.
     """
@@ -63,7 +65,7 @@ class Estimate:
 
     @property
     def proven(self) -> float:
-        """The least size that the error has, as far as is proven; 0 if it may be none."""
+        """The smallest magnitude of the error that the measurement proves; 0 if it may be none."""
         return max(abs(self.error) - self.uncertainty, 0.0)
 
 
@@ -91,14 +93,14 @@ class Checked:
 
     @property
     def proven(self) -> float | None:
-        """The least size that the error has, as far as is proven; None if it was not measured."""
+        """The smallest magnitude of the error that the measurement proves; None if it was not measured."""
         if self.error is None or self.uncertainty is None or self.verdict is CalibrationVerdict.NOT_OBSERVABLE:
             return None
         return max(abs(self.error) - self.uncertainty, 0.0)
 
 
 def judge(sensor: str, quantity: Quantity, measured: Estimate | Unobservable, limits: ErrorLimits) -> Checked:
-    """Judge one measurement. What is not finite, or less certain than the limits ask for, is no measurement."""
+    """Judge one measurement. A value that is not finite, or less certain than the limits require, counts as not observable."""
     if isinstance(measured, Estimate) and not (math.isfinite(measured.error) and math.isfinite(measured.uncertainty)):
         measured = Unobservable("the data fit every value alike", measured.frames, measured.items)
     if isinstance(measured, Unobservable):

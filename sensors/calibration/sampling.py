@@ -1,4 +1,4 @@
-"""Which frames of a drive are looked at: few, the same ones every time, spread over the drive, and those that say most."""
+"""Selection of the frames to examine: few, deterministic, spread over the drive, and the most informative ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spread(count: int, most: int) -> Ints:
 
 
 def candidates(count: int, stretches: int) -> tuple[Ints, Ints]:
-    """Positions (M,) among `count` frames that may be looked at, and the stretch (M,) that each is of."""
+    """Positions (M,) among `count` frames that may be chosen, and the stretch (M,) of each."""
     bounds = np.linspace(0, count, min(stretches, count) + 1).astype(np.int64)
     found = [low + spread(int(high - low), CANDIDATES) for low, high in itertools.pairwise(bounds)]
     number = [np.full(len(entries), stretch, dtype=np.int64) for stretch, entries in enumerate(found)]
@@ -45,10 +45,10 @@ def choose(stretch: Ints, motion: VehicleMotion, residuals: Sequence[npt.NDArray
     return np.sort(order[first])
 
 
-def nearest(wanted_ns: Nanoseconds, stamps_ns: Nanoseconds) -> Ints:
+def nearest(target_ns: Nanoseconds, stamps_ns: Nanoseconds) -> Ints:
     """For each instant (M,) the position of the nearest of ascending stamps (N,), ties to the earlier; -1 if there are none."""
     if stamps_ns.size == 0:
-        return np.full(wanted_ns.size, -1, dtype=np.int64)
-    right = np.clip(np.searchsorted(stamps_ns, wanted_ns), 0, stamps_ns.size - 1)
+        return np.full(target_ns.size, -1, dtype=np.int64)
+    right = np.clip(np.searchsorted(stamps_ns, target_ns), 0, stamps_ns.size - 1)
     left = np.maximum(right - 1, 0)
-    return np.where(wanted_ns - stamps_ns[left] <= stamps_ns[right] - wanted_ns, left, right).astype(np.int64)
+    return np.where(target_ns - stamps_ns[left] <= stamps_ns[right] - target_ns, left, right).astype(np.int64)

@@ -1,1 +1,1 @@
-"""What a sensor's stamps say about its clock: offset, drift, steps, units, domains, delay."""
+"""Properties of a sensor's clock, derived from its stamps: offset, drift, steps, units, domains, delay."""

@@ -53,7 +53,7 @@ class ClockReport:
 def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float | None) -> ClockReport:
     """Judge the stamps (N,) of one sensor, in the order in which they were logged at `log_ns` (N,).
 
-    `rate_hz` is the nominal rate; None if nobody knows it, and then the median period stands in for it.
+    `rate_hz` is the nominal rate; None if it is unknown, in which case the median period is used.
 
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length, or the rate is not positive.
@@ -136,7 +136,7 @@ class ClockFit:
 
 
 def fit_clock(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> ClockFit | None:
-    """Fit the stamps (N,) of a clock that was not set meanwhile, to their log times (N,); None for no frames.
+    """Fit the stamps (N,) of a clock that was not set in between to their log times (N,); None if there are no frames.
 
     In integers until the offsets are relative to one of them, so epoch-sized stamps lose nothing. Equal shifts of stamps
     and log times change nothing.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from sensors.stamps import MAX_DURATION_NS, Nanoseconds, check_duration_ns, distinct, percentile, stamps_array
 
-MIN_PAIRS = 6  # fewer may look locked by chance
+MIN_PAIRS = 6  # with fewer, a phase may look locked by chance
 LOCKED_SHARE = 0.75  # of offsets within an eighth of a period of their middle; a quarter of those of a free-running sensor
 MAX_PAIRS = 100_000
 _DIVISORS = 16
@@ -26,7 +26,7 @@ _LONG = 20  # periods; longer steps are pauses, and say nothing about the period
 
 
 class Phase(StrEnum):
-    """How a sensor's frames lie to those of the reference."""
+    """The phase relation of a sensor's frames to those of the reference."""
 
     LOCKED = "phase-locked"
     FREE = "free-running"
@@ -35,13 +35,13 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Where a sensor's frames lie after those of the reference.
+    """The delay of a sensor's frames after those of the reference.
 
     `period_ns`: of the faster stream, in which the delay is ambiguous. If the phase is locked: `delay_ns`, the median offset
     of the reading chosen; `other_ns`, the same frames read as belonging to the neighbouring period, on the other side of
     zero; `mean_ns`, the mean of the same offsets; `uncertainty_ns`, half of the 95 % interval of the median (order
-    statistics); `spread_ns`, the 95th percentile of the distance from it. None for a sensor without one delay. `pairs`: how
-    many offsets say so.
+    statistics); `spread_ns`, the 95th percentile of the distance from it. None for a sensor without one delay. `pairs`: the
+    number of offsets this rests on.
     """
 
     phase: Phase

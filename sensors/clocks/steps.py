@@ -1,8 +1,8 @@
-"""Clocks that were set while they ran: steps that stay, as opposed to gaps, where frames are missing and the clock is right.
+"""Clocks that were set while running: steps that persist, as opposed to gaps, where frames are missing and the clock is right.
 
 Both look alike in the stamps alone. The recorder's clock is the arbiter: across a gap log time passes as the stamps do,
-across a step it does not. Where nobody wrote log times, only a step back is certain, and a step forward counts as one if it
-makes up for a step back before it.
+across a step it does not. Without log times only a step back is certain, and a step forward counts as one if it makes up for
+a step back before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sensors.stamps import Nanoseconds, percentile, stamps_with_log_times
 
 WINDOW = 3  # frames on either side: the median of three ignores one stamp out of line, and two that were swapped
 MAX_LISTED = 100
-_FAR_NS = 10**18  # 31 years: whatever steps further has stepped, and sums of a few such steps stay inside int64
+_FAR_NS = 10**18  # 31 years: a larger step is one in any case, and sums of a few such steps stay inside int64
 
 
 @dataclass(frozen=True, slots=True)

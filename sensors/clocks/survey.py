@@ -28,9 +28,9 @@ Bools = npt.NDArray[np.bool_]
 class ClockStream:
     """One sensor's frames in the order of logging: stamps and log times (N,) int64 ns.
 
-    `log_ns` is None where nobody recorded it. `expected_delay_ns`: what the rig declares, None for nothing. `rate_hz`: the
-    nominal rate, None if nobody knows it. `delayed`: whether its frames are matched to the reference's, so that it has a
-    delay against them; poses and the like are interpolated. `measures_ns`: from the stamp to the end of the measurement.
+    `log_ns` is None where it was not recorded. `expected_delay_ns`: as the rig declares it, else None. `rate_hz`: the
+    nominal rate, None if unknown. `delayed`: whether its frames are matched to the reference's, so that it has a delay
+    against them; poses and the like are interpolated. `measures_ns`: from the stamp to the end of the measurement.
     """
 
     sensor: str
@@ -44,7 +44,7 @@ class ClockStream:
 
 @dataclass(frozen=True, slots=True)
 class SensorClock:
-    """What was found of one sensor.
+    """The findings about one sensor's clock.
 
     `fit`: against log time, of the longest stretch between clock steps; None without log times. `drift_ppm`: against the
     reference's clock, by way of log time, and its uncertainty; None where either is not known. `domain`: a number, 0 for the
@@ -231,7 +231,7 @@ def _as_recorded(one: _Cleaned) -> ClockSteps:
 
 
 def _fit(stamps_ns: Nanoseconds, log_ns: Nanoseconds, steps: ClockSteps) -> ClockFit | None:
-    """A clock that was set is a line only between two settings; the longest stretch speaks."""
+    """A clock that was set is linear only between two settings; the longest stretch is fitted."""
     longest = max(settings(steps, stamps_ns.size), key=lambda stretch: stretch.stop - stretch.start)
     return fit_clock(stamps_ns[longest], log_ns[longest])
 

@@ -1,4 +1,4 @@
-"""Stamps that are counted in another unit than nanoseconds: seconds, milliseconds, microseconds or ticks taken for them."""
+"""Stamps in a unit other than nanoseconds: seconds, milliseconds, microseconds or ticks taken for nanoseconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMES = {-9: "seconds", -6: "milliseconds", -3: "microseconds", -2: "ticks of 1
 
 
 class UnitEvidence(StrEnum):
-    """What gives a wrong unit away, the strongest first."""
+    """The evidence for a wrong unit, strongest first."""
 
     LOG_TIME = "log time"
     NOMINAL_RATE = "nominal rate"
@@ -43,7 +43,7 @@ class UnitError:
 
 
 def unit_error(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, rate_hz: float | None) -> UnitError | None:
-    """Whether the stamps (N,), in the order of logging, are off by a power of ten; None where nothing says so.
+    """Whether the stamps (N,), in the order of logging, are off by a power of ten; None without evidence.
 
     Two witnesses are asked for. With log times: stamps pass 10**k times as fast as log time, in the median of up to eight
     stretches, and the nominal rate says the same; where it says nothing, the stamps are the log times in that unit, or their date

@@ -1,4 +1,4 @@
-"""Decompression of MCAP chunks that never yields more than the chunk declared."""
+"""Decompression of MCAP chunks, never to more than the chunk declares."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Walking an MCAP file from its first to its last byte, keeping what is whole.
+"""Sequential reader of MCAP files that keeps every intact message.
 
-The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at
-the first flaw. Here every record is framed by ourselves, so that each message is known by its place in the file, sizes
-are bounded before anything is allocated, and a flaw is a value among the messages.
+The reader of the `mcap` package trusts a file: it seeks to the index, allocates what a length field says and stops at the
+first flaw. This one frames every record itself, so that each message is known by its place in the file, sizes are bounded
+before anything is allocated, and a flaw is a value among the messages.
 
 Format: https://mcap.dev/spec (version 0).
 """
@@ -41,7 +41,7 @@ MESSAGES_AT_ONCE = 1024  # a chunk may hold millions
 
 
 class ChunkPlace(NamedTuple):
-    """Where a chunk lies."""
+    """The position of a chunk."""
 
     chunk_offset: int
     chunk_bytes: int
@@ -60,8 +60,8 @@ def messages_from(
 ) -> tuple[list[StoredMessage], int]:
     """The messages from byte `at` of a chunk's `records` on, and where the first record begins that is not among them.
 
-    That one is no message, or one that needs to be looked into: of a channel that is not in `origins`, not whole, or logged at
-    a time that cannot be; or there were `MESSAGES_AT_ONCE`.
+    That one is not a message, or needs closer inspection: its channel is not in `origins`, it is incomplete, or it was
+    logged at a time that cannot be; or there were `MESSAGES_AT_ONCE`.
     """
     found: list[StoredMessage] = []
     size = len(records)
@@ -102,7 +102,7 @@ def scan_source(source: ByteSource, limits: SizeLimits | None = None, *, salvage
 
 
 def recorded_mcap(stream: BinaryIO, limits: SizeLimits | None = None) -> Iterator[Recorded | ContainerFault]:
-    """The messages and flaws of an MCAP file; see `sensors.container.mcap.scan`, which this asks to salvage."""
+    """The messages and flaws of an MCAP file; as `sensors.container.mcap.scan` with `salvage`."""
     for item in scan(stream, limits, salvage=True):
         if isinstance(item, StoredMessage):
             yield Recorded(item.topic, ros2_type(item.message_type), item.message_encoding, item.log_ns, item.data, item.salvaged)
@@ -121,7 +121,7 @@ class _Scan:
         self._messages = 0
         self._faults = 0
         self._in_summary = False
-        # How large a record may be that is read; the content of others does not matter, and any size is skipped.
+        # The largest record that is read; the content of other records is skipped, whatever its size.
         self._sizes = dict.fromkeys((McapOpcode.MESSAGE, McapOpcode.CHUNK), limits.record_bytes)
         self._sizes |= dict.fromkeys((McapOpcode.DATA_END, McapOpcode.STATISTICS, *DEFINITIONS), limits.definition_bytes)
 

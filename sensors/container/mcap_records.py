@@ -1,6 +1,6 @@
 """The contents of the MCAP records that a scan needs, read with bounds.
 
-Records may have grown new fields at their end (https://mcap.dev/spec): what follows the known fields is ignored.
+Later versions may append fields to a record (https://mcap.dev/spec): bytes after the known fields are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FRAMED_MESSAGE_HEAD = struct.Struct("<BQHIQQ")  # both at once
 DATA_END = struct.Struct("<I")  # CRC of the data section
 CRC_BYTES = 4
 FOOTER = struct.Struct("<QQI")  # summary start, summary offset start, CRC of the summary
-STATISTICS = struct.Struct("<Q")  # message count; the rest is of no use here
+STATISTICS = struct.Struct("<Q")  # message count; the rest is not needed
 _CHUNK_HEAD = struct.Struct("<QQQII")  # first and last log time, raw size, raw CRC, length of the compression's name
 _U64 = struct.Struct("<Q")
 
@@ -45,9 +45,9 @@ Parsed = TypeVar("Parsed")
 
 
 class ChunkHead(NamedTuple):
-    """What a chunk says about its records, which lie at `records_at` of the record's content.
+    """The head of a chunk; its records begin at `records_at` of the record's content.
 
-    `records_bytes`: of them that are there; fewer than it says where the file's end has cut the chunk.
+    `records_bytes`: the bytes present; fewer than declared where the end of the file has cut the chunk.
     """
 
     raw_bytes: int
@@ -58,7 +58,7 @@ class ChunkHead(NamedTuple):
 
 
 class ChannelOrigin(NamedTuple):
-    """What the message of a channel is; all '' if the file does not say."""
+    """Topic, type and encoding of a channel's messages; all '' if the file does not define them."""
 
     topic: str = ""
     message_type: str = ""
@@ -75,7 +75,7 @@ class Registry:
         self._channels: dict[int, tuple[str, str, int]] = {}
 
     def add_schema(self, content: bytes) -> None:
-        """Take note of a Schema record.
+        """Register a Schema record.
 
         Raises:
             ContainerError: It does not parse, has id 0, or redefines a schema.
@@ -89,7 +89,7 @@ class Registry:
             raise ContainerError(f"schema {schema.id} is both {self._type_names[schema.id]!r} and {schema.name!r}")
 
     def add_channel(self, content: bytes) -> None:
-        """Take note of a Channel record.
+        """Register a Channel record.
 
         Raises:
             ContainerError: It does not parse, or redefines a channel.
@@ -174,7 +174,7 @@ def unpack(what: str, layout: struct.Struct, content: Bytes, at: int = 0) -> tup
 
 
 class _ExactStream(ReadDataStream):
-    """The stream of the `mcap` package, which takes a short read for a whole one, made strict."""
+    """The stream of the `mcap` package, made strict: the original takes a short read for a complete one."""
 
     def read(self, length: int) -> bytes:
         data = super().read(length)

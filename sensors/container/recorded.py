@@ -1,4 +1,4 @@
-"""What every container holds: messages and faults, within limits; and how to recognise each kind of container."""
+"""The contents common to all containers (messages and faults, within limits), and detection of the container's kind."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sensors.errors import UnknownKindError
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """What a file may make us allocate: for one record as stored, one chunk uncompressed, one definition record, the
-    names in it, and how many schemas and channels there may be."""
+    """Allocation limits of the reader: for one record as stored, one chunk uncompressed, one definition record, the names in
+    it, and how many schemas and channels there may be."""
 
     record_bytes: int = MAX_RAW_BYTES
     chunk_raw_bytes: int = MAX_RAW_BYTES
@@ -24,7 +24,7 @@ class SizeLimits:
 
 
 class ContainerFaultKind(StrEnum):
-    """What is wrong with a container."""
+    """The kinds of flaw in a container."""
 
     TRUNCATED = "truncated"
     CRC = "crc"
@@ -35,7 +35,7 @@ class ContainerFaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContainerFault:
-    """A flaw, and the offset in the file of the record that has it."""
+    """A flaw, and the file offset of the record that has it."""
 
     offset: int
     kind: ContainerFaultKind
@@ -43,13 +43,13 @@ class ContainerFault:
 
 
 class StoredMessage(NamedTuple):
-    """A message, and where its bytes are.
+    """A message and the location of its bytes.
 
     The bytes [chunk_offset, chunk_offset + chunk_bytes) of the file, decompressed to `chunk_raw_bytes` bytes, hold the
     message at [message_offset, message_offset + message_bytes). A message outside of any chunk is its own chunk, with
     compression '' and message_offset 0. `log_ns` is the recorder's time. `data` (read-only) keeps the whole chunk alive.
     `topic`, `message_type` and `message_encoding` are '' where the file does not define the channel. `salvaged`: the message
-    comes from a chunk that the file's end has cut; its place leads to nothing that can be fetched and checked.
+    comes from a chunk that the file's end has cut; it cannot be fetched and verified by its location.
     """
 
     topic: str
@@ -97,9 +97,9 @@ class RecordingKind(StrEnum):
 class Recorded:
     """One message: its topic, its type as ROS 2 spells it (`pkg/msg/Name`), its serialisation and when it was logged.
 
-    `encoding` is `cdr`, `ros1` or what else the container says; it, `topic` and `message_type` are '' where the container
-    does not say. `data` (read-only) may be a view of a whole chunk, which it keeps alive. `salvaged`: from a chunk that the
-    end of the file has cut, so that no checksum covers it.
+    `encoding` is `cdr`, `ros1` or another that the container declares; it, `topic` and `message_type` are '' where the
+    container does not declare them. `data` (read-only) may be a view of a whole chunk, which it keeps alive. `salvaged`:
+    from a chunk that the end of the file has cut, so that no checksum covers it.
     """
 
     topic: str
@@ -114,7 +114,7 @@ def recording_kind(head: bytes) -> RecordingKind:
     """Which container a file is, by its first `DETECTION_BYTES` bytes; its name does not matter.
 
     Raises:
-        UnknownKindError: None that is read; says what it is instead, where that shows, and what to do.
+        UnknownKindError: Not a supported container; the message names the actual format, if recognised, and the remedy.
     """
     for magic, kind in (
         (MCAP_MAGIC, RecordingKind.MCAP),

@@ -1,6 +1,6 @@
-"""Walking a ROS 1 bag from its first to its last byte, keeping what is whole.
+"""Sequential reader of ROS 1 bags that keeps every intact message.
 
-Records are framed by ourselves and the index is not needed, so a bag that was never closed, or has lost its end, gives what it
+This reader frames the records itself and needs no index, so a bag that was never closed, or has lost its end, gives what it
 holds. The format has no checksums: damage shows where lengths, counts or compressed data contradict each other.
 
 Format 2.0: http://wiki.ros.org/Bags/Format/2.0
@@ -28,7 +28,7 @@ TIME = struct.Struct("<II")  # seconds, nanoseconds
 
 
 class BagOpcode(IntEnum):
-    """What a record is: its header's field `op`."""
+    """The kind of a record: the field `op` of its header."""
 
     MESSAGE = 2
     BAG_HEADER = 3
@@ -40,7 +40,7 @@ class BagOpcode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What the messages of a connection are; several connections may share a topic."""
+    """Topic and type of a connection's messages; several connections may share a topic."""
 
     topic: str
     message_type: str
@@ -53,7 +53,7 @@ class Header:
         """Split the header.
 
         Raises:
-            ContainerError: A field leaves the header, has no name, or stands there twice.
+            ContainerError: A field extends beyond the header, has no name, or is duplicated.
         """
         self._fields: dict[bytes, bytes] = {}
         at, size = 0, len(content)
@@ -118,7 +118,7 @@ class Connections:
         self._known: dict[int, Connection] = {}
 
     def add(self, header: Header, data: Bytes) -> None:
-        """Take note of a connection record.
+        """Register a connection record.
 
         Raises:
             ContainerError: It does not parse, or redefines a connection.
@@ -132,7 +132,7 @@ class Connections:
             raise ContainerError(f"connection {number} is both {self._known[number]} and {connection}")
 
     def get(self, number: int) -> Connection | None:
-        """The connection, None if it was not defined so far."""
+        """The connection, or None if it is not defined yet."""
         return self._known.get(number)
 
 
@@ -140,7 +140,7 @@ def integer(layout: struct.Struct, value: Bytes, what: str) -> int:
     """The integer that `value` holds.
 
     Raises:
-        ContainerError: It has another size.
+        ContainerError: It has the wrong size.
     """
     if len(value) != layout.size:
         raise ContainerError(f"{what} takes {len(value)} bytes instead of {layout.size}")
@@ -152,7 +152,7 @@ def chunk_records(stored: Bytes, compression: str, raw_bytes: int, max_raw_bytes
 
     Raises:
         LimitError: It declares more than `max_raw_bytes`.
-        ContainerError: It does not decompress to `raw_bytes`, or the compression is none of `none`, `bz2` and `lz4`.
+        ContainerError: It does not decompress to `raw_bytes`, or the compression is not `none`, `bz2` or `lz4`.
     """
     if raw_bytes > max_raw_bytes:
         raise LimitError(f"a chunk declares {raw_bytes} bytes uncompressed, the limit is {max_raw_bytes}")
@@ -227,7 +227,7 @@ class _Scan:
         yield from self._end()
 
     def _record(self, start: int, header_bytes: int) -> Iterator[Found]:
-        """One record; a header that does not parse ends the walk, since nothing tells where the next one is."""
+        """One record; a header that does not parse ends the scan, since the position of the next record is then unknown."""
         if header_bytes > self._limits.definition_bytes:
             raise ContainerError(f"a record's header takes {header_bytes} bytes, the limit is {self._limits.definition_bytes}")
         header = Header(self._source.read(header_bytes))
@@ -247,7 +247,7 @@ class _Scan:
         yield from self._guarded(start, self._outside(start, op, header, content))
 
     def _outside(self, start: int, op: int, header: Header, content: bytes) -> Iterator[Found]:
-        """A record that is no chunk and stands in none."""
+        """A record outside of any chunk, other than a chunk itself."""
         if op == BagOpcode.BAG_HEADER:
             names = {"index": "index_pos", "chunks": "chunk_count", "connections": "conn_count"}
             self._announced = {what: header.u64(name) if what == "index" else header.u32(name) for what, name in names.items()}
@@ -285,7 +285,7 @@ class _Scan:
             at = end
 
     def _inside(self, start: int, header: Header, data: memoryview, *, salvaged: bool) -> Iterator[Found]:
-        """A record that stands in a chunk."""
+        """A record inside a chunk."""
         if header.op == BagOpcode.MESSAGE:
             yield from self._message(start, header, data, salvaged=salvaged)
         elif header.op == BagOpcode.CONNECTION:
@@ -318,18 +318,18 @@ class _Scan:
     def _counts(self) -> Iterator[Found]:
         """Each chunk and connection is listed once more at the end of a bag, so that a lost end shows without any checksum."""
         announced, found = self._announced, self._counted
-        for wanted, there, where, what in (
+        for declared, actual, where, what in (
             (announced["chunks"], found["chunks"], "header counts", "chunks"),
             (announced["chunks"], found["chunk infos"], "header counts", "chunks, but in its list of chunks"),
             (announced["connections"], found["connections"], "header counts", "connections, but in its list of connections"),
             (found["indexed"], found["messages"], "indexes count", "messages"),
         ):
-            if wanted != there:
-                kind = ContainerFaultKind.TRUNCATED if wanted > there else ContainerFaultKind.CORRUPT
-                yield self._fault(self._source.offset, kind, f"the bag's {where} {wanted} {what}, it holds {there}")
+            if declared != actual:
+                kind = ContainerFaultKind.TRUNCATED if declared > actual else ContainerFaultKind.CORRUPT
+                yield self._fault(self._source.offset, kind, f"the bag's {where} {declared} {what}, it holds {actual}")
 
     def _guarded(self, start: int, found: Iterator[Found], *, report: bool = True) -> Iterator[Found]:
-        """The same, with what is wrong in it as a fault; no `report` where the end of the file explains it."""
+        """The same items, with errors turned into faults; without `report` where the end of the file explains them."""
         try:
             yield from found
         except LimitError as error:

@@ -1,7 +1,7 @@
-"""Walking a ROS 2 SQLite bag (`.db3`), keeping what is whole.
+"""Sequential reader of ROS 2 SQLite bags (`.db3`) that keeps every intact message.
 
-Whoever opens the database does so read-only and immutable. The schema is not trusted: what should be a plain table may be a
-view or a generated column that computes for ever, so anything else is refused before a row is asked for.
+The caller opens the database read-only and immutable. The schema is not trusted: what should be a plain table may be a view,
+or have a generated column that computes for ever, so anything else is refused before any row is fetched.
 
 Tables: rosbag2_storage_sqlite3, `topics(id, name, type, serialization_format)`, `messages(id, topic_id, timestamp, data)`.
 """
@@ -40,7 +40,7 @@ _EVERY_ROW = (
 
 
 def cut_page_bytes(head: bytes, file_bytes: int) -> int:
-    """Of a database that is shorter than its header says, the size of a page; 0 of one that is whole.
+    """The page size of a database that is shorter than its header says; 0 if the database is complete.
 
     `head`: its first `HEAD_BYTES` bytes. Format: https://www.sqlite.org/fileformat2.html, section 1.3.
     """
@@ -54,11 +54,11 @@ def cut_page_bytes(head: bytes, file_bytes: int) -> int:
 
 
 def scan_sqlite_bag(connection: sqlite3.Connection, limits: SizeLimits | None = None, cut_page_bytes: int = 0) -> Iterator[Found]:
-    """Every readable message in the order of its row, and every flaw.
+    """Every readable message in row order, and every flaw.
 
     Rows are read in the order of writing. A fault's offset is the id of the row, 0 where there is none. Data beyond
-    `limits.record_bytes` is not fetched. Messages that were compressed one by one (zstd) are decompressed. A damaged page ends
-    the walk with a fault. Never raises for what the database holds.
+    `limits.record_bytes` is not fetched. Messages that were compressed one by one (zstd) are decompressed. A damaged page
+    ends the scan with a fault. Never raises because of the database's content.
 
     Of a database that is cut (see `cut_page_bytes`) the rows before the cut are given, marked as salvaged. SQLite reads the
     missing part of the last page as zeros, so the last rows, which may lie in it, are left out.
@@ -113,7 +113,7 @@ def _rows(connection: sqlite3.Connection, limits: SizeLimits, *, cut: bool = Fal
 
 
 def _harden(connection: sqlite3.Connection, limits: SizeLimits) -> None:
-    """Refuse what is not a plain table, and let no value grow beyond what a message may take."""
+    """Refuse anything but plain tables, and bound the size of a value by that of a message."""
     connection.text_factory = bytes
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.definition_bytes)
     connection.execute("PRAGMA trusted_schema = OFF")

@@ -1,4 +1,4 @@
-"""Exact reading from a stream that may hand out less than it was asked for."""
+"""Exact reads from a stream whose own reads may be short."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sensors.container.compression import Bytes
 from sensors.errors import TruncatedError
 
 BLOCK_BYTES = 2 * 1024 * 1024
-AHEAD_BYTES = 4 * 1024  # behind a large record: the small ones that follow, and the head of the next
+AHEAD_BYTES = 4 * 1024  # read ahead after a large record: the small ones that follow, and the head of the next
 SMALL_READ_BYTES = 64 * 1024  # of a file of small records each read of the stream serves many
 KEPT_BUFFERS = 2  # a consumer still holds the last message of a chunk when it asks for the next chunk
 
 
 class Buffers:
-    """Large buffers that are used again once nobody looks at them.
+    """Large buffers that are reused once no view of them exists.
 
-    What a fresh buffer costs is the first touch of each of its pages, which is more than a checksum over it.
+    Touching each page of a fresh buffer for the first time costs more than a checksum over it.
     """
 
     def __init__(self) -> None:
         self._kept: list[bytearray] = []
 
     def take(self, size: int) -> bytearray:
-        """At least `size` bytes of any content, of which no view exists."""
+        """A buffer of at least `size` bytes, with arbitrary content and no view on it."""
         for position in reversed(range(len(self._kept))):  # the processor's cache holds the last one
             buffer = self._kept[position]
             if size <= len(buffer) <= 2 * size and _unseen(buffer):
@@ -45,9 +45,9 @@ class Buffers:
 class ByteSource:
     """A stream, how far it was read (`offset`), and the CRC-32 of what was read since the last `reset_crc`.
 
-    Memory grows with the bytes that arrive, never with the number asked for. `observe` is given every byte once, in order,
-    as it arrives: what else is made of it then finds it in the processor's cache. The stream is asked for a little more than
-    is needed, so that small records cost no call each. Sources that are read one after another may share `buffers`.
+    Memory grows with the bytes that arrive, never with the number requested. `observe` is given every byte once, in order,
+    as it arrives: further processing then finds it in the processor's cache. The source reads slightly ahead, so that small
+    records do not cost a call each. Sources that are read one after another may share `buffers`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ByteSource:
         # RawIOBase has a readinto even where a subclass implements nothing but read.
         self._reads_into = getattr(type(stream), "readinto", io.RawIOBase.readinto) is not io.RawIOBase.readinto
         self._buffers = buffers or Buffers()
-        self._ahead, self._ahead_at = b"", 0  # what has arrived, and from where on nobody asked for it yet
+        self._ahead, self._ahead_at = b"", 0  # the bytes that have arrived, and the position of the first one not yet handed out
         self.offset = 0
         self.crc = 0
 
@@ -91,7 +91,7 @@ class ByteSource:
         return data
 
     def view_up_to(self, count: int) -> memoryview:
-        """As `read_up_to`, a read-only view of memory that is used again when no view of it is left.
+        """As `read_up_to`, as a read-only view of memory that is reused once no view of it is left.
 
         It is not in `crc` until it is given to `enter` or `enter_apart`.
         """
@@ -119,7 +119,7 @@ class ByteSource:
         return view[:size]
 
     def enter(self, data: Bytes) -> None:
-        """Let `crc` go on over what `view_up_to` gave."""
+        """Extend `crc` over the bytes that `view_up_to` returned."""
         self.crc = zlib_ng.crc32(data, self.crc)
 
     def enter_apart(self, data: Bytes) -> int:
@@ -129,7 +129,7 @@ class ByteSource:
         return crc
 
     def skip(self, count: int) -> None:
-        """Read `count` bytes and forget them.
+        """Read and discard `count` bytes.
 
         Raises:
             TruncatedError: The stream ends before.
@@ -178,7 +178,7 @@ class ByteSource:
 
 
 def _unseen(buffer: bytearray) -> bool:
-    """Whether no memoryview of the buffer exists: one that does forbids to change its size."""
+    """Whether no memoryview of the buffer exists: a bytearray with an exported view cannot be resized."""
     try:
         buffer.append(0)
     except BufferError:

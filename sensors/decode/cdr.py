@@ -1,4 +1,4 @@
-"""Reading OMG CDR, the serialisation of ROS 2, in place: nothing is copied or allocated for what a length claims.
+"""In-place reader of OMG CDR, the serialisation of ROS 2: nothing is copied, and no length field causes an allocation.
 
 CDR 1.0 (OMG DDSI-RTPS 2.3, section 10): four bytes of encapsulation, then primitives aligned to their own size,
 counted from behind the encapsulation. Strings count their terminating zero.
@@ -23,7 +23,7 @@ LARGEST_ALIGNMENT = 8
 LONGEST_STRING_BYTES = 4096
 MAX_PADDING_BYTES = 3  # some middlewares pad a message to a multiple of four
 MAX_FORMS = 256  # of one repeated part, remembered at a time
-MAX_REMEMBERED_BYTES = 8192  # hostile messages must not fill memory with parts that never come again
+MAX_REMEMBERED_BYTES = 8192  # hostile messages must not fill memory with parts that never recur
 _INTEGERS = {order: {code: struct.Struct(order + code) for code in "BbHIi"} for order in "<>"}
 
 
@@ -84,7 +84,7 @@ class CdrReader:
         return struct.unpack_from(f"{self.order}{count}d", self._body, self._advance(8 * count, 8, what))
 
     def skip_doubles(self, count: int, what: str) -> None:
-        """Pass over float64 that nobody asks for, which must be there all the same."""
+        """Skip `count` float64, which must be present all the same."""
         self._advance(8 * count, 8, what)
 
     def string(self, what: str) -> str:
@@ -106,7 +106,7 @@ class CdrReader:
         return self._body[start : start + length].toreadonly()
 
     def repeated(self, part: Repeated[Parsed]) -> Parsed:
-        """A part that earlier messages may have had, too."""
+        """A part that earlier messages may also have contained."""
         start, body = self._at, self._body
         # Byte order and alignment decide how bytes are read; the first sixteen distinguish most sensors.
         key = (self.order, start % LARGEST_ALIGNMENT, bytes(body[start : start + 16]))
@@ -121,7 +121,7 @@ class CdrReader:
         return parsed
 
     def finish(self) -> None:
-        """Check that nothing but padding follows."""
+        """Check that only padding follows."""
         if self.remaining > MAX_PADDING_BYTES:
             raise DecodeError(f"{self.remaining} bytes follow the message's last member: it is longer than its lengths say")
 
@@ -161,7 +161,7 @@ class Repeated(Generic[Parsed]):
         return self._known.get(key)
 
     def remember(self, key: PartKey, stored: bytes, parsed: Parsed) -> None:
-        """Keep a parsed part, unless it is too large."""
+        """Cache a parsed part, unless it is too large."""
         if len(stored) > MAX_REMEMBERED_BYTES:
             return
         if len(self._known) >= MAX_FORMS:

@@ -33,7 +33,7 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An image as recorded; `encoding` is what the message claims, `data` (read-only) the file's bytes."""
+    """An image as recorded; `encoding` as the message declares it, `data` (read-only) the file's bytes."""
 
     stamp_ns: int
     frame_id: str
@@ -43,7 +43,7 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What an image's header says."""
+    """The contents of an image's header."""
 
     encoding: Encoding
     width_px: int
@@ -61,7 +61,7 @@ class DecodedImage:
 
 
 def image_encoding(name: str, data: Bytes) -> Encoding:
-    """The encoding that `sensor_msgs/msg/CompressedImage.format` names, else what the data begins with.
+    """The encoding named by `sensor_msgs/msg/CompressedImage.format`, else the one that the data's signature shows.
 
     Raises:
         DecodeError: Neither JPEG nor PNG by either.

@@ -1,4 +1,4 @@
-"""LZF decompression that never yields more than was declared.
+"""LZF decompression, never to more than the declared size.
 
 The bare stream of liblzf, as PCD uses it: a control byte below 32 begins a run of 1 to 32 literals; any other refers
 back: its upper three bits are the length less 2 (7: the next byte is added), its lower five and the next byte the
@@ -14,10 +14,10 @@ LONG_LENGTH = 7
 
 
 def decompress(data: bytes | memoryview, raw_bytes: int) -> bytes:
-    """The `raw_bytes` bytes that `data` stands for.
+    """The `raw_bytes` decompressed bytes of `data`.
 
     Raises:
-        DecodeError: The stream ends early, refers to before its beginning, or yields another number of bytes.
+        DecodeError: The stream ends early, refers to before its beginning, or yields the wrong number of bytes.
     """
     stream = bytes(data)
     out = bytearray()

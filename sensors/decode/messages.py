@@ -33,7 +33,7 @@ STAMP_BYTES = 8
 
 
 class PosePlaces:
-    """The places that were found so far, by the length of the message and by the bytes that stand before the pose.
+    """Known positions of the pose, by the length of the message and the bytes before the pose.
 
     Everything else in the message has a fixed size, so what is true of one message's lengths is true of every message that is
     as long and names the same frames in the same byte order.
@@ -43,7 +43,7 @@ class PosePlaces:
         self._known: dict[int, tuple[struct.Struct, bytes, bytes]] = {}
 
     def values(self, cdr: Bytes) -> tuple[float, ...] | None:
-        """The seven numbers of the pose as they are stored; None where no message was like this one."""
+        """The seven numbers of the pose as stored; None if no earlier message had this form."""
         known = self._known.get(len(cdr))
         if known is None:
             return None
@@ -126,7 +126,7 @@ def peek_stamp_ns(cdr: Bytes) -> int:
         DecodeError: The encapsulation is no CDR, the message is shorter, or its nanoseconds exceed 999,999,999.
     """
     if len(cdr) >= LITTLE_HEAD.size:
-        # What every recorder writes, without a reader's checks of what is checked already.
+        # The encapsulation that every recorder writes; the checks of `CdrReader` would only repeat this one.
         encapsulation, sec, nanosec = LITTLE_HEAD.unpack_from(cdr)
         if encapsulation == CDR_LE and nanosec < NS_PER_S:
             return int(sec * NS_PER_S + nanosec)
@@ -137,7 +137,7 @@ def decode(message_type: str, cdr: Bytes) -> Decoded:
     """Decode a message of any of `MESSAGE_TYPES`.
 
     Raises:
-        UnknownTypeError: Of another type.
+        UnknownTypeError: The message has another type.
         DecodeError: It does not decode.
     """
     if message_type not in _DECODERS:
@@ -204,7 +204,7 @@ def decode_image(cdr: Bytes, memory: MessageMemory | None = None) -> EncodedImag
 
 
 def decode_pose(cdr: Bytes) -> PoseSample:
-    """Decode the pose of a `nav_msgs/msg/Odometry`; covariances and twist are passed over.
+    """Decode the pose of a `nav_msgs/msg/Odometry`; covariances and twist are ignored.
 
     Raises:
         DecodeError: The message is cut short, or the pose is not finite or its quaternion no unit quaternion.
@@ -217,7 +217,7 @@ def decode_pose(cdr: Bytes) -> PoseSample:
 
 
 def pose_values(cdr: Bytes, memory: MessageMemory | None = None) -> tuple[int, tuple[float, ...]]:
-    """What `decode_pose` decodes, as numbers: the stamp (ns), and x y z in metres, qw qx qy qz.
+    """The result of `decode_pose` as numbers: the stamp (ns), and x y z in metres, qw qx qy qz.
 
     Raises:
         DecodeError: As `decode_pose`.
@@ -230,7 +230,7 @@ def pose_values(cdr: Bytes, memory: MessageMemory | None = None) -> tuple[int, t
 
 
 def decode_imu(cdr: Bytes, memory: MessageMemory | None = None) -> ImuSample:
-    """Decode a `sensor_msgs/msg/Imu`; orientation and covariances are passed over.
+    """Decode a `sensor_msgs/msg/Imu`; orientation and covariances are ignored.
 
     Raises:
         DecodeError: The message is cut short.
@@ -247,7 +247,7 @@ def decode_imu(cdr: Bytes, memory: MessageMemory | None = None) -> ImuSample:
 
 
 def decode_fix(cdr: Bytes, memory: MessageMemory | None = None) -> FixSample:
-    """Decode a `sensor_msgs/msg/NavSatFix`; the covariance is passed over.
+    """Decode a `sensor_msgs/msg/NavSatFix`; the covariance is ignored.
 
     Raises:
         DecodeError: The message is cut short.
@@ -339,8 +339,7 @@ def _image_head(reader: CdrReader) -> tuple[str, str]:
 class MessageMemory:
     """The parts that messages of the same sensors repeat, each parsed once while its bytes stay the same.
 
-    It belongs to whoever decodes the messages, for as long as that takes; threads must not share it. What it holds is
-    bounded, whatever the messages contain.
+    Owned by one decoding loop and not thread-safe. Its size is bounded, whatever the messages contain.
     """
 
     def __init__(self) -> None:

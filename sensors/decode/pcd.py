@@ -1,7 +1,7 @@
 """PCD v0.7, the point cloud file of PCL: ascii, binary and binary_compressed.
 
-The body ends after POINTS points, whatever the file's size: PCL may pad a file, and a reader that goes on to its end
-finds points that nobody measured (a nuScenes radar file of N points has 4096 + 43 N bytes).
+The body ends after POINTS points, whatever the file's size: PCL may pad a file, and a reader that goes on to its end finds
+points that were never measured (a nuScenes radar file of N points has 4096 + 43 N bytes).
 
 Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html. In `binary_compressed`, two uint32 (sizes of
 the compressed and of the raw data) precede an LZF stream in which the columns follow one another.
@@ -46,7 +46,7 @@ _DATATYPES = {
 
 @dataclass(frozen=True, slots=True)
 class PcdHeader:
-    """What the header says.
+    """The contents of the header.
 
     `fields` leave out padding; `point_step` counts it. `body` is one of `BODIES` and begins at byte `body_at`. `viewpoint`:
     x y z in metres and qw qx qy qz of the sensor in the cloud's frame.
@@ -196,7 +196,7 @@ def _viewpoint(lines: dict[str, list[str]]) -> tuple[float, ...]:
 
 
 def _dtype(header: PcdHeader) -> np.dtype[Any]:
-    """A point as numpy sees it; members without their padding, but in their places."""
+    """The numpy type of a point; padding members are left out, offsets are kept."""
     return np.dtype(
         {
             "names": [field.name for field in header.fields],
@@ -251,13 +251,13 @@ def _ascii(header: PcdHeader, body: memoryview) -> Pcd:
 
 
 def _end_of_lines(body: memoryview, count: int) -> int:
-    """Where the line behind the first `count` begins."""
+    """The position after the first `count` lines."""
     if count == 0:
         return 0
     ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord("\n"))
     if ends.size >= count:
         return int(ends[count - 1]) + 1
-    if ends.size == count - 1:  # the last line may lack its end
+    if ends.size == count - 1:  # the last line may lack its newline
         return len(body)
     raise DecodeError(f"the pcd is cut short: {count} points take as many lines, {ends.size} are there")
 

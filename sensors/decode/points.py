@@ -116,7 +116,7 @@ class PointCloud:
         return without_position(self.xyz_m())
 
     def time_offset_ns(self) -> Nanoseconds | None:
-        """When each point was measured (N,), relative to `stamp_ns`; None if the cloud does not say.
+        """When each point was measured (N,), relative to `stamp_ns`; None if the cloud has no such times.
 
         Read from the first field that `sensors.decode.point_times` knows. Points that have neither a position nor a usable time
         get 0.
@@ -134,7 +134,7 @@ class PointCloud:
         return float_times_ns(field.name, values, ~self.invalid(), self.stamp_ns)
 
     def time_field(self) -> PointField | None:
-        """The column that says when each point was measured; None if there is none."""
+        """The column of the points' measurement times; None if there is none."""
         single = [field for field in self.fields if field.count == 1]
         position = time_column([field.name for field in single], [field.datatype.dtype.kind for field in single])
         return None if position is None else single[position]
@@ -165,7 +165,7 @@ class PointCloud:
 
 
 def without_position(xyz_m: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    """Which points (N,) of `xyz_m` (N, 3) are no position: a coordinate is not finite, or all three are zero."""
+    """Which points (N,) of `xyz_m` (N, 3) have no position: a coordinate is not finite, or all three are zero."""
     return np.asarray(~np.isfinite(xyz_m).all(axis=1) | (xyz_m == 0).all(axis=1), dtype=np.bool_)
 
 
@@ -173,7 +173,7 @@ def point_fields(dtype: np.dtype[Any]) -> tuple[PointField, ...]:
     """The fields of a structured numpy type, for `fleet.encode.encode_points`.
 
     Raises:
-        ValueError: The type is not structured, or a member is nothing that a PointField can name.
+        ValueError: The type is not structured, or a PointField cannot describe one of its members.
     """
     if dtype.names is None or dtype.fields is None:
         raise ValueError(f"{dtype} is no structured type")

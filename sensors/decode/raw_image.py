@@ -1,6 +1,7 @@
-"""Images that a recorder did not compress (`sensor_msgs/msg/Image`), and the same pixels as PNG.
+"""Uncompressed images (`sensor_msgs/msg/Image`), and their conversion to PNG.
 
-Encodings: `sensor_msgs/image_encodings.hpp`. A Bayer image keeps its mosaic, as grey: one sample a pixel, nothing interpolated.
+Encodings: `sensor_msgs/image_encodings.hpp`. A Bayer image keeps its mosaic, as grey: one sample per pixel, nothing
+interpolated.
 """
 
 from __future__ import annotations

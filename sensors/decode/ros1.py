@@ -1,4 +1,4 @@
-"""ROS 1 messages transcoded to the ROS 2 messages that they became.
+"""Transcoding of ROS 1 messages to their ROS 2 counterparts.
 
 The types below have the same members in both, in the same order. ROS 1 writes them packed and little-endian, with strings
 that have no terminating zero and a sequence number in front of a header's stamp (http://wiki.ros.org/msg); CDR aligns each

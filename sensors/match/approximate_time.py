@@ -1,4 +1,4 @@
-"""The sets that ROS `message_filters` would form of several streams with its policy ApproximateTime, for comparison with it.
+"""The sets that the policy ApproximateTime of ROS `message_filters` would form from several streams, for comparison.
 
 Written from the description of the policy (wiki.ros.org/message_filters/ApproximateTime, "Overview" and "Algorithm"). In its
 words: a *set* holds one message of each topic, its *size* is the latest less the earliest stamp. Sets share no message and
@@ -90,12 +90,12 @@ class _Search:
         self._start_ns = self._end_ns = self._pivot = self._pivot_ns = 0
 
     def arrive_all(self) -> None:
-        """All messages are there."""
+        """Let all messages arrive at once."""
         self._arrived = [len(stamps) for stamps in self._stamps]
-        self._look_again()
+        self._reload_heads()
 
     def arrive(self, topic: int, queue_size: int) -> None:
-        """The next message of a topic has come."""
+        """Let the next message of a topic arrive."""
         self._arrived[topic] += 1
         if self._head[topic] == self._arrived[topic] - 1:
             self._now[topic] = self._stamps[topic][self._head[topic]]
@@ -106,9 +106,9 @@ class _Search:
             self._dropped[topic] = True
             self._best = None
             self._head = list(self._base)
-            self._look_again()
+            self._reload_heads()
 
-    def _look_again(self) -> None:
+    def _reload_heads(self) -> None:
         self._now = [
             stamps[head] if head < arrived else _NEVER_NS
             for stamps, head, arrived in zip(self._stamps, self._head, self._arrived, strict=True)

@@ -1,4 +1,4 @@
-"""Matching in which a frame serves one anchor at most (`frame_use: exclusive`)."""
+"""Matching in which a frame belongs to at most one anchor (`frame_use: exclusive`)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Matches:
 
     @classmethod
     def none(cls, anchors: int) -> Matches:
-        """Of a sensor without any frame."""
+        """The matches of a sensor that has no frames."""
         return cls(
             index=np.full(anchors, NO_MATCH, dtype=np.int64),
             offset_ns=np.zeros(anchors, dtype=np.int64),
@@ -103,8 +103,8 @@ def nearest_positions(targets_ns: Nanoseconds, stamps_ns: Nanoseconds) -> Nanose
 def history_horizon_ns(sweeps: int, period_ns: int) -> int:
     """How much older than the matched frame the earliest of `sweeps` frames may be: 1.5 periods for each step back.
 
-    Every frame of a sensor that keeps its rate within 50 % is inside, single lost frames are stepped over, and a gap brings
-    no frame of a minute ago.
+    Every frame of a sensor that keeps its rate within 50 % is inside, single lost frames are skipped, and a gap does not
+    pull in a frame from a minute ago.
     """
     return (sweeps - 1) * 3 * period_ns // 2
 

@@ -1,1 +1,1 @@
-"""Figures of a decoded frame that rules judge: sharpness, exposure, returns, spread."""
+"""Measurements of a decoded frame that rules evaluate: sharpness, exposure, returns, spread."""

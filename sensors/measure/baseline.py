@@ -1,4 +1,4 @@
-"""What is usual for a sensor in a drive, by statistics that a minority of odd frames cannot move, and which frames repeat."""
+"""A sensor's baseline in a drive, by statistics that are robust against a minority of outliers, and repeated frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Baseline:
 
     @classmethod
     def of(cls, values: Floats) -> Baseline | None:
-        """Of values (N,); NaN is not known. None if none is."""
+        """The baseline of values (N,), NaN being unknown; None if all are."""
         known = values[np.isfinite(values)]
         if known.size == 0:
             return None
@@ -61,7 +61,7 @@ def content_hash(data: Bytes | npt.NDArray[np.generic]) -> int:
     """CRC-32 (ISO 3309) in the lower, the length in the upper half of 63 bits.
 
     Meant for a payload and the one before it: two that differ have the same number once in 2**32 times, if they are of the
-    same length at all. No protection against anybody who wants that.
+    same length at all. Not a protection against deliberate collisions.
     """
     whole = np.ascontiguousarray(data).reshape(-1).view(np.uint8).data if isinstance(data, np.ndarray) else data
     return (len(whole) & 0x7FFF_FFFF) << 32 | zlib.crc32(whole)

@@ -1,4 +1,4 @@
-"""What the points of one lidar sweep or one radar scan say about the sensor."""
+"""Measurements of the points of one lidar sweep or one radar scan."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def measure_lidar(cloud: PointCloud, xyz_m: Points) -> LidarMetrics:
     x, y, z = np.ascontiguousarray(xyz_m.T)
     with np.errstate(over="ignore", invalid="ignore"):
         square = x * x + y * y + z * z
-    # A square can overflow or vanish where the coordinates do not: such points, and only they, are looked at one by one.
+    # A square can overflow or vanish where the coordinates do not: such points, and only they, are checked one by one.
     odd = np.flatnonzero(~((square > 0) & (square < np.inf)))
     finite = np.isfinite(xyz_m[odd]).all(axis=1)
     zero = (xyz_m[odd] == 0).all(axis=1)
@@ -102,7 +102,7 @@ def _field(cloud: PointCloud, name: str, kept: npt.NDArray[np.bool_] | None) -> 
 
 
 def _rings(values: npt.NDArray[np.generic] | None) -> tuple[int, ...] | None:
-    """None also where the values are no numbers of rings."""
+    """Returns by ring; None also where the values are not ring numbers."""
     if values is None or values.size == 0:
         return None
     numbers = np.asarray(values, dtype=np.float64)

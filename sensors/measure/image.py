@@ -1,4 +1,4 @@
-"""What the pixels of one image say about the camera, at one scale for all resolutions."""
+"""Measurements of the pixels of one image, at one scale for all resolutions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-SCALE_PX = 320  # width that lengths refer to, and at least kept of a wider image
+SCALE_PX = 320  # image width that lengths refer to; a wider image keeps at least this width
 DARK_LUMA = 12
 BRIGHT_LUMA = 250
 TILE_ROWS, TILE_COLUMNS = 9, 12
 MIDDLE = 128
-LEAST_SIDE_PX = 3  # below, there is no pixel with all its neighbours
+LEAST_SIDE_PX = 3  # in a smaller image no pixel has all its neighbours
 EDGE_LEVELS = 4  # from this sum of both differences on, a pixel counts for the blur
 ROUNDING = 1.0 / 12.0  # variance of a level that was rounded to a whole one
 

@@ -1,1 +1,1 @@
-"""What every job shares: arguments, the Spark session, tasks, provenance and how a process ends."""
+"""Code that all jobs share: arguments, the Spark session, tasks, provenance, and the exit of the process."""

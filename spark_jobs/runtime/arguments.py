@@ -1,4 +1,4 @@
-"""The command line that all jobs share."""
+"""The command line of all jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JobArguments:
     result: Path | None
 
     def report(self, result: Part) -> None:
-        """Hand the job's small JSON result to whoever started it; it is also the last line of the job's log."""
+        """Write the job's small JSON result for its caller; it is also the last line of the job's log."""
         text = msgspec.json.encode(result, order="sorted").decode()
         print(text)
         if self.result is not None:
@@ -37,7 +37,7 @@ class JobArguments:
 
 
 def parse(argv: Sequence[str], job: str, description: str) -> JobArguments:
-    """Read a job's arguments; argparse exits with status 2 and the usage where they are wrong."""
+    """Read a job's arguments; argparse prints the usage and exits with status 2 where they are wrong."""
     parser = argparse.ArgumentParser(prog=f"python -m spark_jobs.{job}", description=description)
     parser.add_argument("--vehicle", required=True, help="vehicle id")
     parser.add_argument("--drive", required=True, help="drive id")

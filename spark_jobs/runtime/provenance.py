@@ -1,4 +1,4 @@
-"""What a job says about itself: the code and configuration it ran with, and its OpenLineage run."""
+"""Provenance of a job: the code and configuration it runs with, and its OpenLineage run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def running_code(settings: LineageSettings) -> CodeVersion:
 
 
 def provenance_of(code: CodeVersion, options: BuildOptions) -> Provenance:
-    """That of this process."""
+    """The provenance of this process."""
     return Provenance(str(code), configuration_hash(options), lock_hash())
 
 
@@ -61,13 +61,13 @@ def configuration_hash(options: BuildOptions) -> str:
 
 def lock_hash() -> str:
     """Hash of the installed distributions, name and version: equal wherever the same lock was installed."""
-    # The folders' names say it all; `importlib.metadata` would open two hundred files, a quarter of a second in every job.
+    # The folder names are enough; `importlib.metadata` would open two hundred files, a quarter of a second in every job.
     installed = {found.name for folder in sys.path if Path(folder).is_dir() for found in Path(folder).glob("*.dist-info")}
     return content_hash({"distributions": sorted(installed)})
 
 
 class TracedRun:
-    """A job's run, in the job's own words."""
+    """The lineage run of a job, in terms of the pipeline."""
 
     def __init__(self, run: JobRun, settings: Settings, drive_input: DriveInput) -> None:
         self._run, self._settings, self._input = run, settings, drive_input
@@ -107,7 +107,7 @@ class TracedRun:
 
 
 def _assertion(result: RuleResult) -> Assertion:
-    """An unknown outcome is no success; how many objects or scenes it holds for is part of the message."""
+    """A rule's result as an assertion. Unknown counts as failed; the message gives the number of objects or scenes concerned."""
     return Assertion(
         rule_id=result.rule_id,
         success=result.outcome is Outcome.PASSED,
@@ -123,7 +123,7 @@ def _assertion(result: RuleResult) -> Assertion:
 def traced(
     name: str, step: Step, code: CodeVersion, properties: Mapping[str, str], settings: LineageSettings
 ) -> Iterator[TracedRun]:
-    """Report this job's run to lineage: its start, and how it ended. `properties`: the Spark configuration, if it has one."""
+    """Report this job's run to lineage: its start and its end. `properties`: the Spark configuration, if it has one."""
     api_key = None if settings.api_key is None else settings.api_key.get_secret_value()
     context = RunContext(
         job(name),

@@ -1,7 +1,7 @@
 """PySpark's daemon, the process that forks Python workers, except that a worker ends quietly when Spark closes its socket.
 
-When Spark stops, it closes the sockets of idle workers. A worker then tries to report that, fails because nobody reads any
-more, and prints a traceback after a job that succeeded. This happens with Unix domain sockets only (ADR 0026).
+When Spark stops, it closes the sockets of idle workers. A worker then tries to report that, fails because the socket is
+closed, and prints a traceback after a job that succeeded. This happens with Unix domain sockets only (ADR 0026).
 """
 
 from __future__ import annotations

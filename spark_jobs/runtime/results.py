@@ -1,13 +1,14 @@
-"""What a job reports to whoever started it: small, and part of the protocol with the DAG, which reads it as JSON."""
+"""Results that jobs return to their caller: small, and part of the protocol with the DAG, which reads them as JSON."""
 
 from __future__ import annotations
 
+from quality.accounting import SensorAccount
 from quality.evaluators.drive import GateVerdict
-from scenes.documents import Account, AuditVerdict, Part
+from scenes.documents import AuditVerdict, Part
 
 
 class InspectionResult(Part, frozen=True, kw_only=True):
-    """Of `inspect`: the gate's verdict, the rules that the drive did not pass, and the frames in its index."""
+    """Result of `inspect`: the gate's verdict, the rules that the drive did not pass, and the frames in its index."""
 
     verdict: GateVerdict
     rule_ids: tuple[str, ...]
@@ -15,7 +16,7 @@ class InspectionResult(Part, frozen=True, kw_only=True):
 
 
 class BuildResult(Part, frozen=True, kw_only=True):
-    """Of `build_scenes`: windows, scenes in gold and in quarantine, and the bytes of the raw objects."""
+    """Result of `build_scenes`: windows, scenes in gold and in quarantine, and the bytes of the raw objects."""
 
     windows: int
     gold: int
@@ -24,15 +25,15 @@ class BuildResult(Part, frozen=True, kw_only=True):
 
 
 class AuditResult(Part, frozen=True, kw_only=True):
-    """Of `audit`."""
+    """Result of `audit`."""
 
     verdict: AuditVerdict
-    accounts: tuple[Account, ...]
+    accounts: tuple[SensorAccount, ...]
     scenes: int
 
 
 class PublicationResult(Part, frozen=True, kw_only=True):
-    """Of `publish`: what became of the drive, in which snapshot of `gold.scenes`, and the rows by table.
+    """Result of `publish`: the drive's outcome, the snapshot of `gold.scenes`, and the rows by table.
 
     `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch. `quarantined_objects`:
     keys; `warnings`: rules.

@@ -26,7 +26,7 @@ def spark_properties(job: str, settings: SparkSettings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.task.maxFailures": "3",
         # Between the JVM and a Python worker. Over TCP the small messages around a task wait for delayed acknowledgements,
-        # 40 ms at a time, while a core is idle (ADR 0026 says what both settings save).
+        # 40 ms at a time, while a core is idle (ADR 0026 has the savings of both settings).
         "spark.python.unix.domain.socket.enabled": "true",
         "spark.python.daemon.module": "spark_jobs.runtime.python_daemon",
         "spark.pyspark.python": settings.spark_python or sys.executable,
@@ -43,7 +43,7 @@ def spark_properties(job: str, settings: SparkSettings) -> dict[str, str]:
         # Resources of an executor on a cluster; local mode has none. Without cores, a standalone worker gives it all free ones.
         "spark.executor.memory": settings.spark_executor_memory,
         "spark.executor.cores": settings.spark_executor_cores,
-        # What a remote worker needs to reach the same storage; its credentials come from its own role.
+        # Settings that a remote worker needs to reach the same storage; its credentials come from its own role.
         "spark.executorEnv.AWS_ENDPOINT_URL": settings.aws.endpoint_url,
         "spark.executorEnv.AWS_ENDPOINT_URL_S3": settings.aws.endpoint_url_s3,
         "spark.executorEnv.AWS_REGION": settings.aws.region,

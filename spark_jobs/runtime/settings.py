@@ -13,7 +13,7 @@ from scenes.options import BuildOptions, PayloadChecks, PointLayout
 
 
 class SparkSettings(SettingsModel):
-    """The Spark that a job runs on, and where its workers find AWS."""
+    """Settings of Spark: its master, and its workers' access to AWS."""
 
     spark_master: str = Field(default="local[2,3]", description="Master of Spark.")
     spark_executor_memory: str | None = Field(default=None, description="Heap of an executor; Spark's default unless set.")
@@ -29,7 +29,7 @@ class JobSettings(SparkSettings, Settings):
 
     payload_checks: PayloadChecks = Field(
         default=PayloadChecks.FULL,
-        description="How deep a frame is checked before it is trusted; the configuration hash covers it.",
+        description="How thoroughly a frame is checked before it is used; part of the configuration hash.",
     )
     point_layout: PointLayout = Field(
         default=PointLayout.PLANES, description="How gold stores points: as recorded, or byte by byte, which compresses better."

@@ -1,4 +1,4 @@
-"""A Spark session for the length of a job, and the known errors of its workers as errors of the driver."""
+"""A Spark session for the duration of a job, with expected errors of workers raised in the driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def spark_session(properties: Mapping[str, str]) -> Iterator[SparkSession]:
     """A session that is stopped at the end.
 
     Raises:
-        WorkerError: An error that ended a worker and descends from `ScenelakeError`; any other one stays what it is.
+        WorkerError: An error that ended a worker and descends from `ScenelakeError`; any other error passes unchanged.
     """
     spark = start_spark(properties)
     try:

@@ -1,4 +1,4 @@
-"""One step on one revision of a drive: what it works with, and the provenance that all steps of an attempt share."""
+"""One step on one revision of a drive: its inputs, and the provenance that all steps of an attempt share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scenes.work_area import INSPECTION, WorkArea
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step of an attempt works with. `provenance`: that of this process."""
+    """The inputs of a step of an attempt. `provenance`: that of this process."""
 
     settings: Settings
     options: BuildOptions
@@ -25,11 +25,11 @@ class Step:
 
     @property
     def targets(self) -> DriveTargets:
-        """Where the files of the revision are."""
+        """The locations of the revision's files."""
         return DriveTargets.of(self.settings, self.drive_input)
 
     def inspection(self) -> Inspection:
-        """What `inspect` left.
+        """The inspection that `inspect` wrote.
 
         Raises:
             WorkAreaError: It is missing, of another version, or damaged.
@@ -40,7 +40,7 @@ class Step:
         return inspection
 
     def check(self, inspected_by: Provenance) -> None:
-        """Refuse to go on with what other code, or another configuration, began: the columns of gold would not be true.
+        """Refuse to continue an attempt that other code, or another configuration, began: the provenance in gold would be wrong.
 
         Raises:
             ProvenanceError: The message holds both sides of every difference.

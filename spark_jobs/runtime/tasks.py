@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-MOST_BYTES = 1024 * 1024 * 1024  # what a task that fails, or whose executor dies, has to do again
+MOST_BYTES = 1024 * 1024 * 1024  # the work that is repeated when a task fails, or its executor dies
 
 
 def run_tasks(

@@ -1,6 +1,6 @@
 """The whole stack, started once: AWS endpoint, event-source mapping, Airflow, and Spark as Airflow starts it.
 
-`SCENELAKE_TEST_STACK` says what it is made of: `embedded` (processes, the default) or `compose` (containers);
+`SCENELAKE_TEST_STACK` selects its form: `embedded` (processes, the default) or `compose` (containers);
 `SCENELAKE_TEST_WAIT_S` how long a drive may take (300), for a machine that is busy with something else.
 """
 
@@ -41,7 +41,7 @@ STACKS: dict[str, Callable[[Path], Stack]] = {"embedded": EmbeddedStack, "compos
 
 
 def eventually(look: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
-    """The first thing that `look` finds (anything true), or a failure that says what never came."""
+    """The first true value that `look` returns, or a failure that names what did not happen."""
     deadline_s = time.monotonic() + within_s
     while not (found := look()):
         if time.monotonic() > deadline_s:
@@ -52,7 +52,7 @@ def eventually(look: Callable[[], Any], what: str, within_s: float = WAIT_S) -> 
 
 @dataclass
 class Deployed:
-    """A stack that is up, and the deployment on it, as a user sees them."""
+    """A running stack and its deployment, as a user sees them."""
 
     stack: Stack
     deployment: Deployment
@@ -75,7 +75,7 @@ class Deployed:
         return drive_folder.drive
 
     def wait(self, drive: DriveId) -> Sighting:
-        """Until the drive is published or quarantined."""
+        """Wait until the drive is published or quarantined."""
         follower = Follower(self.ledger, self.deployment.manifest_versions(), NoSteps())
         found = follower.follow(drive, WAIT_S, lambda _: None)
         assert found.final, f"{drive} ended as {found.summary}: {found.problem}"

@@ -1,4 +1,4 @@
-"""What the end-to-end tests need of a stack, whatever it is made of: they use the deployment on it, and kill parts of it."""
+"""The interface of a stack for the end-to-end tests, in either form: they use its deployment, and kill parts of it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Stack(Protocol):
     """How the address of its Spark master begins."""
 
     def up(self) -> None:
-        """Start it, or what does not run of it, and wait until it is healthy."""
+        """Start its components that are not running, and wait until it is healthy."""
 
     def down(self) -> list[str]:
-        """End it with all its data; what is left of it."""
+        """End it with all its data; returns what is left of it."""
 
     def environment(self) -> Mapping[str, str]:
         """The variables of a process that works with it."""
@@ -46,11 +46,11 @@ class Stack(Protocol):
         """SIGKILL the Spark driver of a job of a drive; whether it ran."""
 
     def lineage(self) -> str:
-        """Its OpenLineage events, one JSON object a line."""
+        """Its OpenLineage events, one JSON object per line."""
 
 
 def tries(api: AirflowApi, step: str, drive: DriveId) -> int:
-    """How often a step of a drive has been tried, as Airflow counts."""
+    """How often a step of a drive has been tried, according to Airflow."""
     path = f"/api/v2/dags/process_drive/dagRuns/~/taskInstances?task_id=drive.{step}&order_by=-run_after&limit=100"
     found: list[dict[str, Any]] = api.get(path)["task_instances"]
     return max((entry["try_number"] for entry in found if entry["rendered_map_index"] == str(drive)), default=0)

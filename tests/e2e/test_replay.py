@@ -22,13 +22,13 @@ DAG, RULE = "replay_quarantine", "CLK003"
 
 
 class Operator:
-    """Somebody with the right to trigger a DAG, over Airflow's public API."""
+    """A user with the right to trigger a DAG, over Airflow's public API."""
 
     def __init__(self, api: AirflowApi) -> None:
         self._api = api
 
     def replay(self, **conf: Any) -> dict[str, tuple[str, Any]]:
-        """Trigger a run and wait for its end: each task's state, and what it returned."""
+        """Trigger a run and wait for its end; returns each task's state and result."""
         run = f"/api/v2/dags/{DAG}/dagRuns/{self._api.trigger(DAG, conf)}"
         state = eventually(lambda: {"success", "failed"} & {self._api.get(run)["state"]}, "the run ends")
         assert state == {"success"}
@@ -42,7 +42,7 @@ class Operator:
 
 
 def held(local: Deployed, drive: DriveId) -> list[tuple[str, str, bool]]:
-    """What is quarantined of a drive, without what names a run."""
+    """The quarantined records of a drive, without the values that name a run."""
     rows = local.table("quarantine.records", drive)
     return sorted((row["record_id"], row["status"], RULE in row["rule_ids"]) for row in rows)
 

@@ -1,4 +1,4 @@
-"""A drive lands in S3 and comes out as scenes, or in quarantine, exactly once: through every real part, whatever dies."""
+"""A drive lands in S3 and ends as scenes, or in quarantine, exactly once: through all real components, whichever is killed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_three_drives_at_once_end_where_they_belong(local: Deployed, trio: Trio)
 
 
 def check_damage(local: Deployed, drive: DriveId, folder: Path) -> None:
-    """Each frame that the generator damaged is quarantined by its rule, or no scene wanted it; none is in gold."""
+    """Each frame that the generator damaged is quarantined by its rule, or not matched; none is in gold."""
     faults = {fault["kind"]: fault for fault in json.loads((folder / "ground_truth" / "faults.json").read_text())}
     for kind, rule in (("cut_jpeg", "DEC005"), ("nan_points", "LID001")):
         bad = set(faults[kind]["stamps_ns"])

@@ -1,4 +1,4 @@
-"""Targets of the documents: what arrives as JSON, as a key, as an event or as a table."""
+"""Targets of the documents: input that arrives as JSON, as a key, as an event or as a table."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _csvs() -> list[bytes]:
 
 
 def _csv(data: bytes, folder: Path) -> str:
-    """What is read are the integers of the file: compared with the `csv` module where both can read it."""
+    """The integers read are those of the file: compared with the `csv` module where both can read it."""
     path = folder / "timeline.csv"
     path.write_bytes(data)
     streams = read_timeline(path).streams

@@ -1,4 +1,4 @@
-"""Targets of the importers: files of datasets that others made."""
+"""Targets of the importers: files of third-party datasets."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _archives() -> list[bytes]:
 
 
 def _archive(path: Path) -> str:
-    """What is accepted, numpy reads alike."""
+    """numpy reads every accepted archive to the same values."""
     array = read_array(path, "data")
     try:
         with np.load(path, allow_pickle=False) as theirs:

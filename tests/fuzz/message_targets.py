@@ -63,7 +63,7 @@ def _typestore() -> Any:
 
 
 def _as_others_read(data: bytes, message_type: str) -> Any:
-    """The message as `rosbags` reads it; None where it insists on the zero that ends a string, which nobody needs."""
+    """The message as `rosbags` reads it; None where it insists on the terminating zero of a string, which is redundant."""
     try:
         return _typestore().deserialize_cdr(data, message_type)
     except SerdeError as error:
@@ -76,7 +76,7 @@ def _same(ours: Iterable[float], theirs: Iterable[float]) -> None:
 
 
 def _odometry(data: bytes, _: Path) -> str:
-    """What we accept, another implementation reads alike."""
+    """Another implementation reads every accepted message to the same values."""
     sample = decode_pose(data)
     theirs = _as_others_read(data, ODOMETRY)
     if theirs is None:
@@ -118,7 +118,7 @@ def _ros1_seeds() -> list[bytes]:
 
 
 def _ros1(data: bytes, _: Path) -> str:
-    """The first byte names the type. What was moved decodes, or is refused, as the ROS 2 message that it became."""
+    """The first byte names the type. A transcoded message decodes, or is refused, like the ROS 2 message that it became."""
     message_type = sorted(ROS1_TYPES)[data[0] % len(ROS1_TYPES)] if data else IMU
     cdr = ros1_to_cdr(message_type, data[1:])
     if message_type == TRANSFORMS:  # which alone has no header of its own

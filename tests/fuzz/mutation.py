@@ -1,4 +1,4 @@
-"""Mutations of bytes that know no format: what a disk, a network or an attacker does to any of them."""
+"""Mutations of bytes independent of any format: the damage of a disk, a network or an attacker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Mutate = Callable[[Random, bytes, Sequence[bytes]], bytes]
 
 
 def integer(rng: Random, near: int = 0) -> int:
-    """A number that length checks get wrong: an edge, a power of two, something near `near`, or any."""
+    """A number that length checks tend to get wrong: an edge, a power of two, a value near `near`, or any."""
     choice = rng.randrange(6)
     if choice == 0:
         return rng.choice(_EDGES)

@@ -1,8 +1,8 @@
 """Fuzz the decoders: `python -m tests.fuzz.run [--seconds 60] [--seed 1] [--target NAME …]`.
 
-Each target runs in a process of its own whose address space is limited, for `--seconds` of wall time; a process that
-crashes or stands still is an answer too. Prints a table. Inputs that broke a promise lie under `build/fuzz/TARGET/`;
-`--input FILE` runs one of them again.
+Each target runs in a process of its own whose address space is limited, for `--seconds` of wall time; a process that crashes
+or hangs is a result too. Prints a table. Inputs that broke a promise are stored in `build/fuzz/TARGET/`; `--input FILE` runs
+one of them again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     outcomes = [_supervise(TARGETS[name], options.seed, options.seconds) for name in names]
     for outcome in outcomes:
         for failure in outcome.failures:
-            print(f"\n{outcome.target}: {failure.told}\n  {_kept(outcome.target, failure)}")
+            print(f"\n{outcome.target}: {failure.message}\n  {_kept(outcome.target, failure)}")
     total = sum(outcome.inputs for outcome in outcomes)
     failures = sum(len(outcome.failures) for outcome in outcomes)
     print(f"\n{total} inputs, {failures} broke a promise")
@@ -63,7 +63,7 @@ def _row(*cells: str) -> str:
 
 
 def _supervise(target: Target, seed: int, seconds: float) -> Outcome:
-    """Run a target in a process of its own, and find out if it dies or stands still."""
+    """Run a target in a process of its own, and detect whether it dies or hangs."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "input").write_bytes(bytes(_HEAD.size + MAX_INPUT_BYTES))
@@ -87,7 +87,7 @@ def _supervise(target: Target, seed: int, seconds: float) -> Outcome:
 
 
 def _watch(child: subprocess.Popen[bytes], running: Path, seconds: float) -> str | None:
-    """Wait for the end of a worker; why it is none, else None."""
+    """Wait for the end of a worker; returns the failure, or None."""
     last, since = -1, time.monotonic()
     deadline = since + seconds + GRACE_S
     while True:
@@ -112,7 +112,7 @@ def _running(path: Path) -> tuple[int, bytes]:
 
 
 def _work(target: Target, seed: int, seconds: float, folder: Path) -> int:
-    """What the process of a target does: announce each input, run it, report at the end."""
+    """The work of a target's process: announce each input, run it, report at the end."""
     target.seeds()
     room = max(target.memory_bytes(bytes(MAX_INPUT_BYTES)), 0) + target.native_bytes + SLACK_BYTES
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
@@ -130,13 +130,13 @@ def _work(target: Target, seed: int, seconds: float, folder: Path) -> int:
 
         outcome = fuzz(target, seed, folder, lambda _: time.monotonic() < deadline, announce)
     report: dict[str, Any] = asdict(outcome)
-    report["failures"] = [{"kind": one.kind, "told": one.told, "data": one.data.hex()} for one in outcome.failures]
+    report["failures"] = [{"kind": one.kind, "message": one.message, "data": one.data.hex()} for one in outcome.failures]
     (folder / "report").write_text(json.dumps(report))
     return 0
 
 
 def _read_report(report: dict[str, Any]) -> Outcome:
-    failures = [Failure(one["kind"], one["told"], bytes.fromhex(one["data"])) for one in report.pop("failures")]
+    failures = [Failure(one["kind"], one["message"], bytes.fromhex(one["data"])) for one in report.pop("failures")]
     return Outcome(**report, failures=failures)
 
 
@@ -148,7 +148,7 @@ def _again(named: Sequence[str] | None, path: Path) -> int:
     target = TARGETS[named[0] if named else path.resolve().parent.name]
     with tempfile.TemporaryDirectory() as folder:
         failure = run_one(target, path.read_bytes(), Path(folder))
-    print(f"{target.name}: {failure.told if failure else 'the promises hold'}")
+    print(f"{target.name}: {failure.message if failure else 'the promises hold'}")
     return 1 if failure else 0
 
 

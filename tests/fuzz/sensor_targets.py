@@ -37,7 +37,7 @@ _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|b'.*'|0x[0-9a-f]+|\d+")
 
 
 def gist(message: str) -> str:
-    """A message without what differs from input to input, so that equal causes look equal."""
+    """A message without the parts that vary with the input, so that equal causes look equal."""
     return _VARIABLE.sub("#", message)[:160]
 
 
@@ -49,7 +49,7 @@ def _summary(words: Iterable[str]) -> str:
 
 
 def _scan(data: bytes, _: Path) -> str:
-    """No exception at all; each message lies where it says, and whoever fetches it from there gets the same bytes."""
+    """No exception at all; fetching a message from its stated position gives the same bytes."""
     kinds = []
     for salvage in (False, True):
         for item in scan(io.BytesIO(data), LIMITS, salvage=salvage):
@@ -134,7 +134,7 @@ def _lzf(data: bytes, _: Path) -> str:
 
 
 def _image(data: bytes, _: Path) -> str:
-    """Inspecting and decoding agree on the size; whatever decodes passes the inspection's parse of the header."""
+    """Inspection and decoding agree on the size; every image that decodes passes the inspection's header check."""
     info = inspect_image(data)
     pixels = decode_pixels(data)
     assert pixels.shape == (info.height_px, info.width_px, 3)
@@ -142,7 +142,7 @@ def _image(data: bytes, _: Path) -> str:
 
 
 def _image_bytes(data: bytes) -> int:
-    """A pixel at most as float32 of four bands; nothing of a size that the header did not announce."""
+    """At most one float32 of four bands per pixel, and no allocation beyond the size in the header."""
     try:
         info = read_header(data)
     except DecodeError:

@@ -1,4 +1,4 @@
-"""Feeding a target one input after the other, and judging each by what the target promises."""
+"""Feeds inputs to a target one after the other, and judges each by the target's promises."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Failure:
     """An input that broke a promise: `exception`, `hang`, `memory` or `native_memory`, and where."""
 
     kind: str
-    told: str
+    message: str
     data: bytes
 
     @property
@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a number of inputs. Bytes are beyond what was in use before; `native` is resident memory."""
+    """The result of a number of inputs. Bytes are in addition to those in use before; `native` is resident memory."""
 
     target: str
     inputs: int = 0
@@ -58,7 +58,7 @@ class Outcome:
 
 @contextmanager
 def cpu_watch() -> Iterator[Callable[[float], None]]:
-    """A function that gives the next input so many seconds of CPU time; 0 stops the clock."""
+    """A function that limits the next input to a number of seconds of CPU time; 0 stops the clock."""
 
     def expired(_: int, __: FrameType | None) -> None:
         raise HangError
@@ -78,7 +78,7 @@ def fuzz(
     more: Callable[[int], bool],
     announce: Callable[[bytes], None] = lambda _: None,
 ) -> Outcome:
-    """Run the seeds, then mutations of them for as long as `more(number of inputs)` says so.
+    """Run the seeds, then mutations of them for as long as `more(number of inputs)` is true.
 
     An input that ends where none has ended before becomes a seed as well. The inputs depend on `seed` and the code alone.
     `announce` is given each input before it is run.
@@ -167,8 +167,8 @@ def _judge(
     if failure is None and peak > bound:
         failure = Failure("memory", f"{peak} bytes at once, the bound is {bound}: {end}", data)
     if failure is None and risen and native > bound + target.native_bytes:
-        told = f"{native} bytes resident, the bound is {bound + target.native_bytes}"
-        failure = Failure("native_memory", told, data)
+        message = f"{native} bytes resident, the bound is {bound + target.native_bytes}"
+        failure = Failure("native_memory", message, data)
     outcome.refused += end.startswith("refused")
     return end, failure
 
@@ -178,12 +178,12 @@ def _end_or_failure(target: Target, data: bytes, folder: Path) -> tuple[str, Fai
         return _end(target, data, folder), None
     except Exception as error:  # noqa: BLE001 - any other exception is what is looked for
         place = _place(error.__traceback__)
-        told = f"{type(error).__name__} in {place}"
-        return told, Failure("exception", f"{told}: {str(error)[:200]}", data)
+        message = f"{type(error).__name__} in {place}"
+        return message, Failure("exception", f"{message}: {str(error)[:200]}", data)
 
 
 def _end(target: Target, data: bytes, folder: Path) -> str:
-    """In one word, how an input ended: what it decoded to, or where it was refused."""
+    """The end of an input in one word: the type that it decoded to, or the place of the refusal."""
     try:
         return target.run(data, folder)
     except target.refusals as error:
@@ -191,7 +191,7 @@ def _end(target: Target, data: bytes, folder: Path) -> str:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """The innermost lines of ours."""
+    """The innermost lines of the project's code."""
     ours = []
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
@@ -203,7 +203,7 @@ def _place(trace: TracebackType | None) -> str:
 
 @contextmanager
 def _native_gauge() -> Iterator[Callable[[], int]]:
-    """A function that says how far the process's resident memory has risen above what it was; always 0 without `/proc`."""
+    """A function that returns the rise of the process's resident memory; always 0 without `/proc`."""
     if not _CLEAR_REFS.exists():
         yield lambda: 0
         return

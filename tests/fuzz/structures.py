@@ -1,4 +1,4 @@
-"""Mutations that keep a format's frame, so that the checks behind the first one are reached as well."""
+"""Mutations that keep a format's framing, so that checks beyond the first one are reached as well."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def mutate_image(rng: Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 
 def json_mutation(*words: str) -> Mutate:
-    """Values of a JSON document replaced, dropped, repeated or nested; `words`: values that the format knows."""
+    """Values of a JSON document replaced, dropped, repeated or nested; `words`: values that are valid in the format."""
 
     def mutate(rng: Random, data: bytes, others: Sequence[bytes]) -> bytes:
         try:

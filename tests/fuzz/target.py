@@ -1,4 +1,4 @@
-"""What a fuzz target is: a decoder of bytes that we did not write, and what it promises whatever they are."""
+"""Definition of a fuzz target: a decoder of untrusted bytes, and its promises for any input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PYTHON_BYTES = 1 * MIB  # objects, messages and tracebacks that any input costs
 
 
 def any_input(_: bytes) -> int:
-    """The bound of a decoder that allocates little, whatever the input says."""
+    """The bound of a decoder that allocates little for any input."""
     return PYTHON_BYTES
 
 
@@ -28,8 +28,9 @@ class Target:
     """A decoder under test.
 
     `run` decodes an input (in a folder where it may write one file), checks what it got, and returns a word for it; it may
-    raise `refusals` and nothing else. `memory_bytes`: what it may allocate at once for an input, as `tracemalloc` sees it;
-    `native_bytes`: what the C libraries below may take beyond that (buffers that numpy and Python do not know of).
+    raise `refusals` and nothing else. `memory_bytes`: the limit of simultaneous allocation for an input, as measured by
+    `tracemalloc`; `native_bytes`: what the C libraries below may take beyond that (buffers that numpy and Python do not know
+    of).
     """
 
     name: str

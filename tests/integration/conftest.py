@@ -34,7 +34,7 @@ def settings(endpoint: str, tmp_path: Path) -> Settings:
 
 
 def new_settings(tmp_path: Path) -> Settings:
-    """As the fixture, for whoever lives longer than a test."""
+    """As the fixture, for fixtures of a wider scope."""
     client = boto3.client("s3")
     names = {kind: f"{kind}-{abs(hash(tmp_path)):x}" for kind in BUCKETS}
     for name in names.values():

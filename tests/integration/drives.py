@@ -43,7 +43,7 @@ def small_drive(out: Path, *faults: str, drive_id: str = "d-1", **more: Any) -> 
 
 @dataclass
 class Processed:
-    """What the four jobs made of a drive."""
+    """The result of the four jobs on a drive."""
 
     settings: Settings
     drive_input: DriveInput

@@ -1,4 +1,4 @@
-"""Stands in for `spark_jobs`: each job notes its call, does what the drive's name asks for, and leaves a result.
+"""Replaces `spark_jobs`: each job records its call, behaves as the drive's name specifies, and writes a result.
 
 | drive | does |
 | --- | --- |
@@ -24,7 +24,7 @@ def run(job: str) -> int:
     parser = argparse.ArgumentParser()
     for name in ("vehicle", "drive", "revision", "generation", "work", "result"):
         parser.add_argument(f"--{name}", required=True)
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     place = Path(os.environ[PLACE])
     note = {
         "job": job,
@@ -32,22 +32,22 @@ def run(job: str) -> int:
         "parent": os.environ.get("SCENELAKE_OPENLINEAGE_PARENT"),
         "root": os.environ.get("SCENELAKE_OPENLINEAGE_ROOT"),
         "airflow": sorted(name for name in os.environ if name.startswith("AIRFLOW")),
-        **vars(said),
+        **vars(arguments),
     }
     with (place / "calls.jsonl").open("a") as file:
         file.write(json.dumps(note) + "\n")
-    print(f"{job} of {said.drive} is at work")
-    if job == "build_scenes" and said.drive.startswith("sick"):
+    print(f"{job} of {arguments.drive} is at work")
+    if job == "build_scenes" and arguments.drive.startswith("sick"):
         print("the sensors are sick", file=sys.stderr)
         return 1
-    while job == "build_scenes" and said.drive.startswith("slow") and not (place / "go").exists():
+    while job == "build_scenes" and arguments.drive.startswith("slow") and not (place / "go").exists():
         time.sleep(0.1)
-    dark = said.drive.startswith("dark")
+    dark = arguments.drive.startswith("dark")
     results = {
         "inspect": {"verdict": "quarantine" if dark else "build", "rule_ids": ["CAL001"] if dark else []},
         "build_scenes": {"gold": 2, "quarantined": 0},
         "audit": {"verdict": "quarantine" if dark else "publish"},
         "publish": {"outcome": "quarantined" if dark else "published", "snapshot_id": 7, "scenes": 2, "records": 1},
     }
-    Path(said.result).write_text(json.dumps(results[job]))
+    Path(arguments.result).write_text(json.dumps(results[job]))
     return 0

@@ -29,7 +29,7 @@ from spark_jobs.inspect import inspect_drive
 
 @dataclass(frozen=True)
 class Inspected:
-    """What inspection left: its verdict, the findings on calibration, and the checks behind them."""
+    """The result of an inspection: its verdict, the findings on calibration, and the checks behind them."""
 
     verdict: str
     findings: tuple[Finding, ...]

@@ -1,4 +1,4 @@
-"""What each publishing commit says of itself."""
+"""The batch identities of publishing commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole deployment in this process, but for Airflow: provisioned resources, the registrar, the four jobs, the review."""
+"""A whole deployment in this process, except Airflow: provisioned resources, the registrar, the four jobs, the review."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.rows import RecordRow
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditReport, audit
-from ops.review.listing import columns
 from quality.evaluators.drive import GateVerdict
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
@@ -41,7 +41,7 @@ from spark_jobs.publish import publish_drive
 
 
 class Station:
-    """`run` does what `process_drive` does for every message that waits; nothing else happens by itself."""
+    """`run` does what `process_drive` does for every waiting message; nothing else runs on its own."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = variables
@@ -69,7 +69,7 @@ class Station:
         return self.registrar.evaluate(drive)
 
     def take(self) -> list[Lease]:
-        """Lease what waits."""
+        """Lease the waiting messages."""
         self.runs += 1
         return take(self.queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", SchedulingSettings())
 
@@ -99,9 +99,8 @@ class Station:
         assert found is not None
         return found
 
-    def records(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
-        rows = [columns(row) for row in lake_reader.records(self.catalog, drive)]
-        return [row | {"rule_ids": list(row["rule_ids"])} for row in rows]
+    def records(self, drive: DriveId | None = None) -> tuple[RecordRow, ...]:
+        return lake_reader.records(self.catalog, drive)
 
     def scenes(self, drive: DriveId | None = None) -> list[dict[str, Any]]:
         rows = self.catalog.load_table("gold.scenes").scan().to_arrow().to_pylist()

@@ -1,4 +1,4 @@
-"""The drive of the benchmark: what it is like, that it is the same at every run, and that the light reader reads it."""
+"""The drive of the benchmark: its properties, that it is the same in every run, and that the light reader reads it."""
 
 from __future__ import annotations
 

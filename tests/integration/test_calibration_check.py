@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_a_true_calibration_is_measured_and_not_called(drive: Path, tmp_path: Pa
     assert found.verdict == "build"
     assert {(check.sensor, check.quantity.value) for check in found.checks if check.verdict is CalibrationVerdict.OK} == {
         ("camera_front", "camera_roll"), ("camera_front", "camera_pitch"), ("camera_front", "camera_yaw"),
-        ("lidar_top", "ground_roll"), ("lidar_top", "ground_pitch"), ("lidar_top", "ground_height"),
+        ("lidar_top", "ground_roll"), ("lidar_top", "ground_pitch"), ("lidar_top", "ground_height"), ("lidar_top", "lidar_yaw"),
         ("radar_front", "radar_yaw"), ("radar_rear", "radar_yaw"),
     }  # fmt: skip
 
@@ -54,6 +55,8 @@ def test_a_true_calibration_is_measured_and_not_called(drive: Path, tmp_path: Pa
         ("rotate_extrinsic:camera_front:pitch=-0.6deg", "camera_pitch", -0.6, 0.06, "bad"),
         ("rotate_extrinsic:lidar_top:pitch=0.4deg", "ground_pitch", 0.4, 0.03, "suspect"),
         ("shift_extrinsic:lidar_top:z=30cm", "ground_height", 0.3, 0.02, "bad"),
+        ("rotate_extrinsic:lidar_top:yaw=170deg", "lidar_yaw", 170.0, 1.0, "bad"),
+        ("rotate_extrinsic:lidar_top:yaw=-5deg", "lidar_yaw", -5.0, 0.8, "bad"),
         ("rotate_extrinsic:radar_rear:yaw=-2deg", "radar_yaw", -2.0, 0.2, "bad"),
     ],
 )
@@ -65,6 +68,27 @@ def test_a_known_error_is_called_with_its_size(
     assert check.error == pytest.approx(error, abs=near)
     assert check.verdict == verdict
     assert found.verdict == ("quarantine" if verdict == "bad" else "build")
+
+
+def test_a_camera_that_is_stamped_late_is_a_warning_on_its_time_and_no_error_of_its_mounting(tmp_path: Path) -> None:
+    """A side camera 25 ms late looks turned by a degree from a vehicle that passes things by."""
+    late_ns, side = 25_000_000, "camera_front_left"
+    options = replace(OPTIONS, cameras=(side,))
+    fault = Fault.parse(f"clock_offset:{side}:{late_ns}")
+    generate(DriveSpec("car-1", "d-1", seed=7, duration_s=9.0, rig=options, faults=(fault,)), tmp_path / "drive")
+
+    def declared(document: dict[str, Any]) -> dict[str, Any]:
+        for sensor in document["sensors"]:
+            if sensor["name"] == side:
+                sensor["sync"]["expected_delay_ns"] += late_ns
+        return document
+
+    found = inspect_folder(tmp_path / "store", tmp_path / "drive", declared)
+    assert found.verdict == "build"
+    assert found.rules() == {("CAL010", side)}
+    checks = found.of(side)
+    assert checks["camera_time"].error == pytest.approx(25.0, abs=4.0)
+    assert checks["camera_yaw"].verdict is CalibrationVerdict.OK
 
 
 def test_a_lens_of_another_image_size_is_an_error(drive: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The embedded endpoint: of conditional writes that arrive together one wins, as on AWS."""
+"""The embedded endpoint: of concurrent conditional writes one wins, as on AWS."""
 
 from __future__ import annotations
 

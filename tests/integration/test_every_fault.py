@@ -1,7 +1,7 @@
 """Every kind of fault to quarantine and back, with the audit balanced at each point. `make fault-tour` runs it.
 
-A rule that only warns is made an error by the rig of its drive, as its leeway allows. What cannot be released, because nothing
-is there to let in, comes back when the corrected drive lands.
+The rig of a drive raises a rule that only warns to an error, as its leeway allows. Data that cannot be released, because
+there is nothing to admit, comes back when the corrected drive lands.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
@@ -27,14 +27,15 @@ from ingest.ledger.states import DriveState
 from lake.documents import canonical_json
 from lake.landing import DriveId
 from lake.overrides import Verdict
+from lake.tables.rows import RecordRow
 from quality.decisions import error_rules, overrides_for, why_not_releasable
 from quality.rules.catalogue import Severity, rule
 from tests.integration.station import Station
 from tests.unit.localstack.stack_tools import provision
 
-ASKED = "SCENELAKE_TEST_EVERY_FAULT"
+ENABLED_BY = "SCENELAKE_TEST_EVERY_FAULT"
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get(ASKED), reason=f"takes minutes: {ASKED}=1, or `make fault-tour`, runs it"),
+    pytest.mark.skipif(not os.environ.get(ENABLED_BY), reason=f"takes minutes: {ENABLED_BY}=1, or `make fault-tour`, runs it"),
     pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning"),  # moto, of types that its CloudFormation lacks
 ]
 
@@ -47,7 +48,7 @@ names = (f"tour-{uuid.uuid4().hex[:8]}" for _ in itertools.count())
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A fault, the rule that must put it into quarantine, and what drive it takes to see it."""
+    """A fault, the rule that must quarantine it, and the drive that shows it."""
 
     fault: str
     rule: str
@@ -135,7 +136,7 @@ def made(stop: Stop, out: Path, fault: str | None) -> Path:
 
 
 def land(station: Station, folder: Path) -> None:
-    """What has not landed by then is overdue."""
+    """Land a drive; objects that are still missing are then overdue."""
     if station.land(folder, DRIVE).state is not DriveState.QUEUED:
         station.registrar.evaluate(DRIVE, overdue=True)
 
@@ -146,9 +147,9 @@ def run(station: Station) -> str:
     return state
 
 
-def held(station: Station, code: str) -> list[dict[str, Any]]:
+def held(station: Station, code: str) -> list[RecordRow]:
     """Quarantined records that the rule keeps out of gold."""
-    return [row for row in station.records(DRIVE) if row["status"] == "quarantined" and code in error_rules(row)]
+    return [row for row in station.records(DRIVE) if row.status == "quarantined" and code in error_rules(row)]
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: f"{stop.fault.partition(':')[0]}-{stop.rule}")
@@ -157,7 +158,7 @@ def test_to_quarantine_and_back(stop: Stop, station: Station, tmp_path: Path) ->
     station.check_balance()
     run(station)
     records = held(station, stop.rule)
-    assert records, sorted({code for row in station.records(DRIVE) for code in row["rule_ids"]})
+    assert records, sorted({code for row in station.records(DRIVE) for code in row.rule_ids})
     free = [row for row in records if why_not_releasable(row) is None]
     if free:
         come_back_by_release(station, stop, free)
@@ -165,28 +166,28 @@ def test_to_quarantine_and_back(stop: Stop, station: Station, tmp_path: Path) ->
         come_back_by_correction(station, stop, tmp_path)
 
 
-def come_back_by_release(station: Station, stop: Stop, records: list[dict[str, Any]]) -> None:
+def come_back_by_release(station: Station, stop: Stop, records: list[RecordRow]) -> None:
     state = release(station, records)
     for _ in range(2):  # a drive that is let in has scenes, each of which may fail a rule of its own
         if station.scenes(DRIVE):
             break
-        kept = [row for row in station.records(DRIVE) if row["status"] == "quarantined"]
+        kept = [row for row in station.records(DRIVE) if row.status == "quarantined"]
         state = release(station, [row for row in kept if why_not_releasable(row) is None])
     assert state == "published"
     assert held(station, stop.rule) == [row for row in held(station, stop.rule) if why_not_releasable(row)]
-    after = {row["record_id"]: row for row in station.records(DRIVE) if row["status"] == "released"}
+    after = {row.record_id: row for row in station.records(DRIVE) if row.status == "released"}
     for row in records:
-        told = after[row["record_id"]]
-        assert (told["reviewer"], told["reason"], told["frames"]) == ("alice", "seen and found harmless", 0)
+        found = after[row.record_id]
+        assert (found.reviewer, found.reason, found.frames) == ("alice", "seen and found harmless", 0)
     released = [one for row in station.scenes(DRIVE) for one in row["released"]]
-    if any(row["frames"] for row in records):  # an object whose frames nobody can read lets in nothing
+    if any(row.frames for row in records):  # an object whose frames nobody can read lets in nothing
         assert {one["reviewer"] for one in released} == {"alice"}
         assert any(stop.rule in one["rule_ids"] for one in released)
 
 
-def release(station: Station, records: list[dict[str, Any]]) -> str:
+def release(station: Station, records: list[RecordRow]) -> str:
     found = overrides_for(records, Verdict.RELEASE, "alice", "seen and found harmless")
-    station.desk.release(DRIVE, records[0]["revision"], found)
+    station.desk.release(DRIVE, records[0].revision, found)
     station.check_balance()
     return run(station)
 

@@ -27,6 +27,7 @@ from ingest import handler as entry
 from ingest.environment import MappingSettings
 from ingest.event_source_mapping import READY, EventSourceMapping, LocalContext, connect
 from ingest.lease import keep_alive
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import DriveWork, WorkReason
@@ -202,7 +203,7 @@ def test_eight_handlers_at_once_queue_one_revision_and_send_one_message(deployed
         assert deployed.messages() == [DriveWork(drive, str(found.revision), WorkReason.COMPLETE)]
 
 
-def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nobody(deployed: Deployment) -> None:
+def test_poison_ends_in_the_dead_letters_of_the_template_and_harms_nothing_else(deployed: Deployment) -> None:
     deployed.sqs.send_message(QueueUrl=deployed.events_url, MessageBody="{poison")
     deployed.upload(FILES)
     mapping = deployed.mapping()
@@ -249,7 +250,8 @@ def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deploym
     lease_steps.abandon(settings, first, NoFailures(), scheduling)
     failed = deployed.ledger.drive(DRIVE)
     assert failed is not None
-    assert (failed.state, failed.detail["receive_count"]) == (DriveState.FAILED, 1)
+    assert isinstance(failed.detail, RunFailure)
+    assert (failed.state, failed.detail.receive_count) == (DriveState.FAILED, 1)
     [again] = lease_steps.lease(settings, "run-3", scheduling)
     assert (again["receive_count"], again["generation"]) == (2, 1)
     assert again["work"] != first["work"]
@@ -257,12 +259,13 @@ def test_a_drive_is_leased_abandoned_leased_again_and_finished(deployed: Deploym
     assert lease_steps.acknowledge(settings, again, report) == "published"
     finished = deployed.ledger.drive(DRIVE)
     assert finished is not None
-    assert (finished.state, finished.detail["snapshot_id"], finished.attempts) == (DriveState.PUBLISHED, 7, 2)
+    assert finished.detail == RunResult(snapshot_id=7, scenes=1, records=0)
+    assert (finished.state, finished.attempts) == (DriveState.PUBLISHED, 2)
     assert {known.state for known in deployed.ledger.objects(DRIVE)} == {ObjectState.PUBLISHED}
     assert deployed.queue.depth() == QueueDepth(0, 0, 0)
 
 
-def test_provisioning_twice_changes_nothing_and_everything_is_as_told(deployed: Deployment) -> None:
+def test_provisioning_twice_changes_nothing_and_everything_is_as_declared(deployed: Deployment) -> None:
     deployed.upload({DRIVE.calibration_key: b"{}"})
     again = provision.provision(deployed.endpoint, deployed.stack, REGION)
     assert dict(again.variables) == deployed.variables

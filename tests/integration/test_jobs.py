@@ -1,4 +1,4 @@
-"""The four jobs on a real Spark and a real S3 endpoint: what was recorded is what is published, quarantined or explained."""
+"""The four jobs on a real Spark and a real S3 endpoint: all recorded data is published, quarantined or explained."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_content_depends_neither_on_windows_nor_on_the_attempt(
 
 
 def content(done: Processed) -> list[dict[str, Any]]:
-    """Scenes without what S3 gave them (version ids, and the revision that hashes over those)."""
+    """Scenes without values assigned by S3 (version ids, and the revision that hashes over those)."""
     scenes = sorted(done.rows("gold.scenes"), key=lambda scene: scene["scene_id"])
     for scene in scenes:
         del scene["revision"]

@@ -1,4 +1,4 @@
-"""The commit fence on a real catalog and a real S3 endpoint: whatever runs twice or late, each scene is in gold once."""
+"""The commit fence on a real catalog and a real S3 endpoint: even with double or late runs, each scene is in gold once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lineage neither holds nor fails a job, whatever its endpoint does: real processes, a real server on loopback."""
+"""Lineage neither delays nor fails a job, whatever its endpoint does: real processes, a real server on loopback."""
 
 from __future__ import annotations
 

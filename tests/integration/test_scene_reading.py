@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from lake.landing import DriveId
 from lake.settings import Settings
@@ -37,7 +38,7 @@ def test_a_published_scene_is_read_alone(settings: Settings, through_store: bool
         whole, radars = reader.scene(key), reader.scene(key, ("radars",))
         assert whole is not None
         assert radars is not None
-        assert whole["lidars"][0]["points"] == noise(key.anchor_ns % 2**32, LIDAR_BYTES)
-        assert radars["radars"][0]["points"] == noise(key.anchor_ns % 2**32 + 3, RADAR_BYTES)
-        assert radars == {name: value for name, value in whole.items() if name not in ("lidars", "cameras")}
+        assert whole.lidars[0].points == noise(key.anchor_ns % 2**32, LIDAR_BYTES)
+        assert radars.radars[0].points == noise(key.anchor_ns % 2**32 + 3, RADAR_BYTES)
+        assert radars == replace(whole, lidars=(), cameras=())
     assert reader.scene(SceneKey(DRIVE, KEYS[-1].anchor_ns + 1)) is None

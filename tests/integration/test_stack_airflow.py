@@ -34,7 +34,7 @@ WITHIN_S = 150
 
 @dataclass(frozen=True)
 class Running:
-    """The stack under test and what its fake jobs have noted."""
+    """The stack under test and the calls that its fake jobs have recorded."""
 
     home: Path
     place: Path

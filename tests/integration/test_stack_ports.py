@@ -1,4 +1,4 @@
-"""Loopback ports, asked of the system."""
+"""Loopback ports, probed on the real system."""
 
 from __future__ import annotations
 

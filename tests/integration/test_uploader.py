@@ -232,7 +232,7 @@ def test_an_object_that_is_not_kept_as_sent_is_an_error(drive: DriveFolder, s3: 
     assert drive.drive.manifest_key not in listed(s3, bucket)
 
 
-def test_no_bucket_is_said_with_the_next_step(drive: DriveFolder, s3: Any) -> None:
+def test_a_missing_bucket_is_reported_with_the_next_step(drive: DriveFolder, s3: Any) -> None:
     with pytest.raises(UploadError, match=r"no bucket 'nowhere' at http://.*`scenelake up` makes it, SCENELAKE_RAW_BUCKET"):
         upload(drive, s3, "nowhere")
 
@@ -244,16 +244,16 @@ def closed_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def test_an_endpoint_that_refuses_is_said_with_the_next_step(
+def test_an_endpoint_that_refuses_is_reported_with_the_next_step(
     drive: DriveFolder, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = f"http://127.0.0.1:{closed_port}"
     s3 = client(endpoint, monkeypatch, Config(retries={"total_max_attempts": 1}))
-    with pytest.raises(UploadError, match=f"nothing answers at {endpoint}; start the local stack with `scenelake up`"):
+    with pytest.raises(UploadError, match=f"{endpoint} does not respond; start the local stack with `scenelake up`"):
         upload(drive, s3, "raw")
 
 
-def test_a_denied_put_is_said_with_the_key(drive: DriveFolder, s3: Any, bucket: str) -> None:
+def test_a_denied_put_is_reported_with_the_key(drive: DriveFolder, s3: Any, bucket: str) -> None:
     def deny(**_: Any) -> None:
         reply = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
         raise ClientError(reply, "PutObject")  # type: ignore[arg-type]

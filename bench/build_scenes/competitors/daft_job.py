@@ -2,8 +2,8 @@
 
 Tuned: metadata alone goes through the joins; functions are called with one object and with a few scenes at a time; no
 compression. Functions in processes of their own (`use_process`, `daft.cls`) and smaller morsels took two to four times as
-long, because payload then goes between processes. Of two equally near frames `join_asof` takes the later, so that time runs
-backwards in the join; it has no tolerance, which is asked for afterwards.
+long, because payload then goes between processes. Of two equally near frames `join_asof` takes the later one, so time runs
+backwards in the join; it has no tolerance, which is applied afterwards.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLACE = ("sensor", "stamp_ns", "offset_ns", "residual_ns", "path", "place", "len
 
 @contextmanager
 def daft_job(task: Task) -> Iterator[Work]:
-    """The runner with a thread for each process that others have, and its pools warm."""
+    """The runner, with as many threads as the others have processes, and warm pools."""
     daft.set_runner_native(num_threads=task.processes)
     daft.from_pydict({"a": [1, 2]}).with_column("b", col("a") + 1).collect()
     yield build
@@ -67,7 +67,7 @@ def build(task: Task) -> Mapping[str, str]:
 
 
 def match(frames: DataFrame, task: Task) -> DataFrame:
-    """A row for each anchor, ascending; lists of what was matched and where its payload lies."""
+    """A row for each anchor, ascending, with lists of matches and the positions of their payload."""
     rig = task.rig
     anchors = frames.where(col("sensor") == rig.reference).select(col("stamp_ns").alias("anchor_ns"))
     if task.mode == "keyframe":
@@ -80,10 +80,10 @@ def match(frames: DataFrame, task: Task) -> DataFrame:
             "tolerance_ns": [0, *(sensor.tolerance_ns for sensor in rig.others)],
         }
     )
-    wanted = anchors.join(terms, how="cross").with_column("back_ns", lit(0) - col("anchor_ns") - col("delay_ns"))
+    targets = anchors.join(terms, how="cross").with_column("back_ns", lit(0) - col("anchor_ns") - col("delay_ns"))
     back = frames.select(*frames.column_names, (lit(0) - col("stamp_ns")).alias("frame_back_ns"))
     matched = (
-        wanted.join_asof(back, left_on="back_ns", right_on="frame_back_ns", by="sensor", strategy="nearest")
+        targets.join_asof(back, left_on="back_ns", right_on="frame_back_ns", by="sensor", strategy="nearest")
         .with_column("offset_ns", col("stamp_ns") - col("anchor_ns"))
         .with_column("residual_ns", col("offset_ns") - col("delay_ns"))
         .where(col("residual_ns").abs() <= col("tolerance_ns"))

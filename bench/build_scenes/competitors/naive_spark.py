@@ -1,8 +1,8 @@
 """The Spark job that a user writes first: frames as rows with their payload, matched by a join, written by `df.write`.
 
 Tuned as such a user would when it is slow: Python exchanges Arrow batches, frames are cached because three queries read
-them, the small side of the join is broadcast, few shuffle partitions, 8 GB for the JVM, no compression. What stays is the
-idea: the payload is a column, and goes through the JVM, the window and two shuffles.
+them, the small side of the join is broadcast, few shuffle partitions, 8 GB for the JVM, no compression. The idea stays: the
+payload is a column, and goes through the JVM, the window and two shuffles.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def naive_spark(task: Task) -> Iterator[Work]:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     spark.range(100).mapInArrow(lambda batches: batches, "id long").count()
-    yield lambda asked: build(spark, asked)
+    yield lambda request: build(spark, request)
     spark.stop()
 
 
@@ -62,19 +62,19 @@ def build(spark: SparkSession, task: Task) -> Mapping[str, str]:
         anchors = anchors.groupBy(cell).agg(F.min("anchor_ns").alias("anchor_ns")).select("anchor_ns")
     terms = [(rig.reference, 0, 0), *((sensor.name, sensor.delay_ns, sensor.tolerance_ns) for sensor in rig.others)]
     sensors = spark.createDataFrame(terms, "sensor string, delay_ns long, tolerance_ns long")
-    wanted = anchors.crossJoin(F.broadcast(sensors))
-    match(frames, wanted).write.parquet(str(task.out / "scenes"))
+    targets = anchors.crossJoin(F.broadcast(sensors))
+    match(frames, targets).write.parquet(str(task.out / "scenes"))
     hashes = {row["path"]: row["sha256"] for row in frames.select("path", "sha256").distinct().collect()}
     frames.unpersist()  # a script would end here; kept, the frames of the warm-up leave no heap to the work
     return hashes
 
 
-def match(frames: DataFrame, wanted: DataFrame) -> DataFrame:
+def match(frames: DataFrame, targets: DataFrame) -> DataFrame:
     """A row for each anchor, with the nearest frame of each sensor."""
     residual = F.col("stamp_ns") - F.col("anchor_ns") - F.col("delay_ns")
     near = (
         frames.drop("path", "sha256")
-        .join(F.broadcast(wanted), "sensor")
+        .join(F.broadcast(targets), "sensor")
         .withColumn("offset_ns", F.col("stamp_ns") - F.col("anchor_ns"))
         .withColumn("residual_ns", residual)
         .where(F.abs(residual) <= F.col("tolerance_ns"))

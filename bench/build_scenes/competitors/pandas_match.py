@@ -1,6 +1,6 @@
 """The matches of a drive by `pandas.merge_asof`, for the contenders that plan in one process.
 
-Of two equally near frames `merge_asof(direction="nearest")` takes the earlier, as the contract asks.
+Of two equally near frames `merge_asof(direction="nearest")` takes the earlier, as the contract requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PLACES = ("object", "place", "length")
 
 
 def plan_matches(objects: Sequence[ObjectIndex], rig: RawRig, mode: str) -> pd.DataFrame:
-    """A row for each anchor, ascending; for each sensor its stamp, offset and residual, and its payload's place (-1: none)."""
+    """A row for each anchor, ascending; for each sensor its stamp, offset and residual, and its payload's index (-1: none)."""
     frames = {name: _frames(objects, name) for name in rig.names}
     stamps_ns = frames[rig.reference][f"{rig.reference}_stamp_ns"].to_numpy()
     plan = pd.DataFrame({"anchor_ns": anchors_of(stamps_ns, mode)})

@@ -2,8 +2,8 @@
 
 One process, as such scripts are. Tuned: hashing and writing in as many threads as others have processes (both leave the
 interpreter lock), payload as references to the bytes read, no compression, and a file for each stretch of scenes, so that
-the Arrow copy of the payload never holds the whole drive. The dictionary that pyarrow makes by default stays: it stores an
-image once that several scenes of a file share, which is faster than to write it again.
+the Arrow copy of the payload never holds the whole drive. The dictionary that pyarrow makes by default is kept: it stores an
+image that several scenes of a file share once, which is faster than writing it again.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ WINDOW_SCENES = 40
 
 @contextmanager
 def pandas_script(task: Task) -> Iterator[Work]:
-    """Nothing but threads to start."""
+    """Nothing to start except threads."""
     with ThreadPoolExecutor(task.processes) as threads:
-        yield lambda asked: build(asked, threads)
+        yield lambda request: build(request, threads)
 
 
 def build(task: Task, threads: ThreadPoolExecutor) -> Mapping[str, str]:

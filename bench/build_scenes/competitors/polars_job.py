@@ -2,9 +2,9 @@
 
 Tuned: processes instead of threads for the parts in Python (`POLARS_MAX_THREADS=1` in each), started before the clock;
 payload handed over as views into the mapped files, so that it is copied once, into the Parquet pages; row groups of a few
-scenes, which is faster than large ones (an image that several scenes of a group share is stored once, by the dictionary
-that polars makes); no compression, no statistics. `join_asof` prefers the later of two equally near frames, so that time
-runs backwards in the join.
+scenes, which is faster than large ones (an image that several scenes of a group share is stored once, by the dictionary that
+polars makes); no compression, no statistics. `join_asof` prefers the later of two equally near frames, so time runs
+backwards in the join.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ VIEW = np.dtype([("length", "<i4"), ("prefix", "V4"), ("buffer", "<i4"), ("offse
 def polars_job(task: Task) -> Iterator[Work]:
     """Two started processes."""
     with started(task.processes) as pool:
-        yield lambda asked: build(asked, pool)
+        yield lambda request: build(request, pool)
 
 
 def build(task: Task, pool: Pool, write: Write | None = None) -> Mapping[str, str]:
@@ -56,7 +56,7 @@ def build(task: Task, pool: Pool, write: Write | None = None) -> Mapping[str, st
 
 
 def match(objects: list[ObjectIndex], rig: RawRig, mode: str) -> pl.DataFrame:
-    """A row for each anchor; for each sensor its stamp, offset, residual, and where its payload lies."""
+    """A row for each anchor; for each sensor its stamp, offset, residual, and the position of its payload."""
     frames = {name: _frames(objects, name) for name in rig.names}
     anchors = pl.DataFrame({"anchor_ns": anchors_of(frames[rig.reference]["stamp_ns"].to_numpy(), mode)})
     plan = anchors.join(

@@ -1,6 +1,6 @@
-"""Polars as in `polars_job`, but payload by its own means alone: each value is a slice of a mapped file, given to `pl.Series`.
+"""Polars as in `polars_job`, but with payload through its API alone: each value is a slice of a mapped file for `pl.Series`.
 
-That copies payload twice more (into `bytes`, into the column) than views that are put together by hand.
+This copies payload twice more (into `bytes`, into the column) than views that are assembled by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.build_scenes.workers import started
 def polars_plain(task: Task) -> Iterator[Work]:
     """Two started processes."""
     with started(task.processes) as pool:
-        yield lambda asked: build(asked, pool, write_plain_window)
+        yield lambda request: build(request, pool, write_plain_window)
 
 
 def write_plain_window(plan: pl.DataFrame, paths: list[str], sensors: tuple[str, ...], target: Path) -> None:

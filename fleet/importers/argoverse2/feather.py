@@ -1,7 +1,7 @@
 """Feather files (Arrow IPC) as numpy arrays: bounded before anything is decompressed, and no value changed on the way.
 
-A compressed buffer begins with its size once decompressed, which the library allocates unasked; a file of a few hundred
-bytes can name any number there. The sizes that a file declares are therefore read from its own headers and added up first.
+A compressed buffer begins with its decompressed size, which the library allocates unchecked; a file of a few hundred bytes
+can declare any size. The sizes that a file declares are therefore read from its own headers and added up first.
 
 Format: Arrow columnar format, "IPC File Format" and "Compression"; field numbers of the tables as in `File.fbs` and
 `Message.fbs` of Apache Arrow; how a table lies in memory: FlatBuffers, "Internals".
@@ -25,7 +25,7 @@ from fleet.importers.source import read_bounded
 MAGIC = b"ARROW1"
 MAX_BATCHES = 1_000
 MAX_BUFFERS = 1_000  # of one batch
-NOT_COMPRESSED = -1  # in place of a buffer's size: this one is stored as it is
+NOT_COMPRESSED = -1  # in place of a buffer's size: this one is stored uncompressed
 
 FOOTER_DICTIONARIES, FOOTER_BATCHES = 2, 3
 MESSAGE_HEADER_TYPE, MESSAGE_HEADER, MESSAGE_METADATA = 1, 2, 4
@@ -49,13 +49,13 @@ class DeclaredSize:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A FlatBuffers table: field numbers to where the fields lie."""
+    """A FlatBuffers table: field numbers to positions."""
 
     data: bytes
     at: int
 
     def place(self, field: int) -> int | None:
-        """Where a field lies; None if it is left out, which means its default."""
+        """The position of a field; None if it is omitted and has its default."""
         vtable = self.at - _read(_I32, self.data, self.at)[0]
         slot = 4 + 2 * field
         if slot + 2 > _read(_U16, self.data, vtable)[0]:
@@ -84,10 +84,10 @@ class _Table:
 
 
 def declared_size(file: bytes) -> DeclaredSize:
-    """The size of a whole Feather V2 file, as its headers say.
+    """The decompressed size of a Feather V2 file, as declared by its headers.
 
     Raises:
-        ValueError: It is no such file, it is cut off, its headers lead outside of it, or it uses what is not read here:
+        ValueError: It is not such a file, it is truncated, its headers point outside of it, or it uses unsupported features:
             dictionaries, or the compression of Arrow versions before 1.0.
 
     """
@@ -109,7 +109,7 @@ def declared_size(file: bytes) -> DeclaredSize:
         rows += batch.integer(BATCH_ROWS, _I64)
         data_bytes += sum(_buffer_sizes(batch, offset + header_bytes))
         if rows < 0:
-            raise ValueError("a batch has less than no rows")
+            raise ValueError("a batch has a negative number of rows")
     return DeclaredSize(rows, data_bytes)
 
 
@@ -118,7 +118,7 @@ def _record_batch(file: bytes, at: int) -> _Table:
     message = _root(file, at + (8 if marked else 4))
     batch = message.table(MESSAGE_HEADER)
     if batch is None or message.integer(MESSAGE_HEADER_TYPE, _U8) != RECORD_BATCH:
-        raise ValueError("its footer names a batch that is none")
+        raise ValueError("its footer names something that is not a batch")
     if message.place(MESSAGE_METADATA) is not None:
         raise ValueError("a batch has metadata of its own, as files compressed by Arrow before 1.0 have; write it again")
     return batch
@@ -140,8 +140,8 @@ def _root(data: bytes, at: int) -> _Table:
 
 
 def _read(form: struct.Struct, data: bytes, at: int) -> tuple[Any, ...]:
-    if at < 0 or at + form.size > len(data):  # struct would count a negative place from the end
-        raise ValueError("its headers lead outside of it")
+    if at < 0 or at + form.size > len(data):  # struct would count a negative position from the end
+        raise ValueError("its headers point outside of it")
     return form.unpack_from(data, at)
 
 
@@ -194,16 +194,16 @@ def _table(path: Path, file: bytes, names: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def _column(path: Path, table: pa.Table, name: str, wanted: np.dtype[Any]) -> npt.NDArray[Any] | list[str]:
+def _column(path: Path, table: pa.Table, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any] | list[str]:
     column = table[name]
     if column.null_count:
         raise SourceError(f"{path}: {column.null_count} of {table.num_rows} cells of the column {name} are empty")
-    if wanted.kind == "O":
+    if dtype.kind == "O":
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             raise SourceError(f"{path}: the column {name} is {column.type} instead of text")
         texts: list[str] = column.to_pylist()
         return texts
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    if not is_number or not np.can_cast(column.type.to_pandas_dtype(), wanted, "safe"):
-        raise SourceError(f"{path}: the column {name} is {column.type}, which {wanted} does not hold without loss")
+    if not is_number or not np.can_cast(column.type.to_pandas_dtype(), dtype, "safe"):
+        raise SourceError(f"{path}: the column {name} is {column.type}, which {dtype} does not hold without loss")
     return np.asarray(column.to_numpy())

@@ -1,4 +1,4 @@
-"""What the user of an Argoverse 2 log should know about it, in words, with what was measured."""
+"""Findings about an Argoverse 2 log for its user, as text with measured values."""
 
 from __future__ import annotations
 

@@ -4,15 +4,15 @@ Layout: `sensors/lidar/STAMP.feather` (x, y, z float16; intensity, laser_number 
 `sensors/cameras/NAME/STAMP.jpg`, `calibration/{egovehicle_SE3_sensor,intrinsics}.feather`, `city_SE3_egovehicle.feather`,
 `annotations.feather`. Stamps are integer nanoseconds in names and columns.
 
-What is stated here, with where it is from (user guide of the dataset, "Sensor Dataset"; `av2/structures/sweep.py`):
+Conventions and their sources (user guide of the dataset, "Sensor Dataset"; `av2/structures/sweep.py`):
 
 - The ego frame is the dataset's egovehicle frame, and all points are given in it: the returns of `up_lidar` and
-  `down_lidar` (32 beams each, 180 degrees apart) are merged into one sweep and told apart by `laser_number`, 0 to 63. So
-  there is one lidar here and `ego_SE3_lidar` is the identity; where the two sit is in the source only, and in the findings.
+  `down_lidar` (32 beams each, 180 degrees apart) are merged into one sweep and distinguished by `laser_number`, 0 to 63. So
+  there is one lidar here and `ego_SE3_lidar` is the identity; the positions of the two are in the source and the findings.
 - A sweep's stamp is its START. Its points have been moved to where the vehicle saw them at the stamp: the rig says
   `compensated`, and a compensation to another anchor treats the sweep as taken at its stamp. When a point was measured,
   stamp + `offset_ns` of the source, is kept as `measured_offset_ns`, a name that `sensors.decode.point_times` does not know:
-  whoever compensates by point times without a look at the rig must not move these points a second time.
+  a consumer that compensates by point times without checking the rig must not move these points a second time.
 - float16 coordinates become float32, which holds each exactly.
 - A camera's stamp is the MIDDLE of its exposure, which is centred on the lidar's passing. Images are published undistorted:
   k1, k2, k3 describe the lens, not the images, and are not declared as the camera's distortion. Expected delays are 0 and the
@@ -85,7 +85,7 @@ POINT = np.dtype([(name.replace("offset_ns", "measured_offset_ns"), SWEEP[name])
 
 @dataclass(slots=True)
 class PointsSeen:
-    """What was seen while the sweeps went by. `low_ns`, `high_ns`: the extremes of offset_ns over all points."""
+    """Statistics of the sweeps. `low_ns`, `high_ns`: the extremes of offset_ns over all points."""
 
     points: int = 0
     empty_sweeps: int = 0

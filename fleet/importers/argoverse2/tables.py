@@ -1,4 +1,4 @@
-"""The tables of an Argoverse 2 log: calibration, poses, and which frames there are."""
+"""The tables of an Argoverse 2 log: calibration, poses, and the list of frames."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STAMP = re.compile(r"0|[1-9][0-9]{0,18}")
 
 @dataclass(frozen=True, slots=True)
 class RectifiedLens:
-    """A camera's pinhole, and the radial distortion k1, k2, k3 that its images were freed of."""
+    """A camera's pinhole, and the radial distortion k1, k2, k3 that was removed from its images."""
 
     intrinsics: Intrinsics
     radial: tuple[float, float, float]
@@ -70,7 +70,7 @@ def read_log(src: Path, findings: list[str]) -> Log:
     """Read everything of a log but its points and images.
 
     Raises:
-        SourceError: A table is missing or damaged, holds what cannot be, or there is no sweep.
+        SourceError: A table is missing, damaged or contradictory, or there is no sweep.
 
     """
     mountings = _mountings(src / "calibration" / "egovehicle_SE3_sensor.feather")

@@ -3,7 +3,7 @@
 Layout: `scene_*.json` (data, samples), `calibration/KEY.json`, and files that the scene names:
 `point_cloud/NAME/*.npz` (key `data`, N x columns float64), `rgb/NAME/*.jpg` or `.png`.
 
-What is stated here, with where it is from (`dgp/proto/*.proto`, README of TRI-ML/DDAD, and what was measured):
+Conventions and their sources (`dgp/proto/*.proto`, README of TRI-ML/DDAD, and measurements):
 
 - Times are text in UTC, read as integers. Scenes exist whose ticks of 100 ns were written as microseconds, in the year 2463:
   no stamp reaches there, so they are read as ticks, if and only if every file is named by the digits of its time. That is

@@ -28,7 +28,7 @@ TIMESTAMP = "TIMESTAMP"  # microseconds in UTC: float32 would keep a step of min
 
 @dataclass(slots=True)
 class PayloadSeen:
-    """What was seen while the clouds went by: the largest change of a coordinate by rounding, in metres; columns left out."""
+    """Statistics of the clouds: the largest change of a coordinate by rounding, in metres; columns left out."""
 
     points: int = 0
     rounded_m: float = 0.0
@@ -36,7 +36,7 @@ class PayloadSeen:
     timed_clouds: int = 0
 
     def findings(self) -> list[str]:
-        """All of it, in words."""
+        """The statistics as findings."""
         found = []
         if self.points:
             found.append(
@@ -61,7 +61,7 @@ def images(timed: Sequence[tuple[int, Datum]]) -> Iterator[RecordedFrame]:
 
 
 def image_size_px(datum: Datum, findings: list[str]) -> tuple[int, int] | None:
-    """Width and height of a camera's first image by its own header; where that cannot be read, as the scene has it."""
+    """Width and height of a camera's first image by its own header; where that is unreadable, as declared by the scene."""
     try:
         info = read_header(read_bounded(datum.path, MAX_IMAGE_BYTES))
     except DecodeError as error:
@@ -86,7 +86,7 @@ def _points(datum: Datum, seen: PayloadSeen) -> npt.NDArray[np.void]:
     if unknown or columns[:3] != POSITION or len(set(columns)) < len(columns):
         raise SourceError(f"{datum.path}: its columns {', '.join(columns) or '(none named)'} are not X, Y, Z and known ones")
     if datum.path.suffix != ".npz":
-        raise SourceError(f"{datum.path} is no .npz file; clouds of another kind (.ply) are not read: convert them")
+        raise SourceError(f"{datum.path} is not an .npz file; other clouds (.ply) are not supported: convert them")
     table = read_array(datum.path, "data")
     if table.ndim != 2 or table.shape[1] != len(columns) or table.dtype.kind != "f":
         raise SourceError(f"{datum.path} holds {table.dtype} of shape {table.shape} instead of {len(columns)} floats a point")

@@ -24,7 +24,7 @@ POSE = "pose"
 DOCUMENTED_HZ = 10.0  # DDAD, "Dataset details": cameras and lidar synchronised at 10 Hz
 POSE_BRACKET_NS = 150_000_000  # poses come with the data, up to 100 ms apart
 RADIAL_AND_TANGENTIAL = ("k1", "k2", "p1", "p2", "k3")
-BEYOND_OURS = (  # of dgp.proto.CameraIntrinsics: what a pinhole with plumb-bob distortion does not have
+UNSUPPORTED_TERMS = (  # members of dgp.proto.CameraIntrinsics that a pinhole with plumb-bob distortion does not have
     *("skew", "fov", "fisheye", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "taux", "tauy"),
     *("alpha", "beta", "w", "xi", "equirectangular"),
 )
@@ -97,7 +97,7 @@ def build_rig(
     """The rig: all sensors required, with their delays as measured; `poses` as `ego_poses` gives them.
 
     Raises:
-        SourceError: The intrinsics of a camera are those of no camera.
+        SourceError: The intrinsics of a camera are impossible.
 
     """
     built = []
@@ -107,7 +107,7 @@ def build_rig(
         terms = Sync(stamp, delays_ns.get(shots.sensor, 0), round(NS_PER_S / hz / 2), DEFAULT_WARN_RESIDUAL_NS, required=True)
         mounting = calibration.mountings.get(shots.name)
         if mounting is None:
-            findings.append(f"{shots.name}: the calibration does not have it, so it is not known where it sits")
+            findings.append(f"{shots.name}: it is not in the calibration, so its mounting is unknown")
         lens = _lens(shots, calibration, findings) if shots.modality is Modality.CAMERA else None
         built.append(Sensor(shots.sensor, shots.modality, hz, terms, mounting, lens))
     if poses:
@@ -133,7 +133,7 @@ def ego_poses(
 ) -> list[tuple[int, SE3]]:
     """Stamps and world_SE3_ego, ascending, one for each stamp: `world_SE3_sensor @ sensor_SE3_ego` of the first datum with it.
 
-    `stamps_ns` belongs to the scene's data. Data of sensors without a mounting have no part in it.
+    `stamps_ns` belongs to the scene's data. Data of sensors without a mounting are ignored.
     """
     kept: dict[int, SE3] = {}
     apart_m = 0.0
@@ -161,10 +161,10 @@ def _lens(shots: Shots, calibration: CalibrationFile, findings: list[str]) -> In
     if entry is None or shots.size_px is None:
         findings.append(f"{shots.name}: its intrinsics or the size of its images are not known")
         return None
-    beyond = [key for key in BEYOND_OURS if number(calibration.path, entry, key) != 0]
+    beyond = [key for key in UNSUPPORTED_TERMS if number(calibration.path, entry, key) != 0]
     if beyond:
         findings.append(
-            f"{shots.name}: its camera model has {', '.join(beyond)}, which the rig cannot say; no intrinsics declared"
+            f"{shots.name}: its camera model has {', '.join(beyond)}, which the rig cannot represent; no intrinsics declared"
         )
         return None
     fx_px, fy_px, cx_px, cy_px = (number(calibration.path, entry, key) for key in ("fx", "fy", "cx", "cy"))
@@ -172,5 +172,5 @@ def _lens(shots: Shots, calibration: CalibrationFile, findings: list[str]) -> In
     width_px, height_px = shots.size_px
     focused = 0 < fx_px < math.inf and 0 < fy_px < math.inf and all(math.isfinite(term) for term in distortion)
     if not (focused and 0 <= cx_px <= width_px and 0 <= cy_px <= height_px):
-        raise SourceError(f"{calibration.path}: the intrinsics of {shots.name} are those of no {width_px}x{height_px} px camera")
+        raise SourceError(f"{calibration.path}: the intrinsics of {shots.name} do not fit a {width_px}x{height_px} px camera")
     return Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px, distortion if any(distortion) else ())

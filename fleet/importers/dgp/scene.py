@@ -1,4 +1,4 @@
-"""A DGP scene file: which data (datums) it names, with their times as written, files and poses.
+"""A DGP scene file: the data (datums) that it names, with their times as written, files and poses.
 
 Format: `dgp/proto/{scene,sample,image,point_cloud,geometry,identifiers}.proto`, as proto3 JSON: a number that is left out
 is 0.
@@ -38,7 +38,7 @@ _SENSOR = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 class Datum:
     """One measurement. `name`: its sensor in the source, `sensor`: in the rig. `world_SE3_sensor` is its own pose.
 
-    `columns`: what the columns of a point cloud are. `size_px`: width and height as the scene has them.
+    `columns`: the names of a point cloud's columns. `size_px`: width and height as declared by the scene.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Datum:
 
 @dataclass(frozen=True, slots=True)
 class DgpScene:
-    """A scene: its data in the order of the file, those whose files are there; samples as groups of their keys."""
+    """A scene: its data whose files exist, in the order of the scene file; samples as groups of their keys."""
 
     path: Path
     data: tuple[Datum, ...]
@@ -73,8 +73,8 @@ def read_scene(src: Path, findings: list[str]) -> DgpScene:
     """Read the one `scene_*.json` of a folder.
 
     Raises:
-        SourceError: There is none, or there are several; a member is missing or of another type, a file lies outside of the
-            folder, or no file of any datum is there.
+        SourceError: There is none, or there are several; a member is missing or of the wrong type, a file is outside the
+            folder, or no datum's file exists.
 
     """
     paths = sorted(src.glob("scene_*.json")) if src.is_dir() else []
@@ -105,7 +105,7 @@ def pose_of(path: Path, entry: Any) -> SE3:
     """A `Pose` message: translation {x, y, z} in metres, rotation {qw, qx, qy, qz}.
 
     Raises:
-        SourceError: It is none.
+        SourceError: It is not a pose.
 
     """
     entry = _object(path, entry, "a pose")
@@ -117,7 +117,7 @@ def pose_of(path: Path, entry: Any) -> SE3:
 
 
 def number(path: Path, entry: Mapping[str, Any], key: str) -> float:
-    """A numeric member of a message; 0 where it is left out.
+    """A numeric member of a message; 0 where it is omitted.
 
     Raises:
         SourceError: It is something else.
@@ -189,7 +189,7 @@ def _written_ns(path: Path, written: str) -> int:
 
 
 def _spellings(data: list[Datum]) -> Mapping[str, list[str]]:
-    """Names of the source by sensor of the rig; kinds make a name two."""
+    """Names in the source by sensor of the rig; a name used by two kinds makes two sensors."""
     found: dict[str, set[str]] = {}
     for datum in data:
         found.setdefault(datum.sensor, set()).add(f"{datum.name} ({datum.modality})")
@@ -242,8 +242,8 @@ def _text(path: Path, value: Any, what: str) -> str:
 def _is_there(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError as error:  # a name that no file system takes
-        raise SourceError(f"{str(path)[-200:]} cannot be looked for: {error.strerror}") from error
+    except OSError as error:  # a name that no file system accepts
+        raise SourceError(f"{str(path)[-200:]} cannot be accessed: {error.strerror}") from error
 
 
 LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1
@@ -252,7 +252,7 @@ TICKS = 10  # a microsecond as written that is a tick of 100 ns
 
 @dataclass(frozen=True, slots=True)
 class TimeUnit:
-    """By what the times of a scene, as written, are to be divided: 1, or 10 for ticks of 100 ns written as microseconds."""
+    """The divisor for a scene's times as written: 1, or 10 for ticks of 100 ns written as microseconds."""
 
     divisor: int
 
@@ -262,10 +262,10 @@ class TimeUnit:
 
 
 def find_unit(data: Sequence[Datum], findings: list[str]) -> TimeUnit:
-    """The unit of all times of the scene; that it is not the one written is a finding.
+    """The unit of all times of the scene; a unit other than the one written is a finding.
 
     Raises:
-        SourceError: A time is later than a stamp can be, and the scene's files do not bear out that it is in ticks.
+        SourceError: A time is later than a stamp can be, and the scene's file names do not show that it is in ticks.
 
     """
     late = [datum for datum in data if datum.written_ns > LAST_STAMP_NS]

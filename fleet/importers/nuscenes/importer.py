@@ -4,7 +4,7 @@ Layout: tables `v1.0-*/{scene,sample,sample_data,calibrated_sensor,sensor,ego_po
 names, below `samples/` and `sweeps/`. A folder with one keyframe and `calibration_and_pose.json` is read too
 (`fleet.importers.nuscenes.keyframe`).
 
-What is stated here:
+Conventions:
 
 - The ego frame is x forward, y left, z up; `calibrated_sensor` maps sensor to ego. Poses are the vehicle's in the map's
   frame. Each measurement has a pose of its own; of those with equal stamps one is kept.
@@ -16,7 +16,7 @@ What is stated here:
   free: 0.
 - A version other than `v1.0-*` shares the schema alone: that its points are compensated, and what its stamps mean, is not
   known then, and reported.
-- Points stay as they are, byte for byte, also those that the dataset's own reader leaves out. Images are not decoded.
+- Points are unchanged, byte for byte, including those that the dataset's own reader leaves out. Images are not decoded.
 - The source has no record times: log time is the stamp.
 """
 
@@ -58,7 +58,7 @@ UNKNOWN = (
     "ego: the axes are those of calibrated_sensor, which this version does not describe; taken as in nuScenes",
     "stamps: which instant they mean, and whether points are motion-compensated, is not stated by this version; taken as the "
     "end of each measurement, not compensated",
-    "lidar: the fifth value of a point is not described; kept as value_4 where the file is no .pcd.bin",
+    "lidar: the fifth value of a point is not described; kept as value_4 where the file is not a .pcd.bin",
 )
 ALWAYS = ("log time: the source has no record times; they equal the stamps",)
 
@@ -95,7 +95,7 @@ def import_drive(
 
 
 def _write(out: Path, channels: Sequence[Channel], report: Progress) -> tuple[list[Channel], list[str]]:
-    """Write all sensors; those that have a frame, and what was seen in the payloads."""
+    """Write all sensors; returns those that have a frame, with the findings on their payloads."""
     written, notes = [], []
     for channel in channels:
         seen = Seen()

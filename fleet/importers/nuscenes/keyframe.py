@@ -62,8 +62,8 @@ def import_keyframe(src: Path, out: Path, drive: DriveId, report: Progress) -> I
     """Write the keyframe in `src` as a drive with one frame of each sensor.
 
     Raises:
-        SourceError: The document lacks something, or a file is missing or not named as it should be.
-        FleetError: `out` holds something already.
+        SourceError: The document is incomplete, or a file is missing or misnamed.
+        FleetError: `out` is not empty.
 
     """
     document = read_json(src / DOCUMENT)
@@ -128,7 +128,7 @@ def _matrix(rows: object) -> SE3:
 
 
 def _moved(ego_SE3_lidar: SE3, cameras: Mapping[str, tuple[SE3, SE3]]) -> list[str]:
-    """How far lidar2cam is from what the mountings alone give: the way of the vehicle between the two stamps."""
+    """How far lidar2cam deviates from the mountings: by the vehicle's motion between the two stamps."""
     apart_m = {}
     for name, (ego_SE3_camera, camera_SE3_lidar) in cameras.items():
         by_mountings = ego_SE3_lidar.inverse() @ ego_SE3_camera

@@ -19,7 +19,7 @@ SAME_M, SAME_RAD = 1e-6, 1e-6
 
 @dataclass(frozen=True, slots=True)
 class EgoPose:
-    """Where the vehicle was, in the map's frame."""
+    """The vehicle's pose in the map's frame."""
 
     stamp_ns: int
     map_SE3_ego: SE3
@@ -32,21 +32,21 @@ def read_poses(layout: DatasetLayout, channels: Sequence[Channel], findings: lis
         SourceError: A row that a shot needs is not a pose.
 
     """
-    wanted = {shot.pose for channel in channels for shot in channel.rows}
+    tokens = {shot.pose for channel in channels for shot in channel.rows}
     table = layout.table("ego_pose")
     rows: dict[str, EgoPose] = {}
     for row in read_rows(table):
-        if row.get("token") in wanted:
+        if row.get("token") in tokens:
             rows[row["token"]] = EgoPose(exact_ns(row.get("timestamp"), MICROSECONDS), _pose(row, f"{table}: {row['token']}"))
-    if absent := len(wanted - set(rows)):
-        findings.append(f"ego_pose: {absent} of {len(wanted)} poses that shots name are not in the table")
+    if absent := len(tokens - set(rows)):
+        findings.append(f"ego_pose: {absent} of {len(tokens)} poses that shots name are not in the table")
     findings += _other_times(rows, channels)
     in_order = dict.fromkeys(shot.pose for channel in channels for shot in channel.rows if shot.pose in rows)
     return one_for_each_stamp([rows[token] for token in in_order], findings)
 
 
 def one_for_each_stamp(poses: Iterable[EgoPose], findings: list[str]) -> list[EgoPose]:
-    """Drop what repeats a stamp; poses that differ although they have one stamp are a finding."""
+    """Drop poses that repeat a stamp; different poses with one stamp are a finding."""
     kept: dict[int, EgoPose] = {}
     apart_m: list[float] = []
     for pose in poses:
@@ -64,7 +64,7 @@ def one_for_each_stamp(poses: Iterable[EgoPose], findings: list[str]) -> list[Eg
 
 
 def describe(poses: Sequence[EgoPose]) -> list[str]:
-    """What the poses are like, as measured."""
+    """A finding that describes the poses."""
     if not poses:
         return ["pose: the source has none"]
     up_m = [abs(float(pose.map_SE3_ego.translation_m[2])) for pose in poses]
@@ -83,10 +83,10 @@ def _pose(row: Row, where: str) -> SE3:
 
 
 def rigid(row: Row) -> SE3:
-    """The transform that `translation` (metres) and `rotation` (w x y z) of a row are.
+    """The transform of a row's `translation` (metres) and `rotation` (w x y z).
 
     Raises:
-        ValueError, TypeError, LookupError: They are none.
+        ValueError, TypeError, LookupError: They are not a transform.
 
     """
     return SE3.from_wxyz([float(value) for value in row["translation"]], [float(value) for value in row["rotation"]])

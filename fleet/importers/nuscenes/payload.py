@@ -1,7 +1,8 @@
 """The payloads of a nuScenes scene, unchanged: lidar `.pcd.bin`, radar `.pcd`, camera images.
 
-Lidar: records of 20 bytes, float32 x, y, z (metres, sensor frame), intensity (0 to 255), ring; no header in spite of its name.
-Radar: PCD v0.7 with 18 fields in 43 bytes. All points are kept, also those that the dataset's own reader leaves out.
+Lidar: records of 20 bytes, float32 x, y, z (metres, sensor frame), intensity (0 to 255), ring; no header in spite of its
+name. Radar: PCD v0.7 with 18 fields in 43 bytes. All points are kept, including those that the dataset's own reader leaves
+out.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ RADAR_CAP = 125  # no file of the dataset has more points
 NEAR_M = 1.0  # the dataset's own reader drops lidar points nearer than this: the vehicle itself
 LIDAR_RING = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4"), ("ring", "<f4")])
 LIDAR_OTHER = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4"), ("value_4", "<f4")])
-FLAGS = {"invalid_state": (0,), "ambig_state": (3,), "dyn_prop": tuple(range(7))}  # what that reader keeps by default
+FLAGS = {"invalid_state": (0,), "ambig_state": (3,), "dyn_prop": tuple(range(7))}  # the values that that reader keeps by default
 
 Cloud = tuple[tuple[PointField, ...], int, bytes | memoryview]  # fields, bytes of a point, points
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen while the payloads of one sensor went by."""
+    """Statistics of the payloads of one sensor."""
 
     files: int = 0
     points: int = 0
@@ -53,7 +54,7 @@ class Seen:
 
 
 def frames(channel: Channel, seen: Seen) -> Iterator[RecordedFrame]:
-    """The channel's frames by stamp; a cloud that cannot be one is left out and noted in `seen`."""
+    """The channel's frames by stamp; a broken cloud is left out and recorded in `seen`."""
     for shot in channel.shots:
         message = _image(channel, shot, seen) if channel.modality is Modality.CAMERA else _cloud(channel, shot, seen)
         if message is not None:
@@ -62,7 +63,7 @@ def frames(channel: Channel, seen: Seen) -> Iterator[RecordedFrame]:
 
 
 def describe(channel: Channel, seen: Seen) -> list[str]:
-    """What was seen, in words: what is odd about these payloads."""
+    """Findings on the anomalies in these payloads."""
     name, found = channel.name, []
     if seen.broken:
         found.append(f"{name}: {len(seen.broken)} files cannot be read and are left out: {'; '.join(seen.broken[:3])}")
@@ -121,7 +122,7 @@ def _cloud(channel: Channel, shot: SampleData, seen: Seen) -> bytes | None:
     except DecodeError as error:
         seen.broken.append(f"{shot.path.name}: {error}")
         return None
-    _look(
+    _measure(
         channel.modality,
         PointCloud(shot.stamp_ns, channel.sensor, len(points) // point_step, fields, point_step, False, memoryview(points)),
         seen,
@@ -132,7 +133,7 @@ def _cloud(channel: Channel, shot: SampleData, seen: Seen) -> bytes | None:
 def _records(path: Path, data: bytes) -> Cloud:
     dtype = LIDAR_RING if path.name.lower().endswith(".pcd.bin") else LIDAR_OTHER
     if len(data) % dtype.itemsize:
-        raise DecodeError(f"{len(data)} bytes are no whole number of points of {dtype.itemsize} bytes")
+        raise DecodeError(f"{len(data)} bytes are not a whole number of points of {dtype.itemsize} bytes")
     return point_fields(dtype), dtype.itemsize, data
 
 
@@ -141,13 +142,13 @@ def _pcd(data: bytes) -> Cloud:
     return found.header.fields, found.header.point_step, found.data
 
 
-def _look(modality: Modality, cloud: PointCloud, seen: Seen) -> None:
+def _measure(modality: Modality, cloud: PointCloud, seen: Seen) -> None:
     seen.points += cloud.num_points
     seen.sizes[cloud.num_points] += 1
     if not cloud.num_points:
         return
     if modality is Modality.LIDAR:
-        # The dataset's reader looks along x and y alone: a square column around the sensor.
+        # The dataset's reader tests x and y alone: a square column around the sensor.
         near = (np.abs(cloud.column("x")) < NEAR_M) & (np.abs(cloud.column("y")) < NEAR_M)
         seen.near += int(near.sum())
         return

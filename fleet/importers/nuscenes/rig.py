@@ -22,16 +22,16 @@ from sensors.time_units import NS_PER_S
 
 @dataclass(frozen=True, slots=True)
 class CalibratedSensor:
-    """Where a sensor sits and, for a camera, its lens; None where the source has nothing that can be used."""
+    """A sensor's mounting and, for a camera, its lens; None where the source has no usable value."""
 
     ego_SE3_sensor: SE3 | None
     lens: Intrinsics | None = None
 
 
 def read_calibrations(layout: DatasetLayout, channels: Sequence[Channel], findings: list[str]) -> dict[str, CalibratedSensor]:
-    """The calibration of each channel by name; whatever cannot be used is left out and is a finding."""
-    wanted = {shot.calibration for channel in channels for shot in channel.rows}
-    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in wanted}
+    """The calibration of each channel by name; unusable values are left out and reported as findings."""
+    tokens = {shot.calibration for channel in channels for shot in channel.rows}
+    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in tokens}
     return {channel.name: _calibrated(channel, rows, findings) for channel in channels}
 
 
@@ -59,8 +59,8 @@ def pinhole(matrix: object, size_px: tuple[int, int] | None) -> Intrinsics:
     """The camera that a 3x3 matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] describes, without distortion.
 
     Raises:
-        ValueError, TypeError: It is no such matrix, it is skewed, its centre lies outside of the image, or the image's size is
-            not known.
+        ValueError, TypeError: It is not such a matrix, it is skewed, its centre is outside the image, or the image's size is
+            unknown.
 
     """
     values = np.array([[float(value) for value in line] for line in matrix])  # type: ignore[attr-defined]
@@ -82,13 +82,13 @@ NUSCENES_HZ = {Modality.LIDAR: 20.0, Modality.CAMERA: 12.0, Modality.RADAR: 13.0
 KEYFRAME_HZ = 2.0
 NEAR_NOMINAL = 0.15
 WIDEST_TOLERANCE_NS = 50_000_000
-MAX_RATE_HZ = 100_000.0  # what calibration.json can say
+MAX_RATE_HZ = 100_000.0  # what calibration.json can represent
 MIN_RATE_HZ = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What a dataset's makers have published about it. `nominal_hz`: empty where they have not."""
+    """The published conventions of a dataset. `nominal_hz`: empty where none are published."""
 
     rig_id: str
     nominal_hz: Mapping[Modality, float]
@@ -124,7 +124,7 @@ class StampDelay:
 
 
 def delay_of(channel: Channel, reference: Channel) -> StampDelay | None:
-    """How a sensor's stamps lie to the reference's; None if nothing can be compared.
+    """The delay of a sensor's stamps relative to the reference's; None if nothing can be compared.
 
     Keyframes of one sample are compared first. Without any, each stamp is compared with the reference's next one, which ends
     the sweep that the measurement was made in.
@@ -140,8 +140,8 @@ def delay_of(channel: Channel, reference: Channel) -> StampDelay | None:
 def rate_of(stamps_ns: Sequence[int], nominal_hz: float | None) -> tuple[float, float | None]:
     """The rate to declare, and the mean rate that was measured (None for fewer than two stamps).
 
-    The published rate, or that of keyframes, if the mean or the median period is within 15 % of it: cameras take every
-    other sweep or the next, so that their median period alone would mislead. Otherwise the mean.
+    The published rate, or that of keyframes, if the mean or the median period is within 15 % of it: cameras take every other
+    sweep or the next, so that their median period alone would mislead. Otherwise the mean rate.
     """
     measured_hz = mean_hz(stamps_ns)
     if measured_hz is None:
@@ -163,7 +163,7 @@ def build_rig(
 ) -> Rig:
     """The rig of these sensors: lidars and cameras required, radars free-running.
 
-    A camera slower than the reference leaves sweeps without an image by design, so incomplete scenes are published then.
+    A camera slower than the reference leaves sweeps without an image by design; incomplete scenes are then published.
     """
     reference = reference_of(channels)
     if reference is None:

@@ -1,6 +1,6 @@
-"""Which measurements a nuScenes scene has: the rows of `sample_data`, keyframes and sweeps, each with its sensor.
+"""The measurements of a nuScenes scene: the rows of `sample_data`, keyframes and sweeps, each with its sensor.
 
-Whatever does not fit together is a finding: rows without files, links to rows that are not there, doubled stamps.
+Inconsistencies are findings: rows without files, links to missing rows, duplicate stamps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NANOSECONDS = re.compile(r"_([0-9]{19})$")
 
 @dataclass(frozen=True, slots=True)
 class SampleData:
-    """A row of `sample_data`. `size_px`: width and height as the table has them, None where it has none."""
+    """A row of `sample_data`. `size_px`: width and height from the table, None where it has none."""
 
     token: str
     sample: str
@@ -46,7 +46,7 @@ class SampleData:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One sensor of a scene. `rows`: its shots by stamp, all of them; `shots`: those whose files are there."""
+    """One sensor of a scene. `rows`: all its shots by stamp; `shots`: those whose files exist."""
 
     name: str
     modality: Modality
@@ -60,7 +60,7 @@ class Channel:
 
     @property
     def stamps_ns(self) -> list[int]:
-        """The stamps of the shots whose files are there."""
+        """The stamps of the shots whose files exist."""
         return [shot.stamp_ns for shot in self.shots]
 
 
@@ -102,7 +102,7 @@ def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: list[st
 
 
 def files_without_rows(layout: DatasetLayout, channels: Iterable[Channel]) -> list[str]:
-    """Names of files beside those that the channels name, relative to the root, sorted."""
+    """Names of files that no channel names, relative to the root, sorted."""
     shots = [shot for channel in channels for shot in channel.rows]
     named_files = {shot.path for shot in shots}
     beside = {path for folder in {shot.path.parent for shot in shots} if folder.is_dir() for path in folder.iterdir()}
@@ -192,7 +192,7 @@ def _precision(written_as_float: Sequence[Decimal], rows: int) -> list[str]:
 
 
 def _gps_names(shots: Sequence[SampleData]) -> list[str]:
-    """File names that end in nanoseconds since the GPS epoch, as those of Lyft do: a second clock, and a finer one."""
+    """A finding on file names that end in nanoseconds since the GPS epoch, as Lyft's do: a second, finer clock."""
     apart_ns = []
     for shot in shots:
         match = _NANOSECONDS.search(shot.path.stem)
@@ -207,7 +207,7 @@ def _gps_names(shots: Sequence[SampleData]) -> list[str]:
 
 
 def _dangling(layout: DatasetLayout, found: Mapping[tuple[str, str], Sequence[SampleData]]) -> list[str]:
-    """Links of shots to rows that are in no scene; the table is read again only if some leave this one."""
+    """Findings on links to rows that do not exist; the table is read again only if some links leave the scene."""
     here = {shot.token for shots in found.values() for shot in shots}
     links = [link for shots in found.values() for shot in shots for link in (shot.previous, shot.next) if link]
     outside = {link for link in links if link not in here}

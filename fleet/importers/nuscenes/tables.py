@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DatasetLayout:
-    """Where a dataset lies. `root`: what file names in the tables are relative to. `version`: the name of `tables`."""
+    """The location of a dataset. `root`: base of the file names in the tables. `version`: the name of `tables`."""
 
     root: Path
     tables: Path
@@ -43,7 +43,7 @@ class DatasetLayout:
 
 @dataclass(frozen=True, slots=True)
 class NuscenesScene:
-    """A row of the table `scene`, with what its log says."""
+    """A row of the table `scene`, with data of its log."""
 
     token: str
     name: str
@@ -77,17 +77,17 @@ def find_layout(src: Path) -> DatasetLayout:
     return layout
 
 
-def choose_scene(layout: DatasetLayout, wanted: str | None) -> NuscenesScene:
+def choose_scene(layout: DatasetLayout, requested: str | None) -> NuscenesScene:
     """The scene with this name or token; the first of the table if None.
 
     Raises:
-        SourceError: There is no such scene; names those that there are.
+        SourceError: There is no such scene; lists the existing ones.
 
     """
     path = layout.table("scene")
     names = []
     for row in read_rows(path):
-        if wanted is None or wanted in (row.get("token"), row.get("name")):
+        if requested is None or requested in (row.get("token"), row.get("name")):
             return NuscenesScene(
                 token=text(row, "token", path),
                 name=text(row, "name", path),
@@ -97,16 +97,16 @@ def choose_scene(layout: DatasetLayout, wanted: str | None) -> NuscenesScene:
                 log=_log(layout, row),
             )
         names.append(str(row.get("name")))
-    if wanted is None:
+    if requested is None:
         raise SourceError(f"{path} has no scene")
-    raise SourceError(f"{path} has no scene called {wanted!r}; it has {named(names)}")
+    raise SourceError(f"{path} has no scene called {requested!r}; it has {named(names)}")
 
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a table, one at a time; numbers with a fraction become Decimal.
 
     Raises:
-        SourceError: It is missing or too large, a row is not an object or has more than a million characters, or it is no JSON
+        SourceError: It is missing or too large, a row is not an object or has more than a million characters, or it is not a JSON
             array.
 
     """
@@ -117,7 +117,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     try:
         yield from _rows(path)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise SourceError(f"{path} is no JSON array of objects: {error or type(error).__name__}") from error
+        raise SourceError(f"{path} is not a JSON array of objects: {error or type(error).__name__}") from error
 
 
 def text(row: Row, key: str, path: Path) -> str:
@@ -161,7 +161,7 @@ class _Window:
         self.at = 0
 
     def skip(self) -> str:
-        """Pass over white space; the character at the position then, empty at the end of the text."""
+        """Skip white space; the character at the new position, empty at the end of the text."""
         while True:
             while self.at < len(self._text) and self._text[self.at] in " \t\r\n":
                 self.at += 1
@@ -171,12 +171,12 @@ class _Window:
                 return ""
 
     def value(self, decoder: json.JSONDecoder) -> Any:
-        """Decode the value at the position and pass over it."""
+        """Decode the value at the position and move past it."""
         while True:
             try:
                 found, self.at = decoder.raw_decode(self._text, self.at)
             except json.JSONDecodeError:
-                # Either the row goes on behind the window or it is broken: a row has a limit, so both come to an end.
+                # Either the row continues beyond the window or it is broken: rows have a size limit, so both cases end.
                 if len(self._text) - self.at > MAX_ROW_CHARS or not self._read_on():
                     raise
             else:

@@ -4,16 +4,16 @@ Layout: `lidar/NN.parquet` (x, y, z, intensity, t_ns, lidar_id), `lidar/{poses,t
 `camera/*_camera/{NN.jpg,intrinsics.json,poses.json,timestamps.json}`, `meta/{gps,timestamps}.json`. The published lidar
 files are pandas pickles, which are refused: opening one runs code.
 
-What is stated here, because the source leaves it to the reader:
+Conventions that the source leaves open:
 
 - The ego frame is the frame of `lidar/poses.json`: x right, y forward, z up, metres. By the heights of the cameras in it
   (1.5 to 1.8 m) it lies near the ground, not in the lidar (scaleapi/pandaset-devkit, issue 60). Where the lidars sit is
   not in the source, so clouds are given in the ego frame and `ego_SE3_lidar` is the identity.
 - Points are published in the world frame, freed of the vehicle's motion (issues 67 and 84 there). Each is moved into the
   ego frame at its own time, with interpolated poses: what a lidar reports, and what a later motion compensation
-  undoes exactly. Where no two poses bracket that time (before the first frame's stamp, after the last), the pose of the
-  frame is used; a compensation that never extrapolates leaves those points as they are, which is right again.
-- The lidar's stamp is the END of the sweep of lidar 0, the spinning Pandar64. Both lidars stay in one cloud, told apart
+  undoes exactly. Where no poses bracket that time (before the first frame's stamp, after the last), the pose of the
+  frame is used; a compensation that never extrapolates leaves those points unchanged, which is then correct.
+- The lidar's stamp is the END of the sweep of lidar 0, the spinning Pandar64. Both lidars stay in one cloud, distinguished
   by `lidar_id` (1: PandarGT, which runs free). `t` is int32 nanoseconds relative to the stamp: below 0 before it.
 - A camera's expected delay is the median of its stamp minus that of the lidar frame with the same number.
 - `ego_SE3_camera` comes from the camera's pose and the ego pose interpolated to the camera's stamp, for the first image
@@ -84,7 +84,7 @@ POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("t", "<i4"), ("inte
 class _Spans:
     """Earliest and latest `t` of each lidar in the first sweep and over all; points in all, and those without bracket.
 
-    `step_ns`: what all times within a sweep differ by multiples of.
+    `step_ns`: the resolution of times within a sweep.
     """
 
     first_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -184,7 +184,7 @@ def _columns(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
             raise SourceError(f"{path} lacks the columns {', '.join(absent)}; {HOW_TO_CONVERT}")
         table = file.read(columns=list(COLUMNS))
     except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(f"{path} is no Parquet file: {error}") from error
+        raise SourceError(f"{path} is not a Parquet file: {error}") from error
     return {name: table[name].to_numpy() for name in COLUMNS}
 
 

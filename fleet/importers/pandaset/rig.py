@@ -37,7 +37,7 @@ class LidarPoses:
         return SE3.from_wxyz(found.poses[0, :3], found.poses[0, 3:]) if found.valid[0] else None
 
     def seen_from_ego(self, world_m: Floats, at_ns: npt.NDArray[np.int64], frame: int) -> tuple[Floats, int]:
-        """World points (N, 3), each in the ego frame at its own time `at_ns` (N,), and how many could not be placed so.
+        """World points (N, 3), each in the ego frame at its own time `at_ns` (N,), and the number of exceptions.
 
         Where no two poses bracket a point's time, it is placed in the ego frame at the stamp of `frame`.
         """
@@ -74,10 +74,10 @@ class CameraFolder:
 
     def delay_ns(self, track: LidarPoses) -> int:
         """Median of this camera's stamp minus that of the lidar frame with the same number."""
-        return median_ns([mine - lidar for mine, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
+        return median_ns([own - lidar for own, lidar in zip(self.stamps_ns, track.stamps_ns, strict=False)])
 
     def mispaired(self, track: LidarPoses) -> int:
-        """How many sweeps would get an image with another number if the nearest stamp alone decided."""
+        """The number of sweeps that matching by nearest stamp alone would pair with an image of another number."""
         nearest = match_nearest(track.stamps_ns, sorted(self.stamps_ns), 0, MAX_DURATION_NS).index
         return sum(int(image) != sweep for sweep, image in enumerate(nearest))
 
@@ -100,10 +100,10 @@ def read_poses(path: Path) -> list[SE3]:
 
 
 def read_camera(folder: Path, findings: list[str]) -> CameraFolder:
-    """Read a camera folder; images are looked at for their size only. An image that is not there is a finding.
+    """Read a camera folder; images are opened for their size only. A missing image is a finding.
 
     Raises:
-        SourceError: Stamps and poses do not agree in number, there is no image, or a file is not what it should be.
+        SourceError: The numbers of stamps and poses differ, there is no image, or a file is invalid.
 
     """
     stamps_ns = [exact_ns(value) for value in read_list(folder / "timestamps.json")]
@@ -164,6 +164,6 @@ def mountings(track: LidarPoses, camera: CameraFolder) -> list[SE3]:
 
 
 def mounting_spread_m(track: LidarPoses, camera: CameraFolder) -> float | None:
-    """How far apart the camera's positions on the vehicle are, as seen by different frames; None if seen once."""
+    """The spread of the camera's position on the vehicle over different frames; None for a single one."""
     positions = np.array([mounting.translation_m for mounting in mountings(track, camera)])
     return float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) > 1 else None

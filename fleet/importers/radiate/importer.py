@@ -4,7 +4,7 @@ Layout: `NAME.txt` with rows `Frame: 000018 Time: 1574859771.700975000` beside t
 `Navtech_Polar` (PNG, 8 bit: a row per range bin, a column per azimuth), `velo_lidar` (CSV x, y, z, intensity, ring),
 `zed_left` and `zed_right` (PNG), `GPS_IMU_Twist` (18 lines of text); `default-calib.yaml`.
 
-What is stated here, because the source leaves it to the reader:
+Conventions that the source leaves open:
 
 - The ego frame is the radar's, the origin of the calibration: x right, y forward, z up, metres, as the dataset's own
   projection uses it (lidar points are given so). Rotations R are Euler angles in degrees about the camera's (for the
@@ -12,9 +12,9 @@ What is stated here, because the source leaves it to the reader:
 - Which instant of a measurement a stamp means is not stated: taken as its end. Point times do not exist. Sensors run
   free, so the expected delays are 0.
 - A pose is the GPS position in metres east, north and up of the first one, with the source's quaternion unchanged.
-  Stamps of GPS and IMU stay as they are: late, doubled, stepping back.
+  Stamps of GPS and IMU are unchanged: late, duplicated, stepping back.
 - Stamps are decimal text, read digit by digit, never as floats. The source has no record times: log time is the stamp.
-- Only frames with an index row and a file are imported. `Navtech_Cartesian` is drawn from the polar image and left out.
+- Only frames with an index row and a file are imported. `Navtech_Cartesian` is rendered from the polar image and left out.
 """
 
 from __future__ import annotations

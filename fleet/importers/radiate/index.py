@@ -1,4 +1,4 @@
-"""The index of a RADIATE sensor: which frame was measured when, and which file holds it."""
+"""The index of a RADIATE sensor: the stamp and file of each frame."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Index:
 
 
 def read_index(src: Path, name: str, suffix: str, findings: list[str]) -> Index:
-    """Match the rows of `src/NAME.txt` with the files of `src/NAME/`; whatever has no counterpart is a finding.
+    """Match the rows of `src/NAME.txt` with the files of `src/NAME/`; items without a counterpart are findings.
 
     Raises:
         SourceError: There is no index, a row is malformed, or no row has a file.

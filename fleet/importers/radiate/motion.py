@@ -1,4 +1,4 @@
-"""GPS, IMU and the pose made of them, from RADIATE's `GPS_IMU_Twist` files."""
+"""GPS, IMU and the pose derived from them, from RADIATE's `GPS_IMU_Twist` files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_motion(src: Path, findings: list[str]) -> list[MotionSample]:
     """All samples in the order of the index; none, and a finding, where the source has no such folder.
 
     Raises:
-        SourceError: A file is not what the format says.
+        SourceError: A file violates the format.
 
     """
     if not (src / f"{NAME}.txt").is_file():

@@ -34,7 +34,7 @@ def build_rig(path: Path) -> Rig:
     """The rig: the lidar as reference, cameras required, incomplete scenes published (the camera starts late).
 
     Raises:
-        SourceError: The calibration is missing, no YAML, or lacks a value.
+        SourceError: The calibration is missing, is not YAML, or lacks a value.
 
     """
     try:
@@ -42,7 +42,7 @@ def build_rig(path: Path) -> Rig:
         lidar = _rigid(document["lidar_calib"], np.eye(3))
         cameras = [_camera(name, document[entry]) for name, (_, entry) in CAMERAS.items()]
     except (yaml.YAMLError, AttributeError, ArithmeticError, RecursionError, LookupError, TypeError, ValueError) as error:
-        raise SourceError(f"{path} is no RADIATE calibration: {error!r}") from error
+        raise SourceError(f"{path} is not a RADIATE calibration: {error!r}") from error
     sensors = [
         Sensor(LIDAR, Modality.LIDAR, LIDAR_HZ, _sync(LIDAR_HZ, required=True), lidar),
         *cameras,
@@ -63,7 +63,7 @@ def _camera(name: str, entry: dict[str, Any]) -> Sensor:
 
 
 def _rigid(entry: dict[str, Any], axes: Floats) -> SE3:
-    """`ego_SE3_sensor`: the dataset maps ego coordinates to the sensor by `Rz Ry Rx axes`; T is the sensor's place."""
+    """`ego_SE3_sensor`: the dataset maps ego coordinates to the sensor by `Rz Ry Rx axes`; T is the sensor's position."""
     matrix = np.eye(4)
     matrix[:3, :3] = (_euler(np.radians(_finite(entry["R"]))) @ axes).T
     matrix[:3, 3] = _finite(entry["T"])

@@ -1,1 +1,1 @@
-"""A team's own recording, MCAP or ROS bag, to a drive folder."""
+"""A user's own recording, MCAP or ROS bag, to a drive folder."""

@@ -1,4 +1,4 @@
-"""What is seen of one sensor while its messages pass: stamps, and how its payload is."""
+"""Statistics of one sensor's messages: stamps, and the state of its payload."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sensors.rig import Modality, Stamp
 from sensors.stamps import Nanoseconds, through_float
 from sensors.time_units import NS_PER_S
 
-SPAN_SLACK = 0.05  # of a period, that point times may lie on the other side of a stamp at an end of the sweep
+SPAN_SLACK = 0.05  # share of a period by which point times may pass a stamp at an end of the sweep
 
 
 @dataclass(slots=True)
 class Census:
-    """One sensor's frames: stamps and log times in file order, points and what they lack, and the first trouble of a kind.
+    """One sensor's frames: stamps and log times in file order, statistics of points, and the first problem of each kind.
 
     `frame_id` is that of the first frame that decodes; `child_frame_id`, of poses: the frame whose pose they are.
     """
@@ -52,7 +52,7 @@ class Census:
         self.lost += 1
 
     def see(self, frame: RecordedFrame, landing_type: str) -> None:
-        """Look into a frame that is written. One that does not decode is written all the same, for the pipeline to judge."""
+        """Examine a frame that is written. A frame that does not decode is written all the same, for the pipeline to judge."""
         self.stamps.append(frame.stamp_ns)
         self.logs.append(frame.log_ns)
         try:
@@ -95,13 +95,13 @@ class Census:
 
     @property
     def period_ns(self) -> int | None:
-        """Median step between different stamps; None if there is but one."""
+        """Median step between different stamps; None if there is only one."""
         steps = np.sort(np.diff(np.unique(self.stamps_ns)))
         return int(steps[steps.size // 2]) if steps.size else None
 
     @property
     def stamp(self) -> Stamp | None:
-        """What the stamp denotes, by the point times of the first cloud that has some; None where nothing tells."""
+        """The instant that the stamp denotes, by the point times of the first cloud that has some; None if unknown."""
         if self.time_span_ns is None or self.time_span_ns[0] == self.time_span_ns[1]:
             return None
         low_ns, high_ns = self.time_span_ns
@@ -111,7 +111,7 @@ class Census:
         return Stamp.END if high_ns <= slack_ns else Stamp.MIDDLE
 
     def words(self) -> list[str]:
-        """All of it as findings."""
+        """The census as findings."""
         source, count = self.source, len(self.stamps)
         name = source.sensor
         rate = f", {NS_PER_S / self.period_ns:.2f} Hz" if self.period_ns else ""

@@ -1,4 +1,4 @@
-"""A recorded message as a frame of the landing layout: one of its types, as CDR, with a stamp."""
+"""Converts a recorded message to a frame of the landing layout: one of its types, as CDR, with a stamp."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sensors.time_units import NS_PER_S
 
 POSES = (POSE_STAMPED, POSE_WITH_COVARIANCE, TRANSFORM_STAMPED)
 LANDED_AS: Mapping[str, str] = MappingProxyType({RAW_IMAGE: IMAGE, **dict.fromkeys(POSES, ODOMETRY)})
-"""The types that are written as another type."""
+"""The types that are converted to another type."""
 
 STAMP_AT = 4  # behind the encapsulation
 
@@ -34,13 +34,13 @@ class Landed:
 
 
 def landed(message: Recorded) -> Landed:
-    """The frame of a message of a read type.
+    """The frame of a message of a supported type.
 
     ROS 1 becomes CDR with the same values. Raw images become PNG with the same pixels. A pose without velocity becomes
-    Odometry with zero twist. Everything else stays as it is, byte for byte, whether it decodes or not.
+    Odometry with zero twist. Everything else is unchanged, byte for byte, whether it decodes or not.
 
     Raises:
-        DecodeError: The message has no stamp that can be read, or one before 1970, or cannot be converted.
+        DecodeError: The message has no readable stamp, or one before 1970, or cannot be converted.
     """
     cdr = ros1_to_cdr(message.message_type, message.data) if message.encoding == ROS1 else bytes(message.data)
     stamp_ns = peek_stamp_ns(cdr)

@@ -2,12 +2,12 @@
 
 One pass over the recording; each sensor has its own writer, so memory holds one chunk of the recording and one of each sensor.
 
-- Which topic is which sensor says the rig (`topic` in calibration.json); without one it is inferred from names and types, with
-  places from `/tf_static` and lenses from `CameraInfo`, where the recording has them.
-- ROS 1 messages become the ROS 2 messages of the same name; values are unchanged, `Header.seq` has no place and is dropped.
+- The rig assigns topics to sensors (`topic` in calibration.json); without a rig, sensors are inferred from names and types,
+  with mountings from `/tf_static` and lenses from `CameraInfo`, where the recording has them.
+- ROS 1 messages become the ROS 2 messages of the same name; values are unchanged, `Header.seq` has no counterpart and is dropped.
 - `sensor_msgs/Image` becomes PNG with the same pixels, 8 or 16 bit. Poses without velocity become Odometry with zero twist.
-- A header stamp of 0 was never set: the log time is put in its place. Other stamps stay, also those of another clock.
-- From a recording that is cut, what is whole is taken.
+- A header stamp of 0 was never set: the log time replaces it. Other stamps are unchanged, including those of another clock.
+- Of a truncated recording, every intact message is imported.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RECORDER = "scenelake-import-recording"
 RECORDER_VERSION = "1"
 SEGMENT_NS = 60 * NS_PER_S  # an object is a unit of parallel work
 REPORT_BYTES = 1024 * 1024
-LATE_LOG_NS = 10 * NS_PER_S  # longer than any transport of a message takes
+LATE_LOG_NS = 10 * NS_PER_S  # longer than the transport of a message ever takes
 
 
 def import_drive(
@@ -77,10 +77,10 @@ def import_drive(
 
 
 class _Taking:
-    """The one pass: every message to the writer and the census of its sensor."""
+    """The single pass: every message goes to the writer and the census of its sensor."""
 
     def __init__(self, out: Path, topics: TopicMap, stack: ExitStack, *, infers: bool) -> None:
-        self._infers = infers  # a rig that is given says where its sensors are
+        self._infers = infers  # a given rig contains the mountings
         self.calibration = RecordedCalibration()
         self._out, self._topics, self._stack = out, topics, stack
         self._writers: dict[str, StreamWriter] = {}
@@ -146,7 +146,7 @@ def _time_base(sensors: list[Census], rig: Rig, *, given: bool) -> tuple[Rig, li
 
 
 def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
-    """Log times that are not those of the stamps, and sensors whose stamps come from another clock than the reference's."""
+    """Findings on log times far from the stamps, and on sensors whose stamps come from a clock other than the reference's."""
     notes = []
     lags_ns = {census.source.sensor: census.log_lag_ns for census in sensors}
     home = lags_ns.get(rig.reference, next(iter(lags_ns.values())))
@@ -162,7 +162,7 @@ def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
         where = "ahead of" if domain.at_ns > 0 else "behind"
         notes.append(
             f"{', '.join(domain.sensors)}: stamps are {_duration(domain.at_ns)} {where} those of {rig.reference} (they begin at "
-            f"{first.stamps[0]} ns): another clock{reason}; kept as they are, so that nothing of it matches"
+            f"{first.stamps[0]} ns): another clock{reason}; kept as they are, so none of its frames match"
         )
     return notes
 

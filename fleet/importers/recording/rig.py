@@ -1,9 +1,9 @@
-"""A rig for a recording that came without one: what can be measured is measured, the rest is left open and reported."""
+"""A rig for a recording without one: measured where possible, otherwise left open and reported."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.errors import SourceError
 from fleet.importers.recording.census import Census
@@ -19,47 +19,53 @@ from sensors.time_units import NS_PER_S
 
 STATIC_TOPIC = "tf_static"
 EGO_FRAME = "base_link"  # REP 105
-_TRANSPORTS = ("/compressed",)  # image_transport hangs its name below the topic of the image
+_TRANSPORTS = ("/compressed",)  # image_transport appends its name to the topic of the image
 
 
 class RecordedCalibration:
-    """What the recording says of places and lenses. A camera's lens is published beside its images (image_pipeline):
-    `/front/image_raw` and `/front/camera_info`, of the same frame."""
+    """The recorded mountings and lenses. A camera's lens is published beside its images (image_pipeline): `/front/image_raw`
+    and `/front/camera_info`, of the same frame."""
 
     def __init__(self) -> None:
         self._tree = FrameTree()
         self._lenses: dict[str, CameraInfo] = {}
+        self._other_lenses: dict[str, _OtherLens] = {}
         self._undecoded: dict[str, str] = {}
 
     def take(self, message: Recorded) -> bool:
-        """Take note of a message; False if it tells nothing of this kind, or there is no room for it: then it is left out.
-
-        Of a camera the first counts: lenses do not change.
+        """Record a message; False if it is of another kind, or the limit is reached: then it is left out. The first lens of a
+        camera is taken; others are counted.
         """
         name = message.topic.rpartition("/")[2]
         static = message.message_type == TRANSFORMS and name == STATIC_TOPIC
         if not (static or message.message_type == CAMERA_INFO) or message.encoding not in (CDR, ROS1):
             return False
-        if message.topic in self._undecoded or (not static and _camera(message.topic) in self._lenses):
+        if message.topic in self._undecoded:
             return True
-        if self._full():
+        if self._full() and _camera(message.topic) not in self._lenses:
             return False
         try:
             cdr = ros1_to_cdr(message.message_type, message.data) if message.encoding == ROS1 else message.data
             if static:
                 self._tree.add(decode_transforms(cdr))
             else:
-                self._lenses[_camera(message.topic)] = decode_camera_info(cdr)
+                self._take_lens(_camera(message.topic), decode_camera_info(cdr))
         except DecodeError as error:
             self._undecoded[message.topic] = str(error)
         return True
 
+    def _take_lens(self, camera: str, lens: CameraInfo) -> None:
+        first = self._lenses.setdefault(camera, lens)
+        if first != lens:
+            known = self._other_lenses.setdefault(camera, _OtherLens(lens))
+            known.messages += 1
+
     def _full(self) -> bool:
-        """More topics than sensors can be: what a recording says of itself must not fill memory."""
+        """Whether the limit of topics is reached: a recording must not fill memory."""
         return len(self._lenses) + len(self._undecoded) >= 2 * MAX_SENSORS
 
     def ego_frame(self, sensors: Sequence[Census]) -> str | None:
-        """The frame that places are given in: that of the recorded poses, else `base_link`, else what all frames lie in."""
+        """The frame of the mountings: that of the recorded poses, else `base_link`, else the common root of all frames."""
         posed = [census.child_frame_id for census in sensors if census.source.modality is Modality.POSE]
         named = next((frame for frame in (*posed[:1], EGO_FRAME) if frame and frame in self._tree), None)
         if named is not None or posed:
@@ -68,18 +74,18 @@ class RecordedCalibration:
         return roots.pop() if len(roots) == 1 else None
 
     def place(self, census: Census, ego_frame: str | None) -> SE3 | None:
-        """`ego_SE3_sensor` of a sensor; None where the recording does not say."""
+        """`ego_SE3_sensor` of a sensor; None where it is not recorded."""
         if ego_frame is None or census.source.modality is Modality.POSE or census.frame_id not in self._tree:
             return None
         return self._tree.between(ego_frame, census.frame_id)
 
     def lens(self, census: Census) -> Intrinsics | None:
-        """The lens of a camera; None where the recording does not say, or a rig cannot hold it."""
+        """The lens of a camera; None where it is not recorded, or a rig cannot represent it."""
         info = self._info(census)
         return None if info is None else info.intrinsics
 
     def words(self, sensors: Sequence[Census]) -> list[str]:
-        """What was found and what was not, as findings."""
+        """Findings on what was recorded and what is missing."""
         ego_frame = self.ego_frame(sensors)
         measuring = [census for census in sensors if census.source.modality is not Modality.POSE]
         placed = [census for census in measuring if self.place(census, ego_frame) is not None]
@@ -90,9 +96,17 @@ class RecordedCalibration:
         ]
         if placed:
             names = ", ".join(census.source.sensor for census in placed)
-            notes.append(f"calibration: places in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
+            notes.append(f"calibration: mountings in the frame {ego_frame!r}, from /{STATIC_TOPIC}: {names}")
         if seen:
             notes.append(f"calibration: lenses from CameraInfo: {', '.join(census.source.sensor for census in seen)}")
+        notes += [
+            f"calibration: the recording contradicts itself about the frame {frame!r}: {how}; the latter was taken"
+            for frame, how in sorted(self._tree.contradictions.items())
+        ]
+        for census in cameras:
+            camera = _camera(census.source.topic)
+            if camera in self._other_lenses:
+                notes.append(f"{census.source.sensor}: {self._other_lenses[camera].words(self._lenses[camera])}")
         notes += [self._why_open(census, ego_frame) for census in measuring if census not in placed]
         notes += [f"{census.source.sensor}: {self._why_dark(census)}" for census in cameras if census not in seen]
         return notes
@@ -105,21 +119,45 @@ class RecordedCalibration:
         return info if same else None
 
     def _why_open(self, census: Census, ego_frame: str | None) -> str:
-        begin = f"{census.source.sensor}: its place is open, give it with --rig: "
+        begin = f"{census.source.sensor}: its mounting is unknown, set it with --rig: "
         if not census.frame_id:
             return begin + "its messages name no frame"
         if census.frame_id not in self._tree:
-            return begin + f"no /{STATIC_TOPIC} tells where its frame {census.frame_id!r} is"
+            return begin + f"no /{STATIC_TOPIC} contains its frame {census.frame_id!r}"
         if ego_frame is None:
             return begin + f"/{STATIC_TOPIC} has neither the frame of the poses nor {EGO_FRAME!r}"
         return begin + f"/{STATIC_TOPIC} does not connect its frame {census.frame_id!r} with {ego_frame!r}"
 
     def _why_dark(self, census: Census) -> str:
         info = self._info(census)
-        begin = "its lens is open, give it with --rig: "
+        begin = "its lens is unknown, set it with --rig: "
         return begin + (
-            "no CameraInfo of its frame stands beside its images" if info is None else f"its CameraInfo {info.reason}"
+            "there is no CameraInfo of its frame beside its images" if info is None else f"its CameraInfo {info.reason}"
         )
+
+
+@dataclass(slots=True)
+class _OtherLens:
+    """The first CameraInfo of a camera that differs from the one taken, and how many do."""
+
+    lens: CameraInfo
+    messages: int = 0
+
+    def words(self, taken: CameraInfo) -> str:
+        """How they differ."""
+        values = " and ".join(_lens_words(one) for one in (taken, self.lens))
+        return f"the recording contradicts itself about its lens: {values} ({self.messages} messages); the former was taken"
+
+
+def _lens_words(info: CameraInfo) -> str:
+    lens = info.intrinsics
+    if lens is None:
+        return f"one of frame {info.frame_id!r} that {info.reason}"
+    distortion = f", distortion {' '.join(f'{value:g}' for value in lens.distortion)}" if lens.distortion else ""
+    return (
+        f"{lens.width_px} x {lens.height_px} px, focal lengths {lens.fx_px:g} {lens.fy_px:g} px, principal point "
+        f"{lens.cx_px:g} {lens.cy_px:g} px{distortion}, of frame {info.frame_id!r}"
+    )
 
 
 def _camera(topic: str) -> str:
@@ -137,7 +175,7 @@ REFERENCES = (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)
 
 
 def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tuple[Rig, tuple[str, ...]]:
-    """The rig of the sensors that were met, and what was assumed in it.
+    """The rig of the sensors found, and the assumptions in it.
 
     Raises:
         SourceError: None of them is a lidar, camera or radar, so there is nothing to build scenes around.
@@ -162,7 +200,7 @@ def infer_rig(sensors: Sequence[Census], calibration: RecordedCalibration) -> tu
     ]
     notes += [f"{census.source.sensor}: {_about_stamp(census)}" for census in ordered if census.source.modality.in_scene]
     notes += [
-        f"{census.source.sensor}: one frame tells no rate; {SINGLE_FRAME_HZ} Hz is written"
+        f"{census.source.sensor}: one frame has no rate; {SINGLE_FRAME_HZ} Hz is declared"
         for census in ordered
         if not census.period_ns
     ]

@@ -25,7 +25,7 @@ def new_station(endpoint: str, folder: Path) -> Station:
 
 
 def fill(station: Station, spark: SparkSession, folder: Path) -> None:
-    """Three drives go through; one more waits in the queue, of another only one object has landed, one object is no drive's."""
+    """Three drives are processed, one waits in the queue, one has only one object, and one object belongs to no drive."""
     faults = ("cut_jpeg:camera_front:4,5", "nan_points:lidar_top:0.9:5", "wrong_checksum:radar_front")
     station.land(small_drive(folder / "clean", drive_id=CLEAN.drive_id), CLEAN)
     station.land(small_drive(folder / "faulty", *faults, drive_id=FAULTY.drive_id), FAULTY)

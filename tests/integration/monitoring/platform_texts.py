@@ -1,4 +1,4 @@
-"""What the StatsD exporter and Spark would tell, by the names that `monitoring` states; counters grow with time."""
+"""Metrics as the StatsD exporter and Spark would serve them, by the names in `monitoring`; counters grow with time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback with the project's own configuration, but for where its targets are."""
+"""A real Prometheus on loopback with the project's own configuration, except for the addresses of its targets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Server:
     url: str
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The vector that an expression comes to now."""
+        """The current value of an expression, as a vector."""
         answer = requests.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=60).json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         assert answer["data"]["resultType"] == "vector", expression
@@ -95,7 +95,7 @@ def _ready(url: str) -> bool:
 
 @contextmanager
 def text_server(text: Callable[[str], str]) -> Iterator[str]:
-    """Serve what `text` gives for a path, as the exporters of others would; its address."""
+    """Serve the result of `text` for a path, as third-party exporters would; returns the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""Prometheus's own checker on the configuration, the rules, their tests, and what the exporter answers."""
+"""Prometheus's own checker applied to the configuration, the rules, their tests, and the exporter's output."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def test_every_alert_fires_and_stays_silent_as_its_test_says() -> None:
     assert "SUCCESS" in promtool("test", "rules", "alerts_test.yml")
 
 
-def test_names_and_help_are_as_prometheus_wants_them() -> None:
+def test_names_and_help_follow_the_conventions_of_prometheus() -> None:
     text = generate_latest(registry_of(exporter())).decode()
     assert promtool("check", "metrics", text=text).strip() == ""

@@ -1,4 +1,4 @@
-"""What the exporter says of a deployment, against what lies there; and that it reads nothing twice that has not changed."""
+"""The exporter's metrics of a deployment against its actual content; and that it does not read unchanged data twice."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_what_has_not_changed_is_not_read_again(station: Station, monkeypatch: p
     }
 
 
-def test_an_object_that_no_event_told_of_breaks_the_balance_until_it_is_registered(station: Station) -> None:
+def test_an_object_without_an_event_breaks_the_balance_until_it_is_registered(station: Station) -> None:
     exporter = exporter_of(station)
     read(exporter)
     name = "objects landed = published + quarantined + refused + pending + replaced by a newer version"
@@ -290,9 +290,9 @@ def test_the_command_serves_until_a_signal_and_shows_the_same(station: Station, 
     env = {**os.environ, **station.variables, "SCENELAKE_HOME": str(tmp_path / "none")}
     command = [sys.executable, "-m", "cli.main", "metrics"]
     shown = subprocess.run([*command, "show", "--json"], env=env, capture_output=True, text=True, timeout=600, check=True)
-    told = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}
-    assert told["scenelake_gold_scenes", ()] == found["scenelake_gold_scenes", ()]
-    assert {name for name, _ in told} == {name for name, _ in found}
+    shown_values = {(one["name"], tuple(one["labels"].values())): one["value"] for one in json.loads(shown.stdout)}
+    assert shown_values["scenelake_gold_scenes", ()] == found["scenelake_gold_scenes", ()]
+    assert {name for name, _ in shown_values} == {name for name, _ in found}
     serve = subprocess.Popen([*command, "serve", "--port", "0"], env=env, stderr=subprocess.PIPE, text=True)
     assert serve.stderr is not None
     try:

@@ -1,4 +1,4 @@
-"""Spark's servlet tells what the dashboards ask for, under the names that they ask for."""
+"""Spark's servlet exports the metrics that the dashboards query, under the same names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_real_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with standalone_cluster(tmp_path, workers=1) as cluster:
         master = cluster.status_url.removeprefix("http://")
         page = until(
-            "the worker's page", lambda: cluster.workers[0].said(r"Bound WorkerWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)")
+            "the worker's page", lambda: cluster.workers[0].logged(r"Bound WorkerWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)")
         )
         assert scraped(master, "spark_master") == SPARK_MASTER
         assert scraped(f"127.0.0.1:{page[1]}", "spark_workers") == SPARK_WORKER

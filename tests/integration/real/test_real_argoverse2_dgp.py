@@ -1,4 +1,4 @@
-"""Argoverse 2 and DGP importers on real excerpts, which are no part of the repository: numbers as measured on the sources."""
+"""Argoverse 2 and DGP importers on real excerpts, which are not part of the repository: numbers as measured on the sources."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_argoverse2_rig_says_that_points_are_compensated(argoverse2: ImportResul
 
 
 def test_argoverse2_findings(argoverse2: ImportResult) -> None:
-    said = "\n".join(argoverse2.findings)
+    findings = "\n".join(argoverse2.findings)
     for expected in (
         "lidar: points were measured 2.65 to 106.09 ms after the stamp, 3.24 ms longer than the 100.20 ms from sweep to sweep",
         "stamps: read as Unix time they fall on 1980-01-06, 1465 s after the GPS epoch",
@@ -124,7 +124,7 @@ def test_argoverse2_findings(argoverse2: ImportResult) -> None:
         "radar: the source has none",
         "annotations: 11364 boxes at 156 stamps (2 of them with a sweep), not imported",
     ):
-        assert expected in said
+        assert expected in findings
 
 
 def test_dgp_counts_and_stamps_in_ticks(dgp: ImportResult) -> None:
@@ -176,7 +176,7 @@ def test_dgp_every_datum_gives_the_same_vehicle(dgp: ImportResult) -> None:
 
 
 def test_dgp_findings(dgp: ImportResult) -> None:
-    said = "\n".join(dgp.findings)
+    findings = "\n".join(dgp.findings)
     for expected in (
         "links: 6 prev_key and 7 next_key lead to data that are not in the scene",
         "links: 10 of the 10 that lead to data of the scene lead to another sensor; none is followed",
@@ -186,4 +186,4 @@ def test_dgp_findings(dgp: ImportResult) -> None:
         "CAMERA_06: +21.17 ms after the reference in its sample (median, declared as its delay)",
         "lidar: coordinates rounded from float64 to float32, none by more than 7.6 µm (121495 points)",
     ):
-        assert expected in said
+        assert expected in findings

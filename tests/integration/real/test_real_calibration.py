@@ -1,4 +1,4 @@
-"""Calibration checks on recordings that others made: nothing sound is called bad, and what is turned is called."""
+"""Calibration checks on third-party recordings: no false alarm on sound calibrations, and rotations are detected."""
 
 from __future__ import annotations
 

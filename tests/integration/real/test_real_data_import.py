@@ -1,4 +1,4 @@
-"""The importers on real recordings, which are no part of the repository: numbers as measured on the source."""
+"""The importers on real recordings, which are not part of the repository: numbers as measured on the source."""
 
 from __future__ import annotations
 
@@ -177,10 +177,10 @@ def test_pandaset_findings_say_where_nearest_alone_would_pair_wrongly(pandaset: 
 
 
 def test_pandaset_states_what_its_points_are(pandaset: ImportResult) -> None:
-    said = "\n".join(pandaset.findings)
-    assert not rig_of(pandaset.folder)["lidar"].sync.compensated and "(declared as not compensated)" in said
-    assert "in steps of 256 ns: the source has them as float seconds" in said
-    assert "127466 of 1658818 lie outside of the poses and took their frame's pose" in said
+    findings = "\n".join(pandaset.findings)
+    assert not rig_of(pandaset.folder)["lidar"].sync.compensated and "(declared as not compensated)" in findings
+    assert "in steps of 256 ns: the source has them as float seconds" in findings
+    assert "127466 of 1658818 lie outside of the poses and took their frame's pose" in findings
     assert not any("repeat" in finding or "steps back" in finding or "pass before" in finding for finding in pandaset.findings)
 
 
@@ -252,7 +252,7 @@ def test_radiate_payloads(radiate: ImportResult) -> None:
 
 
 def test_radiate_findings_name_every_oddity(radiate: ImportResult) -> None:
-    said = "\n".join(radiate.findings)
+    findings = "\n".join(radiate.findings)
     for expected in (
         "velo_lidar: 2 files have no index row, so no stamp, and are left out: 000016, 000017",
         "zed_left: 133.6 ms pass before row 2",
@@ -267,7 +267,7 @@ def test_radiate_findings_name_every_oddity(radiate: ImportResult) -> None:
         "ego: the radar's frame (x right, y forward, z up)",
         "GPS_IMU_Twist: begins 61.8 s after the last frame of any other sensor: no frame has a pose",
     ):
-        assert expected in said
+        assert expected in findings
 
 
 def test_radiate_declares_no_compensation_and_no_delay(radiate: ImportResult) -> None:

@@ -1,4 +1,4 @@
-"""The nuScenes importer and the PCD reader on real files, which are no part of the repository."""
+"""The nuScenes importer and the PCD reader on real files, which are not part of the repository."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_keyframes_rig_has_the_measured_delays_and_mountings(keyframe: Impor
 def test_lyfts_tables_are_read_and_the_absence_of_every_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         import_drive(source("lyft_tables"), tmp_path / "out", "car-1", "lyft")
-    said = str(caught.value)
+    message = str(caught.value)
     for expected in (
         "none of the 10 files that the tables name for scene host-a101-lidar0-1240710366399037786-1240710391298976894",
         "beside them lie 3 files that no row names (lidar/host-a017_lidar1_1236118886501000046.bin",
@@ -115,7 +115,7 @@ def test_lyfts_tables_are_read_and_the_absence_of_every_file_is_explained(tmp_pa
         "ego_pose: 6 poses differ from another with the same stamp, by up to 1.26 m",
         "LIDAR_TOP: 1 of 1 rows name a file that is not there: host-a101_lidar1_1240710385903083166.bin",
     ):
-        assert expected in said
+        assert expected in message
     assert not (tmp_path / "out").exists()
 
 

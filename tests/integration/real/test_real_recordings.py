@@ -1,4 +1,4 @@
-"""Recordings that others made: what each gives, and what is refused by name."""
+"""Third-party recordings: the result of each import, and refusals by name."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def test_the_ouster_images_are_png_of_the_recorded_size(ouster: ImportResult) ->
         assert (info.encoding, info.width_px, info.height_px) == ("png", 2048, 64)
 
 
-def test_the_ouster_clocks_are_told_apart(ouster: ImportResult) -> None:
-    said = "\n".join(ouster.findings)
-    assert "log times lie 4,758,204.0 s (55.1 days) after the stamps of os1_cloud_node_points" in said
-    assert "os1_cloud_node_imu: stamps are 1,588,073,416.1 s (18380.5 days) behind those of os1_cloud_node_points" in said
-    assert "another clock; kept as they are, so that nothing of it matches" in said
+def test_the_ouster_clocks_are_distinguished(ouster: ImportResult) -> None:
+    findings = "\n".join(ouster.findings)
+    assert "log times lie 4,758,204.0 s (55.1 days) after the stamps of os1_cloud_node_points" in findings
+    assert "os1_cloud_node_imu: stamps are 1,588,073,416.1 s (18380.5 days) behind those of os1_cloud_node_points" in findings
+    assert "another clock; kept as they are, so none of its frames match" in findings
 
 
 def test_everything_left_out_of_the_ouster_recording_is_counted(ouster: ImportResult) -> None:
@@ -100,7 +100,7 @@ def test_the_ouster_sensors_are_where_the_maker_says(ouster: ImportResult) -> No
     assert lidar == SE3.from_wxyz((0.0, 0.0, 0.03618), (0.0, 0.0, 0.0, 1.0))
     assert imu == SE3.from_wxyz((0.006253, -0.011775, 0.007645), (1.0, 0.0, 0.0, 0.0))
     assert (
-        "calibration: places in the frame 'os1_sensor', from /tf_static: os1_cloud_node_imu, os1_cloud_node_points"
+        "calibration: mountings in the frame 'os1_sensor', from /tf_static: os1_cloud_node_imu, os1_cloud_node_points"
         in ouster.findings
     )
 

@@ -1,4 +1,4 @@
-"""Rules on signals on real recordings: no error-level alarm where nothing is wrong, and damage put into them is told."""
+"""Rules on signals on real recordings: no error-level alarm on sound data, and injected damage is reported."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def errors(found: Examined) -> list[Finding]:
 
 
 def signals(found: Examined) -> set[tuple[str, str | None]]:
-    """What failed of the rules on signals."""
-    return {(rule, sensor) for rule, sensor in found.told if rule.startswith(SIGNALS)}
+    """The rules on signals that failed."""
+    return {(rule, sensor) for rule, sensor in found.alarms if rule.startswith(SIGNALS)}
 
 
 def test_pandaset_gives_no_alarm_at_all(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_pandaset_gives_no_alarm_at_all(tmp_path: Path) -> None:
     assert found.built
     assert errors(found) == []
     assert signals(found) == set()
-    assert {rule for rule, _ in found.told} <= {"SYN003"}
+    assert {rule for rule, _ in found.alarms} <= {"SYN003"}
 
 
 def test_radiate_in_fog_gives_no_alarm_on_its_signals(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def _blurred(image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize(("damage", "rule"), [(_blank, "CAM001"), (_white, "CAM003"), (_black, "CAM004"), (_blurred, "CAM005")])
-def test_damage_to_real_images_is_told(damage: Callable[[Image.Image], Image.Image], rule: str, tmp_path: Path) -> None:
+def test_damage_to_real_images_is_reported(damage: Callable[[Image.Image], Image.Image], rule: str, tmp_path: Path) -> None:
     source = DATA / "pandaset_002"
     if not source.is_dir():
         pytest.skip("pandaset_002 is not among the real recordings")
@@ -125,7 +125,7 @@ def test_damage_to_real_images_is_told(damage: Callable[[Image.Image], Image.Ima
     assert {sensor for _, sensor in signals(found)} == {"camera_front"}
 
 
-def test_a_frozen_camera_and_a_repeated_sweep_are_told_by_frame(tmp_path: Path) -> None:
+def test_a_frozen_camera_and_a_repeated_sweep_are_reported_by_frame(tmp_path: Path) -> None:
     source = DATA / "pandaset_002"
     if not source.is_dir():
         pytest.skip("pandaset_002 is not among the real recordings")

@@ -1,4 +1,4 @@
-"""`sync-report` on real recordings, which are no part of the repository: figures as measured on the sources."""
+"""`sync-report` on real recordings, which are not part of the repository: figures as measured on the sources."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_pandaset_is_in_sync_at_the_declared_delays(pandaset: Timeline) -> None:
 
 
 def test_pandaset_without_its_rig_has_both_readings(pandaset: Timeline) -> None:
-    """Nearest pairs image i+1 of the back camera with sweep i: that reading is told, and the true one beside it."""
+    """Nearest pairs image i+1 of the back camera with sweep i: that reading is reported, and the true one beside it."""
     report, _ = sync_report(pandaset.streams, None, Options(reference="lidar"))
     back = of(report, "camera_back")
     assert (delay_ms(back), other_ms(back)) == (pytest.approx(0.11, abs=0.02), pytest.approx(-99.92, abs=0.1))
@@ -165,7 +165,7 @@ def test_comma2k19_counts_from_boot_and_its_radar_rows_are_bursts() -> None:
     assert [one.unit for one in report.sensors] == [None] * 3
 
 
-def test_the_two_clocks_of_an_mcap_are_told_apart() -> None:
+def test_the_two_clocks_of_an_mcap_are_distinguished() -> None:
     report, _ = sync_report(read_timeline(present("mcap_ros1_ouster", "test.mcap")).streams)
     assert [one.epoch for one in report.domains] == ["1970", "boot"]
     (imu,) = [one for one in report.sensors if one.modality is Modality.IMU]
@@ -175,7 +175,7 @@ def test_the_two_clocks_of_an_mcap_are_told_apart() -> None:
     assert (cloud.log_offset_ns or 0) / 1e9 == pytest.approx(-4_758_204, abs=1)
 
 
-def test_a_dataset_of_the_year_2463_is_told_its_unit(tmp_path: Path) -> None:
+def test_the_unit_of_a_dataset_of_the_year_2463_is_found(tmp_path: Path) -> None:
     """Ticks of 100 ns were written as microseconds; read as what they are, the step is 0.1 s and the camera 21 ms late."""
     (scene,) = present("dgp_test_scene").glob("scene_01/scene_*.json")
     rows = [(one["id"]["name"], ticks(one["id"]["timestamp"])) for one in json.loads(scene.read_text())["data"]]

@@ -1,4 +1,4 @@
-"""A headless Chromium over its DevTools protocol: open, look, type, click, take a picture. No driver program is needed."""
+"""A headless Chromium over its DevTools protocol: open, read, type, click, take a screenshot. No driver program is needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITHIN_S = 40.0
 
 
 def find_chromium() -> str | None:
-    """Where a Chromium is; None on a machine without one."""
+    """The path of a Chromium; None on a machine without one."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -48,13 +48,13 @@ class Browser:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
-        told = ""
+        output = ""
         for line in self._process.stderr:
-            told += line
+            output += line
             if found := re.search(r"ws://\S+", line):
                 break
         else:
-            raise AssertionError(f"chromium did not start: {told[-2000:]}")
+            raise AssertionError(f"chromium did not start: {output[-2000:]}")
         self._open = ExitStack()
         self._socket: ClientConnection = self._open.enter_context(connect(found[0], max_size=None, proxy=None))
         target = self._call("Target.getTargets")["targetInfos"][0]["targetId"]
@@ -103,7 +103,7 @@ class Browser:
         return str(self.evaluate("document.body ? document.body.innerText : ''") or "")
 
     def wait(self, what: str, holds: Callable[[], object], within_s: float = WITHIN_S) -> None:
-        """Look until it holds."""
+        """Wait until it holds."""
         deadline_s = time.monotonic() + within_s
         while not holds():
             assert time.monotonic() < deadline_s, f"not within {within_s} s: {what}; the page says {self.text()[:2000]!r}"

@@ -1,4 +1,4 @@
-"""The review as a person meets it: a real Chromium, Airflow's login, its navigation, a release and what comes of it in gold."""
+"""The review as a user sees it: a real Chromium, Airflow's login, its navigation, a release and its effect in gold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -18,11 +17,11 @@ from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.tables.catalog import open_catalog
+from lake.tables.rows import RecordRow
 from ops import stack
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import audit
-from ops.review.listing import columns
 from tests.integration.drives import small_drive
 from tests.integration.review.browser import Browser, find_chromium
 
@@ -54,8 +53,8 @@ class Running:
             assert time.monotonic() < deadline_s, f"generation {generation} is not published: {found}"
             time.sleep(1)
 
-    def records(self, level: str) -> list[dict[str, Any]]:
-        return [columns(row) for row in lake_reader.records(self.catalog, DRIVE) if row.level == level]
+    def records(self, level: str) -> list[RecordRow]:
+        return [row for row in lake_reader.records(self.catalog, DRIVE) if row.level == level]
 
     def check_balance(self) -> None:
         assert audit(audit_reader.read(self.settings, boto3.client("s3"), self.ledger, self.catalog)).failures == ()
@@ -95,7 +94,7 @@ def log_in(page: Browser, running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_nobody_sees_the_review_without_a_login(page: Browser, running: Running) -> None:
+def test_the_review_needs_a_login(page: Browser, running: Running) -> None:
     page.open(f"{running.status.airflow_url}/scenelake-review/")
     page.see("Log in to Airflow first")
     assert "car-1" not in page.text()
@@ -116,39 +115,39 @@ def test_a_scene_is_released_and_another_rejected(page: Browser, running: Runnin
 
     root = f"{running.status.airflow_url}/scenelake-review"
     (cut, *_) = running.records("object")
-    page.open(f"{root}/records/{cut['record_id']}")
+    page.open(f"{root}/records/{cut.record_id}")
     page.see("Cannot be released")
     sizes = page.evaluate("[...document.images].map(image => [image.naturalWidth, image.naturalHeight])")
     assert [160, 90] in sizes, "the damaged image is drawn as far as it goes"
     assert len(sizes) >= 2, "and a neighbour beside it"
 
     page.open(f"{root}/?level=scene&status=quarantined")
-    page.see(one["record_id"][:12])
-    assert cut["record_id"][:12] not in page.text()
+    page.see(one.record_id[:12])
+    assert cut.record_id[:12] not in page.text()
     decide(page, root, one, "release", "the other cameras see it all")
     page.see("generation 2 of the drive is queued")
     page.open(f"{root}/?status=quarantined")
     page.see("releasing")
     running.wait(2)
     running.check_balance()
-    (back,) = [row for row in lake_reader.scene_facts(running.catalog, DRIVE) if row.anchor_ns == one["anchor_ns"]]
+    (back,) = [row for row in lake_reader.scene_facts(running.catalog, DRIVE) if row.anchor_ns == one.anchor_ns]
     found = lake_reader.scene(running.catalog, back.scene_id)
     assert found is not None
     assert [(entry.reviewer, entry.reason) for entry in found.released or ()] == [("admin", "the other cameras see it all")]
 
     decide(page, root, other, "reject", "the mast was bent")
     page.see("1 record rejected")
-    page.open(f"{root}/records/{other['record_id']}")
+    page.open(f"{root}/records/{other.record_id}")
     page.see("Rejected by admin")
     page.see("the mast was bent")
     assert page.evaluate("document.querySelectorAll('form').length") == 0, "a decision is final"
     running.check_balance()
 
 
-def decide(page: Browser, root: str, row: dict[str, Any], verdict: str, reason: str) -> None:
-    """Tick a record in the list, say why, and confirm."""
+def decide(page: Browser, root: str, row: RecordRow, verdict: str, reason: str) -> None:
+    """Select a record in the list, give the reason, and confirm."""
     page.open(f"{root}/?level=scene")
-    page.click(f"input[value='{row['record_id']}']")
+    page.click(f"input[value='{row.record_id}']")
     page.type_into("textarea[name=reason]", reason)
     page.click(f"button[value={verdict}]")
     page.wait("the plan", lambda: page.evaluate("!!document.querySelector('#confirm')"))

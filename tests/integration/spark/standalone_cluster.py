@@ -33,16 +33,16 @@ def until(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A master or worker: its process and where it logs."""
+    """A master or worker: its process and its log."""
 
     process: psutil.Popen
     log: Path
 
-    def said(self, pattern: str) -> re.Match[str] | None:
+    def logged(self, pattern: str) -> re.Match[str] | None:
         return re.search(pattern, self.log.read_text(errors="replace"))
 
     def tree(self) -> list[psutil.Process]:
-        """The process and what descends from it: of a worker, executors and their Python workers."""
+        """The process and its descendants: for a worker, executors and their Python workers."""
         return [self.process, *self.process.children(recursive=True)]
 
 
@@ -62,7 +62,7 @@ class Cluster:
             return int(json.load(answer)["aliveworkers"])
 
     def processes(self) -> list[psutil.Process]:
-        """All of the cluster that run."""
+        """All running processes of the cluster."""
         daemons = [daemon for daemon in (self.master, *self.workers) if daemon.process.is_running()]
         return [process for daemon in daemons for process in daemon.tree()]
 
@@ -111,8 +111,8 @@ def standalone_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     try:
         master = _start(folder, "master", "master.Master", "--port", "0")
         started.append(master)
-        url = until("the master's address", lambda: master.said(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)"))[1]
-        page = until("its status page", lambda: master.said(r"Bound MasterWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)"))[1]
+        url = until("the master's address", lambda: master.logged(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)"))[1]
+        page = until("its status page", lambda: master.logged(r"Bound MasterWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)"))[1]
         for number in range(workers):
             sizes = ("--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"worker-{number}"))
             started.append(_start(folder, f"worker-{number}", "worker.Worker", "--port", "0", *sizes, url))

@@ -1,4 +1,4 @@
-"""What a worker needs depends on the size of a window, not on the length of the drive: measured in a process of its own."""
+"""A worker's memory depends on the size of a window, not on the length of the drive: measured in a process of its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.skipif(not CLEAR_REFS.exists(), reason="the peak of res
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a drive's workers took."""
+    """The memory of a drive's workers."""
 
     windows: int
     scan: Usage

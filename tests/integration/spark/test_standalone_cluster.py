@@ -43,7 +43,8 @@ class Gate:
         return self.folder / "open"
 
     def connect(self) -> Connect:
-        """What a worker calls before it builds its windows. Nested, so that it travels by value: workers have no tests."""
+        """The function that a worker calls before it builds its windows. Nested, so that it is pickled by value: workers do
+        not have the tests."""
         folder, opened = str(self.folder), str(self.opened)
         free, longest_s = TASKS_BEFORE_THE_LOSS, LONGEST_HOLD_S
 
@@ -62,7 +63,7 @@ class Gate:
         return pass_gate
 
     def passed(self) -> int:
-        """How many tasks came, let through or held."""
+        """The number of tasks that arrived, let through or held."""
         return len(list(self.folder.glob("came-*")))
 
     def held(self) -> list[int]:
@@ -126,7 +127,7 @@ def spark(local: Processed, cluster: Cluster) -> Iterator[SparkSession]:
 
 
 def content(done: Processed) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table without what S3 gave it: version ids, the hashes over them, places in buckets."""
+    """Every row of every table without values assigned by S3: version ids, the hashes over them, locations in buckets."""
     given = {"revision", "version_id", "payload_uri", "record_id", "input"}
 
     def kept(value: Any) -> Any:

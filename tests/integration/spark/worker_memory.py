@@ -1,4 +1,4 @@
-"""A worker's tasks in a process of its own, one after the other, and the memory that they took.
+"""Runs a worker's tasks in a process of its own, one after the other, and measures their memory.
 
 python -m tests.integration.spark.worker_memory < work and items > results and memory
 """
@@ -30,14 +30,13 @@ class Usage:
 
     @property
     def taken_bytes(self) -> int:
-        """How much the tasks took beyond what imports and a connection need."""
+        """The memory of the tasks beyond that of imports and a connection."""
         return max(self.peaks_bytes) - self.before_bytes
 
 
 def run_apart(usage: Usage) -> Callable[[object, Callable[[Any], Any], Sequence[Any], Sequence[int]], list[Any]]:
-    """In place of `run_tasks`: all items in one process that does nothing else, and what it took in `usage`.
-
-    Work travels as it does on Spark, by cloudpickle.
+    """Replaces `run_tasks`: runs all items in one dedicated process, with its memory in `usage`. Work is serialised as on
+    Spark, by cloudpickle.
     """
 
     def run_tasks(_: object, work: Callable[[Any], Any], items: Sequence[Any], __: Sequence[int]) -> list[Any]:

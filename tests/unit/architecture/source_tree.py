@@ -1,4 +1,4 @@
-"""The repository's own source, read as text: nothing of it is imported."""
+"""The repository's own source, read as text: none of it is imported."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def file_of(module: str, *roots: Path) -> Path | None:
-    """The file of a module of ours; None for anybody else's, and for a name inside a module."""
+    """The file of a module of this project; None for others, and for a name inside a module."""
     for root in roots:
         place = root.joinpath(*module.split("."))
         for candidate in (place.with_suffix(".py"), place / "__init__.py"):

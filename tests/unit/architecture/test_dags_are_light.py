@@ -1,4 +1,4 @@
-"""Airflow parses the DAG folder again and again: what it imports on the way must be names and small modules only."""
+"""Airflow parses the DAG folder continuously: the imports must be names and small modules only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OURS_TO_NAME_ONLY = {"spark_jobs", "scenes", "sensors", "quality", "lineage", "f
 
 
 def reached(path: Path) -> dict[str, str]:
-    """Every module that importing the file imports, ours followed into; each with the file that does it."""
+    """Every module that importing the file imports, following the project's own; each with the importing file."""
     found: dict[str, str] = {}
     pending, seen = [path], {path}
     while pending:

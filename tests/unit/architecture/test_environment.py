@@ -19,7 +19,7 @@ MODULES = {"os", "posix", "nt"}
 
 
 def touches(source: ast.Module) -> list[int]:
-    """Lines that reach the environment of the process, under whatever name `os` or its parts go."""
+    """Lines that access the environment of the process, under any alias of `os` or its members."""
     calls = {id(node.func) for node in ast.walk(source) if isinstance(node, ast.Call)}
     lines = []
     for node in ast.walk(source):

@@ -1,4 +1,4 @@
-"""Every error of ours has one root, so that one `except` ends a command, a job or a request with a message."""
+"""All errors of the project have one root, so that one `except` ends a command, a job or a request with a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Lambda's package stays small: what the handler imports is in its own lock, and nothing of the data plane is."""
+"""The Lambda's package stays small: the handler's imports are in its own lock, and the data plane is not."""
 
 from __future__ import annotations
 

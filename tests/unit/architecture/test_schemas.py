@@ -1,4 +1,4 @@
-"""The JSON Schemas in the tree are schemas, and the documents that we write follow them."""
+"""The JSON Schemas in the tree are valid, and the documents that the project writes follow them."""
 
 from __future__ import annotations
 

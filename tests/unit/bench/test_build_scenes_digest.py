@@ -1,4 +1,4 @@
-"""What contenders wrote is compared whatever the layout."""
+"""The outputs of contenders are compared independently of their layout."""
 
 from __future__ import annotations
 

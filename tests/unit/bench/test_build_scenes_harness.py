@@ -1,4 +1,4 @@
-"""Ratios, refusals and the table of the build-scenes comparison; how failures are told."""
+"""Ratios, refusals and the table of the build-scenes comparison; the report of failures."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_ratios_are_theirs_over_ours_and_the_speed_is_that_of_the_raw_bytes() ->
     }
 
 
-def test_without_ours_there_are_no_ratios() -> None:
+def test_without_scenelake_there_are_no_ratios() -> None:
     assert list(figures({"limit": took(1.0)}, 1_000, "")) == []
 
 
-def test_other_matches_or_other_payload_are_no_comparison() -> None:
+def test_other_matches_or_other_payload_are_refused() -> None:
     check_equal({"a": took(1.0), "b": [Attempt(None, "out of memory")]}, "m")
     with pytest.raises(FiguresError, match=r"^b: the matches"):
         check_equal({"a": took(1.0), "b": [Attempt(replace(OUTCOME, matches_digest="n"))]}, "m")

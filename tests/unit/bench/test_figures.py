@@ -1,4 +1,4 @@
-"""Where figures are written: JSON, and the places between markers."""
+"""The output of figures: JSON, and the text between markers."""
 
 from __future__ import annotations
 

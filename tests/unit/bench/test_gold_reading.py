@@ -1,4 +1,4 @@
-"""What the figures of gold count: requests, bytes of a modality, and that a scene which is not found is no figure."""
+"""The figures of gold: requests, bytes of a modality, and that a missing scene is an error, not a figure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_random_scenes_take_two_reads_at_most(tmp_path: Path, files: list[Path])
     assert found["gold.random_scene_ms"].value > 0
 
 
-def test_a_scene_that_is_not_found_is_no_figure(tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scene_that_is_not_found_is_not_a_figure(tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.gold_reading.scene_keys", lambda _: [SceneKey(DriveId("car", "drive-9"), 1)])
     with pytest.raises(FiguresError, match=r"car\.drive-9\.1 was written, but it was not found"):
         list(scenes(tmp_path, files))

@@ -1,4 +1,4 @@
-"""Every layout that is compared loses nothing, and the figures are those of the bytes."""
+"""Every layout compared is lossless, and the figures match the bytes."""
 
 from __future__ import annotations
 

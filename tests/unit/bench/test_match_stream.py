@@ -165,7 +165,7 @@ def test_memory_does_not_grow_with_the_drive() -> None:
     assert decided + len(stream.finish().anchors) == 60 * 20
 
 
-def test_a_dead_sensor_holds_nobody_who_says_how_far_the_streams_are() -> None:
+def test_a_dead_sensor_does_not_block_streams_that_are_advanced() -> None:
     terms = {"cam": StreamTerms(0, 42 * MS)}
     stream = MatchStream("top", terms, most_held=200)
     for second in range(60):
@@ -176,7 +176,7 @@ def test_a_dead_sensor_holds_nobody_who_says_how_far_the_streams_are() -> None:
     assert stream.held <= 1
 
 
-def test_without_being_told_it_stops_before_memory_does() -> None:
+def test_without_advance_it_stops_at_its_memory_limit() -> None:
     stream = MatchStream("top", {"cam": StreamTerms(0, 42 * MS)}, most_held=100)
     stream.push("top", drive(5)["top"])
     with pytest.raises(LimitError, match=r"101 frames wait .* limit is 100: cam has only come to"):
@@ -184,9 +184,9 @@ def test_without_being_told_it_stops_before_memory_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sensor", "stamps", "says"),
+    ("sensor", "stamps", "message"),
     [
-        ("lidar", [1], "'lidar' is none of the streams"),
+        ("lidar", [1], "'lidar' is not one of the streams"),
         ("cam", [5, 4], "must ascend"),
         ("cam", [5, 5], "a stamp comes twice"),
         ("cam", [2], "comes after the stream had reached"),
@@ -195,11 +195,11 @@ def test_without_being_told_it_stops_before_memory_does() -> None:
         ("top", [1], "comes after the stream had reached"),
     ],
 )
-def test_stamps_that_cannot_follow_are_refused(sensor: str, stamps: list[int], says: str) -> None:
+def test_stamps_that_cannot_follow_are_refused(sensor: str, stamps: list[int], message: str) -> None:
     stream = MatchStream("top", {"cam": StreamTerms(0, 1)}, keyframe_hz=1)
     stream.push("cam", [1, 3])
     stream.push("top", [0, 1])
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         stream.push(sensor, stamps)
 
 

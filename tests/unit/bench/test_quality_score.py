@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bench.quality_score.case import Case, Tally, Tried
+from bench.quality_score.case import Case, RuleScore, Tally, Tried
 from bench.quality_score.drive_cases import NOT_INJECTED, UNITS, cases
 from bench.quality_score.drives import drive_spec
 from bench.quality_score.run import SCORERS, below, merged, promised, tally
@@ -29,17 +30,17 @@ def test_hits_misses_and_alarms_are_counted_once_each() -> None:
     assert (camera.precision, camera.recall) == (1.0, pytest.approx(2 / 3))
     assert found["LID003"].alarms == 1
     assert found["LID003"].precision == 0.0
-    assert camera.row(1) == {
-        "rule": "CAM005",
-        "seeds": 1,
-        "true_positives": 2,
-        "false_positives": 0,
-        "false_negatives": 1,
-        "precision": 1.0,
-        "recall": pytest.approx(2 / 3),
-        "smallest_detected": 3,
-        "unit": "px",
-    }
+    assert camera.score(1) == RuleScore(
+        rule="CAM005",
+        seeds=1,
+        true_positives=2,
+        false_positives=0,
+        false_negatives=1,
+        precision=1.0,
+        recall=pytest.approx(2 / 3),
+        smallest_detected=3,
+        unit="px",
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_from_the_smallest_size_on_all_are_found(sizes: dict[float, tuple[int, i
     assert Tally("CAM005", "px", sizes=sizes).smallest_detected == smallest
 
 
-def test_a_clean_drive_is_no_case_and_its_alarms_count() -> None:
+def test_a_clean_drive_is_not_a_case_but_its_alarms_count() -> None:
     clean = Tried(Case(""), 0, False, frozenset({("CAM006", "c")}))
     found = tally([clean], {"CAM006": "share"})
     assert (found["CAM006"].alarms, found["CAM006"].recall) == (1, None)
@@ -63,17 +64,24 @@ def test_a_clean_drive_is_no_case_and_its_alarms_count() -> None:
     assert "| synthetic | 1 | CAM006 (1) |" in alarm_table([clean])
 
 
+def score(rule: str, precision: float | None, recall: float | None) -> RuleScore:
+    return RuleScore(
+        rule=rule, seeds=1, true_positives=0, false_positives=0, false_negatives=0, precision=precision, recall=recall,
+        smallest_detected=None, unit="px",
+    )  # fmt: skip
+
+
 def test_what_was_not_scored_now_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "score.json"
-    path.write_text('[{"rule": "A", "recall": 1}, {"rule": "B", "recall": 1}]')
-    assert merged([{"rule": "B", "recall": 2}], path) == [{"rule": "A", "recall": 1}, {"rule": "B", "recall": 2}]
+    path.write_bytes(msgspec.json.encode([score("A", 1.0, 1.0), score("B", 1.0, 1.0)]))
+    assert merged([score("B", 1.0, 0.5)], path) == [score("A", 1.0, 1.0), score("B", 1.0, 0.5)]
 
 
 def test_promises_are_stricter_where_data_is_plain() -> None:
     assert (promised("CLK004"), promised("CAM005")) == (0.99, 0.95)
-    assert below({"rule": "CAM005", "precision": 0.96, "recall": 0.94})
-    assert not below({"rule": "CAM005", "precision": 0.96, "recall": None})
-    assert "| CAM005 | image blurred |" in score_table([Tally("CAM005", "px").row(1)], promised)
+    assert below(score("CAM005", 0.96, 0.94))
+    assert not below(score("CAM005", 0.96, None))
+    assert "| CAM005 | image blurred |" in score_table([Tally("CAM005", "px").score(1)], promised)
 
 
 def test_every_rule_has_a_case_or_a_reason_why_not() -> None:

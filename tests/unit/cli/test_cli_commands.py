@@ -1,4 +1,4 @@
-"""The command line as its users meet it: help, exit status, and errors without tracebacks."""
+"""The command line from a user's point of view: help, exit status, and errors without tracebacks."""
 
 from __future__ import annotations
 
@@ -117,12 +117,12 @@ def test_wrong_usage_ends_with_2(words: tuple[str, ...]) -> None:
         ("drive", "upload", "/nonexistent"),
     ],
 )
-def test_without_a_deployment_the_next_step_is_told(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_deployment_the_next_step_is_reported(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.delenv("SCENELAKE_RAW_BUCKET", raising=False)
     result = run(*words)
     assert result.exit_code == 1
-    assert "error: there is no deployment to talk to" in result.stderr
+    assert "error: no deployment to use" in result.stderr
     assert "`scenelake up`" in result.stderr
     assert result.stdout == ""
 
@@ -166,7 +166,7 @@ def test_gold_show_draws_a_page(lake: LakeCatalog, tmp_path: Path) -> None:
     assert (tmp_path / "scene.html").read_text().count("data:image/") == 3
 
 
-def test_what_is_not_there_is_said(lake: LakeCatalog) -> None:
+def test_missing_items_are_reported(lake: LakeCatalog) -> None:
     for words in (("gold", "show", "nothing"), ("quarantine", "show", "nothing"), ("gold", "show", "--drive", "veh-9/none")):
         result = run(*words)
         assert result.exit_code == 1

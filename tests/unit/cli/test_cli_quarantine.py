@@ -1,4 +1,4 @@
-"""`quarantine release` and `reject` at the terminal: what is asked, what is done, what is answered."""
+"""`quarantine release` and `reject` at the terminal: prompts, effects and output."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_dry_run_does_nothing_and_says_what_would_be_done(desk: NotingDesk) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (("release", "--reason", "dust", "--yes"), 1, "no records selected"),
         (("release", "--rule", "SYN001", "--reason", "dust"), 1, "--yes"),
@@ -82,10 +82,10 @@ def test_a_dry_run_does_nothing_and_says_what_would_be_done(desk: NotingDesk) ->
         (("reject", "--rule", "SYN001", "--reason", "dust", "--reviewer", "a b", "--yes"), 1, "reviewer"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_done(desk: NotingDesk, words: tuple[str, ...], code: int, said: str) -> None:
+def test_wrong_input_is_reported_and_nothing_is_done(desk: NotingDesk, words: tuple[str, ...], code: int, message: str) -> None:
     result = run(*words)
     assert result.exit_code == code
-    assert said in result.stderr.replace("\n", " ")
+    assert message in result.stderr.replace("\n", " ")
     assert desk.taken == []
 
 

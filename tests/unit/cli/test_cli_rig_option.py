@@ -1,4 +1,4 @@
-"""`drive import recording`: the rig that names the topics comes from `--rig`, and what was found is told."""
+"""`drive import recording`: the rig that names the topics comes from `--rig`, and findings are printed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_rig_names_the_sensors(tmp_path: Path) -> None:
     assert "note: /imu (sensor_msgs/msg/Imu, ros1): 8 messages left out, the rig names no sensor with this topic" in result.output
 
 
-def test_without_a_rig_what_was_inferred_is_told(tmp_path: Path) -> None:
+def test_without_a_rig_what_was_inferred_is_reported(tmp_path: Path) -> None:
     result = run("recording", write_ros1_bag(tmp_path), tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "note: no rig was given, so one was inferred" in result.output

@@ -1,4 +1,4 @@
-"""`scenelake sync report` as its users meet it."""
+"""`scenelake sync report` from a user's point of view."""
 
 from __future__ import annotations
 

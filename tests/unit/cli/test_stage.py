@@ -1,4 +1,4 @@
-"""Where a demo plays: which stage the environment means, and what a given one does without a local stack."""
+"""Where a demo runs: the stage selected by the environment, and an external one without a local stack."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_an_airflow_in_the_environment_is_a_given_stage(tmp_path: Path) -> None:
 def test_a_given_stage_is_entered_and_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GIVEN.items():
         monkeypatch.setenv(name, value)
-    said: list[str] = []
+    messages: list[str] = []
     given = stage(tmp_path / "home", GIVEN)
-    standing = given.bring_up(said.append)
+    standing = given.bring_up(messages.append)
     assert standing.deployment.settings.raw_bucket == "raw"
     assert (standing.healthy_s, standing.demo_limit_s, standing.where_next) == (None, GIVEN_LIMIT_S, ())
     assert given.memory_bytes() is None
     assert isinstance(standing.deployment.airflow_steps(), AirflowSteps)
-    assert said == ["using the deployment that the environment names"]
+    assert messages == ["using the deployment that the environment names"]
     assert not (tmp_path / "home").exists()

@@ -1,4 +1,4 @@
-"""Airflow parses `dags/` all the time: what is imported there at the top level is light."""
+"""Airflow parses `dags/` continuously: its top-level imports are light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DAG: its steps, edges, limits, and that its page tells the truth about them."""
+"""The DAG: its steps, edges and limits, and that its page documents them correctly."""
 
 from __future__ import annotations
 

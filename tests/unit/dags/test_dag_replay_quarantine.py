@@ -1,4 +1,4 @@
-"""The replay of quarantined drives: a dry run unless told otherwise, and never more than it says."""
+"""The replay of quarantined drives: a dry run by default, and never more drives than its limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dag() -> DAG:
     return built
 
 
-def test_it_is_a_dry_run_unless_told_otherwise(dag: DAG) -> None:
+def test_a_dry_run_is_the_default(dag: DAG) -> None:
     assert {name: sorted(task.downstream_task_ids) for name, task in dag.task_dict.items()} == {"find": ["replay"], "replay": []}
     assert dag.schedule is None
     assert dag.max_active_runs == 1

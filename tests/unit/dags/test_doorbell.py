@@ -1,4 +1,4 @@
-"""The doorbell: what a reading decides, and a trigger that survives an outage of its endpoint."""
+"""The doorbell: the decision on each reading, and a trigger that survives an outage of its endpoint."""
 
 from __future__ import annotations
 

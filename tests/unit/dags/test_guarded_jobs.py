@@ -35,7 +35,7 @@ def job(script: str, folder: Path, grace_s: float = 0.5) -> JobProcess:
     return JobProcess(command(script), dict(os.environ), folder, grace_s)
 
 
-def said(process: JobProcess) -> list[str]:
+def output_lines(process: JobProcess) -> list[str]:
     return [line for line in process.lines(1.0) if line is not None]
 
 
@@ -53,7 +53,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 def test_lines_and_status_of_a_job(tmp_path: Path) -> None:
     script = "import sys; print('one'); print('two', file=sys.stderr); print('three', end=''); sys.exit(7)"
     with job(script, tmp_path) as process:
-        lines = said(process)
+        lines = output_lines(process)
         assert sorted(lines) == ["one", "three", "two"]
         assert process.wait() == 7
     assert list(process.tail) == ["two"]
@@ -61,14 +61,14 @@ def test_lines_and_status_of_a_job(tmp_path: Path) -> None:
 
 def test_a_job_that_a_signal_ended_has_128_added(tmp_path: Path) -> None:
     with job("import os; os.kill(os.getpid(), 9)", tmp_path) as process:
-        assert said(process) == []
+        assert output_lines(process) == []
         assert process.wait() == 137
 
 
 def test_a_line_without_end_comes_in_pieces_and_bad_utf8_is_shown(tmp_path: Path) -> None:
     script = f"import sys; sys.stdout.buffer.write(b'x' * {3 * MAX_LINE_BYTES} + bytes([10, 255, 10]))"
     with job(script, tmp_path) as process:
-        *pieces, last = said(process)
+        *pieces, last = output_lines(process)
     assert "".join(pieces) == "x" * 3 * MAX_LINE_BYTES
     assert max(map(len, pieces)) <= 2 * MAX_LINE_BYTES
     assert last == "\N{REPLACEMENT CHARACTER}"
@@ -76,7 +76,7 @@ def test_a_line_without_end_comes_in_pieces_and_bad_utf8_is_shown(tmp_path: Path
 
 def test_what_a_job_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     with job(FAMILY, tmp_path) as process:
-        pids = [int(pid) for pid in said(process)[0].split()]
+        pids = [int(pid) for pid in output_lines(process)[0].split()]
         assert process.wait() == 0
         assert alive(pids) == []
     assert len(pids) == 3

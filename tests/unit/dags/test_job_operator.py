@@ -48,7 +48,7 @@ class Run:
 
 @dataclass
 class FakeTaskInstance:
-    """What the OpenLineage macros and the operator ask of a task instance."""
+    """The part of a task instance that the OpenLineage macros and the operator use."""
 
     dag_id: str = "process_drive"
     task_id: str = "drive.inspect"
@@ -94,11 +94,11 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> FakeHold:
 
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, hold: FakeHold) -> JobOperator:
-    """An operator whose job is the marked script; `said` in it holds the job's arguments."""
+    """An operator whose job is the marked script; `arguments` in it holds the job's arguments."""
     package = tmp_path / "spark_jobs"
     package.mkdir()
     (package / "__init__.py").touch()
-    prelude = "import json, os, signal, sys, time\nsaid = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
+    prelude = "import json, os, signal, sys, time\narguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
     (package / "inspect.py").write_text(prelude + request.param)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "secret")
@@ -117,12 +117,12 @@ def script(text: str) -> pytest.MarkDecorator:
 SLEEPS = "print(os.getpid(), flush=True)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)\n"
 
 
-@script("json.dump({'said': said, 'cwd': os.getcwd(), 'env': dict(os.environ)}, open(said['--result'], 'w'))")
+@script("json.dump({'arguments': arguments, 'cwd': os.getcwd(), 'env': dict(os.environ)}, open(arguments['--result'], 'w'))")
 def test_a_job_gets_its_drive_and_returns_its_result(operator: JobOperator, hold: FakeHold) -> None:
     result = operator.execute(context(FakeTaskInstance()))
-    said = result["said"]
-    folder = Path(said.pop("--result")).parent
-    assert said == {
+    arguments = result["arguments"]
+    folder = Path(arguments.pop("--result")).parent
+    assert arguments == {
         "--vehicle": "car",
         "--drive": "monday",
         "--revision": "a" * 64,
@@ -139,7 +139,7 @@ def test_a_job_gets_its_drive_and_returns_its_result(operator: JobOperator, hold
     assert not [variable for variable in result["env"] if variable.startswith("AIRFLOW_")]
 
 
-@script("json.dump({'outcome': 'published', 'snapshot_id': 7, 'scenes': 3}, open(said['--result'], 'w'))")
+@script("json.dump({'outcome': 'published', 'snapshot_id': 7, 'scenes': 3}, open(arguments['--result'], 'w'))")
 def test_an_outlet_event_names_the_drive_and_the_snapshot(operator: JobOperator, hold: FakeHold) -> None:
     gold = Asset("gold.scenes")
     operator.outlets = [gold]
@@ -154,7 +154,7 @@ def test_an_outlet_event_names_the_drive_and_the_snapshot(operator: JobOperator,
     }
 
 
-@script("json.dump({'snapshot_id': 7}, open(said['--result'], 'w'))")
+@script("json.dump({'snapshot_id': 7}, open(arguments['--result'], 'w'))")
 def test_a_result_without_an_outcome_announces_nothing(operator: JobOperator) -> None:
     gold = Asset("gold.scenes")
     operator.outlets = [gold]
@@ -220,7 +220,7 @@ def test_a_lost_lease_ends_the_job_for_good(operator: JobOperator, hold: FakeHol
 
 
 class Interrupt:
-    """Does something in the main thread, as Airflow's signals do, once the job has told its number."""
+    """Runs an action in the main thread, as Airflow's signals do, once the job has printed its pid."""
 
     def __init__(self, operator: JobOperator, action: Any) -> None:
         self.pid = 0
@@ -264,7 +264,7 @@ def test_a_kill_from_airflow_ends_the_job_within_its_grace(operator: JobOperator
     assert time.monotonic() - begin_s < 10
 
 
-def test_a_kill_before_the_start_is_no_error(hold: FakeHold) -> None:
+def test_a_kill_before_the_start_is_not_an_error(hold: FakeHold) -> None:
     JobOperator(task_id="t", job="inspect", lease=LEASE.payload(), lease_s=60, kill_grace_s=1).on_kill()
 
 
@@ -276,14 +276,14 @@ def test_a_lease_that_is_none_is_refused_before_anything_starts(hold: FakeHold) 
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [(None, "wrote no result"), (b"{", "is not JSON"), (b"[1]", "is a JSON list"), (b'"' + b"x" * 1024 * 1024, "is larger than")],
 )  # fmt: skip
-def test_results_that_cannot_be_used(tmp_path: Path, body: bytes | None, said: str) -> None:
+def test_results_that_cannot_be_used(tmp_path: Path, body: bytes | None, message: str) -> None:
     path = tmp_path / "result.json"
     if body is not None:
         path.write_bytes(body)
-    with pytest.raises(JobResultError, match=said):
+    with pytest.raises(JobResultError, match=message):
         read_result(path, "inspect")
 
 

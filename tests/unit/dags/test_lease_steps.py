@@ -1,4 +1,4 @@
-"""Lease, gate, acknowledge, abandon: what they do to queue and ledger, with both in memory."""
+"""Lease, gate, acknowledge, abandon: their effects on queue and ledger, with both in memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scenelake_airflow.results import PublicationSummary, parse_result
 from scenelake_airflow.settings import SchedulingSettings
 
 from ingest.errors import ContentionError, SupersededWorkError
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.records import DriveRecord, ObjectOutcome
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import DriveWork, WorkReason
@@ -57,8 +58,8 @@ class FakeLedger:
 
     begins: Mapping[DriveId, DriveState | Exception] = field(default_factory=dict)
     superseded: bool = False
-    finished: list[tuple[DriveState, list[ObjectOutcome], dict[str, Any]]] = field(default_factory=list)
-    failed: list[dict[str, Any]] = field(default_factory=list)
+    finished: list[tuple[DriveState, list[ObjectOutcome], RunResult]] = field(default_factory=list)
+    failed: list[RunFailure] = field(default_factory=list)
 
     def begin(self, drive: DriveId, revision: str) -> DriveRecord:
         answer = self.begins.get(drive, DriveState.PROCESSING)
@@ -72,19 +73,19 @@ class FakeLedger:
         revision: str,
         state: DriveState,
         outcomes: Iterable[ObjectOutcome],
-        detail: Mapping[str, Any],
+        result: RunResult,
         *,
         generation: int | None = None,
     ) -> DriveRecord:
         assert generation == 2, "a run ends the generation that it was given, no other"
         self._refuse(drive)
-        self.finished.append((state, list(outcomes), dict(detail)))
+        self.finished.append((state, list(outcomes), result))
         return DriveRecord(drive, state, revision)
 
-    def fail(self, drive: DriveId, revision: str, detail: Mapping[str, Any], *, generation: int | None = None) -> DriveRecord:
+    def fail(self, drive: DriveId, revision: str, failure: RunFailure, *, generation: int | None = None) -> DriveRecord:
         assert generation == 2
         self._refuse(drive)
-        self.failed.append(dict(detail))
+        self.failed.append(failure)
         return DriveRecord(drive, DriveState.FAILED, revision)
 
     def _refuse(self, drive: DriveId) -> None:
@@ -199,7 +200,7 @@ def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_dele
                    "warnings": ["CMP004"], "quarantined_objects": ["car/monday/radar/front/1.mcap"]}  # fmt: skip
     publication = parse_result(report, PublicationSummary, "publish")
     assert finish_drive(queue, ledger, LEASED, publication, INPUT) == "published"
-    ((state, outcomes, detail),) = ledger.finished
+    ((state, outcomes, result),) = ledger.finished
     assert state is DriveState.PUBLISHED
     assert {(outcome.key.rpartition("/")[2], outcome.version_id, outcome.state) for outcome in outcomes} == {
         ("1.mcap", "v1", ObjectState.PUBLISHED),
@@ -207,7 +208,7 @@ def test_a_published_drive_is_recorded_object_by_object_then_its_message_is_dele
         ("manifest.json", "v3", ObjectState.PUBLISHED),
         ("calibration.json", "v4", ObjectState.PUBLISHED),
     }
-    assert detail == {"snapshot_id": 7, "scenes": 5, "records": 1, "warnings": ["CMP004"]}
+    assert result == RunResult(snapshot_id=7, scenes=5, records=1, warnings=("CMP004",))
     assert queue.deleted == ["monday"]
 
 
@@ -242,7 +243,7 @@ def test_a_failed_drive_comes_back_later_each_time() -> None:
     fail_drive(queue, ledger, LEASED, 30, lost=False, error="inspect: no space left")
     assert queue.extended == {"monday": 60}
     assert queue.deleted == []
-    assert ledger.failed == [{"error": "inspect: no space left", "receive_count": 2}]
+    assert ledger.failed == [RunFailure(error="inspect: no space left", receive_count=2)]
 
 
 def test_a_drive_whose_lease_was_lost_is_left_to_the_other_run() -> None:

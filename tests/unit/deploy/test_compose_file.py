@@ -1,4 +1,4 @@
-"""What docker-compose.yml, the Dockerfile and .env.example promise, read from their text."""
+"""The promises of docker-compose.yml, the Dockerfile and .env.example, checked on their text."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_all_that_starts_by_itself_fits_a_laptop() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_images_are_pinned_and_nobody_holds_the_engine(name: str) -> None:
+def test_images_are_pinned_and_no_service_mounts_the_engine_socket(name: str) -> None:
     service = SERVICES[name]
     _, _, tag = service["image"].partition(":")
     assert tag
@@ -85,7 +85,7 @@ def test_our_containers_hold_nothing_that_they_do_not_need(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_who_waits_for_whom_says_for_what(name: str) -> None:
+def test_dependencies_state_their_condition(name: str) -> None:
     for other, term in SERVICES[name].get("depends_on", {}).items():
         healthy = other not in ONCE
         assert term["condition"] == ("service_healthy" if healthy else "service_completed_successfully")

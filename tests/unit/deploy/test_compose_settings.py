@@ -1,4 +1,4 @@
-"""The generated .env: random where the example is one, private, never written over; and the check that refuses examples."""
+"""The generated .env: random where the example is one, private, never overwritten; and the check that rejects example values."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_a_file_is_private_and_written_once(tmp_path: Path, monkeypatch: pytest.
 def test_examples_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(settings.os, "environ", values(EXAMPLE))
     assert settings.main(["check"]) == 1
-    said = capsys.readouterr().err
-    assert "DEMO_GID, DEMO_UID, KEY, OTHER, PASSWORD;" in said
+    errors = capsys.readouterr().err
+    assert "DEMO_GID, DEMO_UID, KEY, OTHER, PASSWORD;" in errors
     monkeypatch.setattr(settings.os, "environ", values(settings.filled(EXAMPLE, 1000, 1000)))
     assert settings.main(["check"]) == 0
 

@@ -1,4 +1,4 @@
-"""The StatsD names are those that this Airflow sends, and come out as the metrics that dashboards ask for."""
+"""The StatsD names are those that this Airflow sends, and are mapped to the metrics that dashboards query."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def recorded() -> Iterator[Recorded]:
 
 
 def mapped(name: str) -> tuple[str, dict[str, str]] | None:
-    """What the StatsD exporter makes of a message: the first rule that matches, a `*` for one piece between dots."""
+    """The StatsD exporter's mapping of a message: by the first rule that matches, with `*` for one part between dots."""
     for entry in MAPPINGS:
         found = re.fullmatch(re.escape(entry["match"]).replace(r"\*", r"([^.]*)"), name)
         if found:
@@ -81,7 +81,7 @@ def test_airflow_sends_it_and_the_name_says_its_kind(entry: dict[str, Any]) -> N
 
 
 def test_the_exporter_takes_the_file() -> None:
-    """What statsd_exporter refuses: a match without a dot, names outside Prometheus's alphabet, keys that it does not know."""
+    """statsd_exporter rejects a match without a dot, names outside Prometheus's alphabet, and unknown keys."""
     for entry in MAPPINGS:
         assert set(entry) <= {"match", "name", "help", "labels"}
         assert re.fullmatch(r"airflow(\.(\*|[a-zA-Z_][a-zA-Z0-9_]*))+", entry["match"])
@@ -91,7 +91,7 @@ def test_the_exporter_takes_the_file() -> None:
     assert len(helps) == len({name for name, _ in helps}), "one name, one help"
 
 
-def test_a_task_in_a_group_is_told_with_its_labels_and_once(recorded: Recorded) -> None:
+def test_a_task_in_a_group_is_reported_once_with_its_labels(recorded: Recorded) -> None:
     tags = {"dag_id": "process_drive", "task_id": "drive.build_scenes"}
     stats.incr("ti.start", tags=tags)
     stats.incr("ti.finish", tags={**tags, "state": "failed"})

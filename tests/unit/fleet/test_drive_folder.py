@@ -1,4 +1,4 @@
-"""What is refused before upload, and that the refusal names everything at once."""
+"""Refusals before upload, each of which names all problems at once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_files_are_listed_in_upload_order_without_the_ground_truth(small_drive: 
 
 
 @pytest.mark.parametrize(
-    ("fault", "file", "said"),
+    ("fault", "file", "message"),
     [
         ("no_manifest", "manifest.json", "missing: the recording did not finish"),
         ("absent_object:radar_front", "radar/radar_front", "named by the manifest, but not there"),
@@ -72,12 +72,12 @@ def test_files_are_listed_in_upload_order_without_the_ground_truth(small_drive: 
     ],
 )
 def test_each_fault_of_files_is_found_before_upload(
-    small_spec: DriveSpec, new_folder: Path, fault: str, file: str, said: str
+    small_spec: DriveSpec, new_folder: Path, fault: str, file: str, message: str
 ) -> None:
     generate(replace(small_spec, duration_s=0.3, faults=(Fault.parse(fault),)), new_folder)
     ((found, text),) = problems(new_folder).items()
     assert found.startswith(file)
-    assert said in text
+    assert message in text
     assert "; " in text
 
 
@@ -211,7 +211,7 @@ def test_a_faulty_folder_can_be_opened_on_purpose(small_spec: DriveSpec, new_fol
     assert "car-7/drive-1/lidar/frames.pkl" in {file.key for file in folder.files()}
 
 
-def test_a_folder_that_nobody_named_needs_a_name(drive: Path) -> None:
+def test_a_folder_without_identity_needs_a_name(drive: Path) -> None:
     (drive / "manifest.json").unlink()
     shutil.rmtree(drive / "ground_truth")
     with pytest.raises(DriveFolderError, match="say which vehicle and drive this is"):
@@ -219,7 +219,7 @@ def test_a_folder_that_nobody_named_needs_a_name(drive: Path) -> None:
     assert DriveFolder.load(drive, check=False, drive=DRIVE).drive == DRIVE
 
 
-def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(DriveFolderError, match="is not a folder"):
         DriveFolder.load(tmp_path / "nowhere")
 

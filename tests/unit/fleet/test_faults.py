@@ -1,4 +1,4 @@
-"""Fault texts: what they mean, that they survive writing and reading, and what is said about wrong ones."""
+"""Fault texts: their meaning, their round trip, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_texts_mean_what_the_table_says(text: str, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("melt:camera_front", "no fault is called 'melt'; known are cut_jpeg, "),
         ("cut_jpeg:camera_front", "write cut_jpeg:SENSOR:FRAMES"),
@@ -94,10 +94,10 @@ def test_texts_mean_what_the_table_says(text: str, fault: Fault) -> None:
         ("", "no fault is called ''"),
     ],
 )
-def test_wrong_texts_are_explained(text: str, said: str) -> None:
+def test_wrong_texts_are_explained(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         Fault.parse(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_fault_refuses_sizes_its_kind_does_not_have() -> None:

@@ -104,7 +104,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
         write_stream(tmp_path, CAMERA, images(1))
 
 
-def test_a_source_that_fails_half_way_leaves_a_file_that_is_no_whole_recording(tmp_path: Path) -> None:
+def test_a_source_that_fails_half_way_leaves_an_incomplete_recording(tmp_path: Path) -> None:
     def failing():  # type: ignore[no-untyped-def]
         yield from images(3)
         raise RuntimeError("sensor unplugged")

@@ -1,4 +1,4 @@
-"""The same small recording in each container: a lidar, a raw camera, an IMU, poses, and chatter that nothing decodes."""
+"""The same small recording in each container: a lidar, a raw camera, an IMU, poses, and topics that nothing decodes."""
 
 from __future__ import annotations
 

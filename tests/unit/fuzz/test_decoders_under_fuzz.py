@@ -23,7 +23,7 @@ CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 def test_a_decoder_keeps_its_promises_whatever_the_bytes_are(name: str, tmp_path: Path) -> None:
     target = TARGETS[name]
     outcome = fuzz(target, 1, tmp_path, lambda inputs: inputs < target.slice_inputs)
-    assert [failure.told for failure in outcome.failures] == []
+    assert [failure.message for failure in outcome.failures] == []
     assert outcome.inputs == target.slice_inputs
     assert outcome.outcomes >= 2, "the inputs reach more than one place"
 
@@ -41,7 +41,7 @@ def test_what_broke_a_promise_once_does_so_no_more(place: Path, tmp_path: Path) 
     assert run_one(TARGETS[place.parent.name], place.read_bytes(), tmp_path) is None
 
 
-def test_a_matrix_that_is_no_number_is_refused_without_a_warning() -> None:
+def test_a_matrix_with_nan_is_refused_without_a_warning() -> None:
     for value in (np.nan, np.inf, 1e308):
         matrix = np.eye(4)
         matrix[1, 1] = value

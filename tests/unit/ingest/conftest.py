@@ -1,4 +1,4 @@
-"""AWS in this process (no sockets), with the ledger's table as the template tells it."""
+"""AWS in this process (no sockets), with the ledger's table as declared in the template."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def ledger(dynamodb: Any, clock: FakeClock) -> Ledger:
 
 @pytest.fixture(params=["fake", "dynamodb"])
 def landing(request: pytest.FixtureRequest, clock: FakeClock) -> Any:
-    """The landing half of the ledger: the fake that other tests trust, and the real one. Both must pass the same tests."""
+    """The landing half of the ledger: the fake that other tests rely on, and the real one. Both must pass the same tests."""
     return FakeLedger(clock) if request.param == "fake" else request.getfixturevalue("ledger")

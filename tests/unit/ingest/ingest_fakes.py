@@ -26,7 +26,7 @@ DRIVE = DriveId("car-1", "2023-11-14")
 
 
 class Killed(BaseException):
-    """The process is gone: nobody may catch this as an ordinary failure."""
+    """The process was killed: nothing may catch this as an ordinary failure."""
 
 
 def drive_files(drive: DriveId = DRIVE, sensor_objects: int = 3) -> dict[str, bytes]:
@@ -195,7 +195,7 @@ class FakeLedger:
             manifest_version=requeue.manifest_version,
             manifest_fault=requeue.manifest_fault,
             overrides=requeue.overrides,
-            detail={},
+            detail=None,
         )
         self.outbox[seen.drive] = self._clock()
         return self.drive_items[seen.drive]
@@ -309,11 +309,11 @@ class World:
         return Sweep(self.registrar(steps), wrap(self.objects), wrap(self.ledger), self.limits, self.clock)
 
     def finish(self, drive: DriveId, state: DriveState = DriveState.PUBLISHED) -> None:
-        """What a run does to the drive, in short."""
+        """The effect of a run on the drive, simplified."""
         self.ledger.drive_items[drive] = replace(self.ledger.drive_items[drive], state=state)
 
     def outcome(self) -> dict[str, Any]:
-        """What must not depend on how events came: drives, objects, refusals, kept inputs; no times, no counters."""
+        """The outcome that must not depend on the order of events: drives, objects, refusals, inputs; no times or counters."""
         return {
             "drives": {
                 drive: (found.state, found.revision, found.generation, found.reason, found.settling, found.unsent)

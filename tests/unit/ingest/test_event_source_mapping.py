@@ -55,8 +55,8 @@ def test_the_handler_gets_what_lambda_gives(sqs: Any, mapped: Mapped) -> None:
 
     assert EventSourceMapping(sqs, mapped, keep, none_failed).poll(0) == 1
     [record] = events[0]["Records"]
-    said = "messageId receiptHandle body attributes messageAttributes md5OfBody eventSource eventSourceARN awsRegion"
-    assert set(record) == set(said.split())
+    expected = "messageId receiptHandle body attributes messageAttributes md5OfBody eventSource eventSourceARN awsRegion"
+    assert set(record) == set(expected.split())
     assert (record["body"], record["eventSource"], record["eventSourceARN"]) == ("böd\ny", "aws:sqs", mapped.arn)
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert {"SenderId", "SentTimestamp", "ApproximateFirstReceiveTimestamp"} <= set(record["attributes"])
@@ -107,7 +107,7 @@ def test_poison_reaches_the_dead_letters_after_five_receives(sqs: Any) -> None:
 
 
 class FlakySqs:
-    """Fails `failures` times, then says `stop` with an empty queue."""
+    """Fails `failures` times, then sets `stop` with an empty queue."""
 
     def __init__(self, failures: int, stop: threading.Event) -> None:
         self.failures = failures

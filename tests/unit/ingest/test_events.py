@@ -46,7 +46,7 @@ def test_several_records_in_one_message() -> None:
     assert [notice.key for notice in parse_body(s3_body("a/b/c", "d")).notices] == ["a/b/c", "d"]
 
 
-def test_a_mixture_of_sources_is_no_batch() -> None:
+def test_a_mixture_of_sources_is_not_a_batch() -> None:
     event = sqs_event({"m1": s3_body(KEY)})
     event["Records"] += s3_event()["Records"]
     assert not is_sqs_batch(event)
@@ -99,7 +99,7 @@ def test_a_bad_record_leaves_its_neighbours_in_the_same_message() -> None:
 
 
 @pytest.mark.parametrize("event", [None, 3, [], "x", {}, {"Records": {}}])
-def test_what_is_no_event_is_refused(event: object) -> None:
+def test_what_is_not_an_event_is_refused(event: object) -> None:
     with pytest.raises(EventError, match="Records"):
         is_sqs_batch(event)
 

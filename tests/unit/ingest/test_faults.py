@@ -1,4 +1,4 @@
-"""Promise P2 for ingest: whatever happens to events and processes, the ledger and the messages come out as in a clean run."""
+"""Promise P2 for ingest: whatever happens to events and processes, the ledger and the messages end as in a clean run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_clean_run_queues_both_drives_and_refuses_the_stray() -> None:
 
 
 def recover(world: World) -> None:
-    """What time and the sweep do on their own. The overdue limit is not reached: nothing may need it."""
+    """Recovery by time and the sweep alone. The overdue limit is not reached: nothing may depend on it."""
     for _ in range(3):
         world.clock.advance(world.limits.reconcile_after_s + 1)
         assert world.sweep().run().failed == 0

@@ -158,7 +158,7 @@ def test_a_message_without_an_id_cannot_be_reported(message_id: Any) -> None:
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What the configured handler writes for the records that were logged."""
+    """The lines that the configured handler writes for the logged records."""
     written = [entry.logger.registered_formatter.format(record) for record in caplog.records]
     assert all("\n" not in line and line.isascii() for line in written)
     return [json.loads(line) for line in written]
@@ -241,7 +241,7 @@ def test_the_whole_function_on_its_real_adapters(deployed: Any, dynamodb: Any, m
     assert s3.list_objects_v2(Bucket="lake")["Contents"][0]["Key"] == f"inputs/{DRIVE}/{found.revision}.json"
 
 
-def test_the_sweep_function_finds_what_no_event_told_of(deployed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_function_finds_objects_without_an_event(deployed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     s3, _ = deployed
     monkeypatch.setenv("SCENELAKE_RECONCILE_AFTER_S", "0")
     for key, body in FILES.items():

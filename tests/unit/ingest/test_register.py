@@ -183,7 +183,7 @@ def test_another_version_of_a_refused_object_is_refused_too() -> None:
 
 
 class RacingLedger(FakeLedger):
-    """Between someone's look and their write, others register `races` more versions."""
+    """Between a registrar's read and its write, others register `races` more versions."""
 
     races = 0
 

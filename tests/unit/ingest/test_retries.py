@@ -1,4 +1,4 @@
-"""What is retried, how often, and how long the pauses are."""
+"""Retries: which errors, how often, and with which pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Release, reject, reprocess: exactly one effect each, or a clear answer and none."""
+"""Release, reject, reprocess: exactly one effect each, or a clear error and none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ingest.errors import ContentionError, DecidedError, DriveBusyError, ReviewError, StaleReviewError, UnknownDriveError
 from ingest.handler import handle
+from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
@@ -194,7 +195,7 @@ def test_decisions_that_do_not_fit_are_refused_whole() -> None:
 
 
 class Racing(FakeLedger):
-    """Another reviewer acts between this one's look and their write."""
+    """Another reviewer acts between this reviewer's read and write."""
 
     other: Any = None
 
@@ -215,7 +216,9 @@ class Racing(FakeLedger):
         ((reject, A), (reject, B), None),
     ],
 )
-def test_of_two_reviewers_at_once_one_is_told_what_the_other_did(mine: Any, theirs: Any, error: type[Exception] | None) -> None:
+def test_of_two_concurrent_reviewers_one_gets_an_error_with_the_decision_of_the_other(
+    mine: Any, theirs: Any, error: type[Exception] | None
+) -> None:
     world = landed()
     racing = Racing(world.clock)
     racing.__dict__ |= world.ledger.__dict__
@@ -282,7 +285,7 @@ def rest(store: Any, state: DriveState = DriveState.PUBLISHED) -> DriveRecord:
     seen = store.drive(DRIVE)
     if isinstance(store, Ledger):
         store.begin(DRIVE, seen.revision)
-        store.finish(DRIVE, seen.revision, state, [], {})
+        store.finish(DRIVE, seen.revision, state, [], RunResult())
     else:
         store.drive_items[DRIVE] = replace(seen, state=state)
     found: DriveRecord = store.drive(DRIVE)
@@ -314,7 +317,7 @@ def test_contract_a_decision_comes_with_its_revision_or_not_at_all(store: Any, c
 
 
 class Reviewing(RuleBasedStateMachine):
-    """Reviewers, events and runs in any order, against what they may come to at most."""
+    """Reviewers, events and runs in any order, checked against the allowed effects."""
 
     targets = Bundle("targets")
 

@@ -1,4 +1,4 @@
-"""S3 in memory, as far as `lake.storage` speaks to it: versions, ranges, S3's own error codes, and bodies that break off."""
+"""S3 in memory, as far as `lake.storage` uses it: versions, ranges, S3's own error codes, and bodies that break off."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class FakeS3:
 
 
 class _Broken(io.BytesIO):
-    """Half of the bytes, then nothing more comes."""
+    """Half of the bytes, then nothing."""
 
     def read(self, _size: int | None = -1, /) -> bytes:
         raise ReadTimeoutError(endpoint_url="http://127.0.0.1")

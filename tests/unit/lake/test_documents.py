@@ -1,4 +1,4 @@
-"""Manifest and calibration: what is written is read back, and every way to break them ends in a LandingError that says how."""
+"""Manifest and calibration: read back as written; every way to break them raises a LandingError that names the problem."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda d: d.pop("rig_id"), "'rig_id' is a required property"),
         (lambda d: d.update(color="red"), "'color' was unexpected"),
@@ -142,11 +142,11 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d["objects"][0].update(frame_count=-1), r"\$.objects\[0\].frame_count"),
     ],
 )
-def test_a_broken_manifest_is_refused_by_name(change: Change, said: str) -> None:
+def test_a_broken_manifest_is_refused_by_name(change: Change, message: str) -> None:
     document = manifest_document()
     assert Manifest.parse(as_bytes(document), DRIVE).objects[0].key == KEY
     change(document)
-    with pytest.raises(LandingError, match=said):
+    with pytest.raises(LandingError, match=message):
         Manifest.parse(as_bytes(document), DRIVE)
 
 
@@ -174,7 +174,7 @@ def test_every_rate_that_the_schema_allows_makes_a_rig(rate_hz: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "not JSON"),
         (b"[]", r"\$: \[\] is not of type 'object'"),
@@ -191,8 +191,8 @@ def test_every_rate_that_the_schema_allows_makes_a_rig(rate_hz: float) -> None:
     ],
     ids=lambda value: repr(value[:12]) if isinstance(value, bytes) else "",
 )
-def test_bytes_that_are_no_document_are_refused(body: bytes, said: str) -> None:
-    with pytest.raises(LandingError, match=said):
+def test_bytes_that_are_not_a_document_are_refused(body: bytes, message: str) -> None:
+    with pytest.raises(LandingError, match=message):
         parse_document(body, "manifest")
 
 

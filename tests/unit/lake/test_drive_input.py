@@ -1,4 +1,4 @@
-"""The identity of what is processed: the same for the same input in any order, another one for any change."""
+"""The identity of the input: the same for the same input in any order, different after any change."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_object_outside_the_drive_is_refused(key: str) -> None:
         DriveInput.parse(foreign.to_bytes(), foreign.revision)
 
 
-def test_two_versions_of_one_object_are_no_input() -> None:
+def test_two_versions_of_one_object_are_refused() -> None:
     with pytest.raises(LandingError, match="two versions"):
         replace(WHOLE, objects=frozenset({entry(1), entry(1, version_id="v2")}))
 

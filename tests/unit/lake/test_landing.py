@@ -1,4 +1,4 @@
-"""Keys of the raw bucket: what is written can be read back, and nothing else is a key."""
+"""Keys of the raw bucket: every written key can be read back, and nothing else is a key."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_what_is_out_of_bounds_is_refused(change: dict[str, object]) -> None:
         json.dumps(json.loads(GOOD.to_string()) | {"reviewer": None}),
     ],
 )  # fmt: skip
-def test_what_is_no_override_is_refused(text: str) -> None:
+def test_what_is_not_an_override_is_refused(text: str) -> None:
     with pytest.raises(OverrideError):
         Override.parse(text)
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment whole, or not at all; what cannot be used is named, and what is secret is not shown."""
+"""Settings are read from the environment completely, or not at all; invalid values are named, and secrets are not shown."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_value_that_cannot_be_used_is_quoted_with_what_it_must_be(name: str, v
     assert "pydantic_core" not in shown, "the library's traceback is nobody's next step"
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(SettingsError, match=r"ENGINE_CORES='x' must .*; ENGINE_DEPTH='y' must"):
         Process.from_env({"SCENELAKE_NAME": "p", "ENGINE_CORES": "x", "ENGINE_DEPTH": "y"})
 

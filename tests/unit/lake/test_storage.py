@@ -53,7 +53,7 @@ def test_an_old_version_is_read_while_it_is_named() -> None:
     assert (store.size(source), store.size(ObjectVersion("raw", "a/b"))) == (len(BODY), 3)
 
 
-def test_what_is_deleted_is_gone_and_what_is_not_there_is_no_error() -> None:
+def test_deleting_a_missing_object_is_not_an_error() -> None:
     _, store, _ = stored()
     for _ in range(2):
         store.delete(ObjectVersion("raw", "a/b"))
@@ -66,7 +66,7 @@ def test_nothing_is_asked_for_nothing() -> None:
     assert s3.gets == []
 
 
-def test_what_is_not_there_is_told_from_what_cannot_be_read() -> None:
+def test_missing_and_unreadable_are_distinguished() -> None:
     s3, store, source = stored()
     for gone in (ObjectVersion("raw", "other"), ObjectVersion("raw", "a/b", "v9")):
         with pytest.raises(AbsentError, match="cannot read s3://raw"):
@@ -130,7 +130,7 @@ def test_a_stream_that_brings_nothing_is_given_up() -> None:
         stream.read()
 
 
-def test_a_stream_that_ends_too_early_is_no_short_object() -> None:
+def test_a_stream_that_ends_too_early_is_not_a_short_object() -> None:
     def open_at(start: int) -> tuple[io.BytesIO, int]:
         return io.BytesIO(BODY[start:-1]), len(BODY) - start
 

@@ -41,7 +41,7 @@ def test_text_round_trip(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["v1.0", COMMIT[:12], COMMIT.upper(), f"{COMMIT}-dirty", f"{COMMIT}\n", "+dirty", "unknown+dirty"]
 )
-def test_variable_that_is_no_commit_is_refused(text: str) -> None:
+def test_a_variable_that_is_not_a_commit_is_refused(text: str) -> None:
     with pytest.raises(CodeVersionError, match="git rev-parse HEAD"):
         code_version(text)
 
@@ -67,7 +67,7 @@ def test_detached_head_without_remote(checkout: Path) -> None:
     assert found.commit == git(checkout, "rev-parse", "HEAD")
 
 
-def test_code_installed_into_somebody_elses_checkout_is_unknown(checkout: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_code_installed_into_another_checkout_is_unknown(checkout: Path, caplog: pytest.LogCaptureFixture) -> None:
     (checkout / ".gitignore").write_text("venv/\n", encoding="utf-8")
     installed = checkout / "venv" / "lineage.py"
     installed.parent.mkdir()

@@ -18,7 +18,7 @@ RUN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 class Refusing:
-    """A transport that takes nothing and cannot even be closed."""
+    """A transport that accepts nothing and cannot even be closed."""
 
     def emit(self, event: RunEvent) -> None:
         raise ConnectionError("refused")
@@ -28,13 +28,13 @@ class Refusing:
 
 
 class Unanswered:
-    """A transport with events that nobody answered; `limits` are those that it was given to wait."""
+    """A transport with unanswered events; `limits` are the timeouts that it was closed with."""
 
     def __init__(self) -> None:
         self.limits: list[float] = []
 
     def emit(self, event: RunEvent) -> None:
-        """Queue for ever."""
+        """Queue the event for ever."""
 
     def close(self, timeout: float) -> bool:
         self.limits.append(timeout)
@@ -80,7 +80,7 @@ def test_nowhere_to_go_is_logged_once_at_the_start_and_harms_nothing(caplog: pyt
     ]
 
 
-def test_file_variable_that_is_no_local_path_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_variable_that_is_not_a_local_path_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
     Emitter.open("s3://bucket/lineage").emit(events(1)[0])
     assert "not the path of a local file" in caplog.text
 

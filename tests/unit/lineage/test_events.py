@@ -1,4 +1,4 @@
-"""Whole events against golden files; `SCENELAKE_WRITE_GOLDEN=1` writes them anew, for a reviewed change."""
+"""Whole events against golden files; `SCENELAKE_WRITE_GOLDEN=1` rewrites them, for a reviewed change."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_parent_without_root_is_its_own_root() -> None:
     assert parent["root"]["job"] == parent["job"]
 
 
-def test_unknown_code_version_is_said_and_no_location_is_made_up() -> None:
+def test_an_unknown_code_version_is_reported_and_no_location_is_made_up() -> None:
     context = RunContext(job("audit"), RUN_ID, source_location=SourceLocation("spark_jobs/audit.py", CodeVersion(None)))
     found = document(run_event(RunState.START, TIME_NS, context))
     assert found["run"]["facets"]["scenelake_code"]["codeVersion"] == "unknown"

@@ -1,4 +1,4 @@
-"""The provisioning scripts as modules (`localstack/` is no package), and the ledger's table as the template tells it."""
+"""The provisioning scripts as modules (`localstack/` is not a package), and the ledger's table as declared in the template."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def template(prefix: str = "scenelake") -> Any:
 
 
 def table_arguments() -> dict[str, Any]:
-    """What CreateTable needs for the ledger."""
+    """The arguments of CreateTable for the ledger."""
     properties = template().resources("AWS::DynamoDB::Table")["Ledger"]
     wanted = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     return {name: properties[name] for name in wanted}

@@ -1,4 +1,4 @@
-"""Which requests the embedded endpoint answers one at a time, without a server."""
+"""The requests that the embedded endpoint serialises, tested without a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORT_S, LONG_S = 0.2, 20.0  # for a meeting that must not be, and for one that 
 
 
 class Meeting:
-    """An application that answers whether another request came while it answered: `together` of two."""
+    """An application that reports whether two requests overlapped (`together`)."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s

@@ -1,4 +1,4 @@
-"""The template itself: lint, and what must not be forgotten in it."""
+"""The template itself: lint, and its required settings."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def actions_on(role: str, part: str) -> set[str]:
     return found
 
 
-def test_nobody_but_the_vehicle_writes_raw_objects_and_nobody_deletes_them() -> None:
+def test_only_the_vehicle_writes_raw_objects_and_no_role_deletes_them() -> None:
     for role in ROLES:
         writes = {action for action in actions_on(role, "RawBucket") if "Put" in action or "Delete" in action}
         assert writes == ({"s3:PutObject"} if role == "VehicleRole" else set()), role

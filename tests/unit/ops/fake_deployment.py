@@ -1,4 +1,4 @@
-"""A deployment whose adapters are given, for commands that would connect to it."""
+"""A deployment with given adapters, for commands that would otherwise connect to one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.settings import CommandSettings
 
 @dataclass(frozen=True)
 class FakeDeployment(Deployment):
-    """What is not given must not be asked for."""
+    """A deployment; using an adapter that is not given fails."""
 
     given: dict[str, Any] | None = None
 
@@ -27,7 +27,7 @@ class FakeDeployment(Deployment):
         return self._given("catalog")
 
     def _given(self, name: str) -> Any:
-        assert self.given is not None and name in self.given, f"nobody said that {name} is needed"
+        assert self.given is not None and name in self.given, f"{name} is used but was not given"
         return self.given[name]
 
 

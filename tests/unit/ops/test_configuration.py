@@ -1,4 +1,4 @@
-"""`docs/configuration.md` and the code name the same variables: what is read is on the page, and what is named is read."""
+"""`docs/configuration.md` and the code name the same variables: every one read is on the page, and every one named is read."""
 
 from __future__ import annotations
 

@@ -64,6 +64,6 @@ def test_entering_a_deployment_changes_nothing_in_the_process(tmp_path: Path, mo
     assert "pass-word" not in repr(entered)
 
 
-def test_nothing_to_talk_to_is_said() -> None:
-    with pytest.raises(NoDeploymentError, match="no local stack is up"):
+def test_a_missing_deployment_is_reported() -> None:
+    with pytest.raises(NoDeploymentError, match="no running local stack"):
         choose({"PATH": "/bin"}, None, None)

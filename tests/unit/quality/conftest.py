@@ -1,4 +1,4 @@
-"""A small rig and drive, whole and in order; each test breaks the one thing that it is about."""
+"""A small, flawless rig and drive; each test breaks the one thing that it is about."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def make_metrics() -> Callable[..., SensorMetrics]:
 
 @pytest.fixture
 def clean(make_metrics: Callable[..., SensorMetrics]) -> tuple[SensorMetrics, ...]:
-    """Metrics of the whole rig, nothing to object to."""
+    """Flawless metrics of the whole rig."""
     return (
         make_metrics(),
         make_metrics("cam_front", "camera"),

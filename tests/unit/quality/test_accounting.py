@@ -61,7 +61,7 @@ def test_sensor_that_vanished_altogether_is_found() -> None:
     assert [(entry.sensor, entry.frames) for entry in balance(accounts(frames(), {"a": 5}))] == [("a", 5)]
 
 
-def test_sensor_that_nobody_counted_is_unknown() -> None:
+def test_a_sensor_that_was_not_counted_is_unknown() -> None:
     (entry,) = balance(accounts(frames(("a", "gold", None)), {}))
     assert entry.frames is None
     assert entry.finding().outcome is Outcome.UNKNOWN

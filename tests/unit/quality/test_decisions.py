@@ -1,13 +1,18 @@
-"""What decisions do to findings: a release covers what it names and no more, a rejection always keeps out."""
+"""The effect of decisions on findings: a release covers exactly what it names, a rejection always keeps data out."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from lake.errors import OverrideError
+from lake.landing import DriveId
 from lake.overrides import NONE, Decisions, Override, Verdict, scene_target
-from quality.decisions import NOT_RELEASABLE, reject, release
+from lake.tables.rows import RawPosition, RecordRow
+from quality.decisions import NOT_RELEASABLE, decided, record_target, reject, release, with_rejections
+from quality.records import RELEASED, Origin, Position, record
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.findings import Finding, finding, has_errors, rule_ids
 
@@ -24,6 +29,35 @@ FINDINGS = st.lists(
 OVERRIDES = st.lists(st.sampled_from(CODES), min_size=1, max_size=4, unique=True).map(
     lambda codes: Override(Verdict.RELEASE, "0" * 64, (scene_target(1),), tuple(codes), "alice", "seen it")
 )
+
+ORIGIN = Origin(DriveId("car-1", "d-1"), "r1", "c" * 40, "h" * 64)
+BAD = [finding("LID001", "few points", sensor="top", measured=1)]
+PLACE = Position("car-1/d-1/lidar/top/1.mcap", "v1")
+OF_SCENE = record(Level.SCENE, ORIGIN, BAD, frames=3, sensor="top", anchor_ns=1)
+OF_FRAME = record(Level.OBJECT, ORIGIN, BAD, frames=1, sensor="top", stamp_ns=7, position=PLACE)
+OF_OBJECT = record(Level.OBJECT, ORIGIN, BAD, frames=9, sensor="top", position=PLACE)
+OF_DRIVE = record(Level.DRIVE, ORIGIN, BAD, frames=99)
+
+
+def test_what_a_record_is_about() -> None:
+    targets = ["scene:1", "frame:top:7", f"object:{PLACE.key}@v1", "drive"]
+    assert [record_target(one) for one in (OF_SCENE, OF_FRAME, OF_OBJECT, OF_DRIVE)] == targets
+
+
+@pytest.mark.parametrize(
+    "incomplete", [replace(OF_SCENE, anchor_ns=None), replace(OF_FRAME, sensor=None), replace(OF_OBJECT, source=RawPosition())]
+)
+def test_a_record_that_does_not_name_what_it_is_about_is_refused(incomplete: RecordRow) -> None:
+    with pytest.raises(OverrideError, match=incomplete.record_id):
+        record_target(incomplete)
+
+
+def test_a_decision_is_kept_in_the_record() -> None:
+    override = Override(Verdict.REJECT, "0" * 64, (scene_target(1),), ("LID001",), "alice", "seen it")
+    rejected = replace(OF_SCENE, status="rejected", reviewer="alice", reason="seen it")
+    assert with_rejections([OF_SCENE, OF_FRAME], {scene_target(1): override}) == [rejected, OF_FRAME]
+    released = replace(OF_FRAME, status="released", frames=0, reviewer="alice", reason="seen it")
+    assert decided(OF_FRAME, override, RELEASED) == released
 
 
 @given(FINDINGS, OVERRIDES)

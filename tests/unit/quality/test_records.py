@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.landing import DriveId
+from lake.tables.rows import RawPosition, RecordFinding, RecordRow, row_of
 from lake.tables.schemas import RECORDS
 from quality.errors import FindingError
 from quality.records import (
@@ -68,7 +69,7 @@ def test_values_cannot_run_together() -> None:
     assert joined != record_id(Level.OBJECT, ORIGIN, ["DEC001"], sensor="ab", position=Position(key="c"))
 
 
-def test_code_and_configuration_are_no_part_of_the_id() -> None:
+def test_code_and_configuration_are_not_part_of_the_id() -> None:
     other = dataclasses.replace(ORIGIN, code_version="d" * 40, config_hash="x")
     assert record_id(Level.DRIVE, ORIGIN, ["CMP003"]) == record_id(Level.DRIVE, other, ["CMP003"])
 
@@ -77,30 +78,26 @@ def test_frame_record_holds_all_findings_and_fits_the_table() -> None:
     row = record(
         Level.OBJECT, ORIGIN, [FLAG, BROKEN], frames=1, sensor="cam", stamp_ns=7, position=POSITION, payload_uri="s3://q/x"
     )
-    assert re.fullmatch(r"[0-9a-f]{64}", row["record_id"])
-    assert row["rule_ids"] == ["CLK002", "DEC005"]
-    assert row["findings"][1] == {
-        "rule_id": "DEC005",
-        "measured": 1,
-        "threshold": 0,
-        "message": "cut short",
-        "sensor": "cam",
-        "severity": "error",
-    }
-    assert row["source"] == {"key": POSITION.key, "version_id": "v1", "offset": 4096}
-    assert (row["level"], row["frames"], row["status"], row["payload_uri"]) == ("object", 1, "quarantined", "s3://q/x")
+    assert re.fullmatch(r"[0-9a-f]{64}", row.record_id)
+    assert row.rule_ids == ("CLK002", "DEC005")
+    assert row.findings[1] == RecordFinding(
+        rule_id="DEC005", measured=1, threshold=0, message="cut short", sensor="cam", severity="error"
+    )
+    assert row.source == RawPosition(key=POSITION.key, version_id="v1", offset=4096)
+    assert (row.level, row.frames, row.status, row.payload_uri) == ("object", 1, "quarantined", "s3://q/x")
     table = records_table([row])
     assert table.schema == RECORDS
-    assert table.to_pylist() == [row]
+    assert [row_of(RecordRow, columns) for columns in table.to_pylist()] == [row]
+    assert set(table.column_names) == set(row.__struct_fields__)
 
 
 def test_each_level() -> None:
     whole_object = record(Level.OBJECT, ORIGIN, [BROKEN], sensor="cam", position=POSITION, frames=10)
     drive = record(Level.DRIVE, ORIGIN, [finding("CMP003", "dead", sensor="cam", measured=0)], frames=300)
     scene = record(Level.SCENE, ORIGIN, [finding("SYN001", "gone", measured=1)], sensor="lidar", anchor_ns=5, frames=3)
-    assert [row["level"] for row in (whole_object, drive, scene)] == ["object", "drive", "scene"]
-    assert (scene["sensor"], scene["anchor_ns"], scene["stamp_ns"]) == ("lidar", 5, None)
-    assert drive["source"] == {"key": None, "version_id": None, "offset": None}
+    assert [row.level for row in (whole_object, drive, scene)] == ["object", "drive", "scene"]
+    assert (scene.sensor, scene.anchor_ns, scene.stamp_ns) == ("lidar", 5, None)
+    assert drive.source == RawPosition()
     ids = records_table([whole_object, drive, scene])["record_id"].to_pylist()
     assert ids == sorted(ids)
 
@@ -114,9 +111,9 @@ def test_two_messages_of_one_chunk_with_one_stamp_are_two_records() -> None:
     assert records_table(rows).num_rows == 2
 
 
-def test_records_that_cannot_be_told_apart_are_refused() -> None:
+def test_records_that_cannot_be_distinguished_are_refused() -> None:
     row = record(Level.OBJECT, ORIGIN, [BROKEN], frames=1, sensor="cam", stamp_ns=7, position=NOWHERE)
-    with pytest.raises(FindingError, match=row["record_id"]):
+    with pytest.raises(FindingError, match=row.record_id):
         records_table([row, row])
 
 

@@ -60,7 +60,7 @@ def make_rig(*sensors: Mapping[str, Any], reference: str = "top", **policy: Any)
 
 
 class F(NamedTuple):
-    """One row of a frame index; what a test does not care about has a default."""
+    """One row of a frame index, with defaults for values that a test does not need."""
 
     sensor: str
     stamp_ns: int

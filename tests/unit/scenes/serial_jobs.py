@@ -85,8 +85,8 @@ def check_identity(landed: Landed, drive_input: DriveInput, found: AuditOutcome)
     rows = found.frames.to_pylist()
     assert {row["fate"] for row in rows} <= {"gold", "quarantined", "unmatched"}
     assert all((row["reason"] is None) == (row["fate"] == "gold") for row in rows)
-    assert sum(row["fate"] == "quarantined" for row in rows) == sum(record["frames"] for record in found.records)
-    ids = [record["record_id"] for record in found.records]
+    assert sum(row["fate"] == "quarantined" for row in rows) == sum(record.frames for record in found.records)
+    ids = [record.record_id for record in found.records]
     assert len(ids) == len(set(ids))
 
 

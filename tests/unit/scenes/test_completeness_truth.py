@@ -1,4 +1,4 @@
-"""Completeness rules on synthetic drives: what the generator left out is told, and nothing else."""
+"""Completeness rules on synthetic drives: they report exactly what the generator left out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_clean_drive_is_complete(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_frames_that_were_measured_and_not_recorded_are_told_by_share(tmp_path: Path, seed: int) -> None:
+def test_frames_that_were_measured_and_not_recorded_are_reported_by_share(tmp_path: Path, seed: int) -> None:
     found = completeness(tmp_path, seed, "drop_frames:camera_front:0.15", "drop_frames:radar_front:7")
     assert [(one.rule_id, one.sensor) for one in found] == [("CMP007", "camera_front")]
     assert found[0].measured == pytest.approx(0.15, abs=0.03)

@@ -8,8 +8,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lake.drive_input import DriveInput
+from lake.tables.rows import RecordRow
+from scenes.outcome.account import AuditOutcome
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, image, pose, rig_document, sensor
 
@@ -19,7 +22,7 @@ PERIOD_NS = 100 * MS
 
 @dataclass(frozen=True)
 class Mix:
-    """What is wrong with a drive of six sweeps. Camera frames come at half the rate, so that two scenes share one."""
+    """The faults of a drive of six sweeps. Camera frames come at half the rate, so that two scenes share one."""
 
     sweeps: tuple[str, ...]
     images: tuple[str, ...]
@@ -97,9 +100,9 @@ REASONS = {
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def without_attempt(found: Any) -> list[dict[str, Any]]:
-    """The records but for the names of files that an attempt made up."""
-    return [{name: value for name, value in record.items() if name != "payload_uri"} for record in found.records]
+def without_attempt(found: AuditOutcome) -> list[RecordRow]:
+    """The records without the file names of the attempt."""
+    return [replace(record, payload_uri=None) for record in found.records]
 
 
 @FEW

@@ -1,4 +1,4 @@
-"""What one step leaves is what the next one reads."""
+"""The output of one step is read back unchanged by the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timelines with every kind of trouble, and what a plan of them must be, by trying every pair."""
+"""Timelines with every kind of fault, and their plans by definition, found by trying every pair."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Timeline:
         return list(found.values())
 
     def scenes(self) -> list[dict[str, Cell]]:
-        """Every scene by definition: a cell for each sensor that scenes hold."""
+        """Every scene by definition: a cell for each sensor in scenes."""
         streams = {name: self.usable(name) for name in PLANNED}
         if self.rig.policy.matcher == "approximate_time":
             return self._by_sets(streams)

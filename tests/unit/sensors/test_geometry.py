@@ -74,7 +74,7 @@ def test_slerp_of_nearly_equal_rotations_keeps_its_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("translation", "wxyz", "says"),
+    ("translation", "wxyz", "message"),
     [
         ((0, 0, 0), (0, 0, 0, 0), "its length is 0.000000"),
         ((0, 0, 0), (1.002, 0, 0, 0), "its length is 1.002000"),
@@ -82,13 +82,13 @@ def test_slerp_of_nearly_equal_rotations_keeps_its_digits() -> None:
         ((0, 0), (1, 0, 0, 0), "needs 4 rotation and 3 translation values"),
     ],
 )
-def test_what_is_no_transform_is_refused(translation: tuple[float, ...], wxyz: tuple[float, ...], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_not_a_transform_is_refused(translation: tuple[float, ...], wxyz: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         SE3.from_wxyz(translation, wxyz)
 
 
 @pytest.mark.parametrize("matrix", [np.diag([1.0, 1, -1, 1]), np.diag([2.0, 1, 1, 1])])
-def test_a_mirror_and_a_stretch_are_no_rotation(matrix: Floats) -> None:
+def test_a_mirror_and_a_stretch_are_not_rotations(matrix: Floats) -> None:
     with pytest.raises(ValueError, match="no rotation"):
         SE3.from_matrix(matrix)
 

@@ -1,4 +1,4 @@
-"""The rig document: there and back, defaults, contradictions."""
+"""The rig document: round trip, defaults, contradictions."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_scenes_hold_lidar_camera_and_radar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "says"),
+    ("document", "message"),
     [
         (edited(("sensors", 1, "name"), "lidar_top"), "named twice: lidar_top"),
         (edited(("reference",), "lidar_rear"), "reference 'lidar_rear' is none of its sensors"),
@@ -104,6 +104,6 @@ def test_scenes_hold_lidar_camera_and_radar() -> None:
         (edited(("sensors", 1, "intrinsics", "fx_px"), math.inf), "not finite"),
     ],
 )
-def test_a_contradiction_is_named(document: dict[str, Any], says: str) -> None:
-    with pytest.raises(RigError, match=says):
+def test_a_contradiction_is_named(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(RigError, match=message):
         Rig.from_dict(document)

@@ -1,4 +1,4 @@
-"""The audit holds back what does not add up, and refuses to call a defect of ours a fault of the drive's."""
+"""The audit holds back drives that do not balance, and does not attribute the pipeline's defects to the drive."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ def test_an_override_of_the_rig_reaches_inspection_scenes_and_audit(landed: Land
 def test_an_override_that_is_not_allowed_quarantines_the_drive_with_the_key_and_the_range(landed: Landed) -> None:
     drive_input = landed.finish(RIG | {"policy": {"rules": {"CLK009": {"threshold": 0}}}}, STAMPS[-1])
     found = serial_jobs.inspect(landed, drive_input).inspection
-    said = next(one.message for one in found.findings if one.rule_id == "CAL001")
-    assert "$.policy.rules.CLK009.threshold: 0 is less than the minimum of 1 (allowed: 1 to 10000 ppm)" in said
+    finding = next(one.message for one in found.findings if one.rule_id == "CAL001")
+    assert "$.policy.rules.CLK009.threshold: 0 is less than the minimum of 1 (allowed: 1 to 10000 ppm)" in finding
     assert serial_jobs.audit(landed, drive_input).verdict == "quarantine"
 
 
@@ -183,7 +183,7 @@ def test_a_window_that_is_lost_ends_the_build(landed: Landed, monkeypatch: pytes
             serial_jobs.build(landed, drive_input, window_bytes=1)
 
 
-def test_a_publication_is_told_as_what_it_did(landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publication_is_reported_by_its_effect(landed: Landed, built: DriveInput, monkeypatch: pytest.MonkeyPatch) -> None:
     audit = serial_jobs.audit(landed, built)
     batches: list[Batch] = []
 

@@ -1,4 +1,4 @@
-"""The inspection of a drive in memory: what it finds, what it leaves, and what it must not mistake for the drive's fault."""
+"""The inspection of a drive in memory: its findings, its output, and failures that are not the drive's fault."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_sensor_recorded_as_another_kind_than_the_rigs_is_seen(also_as_lidar: 
 
 
 @pytest.mark.parametrize(
-    ("calibration", "said"),
+    ("calibration", "message"),
     [
         (b"\xff\xfe", "not JSON"),
         (canonical_json(RIG).decode().encode("utf-16"), "not JSON"),
@@ -131,7 +131,7 @@ def test_a_sensor_recorded_as_another_kind_than_the_rigs_is_seen(also_as_lidar: 
         (b" " * (1024 * 1024 + 1), "at most 1048576 are read"),
     ],
 )
-def test_a_calibration_that_cannot_be_used_is_a_finding(calibration: bytes, said: str) -> None:
+def test_a_calibration_that_cannot_be_used_is_a_finding(calibration: bytes, message: str) -> None:
     landed = Landed()
     whole(landed)
     drive_input = landed.finish(RIG, STAMPS[-1])
@@ -139,8 +139,8 @@ def test_a_calibration_that_cannot_be_used_is_a_finding(calibration: bytes, said
     pinned = InputObject(DRIVE.calibration_key, version_id, "")
     result = serial_jobs.inspect(landed, DriveInput(DRIVE, drive_input.objects, drive_input.manifest, pinned)).inspection
     assert result.verdict == "quarantine"
-    (told,) = [one.message for one in result.findings if one.rule_id == "CAL001"]
-    assert said in told
+    (finding,) = [one.message for one in result.findings if one.rule_id == "CAL001"]
+    assert message in finding
 
 
 def test_a_calibration_other_than_the_declared_one_is_a_finding() -> None:

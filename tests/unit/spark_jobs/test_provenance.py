@@ -1,4 +1,4 @@
-"""All steps of an attempt run by the same code and configuration, or none of them goes on."""
+"""All steps of an attempt run with the same code and configuration, or the attempt stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an importer says about stamps: every doubled one, step back and gap counted, the first few named."""
+"""An importer's findings on stamps: every duplicate, step back and gap counted, the first few named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_an_even_clock_has_nothing_to_say() -> None:
     assert clock_findings("a", []) == [] and clock_findings("a", [5]) == []
 
 
-def test_doubled_stamps_steps_back_and_gaps_are_told_with_their_sizes() -> None:
+def test_duplicate_stamps_steps_back_and_gaps_are_reported_with_their_sizes() -> None:
     stamps = [n * MS for n in (0, 50, 50, 100, 30, 80, 130, 180, 300)]
     assert clock_findings("a", stamps) == [
         "a: 1 of 9 frames repeat the stamp of another; kept",
@@ -34,9 +34,9 @@ def test_the_first_five_gaps_are_named_the_others_counted() -> None:
 
 @given(st.lists(st.integers(0, 10**12), max_size=40))
 def test_every_repetition_is_counted(stamps: list[int]) -> None:
-    said = [line for line in clock_findings("a", stamps) if "repeat" in line]
+    findings = [line for line in clock_findings("a", stamps) if "repeat" in line]
     repeated = len(stamps) - len(set(stamps))
-    assert said == ([f"a: {repeated} of {len(stamps)} frames repeat the stamp of another; kept"] if repeated else [])
+    assert findings == ([f"a: {repeated} of {len(stamps)} frames repeat the stamp of another; kept"] if repeated else [])
 
 
 def test_late_starts_and_early_ends_are_more_than_a_period() -> None:

@@ -1,4 +1,4 @@
-"""Imported drives hold what the source holds: exact stamps, unchanged payloads, points where they were measured."""
+"""Imported drives hold the source's data: exact stamps, unchanged payloads, points where they were measured."""
 
 from __future__ import annotations
 
@@ -126,8 +126,13 @@ def test_published_pandaset_pickles_are_refused_unopened(pandaset: Path, tmp_pat
     (pandaset / "lidar" / name).write_bytes(gzip.compress(pickle.dumps(Trap())))
     with pytest.raises(SourceError) as caught:
         IMPORTERS["pandaset"](pandaset, tmp_path / "out", "car-1", "drive-1")
-    said = str(caught.value)
-    assert f"lidar/{name}" in said and "runs code" in said and "never opened" in said and "to Parquet with the columns" in said
+    message = str(caught.value)
+    assert (
+        f"lidar/{name}" in message
+        and "runs code" in message
+        and "never opened" in message
+        and "to Parquet with the columns" in message
+    )
     assert not (tmp_path / "owned").exists() and not (tmp_path / "out").exists()
 
 
@@ -138,15 +143,15 @@ def test_pandaset_says_what_it_left_out(pandaset: Path, tmp_path: Path) -> None:
     (pandaset / "lidar" / "03.parquet").unlink()
     (pandaset / "lidar" / "77.parquet").write_bytes(b"x")
     result, _ = imported("pandaset", pandaset, tmp_path / "out")
-    said = "\n".join(result.findings)
-    assert "1 of 5 stamps have no frame and are left out: 03" in said
-    assert "1 files have no stamp and are left out: 77" in said
-    assert "annotations: not imported" in said
-    assert "lidar_original: 1 pickle(s), not opened" in said
+    findings = "\n".join(result.findings)
+    assert "1 of 5 stamps have no frame and are left out: 03" in findings
+    assert "1 files have no stamp and are left out: 77" in findings
+    assert "annotations: not imported" in findings
+    assert "lidar_original: 1 pickle(s), not opened" in findings
     assert len(messages(result.folder, "lidar")) == 4
 
 
-def test_pandaset_images_that_are_missing_are_said_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
+def test_pandaset_images_that_are_missing_are_reported_and_the_others_keep_their_stamps(pandaset: Path, tmp_path: Path) -> None:
     (pandaset / "camera" / "front_camera" / "00.jpg").unlink()
     (pandaset / "camera" / "front_camera" / "09.jpg").write_bytes(b"x")
     result, rig = imported("pandaset", pandaset, tmp_path / "out")
@@ -159,10 +164,10 @@ def test_pandaset_images_that_are_missing_are_said_and_the_others_keep_their_sta
 
 def test_pandaset_says_where_nearest_alone_would_pair_wrongly(pandaset: Path, tmp_path: Path) -> None:
     result, rig = imported("pandaset", pandaset, tmp_path / "out")
-    said = "\n".join(result.findings)
-    assert "camera_back: the nearest stamp alone would give 4 of 5 sweeps another one's image" in said
-    assert "camera_front: the nearest stamp alone" not in said
-    assert not rig["lidar"].sync.compensated and "(declared as not compensated)" in said
+    findings = "\n".join(result.findings)
+    assert "camera_back: the nearest stamp alone would give 4 of 5 sweeps another one's image" in findings
+    assert "camera_front: the nearest stamp alone" not in findings
+    assert not rig["lidar"].sync.compensated and "(declared as not compensated)" in findings
 
 
 def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
@@ -175,15 +180,15 @@ def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "message"),
     [
         ("lidar/poses.json", "[1, 2", "poses.json is not JSON"),
         ("lidar/poses.json", "[]", "5 stamps and 0 poses"),
         ("lidar/timestamps.json", "[2.5, 1.5, 3.5, 4.5, 5.5]", "does not ascend"),
-        ("lidar/timestamps.json", '["soon"]', "'soon' stands where a time must be"),
+        ("lidar/timestamps.json", '["soon"]', "'soon' is not a time"),
         ("lidar/timestamps.json", "[1e999999999]", "is not between 1970 and 2096"),
-        ("lidar/timestamps.json", "[NaN]", "nan stands where a time must be"),
-        ("lidar/00.parquet", "hello", "00.parquet is no Parquet file"),
+        ("lidar/timestamps.json", "[NaN]", "nan is not a time"),
+        ("lidar/00.parquet", "hello", "00.parquet is not a Parquet file"),
         ("camera/front_camera/timestamps.json", "[1.5]", "5 images, 1 stamps and 5 poses"),
         ("camera/front_camera/00.jpg", "hello", "cannot be used"),
         ("camera/front_camera/intrinsics.json", '{"fx": 1}', "cannot be used"),
@@ -191,9 +196,9 @@ def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
         ("meta/timestamps.json", "[]", "5 positions and 0 stamps"),
     ],
 )
-def test_damaged_pandaset_folders_are_explained(pandaset: Path, tmp_path: Path, file: str, content: str, said: str) -> None:
+def test_damaged_pandaset_folders_are_explained(pandaset: Path, tmp_path: Path, file: str, content: str, message: str) -> None:
     (pandaset / file).write_text(content)
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         IMPORTERS["pandaset"](pandaset, tmp_path / "out", "car-1", "drive-1")
 
 
@@ -243,25 +248,28 @@ def test_radiate_poses_are_metres_from_the_first_fix_with_the_sources_quaternion
 
 def test_radiate_reports_what_is_odd(radiate: Path, tmp_path: Path) -> None:
     result, _ = imported("radiate", radiate, tmp_path / "out")
-    said = "\n".join(result.findings)
-    assert "velo_lidar: 1 files have no index row, so no stamp, and are left out: 000017" in said
-    assert "velo_lidar: 1 index rows have no file and are left out: 000021" in said
-    assert "velo_lidar: 200.2 ms pass before row 4, usually 100.1 ms" in said
-    assert "GPS_IMU_Twist: 1 of 4 frames repeat the stamp of another; kept" in said
-    assert "GPS_IMU_Twist: the clock steps back by 360.0 ms at row 4; kept" in said
-    assert "GPS_IMU_Twist: begins 63.5 s after the last frame of any other sensor: no frame has a pose" in said
+    findings = "\n".join(result.findings)
+    assert "velo_lidar: 1 files have no index row, so no stamp, and are left out: 000017" in findings
+    assert "velo_lidar: 1 index rows have no file and are left out: 000021" in findings
+    assert "velo_lidar: 200.2 ms pass before row 4, usually 100.1 ms" in findings
+    assert "GPS_IMU_Twist: 1 of 4 frames repeat the stamp of another; kept" in findings
+    assert "GPS_IMU_Twist: the clock steps back by 360.0 ms at row 4; kept" in findings
+    assert "GPS_IMU_Twist: begins 63.5 s after the last frame of any other sensor: no frame has a pose" in findings
 
 
 def test_radiate_says_who_begins_late_and_which_rates_were_measured(radiate: Path, tmp_path: Path) -> None:
     late = [made.index_row(n + 1, made.R0_NS + 683_100_000 + n * 66_750_000) for n in range(6)]
     (radiate / "zed_left.txt").write_text("\n".join(late) + "\n")
     result, rig = imported("radiate", radiate, tmp_path / "out")
-    said = "\n".join(result.findings)
-    assert "zed_left: begins 683.1 ms after the first frame of all (Navtech_Polar)" in said
-    assert "zed_right: begins" not in said and "velo_lidar: begins" not in said
-    assert "Navtech_Polar: declared 4 Hz, measured 4.10 Hz" in said and "zed_right: declared 15 Hz, measured 14.98 Hz" in said
-    assert "GPS_IMU_Twist: 0 of" not in said
-    assert "(declared as not compensated)" in said and not rig["lidar"].sync.compensated
+    findings = "\n".join(result.findings)
+    assert "zed_left: begins 683.1 ms after the first frame of all (Navtech_Polar)" in findings
+    assert "zed_right: begins" not in findings and "velo_lidar: begins" not in findings
+    assert (
+        "Navtech_Polar: declared 4 Hz, measured 4.10 Hz" in findings
+        and "zed_right: declared 15 Hz, measured 14.98 Hz" in findings
+    )
+    assert "GPS_IMU_Twist: 0 of" not in findings
+    assert "(declared as not compensated)" in findings and not rig["lidar"].sync.compensated
 
 
 def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Path) -> None:
@@ -280,7 +288,7 @@ def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "message"),
     [
         ("velo_lidar.txt", "Frame: 1 Time: 1574859771,7\n", "velo_lidar.txt, line 1"),
         ("velo_lidar.txt", "Frame: 000099 Time: 1574859771.7\n", "holds no frame that velo_lidar.txt names"),
@@ -288,15 +296,15 @@ def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Pa
         ("velo_lidar/000018.csv", "1,2,3,4,x\n", "is not a table of numbers"),
         ("velo_lidar/000018.csv", "1,2,3,400,1\n", "whole numbers from 0 to 255"),
         ("velo_lidar/000018.csv", "1,2,3,nan,1\n", "whole numbers from 0 to 255"),
-        ("default-calib.yaml", "lidar_calib: [", "no RADIATE calibration"),
-        ("default-calib.yaml", "!!python/object/apply:os.system ['true']", "no RADIATE calibration"),
+        ("default-calib.yaml", "lidar_calib: [", "not a RADIATE calibration"),
+        ("default-calib.yaml", "!!python/object/apply:os.system ['true']", "not a RADIATE calibration"),
         ("GPS_IMU_Twist/000001.txt", "55.8,-3.3\n", "holds '55.8,-3.3' instead of 3 numbers"),
         ("GPS_IMU_Twist/000001.txt", "55.8,-3.3,1\n", "line 5: is not 4 numbers"),
     ],
 )
-def test_damaged_radiate_folders_are_explained(radiate: Path, tmp_path: Path, file: str, content: str, said: str) -> None:
+def test_damaged_radiate_folders_are_explained(radiate: Path, tmp_path: Path, file: str, content: str, message: str) -> None:
     (radiate / file).write_text(content)
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         IMPORTERS["radiate"](radiate, tmp_path / "out", "car-1", "drive-1")
 
 
@@ -314,7 +322,7 @@ def test_microseconds_keep_their_fraction() -> None:
 
 
 @pytest.mark.parametrize("time", [True, None, "1.5", 1.5, Decimal("NaN"), Decimal("-1"), Decimal("1e30"), 10**12, [1]])
-def test_what_is_no_time_is_refused(time: object) -> None:
+def test_what_is_not_a_time_is_refused(time: object) -> None:
     with pytest.raises(SourceError, match="time"):
         exact_ns(time)
 

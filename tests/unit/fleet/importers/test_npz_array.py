@@ -1,4 +1,4 @@
-"""Arrays of .npz archives come out as numpy wrote them, or are refused before they cost memory."""
+"""Arrays of .npz archives are read as numpy wrote them, or refused before they allocate memory."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_as_numpy_wrote_it(
 
 def test_a_header_that_asks_for_a_terabyte_is_refused(tmp_path: Path) -> None:
     body = npy(CLOUD)
-    asked = body.replace(b"(300, 4), }" + b" " * 8, b"(30000000000, 4), }", 1)
-    assert len(asked) == len(body) and asked != body
-    with pytest.raises(SourceError, match=r"asks for 960000000000 bytes of shape .*, 9600 follow it"):
-        read_array(archive(tmp_path / "a.npz", asked), "data")
+    oversized = body.replace(b"(300, 4), }" + b" " * 8, b"(30000000000, 4), }", 1)
+    assert len(oversized) == len(body) and oversized != body
+    with pytest.raises(SourceError, match=r"declares 960000000000 bytes of shape .*, 9600 follow it"):
+        read_array(archive(tmp_path / "a.npz", oversized), "data")
 
 
 def test_a_bomb_is_refused_by_what_the_directory_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,23 +113,23 @@ def test_damage_anywhere_gives_the_array_or_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "does not begin as an array"),
         (b"\x93NUMPY\x09\x00" + bytes(9), "does not begin as an array"),
-        (npy(CLOUD)[:-8], "asks for 9600 bytes of shape .*, 9592 follow it"),
+        (npy(CLOUD)[:-8], "declares 9600 bytes of shape .*, 9592 follow it"),
         (npy(CLOUD) + b"x", "9601 follow it"),
         (b"\x93NUMPY\x01\x00\xff\xff{}", "does not describe"),
         (b"\x93NUMPY\x02\x00\x01", "requires a buffer"),
         (npy(np.zeros((1, 1, 1, 1, 1))), "shape"),
     ],
 )
-def test_what_is_no_array_is_explained(tmp_path: Path, body: bytes, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_what_is_not_an_array_is_explained(tmp_path: Path, body: bytes, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         read_array(archive(tmp_path / "a.npz", body), "data")
 
 
-def test_what_is_no_such_archive_is_explained(tmp_path: Path) -> None:
+def test_a_file_that_is_not_such_an_archive_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with pytest.raises(SourceError, match="is missing"):
         read_array(path, "data")

@@ -1,4 +1,4 @@
-"""Stamps of whole recordings, whatever they are kept in."""
+"""Stamps of whole recordings, independent of the container."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rig(**topics: str) -> Rig:
 @pytest.mark.parametrize("write", [write_mcap, write_ros1_bag, write_sqlite])
 @pytest.mark.parametrize("named", [True, False])
 def test_every_container_gives_the_same_streams(write: Any, named: bool, tmp_path: Path) -> None:
-    """The container is told by its content: a misleading name changes nothing."""
+    """The container is detected by its content: a misleading name changes nothing."""
     path = write(tmp_path)
     if not named and path.is_file():
         path = shutil.move(path, tmp_path / "recording.dat")
@@ -64,9 +64,9 @@ def test_every_container_gives_the_same_streams(write: Any, named: bool, tmp_pat
 def test_a_rig_chooses_names_and_topics(tmp_path: Path) -> None:
     streams, notes = stamp_streams(write_ros1_bag(tmp_path), rig(top="/lidar/top", front="/camera/rear", body="/imu"))
     assert [(stream.sensor, stream.modality) for stream in streams] == [("top", Modality.LIDAR), ("body", Modality.IMU)]
-    said = "\n".join(notes)
-    assert "front: the recording has no message of it" in said
-    assert "/camera/front (sensor_msgs/msg/Image, ros1): 4 messages left out, the rig names no sensor with this topic" in said
+    findings = "\n".join(notes)
+    assert "front: the recording has no message of it" in findings
+    assert "/camera/front (sensor_msgs/msg/Image, ros1): 4 messages left out, the rig names no sensor with this topic" in findings
 
 
 def test_a_rig_without_topics_is_matched_by_the_names_of_sensors(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_rig_without_topics_is_matched_by_the_names_of_sensors(tmp_path: Path)
     assert [(stream.sensor, stream.stamps_ns.tolist()) for stream in streams] == [("imu", [STAMPS_NS])]
 
 
-def test_a_topic_of_another_modality_is_left_out_and_said(tmp_path: Path) -> None:
+def test_a_topic_of_another_modality_is_left_out_and_reported(tmp_path: Path) -> None:
     wrong = Rig(
         "r", "top", (Sensor("top", Modality.LIDAR, 10.0, SYNC, topic="/imu"), Sensor("b", Modality.IMU, 1.0, SYNC, topic="/x"))
     )
@@ -95,7 +95,7 @@ def test_two_sensors_of_one_topic_are_refused(tmp_path: Path) -> None:
         stamp_streams(write_ros1_bag(tmp_path), rig(top="/lidar/top", front="/lidar/top"))
 
 
-def test_unset_and_unreadable_stamps_are_said(tmp_path: Path) -> None:
+def test_unset_and_unreadable_stamps_are_reported(tmp_path: Path) -> None:
     rows = [
         (1, 1, LOG_NS, encode_imu(0, (0, 0, 0), (0, 0, 0))),
         (2, 1, LOG_NS + 5, encode_imu(STAMPS_NS, (0, 0, 0), (0, 0, 0))),
@@ -166,10 +166,10 @@ def test_metadata_that_is_none_is_refused(metadata: str, tmp_path: Path) -> None
         stamp_streams(tmp_path, None)
 
 
-def test_what_is_no_recording_is_refused_with_a_next_step(tmp_path: Path) -> None:
+def test_what_is_not_a_recording_is_refused_with_a_next_step(tmp_path: Path) -> None:
     (tmp_path / "empty.bag").touch()
     (tmp_path / "some.mcap").write_bytes(b"\xd4\xc3\xb2\xa1" + b"\0" * 40)
-    for path, says in (
+    for path, message in (
         (tmp_path / "absent.mcap", "is missing; name an MCAP file"),
         (tmp_path / "empty.bag", "is empty; was the recording copied completely"),
         (tmp_path / "some.mcap", "is a pcap; network packets of a sensor are not read here"),
@@ -177,11 +177,11 @@ def test_what_is_no_recording_is_refused_with_a_next_step(tmp_path: Path) -> Non
     ):
         if path.name == "nothing":
             path.mkdir()
-        with pytest.raises(SourceError, match=says):
+        with pytest.raises(SourceError, match=message):
             stamp_streams(path, None)
 
 
-def test_a_write_ahead_log_beside_a_database_is_said(tmp_path: Path) -> None:
+def test_a_write_ahead_log_beside_a_database_is_reported(tmp_path: Path) -> None:
     path = write_db3(tmp_path / "a.db3", [(1, 1, LOG_NS, encode_imu(STAMPS_NS, (0, 0, 0), (0, 0, 0)))])
     (tmp_path / "a.db3-wal").write_bytes(b"rows")
     streams, notes = stamp_streams(path, None)

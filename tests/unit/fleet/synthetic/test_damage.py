@@ -1,4 +1,4 @@
-"""Faults of signals do to a payload what their text says, by the size it says, and to nothing else."""
+"""Faults of signals change a payload as their text specifies, by the given size, and nothing else."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("blur:camera_front:0:0.1", "PX must be 0.01 to 50, got 0"),
         ("drop_rings:lidar_top:1.5", "COUNT must be a whole number from 1 to 10000, got 1.5"),
@@ -74,10 +74,10 @@ def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
         ("gyro_bias:imu:nan", "RAD_S must be"),
     ],
 )
-def test_sizes_without_sense_are_refused(text: str, said: str) -> None:
+def test_sizes_without_sense_are_refused(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         Fault.parse(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.size is not None])
@@ -93,7 +93,7 @@ def test_a_sized_fault_reads_back_from_its_text(kind: FaultKind) -> None:
     ("fault", "sensor"), [("blur:lidar_top:2", "camera"), ("pose_jump:imu:1:0", "pose"), ("ghosts:camera_front:0.5", "radar")]
 )
 def test_a_fault_of_another_sensor_is_refused(fault: str, sensor: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=f"is no {sensor}"):
+    with pytest.raises(SpecError, match=f"is not a {sensor}"):
         generate(spec_of(fault), tmp_path / "drive")
 
 

@@ -1,4 +1,4 @@
-"""Generated drives: the same bytes each time, the truth beside them, and faults whose effect is in the data."""
+"""Generated drives: reproducible bytes, ground truth beside them, and faults whose effect is in the data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The golden mini-drive: facts of a pinned spec that must not drift.
 
-Facts of content, not hashes: JPEG bytes depend on the version of the codec. If a change of the generator is meant,
-`python -m tests.unit.fleet.synthetic.test_golden_mini_drive` writes the facts anew; look at the difference before committing it.
+Facts of content, not hashes: JPEG bytes depend on the version of the codec. If a change of the generator is intended,
+`python -m tests.unit.fleet.synthetic.test_golden_mini_drive` rewrites the facts; review the difference before committing it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SPEC = DriveSpec(
 
 
 def facts_of(drive: DriveFolder) -> dict[str, Any]:
-    """What is pinned of a drive."""
+    """The pinned facts of a drive."""
     assert drive.manifest is not None
     clouds = [decode_points(message.data) for message in messages(drive, "lidar_top")]
     pixels = [decode_pixels(decode_image(message.data).data) for message in messages(drive, "camera_front")]

@@ -83,5 +83,5 @@ def test_the_data_stay_true_and_the_truth_says_what_was_declared(tmp_path: Path)
 
 @pytest.mark.parametrize("text", ["rotate_extrinsic:pose:yaw=1deg", "wrong_intrinsics:lidar_top:focal=2"])
 def test_a_sensor_of_another_kind_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="is no "):
+    with pytest.raises(SpecError, match="is not a "):
         generate(DriveSpec("car-1", "d-1", duration_s=0.3, rig=SMALL, faults=(Fault.parse(text),)), tmp_path / "out")

@@ -1,4 +1,4 @@
-"""When sensors measure: the rig's sync terms are true, and faults of time do what they say."""
+"""The schedule of sensors: the rig's sync terms are true, and faults of time have the specified effect."""
 
 from __future__ import annotations
 
@@ -134,15 +134,15 @@ def test_a_fault_touches_no_other_sensor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("cut_jpeg:camera_top:0.1", "no sensor 'camera_top', only lidar_top, camera_front"),
-        ("cut_jpeg:lidar_top:0.1", "lidar_top is no camera"),
-        ("nan_points:camera_front:0.1", "camera_front is no lidar or radar"),
+        ("cut_jpeg:lidar_top:0.1", "lidar_top is not a camera"),
+        ("nan_points:camera_front:0.1", "camera_front is not a lidar or radar"),
     ],
 )
-def test_faults_that_do_not_fit_the_rig_are_refused(text: str, said: str) -> None:
-    with pytest.raises(SpecError, match=said):
+def test_faults_that_do_not_fit_the_rig_are_refused(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
         check_faults(faulty(text), RIG)
 
 

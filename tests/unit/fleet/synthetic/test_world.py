@@ -1,4 +1,4 @@
-"""The road and its boxes: velocities and rates are derivatives, rays meet what a plain loop says they meet."""
+"""The road and its boxes: velocities and rates are derivatives, and ray casting agrees with a plain loop."""
 
 from __future__ import annotations
 

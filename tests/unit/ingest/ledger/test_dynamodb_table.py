@@ -1,4 +1,4 @@
-"""How the ledger's values become DynamoDB's, and how its changes and conditions become one call."""
+"""Conversion of the ledger's values to DynamoDB's, and of its changes and conditions to one call."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
@@ -25,11 +26,11 @@ def seen(landing: Any) -> DriveRecord:
 
 
 def enter(landing: Any, state: DriveState) -> DriveRecord:
-    """Bring the queued drive to `state`, by whatever means the ledger has."""
+    """Bring the queued drive to `state`, by the ledger's own transitions."""
     if isinstance(landing, Ledger):
         landing.begin(DRIVE, R1)
         if state is not DriveState.PROCESSING:
-            landing.finish(DRIVE, R1, state, [], {})
+            landing.finish(DRIVE, R1, state, [], RunResult())
     else:
         landing.drive_items[DRIVE] = replace(landing.drive_items[DRIVE], state=state)
     return seen(landing)

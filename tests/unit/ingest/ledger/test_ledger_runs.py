@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ingest.errors import LedgerError, SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.ledger.detail import RunFailure, RunResult
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectOutcome, Requeue
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
@@ -41,8 +42,8 @@ def test_begin_finish(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> 
     clock.advance(3)
     begun = ledger.begin(DRIVE, R1)
     assert (begun.state, begun.attempts, begun.updated_ns, begun.generation) == (DriveState.PROCESSING, 1, clock.now_ns, 1)
-    ended = ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {"scenes": 7, "rule_ids": ["DEC001"]})
-    assert (ended.state, ended.detail) == (DriveState.PUBLISHED, {"scenes": 7, "rule_ids": ["DEC001"]})
+    ended = ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(scenes=7, warnings=("DEC001",)))
+    assert (ended.state, ended.detail) == (DriveState.PUBLISHED, RunResult(scenes=7, warnings=("DEC001",)))
     assert states(ledger) == [ObjectState.PUBLISHED, ObjectState.QUARANTINED, ObjectState.LANDED]
     assert [found.revision for found in ledger.objects(DRIVE)] == [R1, R1, None]
     assert [found.drive for found in ledger.drives(DriveState.PUBLISHED)] == [DRIVE]
@@ -51,34 +52,34 @@ def test_begin_finish(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> 
 
 def test_twice_is_once(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:
     ledger.begin(DRIVE, R1)
-    first = ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {"scenes": 7})
+    first = ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(scenes=7))
     clock.advance(3)
-    assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {"scenes": 7}) == first
+    assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(scenes=7)) == first
     assert ledger.begin(DRIVE, R1) == first
-    assert ledger.fail(DRIVE, R1, {"error": "late"}) == first
+    assert ledger.fail(DRIVE, R1, RunFailure(error="late")) == first
     with pytest.raises(TransitionError, match="published and cannot become quarantined"):
-        ledger.finish(DRIVE, R1, DriveState.QUARANTINED, [], {})
+        ledger.finish(DRIVE, R1, DriveState.QUARANTINED, [], RunResult())
     assert ledger.drive(DRIVE) == first
 
 
 def test_begun_again_after_a_lost_lease_and_after_a_failure(ledger: Ledger, queued: DriveRecord) -> None:
     ledger.begin(DRIVE, R1)
     assert ledger.begin(DRIVE, R1).attempts == 2
-    failed = ledger.fail(DRIVE, R1, {"error": "boom"})
-    assert (failed.state, failed.detail) == (DriveState.FAILED, {"error": "boom"})
+    failed = ledger.fail(DRIVE, R1, RunFailure(error="boom"))
+    assert (failed.state, failed.detail) == (DriveState.FAILED, RunFailure(error="boom"))
     assert ledger.begin(DRIVE, R1).attempts == 3
-    ledger.fail(DRIVE, R1, {})
-    assert ledger.finish(DRIVE, R1, DriveState.QUARANTINED, [], {}).state is DriveState.QUARANTINED
+    ledger.fail(DRIVE, R1, RunFailure(error="boom"))
+    assert ledger.finish(DRIVE, R1, DriveState.QUARANTINED, [], RunResult()).state is DriveState.QUARANTINED
 
 
 def test_a_newer_revision_stops_the_older_run(ledger: Ledger, queued: DriveRecord) -> None:
     ledger.begin(DRIVE, R1)
     newer = queue(ledger, R2)
-    assert (newer.generation, newer.attempts, newer.detail) == (2, 0, {})
+    assert (newer.generation, newer.attempts, newer.detail) == (2, 0, None)
     for step in (
         lambda: ledger.begin(DRIVE, R1),
-        lambda: ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}),
-        lambda: ledger.fail(DRIVE, R1, {}),
+        lambda: ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult()),
+        lambda: ledger.fail(DRIVE, R1, RunFailure(error="boom")),
     ):
         with pytest.raises(SupersededWorkError, match="generation 2"):
             step()
@@ -91,27 +92,27 @@ def test_a_newer_version_of_an_object_stays_pending(ledger: Ledger, queued: Driv
     known = ledger.object_of(DRIVE, KEYS[0])
     assert known is not None
     assert ledger.put_object(DRIVE, replace(known.head, version_id="v2"), known)
-    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {})
+    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult())
     assert states(ledger) == [ObjectState.LANDED, ObjectState.QUARANTINED, ObjectState.LANDED]
 
 
 def test_an_outcome_for_an_unregistered_object_makes_no_item(ledger: Ledger, queued: DriveRecord) -> None:
     ledger.begin(DRIVE, R1)
-    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, [ObjectOutcome("car-1/x", "v1", ObjectState.PUBLISHED)], {})
+    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, [ObjectOutcome("car-1/x", "v1", ObjectState.PUBLISHED)], RunResult())
     assert len(states(ledger)) == 3
 
 
 def test_refusals(ledger: Ledger, queued: DriveRecord) -> None:
     other = DriveId("car-9", "none")
-    for step in (lambda: ledger.begin(other, R1), lambda: ledger.fail(other, R1, {})):
+    for step in (lambda: ledger.begin(other, R1), lambda: ledger.fail(other, R1, RunFailure(error="boom"))):
         with pytest.raises(UnknownDriveError, match="car-9/none"):
             step()
     with pytest.raises(TransitionError, match="queued and cannot become published"):
-        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, [], {})
+        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, [], RunResult())
     with pytest.raises(TransitionError, match="use fail"):
-        ledger.finish(DRIVE, R1, DriveState.FAILED, [], {})
+        ledger.finish(DRIVE, R1, DriveState.FAILED, [], RunResult())
     with pytest.raises(LedgerError, match="exceeds 65536"):
-        ledger.fail(DRIVE, R1, {"error": "x" * 70_000})
+        ledger.fail(DRIVE, R1, RunFailure(error="x" * 70_000))
     assert ledger.drive(DRIVE) == queued
 
 
@@ -125,15 +126,15 @@ def test_all_drives_are_listed_by_state(ledger: Ledger, queued: DriveRecord) -> 
 
 def test_a_run_that_outlived_a_reprocessing_of_the_same_revision_cannot_end_it(ledger: Ledger, queued: DriveRecord) -> None:
     ledger.begin(DRIVE, R1)
-    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=1)
+    ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(), generation=1)
     queue(ledger, R1)
     ledger.begin(DRIVE, R1)
     with pytest.raises(SupersededWorkError, match="generation 2"):
-        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=1)
+        ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(), generation=1)
     with pytest.raises(SupersededWorkError, match="generation 2"):
-        ledger.fail(DRIVE, R1, {}, generation=1)
+        ledger.fail(DRIVE, R1, RunFailure(error="boom"), generation=1)
     assert ledger.begin(DRIVE, R1).state is DriveState.PROCESSING
-    assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, {}, generation=2).state is DriveState.PUBLISHED
+    assert ledger.finish(DRIVE, R1, DriveState.PUBLISHED, DONE, RunResult(), generation=2).state is DriveState.PUBLISHED
 
 
 def test_drives_that_came_into_their_state_since(ledger: Ledger, queued: DriveRecord, clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""Payload laid into a file behind the library's back: what the library reads from it, byte for byte."""
+"""Payload inserted into a file that the library wrote: the library reads it back, byte for byte."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_footer_that_is_not_the_library_s_is_an_error_and_no_file() -> None:
 
 
 def test_a_text_that_looks_like_a_column_is_found_out() -> None:
-    """Never a wrong file; that no such text gets into a footer is up to who writes it."""
+    """Never a corrupt file; the writer keeps such text out of the footer."""
     path = bytes([4 << 4 | 8]) + b"".join(bytes([len(name)]) + name.encode() for name in A.split("."))
     body, payloads = skeleton([[([b"x" * 997], None)]], fact=path.decode())
     with pytest.raises(FooterError):

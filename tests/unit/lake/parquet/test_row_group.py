@@ -128,7 +128,7 @@ def test_a_footer_takes_one_read_or_two(body: bytes, monkeypatch: pytest.MonkeyP
         b"PAR1" + b"\x15" * 40 + (40).to_bytes(4, "little") + b"PAR1",
     ],
 )
-def test_what_is_no_parquet_is_said_to_be_none(broken: bytes) -> None:
+def test_a_file_that_is_not_parquet_is_reported(broken: bytes) -> None:
     with pytest.raises(LakeError, match="s3://lake/f"):
         read_footer(File(broken), "s3://lake/f", len(broken))
 
@@ -137,7 +137,7 @@ def test_a_footer_beyond_the_bound_is_not_read(body: bytes, monkeypatch: pytest.
     monkeypatch.setattr(row_group, "FIRST_TAIL_BYTES", 64)
     monkeypatch.setattr(row_group, "MAX_FOOTER_BYTES", 1000)
     file = File(body)
-    with pytest.raises(LakeError, match="no end of a Parquet file"):
+    with pytest.raises(LakeError, match="does not end a Parquet file"):
         read_footer(file, "f", len(body))
     assert file.read_bytes == 64
 
@@ -150,7 +150,7 @@ def test_a_row_group_beyond_the_bound_is_not_read(body: bytes, monkeypatch: pyte
     assert file.reads == []
 
 
-def test_bytes_that_are_no_pages_are_an_error_of_the_lake(body: bytes) -> None:
+def test_bytes_that_are_not_pages_are_an_error_of_the_lake(body: bytes) -> None:
     metadata = pq.read_metadata(io.BytesIO(body))
     with pytest.raises(LakeError, match="row group 0 cannot be read"):
         read_row_group(File(b"\xff" * len(body)), "f", metadata, 0, ("lidars",))

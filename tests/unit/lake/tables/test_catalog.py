@@ -1,4 +1,4 @@
-"""The catalog's tables: as the contract says, and made once however many processes make them."""
+"""The catalog's tables: as in the contract, and created once by any number of concurrent processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the published tables as their types: every column has its place, a row that lacks one is refused by name."""
+"""Rows of the published tables as their types: every column has its field, a row that lacks one is refused by name."""
 
 from __future__ import annotations
 

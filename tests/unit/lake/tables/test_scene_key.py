@@ -1,4 +1,4 @@
-"""A scene id says which scene it is."""
+"""A scene id identifies its scene."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_string_is_the_scene_id_of_the_table() -> None:
     "scene_id",
     ["", "a.b", "a.b.c", "a.b.1.2", "a..1", "A.b.1", "a.b.01", "a.b.+1", "a.b.-0", "a.b.9223372036854775808", "a.b.1\n", "a.b.١"],
 )
-def test_what_is_no_scene_id_is_refused(scene_id: str) -> None:
+def test_what_is_not_a_scene_id_is_refused(scene_id: str) -> None:
     with pytest.raises(LandingError):
         SceneKey.parse(scene_id)
 

@@ -1,4 +1,4 @@
-"""A cloud comes back from a row of gold whatever the layout of its bytes."""
+"""A cloud is restored from a row of gold in either layout of its bytes."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def test_an_empty_cloud_is_a_cloud(layout: str) -> None:
 
 
 @pytest.mark.parametrize("without", [{"points": None}, {"num_points": None}])
-def test_a_radar_image_is_no_cloud(without: dict[str, None]) -> None:
+def test_a_radar_image_is_not_a_cloud(without: dict[str, None]) -> None:
     assert scene_cloud(entry(**without)) is None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"layout": "columns"}, "point layout 'columns' is unknown, only rows and planes are read"),
         ({"num_points": 3}, "declares 3 points of 14 bytes, holds 28 bytes"),
@@ -80,6 +80,6 @@ def test_a_radar_image_is_no_cloud(without: dict[str, None]) -> None:
         ({"point_fields": [{"name": "x", "offset": 0, "datatype": 7, "count": 2**31 - 1}]}, "'x' extends beyond a point"),
     ],
 )
-def test_a_row_that_contradicts_itself_is_refused(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(DecodeError, match=f"lidar_top: .*{said}"):
+def test_a_row_that_contradicts_itself_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(DecodeError, match=f"lidar_top: .*{message}"):
         scene_cloud(entry(**wrong))

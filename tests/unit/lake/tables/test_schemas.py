@@ -25,15 +25,15 @@ def test_every_difference_is_named_at_once() -> None:
     fields.append(pa.field("color", pa.string()))
     with pytest.raises(TableError) as caught:
         check_schema(pa.schema(fields), FRAMES, "frames of a drive")
-    said = str(caught.value)
-    assert said.startswith("frames of a drive does not have its schema")
-    assert "fate: missing" in said
-    assert "stamp_ns: pyarrow.Field<stamp_ns: double not null> instead of pyarrow.Field<stamp_ns: int64 not null>" in said
-    assert "vehicle_id: pyarrow.Field<vehicle_id: string> instead of pyarrow.Field<vehicle_id: string not null>" in said
-    assert "color: unknown column" in said
+    message = str(caught.value)
+    assert message.startswith("frames of a drive does not have its schema")
+    assert "fate: missing" in message
+    assert "stamp_ns: pyarrow.Field<stamp_ns: double not null> instead of pyarrow.Field<stamp_ns: int64 not null>" in message
+    assert "vehicle_id: pyarrow.Field<vehicle_id: string> instead of pyarrow.Field<vehicle_id: string not null>" in message
+    assert "color: unknown column" in message
 
 
-def test_a_column_that_stands_twice_is_no_column() -> None:
+def test_a_duplicate_column_is_refused() -> None:
     with pytest.raises(TableError, match="fate: missing"):
         check_schema(pa.schema([*FRAMES, FRAMES.field("fate")]), FRAMES, "frames")
 

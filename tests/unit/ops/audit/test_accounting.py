@@ -1,4 +1,4 @@
-"""The accounting: every frame in exactly one column, and what happens to those that are in none."""
+"""The accounting: every frame in exactly one column, and the report of those in none."""
 
 from __future__ import annotations
 

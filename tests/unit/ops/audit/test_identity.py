@@ -125,7 +125,7 @@ def test_the_former_revision_may_be_in_gold_while_the_next_is_in_work(state: str
     assert failing(replace(balanced(), ledger_drives=(LedgerDrive(DRIVE, state, "c" * 64),))) == set()
 
 
-def test_a_pending_object_is_no_loss() -> None:
+def test_a_pending_object_is_not_lost() -> None:
     waiting = RawObject(f"{OTHER}/lidar/top/1780000000000000000.mcap", "v1", OTHER)
     inputs = balanced()
     inputs = replace(
@@ -144,5 +144,5 @@ def test_a_damaged_object_may_give_fewer_frames_than_declared() -> None:
     excused = replace(inputs, records=(replace(inputs.records[0], source_key=CAMERA),))
     assert failing(inputs) != set()
     assert failing(excused) == set()
-    told = replace(inputs, ledger_drives=(LedgerDrive(DRIVE, "published", NEW, frozenset({"CMP004"})),))
-    assert failing(told) == set()
+    reported = replace(inputs, ledger_drives=(LedgerDrive(DRIVE, "published", NEW, frozenset({"CMP004"})),))
+    assert failing(reported) == set()

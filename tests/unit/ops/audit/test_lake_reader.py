@@ -1,4 +1,4 @@
-"""What the command line reads of the tables, over a real catalog in a folder."""
+"""The command line's reads of the tables, over a real catalog in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vehicle's calibrations side by side: whatever order its drives landed in."""
+"""A vehicle's calibrations side by side, independent of the order in which its drives landed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_command_compares_what_can_be_compared_and_names_the_rest(lake: Lake
     assert "car-1/broken was not compared" in shown.stderr
 
 
-def test_a_vehicle_that_nobody_knows_is_an_error_with_a_next_step(lake: Lake) -> None:
+def test_an_unknown_vehicle_is_an_error_with_a_next_step(lake: Lake) -> None:
     done = CliRunner().invoke(app, ["drive", "calibrations", "car-9"])
     assert done.exit_code != 0
     assert "car-9" in str(done.exception) + done.output

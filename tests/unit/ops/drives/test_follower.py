@@ -1,4 +1,4 @@
-"""Following a drive: what counts as its end, and when to give up."""
+"""Following a drive: its end, and when to give up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ingest.ledger.detail import RunFailure
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState, ObjectState
 from lake.landing import DriveId
@@ -61,21 +62,21 @@ def test_a_drive_is_followed_from_nothing_to_published() -> None:
 
 
 @pytest.mark.parametrize("before", [replace(RECORD, settling=True), replace(RECORD, manifest_version="m0")])
-def test_the_end_of_the_revision_before_is_no_end(before: DriveRecord) -> None:
+def test_the_end_of_the_previous_revision_does_not_count(before: DriveRecord) -> None:
     _, seen, took_s = follow([before, RECORD])
     assert took_s == 1.0
     assert seen[-1] == "published"
 
 
 def test_a_failed_drive_may_be_tried_again() -> None:
-    failed = replace(RECORD, state=DriveState.FAILED, detail={"error": "executor lost"})
+    failed = replace(RECORD, state=DriveState.FAILED, detail=RunFailure(error="executor lost"))
     end, seen, _ = follow([failed, failed, replace(RECORD, state=DriveState.PROCESSING, attempts=2), RECORD])
     assert end.final
     assert seen == ["failed", "failed", "processing", "published"]
 
 
 def test_a_drive_that_stays_failed_is_given_up_with_its_problem() -> None:
-    end, _, took_s = follow([replace(RECORD, state=DriveState.FAILED, detail={"error": "executor lost"})])
+    end, _, took_s = follow([replace(RECORD, state=DriveState.FAILED, detail=RunFailure(error="executor lost"))])
     assert (end.final, end.state, end.problem, took_s) == (False, "failed", "executor lost", FAILED_PATIENCE_S)
 
 

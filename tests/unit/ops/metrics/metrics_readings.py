@@ -1,4 +1,4 @@
-"""Readings made by hand: every kind of value that the exporter tells."""
+"""Hand-made readings: every kind of value that the exporter exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drive adds, and what the lake comes to."""
+"""The contribution of a drive, and the summary of the lake."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from ops.metrics import drive_facts
 from ops.metrics.drive_facts import Amount, DriveFacts
 from ops.metrics.lake import MAX_SENSORS, OTHER, ResidualSizes, summarise
 from ops.metrics.pinned_tables import pin
+from quality.gx.results import Expectation, SuiteResults
 from quality.rules.rule import Outcome, Severity
-from scenes.documents import Expectation, SuiteResults, ValidationResults
+from scenes.documents import ValidationResults
 from tests.unit.ops import lake_builders as rows
 
 
@@ -272,7 +273,7 @@ def test_a_drive_that_was_committed_twice_is_seen_twice(six_drives: LakeCatalog)
     assert [scene.scene_id for scene in found.scenes] == [str(SceneKey(DRIVES[0], rows.EPOCH_NS))] * 2
 
 
-def test_after_somebody_rewrote_the_table_all_manifests_are_opened(six_drives: LakeCatalog) -> None:
+def test_after_a_rewrite_of_the_table_all_manifests_are_opened(six_drives: LakeCatalog) -> None:
     table = six_drives.load_table("gold.scenes")
     table.overwrite(table.scan().to_arrow())
     pinned = pin(six_drives, None)

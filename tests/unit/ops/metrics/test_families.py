@@ -1,4 +1,4 @@
-"""What a scrape is answered with: names, labels, values, help; and what is left out."""
+"""The response to a scrape: names, labels, values, help; and omitted metrics."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def test_readings_that_were_never_good_have_no_time() -> None:
 
 def test_a_scrape_is_text_with_help_for_everything() -> None:
     text = generate_latest(registry_of(exporter())).decode()
-    families_told = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP scenelake_")}
-    assert len(families_told) == len(list(exporter().collect()))
+    exported = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP scenelake_")}
+    assert len(exported) == len(list(exporter().collect()))
     assert all(len(line.split(" ", 3)) == 4 for line in text.splitlines() if line.startswith("# HELP scenelake_"))
     assert "process_resident_memory_bytes" in text
 
@@ -137,15 +137,15 @@ def test_a_part_tells_its_last_reading_and_nothing_after_a_failure() -> None:
     assert part.latest() == (9, PartHealth("lake", True, 1, 1006 * S, 2 * S))
 
 
-@pytest.mark.parametrize(("age_ns", "told"), [(STALE_AFTER_NS, 7), (STALE_AFTER_NS + 1, None)])
-def test_a_reading_that_hangs_leaves_no_old_value(age_ns: int, told: int | None) -> None:
+@pytest.mark.parametrize(("age_ns", "expected"), [(STALE_AFTER_NS, 7), (STALE_AFTER_NS + 1, None)])
+def test_a_reading_that_hangs_leaves_no_old_value(age_ns: int, expected: int | None) -> None:
     clock = Clock()
     part: MetricsPart[int] = MetricsPart("lake", lambda: 7, clock)
     part.refresh()
     clock.now_ns += age_ns
     value, health = part.latest()
-    assert value == told
-    assert health.current is (told is not None) is part.health.current
+    assert value == expected
+    assert health.current is (expected is not None) is part.health.current
 
 
 def test_an_excess_over_a_tolerance_of_nothing_is_infinite() -> None:

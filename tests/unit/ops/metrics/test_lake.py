@@ -1,4 +1,4 @@
-"""Which drives the lake's watch reads, when, and what is left of a reading that was broken off."""
+"""The drives that the lake's watch reads, and the state after an interrupted reading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REFUSED = RefusedRecord(ObjectHead("a.pkl", "v1", 3, "e", 0), "KEY001", "", "", 
 
 @dataclass
 class World:
-    """A ledger and what reading a drive gives; `read` keeps each drive that was read, and whether whole."""
+    """A ledger and the facts of each drive; `read` records each drive that was read, and whether in full."""
 
     catalog: LakeCatalog
     records: dict[DriveId, DriveRecord] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The ledger is followed without reading what is finished again, and drives are summed up as they stand."""
+"""The ledger is followed without rereading finished drives, and drives are summed up by their current state."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ NOW_NS = 1_000_000 * S
 
 @dataclass
 class FakeLedger:
-    """Drives by id, as the ledger's index tells them; `asked` keeps each query for finished drives and what it gave."""
+    """Drives by id, as in the ledger's index; `queries` records each query for finished drives and the size of its result."""
 
     records: dict[DriveId, DriveRecord] = field(default_factory=dict)
-    asked: list[tuple[DriveState, int, int]] = field(default_factory=list)
+    queries: list[tuple[DriveState, int, int]] = field(default_factory=list)
     looked_up: list[DriveId] = field(default_factory=list)
 
     def put(self, name: str, state: DriveState, updated_s: float, **more: Any) -> DriveId:
@@ -40,7 +40,7 @@ class FakeLedger:
     def drives(self, state: DriveState, since_ns: int = 0) -> Iterator[DriveRecord]:
         found = [record for record in self.records.values() if record.state is state and record.updated_ns >= since_ns]
         if state in FINAL:
-            self.asked.append((state, since_ns, len(found)))
+            self.queries.append((state, since_ns, len(found)))
         yield from sorted(found, key=lambda record: record.updated_ns)
 
     def settling(self, before_ns: int, limit: int) -> list[DriveId]:
@@ -72,10 +72,10 @@ def test_finished_drives_are_read_once(ledger: FakeLedger, watch: LedgerWatch) -
     ledger.put("d-new", DriveState.QUEUED, 70_000)
     first = states(watch)
     assert len(first) == 52
-    ledger.asked.clear()
+    ledger.queries.clear()
     assert states(watch) == first
     newest_ns = 59_000 * S
-    assert ledger.asked == [
+    assert ledger.queries == [
         (DriveState.PUBLISHED, newest_ns - OVERLAP_NS, 1),
         (DriveState.QUARANTINED, newest_ns - OVERLAP_NS, 0),
     ]

@@ -1,9 +1,8 @@
-"""Data Docs are made of stored results, say what the audit judged, and ask nothing of any other host."""
+"""Data Docs are rendered from stored results, show the audit's judgement, and load nothing from other hosts."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
 from ops.report.data_docs import build_data_docs
-from ops.report.validations import DriveResults, ExpectationResult, SuiteResults, validations
+from ops.report.validations import DriveResults, ExpectationView, SuiteView, validations
 from quality.accounting import SensorAccount
 from quality.evaluators.object import ObjectFacts
 from quality.gx.checkpoint import run_checkpoint
@@ -24,7 +23,7 @@ from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.rulebook import DEFAULT_RULES
 from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table
-from scenes.documents import VALIDATIONS_VERSION
+from scenes.documents import ValidationResults, encode
 from tests.unit.lake.fake_s3 import FakeS3
 
 START_NS = 1_700_000_000_000_000_000
@@ -76,21 +75,20 @@ def stored(drive: DriveId, lidar: SensorMetrics) -> bytes:
             (object_suite(DEFAULT_RULES, compared=False), object_table([ObjectFacts("a/b.mcap", "b", None, 10, "c" * 64)], ())),
         ]
     )
-    document = {
-        "version": VALIDATIONS_VERSION,
-        "drive": str(drive),
-        "revision": REVISION,
-        "success": checkpoint.success,
-        "suites": {name: suite.document for name, suite in checkpoint.suites.items()},
-        "validations": checkpoint.validations,
-        "calibration": [],
-    }
-    return json.dumps(document, allow_nan=False).encode()
+    results = ValidationResults(
+        drive=str(drive),
+        revision=REVISION,
+        success=checkpoint.success,
+        suites={name: suite.results for name, suite in checkpoint.suites.items()},
+        validations={name: suite.report for name, suite in checkpoint.suites.items()},
+        calibration=(),
+    )
+    return encode(results)
 
 
 @pytest.fixture(scope="module")
 def results() -> tuple[DriveResults, ...]:
-    """Of a clean drive, of one with a warning, and of one with an error."""
+    """The results of a clean drive, of one with a warning, and of one with an error."""
     clean = metrics("lidar_top", "lidar")
     lidars = (clean, dataclasses.replace(clean, duplicates=4), dataclasses.replace(clean, regressions=1))
     store, snapshots = ObjectStore(FakeS3()), []
@@ -147,8 +145,8 @@ def test_nothing_is_asked_of_another_host_and_no_control_is_dead(site: Path) -> 
 
 def test_words_from_data_are_escaped(tmp_path: Path) -> None:
     hostile = "<img src=x>"
-    found = ExpectationResult("CLK002", "error", "failed", hostile, hostile, hostile, ((hostile, hostile),), 3)
-    drive = DriveResults(hostile, hostile, 0, (SuiteResults("drive", False, (found,)),))
+    found = ExpectationView("CLK002", "error", "failed", hostile, hostile, hostile, ((hostile, hostile),), 3)
+    drive = DriveResults(hostile, hostile, 0, (SuiteView("drive", False, (found,)),))
     build_data_docs([drive], tmp_path)
     for path in tmp_path.rglob("*.html"):
         page = Page(path)
@@ -157,8 +155,8 @@ def test_words_from_data_are_escaped(tmp_path: Path) -> None:
 
 
 def test_a_table_as_a_whole_and_further_rows_are_named(tmp_path: Path) -> None:
-    found = ExpectationResult("CMP006", "error", "unknown", "share", "whole", "", (("*", ""),), 21)
-    build_data_docs([DriveResults("car-1/a", REVISION, 0, (SuiteResults("scenes", False, (found,)),))], tmp_path)
+    found = ExpectationView("CMP006", "error", "unknown", "share", "whole", "", (("*", ""),), 21)
+    build_data_docs([DriveResults("car-1/a", REVISION, 0, (SuiteView("scenes", False, (found,)),))], tmp_path)
     text = " ".join(Page(tmp_path / f"car-1_a-{REVISION[:16]}/scenes.html").rows)
     assert "unknown share" in text
     assert "the whole table" in text

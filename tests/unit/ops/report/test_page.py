@@ -1,4 +1,4 @@
-"""The report holds its facts, nothing that points outside of it, and nothing that data could smuggle in."""
+"""The report holds its facts, no external references, and no markup injected by data."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ def calibration_row(
 
 def test_verdicts_on_the_calibration_are_a_table_and_without_any_there_is_none(facts: ReportFacts, html: str) -> None:
     assert "Calibration, as" not in html
-    told = (
+    checked = (
         calibration_row("lidar_top", "ground_pitch", "suspect", "deg", -0.31, 0.12, 20, ""),
         calibration_row("camera_front", "camera_yaw", "not observable", "deg", None, None, 3, "3 frames, at least 4"),
     )
-    drive = replace(facts.drives[0], calibration=told)
+    drive = replace(facts.drives[0], calibration=checked)
     _, text = read(page.report_page(replace(facts, drives=(drive,))))
     assert "lidar_top ground pitch suspect -0.310 deg 0.120 deg 20" in text
     assert "camera_front camera yaw not observable – – 3 3 frames, at least 4" in text

@@ -11,7 +11,7 @@ from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from ops.audit.lake_reader import Snapshot
-from ops.report.validations import DriveResults, ExpectationResult, SuiteResults, calibration, validations
+from ops.report.validations import DriveResults, ExpectationView, SuiteView, calibration, validations
 from scenes.documents import VALIDATIONS_VERSION, CalibrationRow
 from tests.unit.lake.fake_s3 import FakeS3
 
@@ -78,12 +78,12 @@ def test_the_outcome_is_that_of_the_rules_and_the_values_are_those_of_great_expe
     (drive,) = validations([snapshot(1, ONE, "s3://lake/v/one.json")], store, [ONE])
     rows = (("lidar_top", "4.0"), ("zed", "unknown"))
     assert drive.suites == (
-        SuiteResults(
+        SuiteView(
             "drive",
             True,
             (
-                ExpectationResult("CLK002", "warning", "failed", "No two.", "repeated_stamps", "", rows, 2),
-                ExpectationResult("CLK002", "warning", "passed", "CLK002 (warning): the table has rows.", None, "8", (), 0),
+                ExpectationView("CLK002", "warning", "failed", "No two.", "repeated_stamps", "", rows, 2),
+                ExpectationView("CLK002", "warning", "passed", "CLK002 (warning): the table has rows.", None, "8", (), 0),
             ),
         ),
     )
@@ -108,7 +108,7 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
     assert calibration(found, store, TWO) == calibration(found, store, THREE) == ()
 
 
-def test_results_that_are_gone_are_no_silence() -> None:
+def test_missing_results_are_an_error() -> None:
     with pytest.raises(AbsentError):
         validations([snapshot(1, ONE, "s3://lake/v/gone.json")], ObjectStore(FakeS3()), [ONE])
 

@@ -1,16 +1,18 @@
-"""Quarantine records for the tests of the review, and a desk that only takes notes."""
+"""Quarantine records for the tests of the review, and a desk that only records decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
+
 from ingest.errors import DriveBusyError
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from lake.tables.rows import row_of
+from lake.tables.rows import RecordRow
 from ops.review.listing import ReviewRecord
 from quality.records import Origin, Position, record
 from quality.rules.catalogue import Level, Severity
@@ -23,8 +25,8 @@ def origin(drive: str = "d-1") -> Origin:
     return Origin(DriveId("car-1", drive), BASE, "c" * 40, "h" * 64)
 
 
-def listed(row: dict[str, Any], **more: Any) -> ReviewRecord:
-    return row_of(ReviewRecord, row | more)
+def listed(row: RecordRow, **more: Any) -> ReviewRecord:
+    return ReviewRecord(**structs.asdict(row) | more)
 
 
 def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -> ReviewRecord:
@@ -50,7 +52,7 @@ def whole_drive(*codes: str, drive: str = "d-2") -> ReviewRecord:
 
 
 class NotingDesk:
-    """Takes every decision but those about the drives in `busy`."""
+    """Accepts every decision except those about the drives in `busy`."""
 
     def __init__(self, *busy: str) -> None:
         self.busy = busy

@@ -1,4 +1,4 @@
-"""What a reviewer sees and what a decision comes to: the listing's join, the plan, the pages, the browser's safeguards."""
+"""The reviewer's view and the effect of a decision: the listing's join, the plan, the pages, the browser's safeguards."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ingest.ledger.states import DriveState
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from lake.tables.rows import RecordRow, row_of
+from lake.tables.rows import RecordRow
 from ops.review import decisions, listing, page
 from ops.review.evidence import Gauge, Picture, RecordEvidence
-from ops.review.listing import Decision, Filter, ReviewRecord, columns
+from ops.review.listing import Decision, Filter, ReviewRecord
 from ops.review.web import MAX_FORM_BYTES, review_app
 from quality.decisions import overrides_for, why_not_releasable
 from quality.rules.findings import finding
@@ -50,13 +50,13 @@ class Decisions:
 
 
 def join(monkeypatch: pytest.MonkeyPatch, rows: list[ReviewRecord], ledger: Decisions) -> list[ReviewRecord]:
-    found = tuple(row_of(RecordRow, columns(row)) for row in rows)
+    found = tuple(RecordRow(**{name: getattr(row, name) for name in RecordRow.__struct_fields__}) for row in rows)
     monkeypatch.setattr("ops.audit.lake_reader.records", lambda catalog, drive=None: found)
     return listing.rows(None, ledger)  # type: ignore[arg-type]
 
 
 def decide(verdict: Verdict, *rows: ReviewRecord) -> list[Override]:
-    return overrides_for([columns(row) for row in rows], verdict, "alice", "seen it")
+    return overrides_for(rows, verdict, "alice", "seen it")
 
 
 def test_a_rejection_shows_at_once_and_a_release_until_its_drive_is_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_decision_about_other_data_says_nothing_of_a_record(monkeypatch: pytes
     ],
 )
 def test_what_can_be_released(row: ReviewRecord, why: str | None) -> None:
-    problem = why_not_releasable(columns(row))
+    problem = why_not_releasable(row)
     assert problem is None if why is None else why in (problem or "")
 
 
@@ -286,7 +286,9 @@ def test_a_form_that_is_not_ours_or_not_whole_does_nothing(
     assert review.desk.taken == []
 
 
-def test_an_endpoint_that_does_not_answer_is_said(web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_answer_is_reported(
+    web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone() -> list[ReviewRecord]:
         raise OSError("AWS Error NETWORK_CONNECTION during HeadObject <operation>")
 

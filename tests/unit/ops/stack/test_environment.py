@@ -1,4 +1,4 @@
-"""The variables of the stack: nothing leads its processes elsewhere, and no real credential reaches an emulator."""
+"""The variables of the stack: nothing redirects its processes, and no real credential reaches an emulator."""
 
 from __future__ import annotations
 

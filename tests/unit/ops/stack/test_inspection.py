@@ -1,4 +1,4 @@
-"""What the stack says of itself, and what it forgets."""
+"""The status of the stack, and the state that it drops."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_heartbeat_of_the_process_before_does_not_count(layout: StackLayout) -
     assert inspection.unhealthy(layout, "triggerer", {}, reachable=True) == "is not running"
 
 
-def test_an_endpoint_of_somebody_else_is_not_ours_to_run() -> None:
+def test_an_external_endpoint_is_not_started() -> None:
     assert expected(Choices(1, 2)) == (EMULATOR, MAPPING, *AIRFLOW)
     assert expected(Choices(1, 2, "http://aws.example")) == (MAPPING, *AIRFLOW)
     lines = command_lines(Choices(1, 5001))

@@ -66,5 +66,5 @@ def test_the_wrapper_drops_one_argument_and_keeps_all_others_as_they_are(tmp_pat
     runtime = install(tmp_path / "a runtime", "21.0.8")
     write_wrapper(runtime, tmp_path / "j")
     arguments = ["-Xmx1g", ABSENT_MODULE, "a b", "", "*", "--add-modules=java.sql", ABSENT_MODULE, "$HOME"]
-    said = subprocess.run([str(tmp_path / "j" / "bin" / "java"), *arguments], capture_output=True, text=True, check=True).stdout
-    assert said.splitlines() == ["<-Xmx1g>", "<a b>", "<>", "<*>", "<--add-modules=java.sql>", "<$HOME>"]
+    output = subprocess.run([str(tmp_path / "j" / "bin" / "java"), *arguments], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines() == ["<-Xmx1g>", "<a b>", "<>", "<*>", "<--add-modules=java.sql>", "<$HOME>"]

@@ -1,4 +1,4 @@
-"""Components as processes: started apart, recognised, and ended with everything that they started."""
+"""Components as processes: started separately, recognised, and ended with everything that they started."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_component_is_remembered_and_works_in_a_session_of_its_own(layout: Sta
     assert ProcessRecord.load(layout, "two") is None
 
 
-def test_a_later_process_with_the_same_number_is_somebody_else(layout: StackLayout) -> None:
+def test_a_later_process_with_the_same_number_is_another_process(layout: StackLayout) -> None:
     mine = psutil.Process()
     assert ProcessRecord(mine.pid, mine.create_time()).alive() == mine
     assert ProcessRecord(mine.pid, mine.create_time() - 60).alive() is None

@@ -1,4 +1,4 @@
-"""A catalog that outlives its objects: what is lost is taken out of it, what is not stays."""
+"""A catalog that outlives its objects: lost tables are dropped, the others stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a sync report: well-formed, bounded, self-contained, and of the numbers."""
+"""The plot of a sync report: well-formed, bounded, self-contained, and true to the numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_many_matches_are_drawn_in_bounded_size() -> None:
     assert len(ElementTree.tostring(svg)) < 100_000
 
 
-def test_many_sensors_are_bounded_and_told() -> None:
+def test_many_sensors_are_bounded_and_reported() -> None:
     svg = drawn({"lidar": LIDAR} | {f"s{n:03d}": LIDAR for n in range(MAX_SENSORS + 6)})
     assert len(classes(svg, "name")) == MAX_SENSORS
     assert "and 6 more" in [one.text for one in svg.iter(f"{SVG}text")]

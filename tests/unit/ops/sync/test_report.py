@@ -133,7 +133,7 @@ def test_clocks_are_judged_by_the_rules_of_the_pipeline() -> None:
     assert report.answer.in_sync is InSync.NO
 
 
-def test_drift_is_told_with_its_uncertainty() -> None:
+def test_drift_is_reported_with_its_uncertainty() -> None:
     logs = LONG_NS + 5 * MS
     drifting = EPOCH_NS + (LONG_NS - EPOCH_NS) * 1_000_400 // 1_000_000
     streams = [Stream("lidar", Modality.LIDAR, LONG_NS, logs), Stream("imu", Modality.IMU, drifting, logs)]
@@ -144,7 +144,7 @@ def test_drift_is_told_with_its_uncertainty() -> None:
     assert of(report, "lidar").log_offset_ns == -5 * MS
 
 
-def test_a_stream_that_does_not_overlap_is_said() -> None:
+def test_a_stream_that_does_not_overlap_is_reported() -> None:
     report = make({"lidar": LONG_NS, "cam": LONG_NS + 64 * S, "gnss": LONG_NS + 64 * S})
     assert [(one.rule_id, one.sensor, one.severity.value) for one in report.findings] == [
         ("CMP005", "cam", "error"),
@@ -152,7 +152,7 @@ def test_a_stream_that_does_not_overlap_is_said() -> None:
     ]
 
 
-def test_pauses_of_all_sensors_are_no_gaps() -> None:
+def test_pauses_of_all_sensors_are_not_gaps() -> None:
     """Three recordings in one table, a day apart."""
     stamps = np.concatenate([LONG_NS, LONG_NS + 86_400 * S, LONG_NS + 2 * 86_400 * S])
     report = make({"lidar": stamps, "cam": stamps + 2 * MS})
@@ -163,7 +163,7 @@ def test_pauses_of_all_sensors_are_no_gaps() -> None:
     assert alone.pauses == 0
 
 
-def test_findings_of_one_rule_are_told_once_the_worst_first() -> None:
+def test_findings_of_one_rule_are_reported_once_worst_first() -> None:
     base = {"lidar": LONG_NS}
     gaps = {f"cam{n}": np.delete(LONG_NS, range(20, 21 + n)) for n in (1, 4, 2)}
     report = make(base | gaps, tolerance_ns=S)
@@ -172,7 +172,7 @@ def test_findings_of_one_rule_are_told_once_the_worst_first() -> None:
     )
 
 
-def test_nothing_to_compare_and_stamps_out_of_range_are_said() -> None:
+def test_nothing_to_compare_and_stamps_out_of_range_are_reported() -> None:
     with pytest.raises(InputError, match="no stream"):
         sync_report(())
     with pytest.raises(InputError, match="no stream"):

@@ -98,7 +98,7 @@ def test_any_order_sorts_each_sensor(tmp_path: Path) -> None:
         ("t.txt", "x", "not a recording or timeline"),
     ],
 )
-def test_bad_tables_are_said_with_the_place(tmp_path: Path, name: str, text: str, cause: str) -> None:
+def test_bad_tables_are_reported_with_the_place(tmp_path: Path, name: str, text: str, cause: str) -> None:
     write_csv(tmp_path / name, text)
     with pytest.raises(InputError, match=cause) as caught:
         read_timeline(tmp_path / name)
@@ -146,7 +146,7 @@ def test_memory_is_a_small_multiple_of_the_stamps(tmp_path: Path) -> None:
     assert peak < 6 * stamps.nbytes
 
 
-def test_absent_input_is_said(tmp_path: Path) -> None:
+def test_absent_input_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_timeline(tmp_path / "none.csv")
     with pytest.raises(InputError, match="holds no MODALITY"):

@@ -1,4 +1,4 @@
-"""What the rules say of measured calibrations, and that their table keeps them."""
+"""The rules' findings on measured calibrations, and their table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def camera(yaw: float | None, pitch: float | None = 0.0, roll: float | None = 0.
     ]  # fmt: skip
 
 
-def test_what_is_sound_is_not_told() -> None:
+def test_sound_data_is_not_reported() -> None:
     assert evaluate_calibration(camera(0.1), {"camera_front": ()}, DEFAULT_RULES) == ()
 
 
@@ -57,7 +57,7 @@ def test_what_was_not_seen_is_unknown_and_only_warned_of() -> None:
     assert verdict([found]) == "build"
 
 
-def test_an_error_is_told_even_if_another_axis_was_not_seen() -> None:
+def test_an_error_is_reported_even_if_another_axis_was_not_seen() -> None:
     (found,) = evaluate_calibration(camera(None, 0.9), {}, DEFAULT_RULES)
     assert (found.outcome, found.severity) == (Outcome.FAILED, Severity.ERROR)
 
@@ -81,7 +81,7 @@ def test_a_rig_may_ask_for_more_or_for_less() -> None:
         assert found.severity is Severity.WARNING
 
 
-def test_contradictions_are_told_in_their_words() -> None:
+def test_contradictions_are_reported_as_text() -> None:
     (found,) = evaluate_calibration((), {"camera_front": ("images are 8 x 4 px", "too wide"), "camera_back": ()}, DEFAULT_RULES)
     assert (found.rule_id, found.measured, found.message) == ("CAL007", 2, "camera_front: images are 8 x 4 px; too wide")
     assert found.severity is Severity.ERROR

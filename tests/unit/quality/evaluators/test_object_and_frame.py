@@ -50,7 +50,7 @@ def test_all_faults_are_named(whole: ObjectFacts) -> None:
     assert found[1].message.endswith("a; b; c and 2 more")
 
 
-def test_more_frames_than_promised_are_no_loss(whole: ObjectFacts) -> None:
+def test_more_frames_than_declared_are_not_a_loss(whole: ObjectFacts) -> None:
     assert evaluate_object(dataclasses.replace(whole, frames_read=101)) == ()
 
 
@@ -77,5 +77,5 @@ def test_points(num_points: int, not_finite: int | None, expected: list[tuple[st
     assert [(entry.rule_id, entry.outcome) for entry in found] == expected
 
 
-def test_an_empty_radar_scan_is_no_fault() -> None:
+def test_an_empty_radar_scan_is_not_a_fault() -> None:
     assert evaluate_points("radar_front", Modality.RADAR, 0, 0) == ()

@@ -1,4 +1,4 @@
-"""Poses around a scene: steady motion passes, and each way of being wrong is told by its own rule."""
+"""Poses around a scene: steady motion passes, and each kind of fault is reported by its own rule."""
 
 from __future__ import annotations
 

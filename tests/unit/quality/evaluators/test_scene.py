@@ -26,7 +26,7 @@ def test_whole_scene(rig: Rig) -> None:
     assert judge(rig) == SceneVerdict(False, (), ())
 
 
-def test_a_scene_without_its_anchor_is_no_matter_of_policy(make_rig: Callable[..., Rig]) -> None:
+def test_a_scene_without_its_anchor_is_quarantined_under_any_policy(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(publish_incomplete=True)
     residuals = {sensor.name: 0 for sensor in rig.sensors if sensor.modality.in_scene and sensor.name != rig.reference}
     verdict = evaluate_scene(rig, {rig.reference: "LID001"}, residuals, has_pose=True, uncompensated={})
@@ -45,11 +45,11 @@ def test_missing_required_sensor_is_policy(make_rig: Callable[..., Rig], publish
     assert verdict.flags == (("SYN001",) if severity is Severity.WARNING else ())
 
 
-def test_missing_optional_sensor_is_no_finding(rig: Rig) -> None:
+def test_a_missing_optional_sensor_is_not_a_finding(rig: Rig) -> None:
     assert judge(rig, missing={"radar_front": "out of tolerance"}, residuals={"cam_front": 0}) == SceneVerdict(False, (), ())
 
 
-def test_required_sensor_that_nobody_looked_for_is_unknown_and_not_passed(rig: Rig) -> None:
+def test_a_required_sensor_that_was_not_matched_is_unknown_and_not_passed(rig: Rig) -> None:
     verdict = judge(rig, residuals={"radar_front": 0})
     (entry,) = verdict.findings
     assert (entry.rule_id, entry.sensor, entry.outcome) == ("SYN001", "cam_front", Outcome.UNKNOWN)

@@ -31,7 +31,7 @@ FRAMES = 20
 def judged(
     kind: str, usual: Measured, odd: Mapping[int, Measured], same: tuple[int, ...] = (), rules: RuleBook = DEFAULT_RULES
 ) -> dict[int, list[str]]:
-    """Rules by frame in a drive of usual frames but for these; frames of `same` have the content of the one before."""
+    """Rules by frame in a drive of ordinary frames except these; frames in `same` have the content of the previous one."""
     content = 0
     rows = []
     for frame in range(FRAMES):
@@ -67,7 +67,7 @@ def test_an_image_is_judged_by_itself(change: dict[str, float], codes: list[str]
 
 
 @pytest.mark.parametrize("kind", ["camera", "lidar", "radar"])
-def test_repeated_content_is_told_from_its_second_frame_on(kind: str) -> None:
+def test_repeated_content_is_reported_from_its_second_frame_on(kind: str) -> None:
     usual = {"camera": IMAGE, "lidar": SWEEP, "radar": SCAN}[kind]
     code = {"camera": "CAM002", "lidar": "LID008", "radar": "RAD004"}[kind]
     assert judged(kind, usual, {}, same=(4, 5, 9)) == {4: [code], 5: [code], 9: [code]}
@@ -150,13 +150,13 @@ def test_a_radar_that_is_silent_for_the_whole_drive_is_found() -> None:
     assert judged("radar", RadarMetrics(1, None), dict.fromkeys(range(FRAMES - 2), empty)) == {}, "18 of 20 are 90 %"
 
 
-def test_rings_that_were_dead_before_the_drive_are_told_and_those_at_the_edge_are_not() -> None:
+def test_rings_that_were_dead_before_the_drive_are_reported_and_those_at_the_edge_are_not() -> None:
     rings = np.full((FRAMES, 5), 100.0)
     rings[:, [0, 2]] = 0
     assert lost_rings(rings).tolist() == [1.0] * FRAMES
 
 
-def test_natural_spread_is_no_loss() -> None:
+def test_natural_spread_is_not_a_loss() -> None:
     returns = np.random.default_rng(0).normal(1000, 150, 500)
     assert lost_share(returns).max() == 0.0
     assert lost_share(np.append(returns, 100.0))[-1] == pytest.approx(0.9, abs=0.02)
@@ -174,7 +174,7 @@ def test_a_blocked_sector_is_measured_across_the_back(start: int) -> None:
     assert blocked_deg(sectors)[3] == 360.0
 
 
-def test_drift_is_told_where_it_leaves_the_median_and_single_odd_sweeps_are_not() -> None:
+def test_drift_is_reported_where_it_leaves_the_median_and_single_odd_sweeps_are_not() -> None:
     assert drift(np.full(FRAMES, 40.0)).max() == 0.0
     spiked = np.full(FRAMES, 40.0)
     spiked[[3, 9]] = 400.0
@@ -189,7 +189,7 @@ def test_a_full_list_shows_as_a_crowd_at_its_length() -> None:
     assert full_share(np.full(50, 8.0)) == 0.0, "no radar's list is that short"
 
 
-def test_a_few_scans_of_the_largest_length_are_no_limit() -> None:
+def test_a_few_scans_of_the_largest_length_are_not_a_limit() -> None:
     lengths = np.tile([40.0, 44.0, 38.0, 47.0], 10)
     for times in range(1, 4):
         lengths[:times] = 60.0
@@ -206,7 +206,7 @@ def test_lengths_that_no_list_cuts_are_seldom_taken_for_a_limit(seed: int, usual
     assert sum(full_share(rng.poisson(usual, scans).astype(float)) > 0 for _ in range(40)) <= 1
 
 
-def test_ghosts_are_told_where_the_radar_marks_them() -> None:
+def test_ghosts_are_reported_where_the_radar_marks_them() -> None:
     assert [entry.rule_id for entry in evaluate_alone("s", RadarMetrics(10, 6), DEFAULT_RULES)] == ["RAD002"]
     for scan in (RadarMetrics(10, 5), RadarMetrics(10, None), RadarMetrics(0, 0)):
         assert evaluate_alone("s", scan, DEFAULT_RULES) == ()

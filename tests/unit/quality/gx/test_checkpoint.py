@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lake.errors import TableError
 from quality.accounting import SensorAccount
 from quality.errors import MetricsError
 from quality.evaluators.drive import evaluate_drive
-from quality.gx.checkpoint import SuiteResult, run_checkpoint
+from quality.gx.checkpoint import ValidatedSuite, run_checkpoint
+from quality.gx.results import SuiteReport, SuiteResults
 from quality.gx.suites import drive_suite
 from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.measurements.rule_measures import Bounds
@@ -30,7 +32,7 @@ NO_ENTRY: dict[str, tuple[str, ...]] = {}
 
 
 def account(metrics: SensorMetrics, **changed: Any) -> SensorAccount:
-    return dataclasses.replace(SensorAccount(metrics.sensor, metrics.frames_read, metrics.frames_read, 0, 0, {}), **changed)
+    return replace(SensorAccount(metrics.sensor, metrics.frames_read, metrics.frames_read, 0, 0, {}), **changed)
 
 
 def build(metrics: tuple[SensorMetrics, ...], **changed: Any) -> pa.Table:
@@ -46,17 +48,28 @@ def build(metrics: tuple[SensorMetrics, ...], **changed: Any) -> pa.Table:
     return audit_table(metrics, **{**values, **changed})
 
 
-def run(table: pa.Table, rules: RuleBook = DEFAULT_RULES) -> SuiteResult:
+def run(table: pa.Table, rules: RuleBook = DEFAULT_RULES) -> ValidatedSuite:
     return run_checkpoint([(drive_suite(rules), table)], rules).suites["drive"]
 
 
 def test_clean_drive(clean: tuple[SensorMetrics, ...]) -> None:
     result = run(build(clean))
-    assert result.success is True
+    assert result.results.success is True
     assert (dict(result.failed), dict(result.flagged)) == (NO_ENTRY, NO_ENTRY)
-    assert result.evaluated == 1 + 2 * len(drive_suite(DEFAULT_RULES).checks)
-    assert json.loads(json.dumps(result.document)) == result.document
-    assert {entry["outcome"] for entry in result.document["expectations"]} == {"passed"}
+    assert result.results.evaluated == 1 + 2 * len(drive_suite(DEFAULT_RULES).checks)
+    assert msgspec.json.decode(msgspec.json.encode(result.results), type=SuiteResults) == result.results
+    assert {entry.outcome for entry in result.results.expectations} == {"passed"}
+
+
+def test_each_expectation_is_found_in_the_report_of_great_expectations(clean: tuple[SensorMetrics, ...]) -> None:
+    result = run(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
+    report = msgspec.json.decode(result.report, type=SuiteReport)
+    assert sorted(one.identity for one in report.results if one.identity[3]) == sorted(
+        one.identity for one in result.results.expectations if one.identity[3]
+    )
+    (flagged,) = [one for one in result.results.expectations if not one.success]
+    (reported,) = [one for one in report.results if one.identity == flagged.identity]
+    assert reported.result.unexpected_index_list == ({"sensor": clean[0].sensor, str(flagged.column): 4.0},)
 
 
 def by_findings(rig: Rig, manifest: Any, metrics: tuple[SensorMetrics, ...], severity: Severity) -> dict[str, tuple[str, ...]]:
@@ -85,7 +98,7 @@ def test_great_expectations_agrees_with_the_rules(
     result = run(build(faulty))
     assert dict(result.failed) == by_findings(rig, manifest, faulty, Severity.ERROR)
     assert dict(result.flagged) == by_findings(rig, manifest, faulty, Severity.WARNING)
-    assert result.success is not bool(result.failed)
+    assert result.results.success is not bool(result.failed)
 
 
 def test_great_expectations_agrees_under_a_rigs_overrides(
@@ -110,7 +123,7 @@ def test_great_expectations_agrees_under_a_rigs_overrides(
 
 def test_warnings_alone_do_not_fail(clean: tuple[SensorMetrics, ...]) -> None:
     result = run(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
-    assert result.success is True
+    assert result.results.success is True
     assert dict(result.flagged) == {"lidar_top": ("CLK002",)}
 
 
@@ -123,8 +136,8 @@ def test_books_and_residuals(clean: tuple[SensorMetrics, ...]) -> None:
     )
     result = run(table)
     assert dict(result.failed) == {"cam_front": ("SYN004",), "lidar_top": ("ACC001",), "radar_front": ("ACC001", "SYN004")}
-    unknown = [entry for entry in result.document["expectations"] if entry["outcome"] == "unknown"]
-    assert [(entry["rule_id"], entry["rows"]) for entry in unknown] == [("SYN004", ["radar_front"])]
+    unknown = [entry for entry in result.results.expectations if entry.outcome == "unknown"]
+    assert [(entry.rule_id, entry.rows) for entry in unknown] == [("SYN004", ("radar_front",))]
 
 
 def test_a_data_docs_site_is_updated_where_one_is_named(clean: tuple[SensorMetrics, ...], tmp_path: Path) -> None:
@@ -151,15 +164,13 @@ def test_residual_beyond_a_tolerance_of_zero_fails(clean: tuple[SensorMetrics, .
 
 def test_drive_without_sensors_passes_nothing() -> None:
     result = run(build(()))
-    assert result.success is False
+    assert result.results.success is False
     assert dict(result.failed) == {"*": ("CMP003",)}
 
 
 def test_equal_tables_have_equal_documents(clean: tuple[SensorMetrics, ...]) -> None:
-    def document() -> SuiteResult:
-        return run(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:])))
-
-    assert document().document == document().document
+    one, other = (run(build((dataclasses.replace(clean[0], duplicates=4), *clean[1:]))) for _ in range(2))
+    assert (one.results, one.report) == (other.results, other.report)
 
 
 def test_another_schema_is_refused(clean: tuple[SensorMetrics, ...]) -> None:

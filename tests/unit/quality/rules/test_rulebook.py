@@ -1,4 +1,4 @@
-"""What a rig may change of the rules reaches every evaluator, and what it may not is refused with the key and the range."""
+"""A rig's allowed overrides reach every evaluator, and others are refused with the key and the range."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_declared_leeway_holds_the_default(entry: Rule) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         ({"XYZ999": {"threshold": 1}}, r"\$\.policy\.rules: .*'XYZ999' was unexpected.*allowed: overrides of CMP004, .*CLK009"),
         ({"ACC001": {"severity": "warning"}}, r"\$\.policy\.rules: .*'ACC001' was unexpected"),
@@ -115,8 +115,8 @@ def test_a_declared_leeway_holds_the_default(entry: Rule) -> None:
         ([], r"\$\.policy\.rules: \[\] is not of type 'object'"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_load(rules: Any, said: str) -> None:
-    with pytest.raises(LandingError, match=said):
+def test_what_makes_no_sense_is_refused_at_load(rules: Any, message: str) -> None:
+    with pytest.raises(LandingError, match=message):
         parse(rules)
 
 

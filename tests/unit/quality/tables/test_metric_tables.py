@@ -1,12 +1,12 @@
-"""Great Expectations on the tables of objects and scenes says what the evaluators said when they judged them."""
+"""Great Expectations on the tables of objects and scenes agrees with the evaluators."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from lake.documents import Manifest
 from quality.evaluators.drive import evaluate_completeness
 from quality.evaluators.object import ObjectFacts, evaluate_object
 from quality.evaluators.scene import evaluate_scene
-from quality.gx.checkpoint import SuiteResult, run_checkpoint
+from quality.gx.checkpoint import ValidatedSuite, run_checkpoint
 from quality.gx.suites import object_suite, scene_suite
 from quality.rules.catalogue import RULES, Level, Severity
 from quality.rules.findings import Finding, finding, has_errors
@@ -32,7 +32,7 @@ def codes(found: Sequence[Finding], severity: Severity) -> set[str]:
     return {entry.rule_id for entry in found if entry.severity is severity}
 
 
-def of_objects(facts: Sequence[ObjectFacts], rules: RuleBook = DEFAULT_RULES, kept_out: Sequence[str] = ()) -> SuiteResult:
+def of_objects(facts: Sequence[ObjectFacts], rules: RuleBook = DEFAULT_RULES, kept_out: Sequence[str] = ()) -> ValidatedSuite:
     return run_checkpoint([(object_suite(rules), object_table(facts, kept_out))], rules).suites["objects"]
 
 
@@ -62,8 +62,8 @@ def test_objects_that_are_to_be_published_are_judged_as_they_were(whole: ObjectF
         key: codes(found, Severity.ERROR) for key, found in judged.items() if codes(found, Severity.ERROR)
     }
     assert dict(result.flagged)["frames"] == ("CMP004",)
-    unknown = [entry["rows"] for entry in result.document["expectations"] if entry["outcome"] == "unknown"]
-    assert ["unnamed", "unread"] in unknown
+    unknown = [entry.rows for entry in result.results.expectations if entry.outcome == "unknown"]
+    assert ("unnamed", "unread") in unknown
 
 
 def test_absent_and_empty_objects_fail_unless_they_are_kept_out(whole: ObjectFacts) -> None:
@@ -82,8 +82,8 @@ def test_objects_follow_the_rigs_overrides(whole: ObjectFacts) -> None:
 
 
 def test_every_object_rule_is_measured_or_counted() -> None:
-    told = {measure.code for measure in OBJECT_MEASURES} | set(COUNTED) | {"KEY001"}
-    assert told == {entry.code for entry in RULES if entry.level is Level.OBJECT} | (set(COUNTED) - {"DEC001"})
+    covered = {measure.code for measure in OBJECT_MEASURES} | set(COUNTED) | {"KEY001"}
+    assert covered == {entry.code for entry in RULES if entry.level is Level.OBJECT} | (set(COUNTED) - {"DEC001"})
     assert set(COUNTED) >= {"DEC005", "DEC006", "DEC007", "LID001", "LID002"}
 
 
@@ -112,7 +112,7 @@ def report(rig: Rig, number: int, **changed: Any) -> SceneFacts:
     )
 
 
-def of_scenes(scenes: Sequence[SceneFacts], rig: Rig) -> SuiteResult:
+def of_scenes(scenes: Sequence[SceneFacts], rig: Rig) -> ValidatedSuite:
     rules = RuleBook.of(rig.policy)
     return run_checkpoint([(scene_suite(rules, rig.policy), scene_table(scenes, rig))], rules).suites["scenes"]
 
@@ -172,9 +172,9 @@ def test_an_error_in_a_scene_that_is_to_be_published_is_a_contradiction() -> Non
 def test_many_rows_are_counted_and_a_few_named() -> None:
     rig = Rig.from_dict(rig_document())
     result = of_scenes([report(rig, number, has_pose=False) for number in range(50)], rig)
-    (entry,) = [entry for entry in result.document["expectations"] if not entry["success"]]
-    assert (entry["rule_id"], entry["failing"], len(entry["rows"])) == ("POS001", 50, 20)
-    assert len(json.dumps(result.validation)) < 90_000
+    (entry,) = [entry for entry in result.results.expectations if not entry.success]
+    assert (entry.rule_id, entry.failing, len(entry.rows)) == ("POS001", 50, 20)
+    assert len(msgspec.json.encode(result.report)) < 90_000
     assert len(result.flagged) == 50
 
 
@@ -192,6 +192,6 @@ def test_the_share_of_whole_scenes(whole: list[bool], measured: float | str | No
     reports = [report(rig, number, **({} if complete else missing)) for number, complete in enumerate(whole)]
     result = of_scenes(reports, rig)
     assert dict(result.flagged)["*"] == ("CMP006",)
-    told = [row for row in result.document["expectations"] if row["rule_id"] == "CMP006"]
-    assert [row["outcome"] for row in told] == [entry.outcome.value]
+    judged = [row for row in result.results.expectations if row.rule_id == "CMP006"]
+    assert [row.outcome for row in judged] == [entry.outcome]
     assert scene_table(reports, rig).schema == SCENE_METRICS

@@ -1,4 +1,4 @@
-"""Every rule is told, passed ones too; what is unknown is no pass."""
+"""Every rule has a result, passed ones too; unknown is not a pass."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Metrics = tuple[SensorMetrics, ...]
 def test_a_clean_drive_passes_every_rule_that_applies(rig: Rig, clean: Metrics) -> None:
     results = drive_results(rig, clean, (), DEFAULT_RULES)
     assert {result.outcome for result in results} == {Outcome.PASSED}
-    told = {(result.rule_id, result.sensor) for result in results}
-    assert told == {
+    evaluated = {(result.rule_id, result.sensor) for result in results}
+    assert evaluated == {
         *((measure.code, entry.sensor) for measure in MEASURES for entry in clean if measure.applies(entry)),
         ("CMP002", None),
         ("CAL001", None),
         ("CAL002", None),
     }
-    assert len(told) == len(results)
+    assert len(evaluated) == len(results)
     severities = {result.sensor: result.severity for result in results if result.rule_id == "CLK001"}
     assert severities["lidar_top"] is Severity.ERROR
     assert severities["cam_front"] is Severity.WARNING
@@ -68,8 +68,10 @@ def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: 
     ]
     findings = evaluate_calibration(checks, {"cam_left": ("too wide",)}, DEFAULT_RULES)
     results = drive_results(rig, clean, findings, DEFAULT_RULES, evaluated(checks))
-    told = {(one.rule_id, one.sensor): one.outcome for one in results if one.rule_id in ("CAL003", "CAL004", "CAL005", "CAL007")}
-    assert told == {
+    outcomes = {
+        (one.rule_id, one.sensor): one.outcome for one in results if one.rule_id in ("CAL003", "CAL004", "CAL005", "CAL007")
+    }
+    assert outcomes == {
         ("CAL003", "lidar_top"): Outcome.PASSED,
         ("CAL005", "cam_front"): Outcome.PASSED,
         ("CAL005", "cam_left"): Outcome.UNKNOWN,
@@ -78,7 +80,7 @@ def test_calibration_rules_pass_only_where_they_were_evaluated(rig: Rig, clean: 
     }
 
 
-def test_objects_are_told_by_sensor() -> None:
+def test_objects_are_reported_by_sensor() -> None:
     sensors: dict[str, str | None] = {"a1": "a", "a2": "a", "b1": "b"}
     findings = {key: [finding("DEC002", f"{key}: cut", sensor="a", measured=1)] for key in ("a1", "a2")}
     results = {(result.rule_id, result.sensor): result for result in object_results(sensors, findings, DEFAULT_RULES)}
@@ -94,14 +96,14 @@ def test_scenes_and_frames_are_counted() -> None:
     unknown = finding("SYN003", "not looked at", sensor="top")
     lost = finding("CMP006", "8 of 10", measured=0.8)
     results = audit_results([lost], [[late, unknown], [late, late], [], [cut]], DEFAULT_RULES)
-    told = {result.rule_id: result for result in results}
-    assert (told["SYN002"].failing, told["SYN002"].sensor, told["SYN002"].outcome) == (2, "cam", Outcome.FAILED)
-    assert (told["DEC005"].failing, told["DEC005"].severity) == (1, Severity.ERROR)
-    assert told["SYN003"].outcome is Outcome.UNKNOWN
-    assert told["CMP006"].outcome is Outcome.FAILED
-    passed = {code for code, result in told.items() if result.outcome is Outcome.PASSED}
+    by_rule = {result.rule_id: result for result in results}
+    assert (by_rule["SYN002"].failing, by_rule["SYN002"].sensor, by_rule["SYN002"].outcome) == (2, "cam", Outcome.FAILED)
+    assert (by_rule["DEC005"].failing, by_rule["DEC005"].severity) == (1, Severity.ERROR)
+    assert by_rule["SYN003"].outcome is Outcome.UNKNOWN
+    assert by_rule["CMP006"].outcome is Outcome.FAILED
+    passed = {code for code, result in by_rule.items() if result.outcome is Outcome.PASSED}
     assert passed >= {"ACC001", "ACC002", "SYN004", "SYN001", "POS001", "LID001", "LID002", "DEC006", "DEC007"}
-    assert set(told) >= {entry.code for entry in RULES if entry.level is Level.SCENE}
+    assert set(by_rule) >= {entry.code for entry in RULES if entry.level is Level.SCENE}
 
 
 def test_of_a_drive_that_was_not_built_nothing_on_scenes_is_claimed() -> None:

@@ -1,4 +1,4 @@
-"""Decoding frames: payload as it is, and damage as a finding."""
+"""Decoding frames: payload unchanged, and damage as a finding."""
 
 from __future__ import annotations
 

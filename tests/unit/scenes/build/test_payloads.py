@@ -52,7 +52,7 @@ class Stored:
         return [(frame.frame_id, bytes(cdr)) for frame, cdr in fetch(store, "raw", self.versions, frames)]
 
     def needed(self, frame: FrameRef) -> tuple[str, int, int]:
-        """The bytes of the object that the frame cannot be had without."""
+        """The bytes of the object that are needed to read the frame."""
         if frame.compression:
             return frame.key, frame.chunk_offset, frame.chunk_offset + frame.chunk_bytes
         start = frame.chunk_offset + frame.message_offset

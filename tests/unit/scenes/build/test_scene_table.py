@@ -1,4 +1,4 @@
-"""Scenes as Arrow and as a file: payload becomes ordinary values, whatever its length."""
+"""Scenes as Arrow and as a file: payload becomes ordinary values of any length."""
 
 from __future__ import annotations
 

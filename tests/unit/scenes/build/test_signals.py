@@ -1,4 +1,4 @@
-"""Rules that look beyond a window: what they find reaches exactly the scenes it concerns, however the drive is cut."""
+"""Rules that need more than a window: their findings reach exactly the scenes concerned, however the drive is cut."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _aside(ns: int) -> bytes:
 
 
 def scene_reports(landed: Landed) -> list[SceneReport]:
-    """What became of every scene, without what names files."""
+    """The result of every scene, without file names."""
     return [replace(scene, payload_uri=None) for report in serial_jobs.window_reports(landed) for scene in report.scenes]
 
 
@@ -70,9 +70,9 @@ def test_a_frozen_image_is_kept_out_wherever_windows_are_cut(window_bytes: int) 
     assert missing == {f"car-1.d-1.{ns}": [("cam", "CAM002")] if n in FROZEN else [] for n, ns in enumerate(STAMPS)}
     found = serial_jobs.outcome(landed, drive_input)
     serial_jobs.check_identity(landed, drive_input, found)
-    records = [record for record in found.records if record["rule_ids"] == ["CAM002"]]
-    assert sorted(record["stamp_ns"] for record in records) == [STAMPS[n] for n in FROZEN]
-    assert sorted(finding["measured"] for record in records for finding in record["findings"]) == [1.0, 2.0]
+    records = [record for record in found.records if record.rule_ids == ("CAM002",)]
+    assert sorted(record.stamp_ns for record in records) == [STAMPS[n] for n in FROZEN]
+    assert sorted(finding.measured for record in records for finding in record.findings) == [1.0, 2.0]
     if window_bytes != TINY_WINDOWS:
         other = Landed()
         again = drive(other)
@@ -97,7 +97,7 @@ def test_only_windows_that_it_concerns_are_built_again() -> None:
 
 
 def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever another run of the same revision has written stays, and so does all that was committed."""
+    """Files of another run of the same revision stay, and so do all committed ones."""
     landed = Landed()
     drive_input = drive(landed, jump_after=8)
     serial_jobs.inspect(landed, drive_input)

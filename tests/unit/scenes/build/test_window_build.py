@@ -1,4 +1,4 @@
-"""One window from plan to Parquet: what is written, what is kept of what is bad, and what a repetition changes."""
+"""One window from plan to Parquet: its output, its copies of bad data, and the effect of a repetition."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lake.drive_input import DriveInput
 from lake.overrides import NONE
+from lake.tables.rows import RawPosition
 from lake.tables.schemas import FRAMES
 from quality.evaluators.drive import GateVerdict
 from quality.records import Origin
@@ -209,8 +210,8 @@ def test_each_frame_has_one_fate_and_each_frame_kept_out_one_record(drive: Drive
     cut = {key: (finding("DEC002", "cut", measured=1),) for key in faulty}
     made = keeper(landed, ORIGIN, {source["key"] for source in sources} | faulty, cut)
     records = [*made.of_objects(frames), *made.of_built(built, "top", frames)]
-    assert sum(record["frames"] for record in records) == sum(row["fate"] == "quarantined" for row in rows)
-    assert len({record["record_id"] for record in records}) == len(records)
+    assert sum(record.frames for record in records) == sum(row["fate"] == "quarantined" for row in rows)
+    assert len({record.record_id for record in records}) == len(records)
     assert len(records) == len(faulty) + len(bad) + (len(built.scenes) - len(gold))
 
 
@@ -264,8 +265,8 @@ def test_a_drive_refused_as_a_whole_keeps_every_frame_with_its_own_reason() -> N
     origin = Origin(DRIVE, drive_input.revision, "code", "config")
     findings = [finding("CAL001", "no rig", measured=1), finding("CLK004", "gap", measured=3)]
     record = keeper(landed, origin).of_whole_drive(drive_input, findings, frames)
-    assert (record["frames"], record["rule_ids"], record["level"]) == (2, ["CAL001", "CLK004"], "drive")
-    kept = json.loads(landed.s3.body(record["payload_uri"]))
+    assert (record.frames, record.rule_ids, record.level) == (2, ("CAL001", "CLK004"), "drive")
+    kept = json.loads(landed.s3.body(record.payload_uri or ""))
     assert kept == json.loads(drive_input.to_bytes())
 
 
@@ -289,6 +290,6 @@ def test_an_object_that_is_gone_has_a_record_without_a_copy() -> None:
     landed = Landed()
     gone = {FAULTY: (Finding("CMP001", "cam", 1, 0, "not there"),)}
     (record,) = keeper(landed, ORIGIN, findings=gone).of_objects(FRAMES.empty_table())
-    assert (record["payload_uri"], record["frames"], record["sensor"]) == (None, 0, "cam")
-    assert record["source"] == {"key": FAULTY, "version_id": None, "offset": None}
+    assert (record.payload_uri, record.frames, record.sensor) == (None, 0, "cam")
+    assert record.source == RawPosition(key=FAULTY)
     assert landed.s3.versions == {}

@@ -1,4 +1,4 @@
-"""Matches of a synthetic drive against what really happened: no wrong one, whatever was lost on the way."""
+"""Matches of a synthetic drive against the ground truth: none is wrong, whatever frames were lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The match plan under every policy, against a matcher that tries every pair, on timelines with every kind of trouble."""
+"""The match plan under every policy, against a matcher that tries every pair, on timelines with every kind of fault."""
 
 from __future__ import annotations
 

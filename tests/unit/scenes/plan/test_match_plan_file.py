@@ -67,7 +67,7 @@ def test_a_plan_whose_head_cannot_be_read_is_refused(name: str, head: dict[bytes
         read_plan(area)
 
 
-def test_a_plan_that_is_no_arrow_file_is_refused() -> None:
+def test_a_plan_that_is_not_an_arrow_file_is_refused() -> None:
     area = area_with(plan_scenes(frame_index([]), pose_table([]), make_rig(sensor("top", "lidar")), frozenset()))
     area.store.put(area.at(PLAN), b"ARROW1 and then nothing")
     with pytest.raises(WorkAreaError, match=r"plan.arrow is not an Arrow file"):

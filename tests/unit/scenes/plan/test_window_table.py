@@ -1,4 +1,4 @@
-"""A window's plan, read fast: the same values as Arrow's own slow way."""
+"""A window's plan, read by the fast path: the same values as Arrow's own conversion."""
 
 from __future__ import annotations
 

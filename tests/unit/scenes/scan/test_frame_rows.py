@@ -1,4 +1,4 @@
-"""Frames of many objects in one table: every row with its own object's name, however they were cut into pieces."""
+"""Frames of many objects in one table: every row with its own object's name, however the frames were divided."""
 
 from __future__ import annotations
 

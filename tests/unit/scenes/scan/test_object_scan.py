@@ -125,7 +125,7 @@ def test_messages_that_the_modality_does_not_know_are_counted_and_kept_as_frames
     assert index_of(key("camera"), found)["stamp_ns"].to_pylist() == [T0 + 2 * MS] * 3
 
 
-def test_what_is_told_of_an_object_stays_small() -> None:
+def test_the_report_on_an_object_is_bounded() -> None:
     found = scan(recording(POINT_CLOUD, [(T0 + n, b"\x00") for n in range(MAX_FAULTS + 50)]), "lidar")
     assert len(index_of(key("lidar"), found)) == MAX_FAULTS + 50
     assert len(found.faults) == MAX_FAULTS + 1

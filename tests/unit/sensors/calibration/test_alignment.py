@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,62 @@ def views(turn_deg: tuple[float, float, float], count: int = 4) -> list[View]:
     return found
 
 
+def driven(turn_deg: tuple[float, float, float], late_s: float, count: int = 8) -> list[View]:
+    """As `views`, from a vehicle that passes the boards sideways and turns, with images so much older than their stamps say."""
+    rng = np.random.default_rng(5)
+    found = []
+    for view in views(turn_deg, count):
+        velocity, turn = (
+            np.array([rng.uniform(4.0, 9.0), 0.0, rng.uniform(0.0, 3.0)]),
+            np.array([0.0, rng.uniform(-0.1, 0.1), 0.0]),
+        )
+        shown = replace(view, velocity_m_s=velocity, turn_rad_s=turn)
+        found.append(shown.after(late_s))
+    return found
+
+
+@pytest.mark.parametrize("late_s", [0.025, -0.025, 0.04])
+def test_a_late_image_is_not_taken_for_one_of_a_turned_camera(late_s: float) -> None:
+    found = align(driven((0, 0, 0), late_s), LENS)
+    yaw, time_ms = found[Quantity.CAMERA_YAW], found[Quantity.CAMERA_TIME]
+    assert isinstance(yaw, Estimate)
+    assert isinstance(time_ms, Estimate)
+    assert time_ms.error == pytest.approx(late_s * 1e3, abs=3.0)
+    assert time_ms.proven > 5.0
+    assert yaw.proven == 0.0
+    assert abs(yaw.error) < 0.15
+
+
+def test_a_turned_camera_is_not_taken_for_a_late_one() -> None:
+    found = align(driven((0, 0, 0.8), 0.0), LENS)
+    yaw, time_ms = found[Quantity.CAMERA_YAW], found[Quantity.CAMERA_TIME]
+    assert isinstance(yaw, Estimate)
+    assert isinstance(time_ms, Estimate)
+    assert yaw.error == pytest.approx(0.8, abs=0.15)
+    assert yaw.proven > 0.3
+    assert time_ms.proven < 5.0
+
+
+def test_both_errors_are_told_apart() -> None:
+    found = align(driven((0, 0, -0.6), 0.03), LENS)
+    yaw, time_ms = found[Quantity.CAMERA_YAW], found[Quantity.CAMERA_TIME]
+    assert isinstance(yaw, Estimate)
+    assert isinstance(time_ms, Estimate)
+    assert (yaw.error, time_ms.error) == (pytest.approx(-0.6, abs=0.2), pytest.approx(30.0, abs=5.0))
+
+
+def test_time_is_not_measured_where_nothing_is_in_doubt_or_nothing_moves() -> None:
+    assert Quantity.CAMERA_TIME not in align(driven((0, 0, 0), 0.0), LENS)
+    assert Quantity.CAMERA_TIME not in align(views((0, 0, 0.8)), LENS)
+
+
+def test_edges_pass_by_as_the_vehicle_moves() -> None:
+    (view,) = views((0, 0, 0), 1)
+    moved = replace(view, velocity_m_s=np.array([1.0, 0.0, 2.0]), turn_rad_s=np.array([0.0, 0.1, 0.0])).after(0.5)
+    x, y, z = view.edges.points_m.T
+    np.testing.assert_allclose(moved.edges.points_m, np.column_stack([x - 0.5 * (1.0 + 0.1 * z), y, z - 0.5 * (2.0 - 0.1 * x)]))
+
+
 @pytest.mark.parametrize("turn_deg", [(0, 0, 0), (0, 0, 0.5), (0, 0, -2.5), (0, 0.5, 0), (0.7, 0, 0), (-0.5, 0.4, 1.0)])
 def test_a_known_turn_is_found(turn_deg: tuple[float, float, float]) -> None:
     found = align(views(turn_deg), LENS)
@@ -74,7 +132,7 @@ def test_an_error_beyond_the_search_is_not_measured() -> None:
     assert isinstance(found, Unobservable)
 
 
-def test_few_edges_or_few_places_are_no_evidence() -> None:
+def test_few_edges_or_few_places_are_not_evidence() -> None:
     none = align([], LENS)
     assert none[Quantity.CAMERA_YAW] == Unobservable("0 edge points in 0 places, fewer than 150 or 8", 0, 0)
     (view,) = views((0, 0, 0), 1)

@@ -1,4 +1,4 @@
-"""What a calibration says by itself: lenses that cannot be, and what changed since the last one."""
+"""Checks of a calibration by itself: impossible lenses, and changes since the previous one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_usual_lens_contradicts_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"fx_px": 20.0, "fy_px": 20.0}, "the field of view is 177.1 degrees wide, outside 3 to 175"),
         ({"fx_px": 90_000.0, "fy_px": 90_000.0}, "the field of view is 1.0 degrees wide"),
@@ -37,8 +37,8 @@ def test_a_usual_lens_contradicts_nothing() -> None:
         ({"distortion": (-3.0,)}, "the distortion folds back at"),
     ],
 )
-def test_a_lens_that_cannot_be_is_explained(change: dict[str, float], said: str) -> None:
-    assert said in "; ".join(contradictions(replace(LENS, **change)))
+def test_a_lens_that_cannot_be_is_explained(change: dict[str, float], message: str) -> None:
+    assert message in "; ".join(contradictions(replace(LENS, **change)))
 
 
 def test_an_image_of_another_size_is_a_contradiction() -> None:

@@ -94,5 +94,5 @@ def test_a_rig_that_does_not_say_where_the_ground_is_has_no_height() -> None:
 @pytest.mark.parametrize(
     "points", [np.empty((0, 3)), np.full((500, 3), 9.0), np.random.default_rng(3).uniform(-20, 20, (400, 3))]
 )
-def test_what_is_no_road_gives_no_plane(points: np.ndarray) -> None:
+def test_without_a_road_there_is_no_plane(points: np.ndarray) -> None:
     assert ground_plane(points, AHEAD, 0) is None

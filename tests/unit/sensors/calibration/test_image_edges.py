@@ -1,4 +1,4 @@
-"""Edge maps: where they are largest, and what does not change them."""
+"""Edge maps: where they are largest, and their invariances."""
 
 from __future__ import annotations
 

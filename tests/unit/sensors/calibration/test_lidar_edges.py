@@ -53,7 +53,7 @@ def test_a_change_of_intensity_on_one_surface_is_an_edge() -> None:
     assert len(edges.of(EdgeKind.RIGHT)) == len(edges.of(EdgeKind.LEFT)) == 0
 
 
-def test_noise_of_intensity_is_no_edge() -> None:
+def test_noise_of_intensity_is_not_an_edge() -> None:
     points, _, _ = scan()
     noise = np.random.default_rng(0).uniform(0, 100, len(points))
     assert len(lidar_edges(points / points[:, 2:] * WALL_M, REACH, noise).kind) < 0.01 * len(points)

@@ -1,4 +1,4 @@
-"""How the vehicle moves, and which frames are looked at."""
+"""The vehicle's motion, and the choice of frames to examine."""
 
 from __future__ import annotations
 

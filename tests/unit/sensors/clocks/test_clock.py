@@ -101,7 +101,7 @@ def test_a_shift_of_the_clock_changes_only_the_ends(stamps: list[int], shift: in
 
 
 @pytest.mark.parametrize(
-    ("stamps", "logged", "rate_hz", "says"),
+    ("stamps", "logged", "rate_hz", "message"),
     [
         ([1, 2], [1], 10.0, "2 stamps but 1 log times"),
         ([1.0], [1], 10.0, "float64"),
@@ -110,8 +110,8 @@ def test_a_shift_of_the_clock_changes_only_the_ends(stamps: list[int], shift: in
         ([1], [1], math.nan, "nan Hz"),
     ],
 )
-def test_wrong_input_is_refused(stamps: list[int], logged: list[int], rate_hz: float, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_wrong_input_is_refused(stamps: list[int], logged: list[int], rate_hz: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         clock_report(stamps, logged, rate_hz)
 
 

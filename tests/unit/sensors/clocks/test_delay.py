@@ -36,7 +36,7 @@ def test_a_declared_delay_chooses_the_reading(delay_ms: int) -> None:
 
 
 @pytest.mark.parametrize(("delay_ms", "nearest_ms"), [(-99, 1), (-60, 40), (-40, -40), (40, 40), (70, -30)])
-def test_without_a_declaration_the_reading_is_the_nearer_one_and_the_other_is_told(delay_ms: int, nearest_ms: int) -> None:
+def test_without_a_declaration_the_reading_is_the_nearer_one_and_the_other_is_reported(delay_ms: int, nearest_ms: int) -> None:
     found = estimate_delay(LIDAR, every(100 * MS, 100, delay_ms * MS))
     assert found.delay_ns == nearest_ms * MS
     assert found.other_ns == (nearest_ms - 100 if nearest_ms > 0 else nearest_ms + 100) * MS
@@ -92,7 +92,7 @@ def test_dropped_late_and_doubled_frames_do_not_move_it() -> None:
     ("reference", "stamps"),
     [([], [1, 2]), ([1, 2], [5]), (LIDAR, LIDAR[:3]), (LIDAR, LIDAR + 10**15), (LIDAR[: MIN_PAIRS - 1], LIDAR[: MIN_PAIRS - 1])],
 )
-def test_too_little_says_nothing(reference: object, stamps: object) -> None:
+def test_too_little_data_gives_no_result(reference: object, stamps: object) -> None:
     found = estimate_delay(np.asarray(reference, dtype=np.int64), np.asarray(stamps, dtype=np.int64))
     assert (found.phase, found.delay_ns) == (Phase.UNKNOWN, None)
 

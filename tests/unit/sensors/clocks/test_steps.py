@@ -36,7 +36,7 @@ def test_a_step_forward_is_one_only_where_log_time_says_so() -> None:
     assert found(stamps, logged=False) == []
 
 
-def test_a_gap_is_no_step() -> None:
+def test_a_gap_is_not_a_step() -> None:
     kept = np.delete(np.arange(40), [10, 11, 12, 13, 14, 15])
     stamps = regular(40)[kept]
     assert clock_steps(stamps, stamps + 5 * MS).count == 0
@@ -61,7 +61,7 @@ def test_a_forward_step_that_undoes_nothing_is_a_gap_even_after_a_step_back() ->
 
 
 @pytest.mark.parametrize("logged", [False, True])
-def test_what_does_not_stay_is_no_step(logged: bool) -> None:
+def test_a_shift_that_does_not_persist_is_not_a_step(logged: bool) -> None:
     glitch = regular(20)
     glitch[9] += 5_000 * MS
     swapped = regular(20)
@@ -69,7 +69,7 @@ def test_what_does_not_stay_is_no_step(logged: bool) -> None:
     assert found(glitch, logged) == found(swapped, logged) == []
 
 
-def test_a_recorder_that_stalls_is_no_step_of_the_sensors_clock() -> None:
+def test_a_recorder_that_stalls_is_not_a_step_of_the_sensors_clock() -> None:
     stamps = regular(60)
     logs = stamps + 5 * MS
     logs[20:40] = np.maximum(logs[20:40], logs[40])  # written at once when it woke up

@@ -80,7 +80,7 @@ def test_one_wild_stamp_does_not_make_two_domains_one() -> None:
     assert len(survey([ClockStream("lidar", LIDAR, None), ClockStream("imu", wild, None)], "lidar").domains) == 2
 
 
-def test_a_wrong_unit_is_no_drift() -> None:
+def test_a_wrong_unit_is_not_drift() -> None:
     found = survey([logged("lidar", LIDAR), ClockStream("cam", CAMERA // 1000, CAMERA + MS)], "lidar").sensors["cam"]
     assert found.unit == UnitError(-3, UnitEvidence.LOG_TIME)
     assert found.drift_ppm is None

@@ -1,4 +1,4 @@
-"""Units: what gives a wrong one away, and what must not."""
+"""Units: the evidence for a wrong one, and what must not count as such."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_sound_clocks_are_left_alone(stamps: object, logs: object, rate_hz: floa
     assert unit_error(np.asarray(stamps), None if logs is None else np.asarray(logs), rate_hz) is None
 
 
-def test_bursts_at_nearly_a_power_of_ten_are_no_unit() -> None:
+def test_bursts_at_nearly_a_power_of_ten_are_not_a_wrong_unit() -> None:
     """Rows 5 us apart in bursts of ten every 50 ms, at a nominal 20 Hz: as radar tracks are logged."""
     bursts = (EPOCH_NS + 50_000_000 * np.arange(100, dtype=np.int64)[:, None] + 5_000 * np.arange(10)).ravel()
     assert unit_error(bursts, None, 20.0) is None

@@ -1,4 +1,4 @@
-"""Streams that hand out less than they are asked for, and cannot seek."""
+"""Streams whose reads are short, and which cannot seek."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ShortReads(io.RawIOBase):
-    """Hands out at most `most` bytes a call of `read`."""
+    """Returns at most `most` bytes per call of `read`."""
 
     def __init__(self, data: bytes, most: int) -> None:
         self._inner = io.BytesIO(data)
@@ -21,7 +21,7 @@ class ShortReads(io.RawIOBase):
 
 
 class ShortFills(ShortReads):
-    """Fills at most `most` bytes a call of `readinto`, too."""
+    """Fills at most `most` bytes per call of `readinto`, too."""
 
     def readinto(self, buffer: Any) -> int:
         piece = self.read(len(buffer))

@@ -210,7 +210,7 @@ def test_errors_of_the_stream_pass_through() -> None:
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04 a zip", b"\x80\x03}q\x00.", b"#ROSBAG V2.0\n", b"\x89MCAP1\r\n"])
-def test_what_is_no_mcap_is_called_so(data: bytes) -> None:
+def test_a_file_that_is_not_mcap_is_reported(data: bytes) -> None:
     messages, faults = split(data)
     assert messages == []
     assert [(fault.offset, fault.kind) for fault in faults] == [(0, ContainerFaultKind.NOT_MCAP)]
@@ -276,7 +276,7 @@ def test_messages_of_an_undefined_channel_are_kept_without_a_type_and_reported_o
 
 
 @pytest.mark.parametrize(
-    ("records", "says"),
+    ("records", "expected"),
     [
         ([schema(), schema(name="c/msg/D")], "both"),
         ([schema(), channel(), channel(topic="/other")], "both"),
@@ -300,16 +300,16 @@ def test_messages_of_an_undefined_channel_are_kept_without_a_type_and_reported_o
         ([record(CHUNK, struct.pack("<QQQII", 0, 0, 0, 0, 1) + b"\xff" + struct.pack("<Q", 0))], "UTF-8"),
     ],
 )
-def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: str) -> None:
+def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], expected: str) -> None:
     after = [schema(number=40), channel(number=40, schema_number=40), message(b"after", channel_number=40)]
     messages, faults = split(container(*records, *after))
     assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
-    assert says in faults[0].message
+    assert expected in faults[0].message
     assert bytes(messages[-1].data) == b"after"
 
 
 @pytest.mark.parametrize(
-    ("records", "limits", "says"),
+    ("records", "limits", "expected"),
     [
         (
             [chunk(zstandard.compress(b"\0" * 5000), "zstd", 5000)],
@@ -324,10 +324,10 @@ def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: st
         ([chunk(schema(name="n" * 80), "", len(schema(name="n" * 80)))], SizeLimits(definition_bytes=60), "the limit is 60"),
     ],
 )
-def test_limits_are_kept_and_the_rest_is_read(records: list[bytes], limits: SizeLimits, says: str) -> None:
+def test_limits_are_kept_and_the_rest_is_read(records: list[bytes], limits: SizeLimits, expected: str) -> None:
     messages, faults = split(container(*records, record(MESSAGE, message(b"after", channel_number=9)[9:])), limits)
     assert faults[0].kind is ContainerFaultKind.LIMIT
-    assert says in faults[0].message
+    assert expected in faults[0].message
     assert bytes(messages[-1].data) == b"after"
 
 
@@ -378,7 +378,7 @@ def test_frames_of_several_zstd_or_lz4_frames_are_one_chunk() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "kind", "says"),
+    ("data", "kind", "expected"),
     [
         (write(PAYLOADS) + b"x", ContainerFaultKind.CORRUPT, "goes on after"),
         (write(PAYLOADS)[:-1] + b"x", ContainerFaultKind.CORRUPT, "ends with"),
@@ -394,10 +394,10 @@ def test_frames_of_several_zstd_or_lz4_frames_are_one_chunk() -> None:
         (MAGIC + record(HEADER, b"") + b"\0" * 100, ContainerFaultKind.CORRUPT, "framing is lost"),
     ],
 )
-def test_the_frame_of_the_file_is_checked(data: bytes, kind: ContainerFaultKind, says: str) -> None:
+def test_the_frame_of_the_file_is_checked(data: bytes, kind: ContainerFaultKind, expected: str) -> None:
     _, faults = split(data)
     assert [fault.kind for fault in faults] == [kind]
-    assert says in faults[0].message
+    assert expected in faults[0].message
 
 
 def test_checksums_of_zero_mean_that_there_is_none() -> None:

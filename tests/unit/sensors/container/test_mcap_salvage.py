@@ -1,4 +1,4 @@
-"""What is whole in a cut MCAP chunk."""
+"""The intact messages of a cut MCAP chunk."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_nothing_is_salvaged_unless_asked(compression: CompressionType) -> None:
     assert (found, [fault.kind for fault in faults]) == ([], [ContainerFaultKind.TRUNCATED])
 
 
-def test_a_cut_that_leaves_broken_data_is_no_second_fault() -> None:
+def test_a_cut_that_leaves_broken_data_is_one_fault() -> None:
     data = bytearray(one_chunk(CompressionType.ZSTD, [os.urandom(200_000)] * 5))
     end = chunk_end(data)
     frame = data.index(b"\x28\xb5\x2f\xfd")

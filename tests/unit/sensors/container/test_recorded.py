@@ -1,4 +1,4 @@
-"""Containers are told apart by what they begin with."""
+"""Containers are distinguished by their first bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_kinds(head: bytes, kind: RecordingKind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "says"),
+    ("head", "message"),
     [
         (b"", "is empty; was the recording copied completely"),
         (b"#ROSBAG V1.2\n", "format before 2.0; convert it with `rosbag fix`"),
@@ -36,10 +36,10 @@ def test_kinds(head: bytes, kind: RecordingKind) -> None:
         (b"SQLite", "begins with b'SQLite'"),
     ],
 )
-def test_what_is_not_read_is_named_with_the_next_step(head: bytes, says: str) -> None:
+def test_what_is_not_read_is_named_with_the_next_step(head: bytes, message: str) -> None:
     with pytest.raises(UnknownKindError) as error:
         recording_kind(head)
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
 def test_types_are_spelt_as_in_ros2() -> None:

@@ -156,14 +156,14 @@ def test_a_connection_may_be_repeated_but_not_changed() -> None:
     assert "connection 0 is both" in faults[0].message
 
 
-def test_an_undefined_connection_is_told_once_and_its_messages_are_kept() -> None:
+def test_an_undefined_connection_is_reported_once_and_its_messages_are_kept() -> None:
     messages, faults = split(bag(chunk(message(b"1", number=9) + message(b"2", number=9))))
     assert [(bytes(found.data), found.topic, found.message_type) for found in messages] == [(b"1", "", ""), (b"2", "", "")]
     assert ["connection 9" in fault.message for fault in faults] == [True]
 
 
 @pytest.mark.parametrize(
-    ("records", "says"),
+    ("records", "expected"),
     [
         ([chunk(b"x" * 20, size=21)], "declares 21 bytes"),
         ([chunk(message(b"m"), "bz2", size=5)], "holds 6"),
@@ -183,15 +183,15 @@ def test_an_undefined_connection_is_told_once_and_its_messages_are_kept() -> Non
         ([record(CONNECTION, fields(type=b"\xff"), conn=u32(1), topic=b"/x")], "no UTF-8"),
     ],
 )
-def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: str) -> None:
+def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], expected: str) -> None:
     messages, faults = split(bag(*records, chunk(connection(number=40) + message(b"after", number=40)), chunks=2))
     assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
-    assert says in faults[0].message
+    assert expected in faults[0].message
     assert bytes(messages[-1].data) == b"after"
 
 
 @pytest.mark.parametrize(
-    ("damaged", "says"),
+    ("damaged", "expected"),
     [
         (u32(2) + b"ab" + u32(0), "takes 2 bytes instead of 4"),
         (u32(6) + u32(9) + b"ab" + u32(0), "does not parse"),
@@ -200,12 +200,12 @@ def test_corruption_is_named_and_the_rest_is_read(records: list[bytes], says: st
         (u32(10) + u32(6) + b"op=abc" + u32(0), "op takes 3 bytes"),
     ],
 )
-def test_a_header_that_does_not_parse_ends_the_walk(damaged: bytes, says: str) -> None:
+def test_a_header_that_does_not_parse_ends_the_walk(damaged: bytes, expected: str) -> None:
     raw = connection() + message(b"m")
     messages, faults = split(bag(chunk(raw), damaged, chunk(raw)))
     assert [bytes(found.data) for found in messages] == [b"m"]
     assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
-    assert says in faults[0].message and "framing is lost" in faults[0].message
+    assert expected in faults[0].message and "framing is lost" in faults[0].message
 
 
 def test_counts_that_do_not_agree_are_faults() -> None:
@@ -220,7 +220,7 @@ def test_counts_that_do_not_agree_are_faults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "limits", "says"),
+    ("records", "limits", "expected"),
     [
         ([chunk(b"\0" * 5000, "bz2")], SizeLimits(chunk_raw_bytes=4999), "5000 bytes uncompressed, the limit is 4999"),
         ([message(b"x" * 100)], SizeLimits(record_bytes=99), "takes 100 bytes, the limit is 99"),
@@ -229,9 +229,9 @@ def test_counts_that_do_not_agree_are_faults() -> None:
         ([connection(1), connection(2), connection(3)], SizeLimits(definitions=2), "more than 2 connections"),
     ],
 )
-def test_limits_are_kept(records: list[bytes], limits: SizeLimits, says: str) -> None:
+def test_limits_are_kept(records: list[bytes], limits: SizeLimits, expected: str) -> None:
     _, faults = split(bag(*records), limits)
-    assert says in faults[0].message
+    assert expected in faults[0].message
 
 
 @pytest.mark.parametrize(
@@ -271,6 +271,6 @@ def test_garbage_after_the_magic_ends_in_faults(garbage: bytes) -> None:
     assert split(MAGIC + garbage)[1]
 
 
-def test_what_is_no_bag_is_called_so() -> None:
+def test_a_file_that_is_not_a_bag_is_reported() -> None:
     assert [fault.kind for fault in split(b"\x89MCAP0\r\n")[1]] == [ContainerFaultKind.CORRUPT]
     assert [fault.kind for fault in split(b"")[1]] == [ContainerFaultKind.TRUNCATED]

@@ -1,4 +1,4 @@
-"""The scan of ROS 2 SQLite bags against the writer of `rosbags`, and against databases that mean no good."""
+"""The scan of ROS 2 SQLite bags against the writer of `rosbags`, and against hostile databases."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_table_that_leads_back_to_itself_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "says"),
+    ("schema", "message"),
     [
         ("CREATE TABLE other(x)", "no plain table 'topics'"),
         (SCHEMA.replace("CREATE TABLE messages", "CREATE TABLE messages_"), "timestamp_idx"),
@@ -124,22 +124,22 @@ def test_a_table_that_leads_back_to_itself_ends(tmp_path: Path) -> None:
         ("CREATE TABLE topics(id, name, type); CREATE TABLE messages(id, topic_id, timestamp, data)", "serialization_format"),
     ],
 )
-def test_what_is_no_plain_bag_is_refused(schema: str, says: str, tmp_path: Path) -> None:
+def test_what_is_not_a_plain_bag_is_refused(schema: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.db3"
-    if "timestamp_idx" in says:
+    if "timestamp_idx" in message:
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript("CREATE TABLE topics(id, name, type, serialization_format)")
-        says = "no plain table 'messages'"
+        message = "no plain table 'messages'"
     else:
         write_db3(path, topics=(), schema=schema)
     found, faults = split(path)
     assert found == []
     assert [fault.kind for fault in faults] == [ContainerFaultKind.CORRUPT]
-    assert says in faults[0].message
+    assert message in faults[0].message
 
 
 @pytest.mark.parametrize(
-    ("row", "kind", "says"),
+    ("row", "kind", "message"),
     [
         ((1, 1, -5, b"x"), ContainerFaultKind.CORRUPT, "logged at -5"),
         ((1, 1, 2**62 + 2**61, b"x"), ContainerFaultKind.CORRUPT, "no time in ns until 2096"),
@@ -152,23 +152,23 @@ def test_what_is_no_plain_bag_is_refused(schema: str, says: str, tmp_path: Path)
     ],
 )
 def test_a_bad_row_is_a_fault_and_the_next_is_read(
-    row: tuple[object, ...], kind: ContainerFaultKind, says: str, tmp_path: Path
+    row: tuple[object, ...], kind: ContainerFaultKind, message: str, tmp_path: Path
 ) -> None:
     path = write_db3(tmp_path / "a.db3", [row, (2, 1, 6, b"after")])
     found, faults = split(path, SizeLimits(record_bytes=100))
     assert [bytes(m.data) for m in found] == [b"after"]
     assert [(fault.offset, fault.kind) for fault in faults] == [(1, kind)]
-    assert says in faults[0].message
+    assert message in faults[0].message
 
 
-def test_rows_of_an_unknown_topic_are_kept_and_told_once(tmp_path: Path) -> None:
+def test_rows_of_an_unknown_topic_are_kept_and_reported_once(tmp_path: Path) -> None:
     found, faults = split(write_db3(tmp_path / "a.db3", [(1, 9, 5, b"a"), (2, 9, 6, b"b")]))
     assert [(m.topic, m.message_type, bytes(m.data)) for m in found] == [("", "", b"a"), ("", "", b"b")]
     assert ["topic id 9" in fault.message for fault in faults] == [True]
 
 
 @pytest.mark.parametrize(
-    ("topics", "limits", "says"),
+    ("topics", "limits", "message"),
     [
         ([(1, "/" + "n" * 80, IMU, "cdr", "")], SizeLimits(name_bytes=80), "takes 81 bytes, the limit is 80"),
         ([(n, f"/{n}", IMU, "cdr", "") for n in range(1, 4)], SizeLimits(definitions=2), "more than 2 topics"),
@@ -176,10 +176,10 @@ def test_rows_of_an_unknown_topic_are_kept_and_told_once(tmp_path: Path) -> None
         ([(1, 7, IMU, "cdr", "")], SizeLimits(), ""),
     ],
 )
-def test_topics_are_bounded(topics: list[tuple[object, ...]], limits: SizeLimits, says: str, tmp_path: Path) -> None:
+def test_topics_are_bounded(topics: list[tuple[object, ...]], limits: SizeLimits, message: str, tmp_path: Path) -> None:
     found, faults = split(write_db3(tmp_path / "a.db3", [(1, 1, 5, b"a")], topics), limits)
     assert [bytes(m.data) for m in found] == [b"a"]
-    assert says in " ".join(fault.message for fault in faults)
+    assert message in " ".join(fault.message for fault in faults)
 
 
 def test_a_huge_blob_is_not_fetched(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_huge_blob_is_not_fetched(tmp_path: Path) -> None:
     assert peak < 2_000_000
 
 
-def test_what_is_no_database_is_a_fault(tmp_path: Path) -> None:
+def test_what_is_not_a_database_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.db3").write_bytes(b"SQLite format 3\0" + b"\x07" * 2000)
     found, faults = split(tmp_path / "a.db3")
     assert (found, faults[-1].kind) == ([], ContainerFaultKind.CORRUPT)

@@ -1,4 +1,4 @@
-"""A source gives every byte once, in order, whatever it is asked for and however little the stream hands out at a time."""
+"""A source returns every byte once, in order, for any request sizes and however short the stream's reads are."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_small_record_costs_the_stream_no_call() -> None:
 
 
 def test_a_view_that_is_kept_keeps_its_bytes() -> None:
-    """Buffers are used again only when nobody looks at them, whatever order views die in."""
+    """Buffers are reused only when no view of them exists, in whatever order views are released."""
     size = 5000
     blocks = [bytes([number]) * size for number in range(20)]
     source = ByteSource(io.BytesIO(b"".join(blocks)))

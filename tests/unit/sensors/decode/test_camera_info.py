@@ -1,4 +1,4 @@
-"""Lenses as ROS tells them: read where a rig can hold them, else the reason why not."""
+"""Lenses from CameraInfo: read where a rig can represent them, else the reason why not."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def test_a_plumb_bob_lens_arrives() -> None:
     assert decoded() == ("camera", LENS, "")
     assert decoded(D=np.zeros(5)).intrinsics.distortion == ()
     assert decoded(D=np.zeros(0), distortion_model="").intrinsics.distortion == ()
+    assert decoded(D=np.zeros(8), distortion_model="rational_polynomial").intrinsics.distortion == ()
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,18 @@ def test_a_plumb_bob_lens_arrives() -> None:
         ({"K": np.array([10.0, 0.5, 4, 0, 11, 3, 0, 0, 1])}, "has a skew of 0.5 px"),
         ({"K": np.array([np.nan, 0, 4, 0, 11, 3, 0, 0, 1])}, "holds a value that is not finite"),
         ({"distortion_model": "equidistant"}, "has distortion 'equidistant' of 5 coefficients, a rig holds 'plumb_bob' of 5"),
+        (
+            {"distortion_model": "equidistant", "D": np.zeros(4)},
+            "has distortion 'equidistant' of 4 coefficients, a rig holds 'plumb_bob' of 5",
+        ),
+        (
+            {"distortion_model": "equidistant", "D": np.zeros(0)},
+            "has distortion 'equidistant' of 0 coefficients, a rig holds 'plumb_bob' of 5",
+        ),
+        (
+            {"distortion_model": "fisheye", "D": np.zeros(4)},
+            "has distortion 'fisheye' of 4 coefficients, a rig holds 'plumb_bob' of 5",
+        ),
         ({"D": np.ones(8)}, "has distortion 'plumb_bob' of 8 coefficients, a rig holds 'plumb_bob' of 5"),
         ({"binning_x": 2}, "is of a binned or cropped image"),
     ],

@@ -125,18 +125,18 @@ def jpeg_of_size(width_px: int, height_px: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (png(8193, 8192), "8193 x 8192 px, the limit is 67108864"),
         (png(2**31 - 1, 2**31 - 1), "2147483647 x 2147483647"),
         (jpeg_of_size(65535, 65535), "65535 x 65535 px, the limit is 67108864"),
     ],
 )
-def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, says: str) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, message: str) -> None:
     for decode in (inspect_image, decode_pixels):
         tracemalloc.start()
         try:
-            with pytest.raises(DecodeError, match=says):
+            with pytest.raises(DecodeError, match=message):
                 decode(data)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
@@ -145,7 +145,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, says: str) -
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", "0 bytes"),
         (b"GIF89a" + b"\0" * 50, "neither JPEG nor PNG"),
@@ -162,8 +162,8 @@ def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, says: str) -
         (JPEGS["baseline"].replace(b"\xff\xc4", b"\xff\xc5", 1), "does not decode"),
     ],
 )
-def test_what_is_no_image_is_named(data: bytes, says: str) -> None:
-    with pytest.raises(DecodeError, match=says):
+def test_what_is_not_an_image_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         inspect_image(data)
 
 

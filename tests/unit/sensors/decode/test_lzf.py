@@ -41,7 +41,7 @@ def test_what_was_compressed_comes_back(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stream", "raw_bytes", "said"),
+    ("stream", "raw_bytes", "message"),
     [
         (b"\x05abc", 6, "ends within a run of 6 literals"),
         (b"\x00", 1, "ends within a run of 1 literals"),
@@ -54,8 +54,8 @@ def test_what_was_compressed_comes_back(raw: bytes) -> None:
         (b"\x02abc", 4, "yields 3 bytes, 4 were declared"),
     ],
 )
-def test_a_broken_stream_is_refused(stream: bytes, raw_bytes: int, said: str) -> None:
-    with pytest.raises(DecodeError, match=said):
+def test_a_broken_stream_is_refused(stream: bytes, raw_bytes: int, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         decompress(stream, raw_bytes)
 
 

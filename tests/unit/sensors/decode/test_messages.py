@@ -1,4 +1,4 @@
-"""Decoders against our encoders, against rosbags in the other byte order, and against hostile bytes."""
+"""Decoders against the project's encoders, against rosbags in the other byte order, and against hostile bytes."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def field(name: str, offset: int, datatype: int, count: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"row_step": 47}, "2 rows of 47 bytes make 94, but there are 96"),
         ({"width": 4}, "4 points of 16 bytes make 64, but a row has 48"),
@@ -208,8 +208,8 @@ def field(name: str, offset: int, datatype: int, count: int) -> list[Any]:
         ({"fields": [], "point_step": 0}, "6 points of 0 bytes"),
     ],
 )
-def test_a_cloud_that_contradicts_itself_is_refused_with_the_numbers(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(DecodeError, match=says):
+def test_a_cloud_that_contradicts_itself_is_refused_with_the_numbers(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         decode_points(cloud_message(**changes))
 
 
@@ -273,7 +273,7 @@ def test_a_stamp_is_read_from_the_first_twelve_bytes(order: str, sec: int, nanos
 
 
 @pytest.mark.parametrize(
-    ("cdr", "says"),
+    ("cdr", "message"),
     [
         (header(1, 10**9, "<"), "1000000000 nanoseconds"),
         (header(1, 2**32 - 1, ">"), "4294967295 nanoseconds"),
@@ -284,8 +284,8 @@ def test_a_stamp_is_read_from_the_first_twelve_bytes(order: str, sec: int, nanos
         (b"\x01\x00\x00\x00" + b"\0" * 8, "0x01 0x00"),
     ],
 )
-def test_a_stamp_that_is_none_is_refused(cdr: bytes, says: str) -> None:
-    with pytest.raises(DecodeError, match=says):
+def test_a_stamp_that_is_none_is_refused(cdr: bytes, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         peek_stamp_ns(cdr)
 
 
@@ -323,7 +323,7 @@ def edit_pose(**members: float) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("cdr", "says"),
+    ("cdr", "message"),
     [
         (edit_pose(qw=0, qx=0, qy=0, qz=0), "no unit quaternion"),
         (edit_pose(qw=0.51), "no unit quaternion"),
@@ -331,8 +331,8 @@ def edit_pose(**members: float) -> bytes:
         (edit_pose(qz=math.inf), "not finite"),
     ],
 )
-def test_a_pose_that_is_none_is_refused(cdr: bytes, says: str) -> None:
-    with pytest.raises(DecodeError, match=says):
+def test_a_pose_that_is_none_is_refused(cdr: bytes, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         decode_pose(cdr)
 
 
@@ -353,7 +353,7 @@ def test_every_type_of_every_modality_has_a_decoder_and_no_other_type_has() -> N
 
 @pytest.mark.parametrize("message_type", encoded())
 def test_message_definitions_describe_the_bytes(message_type: str) -> None:
-    """A reader that knows nothing but the definition in the file decodes what we encode."""
+    """A reader that uses only the definition in the file decodes the encoders' output."""
     definition = message_definition(message_type)
     store = get_typestore(Stores.EMPTY)
     store.register(get_types_from_msg(definition, message_type))
@@ -362,7 +362,7 @@ def test_message_definitions_describe_the_bytes(message_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("call", "message"),
     [
         (lambda: message_definition("no/msg/Such"), "no/msg/Such"),
         (lambda: encode_image(0, "f", "webp", b""), "webp"),
@@ -370,7 +370,7 @@ def test_message_definitions_describe_the_bytes(message_type: str) -> None:
         (lambda: encode_fix(-1, 0, 0, 0), "-1 ns does not fit"),
         (
             lambda: encode_points(0, "f", [PointField("x", 0, Datatype.FLOAT32)], b"12345"),
-            "5 bytes are no whole number of points of 4",
+            "5 bytes are not a whole number of points of 4",
         ),
         (lambda: encode_points(0, "f", [PointField("x", 2, Datatype.FLOAT32)], b"1234", point_step=4), "fields x end beyond"),
         (lambda: encode_points(0, "f", [], b""), "points of 0 bytes"),
@@ -378,8 +378,8 @@ def test_message_definitions_describe_the_bytes(message_type: str) -> None:
         (lambda: point_fields(np.dtype([("x", "f2")])), "member x is float16"),
     ],
 )
-def test_encoders_refuse_what_would_not_decode(call: Callable[[], object], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_encoders_refuse_what_would_not_decode(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()
 
 

@@ -1,4 +1,4 @@
-"""A pose that is read where the last one stood is the pose that a reader would find."""
+"""A pose read at the remembered position equals the pose that the full reader finds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def odometry(frame: str, child: str, xyz: list[float], order: str = "<", stamp: 
 
 
 def alone(cdr: bytes) -> object:
-    """What is found without any message before."""
+    """The result without any earlier message."""
     try:
         return pose_values(cdr)
     except DecodeError as error:

@@ -1,4 +1,4 @@
-"""PCD files built by hand: every body, every type, the padded tail, and whatever a damaged or hostile file may claim."""
+"""PCD files built by hand: every body, every type, the padded tail, and the claims of damaged or hostile files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_padding_keeps_its_place_and_has_no_name() -> None:
     assert cloud.column("x").tolist() == [1.5, -2.5] and cloud.column("n").tolist() == [7, -9]
 
 
-def test_the_viewpoint_and_the_organisation_are_told() -> None:
+def test_the_viewpoint_and_the_organisation_are_read() -> None:
     file = (
         b"VERSION 0.7\nFIELDS x\nSIZE 4\nTYPE F\nWIDTH 3\nHEIGHT 2\nVIEWPOINT 1 2 3.5 0 1 0 0\nPOINTS 6\nDATA binary\n"
         + bytes(24)
@@ -132,7 +132,7 @@ GOOD = ("x y", "4 4", "F F", 2, "binary")
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
         (b"", "no line DATA"),
         (b"hello\n" * 3, "has 'hello' without a value"),
@@ -171,8 +171,8 @@ GOOD = ("x y", "4 4", "F F", 2, "binary")
         (header("x", "4", "F", 2, "binary_compressed") + struct.pack("<II", 2, 8) + b"\x00a", "yields 1 bytes"),
     ],
 )
-def test_a_damaged_file_is_explained(file: bytes, said: str) -> None:
-    with pytest.raises(DecodeError, match=said):
+def test_a_damaged_file_is_explained(file: bytes, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         read_pcd(file)
 
 

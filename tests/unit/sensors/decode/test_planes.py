@@ -59,7 +59,7 @@ def test_an_array_is_its_bytes_not_its_values() -> None:
 
 @pytest.mark.parametrize(("size", "step"), [(5, 3), (1, 0), (6, -3), (2, 3)])
 @pytest.mark.parametrize("change", [to_planes, from_planes])
-def test_what_is_no_whole_number_of_points_is_refused(change: Callable[[bytes, int], Any], size: int, step: int) -> None:
+def test_a_fraction_of_a_point_is_refused(change: Callable[[bytes, int], Any], size: int, step: int) -> None:
     with pytest.raises(DecodeError, match=f"{size} bytes are not a whole number of points of {step} bytes"):
         change(bytes(size), step)
 

@@ -103,7 +103,7 @@ def test_what_has_no_position_does_not_decide() -> None:
     assert abs(found[0]) <= 239 and found[1:] == [0, 0]
 
 
-def test_a_cloud_of_one_instant_is_no_integer_in_disguise() -> None:
+def test_a_cloud_of_one_instant_is_not_an_integer_in_disguise() -> None:
     assert offsets("time", "<f4", [0.0, 0.0, 0.0]) == [0, 0, 0]
 
 

@@ -71,7 +71,7 @@ def test_equal_images_give_equal_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"encoding": "32FC1"}, "image encoding '32FC1' is not read; mono8, "),
         ({"height": 0}, "7 x 0 px"),
@@ -80,8 +80,8 @@ def test_equal_images_give_equal_bytes() -> None:
         ({"height": 6}, "6 rows of 7 bytes make 42, but there are 35 bytes"),
     ],
 )
-def test_contradictions_are_named(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(DecodeError, match=says):
+def test_contradictions_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
         decode_raw_image(cdr("mono8", pixels("mono8"), **changes))
 
 

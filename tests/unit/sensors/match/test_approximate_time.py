@@ -149,7 +149,7 @@ def test_a_full_queue_loses_the_set_that_was_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"age_penalty": Fraction(-1)}, "age_penalty is -1"),
         ({"queue_size": 0}, "queue_size is 0"),
@@ -158,8 +158,8 @@ def test_a_full_queue_loses_the_set_that_was_waiting() -> None:
         ({"lower_bounds_ns": [1, -1]}, "lower_bounds_ns is -1"),
     ],
 )
-def test_options_out_of_range_are_refused(options: dict[str, object], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_options_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         found([[1], [1]], **options)
 
 

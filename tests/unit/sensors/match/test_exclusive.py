@@ -20,7 +20,7 @@ Row = tuple[int, int, int, MatchReason]
 
 
 def by_definition(anchors: list[int], stamps: list[int], delay: int, tolerance: int) -> list[Row]:
-    """Every frame asks every anchor, then every anchor asks its own frames."""
+    """Every frame is compared with every anchor, then every anchor with its own frames."""
     targets = [anchor + delay for anchor in anchors]
     owner = [min(range(len(targets)), key=lambda a, s=s: (abs(targets[a] - s), targets[a], a), default=-1) for s in stamps]  # type: ignore[misc]
     found: list[Row] = []

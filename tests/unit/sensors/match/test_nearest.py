@@ -144,7 +144,7 @@ def test_labels_are_the_spelling_of_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (([1.0], [1], 0, 1), "float64"),
         (([1], [1.5], 0, 1), "float64"),
@@ -155,8 +155,8 @@ def test_labels_are_the_spelling_of_tables() -> None:
         (([1], [1], 2**62, 1), "expected_delay_ns is"),
     ],
 )
-def test_wrong_input_is_refused(arguments: tuple[object, object, int, int], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_wrong_input_is_refused(arguments: tuple[object, object, int, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         match_nearest(*arguments)  # type: ignore[arg-type]
 
 

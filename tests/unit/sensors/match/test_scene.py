@@ -1,4 +1,4 @@
-"""What a rig's policy makes of the same streams; each rule has its own oracle elsewhere."""
+"""The effect of a rig's policy on the same streams; each rule has its own oracle elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is usual: odd frames in the minority change nothing, and the fast forms agree with slow ones."""
+"""Baselines: a minority of outliers changes nothing, and the fast forms agree with slow ones."""
 
 from __future__ import annotations
 

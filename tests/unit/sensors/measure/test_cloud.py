@@ -1,4 +1,4 @@
-"""What is measured of points: against a loop over them."""
+"""Measurements of points against a loop over them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of an image: against slow definitions, and against images of which the answer is known."""
+"""Measurements of an image against slow definitions, and against images with a known result."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_edges_are_those_of_a_slow_loop(luma: npt.NDArray[np.uint8]) -> None:
 
 
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(TILE_ROWS, 40), st.integers(TILE_COLUMNS, 40))))
-def test_tiles_are_cut_and_measured_as_told(luma: npt.NDArray[np.uint8]) -> None:
+def test_tiles_are_cut_and_measured_as_documented(luma: npt.NDArray[np.uint8]) -> None:
     height, width = luma.shape
     means, spreads = [], []
     for row in range(TILE_ROWS):
@@ -164,7 +164,7 @@ def test_contrast_and_brightness_leave_blur_and_noise_never_adds_to_it() -> None
     assert (measure_image(noisy).blur_px or 0.0) < plain
 
 
-def test_blur_is_told_at_one_scale_whatever_the_resolution() -> None:
+def test_blur_is_reported_at_one_scale_whatever_the_resolution() -> None:
     small, large = checker(320, 180, 20), checker(1280, 720, 80)
     by_width = []
     for luma in (small, large):

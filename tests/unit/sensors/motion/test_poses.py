@@ -91,7 +91,7 @@ def test_constant_motion_is_met_exactly_wherever_it_is_valid(stamps: list[int], 
 
 
 @pytest.mark.parametrize(
-    ("stamps", "poses", "bracket", "says"),
+    ("stamps", "poses", "bracket", "message"),
     [
         ([0, 1], [yaw(0.0)], 10, r"shape \(2, 7\), got \(1, 7\)"),
         ([1, 0], [yaw(0.0)] * 2, 10, "ascend"),
@@ -99,6 +99,6 @@ def test_constant_motion_is_met_exactly_wherever_it_is_valid(stamps: list[int], 
         ([0, 1], [yaw(0.0)] * 2, -1, "bracket_ns is -1"),
     ],
 )
-def test_wrong_input_is_refused(stamps: list[int], poses: list[list[float]], bracket: int, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_wrong_input_is_refused(stamps: list[int], poses: list[list[float]], bracket: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         interpolate([0], stamps, poses, bracket)

@@ -52,7 +52,7 @@ def test_without_a_file_the_result_goes_to_stdout(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"vehicle": None}, "--vehicle"),
         ({"vehicle": "../car"}, "vehicle id '../car'"),
@@ -66,13 +66,13 @@ def test_without_a_file_the_result_goes_to_stdout(capsys: pytest.CaptureFixture[
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(
-    changed: dict[str, str | None], said: str, capsys: pytest.CaptureFixture[str]
+    changed: dict[str, str | None], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         parse(argv(**changed), "publish", "")
     assert caught.value.code == 2
     written = capsys.readouterr().err
-    assert said in written
+    assert message in written
     assert "usage: python -m spark_jobs.publish" in written
 
 

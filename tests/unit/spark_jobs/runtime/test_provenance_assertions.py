@@ -1,4 +1,4 @@
-"""The assertions of a run's event: one for each rule and sensor, with its severity; unknown is no success."""
+"""The assertions of a run's event: one for each rule and sensor, with its severity; unknown is not a success."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_inspection_and_audit_tell_every_rule(landed: Landed) -> None:
     assert found["ACC001", None].success is True
 
 
-def test_what_could_not_be_evaluated_is_no_success(landed: Landed) -> None:
+def test_a_rule_that_could_not_be_evaluated_is_not_a_success(landed: Landed) -> None:
     drive_input = landed.finish(RIG, STAMPS[-1], with_manifest=False)
     found = assertions(drive_input, serial_jobs.inspect(landed, drive_input).results)
     assert (found["CMP002", None].success, found["CMP002", None].actual) == (False, "0")

@@ -14,7 +14,7 @@ DRIVER = ("spark.driver.host", "spark.driver.bindAddress")
 
 
 @pytest.mark.parametrize("master", ["local[2,3]", "local", "local[*]", "spark://127.0.0.1:7077", "spark://[::1]:7077"])
-def test_a_driver_that_nobody_else_must_reach_binds_to_loopback(master: str) -> None:
+def test_a_driver_without_remote_workers_binds_to_loopback(master: str) -> None:
     properties = spark_properties("build_scenes", SparkSettings(spark_master=master))
     assert properties["spark.master"] == master
     assert [properties[name] for name in DRIVER] == ["127.0.0.1", "127.0.0.1"]

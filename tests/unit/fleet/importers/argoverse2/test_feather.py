@@ -1,4 +1,4 @@
-"""Feather files are read whole and exactly, or refused before they cost memory."""
+"""Feather files are read completely and exactly, or refused before they allocate memory."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_damage_anywhere_gives_rows_or_a_reason(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"a": np.ones(3, np.float16)}, "lacks the columns b"),
         ({"a": np.ones(3), "b": [1, 2, 3]}, "the column a is double, which float32 does not hold without loss"),
@@ -134,12 +134,12 @@ def test_damage_anywhere_gives_rows_or_a_reason(file: Path) -> None:
         ({"a": np.ones(3, np.float32), "b": pa.array(["x", "y", "x"]).dictionary_encode()}, "dictionary-encoded columns"),
     ],
 )
-def test_columns_that_do_not_fit_are_named(tmp_path: Path, content: dict[str, Any], said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_columns_that_do_not_fit_are_named(tmp_path: Path, content: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         read_rows(written(tmp_path / "a.feather", content), TWO, 10)
 
 
-def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
+def test_a_column_of_numbers_is_not_text(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="the column a is int64 instead of text"):
         read_rows(written(tmp_path / "a.feather", {"a": [1]}), np.dtype([("a", "O")]), 10)
 
@@ -154,13 +154,13 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.feather"
-    for body, said in (
+    for body, message in (
         (b"", "does not begin and end"),
         (b"FEA1" + bytes(40) + b"FEA1", "of version 1"),
         (b"ARROW1" * 9, "not a whole"),
     ):
         path.write_bytes(body)
-        with pytest.raises(SourceError, match=said):
+        with pytest.raises(SourceError, match=message):
             read_rows(path, TWO, 10)
     with pytest.raises(SourceError, match="is missing"):
         read_rows(tmp_path / "b.feather", TWO, 10)

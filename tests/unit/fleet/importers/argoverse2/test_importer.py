@@ -1,4 +1,4 @@
-"""Argoverse 2 logs as drives: what the source holds, to the bit, and everything odd said."""
+"""Argoverse 2 logs as drives: the source's data, bit by bit, and all anomalies reported."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_points_are_those_of_the_source(imported: tuple[Path, ImportResult, Rig]
             np.testing.assert_array_equal(cloud.column(name), expected)
 
 
-def test_points_are_moved_by_nobody_twice(imported: tuple[Path, ImportResult, Rig]) -> None:
-    """The rig says that they are at the stamp, and no reader of point times finds any."""
+def test_points_are_never_moved_twice(imported: tuple[Path, ImportResult, Rig]) -> None:
+    """The rig declares them compensated to the stamp, and no reader of point times finds any."""
     _, result, rig = imported
     assert rig["lidar"].sync.compensated and rig["lidar"].sync.stamp is Stamp.START
     assert rig["lidar"].ego_SE3_sensor == SE3.identity()
@@ -137,7 +137,7 @@ def test_rates_are_measured_where_there_are_two_frames(imported: tuple[Path, Imp
 
 
 def test_findings_say_what_is_odd_and_what_lacks(imported: tuple[Path, ImportResult, Rig]) -> None:
-    said = "\n".join(imported[1].findings)
+    findings = "\n".join(imported[1].findings)
     for expected in (
         "lidar: points were measured 2.65 to 106.09 ms after the stamp, 3.29 ms longer than the 100.15 ms from sweep to sweep",
         "stamps: read as Unix time they fall on 1980-01-06, 1465 s after the GPS epoch",
@@ -151,7 +151,7 @@ def test_findings_say_what_is_odd_and_what_lacks(imported: tuple[Path, ImportRes
         "radar: the source has none",
         "annotations: 4 boxes at 3 stamps (2 of them with a sweep), not imported",
     ):
-        assert expected in said
+        assert expected in findings
 
 
 def test_odd_files_gaps_and_absent_tables_are_findings(log: Path, tmp_path: Path) -> None:
@@ -161,12 +161,12 @@ def test_odd_files_gaps_and_absent_tables_are_findings(log: Path, tmp_path: Path
     (log / "annotations.feather").unlink()
     columns = made.poses()
     made.write_table(log / POSES, {name: column[[0, 3, 2, 3, 5]] for name, column in columns.items()})
-    said = "\n".join(import_drive(log, tmp_path / "out", "car-1", "drive-1").findings)
-    assert "lidar: 4 files are not named STAMP.feather and are left out: 0315966265259836000.feather, " in said
-    assert "cameras: 3 are calibrated but have no image here" in said
-    assert "annotations: none in the source" in said
-    assert "pose: 0 rows repeat the stamp before them, 1 step back; kept" in said
-    assert "pose: 1 of 3 sweeps have a pose at their very stamp, not 315966265259836000, 315966265360032000" in said
+    findings = "\n".join(import_drive(log, tmp_path / "out", "car-1", "drive-1").findings)
+    assert "lidar: 4 files are not named STAMP.feather and are left out: 0315966265259836000.feather, " in findings
+    assert "cameras: 3 are calibrated but have no image here" in findings
+    assert "annotations: none in the source" in findings
+    assert "pose: 0 rows repeat the stamp before them, 1 step back; kept" in findings
+    assert "pose: 1 of 3 sweeps have a pose at their very stamp, not 315966265259836000, 315966265360032000" in findings
 
 
 def test_an_unknown_camera_is_taken_without_calibration(log: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_an_unknown_camera_is_taken_without_calibration(log: Path, tmp_path: Pat
     assert "cameras: no calibration for dash" in result.findings
 
 
-def test_an_empty_sweep_is_kept_and_said(log: Path, tmp_path: Path) -> None:
+def test_an_empty_sweep_is_kept_and_reported(log: Path, tmp_path: Path) -> None:
     made.write_table(log / FIRST_SWEEP, {name: column[:0] for name, column in made.points(0).items()})
     result = import_drive(log, tmp_path / "out", "car-1", "drive-1")
     assert decode_points(messages(result.folder, "lidar")[0].data).num_points == 0
@@ -216,7 +216,7 @@ def test_tables_that_are_not_whole_stop_the_import_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    ("name", "row", "column", "value", "said"),
+    ("name", "row", "column", "value", "message"),
     [
         (POSES, 2, "tx_m", np.nan, "the row of 315966265259836001 is not a pose: holds a value that is not finite"),
         (POSES, 2, "qw", np.inf, "not finite"),
@@ -234,19 +234,19 @@ def test_tables_that_are_not_whole_stop_the_import_before_anything_is_written(
     ],
 )
 def test_values_that_cannot_be_are_named(
-    log: Path, tmp_path: Path, name: str, row: int, column: str, value: object, said: str
+    log: Path, tmp_path: Path, name: str, row: int, column: str, value: object, message: str
 ) -> None:
     import pyarrow.feather as feather
 
     columns = {key: list(cells) for key, cells in feather.read_table(log / name).to_pydict().items()}
     columns[column][row] = value
     made.write_table(log / name, dict(columns))
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         import_drive(log, tmp_path / "out", "car-1", "drive-1")
     assert not (tmp_path / "out").exists()
 
 
-def test_no_poses_and_no_sweeps_are_no_drive(log: Path, tmp_path: Path) -> None:
+def test_a_drive_without_poses_or_sweeps_is_refused(log: Path, tmp_path: Path) -> None:
     made.write_table(log / POSES, {name: column[:0] for name, column in made.poses().items()})
     with pytest.raises(SourceError, match="has no rows, so no frame would have a pose"):
         import_drive(log, tmp_path / "out", "car-1", "drive-1")

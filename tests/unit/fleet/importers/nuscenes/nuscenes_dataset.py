@@ -1,4 +1,4 @@
-"""A small dataset in the nuScenes layout, with values chosen so that the import can be checked; tests may spoil it first."""
+"""A small dataset in the nuScenes layout, with values chosen so that the import can be checked; tests may damage it first."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Dataset:
         return [row["timestamp"] * 1000 for row in self.rows(channel)]
 
     def write(self, root: Path) -> Path:
-        """Lay it out; the order of the rows in `sample_data` says nothing, as in the real tables."""
+        """Write the dataset; the order of rows in `sample_data` is arbitrary, as in the real tables."""
         tables = root / self.version
         tables.mkdir(parents=True)
         for name, rows in self.tables.items():
@@ -150,7 +150,7 @@ def make() -> Dataset:
 
 
 def keyframes_alone(data: Dataset) -> None:
-    """What a download without the sweeps holds."""
+    """The content of a download without the sweeps."""
     data.tables["sample_data"] = [row for row in data.tables["sample_data"] if row["is_key_frame"]]
     for row in data.tables["sample_data"]:
         row["prev"] = row["next"] = ""

@@ -1,4 +1,4 @@
-"""A scene in the nuScenes layout becomes a drive with exact stamps, unchanged payloads, and everything odd said."""
+"""A scene in the nuScenes layout becomes a drive with exact stamps, unchanged payloads, and all anomalies reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stamps(result: ImportResult, sensor: str) -> list[int]:
     return [peek_stamp_ns(message.data) for message in messages(result.folder, sensor)]
 
 
-def said(result: ImportResult) -> str:
+def findings(result: ImportResult) -> str:
     return "\n".join(result.findings)
 
 
@@ -75,7 +75,7 @@ def test_radar_points_end_where_the_header_says_and_keep_all_18_fields(data: mad
     rows = [dict(zip(made.RADAR_FIELDS, row, strict=True)) for scan in range(13) for row in made.radar_rows(20 + scan, scan)]
     dropped = [sum(row["invalid_state"] != 0 for row in rows), sum(row["ambig_state"] != 3 for row in rows)]
     flags = f"invalid_state {dropped[0]}, ambig_state {dropped[1]}, dyn_prop {sum(row['dyn_prop'] > 6 for row in rows)}"
-    assert f"RADAR_FRONT: of 338 points the dataset's own reader drops by default ({flags}); kept, with their flags" in said(
+    assert f"RADAR_FRONT: of 338 points the dataset's own reader drops by default ({flags}); kept, with their flags" in findings(
         result
     )
     assert rig["radar_front"].modality is Modality.RADAR and not rig["radar_front"].sync.required
@@ -98,8 +98,8 @@ def test_each_measurement_has_the_ego_pose_of_its_own_time(data: made.Dataset, t
     for stamp_ns, pose in poses.items():
         np.testing.assert_allclose(pose.translation_m, made.pose_at(stamp_ns / 1000).translation_m, atol=1e-6)
         np.testing.assert_allclose(pose.wxyz, (0.6, 0.0, 0.0, 0.8), atol=1e-12)
-    assert "pose: 60 ego poses in the map's frame, one for each stamp; z is 0 in all of them: the map is flat" in said(result)
-    assert "the z axis tilts 0.00° at most" in said(result)
+    assert "pose: 60 ego poses in the map's frame, one for each stamp; z is 0 in all of them: the map is flat" in findings(result)
+    assert "the z axis tilts 0.00° at most" in findings(result)
 
 
 def test_the_rig_declares_what_tables_and_stamps_show(data: made.Dataset, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_rig_declares_what_tables_and_stamps_show(data: made.Dataset, tmp_pa
     assert rig["radar_front"].sync.warn_residual_ns == rig["radar_front"].sync.tolerance_ns == 38_461_538
     assert rig["cam_front"].sync.warn_residual_ns == 25_000_000
     assert rig["lidar_top"].intrinsics is None and rig.policy.publish_incomplete
-    assert "CAM_FRONT: declared 12 Hz, measured 12.00 Hz; -35.80 ms from LIDAR_TOP (median of 3 keyframes" in said(result)
+    assert "CAM_FRONT: declared 12 Hz, measured 12.00 Hz; -35.80 ms from LIDAR_TOP (median of 3 keyframes" in findings(result)
 
 
 def test_a_cameras_delay_is_the_median_over_its_own_keyframes(data: made.Dataset, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_without_keyframe_pairs_a_camera_is_compared_with_the_sweep_it_was_made_
         row["is_key_frame"] = False
     result, rig = imported(data, tmp_path)
     assert rig["cam_front"].sync.expected_delay_ns == -35_800_000
-    assert "median of 13 frames, each with the next sweep" in said(result)
+    assert "median of 13 frames, each with the next sweep" in findings(result)
 
 
 def test_with_its_delay_every_keyframe_gets_its_own_image(data: made.Dataset, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_keyframes_alone_are_2_hz_with_the_tolerance_of_the_sensors(data: made.D
     assert {rig[name].rate_hz for name in ("lidar_top", "cam_front", "radar_front")} == {2.0}
     assert rig["cam_front"].sync.tolerance_ns == 41_666_667 and rig["radar_front"].sync.tolerance_ns == 38_461_538
     assert not rig.policy.publish_incomplete
-    assert "sweeps: the source has keyframes alone" in said(result)
+    assert "sweeps: the source has keyframes alone" in findings(result)
 
 
 def test_the_scene_is_chosen_by_name_or_token(data: made.Dataset, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_scene_is_chosen_by_name_or_token(data: made.Dataset, tmp_path: Path
         result = import_drive(src, tmp_path / scene, "car-1", "drive-1", scene=scene)
         assert stamps(result, "lidar_top") == [(made.T0_US + 60_000_000) * 1000]
         assert result.findings[0] == "scene: scene-0002, 1 keyframes (n015-2018, n015, 2018-07-24, town)"
-        assert "rig: the source has no camera" in said(result) and "rig: the source has no radar" in said(result)
+        assert "rig: the source has no camera" in findings(result) and "rig: the source has no radar" in findings(result)
     with pytest.raises(SourceError, match=r"no scene called 'scene-9'; it has scene-0001, scene-0002"):
         import_drive(src, tmp_path / "none", "car-1", "drive-1", scene="scene-9")
 
@@ -198,11 +198,11 @@ def test_another_version_only_shares_the_schema(data: made.Dataset, tmp_path: Pa
         row["timestamp"] = float(row["timestamp"]) + 0.25
     result, rig = imported(data, tmp_path)
     assert rig.rig_id == "nuscenes-like" and not rig["lidar_top"].sync.compensated
-    assert rig["cam_front"].sync.stamp is Stamp.END and "not stated by this version" in said(result)
+    assert rig["cam_front"].sync.stamp is Stamp.END and "not stated by this version" in findings(result)
     assert decode_points(messages(result.folder, "lidar_top")[0].data).names[4] == "value_4"
     assert stamps(result, "lidar_top")[0] == made.T0_US * 1000 + 200, "the digits as written: a float of .25"
-    assert "60 of 60 are written as float µs, 60 with a fraction: a float of this size has steps of 250 ns" in said(result)
-    assert "21 of 60 file names end in ns since the GPS epoch (1980-01-06, no leap seconds), up to 166 ns" in said(result)
+    assert "60 of 60 are written as float µs, 60 with a fraction: a float of this size has steps of 250 ns" in findings(result)
+    assert "21 of 60 file names end in ns since the GPS epoch (1980-01-06, no leap seconds), up to 166 ns" in findings(result)
 
 
 def test_rows_without_files_are_named(data: made.Dataset, tmp_path: Path) -> None:
@@ -211,9 +211,9 @@ def test_rows_without_files_are_named(data: made.Dataset, tmp_path: Path) -> Non
     for row in data.rows("RADAR_FRONT"):
         del data.files[row["filename"]]
     result, rig = imported(data, tmp_path)
-    assert f"CAM_FRONT: 1 of 13 rows name a file that is not there: {Path(lost).name}" in said(result)
-    assert "RADAR_FRONT: 13 of 13 rows name a file that is not there" in said(result)
-    assert "rig: RADAR_FRONT have rows but no file, and are not in it" in said(result)
+    assert f"CAM_FRONT: 1 of 13 rows name a file that is not there: {Path(lost).name}" in findings(result)
+    assert "RADAR_FRONT: 13 of 13 rows name a file that is not there" in findings(result)
+    assert "rig: RADAR_FRONT have rows but no file, and are not in it" in findings(result)
     assert len(stamps(result, "cam_front")) == 12 and "radar_front" not in rig
     assert len(stamps(result, "pose")) == 60, "poses are there all the same"
 
@@ -243,7 +243,7 @@ def test_links_and_counts_that_do_not_hold_are_reported(data: made.Dataset, tmp_
         "sample_data: 1 links (prev, next) lead into another scene",
         "CAM_FRONT: 1 rows have a successor with an earlier stamp; put in order",
     ):
-        assert expected in said(result)
+        assert expected in findings(result)
 
 
 def test_doubled_stamps_files_and_gaps_are_reported_and_kept(data: made.Dataset, tmp_path: Path) -> None:
@@ -251,9 +251,9 @@ def test_doubled_stamps_files_and_gaps_are_reported_and_kept(data: made.Dataset,
     rows[4]["timestamp"] = rows[3]["timestamp"]
     rows[12]["filename"] = rows[11]["filename"]
     result, _ = imported(data, tmp_path)
-    assert "LIDAR_TOP: 1 of 21 frames repeat the stamp of another; kept" in said(result)
-    assert "LIDAR_TOP: 1 rows name a file that another row names too; kept" in said(result)
-    assert "LIDAR_TOP: 100.0 ms pass before row 6, usually 50.0 ms" in said(result)
+    assert "LIDAR_TOP: 1 of 21 frames repeat the stamp of another; kept" in findings(result)
+    assert "LIDAR_TOP: 1 rows name a file that another row names too; kept" in findings(result)
+    assert "LIDAR_TOP: 100.0 ms pass before row 6, usually 50.0 ms" in findings(result)
     assert len(stamps(result, "lidar_top")) == 21
 
 
@@ -276,8 +276,8 @@ def test_what_is_odd_in_radar_clouds_is_counted(data: made.Dataset, tmp_path: Pa
         f"RADAR_FRONT: of {sum(cloud.num_points for cloud in clouds)} points the dataset's own reader drops by default "
         f"(invalid_state {sum(int((cloud.column('invalid_state') != 0).sum()) for cloud in clouds)}, ",
     ):
-        assert expected in said(result)
-    assert "LIDAR_TOP: 42 of 1260 points are nearer than 1 m (the vehicle itself); kept" in said(result)
+        assert expected in findings(result)
+    assert "LIDAR_TOP: 42 of 1260 points are nearer than 1 m (the vehicle itself); kept" in findings(result)
 
 
 def test_payloads_that_cannot_be_read_are_named(data: made.Dataset, tmp_path: Path) -> None:
@@ -288,11 +288,13 @@ def test_payloads_that_cannot_be_read_are_named(data: made.Dataset, tmp_path: Pa
     data.files[image] = b"no image"
     data.files[wide] = made.image_bytes("JPEG", (32, 18), 1)
     result, _ = imported(data, tmp_path)
-    assert "LIDAR_TOP: 1 files cannot be read and are left out: " in said(result)
-    assert "1197 bytes are no whole number of points of 20 bytes" in said(result)
-    assert "RADAR_FRONT: 1 files cannot be read and are left out: " in said(result) and "the pcd is cut short" in said(result)
-    assert f"CAM_FRONT: 1 images have no header that can be read; kept: {Path(image).name}" in said(result)
-    assert "CAM_BACK_LEFT: 1 images have another size than the table says" in said(result)
+    assert "LIDAR_TOP: 1 files cannot be read and are left out: " in findings(result)
+    assert "1197 bytes are not a whole number of points of 20 bytes" in findings(result)
+    assert "RADAR_FRONT: 1 files cannot be read and are left out: " in findings(result) and "the pcd is cut short" in findings(
+        result
+    )
+    assert f"CAM_FRONT: 1 images have no header that can be read; kept: {Path(image).name}" in findings(result)
+    assert "CAM_BACK_LEFT: 1 images have another size than the table says" in findings(result)
     assert (len(stamps(result, "lidar_top")), len(stamps(result, "radar_front")), len(stamps(result, "cam_front"))) == (
         20,
         12,
@@ -308,15 +310,16 @@ def test_poses_that_contradict_each_other_or_their_shots_are_reported(data: made
     data.tables["ego_pose"].remove(by_token[lost["ego_pose_token"]])
     by_token[lidar["ego_pose_token"]]["translation"][2] = 1.25
     result, _ = imported(data, tmp_path)
-    assert "ego_pose: 1 of 60 poses that shots name are not in the table" in said(result)
-    assert "ego_pose: 1 of 59 shots have a pose with another stamp than theirs, up to 35.8 ms away" in said(result)
-    assert "ego_pose: 1 poses differ from another with the same stamp, by up to 1.30 m; the reference sensor's is kept" in said(
-        result
+    assert "ego_pose: 1 of 60 poses that shots name are not in the table" in findings(result)
+    assert "ego_pose: 1 of 59 shots have a pose with another stamp than theirs, up to 35.8 ms away" in findings(result)
+    assert (
+        "ego_pose: 1 poses differ from another with the same stamp, by up to 1.30 m; the reference sensor's is kept"
+        in findings(result)
     )
     poses = [decode_pose(message.data) for message in messages(result.folder, "pose")]
     (kept,) = [pose for pose in poses if pose.stamp_ns == lidar["timestamp"] * 1000]
     assert kept.odom_SE3_ego.translation_m.tolist() == [400.0, 1180.0, 1.25] and len(poses) == 58
-    assert "z reaches 1.25 m" in said(result)
+    assert "z reaches 1.25 m" in findings(result)
 
 
 @pytest.mark.parametrize(
@@ -330,13 +333,13 @@ def test_poses_that_contradict_each_other_or_their_shots_are_reported(data: made
         ({"translation": [1, 2]}, "its mounting cannot be used"),
     ],
 )
-def test_a_calibration_that_cannot_be_used_is_left_out_and_said(
+def test_a_calibration_that_cannot_be_used_is_left_out_and_reported(
     data: made.Dataset, tmp_path: Path, change: dict[str, Any], expected: str
 ) -> None:
     (row,) = [row for row in data.tables["calibrated_sensor"] if row["token"] == "calibrated-CAM_FRONT"]
     row.update(change)
     result, rig = imported(data, tmp_path)
-    assert expected in said(result)
+    assert expected in findings(result)
     assert rig["cam_front"].intrinsics is None or rig["cam_front"].ego_SE3_sensor is None
 
 
@@ -351,12 +354,12 @@ def test_files_outside_of_the_dataset_are_not_opened(data: made.Dataset, tmp_pat
 @pytest.mark.parametrize(
     ("table", "content", "expected"),
     [
-        ("sample_data", "[{", "no JSON array of objects"),
+        ("sample_data", "[{", "not a JSON array of objects"),
         ("sample_data", "{}", "does not begin with"),
         ("sample_data", "[1]", "it holds '1'"),
         ("sample_data", '[{"token": "a"} {"token": "b"}]', "no comma between them"),
         ("sample_data", '[{"token": "a"}', "ends before its"),
-        ("sample_data", "[" * 100_000, "no JSON array of objects"),
+        ("sample_data", "[" * 100_000, "not a JSON array of objects"),
         ("sample_data", "[]", "has no row of scene scene-0001"),
         ("sample", "[]", "has no sample of scene scene-0001"),
         ("scene", "[]", "has no scene"),
@@ -373,7 +376,7 @@ def test_damaged_tables_are_explained(data: made.Dataset, tmp_path: Path, table:
 
 
 @pytest.mark.parametrize("stamp", [None, "soon", -1, True, 10**30, float("nan"), 1e300, [1]])
-def test_stamps_that_are_no_time_are_refused(data: made.Dataset, tmp_path: Path, stamp: object) -> None:
+def test_stamps_that_are_not_a_time_are_refused(data: made.Dataset, tmp_path: Path, stamp: object) -> None:
     data.rows("LIDAR_TOP")[0]["timestamp"] = stamp
     with pytest.raises(SourceError, match=r"time"):
         imported(data, tmp_path)
@@ -384,7 +387,7 @@ def test_a_row_without_limits_is_refused(data: made.Dataset, tmp_path: Path, mon
     monkeypatch.setattr(nuscenes_tables, "READ_CHARS", 1_000)
     src = data.write(tmp_path / "src")
     (src / "v1.0-mini" / "scene.json").write_text('[{"token": "' + "x" * 20_000 + '"}]')
-    with pytest.raises(SourceError, match="no JSON array of objects"):
+    with pytest.raises(SourceError, match="not a JSON array of objects"):
         import_drive(src, tmp_path / "out", "car-1", "drive-1")
 
 
@@ -439,7 +442,7 @@ def test_a_single_keyframe_with_matrices_is_a_drive_too(tmp_path: Path) -> None:
     assert pose.stamp_ns == made.T0_US * 1000
     np.testing.assert_allclose(pose.odom_SE3_ego.matrix, KEYFRAME_MATRIX, atol=1e-9)
     assert decode_points(messages(result.folder, "lidar_top")[0].data).xyz_m().tolist() == made.lidar_points(0)[:, :3].tolist()
-    assert "lidar2cam: places cameras up to 0.355 m (CAM_FRONT) from where cam2ego and lidar2ego do" in said(result)
+    assert "lidar2cam: places cameras up to 0.355 m (CAM_FRONT) from where cam2ego and lidar2ego do" in findings(result)
 
 
 @pytest.mark.parametrize(
@@ -464,7 +467,7 @@ def test_a_keyframe_that_does_not_hold_together_is_explained(
     (src / "calibration_and_pose.json").write_text(json.dumps(document))
     if expected is None:
         result = import_drive(src, tmp_path / "out", "car-1", "drive-1")
-        assert "LIDAR_TOP: the document's stamp is -147951.0 µs from the file name's" in said(result)
+        assert "LIDAR_TOP: the document's stamp is -147951.0 µs from the file name's" in findings(result)
         return
     with pytest.raises(SourceError, match=expected):
         import_drive(src, tmp_path / "out", "car-1", "drive-1")

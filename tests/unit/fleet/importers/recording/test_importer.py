@@ -1,4 +1,4 @@
-"""The importer `recording`: equal drives from every container, values unchanged, and nothing left out in silence."""
+"""The importer `recording`: equal drives from every container, values unchanged, and nothing left out silently."""
 
 from __future__ import annotations
 
@@ -110,11 +110,11 @@ def test_the_inferred_rig_says_what_it_is(tmp_path: Path) -> None:
     }
     assert all(s.ego_SE3_sensor is None and s.intrinsics is None and not s.sync.required for s in rig.sensors)
     assert rig["lidar_top"].sync.tolerance_ns == 50_000_000
-    said = "\n".join(result.findings)
+    findings = "\n".join(result.findings)
     for expected in (
         "no rig was given, so one was inferred: sensors from topics, modality from message type and name, reference lidar_top",
-        "camera_front: its lens is open, give it with --rig: no CameraInfo of its frame stands beside its images",
-        "lidar_top: its place is open, give it with --rig: no /tf_static tells where its frame 'lidar' is",
+        "camera_front: its lens is unknown, set it with --rig: there is no CameraInfo of its frame beside its images",
+        "lidar_top: its mounting is unknown, set it with --rig: no /tf_static contains its frame 'lidar'",
         "camera_front: what its stamp denotes is not in the recording; taken as the middle of the measurement",
         "lidar_top: by its point times, its stamp is the start of the sweep",
         "lidar_top: 4 frames, 10.00 Hz from /lidar/top (sensor_msgs/msg/PointCloud2, ros1)",
@@ -125,8 +125,8 @@ def test_the_inferred_rig_says_what_it_is(tmp_path: Path) -> None:
         "raw images were written as PNG with the same pixels: camera_front",
         "/chatter (std_msgs/msg/String, ros1): 2 messages left out, there is no decoder for this type",
     ):
-        assert expected in said
-    assert "another clock" not in said
+        assert expected in findings
+    assert "another clock" not in findings
 
 
 def test_a_given_rig_is_written_as_it_is(tmp_path: Path) -> None:
@@ -142,17 +142,17 @@ def test_a_given_rig_is_written_as_it_is(tmp_path: Path) -> None:
     assert rig.to_dict() == given.to_dict()
     assert [path.name for path in (tmp_path / "out" / "lidar").iterdir()] == ["top"]
     assert not (tmp_path / "out" / "camera").exists()
-    said = "\n".join(result.findings)
-    assert "rear: the recording has no message of it" in said
-    assert "/camera/front (sensor_msgs/msg/Image, cdr): 4 messages left out, the rig names no sensor with this topic" in said
-    assert "inferred" not in said
+    findings = "\n".join(result.findings)
+    assert "rear: the recording has no message of it" in findings
+    assert "/camera/front (sensor_msgs/msg/Image, cdr): 4 messages left out, the rig names no sensor with this topic" in findings
+    assert "inferred" not in findings
 
 
 @pytest.mark.parametrize(
     ("times", "stamp"),
     [((0, 1, 99_000_000), Stamp.START), ((-99_000_000, 1, 1_000), Stamp.END), ((-50_000_000, 1, 50_000_000), Stamp.MIDDLE)],
 )
-def test_what_the_stamp_of_a_lidar_denotes_is_told_by_its_point_times(times: Any, stamp: Stamp, tmp_path: Path) -> None:
+def test_point_times_show_what_the_stamp_of_a_lidar_denotes(times: Any, stamp: Stamp, tmp_path: Path) -> None:
     rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + n * 100_000_000, times)) for n in range(3)]
     _, rig = imported(written(tmp_path, rows), tmp_path / "out")
     assert rig["l"].sync.stamp is stamp
@@ -166,8 +166,8 @@ PLACES = (
 
 
 def calibrated(folder: Path, *places: Any, **info: Any) -> Path:
-    told = [("/tf_static", made.transforms(*places), LOG_NS), ("/camera/camera_info", made.camera_info(**info), LOG_NS)]
-    return made.write_bag(folder / "all.bag", [*told, *whole_messages()])
+    messages = [("/tf_static", made.transforms(*places), LOG_NS), ("/camera/camera_info", made.camera_info(**info), LOG_NS)]
+    return made.write_bag(folder / "all.bag", [*messages, *whole_messages()])
 
 
 def test_places_and_lenses_of_the_recording_are_in_the_rig(tmp_path: Path) -> None:
@@ -177,25 +177,51 @@ def test_places_and_lenses_of_the_recording_are_in_the_rig(tmp_path: Path) -> No
     assert rig["camera_front"].ego_SE3_sensor == SE3.from_wxyz((0.5, 0.0, 1.0), turned)
     assert rig["camera_front"].intrinsics == Intrinsics(8, 6, 10.0, 11.0, 4.0, 3.0, (0.1, -0.2, 0.0, 0.01, 0.0))
     assert (rig["imu"].ego_SE3_sensor, rig["odom"].ego_SE3_sensor) == (None, None)
-    said = "\n".join(result.findings)
-    assert "calibration: places in the frame 'base_link', from /tf_static: camera_front, lidar_top" in said
-    assert "calibration: lenses from CameraInfo: camera_front" in said
-    assert "imu: its place is open, give it with --rig: no /tf_static tells where its frame 'imu' is" in said
-    assert "tf_static (" not in said, "what is read is not left out"
+    findings = "\n".join(result.findings)
+    assert "calibration: mountings in the frame 'base_link', from /tf_static: camera_front, lidar_top" in findings
+    assert "calibration: lenses from CameraInfo: camera_front" in findings
+    assert "imu: its mounting is unknown, set it with --rig: no /tf_static contains its frame 'imu'" in findings
+    assert "tf_static (" not in findings, "what is read is not left out"
 
 
-def test_a_calibration_that_cannot_be_used_is_told_and_not_guessed(tmp_path: Path) -> None:
+def test_calibration_that_changes_in_the_recording_is_reported_with_both_values(tmp_path: Path) -> None:
+    again = made.transforms(("base_link", "lidar", (1.0, 0.0, 1.8), (0.0, 0.0, 0.6, 0.8)))
+
+    def wide() -> Any:
+        info = made.camera_info()
+        info.width = 16
+        return info
+
+    infos = [made.camera_info(), wide(), wide()]
+    changes = [("/tf_static", made.transforms(*PLACES), LOG_NS), ("/tf_static", again, LOG_NS + 1)]
+    changes += [("/camera/camera_info", info, LOG_NS + number) for number, info in enumerate(infos)]
+    result, rig = imported(made.write_bag(tmp_path / "all.bag", [*changes, *whole_messages()]), tmp_path / "out")
+    notes = "\n".join(result.findings)
+    assert (
+        "calibration: the recording contradicts itself about the frame 'lidar': it is first at 1.000 0.000 2.000 m in "
+        "'base_link', then at 1.000 0.000 1.800 m: moved by 0.200 m and turned by 0.00°; the latter was taken"
+    ) in notes
+    assert rig["lidar_top"].ego_SE3_sensor == SE3.from_wxyz((1.0, 0.0, 1.8), (0.8, 0.0, 0.0, 0.6))
+    assert "camera_front: the recording contradicts itself about its lens: 8 x 6 px" in notes
+    assert "and 16 x 6 px" in notes
+    assert "(2 messages); the former was taken" in notes
+    assert rig["camera_front"].intrinsics is not None
+    assert rig["camera_front"].intrinsics.width_px == 8
+
+
+def test_an_unusable_calibration_is_reported_and_not_guessed(tmp_path: Path) -> None:
     apart = (
         ("rack", "lidar", (1.0, 0.0, 2.0), (0.0, 0.0, 0.6, 0.8)),
         ("base_link", "camera", (1.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
     )
     result, rig = imported(calibrated(tmp_path, *apart, model="equidistant"), tmp_path / "out")
     assert (rig["lidar_top"].ego_SE3_sensor, rig["camera_front"].intrinsics) == (None, None)
-    said = "\n".join(result.findings)
+    findings = "\n".join(result.findings)
     assert (
-        "lidar_top: its place is open, give it with --rig: /tf_static does not connect its frame 'lidar' with 'base_link'" in said
+        "lidar_top: its mounting is unknown, set it with --rig: /tf_static does not connect its frame 'lidar' with 'base_link'"
+        in findings
     )
-    assert "camera_front: its lens is open, give it with --rig: its CameraInfo has distortion 'equidistant'" in said
+    assert "camera_front: its lens is unknown, set it with --rig: its CameraInfo has distortion 'equidistant'" in findings
 
 
 def test_places_are_read_after_a_lens_of_the_same_namespace(tmp_path: Path) -> None:
@@ -212,45 +238,50 @@ def test_places_are_read_after_a_lens_of_the_same_namespace(tmp_path: Path) -> N
 def test_more_calibration_than_a_vehicle_has_is_counted_as_left_out(tmp_path: Path) -> None:
     rows = [(f"/c{n}/camera_info", made.CAMERA_INFO, LOG_NS, b"\0\1\0\0") for n in range(2 * MAX_SENSORS + 3)]
     result, _ = imported(written(tmp_path, [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)), *rows]), tmp_path / "out")
-    assert sum("a message does not decode" in said for said in result.findings) == 2 * MAX_SENSORS
-    assert sum("camera_info (sensor_msgs/msg/CameraInfo, cdr): 1 messages left out" in said for said in result.findings) == 3
+    assert sum("a message does not decode" in finding for finding in result.findings) == 2 * MAX_SENSORS
+    assert (
+        sum("camera_info (sensor_msgs/msg/CameraInfo, cdr): 1 messages left out" in finding for finding in result.findings) == 3
+    )
 
 
 def test_a_lens_of_another_frame_is_of_another_camera(tmp_path: Path) -> None:
     result, rig = imported(calibrated(tmp_path, *PLACES, frame_id="camera_rear"), tmp_path / "out")
     assert rig["camera_front"].intrinsics is None
-    assert any("no CameraInfo of its frame stands beside its images" in said for said in result.findings)
+    assert any("there is no CameraInfo of its frame beside its images" in finding for finding in result.findings)
 
 
 def test_without_poses_places_are_given_in_what_all_frames_lie_in(tmp_path: Path) -> None:
-    told = made.as_cdr(made.transforms(("os_sensor", "lidar", (0.0, 0.0, 0.038), (0.0, 0.0, 1.0, 0.0))))
-    broken = told[:-9]
-    rows = [("/tf_static", made.TRANSFORMS, LOG_NS, told), ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS))]
+    static_transforms = made.as_cdr(made.transforms(("os_sensor", "lidar", (0.0, 0.0, 0.038), (0.0, 0.0, 1.0, 0.0))))
+    broken = static_transforms[:-9]
+    rows = [("/tf_static", made.TRANSFORMS, LOG_NS, static_transforms), ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS))]
     rows += [("/other/tf_static", made.TRANSFORMS, LOG_NS, broken)] * 3
     result, rig = imported(written(tmp_path, rows), tmp_path / "out")
     assert rig["l"].ego_SE3_sensor == SE3.from_wxyz((0.0, 0.0, 0.038), (0.0, 0.0, 0.0, 1.0))
-    said = "\n".join(result.findings)
-    assert "calibration: places in the frame 'os_sensor', from /tf_static: l" in said
-    assert said.count("/other/tf_static: a message does not decode") == 1
+    findings = "\n".join(result.findings)
+    assert "calibration: mountings in the frame 'os_sensor', from /tf_static: l" in findings
+    assert findings.count("/other/tf_static: a message does not decode") == 1
 
 
 def test_a_rig_that_is_given_is_not_asked_of_the_recording(tmp_path: Path) -> None:
     sensor = Sensor("lidar_top", Modality.LIDAR, 10.0, SYNC, topic="/lidar/top")
     result, rig = imported(calibrated(tmp_path, *PLACES), tmp_path / "out", Rig("mine", "lidar_top", (sensor,)))
     assert rig["lidar_top"].ego_SE3_sensor is None
-    assert any(said.startswith("/tf_static (tf2_msgs/msg/TFMessage, ros1): 1 messages left out") for said in result.findings)
+    assert any(
+        finding.startswith("/tf_static (tf2_msgs/msg/TFMessage, ros1): 1 messages left out") for finding in result.findings
+    )
 
 
-def test_another_clock_and_late_log_times_are_said_and_kept(tmp_path: Path) -> None:
+def test_another_clock_and_late_log_times_are_reported_and_kept(tmp_path: Path) -> None:
     boot_ns, late_ns = 1_622_000_000_000, STAMPS_NS + 55 * 86400 * 10**9
     rows = [("/l", made.POINT_CLOUD, late_ns + n * 10**8, cloud(STAMPS_NS + n * 10**8)) for n in range(3)]
     rows += [("/i", made.IMU, late_ns + n * 10**8, encode_imu(boot_ns + n * 10**8, (0, 0, 0), (0, 0, 0))) for n in range(3)]
     result, _ = imported(written(tmp_path, rows), tmp_path / "out")
     assert [peek_stamp_ns(m.data) for m in messages(result.folder, "i")] == [boot_ns + n * 10**8 for n in range(3)]
-    said = "\n".join(result.findings)
-    assert "log times lie 4,752,000.0 s (55.0 days) after the stamps of l: played back and recorded again" in said
+    findings = "\n".join(result.findings)
+    assert "log times lie 4,752,000.0 s (55.0 days) after the stamps of l: played back and recorded again" in findings
     assert (
-        "i: stamps are 1,699,998,378.0 s (19675.9 days) behind those of l (they begin at 1622000000000 ns): another clock" in said
+        "i: stamps are 1,699,998,378.0 s (19675.9 days) behind those of l (they begin at 1622000000000 ns): another clock"
+        in findings
     )
 
 
@@ -277,7 +308,7 @@ def test_poses_without_velocity_become_odometry(tmp_path: Path) -> None:
     assert "poses were written as Odometry with zero twist, without their covariance: a, b, c" in result.findings
 
 
-def test_what_does_not_decode_is_kept_and_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_frames_that_do_not_decode_are_kept_and_unwritable_ones_are_reported(tmp_path: Path) -> None:
     float_image = made.raw_image(STAMPS_NS, "32FC1", np.zeros((2, 2), np.float32))
     rows = [
         ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)),
@@ -290,15 +321,15 @@ def test_what_does_not_decode_is_kept_and_what_cannot_be_written_is_said(tmp_pat
     assert [bytes(m.data) for m in messages(result.folder, "l")] == [rows[0][3], rows[1][3]]
     assert [bytes(m.data) for m in messages(result.folder, "c")] == [rows[2][3]]
     assert sorted(sensor.name for sensor in rig.sensors) == ["c", "l"]
-    said = "\n".join(result.findings)
-    assert "l: 1 of 2 frames do not decode and are kept as they are: " in said
-    assert "l: 1 messages cannot be converted and are left out: stamp seconds takes 4 bytes" in said
-    assert "c: 1 of 1 frames do not decode and are kept as they are: " in said
-    assert "d: 1 messages cannot be converted and are left out: image encoding '32FC1' is not read" in said
-    assert "c: one frame tells no rate; 1.0 Hz is written" in said
+    findings = "\n".join(result.findings)
+    assert "l: 1 of 2 frames do not decode and are kept as they are: " in findings
+    assert "l: 1 messages cannot be converted and are left out: stamp seconds takes 4 bytes" in findings
+    assert "c: 1 of 1 frames do not decode and are kept as they are: " in findings
+    assert "d: 1 messages cannot be converted and are left out: image encoding '32FC1' is not read" in findings
+    assert "c: one frame has no rate; 1.0 Hz is declared" in findings
 
 
-def test_doubled_and_backward_stamps_are_said(tmp_path: Path) -> None:
+def test_duplicate_and_backward_stamps_are_reported(tmp_path: Path) -> None:
     steps = [0, 100, 100, 50, 200]
     rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS + step * 10**6)) for n, step in enumerate(steps)]
     result, _ = imported(written(tmp_path, rows), tmp_path / "out")
@@ -356,7 +387,7 @@ def test_a_recording_to_build_no_scene_of_is_refused(tmp_path: Path) -> None:
 def test_a_recording_of_which_nothing_can_be_written_says_why(tmp_path: Path) -> None:
     rows = [("/l", made.POINT_CLOUD, LOG_NS, b"\0\1\0\0\1")] * 3
     with pytest.raises(
-        SourceError, match="holds no topic of use: l: 3 messages cannot be converted: stamp seconds takes 4 bytes"
+        SourceError, match="holds no usable topic: l: 3 messages cannot be converted: stamp seconds takes 4 bytes"
     ):
         imported(written(tmp_path, rows), tmp_path / "out")
 
@@ -374,11 +405,11 @@ def test_refusals_come_before_anything_is_written(tmp_path: Path) -> None:
 
 def test_progress_ends_at_the_size_of_the_file(tmp_path: Path) -> None:
     src = write_ros1_bag(tmp_path)
-    told: list[tuple[str, int, int]] = []
-    IMPORTERS["recording"](src, tmp_path / "out", "car-1", "drive-1", lambda *step: told.append(step))
+    steps: list[tuple[str, int, int]] = []
+    IMPORTERS["recording"](src, tmp_path / "out", "car-1", "drive-1", lambda *step: steps.append(step))
     size = src.stat().st_size
-    assert told[-1] == ("all.bag", size, size)
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert steps[-1] == ("all.bag", size, size)
+    assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
 
 
 def test_values_survive_from_ros1_to_the_drive(tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""The audit's view of what the ledger and the tables hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.ledger.detail import RunDetail, RunFailure, RunResult
+from ingest.ledger.records import DriveRecord
+from ingest.ledger.states import DriveState
+from lake.landing import DriveId
+from ops.audit.identity import LedgerDrive
+from ops.audit.identity_reader import ledger_drive
+
+DRIVE = DriveId("car-1", "d-1")
+
+
+@pytest.mark.parametrize(
+    ("detail", "warnings"),
+    [(RunResult(warnings=("CMP004", "CLK002")), {"CMP004", "CLK002"}), (RunFailure(error="no space left"), set()), (None, set())],
+)
+def test_the_warnings_of_a_drive_are_those_of_its_last_finished_run(detail: RunDetail | None, warnings: set[str]) -> None:
+    drive = DriveRecord(DRIVE, DriveState.PUBLISHED, "r1", detail=detail)
+    assert ledger_drive(drive) == LedgerDrive(str(DRIVE), "published", "r1", frozenset(warnings))

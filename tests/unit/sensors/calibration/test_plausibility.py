@@ -1,0 +1,80 @@
+"""Mountings that no road vehicle has are named, with the mistake that explains them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fleet.synthetic.spec import RigOptions
+from fleet.synthetic.vehicle import build_rig
+from sensors.calibration.plausibility import BODY_SE3_OPTICAL, implausible
+from sensors.geometry import SE3
+from sensors.rig import Rig
+
+RIG = build_rig(RigOptions())
+FRONT = "camera_front"
+
+
+def mounted(name: str, pose: SE3, rig: Rig = RIG) -> Rig:
+    sensors = tuple(replace(sensor, ego_SE3_sensor=pose) if sensor.name == name else sensor for sensor in rig.sensors)
+    return replace(rig, sensors=sensors)
+
+
+def pose_of(name: str) -> SE3:
+    pose = RIG[name].ego_SE3_sensor
+    assert pose is not None
+    return pose
+
+
+def pitched(up_deg: float) -> SE3:
+    half = math.radians(up_deg) / 2  # about x of the optical frame, to the right
+    front = pose_of(FRONT)
+    return front @ SE3.from_wxyz((0, 0, 0), (math.cos(half), math.sin(half), 0, 0))
+
+
+def test_a_usual_rig_is_plausible() -> None:
+    assert implausible(RIG) == {}
+    unplaced = replace(RIG, sensors=tuple(replace(sensor, ego_SE3_sensor=None) for sensor in RIG.sensors))
+    assert implausible(unplaced) == {}
+
+
+def test_the_optical_frame_looks_ahead() -> None:
+    right, down, ahead = BODY_SE3_OPTICAL.rotation.T
+    np.testing.assert_allclose([ahead, right, down], [[1, 0, 0], [0, -1, 0], [0, 0, -1]], atol=1e-12)
+
+
+def test_an_inverted_camera_is_named() -> None:
+    problem = implausible(mounted(FRONT, pose_of(FRONT).inverse()))[FRONT]
+    assert "below the ground" in problem
+    assert "it would be plausible if the transform is the inverse of what it should be" in problem
+
+
+def test_axes_of_the_body_are_named() -> None:
+    body = SE3.from_wxyz(pose_of(FRONT).translation_m, (1.0, 0.0, 0.0, 0.0))
+    assert implausible(mounted(FRONT, body))[FRONT] == (
+        "its optical axis points 90° upwards; "
+        "it would be plausible if the axes are those of the camera's body, not of its optical frame"
+    )
+
+
+@pytest.mark.parametrize(("up_deg", "found"), [(-80, False), (20, False), (42, False), (50, True), (89, True)])
+def test_an_axis_in_the_sky_is_found(up_deg: float, found: bool) -> None:
+    assert (FRONT in implausible(mounted(FRONT, pitched(up_deg)))) is found
+
+
+@pytest.mark.parametrize(("away_m", "found"), [(5.0, False), (40.0, True)])
+def test_a_sensor_far_from_the_others_is_found(away_m: float, found: bool) -> None:
+    lidar = pose_of(RIG.reference)
+    moved = SE3.from_wxyz(lidar.translation_m + np.array([away_m, 0.0, 0.0]), lidar.wxyz)
+    assert (RIG.reference in implausible(mounted(RIG.reference, moved))) is found
+
+
+def test_one_sensor_may_be_the_origin_and_two_may_not() -> None:
+    one = mounted(RIG.reference, SE3.identity())
+    assert implausible(one) == {}
+    two = mounted("radar_front", SE3.identity(), one)
+    assert set(implausible(two)) == {RIG.reference, "radar_front"}
+    assert "never set" in implausible(two)["radar_front"]
