@@ -46,8 +46,8 @@ def without(document: Document, name: str) -> bytes:
 @pytest.mark.parametrize(
     ("body", "stated"),
     [
-        (changed(SMALL, version=2), f"{PLACE} is a document of version 2; this code reads BuiltWindows of version 1"),
-        (without(SMALL, "version"), f"{PLACE} is a document without a version; this code reads BuiltWindows of version 1"),
+        (changed(SMALL, version=1), f"{PLACE} is a document of version 1; this code reads BuiltWindows of version 2"),
+        (without(SMALL, "version"), f"{PLACE} is a document without a version; this code reads BuiltWindows of version 2"),
         (changed(SMALL, version="1"), f"{PLACE} is damaged: not a document of type BuiltWindows"),
         (b'{"windows": ["a"], "replaced": []}', "without a version"),
         (encode(SMALL)[:-5], f"{PLACE} is damaged"),
@@ -74,8 +74,8 @@ def test_the_version_is_checked_before_anything_else() -> None:
 
 
 def test_stored_results_outlive_a_new_version_of_the_work_area(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Document, "READS", 2)
-    with pytest.raises(DocumentError, match="of version 1; this code reads BuiltWindows of version 2"):
+    monkeypatch.setattr(Document, "READS", 3)
+    with pytest.raises(DocumentError, match="of version 2; this code reads BuiltWindows of version 3"):
         decode(encode(SMALL), BuiltWindows, PLACE)
     kept = ValidationResults(drive="d", revision="r", success=True, suites={}, validations={}, calibration=())
     assert decode(encode(kept), ValidationResults, PLACE) == kept
@@ -96,7 +96,7 @@ def test_the_reports_of_great_expectations_are_stored_as_they_come() -> None:
 )
 def test_a_finding_that_this_code_does_not_know_is_refused(entry: dict[str, Any]) -> None:
     one = msgspec.to_builtins(finding("DEC005", "cut", measured=1)) | entry
-    with pytest.raises(DocumentError, match="does not hold a WindowFindings of version 1"):
+    with pytest.raises(DocumentError, match="does not hold a WindowFindings of version 2"):
         decode(changed(WindowFindings(), frames={"3": [one]}), WindowFindings, PLACE)
 
 
