@@ -106,6 +106,13 @@ class Sensor:
         """Nominal time between two frames."""
         return round(NS_PER_S / self.rate_hz)
 
+    @property
+    def measures_ns(self) -> int:
+        """From the stamp to the end of the measurement: a sweep takes a period, an exposure nothing that log times could show."""
+        if self.modality is not Modality.LIDAR or self.sync.flash:
+            return 0
+        return {Stamp.START: self.period_ns, Stamp.MIDDLE: self.period_ns // 2, Stamp.END: 0}[self.sync.stamp]
+
 
 @dataclass(frozen=True, slots=True)
 class Rig:

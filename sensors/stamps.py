@@ -94,6 +94,20 @@ def percentile(values: Nanoseconds, percent: int) -> int:
     return int(np.partition(values, at)[at])
 
 
+FLOAT_STEP_NS = 256  # between neighbouring floats of 64 bits, for nanoseconds from the year 2006 on
+LEAST_ROUNDED = 8
+
+
+def through_float(stamps: Nanoseconds) -> bool:
+    """Whether stamps (N,) look as if they went through a float of 64 bits, which rounds dates in nanoseconds to `FLOAT_STEP_NS`.
+
+    Stamps in whole microseconds that happen to be such multiples are not taken for it, nor fewer than eight.
+    """
+    if stamps.size < LEAST_ROUNDED or int(np.abs(stamps).min()) < 2**60:
+        return False
+    return bool((stamps % FLOAT_STEP_NS == 0).all() and (stamps % 1000 != 0).any())
+
+
 def date_of(stamp_ns: int) -> str:
     """The day on which a stamp in nanoseconds since 1970 falls; in words for one that has no date."""
     try:

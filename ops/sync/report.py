@@ -225,6 +225,7 @@ def _clock_stream(stream: Stream, rig: Rig | None) -> ClockStream:
         rate_hz=sensor.rate_hz if sensor else None,
         expected_delay_ns=sensor.sync.expected_delay_ns if sensor else None,
         delayed=_in_scene(stream),
+        measures_ns=sensor.measures_ns if sensor else 0,
     )
 
 

@@ -201,10 +201,15 @@ def _malformed(path: Path, layout: TableLayout, cause: str) -> InputError:
             whole = len(cells) == len(header)
             if not whole or not all(number_in_unit.fullmatch(cells[place].strip()) for place in places):
                 shown = f"{line.strip()[:80]!r} is not a row of {','.join(header)[:120]}"
+                if whole and any(_WENT_THROUGH_A_FLOAT.fullmatch(cells[place].strip()) for place in places):
+                    shown += "; its time was written as a float, which holds nanoseconds since 1970 to 256 ns at best"
+                    return InputError(f"{path}, line {number}: {shown}", _EXACT)
                 return InputError(f"{path}, line {number}: {shown}", _HINT)
     return InputError(f"{path} is not a timeline: {cause}", _HINT)
 
 
+_WENT_THROUGH_A_FLOAT = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_EXACT = "write integers from where the stamps are still exact, as with pandas' int64 instead of float64"
 MAX_NOTES = 20
 TABLES = (".csv", ".parquet")
 RECORDINGS = (".mcap", ".bag", ".db3")

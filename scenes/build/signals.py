@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
 from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
@@ -51,7 +53,7 @@ def known_before(
     """The findings on a drive's frames and scenes that are known before any payload is read."""
     rules = RuleBook.of(rig.policy)
     frames = _too_few(index, plan, rig, rules) if options.payload_checks is PayloadChecks.FULL else {}
-    scenes = dict(_of_poses(area, plan, rig, rules))
+    scenes = dict(_of_poses(area, plan, rig, rules, _owners(index, left_out.ids(Why.OTHER_CLOCK))))
     for scene, found in _of_clocks(index, plan, rig, rules, left_out).items():
         scenes[scene] = tuple(sorted((*scenes.get(scene, ()), *found)))
     return WindowFindings(frames=frames, scenes=scenes)
@@ -106,8 +108,7 @@ def _too_few(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Fin
 
 def _of_clocks(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook, left_out: LeftOut) -> Findings:
     """Which scenes lack a sensor, or a pose, because of its clock."""
-    ids = left_out.ids(Why.CLOCK_SET, Why.OTHER_CLOCK)
-    names = set(index["sensor"].take(pa.array(ids)).to_pylist()) if ids.size else set()
+    names = _owners(index, left_out.ids(Why.CLOCK_SET, Why.OTHER_CLOCK))
     found: dict[int, list[Finding]] = {}
     for name in sorted(names):
         absent, pose = np.zeros(plan.scenes, dtype=np.bool_), name == pose_sensor(rig)
@@ -120,12 +121,21 @@ def _of_clocks(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook, left
     return {scene: tuple(sorted(entries)) for scene, entries in found.items()}
 
 
-def _of_poses(area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Mapping[int, tuple[Finding, ...]]:
+def _owners(index: pa.Table, frame_ids: npt.NDArray[np.int64]) -> Set[str]:
+    """The sensors of some frames."""
+    return set(pc.unique(index["sensor"].take(pa.array(frame_ids))).to_pylist()) if frame_ids.size else set()
+
+
+def _of_poses(
+    area: WorkArea, plan: ScenePlan, rig: Rig, rules: RuleBook, other_clock: Set[str]
+) -> Mapping[int, tuple[Finding, ...]]:
+    """An IMU or a GNSS receiver of another clock is no witness of the poses (CLK007 speaks of it)."""
     sensor = pose_sensor(rig)
     if sensor is None or not plan.pose_valid.any():
         return {}
     track = EgoTrack.of(plan.track.frames.stamps_ns, plan.track.samples)
-    inertial, fixes = _inertial(area, rig), _fixes(area, rig)
+    inertial = None if first_sensor(rig, Modality.IMU) in other_clock else _inertial(area, rig)
+    fixes = None if first_sensor(rig, Modality.GNSS) in other_clock else _fixes(area, rig)
     return evaluate_poses(sensor, plan.anchors_ns, plan.pose_valid, track, inertial, fixes, rules)
 
 

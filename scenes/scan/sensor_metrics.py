@@ -17,7 +17,7 @@ from quality.rules.catalogue import Outcome
 from quality.rules.rulebook import RuleBook, rules_of
 from scenes.left_out import LeftOut, Why
 from sensors.clocks.survey import ClockStream, FrameClocks, survey
-from sensors.rig import Modality, Rig, Sensor, Stamp
+from sensors.rig import Modality, Rig
 from sensors.stamps import recording_order
 from sensors.time_units import NS_PER_S
 
@@ -118,15 +118,8 @@ def _stream(name: str, modality: str, rows: pa.Table, order: Ints, rig: Rig | No
         rate_hz=sensor.rate_hz if sensor else None,
         expected_delay_ns=sensor.sync.expected_delay_ns if sensor else None,
         delayed=Modality(modality).in_scene,
-        measures_ns=0 if sensor is None else _measures_ns(sensor),
+        measures_ns=sensor.measures_ns if sensor else 0,
     )
-
-
-def _measures_ns(sensor: Sensor) -> int:
-    """From the stamp to the end of the measurement: a sweep takes a period, an exposure nothing that log times could show."""
-    if sensor.modality is not Modality.LIDAR or sensor.sync.flash:
-        return 0
-    return {Stamp.START: sensor.period_ns, Stamp.MIDDLE: sensor.period_ns // 2, Stamp.END: 0}[sensor.sync.stamp]
 
 
 def _modalities(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> dict[str, str]:

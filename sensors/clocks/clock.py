@@ -18,6 +18,9 @@ import numpy.typing as npt
 from sensors.stamps import MAX_STAMP_NS, Nanoseconds, distinct, percentile, stamps_with_log_times
 from sensors.time_units import NS_PER_S
 
+_NEAR = 0.8  # of the distances between frames, for there to be a period
+_WHOLE = 0.1  # of a period, that a distance may be off a whole number of them
+
 
 @dataclass(frozen=True, slots=True)
 class ClockReport:
@@ -25,12 +28,12 @@ class ClockReport:
 
     `first_ns`, `last_ns`: the earliest and the latest stamp. `measured_rate_hz`: by the mean distance of distinct stamps that
     are no more apart than 1.5 times the median (or 1.5 nominal periods, where that is more): a hole in the recording is a gap,
-    and no other rate. `lost`: the frames that the longer distances have room for at that rate. A step is the
-    difference of two stamps that were logged one after the other; the periods are the steps above zero: `period_p50_ns` is
-    their median, `jitter_p95_ns` the 95th percentile of their distance from it, `max_gap_ns` the longest. `gaps`: steps longer
-    than 1.5 nominal periods. `duplicates`: steps of zero.
-    `regressions`: steps below zero. `log_offset_p50_ns`: the median of log time less stamp. Percentiles are values that occur
-    (nearest rank, the lower median), so they are exact.
+    and no other rate. Without a period all distances count. `lost`: the frames that the longer distances have room for at that
+    rate. A step is the difference of two stamps that were logged one after the other; the periods are the steps above zero:
+    `period_p50_ns` is their median, `jitter_p95_ns` the 95th percentile of their distance from it, `max_gap_ns` the longest.
+    `gaps`: steps longer than 1.5 nominal periods. `duplicates`: steps of zero. `regressions`: steps below zero.
+    `log_offset_p50_ns`: the median of log time less stamp. Percentiles are values that occur (nearest rank, the lower median),
+    so they are exact.
     """
 
     frames: int
@@ -81,9 +84,23 @@ def clock_report(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike, rate_hz: float
 
 
 def _usual(apart: Nanoseconds, nominal_ns: int | None) -> npt.NDArray[np.bool_]:
-    """Which distances of distinct stamps are no gap: up to 1.5 times the median, or 1.5 periods where that is more."""
-    longest = 1.5 * max(percentile(apart, 50), nominal_ns or 0)
-    return np.asarray(apart <= longest)
+    """Which distances of distinct stamps are no gap: up to 1.5 times the median, or 1.5 periods where that is more.
+
+    All of them are usual where there is no period to speak of, as of poses that several sensors asked for: four fifths of the
+    distances are not near the median, and they are multiples neither of it nor of the nominal period.
+    """
+    median_ns = percentile(apart, 50)
+    regular = np.count_nonzero(np.abs(apart - median_ns) * 2.0 <= median_ns) >= _NEAR * apart.size
+    periods = {median_ns, nominal_ns or median_ns}
+    if not regular and not any(_in_periods(apart, period_ns) for period_ns in periods):
+        return np.ones(apart.size, dtype=np.bool_)
+    return np.asarray(apart <= 1.5 * max(periods))
+
+
+def _in_periods(apart: Nanoseconds, period_ns: int) -> bool:
+    """Whether nearly all distances are whole multiples of a period."""
+    counts = np.maximum(np.round(apart / period_ns), 1)
+    return bool(np.count_nonzero(np.abs(apart / period_ns - counts) <= _WHOLE) >= 0.95 * apart.size)
 
 
 def _rate_and_lost(apart: Nanoseconds, nominal_ns: int | None) -> tuple[float | None, int]:

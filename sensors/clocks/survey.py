@@ -50,9 +50,9 @@ class SensorClock:
     reference's clock, by way of log time, and its uncertainty; None where either is not known. `domain`: a number, 0 for the
     reference's; `domain_offset_ns`: how far off it is, 0 inside. `delay`: None for the reference and for what has none.
     `log_pace`: how fast the stamps pass against log times, None without any. `ahead_ns`: by how much stamps are later than
-    their own log times, where that tells the clock from the others'; else 0. `stamps_off`, `stamps_late`: how many do not fit
-    the time line, and how many were recorded after later ones (`sensors.clocks.time_line`). All but `report.frames` and
-    `report.duplicates` is of the stamps that fit.
+    their own log times, where that tells the reference's domain from the others; else 0. `stamps_off`, `stamps_late`: how many
+    do not fit the time line, and how many were recorded after later ones (`sensors.clocks.time_line`). All but `report.frames`
+    and `report.duplicates` is of the stamps that fit.
     """
 
     sensor: str
@@ -121,7 +121,7 @@ def survey(streams: Sequence[ClockStream], reference: str | None, within_ns: tup
     home = found[reference].fit if reference in found else None
     for number, domain in enumerate(domains):
         for name in domain.sensors:
-            ahead_ns = places[name] if name in leading else 0
+            ahead_ns = places[name] if name in leading and number == 0 else 0  # of another domain, its offset says it
             one = replace(found[name], domain=number, domain_offset_ns=domain.at_ns, ahead_ns=ahead_ns)
             found[name] = _drifting(one, home)
     frames = {one.sensor: one.frames(trusted.get(one.sensor)) for one in cleaned}

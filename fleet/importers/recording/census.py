@@ -19,7 +19,7 @@ from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
 from sensors.motion.sweep_times import span_problem
 from sensors.rig import Modality, Stamp
-from sensors.stamps import Nanoseconds, recording_order
+from sensors.stamps import Nanoseconds, recording_order, through_float
 from sensors.time_units import NS_PER_S
 
 SPAN_SLACK = 0.05  # share of a period by which point times may pass a stamp at an end of the sweep
@@ -190,6 +190,8 @@ class Census:
         doubled = len(self.stamps) - np.unique(self.stamps_ns).size
         if doubled:
             notes.append(f"{name}: {doubled} of {len(self.stamps)} frames repeat the stamp of another; kept")
+        if through_float(self.stamps_ns[~self.line.off]):
+            notes.append(f"{name}: all stamps are multiples of 256 ns: they went through a float, and are that inexact; kept")
         off = np.flatnonzero(self.line.off)
         if off.size:
             first = int(off[0])

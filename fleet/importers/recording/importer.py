@@ -33,7 +33,7 @@ from fleet.recordings.files import RecordingFile, recording_files
 from fleet.recordings.stamp_streams import FaultNotes, no_topic
 from fleet.recordings.topics import SensorTopic, TopicMap
 from lake.landing import DriveId
-from sensors.clocks.domains import clock_domains
+from sensors.clocks.domains import difference_name, logged_domains
 from sensors.container.recorded import ROS1, ContainerFault, Recorded
 from sensors.decode.raw_image import RAW_IMAGE
 from sensors.errors import DecodeError
@@ -176,15 +176,20 @@ def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
             f"log times lie {_duration(home)} {'after' if home > 0 else 'before'} the stamps of {rig.reference}: played back and "
             "recorded again, or stamped by another clock; both are kept"
         )
-    domains = clock_domains({name: -lag_ns for name, lag_ns in lags_ns.items()}, rig.reference, LATE_LOG_NS)
+    domains = logged_domains({name: _measures_ns(rig, name) - lag_ns for name, lag_ns in lags_ns.items()}, rig.reference)
     for domain in domains[1:]:
         first = next(census for census in sensors if census.source.sensor == domain.sensors[0])
+        reason = f" ({known})" if (known := difference_name(domain.at_ns)) else ""
         where = "ahead of" if domain.at_ns > 0 else "behind"
         notes.append(
             f"{', '.join(domain.sensors)}: stamps are {_duration(domain.at_ns)} {where} those of {rig.reference} (they begin at "
-            f"{first.stamps_ns[0]} ns): another clock; kept as they are, so none of its frames match"
+            f"{first.stamps_ns[0]} ns): another clock{reason}; kept as they are, so none of its frames match"
         )
     return notes
+
+
+def _measures_ns(rig: Rig, name: str) -> int:
+    return rig[name].measures_ns if name in rig else 0
 
 
 def _duration(time_ns: int) -> str:

@@ -77,9 +77,10 @@ def test_one_wild_stamp_is_quarantined_and_the_drive_goes_on(name: str, wild: in
     assert inspection.verdict == "build"
     assert [(found.rule_id, found.sensor) for found in inspection.frame_findings] == [("CLK011", name)]
     assert fates(outcome, name)["quarantined", "CLK011"] == 1
-    (record,) = (record for record in outcome.records if record["rule_ids"] == ["CLK011"])
-    assert (record["sensor"], record["stamp_ns"], record["frames"], record["status"]) == (name, wild, 1, "quarantined")
-    assert landed.store.read(ObjectVersion.from_uri(record["payload_uri"])) == MAKE[KINDS[name]](wild)
+    (record,) = (record for record in outcome.records if list(record.rule_ids) == ["CLK011"])
+    assert (record.sensor, record.stamp_ns, record.frames, record.status) == (name, wild, 1, "quarantined")
+    assert record.payload_uri is not None
+    assert landed.store.read(ObjectVersion.from_uri(record.payload_uri)) == MAKE[KINDS[name]](wild)
     assert why_not_releasable(record) is not None
     drive_rules = {found.rule_id for found in inspection.findings if found.measured is not None}
     assert drive_rules <= {"CLK004"}, "a hole where it should be, and nothing else"

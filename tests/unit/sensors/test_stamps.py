@@ -11,10 +11,12 @@ from sensors.stamps import (
     MAX_STAMP_NS,
     PLAUSIBLE_END_NS,
     PLAUSIBLE_START_NS,
+    date_of,
     distinct,
     percentile,
     plausible,
     stamps_with_log_times,
+    through_float,
 )
 
 STAMPS = st.lists(st.integers(-MAX_STAMP_NS, MAX_STAMP_NS) | st.integers(0, 5))
@@ -49,3 +51,16 @@ def test_log_times_are_optional_but_one_for_each_stamp() -> None:
     assert stamps_with_log_times([1, 2], [3, 4])[1].tolist() == [3, 4]
     with pytest.raises(ValueError, match="2 stamps but 1 log times"):
         stamps_with_log_times([1, 2], [3])
+
+
+def test_dates_are_named() -> None:
+    assert (date_of(0), date_of(315_966_265_359_836_000), date_of(-1)) == ("1970-01-01", "1980-01-06", "1969-12-31")
+
+
+def test_stamps_that_went_through_a_float_are_told() -> None:
+    exact = 1_700_000_000_000_123_457 + 100_000_007 * np.arange(50, dtype=np.int64)
+    assert through_float(exact.astype(np.float64).astype(np.int64))
+    assert not through_float(exact)
+    assert not through_float(exact // 256_000 * 256_000), "microseconds that happen to be such multiples"
+    assert not through_float(exact[:4].astype(np.float64).astype(np.int64)), "too few to tell"
+    assert not through_float(np.zeros(20, dtype=np.int64))

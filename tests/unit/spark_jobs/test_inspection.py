@@ -178,13 +178,15 @@ def test_a_revision_is_read_only_as_the_drives_own() -> None:
 
 def test_metrics_are_those_of_each_sensor_in_the_order_of_recording() -> None:
     rig = make_rig(sensor("top", "lidar", 10, required=True), sensor("cam", "camera", 5))
-    frames = [F("top", T0 + step * 100 * MS, "lidar", log_ns=T0 + number) for number, step in enumerate((0, 1, 3, 2, 4, 4))]
+    recorded = zip((0, 1, 3, 2, 4, 4, 5, 6, 7), (150, 250, 450, 460, 550, 560, 650, 750, 850), strict=True)
+    frames = [F("top", T0 + step * 100 * MS, "lidar", log_ns=T0 + logged * MS) for step, logged in recorded]
     index = frame_index([*frames, F("other", T0, "radar")])
     found = {entry.sensor: entry for entry in sensor_metrics(index, rig, None)}
     assert list(found) == ["cam", "other", "top"]
     top = found["top"]
-    assert (top.frames_read, top.regressions, top.duplicates, top.reference, top.required) == (6, 1, 1, True, True)
-    assert (top.first_ns, top.last_ns, top.measured_rate_hz) == (T0, T0 + 400 * MS, 10.0)
+    assert (top.frames_read, top.regressions, top.duplicates, top.reference, top.required) == (9, 0, 1, True, True)
+    assert (top.stamps_late, top.stamps_off) == (1, 0)
+    assert (top.first_ns, top.last_ns, top.measured_rate_hz) == (T0, T0 + 700 * MS, 10.0)
     assert (found["cam"].frames_read, found["cam"].coverage, found["cam"].nominal_rate_hz) == (0, 0.0, 5.0)
     assert (found["other"].modality, found["other"].nominal_rate_hz, found["other"].frames_expected) == ("radar", None, None)
     assert sensor_metrics(frame_index([]), None, None) == ()

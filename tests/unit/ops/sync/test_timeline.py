@@ -87,6 +87,11 @@ def test_any_order_sorts_each_sensor(tmp_path: Path) -> None:
         ("t.csv", "", "has no column sensor, stamp_ns"),
         ("t.csv", "sensor,stamp_ns\na,1\nb,1.5\n", "line 3: 'b,1.5' is not a row of sensor,stamp_ns"),
         ("t.csv", "sensor,stamp_ns\na,1\na,2\nbroken\n", "line 4: 'broken' is not a row"),
+        (
+            "t.csv",
+            "sensor,stamp_ns\na,1.7000000000001234e+18\n",
+            "written as a float, which holds nanoseconds since 1970 to 256 ns",
+        ),
         ("t.csv", "sensor,stamp_ns\na,1\na,twelve\n", "line 3: 'a,twelve' is not a row"),
         ("t.csv", "sensor,stamp_ns\na,1\na,\n", "row 2 has no sensor or no stamp"),
         ("t.csv", "sensor,stamp_ns\na,1\n,5\n", "row 2 has no sensor or no stamp"),

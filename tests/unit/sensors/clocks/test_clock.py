@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,3 +113,41 @@ def test_a_shift_of_the_clock_changes_only_the_ends(stamps: list[int], shift: in
 def test_wrong_input_is_refused(stamps: list[int], logged: list[int], rate_hz: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         clock_report(stamps, logged, rate_hz)
+
+
+def test_one_hole_is_a_gap_and_no_other_rate() -> None:
+    """Nine of twelve sweeps, every period right: the rate is the nominal one, and a quarter of the frames is lost."""
+    stamps = np.delete(100 * MS * np.arange(12), [6, 7, 8])
+    found = clock_report(stamps, stamps, 10.0)
+    assert found.measured_rate_hz == pytest.approx(10.0)
+    assert (found.gaps, found.lost) == (1, 3)
+
+
+def test_every_second_frame_is_another_rate_and_no_gap() -> None:
+    stamps = 200 * MS * np.arange(20)
+    found = clock_report(stamps, stamps, 10.0)
+    assert (found.measured_rate_hz, found.lost) == (pytest.approx(5.0), 0)
+
+
+@given(st.integers(20, 200), st.sets(st.integers(1, 198), max_size=10), st.integers(0, 100))
+def test_what_is_lost_in_gaps_is_counted(count: int, lost: set[int], seed: int) -> None:
+    """Oracle: the frames that were taken out, of stamps that jitter by 5 %."""
+    rng = np.random.default_rng(seed)
+    stamps = 100 * MS * np.arange(count) + rng.integers(-2 * MS, 2 * MS, count)
+    gone = sorted(number for number in lost if number < count - 1)[: count // 4]
+    kept = np.delete(stamps, gone)
+    found = clock_report(kept, kept, 10.0)
+    assert found.lost == len(gone)
+    assert found.measured_rate_hz == pytest.approx(10.0, rel=0.05)
+
+
+def test_poses_without_a_period_have_a_mean_rate_and_no_gap() -> None:
+    """As in a real log: steps of nearly nothing, 5.0, 5.1, 7.5 and 10.0 ms, 5.9 ms in the mean."""
+    steps = np.random.default_rng(1).choice(
+        [9, 5_015_745, 5_069_558, 7_501_059, 9_961_700], 2000, p=[0.15, 0.2, 0.25, 0.15, 0.25]
+    )
+    stamps = np.cumsum(steps)
+    mean_ns = (stamps[-1] - stamps[0]) / 1999
+    found = clock_report(stamps, stamps, 1e9 / mean_ns)
+    assert found.measured_rate_hz == pytest.approx(1e9 / mean_ns)
+    assert found.lost == 0

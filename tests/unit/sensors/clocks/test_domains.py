@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.clocks.domains import Domain, clock_domains, difference_name, epoch_name
+from sensors.clocks.domains import Domain, ahead, clock_domains, difference_name, epoch_name, logged_domains
 
 S = 1_000_000_000
+MS = 1_000_000
 
 
 def test_since_boot_beside_since_1970() -> None:
@@ -50,9 +51,68 @@ def test_epochs(stamp_ns: int, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "message"),
-    [(18, "GPS time"), (37, "TAI"), (-315_964_782, "GPS epoch"), (-7200, "2 h: a time zone"), (5000, None), (3, None)],
+    ("seconds", "says"),
+    [
+        (18, "GPS time"),
+        (37, "TAI"),
+        (-315_964_782, "GPS epoch"),
+        (-7200, "2 h: a time zone"),
+        (5000, None),
+        (3, None),
+        (-619_315_200, "1024 weeks: a rollover of the GPS week number"),
+        (-1_238_630_382, "2048 weeks"),
+        (86_400, "1 d: a date"),
+        (-7 * 86_400, "7 d"),
+        (0.9, "1 s: a second miscounted"),
+        (0.5, None),
+    ],
 )
-def test_known_differences(seconds: int, message: str | None) -> None:
-    found = difference_name(seconds * S)
-    assert found is None if message is None else found is not None and message in found
+def test_known_differences(seconds: float, says: str | None) -> None:
+    found = difference_name(round(seconds * S))
+    assert found is None if says is None else found is not None and says in found
+
+
+# ---- by log times ----
+
+
+@pytest.mark.parametrize("shift_ms", [1000, -1000, 2000, -3000, 950, 37_000, -619_315_200_000])
+@pytest.mark.parametrize("reference", ["lidar", "cam"])
+def test_whole_seconds_are_a_clock_of_their_own(shift_ms: int, reference: str) -> None:
+    places = {"lidar": -12 * MS, "cam": -18 * MS + shift_ms * MS, "odo": -3 * MS, "radar": -150 * MS}
+    domains = logged_domains(places, reference)
+    assert len(domains) == 2
+    apart = domains[1]
+    assert {"cam"} in (set(domains[0].sensors), set(apart.sensors))
+    assert abs(abs(apart.at_ns) - abs(shift_ms) * MS) <= 200 * MS
+
+
+@pytest.mark.parametrize("lags_ms", [(12, 18, 3, 150), (0, 0, 0, 0), (400, 5, 700, 40), (-20, -45, 3, 10)])
+def test_transport_of_less_than_a_second_is_one_clock(lags_ms: tuple[int, ...]) -> None:
+    places = {name: -lag * MS for name, lag in zip(("lidar", "cam", "odo", "radar"), lags_ms, strict=True)}
+    assert len(logged_domains(places, "lidar")) == 1
+    assert ahead(places) == frozenset()
+
+
+def test_later_than_its_own_log_times_is_a_clock_of_its_own() -> None:
+    places = {"lidar": -12 * MS, "cam": 82 * MS, "odo": -3 * MS}
+    assert ahead(places) == {"cam"}
+    assert [one.sensors for one in logged_domains(places, "lidar")] == [("lidar", "odo"), ("cam",)]
+    assert [one.sensors for one in logged_domains(places, "cam")] == [("cam",), ("lidar", "odo")]
+
+
+def test_a_recorder_that_is_slow_puts_no_single_sensor_ahead() -> None:
+    places = {"lidar": 490 * MS, "cam": 480 * MS, "odo": 497 * MS, "gnss": 450 * MS}
+    assert ahead(places) == frozenset()
+    assert len(logged_domains(places, "lidar")) == 1
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefg"), st.integers(-(10**10), 10**10), min_size=1),
+    st.sampled_from([*"abcdefg", None]),
+)
+def test_each_sensor_is_in_one_domain_and_the_references_is_first(places: dict[str, int], reference: str | None) -> None:
+    domains = logged_domains(places, reference)
+    assert sorted(name for one in domains for name in one.sensors) == sorted(places)
+    assert domains[0].at_ns == 0
+    if reference in places:
+        assert reference in domains[0].sensors

@@ -90,3 +90,48 @@ def test_no_reference_and_no_stream() -> None:
     assert survey([], None).domains == ()
     found = survey([logged("cam", CAMERA)], "lidar").sensors["cam"]
     assert (found.delay, found.drift_ppm, found.domain) == (None, None, 0)
+
+
+def test_a_stamp_that_does_not_fit_counts_for_nothing_else() -> None:
+    stamps = LIDAR.copy()
+    stamps[3], stamps[-1] = 0, LIDAR[-1] + 10**17
+    one = survey([ClockStream("lidar", stamps, LIDAR + 5 * MS, 10.0)], "lidar").sensors["lidar"]
+    assert (one.stamps_off, one.report.frames, one.report.regressions, one.steps.count) == (2, LIDAR.size, 0, 0)
+    assert (one.report.first_ns, one.report.last_ns) == (LIDAR[0], LIDAR[-2])
+
+
+def test_stamps_outside_the_drive_do_not_fit_where_they_are_few() -> None:
+    stamps = LIDAR.copy()
+    stamps[-1] += 100_000 * MS
+    within_ns = int(LIDAR[0]), int(LIDAR[-1])
+    found = survey([ClockStream("lidar", stamps, None, 10.0)], "lidar", within_ns)
+    assert found.frames["lidar"].line.off.nonzero()[0].tolist() == [LIDAR.size - 1]
+    late = survey([ClockStream("lidar", stamps + 10**12, None, 10.0)], "lidar", within_ns)
+    assert not late.frames["lidar"].line.off.any()
+
+
+@pytest.mark.parametrize("at", [LIDAR.size // 4, 3 * LIDAR.size // 4])
+@pytest.mark.parametrize("shift_s", [-2, 2, -1_700_000_000])
+def test_the_setting_that_agrees_with_the_others_is_trusted(at: int, shift_s: int) -> None:
+    number = np.arange(LIDAR.size)
+    logs = LIDAR + 5 * MS
+    for wrong in (number >= at, number < at):
+        camera = np.where(wrong, LIDAR + shift_s * 1000 * MS, LIDAR)
+        found = survey([ClockStream("lidar", LIDAR, logs, 10.0), ClockStream("cam", camera, logs, 10.0)], "lidar")
+        assert (found.frames["cam"].other_setting == wrong).all()
+        assert found.sensors["cam"].domain == 0
+        assert not found.frames["lidar"].other_setting.any()
+
+
+def test_without_log_times_a_clock_is_right_until_it_is_set() -> None:
+    camera = np.where(np.arange(LIDAR.size) < 10, LIDAR, LIDAR - 2000 * MS)
+    found = survey([ClockStream("lidar", LIDAR, None, 10.0), ClockStream("cam", camera, None, 10.0)], "lidar")
+    assert found.frames["cam"].other_setting.tolist() == [number >= 10 for number in range(LIDAR.size)]
+
+
+def test_log_times_at_another_pace_are_no_witness() -> None:
+    logs = LIDAR[0] + 10**16 + (LIDAR - LIDAR[0]) // 9
+    found = survey([ClockStream("lidar", LIDAR, logs, 10.0), ClockStream("cam", CAMERA, logs, 10.0)], "lidar")
+    assert found.logged is False
+    assert found.sensors["cam"].log_pace == pytest.approx(9.0, rel=0.01)
+    assert (len(found.domains), found.sensors["cam"].unit) == (1, None)

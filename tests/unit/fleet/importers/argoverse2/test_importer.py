@@ -17,7 +17,7 @@ from sensors.decode.messages import decode_image, decode_points, decode_pose
 from sensors.geometry import SE3
 from sensors.motion.deskew import compensate
 from sensors.motion.poses import interpolate
-from sensors.rig import Modality, Rig, Stamp
+from sensors.rig import Modality, Rig, Stamp, TimeBase
 from tests.unit.fleet.importers.argoverse2 import argoverse2_dataset as made
 from tests.unit.fleet.landed_drives import messages
 
@@ -133,6 +133,7 @@ def test_rates_are_measured_where_there_are_two_frames(imported: tuple[Path, Imp
     assert rig["stereo_front_left"].rate_hz == 20.0  # one image: the documented rate
     assert rig["pose"].rate_hz == pytest.approx(5 / 0.2073, abs=1e-3)
     assert rig.reference == "lidar" and rig.policy.publish_incomplete and made.UNSEEN not in rig
+    assert rig.time_base is TimeBase.OTHER, "the dataset's stamps read as dates of 1980"
 
 
 def test_findings_say_what_is_odd_and_what_lacks(imported: tuple[Path, ImportResult, Rig]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sensors.decode.messages import decode_image, decode_imu, decode_points, dec
 from sensors.decode.points import point_fields
 from sensors.decode.ros1 import ros1_to_cdr
 from sensors.geometry import SE3
-from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import Intrinsics, Modality, Rig, Sensor, Stamp, Sync, TimeBase
 from tests.unit.fleet.landed_drives import messages
 from tests.unit.fleet.whole_recordings import (
     LOG_NS,
@@ -489,3 +490,43 @@ def test_the_sweep_of_a_single_cloud_is_held_against_the_rate_of_the_rig(tmp_pat
     assert any("the point times span 250 ms, 2.5 of the sensor's period of 100 ms" in word for word in result.findings)
     unknown, _ = imported(src, tmp_path / "out2")
     assert not any("they cannot be used for motion compensation" in word for word in unknown.findings)
+
+
+def stamped(folder: Path, stamps_ns: list[int], log_ns: list[int]) -> Path:
+    folder.mkdir()
+    rows = [
+        ("/lidar/top", "sensor_msgs/msg/PointCloud2", logged_ns, cloud(stamp_ns))
+        for stamp_ns, logged_ns in zip(stamps_ns, log_ns, strict=True)
+    ]
+    return written(folder, rows)
+
+
+def test_a_simulators_time_base_is_declared_and_said(tmp_path: Path) -> None:
+    stamps = [52_610_000_000 + 100_000_000 * number for number in range(20)]
+    src = stamped(tmp_path / "bag", stamps, [stamp + 112_000_000 for stamp in stamps])
+    result, rig = imported(src, tmp_path / "out")
+    assert rig.time_base is TimeBase.OTHER
+    assert any("reads as 1970-01-01" in word and "so the rig says `time_base: other`" in word for word in result.findings)
+    given = replace(rig, time_base=TimeBase.UTC)
+    result, kept = imported(src, tmp_path / "again", given)
+    assert kept.time_base is TimeBase.UTC
+    assert any("the pipeline refuses them (CLK005) unless the rig has `time_base: other`" in word for word in result.findings)
+
+
+def test_a_clock_that_was_never_set_is_no_time_base(tmp_path: Path) -> None:
+    stamps = [52_610_000_000 + 100_000_000 * number for number in range(20)]
+    result, rig = imported(stamped(tmp_path / "bag", stamps, [LOG_NS + stamp for stamp in stamps]), tmp_path / "out")
+    assert rig.time_base is TimeBase.UTC
+    assert any("its clock was never set (CLK005, CLK007)" in word for word in result.findings)
+
+
+def test_stamps_that_do_not_fit_are_counted_and_do_not_stretch_the_drive(tmp_path: Path) -> None:
+    true = [LOG_NS + 100_000_000 * number for number in range(30)]
+    stamps = [*true]
+    stamps[7], stamps[20] = true[5], LOG_NS + 10**17
+    result, _ = imported(stamped(tmp_path / "bag", stamps, [stamp + 112_000_000 for stamp in true]), tmp_path / "out")
+    manifest = result.folder.manifest
+    assert manifest is not None
+    assert (manifest.start_ns, manifest.end_ns) == (true[0], true[-1])
+    (word,) = (word for word in result.findings if "do not fit the others" in word)
+    assert f"lidar_top: 2 of 30 stamps do not fit the others, the first is {true[5]} ns (frame 7)" in word
