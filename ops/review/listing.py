@@ -118,7 +118,7 @@ class _DriveDecisions:
 
     def applied(self, row: RecordRow) -> ReviewRecord:
         """The record with the decision about it, if there is one, and its status."""
-        base = row.base
+        base = row.input or row.revision
         override = Decisions.among((override for override, _ in self.log), base).of_target(record_target(row))
         status = row.status
         if override is not None and status == QUARANTINED:
