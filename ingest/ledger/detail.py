@@ -1,7 +1,8 @@
 """How the last run of a drive ended: the attribute `detail` of the drive's ledger item, as JSON.
 
-Raise `VERSION` when a field changes its meaning or a new one must not be ignored; processes that read the ledger are deployed
-before those that write it. An item without a version was written before details had one, and is of version 1.
+Raise `VERSION` when a field changes its meaning or a new one must not be ignored. It is decoded only where it is needed, so a
+release that cannot read it still registers, queues and sweeps the drive. An item without a version was written before details
+had one, and is of version 1.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from ingest.errors import ContentionError, LedgerError
-from ingest.ledger.detail import decode_detail
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
@@ -287,9 +286,8 @@ def drive_record(item: Item) -> DriveRecord:
     """
     overrides = item.get("overrides", frozenset())
     reason = optional_text(item, "reason")
-    drive = drive_of(item)
     return DriveRecord(
-        drive=drive,
+        drive=drive_of(item),
         state=DriveState(text(item, "drive_state")),
         revision=optional_text(item, "revision"),
         generation=number(item, "generation"),
@@ -305,7 +303,7 @@ def drive_record(item: Item) -> DriveRecord:
         decisions=number(item, "decisions") if "decisions" in item else 0,
         manifest_version=optional_text(item, "manifest_version"),
         manifest_fault=optional_text(item, "manifest_fault"),
-        detail=decode_detail(text(item, "detail"), drive) if "detail" in item else None,
+        detail_json=optional_text(item, "detail"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingest.ledger.detail import RunDetail
+from ingest.ledger.detail import RunDetail, decode_detail
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
@@ -98,8 +98,8 @@ class DriveRecord:
     `generation` grows by one with every new revision. `changes` counts registrations: a writer that saw `changes` and
     `generation` may queue only while neither has moved. `settling`: there may be objects that are in no queued revision.
     `unsent`: the revision's work message may not have been sent yet. `updated_ns` is the time of the last change of state,
-    `changed_ns` that of the last new object version. `detail` is how the last run of the
-    current revision ended, None before any has. `overrides` are the decisions in the current revision, `decisions` counts all
+    `changed_ns` that of the last new object version. `detail_json` is how the last run of the
+    current revision ended, see `detail`. `overrides` are the decisions in the current revision, `decisions` counts all
     that were ever taken.
     """
 
@@ -119,4 +119,14 @@ class DriveRecord:
     decisions: int = 0
     manifest_version: str | None = None
     manifest_fault: str | None = None
-    detail: RunDetail | None = None
+    detail_json: str | None = None
+
+    @property
+    def detail(self) -> RunDetail | None:
+        """How the last run ended; None before the first. Decoded here, for whoever needs it: a detail that this release cannot
+        read must not keep the drive from being registered, queued or swept.
+
+        Raises:
+            LedgerError: A newer release wrote it, or it is damaged.
+        """
+        return None if self.detail_json is None else decode_detail(self.detail_json, self.drive)

@@ -206,7 +206,7 @@ class FakeLedger:
             manifest_version=requeue.manifest_version,
             manifest_fault=requeue.manifest_fault,
             overrides=requeue.overrides,
-            detail=None,
+            detail_json=None,
         )
         self.outbox[seen.drive] = self._clock()
         return self.drive_items[seen.drive]

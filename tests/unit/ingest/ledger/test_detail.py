@@ -6,6 +6,8 @@ import pytest
 
 from ingest.errors import LedgerError
 from ingest.ledger.detail import MAX_DETAIL_BYTES, RunDetail, RunFailure, RunResult, decode_detail, encode_detail
+from ingest.ledger.dynamodb_table import drive_record
+from ingest.ledger.states import DriveState
 from tests.unit.ingest.ingest_fakes import DRIVE
 
 FINISHED = RunResult(snapshot_id=7, scenes=5, records=1, warnings=("CMP004",))
@@ -53,3 +55,13 @@ def test_what_cannot_be_read_is_refused_with_the_drive_and_the_reason(text: str,
 def test_a_detail_has_a_size() -> None:
     with pytest.raises(LedgerError, match=f"exceeds {MAX_DETAIL_BYTES}"):
         encode_detail(RunResult(warnings=("x" * 70_000,)))
+
+
+def test_a_detail_of_a_newer_release_does_not_hide_its_drive() -> None:
+    """Registration, the sweep and the metrics read drives without it; whoever asks for it is told."""
+    item = {"pk": str(DRIVE), "drive_state": "published", "detail": '{"version": 99}'}
+    item |= dict.fromkeys(("generation", "changes", "created_ns", "updated_ns", "changed_ns"), 1)
+    record = drive_record(item)
+    assert (record.drive, record.state) == (DRIVE, DriveState.PUBLISHED)
+    with pytest.raises(LedgerError, match="is of version 99"):
+        _ = record.detail

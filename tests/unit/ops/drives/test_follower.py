@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.ledger.detail import RunFailure, RunResult
+from ingest.ledger.detail import RunFailure, RunResult, encode_detail
 from ingest.ledger.records import DriveRecord, ObjectHead, ObjectRecord
 from ingest.ledger.states import DriveState, ObjectState
 from lake.landing import DriveId
@@ -69,14 +69,16 @@ def test_the_end_of_the_previous_revision_does_not_count(before: DriveRecord) ->
 
 
 def test_a_failed_drive_may_be_tried_again() -> None:
-    failed = replace(RECORD, state=DriveState.FAILED, detail=RunFailure(error="executor lost"))
+    failed = replace(RECORD, state=DriveState.FAILED, detail_json=encode_detail(RunFailure(error="executor lost")))
     end, seen, _ = follow([failed, failed, replace(RECORD, state=DriveState.PROCESSING, attempts=2), RECORD])
     assert end.final
     assert seen == ["failed", "failed", "processing", "published"]
 
 
 def test_a_drive_that_stays_failed_is_given_up_with_its_problem() -> None:
-    end, _, took_s = follow([replace(RECORD, state=DriveState.FAILED, detail=RunFailure(error="executor lost"))])
+    end, _, took_s = follow(
+        [replace(RECORD, state=DriveState.FAILED, detail_json=encode_detail(RunFailure(error="executor lost")))]
+    )
     assert (end.final, end.state, end.problem, took_s) == (False, "failed", "executor lost", FAILED_PATIENCE_S)
 
 
@@ -104,10 +106,10 @@ def instance(task: str, state: str, drive: str | None, map_index: int = 0) -> Ta
 @pytest.mark.parametrize("scenes", [0, 7, None])
 def test_a_drive_that_is_published_without_a_scene_says_so(scenes: int | None) -> None:
     detail = RunResult(scenes=scenes)
-    end, _, _ = follow([replace(RECORD, detail=detail)])
+    end, _, _ = follow([replace(RECORD, detail_json=encode_detail(detail))])
     assert end.scenes == scenes
     assert end.summary == ("published · 0 scenes" if scenes == 0 else "published")
-    quarantined, _, _ = follow([replace(RECORD, state=DriveState.QUARANTINED, detail=detail)])
+    quarantined, _, _ = follow([replace(RECORD, state=DriveState.QUARANTINED, detail_json=encode_detail(detail))])
     assert (quarantined.scenes, quarantined.summary) == (None, "quarantined")
 
 
