@@ -25,6 +25,7 @@ NOT_RELEASABLE = MappingProxyType(
         "CAL001": "scenes cannot be built without a calibration that fits; land one, which makes a new revision",
         "DEC003": _ABSENT,
         "DEC004": f"its messages are not what the sensor records: {_ABSENT}; correct the recorder, or the key of the object",
+        "DEC008": "which of its messages the sensor recorded is not known; correct the recorder, or the key of the object",
         "DEC005": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC006": f"what does not decode cannot be put into a scene: {_ABSENT}",
         "DEC007": f"what does not decode cannot be put into a scene: {_ABSENT}",

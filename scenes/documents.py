@@ -28,7 +28,7 @@ from quality.rules.findings import Finding
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
-VERSION = 2
+VERSION = 3
 VALIDATIONS_VERSION = 1
 MAX_FRAME_FINDINGS = 1000
 

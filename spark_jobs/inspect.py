@@ -34,7 +34,7 @@ from quality.tables.results import RuleResult, drive_results, object_results
 from scenes.build.decisions import reviewed_drive, reviewed_objects
 from scenes.documents import MAX_FRAME_FINDINGS, Inspection, ObjectReport
 from scenes.left_out import LeftOut, Why
-from scenes.plan.drive_frames import in_objects
+from scenes.plan.drive_frames import DriveFrames, in_objects
 from scenes.plan.pose_track import first_sensor
 from scenes.scan.frame_rows import OBJECT_INDEX, FrameRows
 from scenes.scan.judge import judge_objects
@@ -104,7 +104,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     sound = [report for report in reports if report.key not in faulty]
     with area.writing({INDEX: index, **_samples(area, sound, rig)}):
-        clocks = drive_clocks(index, rig, manifest)
+        clocks = drive_clocks(index, rig, manifest, DriveFrames.of(index, faulty).sound)
     metrics = clocks.metrics
     area.write_table(LEFT_OUT, clocks.left_out.table())
     calibrated = check_calibration(spark, step, rig, index, faulty, clocks.left_out, connect)

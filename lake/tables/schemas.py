@@ -125,7 +125,7 @@ FRAMES = pa.schema(
         _required("chunk_offset", pa.int64()),
         _required("message_offset", pa.int64()),
         _required("fate", pa.string()),  # one of FATES
-        pa.field("reason", pa.string()),  # why it is not in gold; null in gold
+        pa.field("reason", pa.string()),  # why it is not in gold, several rules joined by "+"; null in gold
         _required("scenes", pa.int32()),  # how many gold scenes hold it (support sensors: 0)
     ]
 )

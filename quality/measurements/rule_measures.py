@@ -83,6 +83,10 @@ class Measure:
         return in_scope and (self.silent or metrics.frames_read > 0)
 
 
+def _unusable(metrics: SensorMetrics, _: Bounds | None) -> str | None:
+    return f"all {metrics.frames_read} are in quarantined objects or cannot be read" if metrics.frames_read else None
+
+
 def _coverage(metrics: SensorMetrics, _: Bounds | None) -> float | None:
     return metrics.coverage if metrics.frames_read else 0.0
 
@@ -154,8 +158,8 @@ def _proven_delay_error_ms(metrics: SensorMetrics, _: Bounds | None) -> float:
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("CMP003", "frames_present", Scope.REQUIRED, lambda metrics, _: float(metrics.frames_read),
-            "{sensor} has no frames in this drive", silent=True, only_scope=True),
+    Measure("CMP003", "frames_present", Scope.REQUIRED, lambda metrics, _: float(metrics.frames_read - metrics.frames_unusable),
+            "{sensor} has no usable frame in this drive", silent=True, only_scope=True, because=_unusable),
     Measure("CMP005", "covered_share", Scope.NONE, _coverage,
             "{sensor} covers {measured:.1%} of the drive, less than {threshold:.1%}", silent=True),
     Measure("CMP007", "lost_share", Scope.NONE, _lost_share,

@@ -27,6 +27,7 @@ METRICS = pa.schema(
         pa.field("reference", pa.bool_(), nullable=False),
         pa.field("frames_expected", pa.int64()),  # null without a valid manifest
         pa.field("frames_read", pa.int64(), nullable=False),
+        pa.field("frames_unusable", pa.int64(), nullable=False),  # in quarantined objects, or of a type that nobody can read
         pa.field("nominal_rate_hz", pa.float64()),  # null for a sensor that is not in the rig
         pa.field("measured_rate_hz", pa.float64()),
         pa.field("first_ns", NS),
@@ -55,8 +56,8 @@ METRICS = pa.schema(
 )
 
 _NOT_NEGATIVE = (
-    "frames_expected", "frames_read", "max_gap_ns", "gaps", "duplicates", "regressions", "jitter_p95_ns", "clock_steps",
-    "drift_uncertainty_ppm", "delay_uncertainty_ns", "stamps_off", "stamps_late", "frames_lost", "ahead_ns",
+    "frames_expected", "frames_read", "frames_unusable", "max_gap_ns", "gaps", "duplicates", "regressions", "jitter_p95_ns",
+    "clock_steps", "drift_uncertainty_ppm", "delay_uncertainty_ns", "stamps_off", "stamps_late", "frames_lost", "ahead_ns",
 )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ class SensorMetrics:
     delay_ns: int | None = None
     delay_uncertainty_ns: int | None = None
     delay_error_ns: int | None = None
+    frames_unusable: int = 0
     stamps_off: int = 0
     stamps_late: int = 0
     frames_lost: int = 0
@@ -179,6 +181,7 @@ def measured(
     rig: Rig | None,
     manifest: Manifest | None = None,
     frames_expected: int | None = None,
+    frames_unusable: int = 0,
 ) -> SensorMetrics:
     """The metrics of sensor `name`, recorded as `modality` (None: unknown); `found` is None for a sensor without frames."""
     sensor = rig[name] if rig is not None and name in rig else None
@@ -195,6 +198,7 @@ def measured(
         reference=rig is not None and name == rig.reference,
         frames_expected=frames_expected,
         frames_read=clock.frames,
+        frames_unusable=frames_unusable,
         nominal_rate_hz=sensor.rate_hz if sensor else None,
         coverage=covered,
         **{name: value for name, value in asdict(clock).items() if name in SensorMetrics.__dataclass_fields__},

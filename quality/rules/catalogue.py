@@ -35,7 +35,7 @@ RULES: tuple[Rule, ...] = (
     Rule("CMP002", "no manifest", _DRIVE, _ERROR,
          "The drive has a valid manifest.", 1, "manifests", "", Bound.AT_LEAST),
     Rule("CMP003", "sensor silent", _DRIVE, _ERROR,
-         "Every required sensor, and the reference, has at least one frame.", 1, "frames", "", Bound.AT_LEAST),
+         "Every required sensor, and the reference, has at least one usable frame.", 1, "frames", "", Bound.AT_LEAST),
     Rule("CMP004", "frames missing", _OBJECT, _WARNING,
          "The object holds as many frames as the manifest says.", 0, "frames", "",
          exception="Not evaluated for an object that is faulty already.",

@@ -16,11 +16,11 @@ from quality.accounting import SensorAccount, accounts, balance
 from quality.decisions import with_rejections
 from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.records import Origin
-from quality.rules.catalogue import Level, Severity, rule
+from quality.rules.catalogue import Level, rule
 from quality.rules.findings import Finding, finding
 from scenes.documents import AuditVerdict, Inspection
 from scenes.left_out import NOTHING, LeftOut
-from scenes.outcome.fates import Built, IndexedDrive
+from scenes.outcome.fates import Built, IndexedDrive, reason_of
 from scenes.outcome.records import RecordKeeper
 from scenes.plan.match_plan import ScenePlan
 from scenes.targets import DriveTargets
@@ -112,10 +112,8 @@ class DriveAccount:
 
     def quarantined(self, findings: Sequence[Finding]) -> AuditOutcome:
         """The account of a drive that is quarantined as a whole, for these findings."""
-        decisive = next(
-            found for found in findings if found.severity is Severity.ERROR and rule(found.rule_id).level is Level.DRIVE
-        )
-        frames = self.indexed.frames_quarantined(decisive.rule_id)
+        reason = reason_of(found for found in findings if rule(found.rule_id).level is Level.DRIVE)
+        frames = self.indexed.frames_quarantined(reason)
         keeper = self.keeper
         records = [*keeper.of_objects(frames), keeper.of_whole_drive(self.drive_input, findings, frames)]
         records += keeper.of_released_objects()

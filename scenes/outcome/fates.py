@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -77,12 +77,12 @@ class IndexedDrive:
         _mark_scenes(fates, reasons, in_scenes, built)
         for frame in built.quarantined_frames:
             fates[frame.frame_id] = QUARANTINED
-            reasons[frame.frame_id] = _decisive(frame.findings)
+            reasons[frame.frame_id] = reason_of(frame.findings)
         _mark_poses(fates, self.index["stamp_ns"].to_numpy()[in_scenes > 0], plan, built)
         off_line = self.left_out.ids(Why.OFF_LINE)
         fates[off_line], reasons[off_line] = QUARANTINED, OFF_LINE_RULE
         for frame in self.unreadable():
-            fates[frame.frame_id], reasons[frame.frame_id] = QUARANTINED, _decisive(frame.findings)
+            fates[frame.frame_id], reasons[frame.frame_id] = QUARANTINED, reason_of(frame.findings)
         faulty = in_objects(self.index, self.faulty_keys)
         fates[faulty], reasons[faulty] = QUARANTINED, FAULTY_OBJECT
         reasons[fates == GOLD] = None
@@ -117,7 +117,7 @@ class IndexedDrive:
         return reports
 
     def frames_quarantined(self, reason: str) -> pa.Table:
-        """Rows of `lake.tables.schemas.FRAMES` for a drive that is quarantined as a whole; `reason`: the rule that did it."""
+        """Rows of `lake.tables.schemas.FRAMES` for a drive that is quarantined as a whole; `reason`: which rules did it."""
         reasons = np.full(len(self.index), reason, dtype=object)
         reasons[in_objects(self.index, self.faulty_keys)] = FAULTY_OBJECT
         fates = np.full(len(self.index), QUARANTINED, dtype=object)
@@ -178,5 +178,6 @@ def _mark_poses(fates: npt.NDArray[np.object_], stamps_ns: npt.NDArray[np.int64]
     fates[samples.frame_ids[np.cumsum(steps)[:-1] > 0]] = GOLD
 
 
-def _decisive(findings: Sequence[Finding]) -> str:
-    return next(found.rule_id for found in findings if found.severity is Severity.ERROR)
+def reason_of(findings: Iterable[Finding]) -> str:
+    """The rules that keep something out of gold, as one reason: the codes of the errors, sorted, each once, joined by `+`."""
+    return "+".join(sorted({found.rule_id for found in findings if found.severity is Severity.ERROR}))

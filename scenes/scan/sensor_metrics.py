@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -37,8 +38,12 @@ def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) 
     return drive_clocks(index, rig, manifest).metrics
 
 
-def drive_clocks(index: pa.Table, rig: Rig | None, manifest: Manifest | None) -> DriveClocks:
+def drive_clocks(
+    index: pa.Table, rig: Rig | None, manifest: Manifest | None, sound: npt.NDArray[np.bool_] | None = None
+) -> DriveClocks:
     """Measure the clocks of a drive's sensors; `index` is in (sensor, stamp) order.
+
+    `sound` (N,) is whether a frame can be read and its object is not quarantined; None: all are.
 
     A sensor's modality is the recorded one; where several were recorded, one that differs from the rig's.
     """
@@ -51,8 +56,10 @@ def drive_clocks(index: pa.Table, rig: Rig | None, manifest: Manifest | None) ->
     streams = [_stream(name, kinds[name], rows[name], order, rig) for name, order in orders.items()]
     rules, bounds = rules_of(rig), Bounds.of(manifest, rig)
     clocks = survey(streams, None if rig is None else rig.reference, _within(bounds, rules))
+    unusable = Counter(() if sound is None else index["sensor"].filter(pa.array(~sound)).to_pylist())
     metrics = tuple(
-        measured(name, kinds[name], clocks.sensors.get(name), rig, manifest, expected.get(name)) for name in sorted(kinds)
+        measured(name, kinds[name], clocks.sensors.get(name), rig, manifest, expected.get(name), unusable[name])
+        for name in sorted(kinds)
     )
     parts = [
         part

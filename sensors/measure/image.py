@@ -22,7 +22,8 @@ ROUNDING = 1.0 / 12.0  # variance of a level that was rounded to a whole one
 Luma = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8]
 # ITU-R BT.601, as JFIF has it: Cb and Cr, less the 128 that stand for none, of R, G and B.
-TO_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+TO_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], dtype=np.float32)
+CHROMA_STEP = 2
 Floats = npt.NDArray[np.float64]
 
 
@@ -82,11 +83,12 @@ def measure_image(pixels: Pixels) -> ImageMetrics:
     condition for quantization errors to be uniform and white", IEEE Transactions on Acoustics, Speech, and Signal Processing
     25, 1977). Where no more than rounding is left of the Laplacian, as much again is taken for its energy.
     """
-    luma = np.asarray(Image.fromarray(pixels).convert("L"))
+    grey = Image.fromarray(pixels).convert("L")
+    luma = np.asarray(grey)
     height, width = luma.shape
     mean_cb, mean_cr, chroma_spread = _chroma(pixels)
     flat_share, black_share = _unfilled(pixels)
-    counts = np.bincount(luma.ravel(), minlength=256)
+    counts = np.array(grey.histogram())
     total = luma.size
     cumulative = np.cumsum(counts)
     low, median, high = (float(np.searchsorted(cumulative, share * total)) for share in (0.01, 0.5, 0.99))
@@ -112,13 +114,13 @@ def measure_image(pixels: Pixels) -> ImageMetrics:
 
 
 def _chroma(pixels: Pixels) -> tuple[float, float, float]:
-    """Mean Cb and Cr and their spread: linear in R, G and B, so they follow from the means and the covariance of these."""
-    values = pixels.reshape(-1, 3).astype(np.float32)
-    mean = values.mean(axis=0, dtype=np.float64)
-    values -= mean.astype(np.float32)
-    covariance = (values.T @ values).astype(np.float64) / len(values)
-    mean_cb, mean_cr = (TO_CHROMA @ mean).tolist()
-    return mean_cb, mean_cr, math.sqrt(max(float(np.trace(TO_CHROMA @ covariance @ TO_CHROMA.T)), 0.0))
+    """Mean Cb and Cr and their spread, from every `CHROMA_STEP`-th pixel of as many rows: cameras sample colour no finer."""
+    sampled = np.ascontiguousarray(pixels[::CHROMA_STEP, ::CHROMA_STEP].reshape(-1, 3).T, dtype=np.float32)
+    chroma = TO_CHROMA @ sampled
+    mean = chroma.mean(axis=1, dtype=np.float64)
+    chroma -= mean[:, None].astype(np.float32)
+    mean_cb, mean_cr = mean.tolist()
+    return mean_cb, mean_cr, math.sqrt(float(np.vdot(chroma, chroma)) / chroma.shape[1])
 
 
 def _unfilled(pixels: Pixels) -> tuple[float, float]:
@@ -136,18 +138,22 @@ def _unfilled(pixels: Pixels) -> tuple[float, float]:
 def _edges(luma: Luma) -> tuple[float, float | None]:
     """Variance of the Laplacian, and the blur in pixels of the image given; None where nothing has an edge."""
     signed = luma.astype(np.int16)
-    right, down = signed[1:-1, 2:] - signed[1:-1, 1:-1], signed[2:, 1:-1] - signed[1:-1, 1:-1]
-    left, up = signed[1:-1, 1:-1] - signed[1:-1, :-2], signed[1:-1, 1:-1] - signed[:-2, 1:-1]
-    laplacian = (right - left) + (down - up)
+    middle = signed[1:-1, 1:-1]
+    right, down = signed[1:-1, 2:] - middle, signed[2:, 1:-1] - middle
+    laplacian = right + down
+    for neighbour in (signed[1:-1, :-2], signed[:-2, 1:-1], -middle, -middle):
+        laplacian += neighbour
     variance = max(_energy(laplacian) / laplacian.size - float(laplacian.mean()) ** 2, 0.0)
     edge = np.abs(right) + np.abs(down) >= EDGE_LEVELS
     count = int(np.count_nonzero(edge))
     if not count:
         return variance, None
+    for values in (right, down, laplacian):
+        values *= edge  # a third of the time that choosing the pixels takes
     # A difference holds two roundings, the Laplacian one of weight 4 and four of weight 1.
-    gradient = _energy(right[edge]) + _energy(down[edge]) - 4.0 * ROUNDING * count
+    gradient = _energy(right) + _energy(down) - 4.0 * ROUNDING * count
     rounding = 20.0 * ROUNDING * count
-    return variance, math.sqrt(gradient / (2.0 * max(_energy(laplacian[edge]) - rounding, rounding)))
+    return variance, math.sqrt(gradient / (2.0 * max(_energy(laplacian) - rounding, rounding)))
 
 
 def _energy(values: npt.NDArray[np.int16]) -> float:

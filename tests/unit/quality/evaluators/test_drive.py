@@ -30,6 +30,20 @@ def test_clean_drive_has_no_finding(rig: Rig, manifest: Manifest, clean: tuple[S
     assert verdict(()) == "build"
 
 
+def test_a_sensor_whose_frames_are_all_quarantined_is_silent(
+    rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]
+) -> None:
+    spoilt = tuple(dataclasses.replace(entry, frames_unusable=entry.frames_read) for entry in clean)
+    silent = {entry.sensor: entry for entry in evaluate_drive(rig, manifest, spoilt) if entry.rule_id == "CMP003"}
+    expected = {entry.sensor for entry in clean if entry.required or entry.reference}
+    assert set(silent) == expected != set()
+    name, found = next(iter(silent.items()))
+    assert (found.severity, found.measured) == ("error", 0)
+    assert found.message.startswith(f"{name} has no usable frame in this drive: all ")
+    most = tuple(dataclasses.replace(entry, frames_unusable=entry.frames_read - 1) for entry in clean)
+    assert evaluate_drive(rig, manifest, most) == ()
+
+
 @pytest.mark.parametrize(
     ("changed", "rule_id", "measured", "severity_of_reference", "severity_of_required", "severity_of_optional"),
     [

@@ -236,12 +236,12 @@ def test_a_bad_frame_that_two_windows_asked_for_is_one_bad_frame() -> None:
     assert [entry.frame_id for entry in built.quarantined_frames] == [0]
 
 
-def test_the_reason_of_a_bad_frame_is_its_first_error_not_a_warning() -> None:
+def test_the_reason_of_a_bad_frame_is_its_errors_not_its_warnings() -> None:
     index = frame_index([F("top", T0, "lidar")])
     plan = plan_scenes(index, pose_table([]), RIG, frozenset())
-    built = Built.of([window([scene(0, T0, [], True)], [bad_frame(index, 0, "CMP004", "DEC006")])])
+    built = Built.of([window([scene(0, T0, [], True)], [bad_frame(index, 0, "LID001", "CMP004", "DEC006", "LID001")])])
     frames = indexed(index).frames_built(plan, RIG, built)
-    assert frames["reason"].to_pylist() == ["DEC006"]
+    assert frames["reason"].to_pylist() == ["DEC006+LID001"]
 
 
 def test_a_gold_scene_saves_a_frame_that_a_quarantined_scene_also_holds() -> None:
