@@ -69,11 +69,11 @@ CALLS = (
     Call("ingest/s3_objects.py copy_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP), (OBJECT,))),
     Call("ingest/s3_objects.py copy_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP), (REFUSED,))),
     Call("ingest/s3_objects.py put_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (INPUT,))),
-    Call("ingest/ledger/table.py get_item", ("dynamodb:GetItem",), WRITERS | {METRICS: (LEDGER,)}),
-    Call("ingest/ledger/table.py put_item", ("dynamodb:PutItem",), dict.fromkeys((REGISTER, SWEEP), (LEDGER,))),
-    Call("ingest/ledger/table.py update_item", ("dynamodb:UpdateItem",), WRITERS),
-    Call("ingest/ledger/table.py transact_write_items", ("dynamodb:PutItem", "dynamodb:UpdateItem"), WRITERS),
-    Call("ingest/ledger/table.py query", ("dynamodb:Query",), WRITERS | {
+    Call("ingest/ledger/dynamodb_table.py get_item", ("dynamodb:GetItem",), WRITERS | {METRICS: (LEDGER,)}),
+    Call("ingest/ledger/dynamodb_table.py put_item", ("dynamodb:PutItem",), dict.fromkeys((REGISTER, SWEEP), (LEDGER,))),
+    Call("ingest/ledger/dynamodb_table.py update_item", ("dynamodb:UpdateItem",), WRITERS),
+    Call("ingest/ledger/dynamodb_table.py transact_write_items", ("dynamodb:PutItem", "dynamodb:UpdateItem"), WRITERS),
+    Call("ingest/ledger/dynamodb_table.py query", ("dynamodb:Query",), WRITERS | {
         SWEEP: (LEDGER, OUTBOX, SETTLING, STATE), OPERATOR: (LEDGER, STATE), METRICS: (LEDGER, STATE, SETTLING)}),
     Call("ingest/queues.py send_message", ("sqs:SendMessage",), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (WORK,))),
     Call("ingest/queues.py receive_message", ("sqs:ReceiveMessage",), {AIRFLOW: (WORK,)}),
