@@ -53,6 +53,10 @@ class LimitError(ContainerError):
     """A declared size exceeds the allocation limit."""
 
 
+class AllowanceError(LimitError):
+    """A file makes more of its bytes than it may; it is not read any further."""
+
+
 class DecodeError(SensorDataError):
     """A message whose payload does not decode."""
 
