@@ -14,13 +14,14 @@ from ingest import handler as entry
 from ingest.environment import IngestSettings
 from ingest.errors import DeliveryError, SweepError
 from ingest.event_source_mapping import LocalContext
-from ingest.handler import handle
+from ingest.handler import handle, log_line
 from ingest.ledger.records import ObjectHead
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
 from ingest.ledger.work_message import DriveWork
 from lake.errors import SettingsError
 from lake.landing import DriveId
+from tests.hostile_text import HOSTILE, unsafe
 from tests.unit.ingest.envelopes import eventbridge, minio, sns_record
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, World, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import table_arguments
@@ -310,3 +311,9 @@ def test_a_duration_that_is_none_is_refused(value: str) -> None:
     assert IngestSettings.from_env(env | {"SCENELAKE_OVERDUE_AFTER_S": "1.5"}).limits.overdue_after_s == 1.5
     with pytest.raises(SettingsError, match="SCENELAKE_OVERDUE_AFTER_S"):
         IngestSettings.from_env(env | {"SCENELAKE_OVERDUE_AFTER_S": value})
+
+
+def test_a_log_line_is_printable_after_it_was_decoded() -> None:
+    decoded = json.loads(log_line({"key": HOSTILE, "exception": f"Traceback\n{HOSTILE}"}))
+    assert unsafe(decoded["key"]) == unsafe(decoded["exception"]) == set()
+    assert decoded["exception"].startswith("Traceback\n")
