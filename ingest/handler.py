@@ -175,11 +175,16 @@ class DriveBatchProcessor(BatchProcessor):
 
 
 class Service:
-    """The use cases with their real adapters."""
+    """The use cases with their real adapters.
+
+    Raises:
+        UnversionedError: The raw bucket does not keep every version. Each invocation fails until it does.
+    """
 
     def __init__(self, settings: IngestSettings) -> None:
         self.settings, aws = settings, settings.aws
         objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+        objects.check_versioning()
         ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
         sqs = client("sqs", aws)
         self.registrar = Registrar(objects, ledger, WorkQueue(sqs, settings.drive_work_url))

@@ -25,8 +25,8 @@ import time
 from collections import OrderedDict
 
 from ingest.assess import Assessment, assess
-from ingest.errors import ContentionError, UnknownDriveError
-from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord, Requeue
+from ingest.errors import ContentionError, UnknownDriveError, UnversionedError
+from ingest.ledger.records import NO_VERSION, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.ports import Clock, LandingObjects, LandingStore, WorkSender
 from ingest.retries import Sleep, on_contention
@@ -70,6 +70,7 @@ class Registrar:
 
         Raises:
             ContentionError: Other writers kept registering versions of the same object.
+            UnversionedError: The object has no version id.
         """
         try:
             drive = parse_raw_key(key).drive
@@ -80,7 +81,7 @@ class Registrar:
 
     def _try_to_register(self, drive: DriveId, key: str) -> DriveId | None:
         previous = self._ledger.object_of(drive, key)
-        head = self._objects.head(key)
+        head = self._head(key)
         if head is None:
             _log.info("object_absent", extra={"key": key})
             return None
@@ -192,8 +193,17 @@ class Registrar:
                 self._manifests.popitem(last=False)
         return self._manifests[identity]
 
-    def _refuse(self, key: str, message: str) -> None:
+    def _head(self, key: str) -> ObjectHead | None:
         head = self._objects.head(key)
+        if head is not None and head.version_id == NO_VERSION:
+            raise UnversionedError(
+                f"{key!r} has no version id: it was put while versioning of the raw bucket was not enabled",
+                "see that versioning is enabled, then put the object again",
+            )
+        return head
+
+    def _refuse(self, key: str, message: str) -> None:
+        head = self._head(key)
         if head is None or any(seen.head.version_id == head.version_id for seen in self._ledger.refused_versions(key)):
             return
         uri = self._objects.keep_refused(head)

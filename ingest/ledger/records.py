@@ -9,10 +9,13 @@ from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 
+NO_VERSION = "null"
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """S3's metadata of the current version of an object. `version_id` is `"null"` in a bucket without versioning."""
+    """S3's metadata of the current version of an object. `version_id` is `NO_VERSION` for what was put into a bucket without
+    versioning, which is never registered."""
 
     key: str
     version_id: str

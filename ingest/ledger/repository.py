@@ -203,7 +203,8 @@ class Ledger:
 
     def refused_versions(self, key: str) -> list[RefusedRecord]:
         """The refused versions of one key (strongly consistent)."""
-        return [refused_record(item) for item in self._table.query(_under(REFUSED, refused_prefix(key)))]
+        found = map(refused_record, self._table.query(_under(REFUSED, refused_prefix(key))))
+        return [record for record in found if record.head.key == key]  # a key may begin as another one and its `#` do
 
     def cursor(self) -> str:
         """Key after which the next reconciliation begins; empty for the bucket's first."""

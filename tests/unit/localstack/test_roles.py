@@ -65,6 +65,7 @@ CALLS = (
     Call("ingest/s3_objects.py head_object", (READ,), dict.fromkeys((REGISTER, SWEEP), (OBJECT, MANIFEST))),
     Call("ingest/s3_objects.py head_object", (LIST,), dict.fromkeys((REGISTER, SWEEP), (RAW,))),
     Call("ingest/s3_objects.py get_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (MANIFEST,))),
+    Call("ingest/s3_objects.py get_bucket_versioning", ("s3:GetBucketVersioning",), dict.fromkeys((REGISTER, SWEEP), (RAW,))),
     Call("ingest/s3_objects.py list_objects_v2", (LIST,), {SWEEP: (RAW,)}),
     Call("ingest/s3_objects.py copy_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP), (OBJECT,))),
     Call("ingest/s3_objects.py copy_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP), (REFUSED,))),

@@ -211,3 +211,11 @@ def test_no_evaluation_makes_a_drive(landing: Any) -> None:
         landing.begin_evaluation(DRIVE)
         landing.end_evaluation(DRIVE)
     assert landing.drive(DRIVE) is None
+
+
+def test_a_refused_key_is_not_taken_for_one_that_begins_as_it_does(landing: Any) -> None:
+    keys = ("a", "a#b", "a#", "a#b#c")
+    for key in keys:
+        landing.refuse(RefusedRecord(ObjectHead(key, "v1", 1, "e", 2), "KEY001", key, "s3://q/1", 3))
+    for key in keys:
+        assert [found.message for found in landing.refused_versions(key)] == [key]
