@@ -84,23 +84,22 @@ class Sweep:
         self._limits = limits or SweepLimits()
         self._clock = clock
         self._messages = messages
+        self._touched: set[DriveId] = set()
         self._failed = 0
 
     def run(self) -> SweepReport:
         """Send unsent and lost work, reconcile, evaluate settling drives. A drive or object that fails is logged and counted."""
         self._failed = 0
+        self._touched.clear()
         limits = self._limits
         unsent = self._ledger.unsent(self._before(limits.resend_after_s), limits.drives)
         resent = sum(self._guard(self._resend, drive, False) for drive in unsent)
         replaced = sum(self._guard(self._replace, drive, False) for drive in self._without_message())
-        touched: set[DriveId] = set()
-        none: tuple[int, int] = (0, 0)
-        before_ns = self._before(limits.reconcile_after_s)
-        listed, reconciled = self._guard(lambda before_ns: self._reconcile(before_ns, touched), before_ns, none)
+        listed, reconciled = self._guard(self._reconcile, self._before(limits.reconcile_after_s), (0, 0))
         waited_s = min(limits.reconcile_after_s, limits.overdue_after_s)
         settling = self._ledger.settling(self._before(waited_s), limits.drives)
         evaluated = sum(self._guard(self._evaluate, drive, False) for drive in settling)
-        for drive in sorted(touched.difference(settling)):
+        for drive in sorted(self._touched.difference(settling)):
             self._guard(self._evaluate, drive, False)
         report = SweepReport(resent, replaced, evaluated, listed, reconciled, self._failed)
         if resent or replaced or evaluated or reconciled or self._failed:
@@ -142,9 +141,9 @@ class Sweep:
         self._registrar.deliver(marked)
         return True
 
-    def _reconcile(self, before_ns: int, touched: set[DriveId]) -> tuple[int, int]:
+    def _reconcile(self, before_ns: int) -> tuple[int, int]:
         """Register the next objects of the raw bucket that the ledger does not have, then advance the cursor. Their drives are
-        added to `touched`.
+        evaluated at the end of the sweep.
 
         The cursor is in the ledger, so that successive sweeps cycle through the bucket. Objects younger than `before_ns` are
         left to their events.
@@ -152,7 +151,7 @@ class Sweep:
         heads = self._objects.list_after(self._ledger.cursor(), self._limits.objects)
         found = 0
         for key in self._unknown([head for head in heads if head.last_modified_ns < before_ns]):
-            found += self._guard(lambda key: self._register(key, touched), key, False)
+            found += self._guard(self._register, key, False)
         self._ledger.move_cursor(heads[-1].key if len(heads) == self._limits.objects else "")
         return len(heads), found
 
@@ -166,10 +165,10 @@ class Sweep:
             identities = {_identity(head) for head in known}
             yield from (head.key for head in listed if _identity(head) not in identities)
 
-    def _register(self, key: str, touched: set[DriveId]) -> bool:
+    def _register(self, key: str) -> bool:
         drive = self._registrar.register(key)
         if drive is not None:
-            touched.add(drive)
+            self._touched.add(drive)
         return True
 
     def _evaluate(self, drive: DriveId) -> bool:
