@@ -298,7 +298,7 @@ class _Scan:
             if messages:
                 room = self._room(len(messages))
                 self._messages += room
-                yield from messages[:room]
+                yield from messages if room == len(messages) else messages[:room]
                 if room < len(messages):
                     raise self._no_room()
                 continue

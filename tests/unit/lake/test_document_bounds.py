@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 import lake.documents
-from lake.documents import MAX_COUNTS, MAX_DOCUMENT_BYTES, Manifest, ManifestObject, SourceLoss, check_bounds, parse_document
+from lake.documents import (
+    MAX_CALIBRATION_BYTES,
+    MAX_COUNTS,
+    MAX_DOCUMENT_BYTES,
+    Manifest,
+    ManifestObject,
+    SourceLoss,
+    check_bounds,
+    parse_document,
+)
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey
 
@@ -106,3 +116,15 @@ def test_each_count_is_a_limit_of_its_own(character: bytes) -> None:
     check_bounds(character * MAX_COUNTS[character], "manifest")
     with pytest.raises(LandingError, match="more than"):
         check_bounds(character * (MAX_COUNTS[character] + 1), "manifest")
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'"",', b"1,"])
+def test_a_calibration_is_small_enough_whatever_it_holds(unit: bytes) -> None:
+    body = b'{"sensors":[' + unit * ((MAX_CALIBRATION_BYTES - 20) // len(unit)) + b"0]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(LandingError):
+            parse_document(body, "calibration")
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
