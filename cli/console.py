@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
+
+from sensors.printable import printable
 
 
 def out() -> Console:
@@ -37,20 +40,23 @@ def at_terminal() -> bool:
 
 def say(message: str) -> None:
     """Print one line on stderr; never interpreted as markup."""
-    err().print(message, markup=False, highlight=False)
+    err().print(printable(message), markup=False, highlight=False)
 
 
 def complain(cause: str, hint: str | None) -> None:
-    """Print an error and the next step on stderr."""
+    """Print an error and the next step on stderr; further lines are indented, so that none poses as the next step."""
     console = err()
-    console.print(f"[bold red]error:[/] {escape(cause)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error:[/] {_indented(cause)}", highlight=False, soft_wrap=True)
     if hint:
-        console.print(f"[bold]next:[/]  {escape(hint)}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]next:[/]  {_indented(hint)}", highlight=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
     """Print indented JSON on stdout; dataclasses and structs become objects, paths and enums strings."""
-    sys.stdout.write(json.dumps(value, default=_encoded, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    document = json.dumps(value, default=_encoded, indent=2, ensure_ascii=False, allow_nan=False)
+    if not document.isascii():  # JSON itself escapes the control characters of ASCII but one
+        document = "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in document)
+    sys.stdout.write(document.replace("\x7f", "\\u007f") + "\n")
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> Table:
@@ -60,7 +66,7 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[obj
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(cell if hasattr(cell, "__rich_console__") else escape(str(cell)) for cell in row))
+        made.add_row(*(cell if hasattr(cell, "__rich_console__") else escape(printable(str(cell))) for cell in row))
     return made
 
 
@@ -80,13 +86,13 @@ class Bars:
     def __call__(self, step: str, done: int, total: int) -> None:
         with self._lock:
             if step not in self._tasks:
-                self._tasks[step] = self._bar.add_task(escape(step), total=total)
+                self._tasks[step] = self._bar.add_task(escape(printable(step)), total=total)
         self._bar.update(self._tasks[step], completed=done, total=total, visible=done < total)
 
     def say(self, message: str) -> None:
         """Show a step whose total is unknown."""
         self("work", 0, 1)
-        self._bar.update(self._tasks["work"], description=escape(message), total=None)
+        self._bar.update(self._tasks["work"], description=escape(printable(message)), total=None)
 
 
 @contextmanager
@@ -106,9 +112,23 @@ def progress() -> Iterator[Bars]:
         yield Bars(bar)
 
 
+class PrintableConsole(Console):
+    """A console on which nothing but its own styles reaches the terminal as a control sequence, whatever text holds."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The segments of anything that is shown."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control or text.isprintable() else Segment(printable(text, keep="\n"), style)
+
+
+def _indented(text: str) -> str:
+    return escape(printable(text, keep="\n").replace("\n", "\n       "))
+
+
 def _console(stream: TextIO) -> Console:
     at_terminal = stream.isatty()
-    return Console(file=stream, width=None if at_terminal else _pipe_width(), emoji=False)
+    return PrintableConsole(file=stream, width=None if at_terminal else _pipe_width(), emoji=False)
 
 
 def _pipe_width() -> int:

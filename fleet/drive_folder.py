@@ -23,7 +23,7 @@ from fleet.drive_layout import GROUND_TRUTH, WRITE_AGAIN, listed_files, manifest
 from fleet.errors import DriveFolderError, Problem
 from fleet.folder_check import problems_of
 from fleet.object_summary import ObjectSummary, sha256_of, summarize
-from lake.documents import MAX_DOCUMENT_BYTES, Manifest, ManifestObject, SourceLoss, canonical_json
+from lake.documents import MAX_CALIBRATION_BYTES, MAX_DOCUMENT_BYTES, Manifest, ManifestObject, SourceLoss, canonical_json
 from lake.errors import LandingError
 from lake.landing import CALIBRATION, MANIFEST, DriveId, SensorKey, parse_raw_key
 from sensors.clocks.time_line import time_line
@@ -143,7 +143,7 @@ def _identity(folder: Path) -> DriveId:
 
 
 def _rig_id(calibration: Path) -> str | None:
-    if not calibration.is_file() or calibration.stat().st_size > MAX_DOCUMENT_BYTES:
+    if not calibration.is_file() or calibration.stat().st_size > MAX_CALIBRATION_BYTES:
         return None
     try:
         document = json.loads(calibration.read_bytes())

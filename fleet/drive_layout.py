@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from fleet.errors import DriveFolderError, FleetError, Problem
+from lake.documents import check_bounds
 from lake.errors import LandingError
 from lake.landing import DriveId
 
@@ -54,6 +55,7 @@ def listed_files(folder: Path) -> list[str]:
 def manifest_identity(body: bytes) -> DriveId | None:
     """The drive that a manifest (or a generator's `drive.json`) names; None if it names none."""
     try:
+        check_bounds(body, "manifest")
         document = json.loads(body)
         return DriveId(document["vehicle_id"], document["drive_id"])
     except (ValueError, RecursionError, LookupError, TypeError, LandingError):

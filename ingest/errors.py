@@ -40,6 +40,10 @@ class StoreError(IngestError):
     """A registered object cannot be read."""
 
 
+class UnversionedError(IngestError):
+    """The raw bucket, or an object of it, has no versions: what was registered could be overwritten, and nothing would tell."""
+
+
 class QueueError(IngestError):
     """A queue gave an answer that cannot be understood: something between here and SQS answered in its place."""
 

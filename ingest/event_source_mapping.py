@@ -30,6 +30,7 @@ from ingest.errors import IngestError, QueueError
 from ingest.handler import BatchResponse, Service, logger
 from ingest.retries import on_outage
 from lake.errors import SettingsError
+from sensors.errors import ScenelakeError
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -193,7 +194,8 @@ def main() -> int:
         sqs, mapped = connect(settings)
         service = Service(settings)
     except (IngestError, SettingsError, ClientError, BotoCoreError) as error:
-        print(f"event-source mapping cannot start: {error}", file=sys.stderr)
+        hint = error.hint if isinstance(error, ScenelakeError) else None
+        print(f"event-source mapping cannot start: {error}" + (f"; {hint}" if hint else ""), file=sys.stderr)
         return 1
     print(f"{READY}: {mapped.arn}", flush=True)
     handle = logger.inject_lambda_context(lambda event, _: service.handle(event))

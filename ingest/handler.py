@@ -26,6 +26,7 @@ from ingest.register import Registrar
 from ingest.s3_objects import S3Objects
 from ingest.sweep import Sweep
 from lake.landing import DriveId
+from sensors.printable import printable
 
 MAX_FAULTS_LOGGED = 20
 MAX_VALUE_CHARACTERS = 2000
@@ -35,14 +36,15 @@ BatchResponse = dict[str, Any]  # `{"batchItemFailures": [{"itemIdentifier": mes
 
 
 def log_line(record: Mapping[str, object]) -> str:
-    """One log record as one line of ASCII JSON; long values are cut, so that no event can flood the log."""
+    """One log record as one line of ASCII JSON. Long values are cut, so that no event can flood the log; all are printable, for
+    those who read them decoded."""
     return json.dumps({name: _bounded(name, value) for name, value in record.items()}, separators=(",", ":"))
 
 
 def _bounded(name: str, value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
-    return str(value)[: MAX_TRACEBACK_CHARACTERS if name == "exception" else MAX_VALUE_CHARACTERS]
+    return printable(str(value)[: MAX_TRACEBACK_CHARACTERS if name == "exception" else MAX_VALUE_CHARACTERS], keep="\n")
 
 
 logger = Logger(service="ingest", utc=True, use_rfc3339=True, serialize_stacktrace=False, json_serializer=log_line)
@@ -173,11 +175,16 @@ class DriveBatchProcessor(BatchProcessor):
 
 
 class Service:
-    """The use cases with their real adapters."""
+    """The use cases with their real adapters.
+
+    Raises:
+        UnversionedError: The raw bucket does not keep every version. Each invocation fails until it does.
+    """
 
     def __init__(self, settings: IngestSettings) -> None:
         self.settings, aws = settings, settings.aws
         objects = S3Objects(client("s3", aws), settings.raw_bucket, settings.lake_bucket, settings.quarantine_bucket)
+        objects.check_versioning()
         ledger = Ledger(client("dynamodb", aws), settings.ledger_table)
         sqs = client("sqs", aws)
         self.registrar = Registrar(objects, ledger, WorkQueue(sqs, settings.drive_work_url))

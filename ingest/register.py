@@ -10,6 +10,10 @@ events have the same effect. A handler that is killed leaves one of these states
 | the revision queued, not sent (or sent, mark not cleared) | the outbox sweep, which may send a second, equal message |
 | the message sent, and then lost by the queue | the sweep of drives whose message is missing |
 
+What kills a handler may be the drive that it evaluates, time and again. So an evaluation is marked before it reads anything of
+the drive, and where two did not end, a handler leaves the drive to the sweep, which takes it behind all others: neither the
+other messages of its batch nor the other drives of the fleet wait for it.
+
 An event whose object S3 does not have is skipped: emulators announce a multipart upload before there is an object, and the
 completing event, or reconciliation, follows. A deleted object keeps its registered version.
 """
@@ -21,8 +25,8 @@ import time
 from collections import OrderedDict
 
 from ingest.assess import Assessment, assess
-from ingest.errors import ContentionError, UnknownDriveError
-from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord, Requeue
+from ingest.errors import ContentionError, UnknownDriveError, UnversionedError
+from ingest.ledger.records import NO_VERSION, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.ports import Clock, LandingObjects, LandingStore, WorkSender
 from ingest.retries import Sleep, on_contention
@@ -30,10 +34,13 @@ from lake.documents import MAX_DOCUMENT_BYTES, Manifest
 from lake.drive_input import input_key
 from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
+from sensors.time_units import NS_PER_S
 
 MAX_MESSAGE_CHARACTERS = 500
 REFUSED_RULE = "KEY001"
 _MANIFESTS_KEPT = 4
+_TRIES = 2  # of a drive by handlers, where none ends
+_TRY_S = 20.0  # an evaluation that began less than this ago may be under way
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +70,7 @@ class Registrar:
 
         Raises:
             ContentionError: Other writers kept registering versions of the same object.
+            UnversionedError: The object has no version id.
         """
         try:
             drive = parse_raw_key(key).drive
@@ -73,7 +81,7 @@ class Registrar:
 
     def _try_to_register(self, drive: DriveId, key: str) -> DriveId | None:
         previous = self._ledger.object_of(drive, key)
-        head = self._objects.head(key)
+        head = self._head(key)
         if head is None:
             _log.info("object_absent", extra={"key": key})
             return None
@@ -85,8 +93,10 @@ class Registrar:
         _log.info("object_registered", extra={"key": key, "version_id": head.version_id, "known": known})
         return drive
 
-    def evaluate(self, drive: DriveId, *, overdue: bool = False) -> DriveRecord:
+    def evaluate(self, drive: DriveId, *, overdue: bool = False, swept: bool = False) -> DriveRecord:
         """Queue the drive if it is complete or `overdue`, and return its record.
+
+        A drive that seems to kill whoever evaluates it stays as it is, unless it is `swept`.
 
         Every registration is followed by an evaluation, and a snapshot that is out of date cannot be queued, so the last one
         to register sees everything.
@@ -96,27 +106,44 @@ class Registrar:
             ContentionError: Other writers kept changing the drive.
             StoreError: The manifest cannot be read.
         """
-        return self._retry(self._try_to_evaluate, drive, overdue)
+        return self._retry(self._try_to_evaluate, drive, overdue, swept)
 
-    def _try_to_evaluate(self, drive: DriveId, overdue: bool) -> DriveRecord:
+    def _try_to_evaluate(self, drive: DriveId, overdue: bool, swept: bool) -> DriveRecord:
         record = self._ledger.drive(drive)  # before its objects: see `queue`
         if record is None:
             raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
         if not overdue and self._ledger.object_of(drive, drive.manifest_key) is None:
             return record  # the common case, an object before its manifest, must not read all the others
+        if self._seems_deadly(record) and not swept:
+            return record
+        self._ledger.begin_evaluation(drive)
+        try:
+            return self._queue_or_wait(record, overdue)
+        except Exception:
+            self._ledger.end_evaluation(drive)
+            raise
+
+    def _seems_deadly(self, record: DriveRecord) -> bool:
+        if record.tries < _TRIES or self._clock() - record.turn_ns < round(_TRY_S * NS_PER_S):
+            return False
+        _log.warning("evaluations_did_not_end", extra={"drive": record.drive, "tries": record.tries})
+        return True
+
+    def _queue_or_wait(self, record: DriveRecord, overdue: bool) -> DriveRecord:
         found = self.assess(record, overdue=overdue)
         unchanged = found.input.revision == record.revision
         if found.reason is None and not unchanged:
             first = [lack.key for lack in found.missing[:1]]
-            _log.info("drive_waits", extra={"drive": drive, "missing": len(found.missing), "first": first})
+            _log.info("drive_waits", extra={"drive": record.drive, "missing": len(found.missing), "first": first})
+            self._ledger.end_evaluation(record.drive)
             return record
         if found.reason is None or unchanged:
-            if not record.settling or self._ledger.settle(record):
+            if self._ledger.settle(record):
                 return record
-            raise _contention(drive)
+            raise _contention(record.drive)
         queued = self._ledger.queue(record, self.prepare(found, found.reason))
         if queued is None:
-            raise _contention(drive)
+            raise _contention(record.drive)
         self.deliver(queued)
         return queued
 
@@ -166,8 +193,17 @@ class Registrar:
                 self._manifests.popitem(last=False)
         return self._manifests[identity]
 
-    def _refuse(self, key: str, message: str) -> None:
+    def _head(self, key: str) -> ObjectHead | None:
         head = self._objects.head(key)
+        if head is not None and head.version_id == NO_VERSION:
+            raise UnversionedError(
+                f"{key!r} has no version id: it was put while versioning of the raw bucket was not enabled",
+                "see that versioning is enabled, then put the object again",
+            )
+        return head
+
+    def _refuse(self, key: str, message: str) -> None:
+        head = self._head(key)
         if head is None or any(seen.head.version_id == head.version_id for seen in self._ledger.refused_versions(key)):
             return
         uri = self._objects.keep_refused(head)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest.errors import StoreError
-from ingest.ledger.records import ObjectHead
+from ingest.errors import StoreError, UnversionedError
+from ingest.ledger.records import NO_VERSION, ObjectHead
 from lake.landing import MAX_KEY_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-NO_VERSION = "null"
 MAX_COPY_BYTES = 5 * 1024**3  # Amazon S3 API Reference, CopyObject
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,6 +29,20 @@ class S3Objects:
         self._raw_bucket = raw_bucket
         self._lake_bucket = lake_bucket
         self._quarantine_bucket = quarantine_bucket
+
+    def check_versioning(self) -> None:
+        """Refuse a raw bucket that does not keep every version.
+
+        Raises:
+            UnversionedError: Its versioning was never enabled, or is suspended.
+        """
+        status = self._client.get_bucket_versioning(Bucket=self._raw_bucket).get("Status", "not enabled")
+        if status != "Enabled":
+            raise UnversionedError(
+                f"versioning of the raw bucket {self._raw_bucket} is {status.lower()}: no revision could pin its objects",
+                f"enable it: aws s3api put-bucket-versioning --bucket {self._raw_bucket} "
+                "--versioning-configuration Status=Enabled; then put the objects of the meantime again",
+            )
 
     def head(self, key: str) -> ObjectHead | None:
         """The current version of a raw object; None if there is none, or a delete marker in its place."""

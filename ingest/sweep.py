@@ -4,6 +4,9 @@ A work message can be lost after it was sent: a queue is purged, a message expir
 for one message, so messages are counted: while fewer exist than drives that must have one, the drives that have waited
 longest get another. A message too many costs little, because whoever receives it finds the work done or under way; every
 drive that was sent one goes to the back.
+
+Evaluating a drive reads what its vehicle wrote, and may be the end of the process. So all else is done before, and the drives are
+taken in the order in which they were last tried: one that ends each sweep is the last of the next.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from lake.landing import DriveId, parse_raw_key
 from sensors.time_units import NS_PER_S
 
 Subject = TypeVar("Subject")
+Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
@@ -80,19 +84,23 @@ class Sweep:
         self._limits = limits or SweepLimits()
         self._clock = clock
         self._messages = messages
+        self._touched: set[DriveId] = set()
         self._failed = 0
 
     def run(self) -> SweepReport:
-        """Send unsent and lost work, evaluate settling drives, reconcile. A drive or object that fails is logged and counted."""
+        """Send unsent and lost work, reconcile, evaluate settling drives. A drive or object that fails is logged and counted."""
         self._failed = 0
+        self._touched.clear()
         limits = self._limits
         unsent = self._ledger.unsent(self._before(limits.resend_after_s), limits.drives)
-        resent = sum(self._guard(self._resend, drive) for drive in unsent)
-        replaced = sum(self._guard(self._replace, drive) for drive in self._without_message())
+        resent = sum(self._guard(self._resend, drive, False) for drive in unsent)
+        replaced = sum(self._guard(self._replace, drive, False) for drive in self._without_message())
+        listed, reconciled = self._guard(self._reconcile, self._before(limits.reconcile_after_s), (0, 0))
         waited_s = min(limits.reconcile_after_s, limits.overdue_after_s)
         settling = self._ledger.settling(self._before(waited_s), limits.drives)
-        evaluated = sum(self._guard(self._evaluate, drive) for drive in settling)
-        listed, reconciled = self._reconcile(self._before(limits.reconcile_after_s))
+        evaluated = sum(self._guard(self._evaluate, drive, False) for drive in settling)
+        for drive in sorted(self._touched.difference(settling)):
+            self._guard(self._evaluate, drive, False)
         report = SweepReport(resent, replaced, evaluated, listed, reconciled, self._failed)
         if resent or replaced or evaluated or reconciled or self._failed:
             _log.info("swept", extra=asdict(report))
@@ -134,18 +142,16 @@ class Sweep:
         return True
 
     def _reconcile(self, before_ns: int) -> tuple[int, int]:
-        """Register the next objects of the raw bucket that the ledger does not have, then advance the cursor.
+        """Register the next objects of the raw bucket that the ledger does not have, then advance the cursor. Their drives are
+        evaluated at the end of the sweep.
 
         The cursor is in the ledger, so that successive sweeps cycle through the bucket. Objects younger than `before_ns` are
         left to their events.
         """
         heads = self._objects.list_after(self._ledger.cursor(), self._limits.objects)
-        touched: set[DriveId] = set()
         found = 0
         for key in self._unknown([head for head in heads if head.last_modified_ns < before_ns]):
-            found += self._guard(lambda key: self._register(key, touched), key)
-        for drive in sorted(touched):
-            self._guard(self._evaluate, drive)
+            found += self._guard(self._register, key, False)
         self._ledger.move_cursor(heads[-1].key if len(heads) == self._limits.objects else "")
         return len(heads), found
 
@@ -159,25 +165,25 @@ class Sweep:
             identities = {_identity(head) for head in known}
             yield from (head.key for head in listed if _identity(head) not in identities)
 
-    def _register(self, key: str, touched: set[DriveId]) -> bool:
+    def _register(self, key: str) -> bool:
         drive = self._registrar.register(key)
         if drive is not None:
-            touched.add(drive)
+            self._touched.add(drive)
         return True
 
     def _evaluate(self, drive: DriveId) -> bool:
         record = self._ledger.drive(drive)
         overdue = record is not None and record.changed_ns < self._before(self._limits.overdue_after_s)
-        self._registrar.evaluate(drive, overdue=overdue)
+        self._registrar.evaluate(drive, overdue=overdue, swept=True)
         return True
 
-    def _guard(self, step: Callable[[Subject], bool], subject: Subject) -> bool:
-        """Run one step; a failure is logged and counted, and the sweep goes on."""
+    def _guard(self, step: Callable[[Subject], Result], subject: Subject, failed: Result) -> Result:
+        """Run one step; one that raises is logged and counted, its result is `failed`, and the sweep goes on."""
         try:
             return step(subject)
         except Exception as error:  # noqa: BLE001 - logged and counted
             self._fail(subject, error)
-            return False
+            return failed
 
     def _fail(self, subject: object, error: Exception) -> None:
         self._failed += 1

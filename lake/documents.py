@@ -18,11 +18,21 @@ import jsonschema
 from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
 
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024  # 100,000 manifest entries need about 40 MB
+MAX_DOCUMENT_BYTES = 32 * 1024 * 1024  # 100,000 manifest entries with ids of usual length need about 27 MB
 MAX_CALIBRATION_BYTES = 1024 * 1024  # every scene carries it; 256 sensors with all terms need about 0.3 MB
 MAX_DIGITS = 20  # of an integer, its sign included: int64
 MAX_PROBLEMS_NAMED = 5
-MAX_LOSSES = 1000  # as in the manifest's schema
+MAX_ENTRIES, MAX_LOSSES, MAX_LOSS_CHARACTERS = 100_000, 1000, 500  # as in the manifest's schema
+
+# What separates and opens values in the largest valid manifest. Text may hold the same characters: that of losses has
+# room here, the few others (recorder, ids) are in the 1,000. A calibration is small enough whatever it holds.
+_IN_TEXT = MAX_LOSSES * MAX_LOSS_CHARACTERS + 1000
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+MAX_COUNTS: Mapping[bytes, int] = {
+    b",": MAX_ENTRIES * 8 + MAX_LOSSES * 3 + _IN_TEXT,
+    b"{": MAX_ENTRIES + MAX_LOSSES + _IN_TEXT,
+    b"[": _IN_TEXT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +118,37 @@ def max_bytes(kind: str) -> int:
     return MAX_CALIBRATION_BYTES if kind == "calibration" else MAX_DOCUMENT_BYTES
 
 
+def check_bounds(body: bytes, kind: str) -> None:
+    """Refuse a `manifest` or `calibration` that would take too much memory to parse: an empty list of two bytes takes 64.
+
+    Raises:
+        LandingError: Larger than 32 MiB (calibration: 1 MiB), or more values than the largest valid manifest holds.
+    """
+    if len(body) > max_bytes(kind):
+        raise LandingError(f"{kind} of {len(body)} bytes exceeds {max_bytes(kind)}")
+    for character, most in MAX_COUNTS.items():
+        if body.count(character) > most:
+            raise LandingError(
+                f"{kind} holds {character.decode()!r} more than {most} times: it has more values than {MAX_ENTRIES} entries need"
+            )
+
+
 def parse_document(body: bytes, kind: str) -> dict[str, Any]:
     """Read a `manifest` or `calibration` document and check it against its JSON Schema.
 
     Integers are integers (1.0 is not), every number is finite, and no name is duplicated in an object.
 
     Raises:
-        LandingError: Larger than 64 MiB (calibration: 1 MiB), not UTF-8 JSON, nested too deep, or not the schema; names
-            up to five problems.
+        LandingError: Out of bounds (`check_bounds`), not UTF-8 JSON, nested too deep, or not the schema; names up to five
+            problems.
     """
-    if len(body) > max_bytes(kind):
-        raise LandingError(f"{kind} of {len(body)} bytes exceeds {max_bytes(kind)}")
+    check_bounds(body, kind)
     try:
         document = json.loads(
             body.decode(), parse_int=_integer, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object
         )
-        canonical_json(document)  # refuses a lone surrogate, which JSON can escape and UTF-8 cannot hold
+        if _SURROGATE.search(body):
+            canonical_json(document)  # refuses a lone surrogate, which JSON can escape and UTF-8 cannot hold
         problems = list(islice(_problems(document, kind), MAX_PROBLEMS_NAMED))
     except RecursionError:
         raise LandingError(f"{kind} is nested too deep") from None

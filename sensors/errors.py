@@ -13,9 +13,15 @@
 In the pipeline these become findings with a rule id; they never end a drive.
 """
 
+from sensors.printable import printable
+
+MAX_MESSAGE_CHARACTERS = 20_000
+
 
 class ScenelakeError(Exception):
     """Base of every expected error; any other exception is a defect and keeps its traceback.
+
+    Messages quote what files hold, and end in terminals and logs: they are printable, of several lines at most.
 
     Attributes:
         hint: The next step for the reader of the message; None where the message itself is enough.
@@ -25,8 +31,8 @@ class ScenelakeError(Exception):
     exit_code: int = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(printable(message, MAX_MESSAGE_CHARACTERS, keep="\n"))
+        self.hint = hint if hint is None else printable(hint, MAX_MESSAGE_CHARACTERS, keep="\n")
 
 
 class SensorDataError(ScenelakeError):
@@ -51,6 +57,10 @@ class TruncatedError(ContainerError):
 
 class LimitError(ContainerError):
     """A declared size exceeds the allocation limit."""
+
+
+class AllowanceError(LimitError):
+    """A file makes more of its bytes than it may; it is not read any further."""
 
 
 class DecodeError(SensorDataError):

@@ -7,14 +7,14 @@ and no per-frame row passes through the JVM.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from lake.documents import ManifestObject
+from lake.documents import Manifest, ManifestObject
 from lake.drive_documents import read_calibration, read_manifest
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
@@ -36,6 +36,7 @@ from scenes.documents import MAX_FRAME_FINDINGS, Inspection, ObjectReport
 from scenes.left_out import LeftOut, Why
 from scenes.plan.drive_frames import DriveFrames, in_objects
 from scenes.plan.pose_track import first_sensor
+from scenes.scan.allowances import allowances
 from scenes.scan.frame_rows import OBJECT_INDEX, FrameRows
 from scenes.scan.judge import judge_objects
 from scenes.scan.motion_samples import FIXES, INERTIAL, POSES
@@ -53,6 +54,7 @@ from scenes.work_area import (
     POSE_SAMPLES,
     WorkArea,
 )
+from sensors.container.allowance import Allowance
 from sensors.container.source import Buffers
 from sensors.errors import RigError
 from sensors.rig import Modality, Rig
@@ -94,8 +96,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     area, drive_input = step.area, step.drive_input
     manifest, manifest_problem = _attempt(read_manifest, step)
     rig, rig_problem = _attempt(read_calibration, step)
-    sizes = {entry.key: _cost_bytes(entry) for entry in manifest.objects} if manifest else {}
-    reports, absent = scan_all(spark, step, sizes, connect)
+    reports, absent = scan_all(spark, step, manifest, connect)
     tables = area.read_tables(sorted({report.index for report in reports}))
     index = _number(pa.concat_tables(tables or [OBJECT_INDEX.empty_table()]))
     rules = rules_of(rig)
@@ -142,12 +143,17 @@ def _off_line(index: pa.Table, left_out: LeftOut, faulty: frozenset[str], rules:
     )
 
 
-def scan_all(spark: SparkSession, step: Step, sizes: Mapping[str, int], connect: Connect) -> tuple[list[ObjectReport], list[str]]:
+def scan_all(
+    spark: SparkSession, step: Step, manifest: Manifest | None, connect: Connect
+) -> tuple[list[ObjectReport], list[str]]:
     """Scan every sensor object on Spark; reports in key order, and the keys whose version is gone.
 
-    `sizes`: the size of each object in bytes, where known, as the cost of its scan.
+    What the manifest declares of an object is the cost of its scan, and bounds it.
     """
-    objects = [_Object(number, entry.key, entry.version_id) for number, entry in enumerate(sorted(step.drive_input.objects))]
+    entries = sorted(step.drive_input.objects)
+    allowed = allowances(manifest, [entry.key for entry in entries])
+    objects = [_Object(number, one.key, one.version_id, allowed[one.key]) for number, one in enumerate(entries)]
+    costs_bytes = {entry.key: _cost_bytes(entry) for entry in manifest.objects} if manifest else {}
     targets, root = step.targets, step.area.root
 
     def scan(share: Sequence[_Object]) -> list[tuple[str, ObjectReport | None]]:
@@ -157,7 +163,7 @@ def scan_all(spark: SparkSession, step: Step, sizes: Mapping[str, int], connect:
         scanner.leave_index()
         return reports
 
-    expected = [sizes.get(entry.key, UNKNOWN_BYTES) for entry in objects]
+    expected = [costs_bytes.get(entry.key, UNKNOWN_BYTES) for entry in objects]
     answers = sorted(run_tasks(spark, scan, objects, expected), key=lambda answer: answer[0])
     present = [report for _, report in answers if report is not None]
     return present, [key for key, report in answers if report is None]
@@ -171,6 +177,7 @@ class _Object(NamedTuple):
     number: int
     key: str
     version_id: str
+    allowance: Allowance
 
     def __str__(self) -> str:
         return self.key
@@ -190,7 +197,7 @@ class _Scanner:
             raise LandingError(f"{entry.key} is no sensor object, but the drive's input lists it as one")
         try:
             with self._store.stream(self._targets.raw(entry.key, entry.version_id)) as stream:
-                scanned = scan_object(stream, key, self._buffers)
+                scanned = scan_object(stream, key, self._buffers, entry.allowance)
         except AbsentError:
             return None
         self._frames.add(key, scanned.frames)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from scenelake_airflow import guard
+from sensors.printable import printable
 
 MAX_LINE_BYTES = 64 * 1024
 TAIL_LINES = 25
@@ -115,13 +116,13 @@ class _LineBuffer:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """Whole lines so far; an empty chunk ends the last one."""
+        """Whole lines so far, printable: a traceback quotes what files hold. An empty chunk ends the last one."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if self._rest and (not chunk or len(self._rest) >= MAX_LINE_BYTES):
             lines.append(self._rest)
             self._rest = b""
         for line in lines:
-            yield line.rstrip(b"\r").decode("utf-8", "replace")
+            yield printable(line.rstrip(b"\r").decode("utf-8", "replace"), keep="\t")
 
 
 def _close(stream: IO[bytes] | None) -> None:

@@ -30,7 +30,7 @@ def registration(now_ns: int, *, changed: bool) -> ItemChange:
         "updated_ns": now_ns,
     }
     assigned: dict[str, Value] = {"settling": SETTLING}
-    (assigned if changed else defaults)["changed_ns"] = now_ns
+    (assigned if changed else defaults).update(changed_ns=now_ns, turn_ns=now_ns)
     return ItemChange(assigned, defaults, add={"changes": 1})
 
 
@@ -48,6 +48,7 @@ def queueing(seen: DriveRecord, requeue: Requeue, now_ns: int) -> tuple[dict[str
         "manifest_fault": requeue.manifest_fault and requeue.manifest_fault[:MAX_FAULT_CHARACTERS],
         "overrides": requeue.overrides or None,
         "settling": None,
+        "tries": None,
         "detail": None,
     }
     removed = tuple(name for name, value in assigned.items() if value is None)

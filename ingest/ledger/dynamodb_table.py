@@ -296,6 +296,8 @@ def drive_record(item: Item) -> DriveRecord:
         created_ns=number(item, "created_ns"),
         updated_ns=number(item, "updated_ns"),
         changed_ns=number(item, "changed_ns"),
+        turn_ns=number(item, "turn_ns") if "turn_ns" in item else 0,
+        tries=number(item, "tries") if "tries" in item else 0,
         settling="settling" in item,
         unsent="outbox" in item,
         attempts=number(item, "attempts") if "attempts" in item else 0,

@@ -9,10 +9,13 @@ from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
 
+NO_VERSION = "null"
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """S3's metadata of the current version of an object. `version_id` is `"null"` in a bucket without versioning."""
+    """S3's metadata of the current version of an object. `version_id` is `NO_VERSION` for what was put into a bucket without
+    versioning, which is never registered."""
 
     key: str
     version_id: str
@@ -98,7 +101,8 @@ class DriveRecord:
     `generation` grows by one with every new revision. `changes` counts registrations: a writer that saw `changes` and
     `generation` may queue only while neither has moved. `settling`: there may be objects that are in no queued revision.
     `unsent`: the revision's work message may not have been sent yet. `updated_ns` is the time of the last change of state,
-    `changed_ns` that of the last new object version. `detail_json` is how the last run of the
+    `changed_ns` that of the last new object version. `tries` counts the evaluations that began and have not ended, the last of
+    them at `turn_ns`, by which the sweep orders the drives that settle. `detail_json` is how the last run of the
     current revision ended, see `detail`. `overrides` are the decisions in the current revision, `decisions` counts all
     that were ever taken.
     """
@@ -112,6 +116,8 @@ class DriveRecord:
     created_ns: int = 0
     updated_ns: int = 0
     changed_ns: int = 0
+    turn_ns: int = 0
+    tries: int = 0
     settling: bool = False
     unsent: bool = False
     attempts: int = 0

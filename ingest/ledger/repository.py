@@ -2,14 +2,14 @@
 
 | pk | sk | is | attributes |
 | --- | --- | --- | --- |
-| `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `decisions`?, `manifest_version`?, `manifest_fault`?, `detail`? |
+| `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `turn_ns`, `tries`?, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `decisions`?, `manifest_version`?, `manifest_fault`?, `detail`? |
 | `vehicle/drive` | `object#<key>` | its newest version | `key`, `version_id`, `size_bytes`, `etag`, `last_modified_ns`, `object_state`, `observed_ns`, `revision`?, `generation`? |
 | `vehicle/drive` | `decision#<number>` | a reviewer's decision, never changed | `overrides`, `decided_ns`, `revision`, `generation` |
 | `_refused` | `object#<key>#<version>` | a refused version | as an object, and `rule_id`, `message`, `payload_uri` |
 | `_sweep` | `reconcile` | the sweep's place in the raw bucket | `cursor` |
 
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
-`by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `changed_ns`).
+`by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `turn_ns`).
 
 `detail` is JSON (`ingest.ledger.detail`). Every write is one conditional call on one item; an object and a decision are each a
 transaction with their drive's change. `ingest.ledger.states` draws the allowed transitions.
@@ -143,7 +143,19 @@ class Ledger:
 
     def settle(self, seen: DriveRecord) -> bool:
         """Record that the current revision holds every object; False if anything was registered or queued since `seen`."""
-        return self._table.update(str(seen.drive), DRIVE, ItemChange(remove=("settling",)), unmoved(seen)) is not None
+        return self._table.update(str(seen.drive), DRIVE, ItemChange(remove=("settling", "tries")), unmoved(seen)) is not None
+
+    def begin_evaluation(self, drive: DriveId) -> None:
+        """Mark that an evaluation of the drive has begun, and move the drive to the back of `settling`.
+
+        Whoever is killed by what it reads leaves the mark behind. `queue` and `settle` clear it, as `end_evaluation` does.
+        """
+        change = ItemChange({"turn_ns": self._clock()}, add={"tries": 1})
+        self._table.update(str(drive), DRIVE, change, Attr("pk").exists())
+
+    def end_evaluation(self, drive: DriveId) -> None:
+        """Clear the mark of an evaluation that has ended, with whatever result."""
+        self._table.update(str(drive), DRIVE, ItemChange(remove=("tries",)), Attr("pk").exists())
 
     def sent(self, queued: DriveRecord) -> None:
         """Clear the outbox mark of `queued`'s generation; that of a newer generation stays."""
@@ -173,8 +185,9 @@ class Ledger:
         return self._marked("by-outbox", Key("outbox").eq(UNSENT) & Key("outbox_ns").lt(before_ns), limit)
 
     def settling(self, before_ns: int, limit: int) -> list[DriveId]:
-        """Up to `limit` drives with objects that no queued revision holds, the last from before `before_ns`, oldest first."""
-        return self._marked("by-settling", Key("settling").eq(SETTLING) & Key("changed_ns").lt(before_ns), limit)
+        """Up to `limit` drives with objects that no queued revision holds and without a new object or an evaluation since
+        `before_ns`, those that have waited longest first."""
+        return self._marked("by-settling", Key("settling").eq(SETTLING) & Key("turn_ns").lt(before_ns), limit)
 
     def _marked(self, index: str, condition: ConditionBase, limit: int) -> list[DriveId]:
         items = self._table.query(condition, index=index, page=limit)
@@ -190,7 +203,8 @@ class Ledger:
 
     def refused_versions(self, key: str) -> list[RefusedRecord]:
         """The refused versions of one key (strongly consistent)."""
-        return [refused_record(item) for item in self._table.query(_under(REFUSED, refused_prefix(key)))]
+        found = map(refused_record, self._table.query(_under(REFUSED, refused_prefix(key))))
+        return [record for record in found if record.head.key == key]  # a key may begin as another one and its `#` do
 
     def cursor(self) -> str:
         """Key after which the next reconciliation begins; empty for the bucket's first."""

@@ -12,8 +12,11 @@ from ops.metrics.ledger import DriveStates
 from ops.metrics.part import PartHealth
 from ops.metrics.queues import QueueState
 from quality.rules.rule import Outcome
+from sensors.printable import printable
 from sensors.stamps import percentile
 from sensors.time_units import NS_PER_S
+
+MAX_LABEL_CHARACTERS = 200
 
 PERCENTILES = (50, 95)
 Rows = Iterable[tuple[Sequence[str], float]]
@@ -195,5 +198,5 @@ def _frames(name: str, text: str, frames: Mapping[tuple[str, str, str], int]) ->
 def _gauge(name: str, text: str, labels: Sequence[str], rows: Rows) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=labels)
     for values, value in rows:
-        family.add_metric(values, value)
+        family.add_metric([printable(label, MAX_LABEL_CHARACTERS) for label in values], value)
     return family

@@ -10,6 +10,7 @@ import numpy as np
 
 from ops.report import display
 from ops.report.facts import Histogram, PresenceTimeline
+from sensors.printable import printable
 from sensors.stamps import Nanoseconds, percentile
 
 BINS = 61  # odd: the middle bin is centred on zero
@@ -110,8 +111,8 @@ def _cells(shares: Sequence[float], top: int) -> str:
 
 def _open(height: int, label: str) -> str:
     width = _LABEL + _WIDTH + _FIGURES
-    return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(label)}>'
+    return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(printable(label))}>'
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(printable(text))}</text>'

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ops.audit import accounting
 from ops.report import chart, display
 from ops.report.facts import ReportFacts, SceneView
+from sensors.printable import printable
 
 STEPS = (
     ("Land", "objects in S3, manifest last"),
@@ -45,6 +46,7 @@ def environment(*more: str) -> Environment:
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package, "templates") for package in (*more, "ops.report")]),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -58,6 +60,11 @@ def environment(*more: str) -> Environment:
         timeline_chart=lambda row: Markup(chart.timeline_chart(row)),  # noqa: S704 - as above
     )
     return made
+
+
+def _shown(value: object) -> object:
+    """Text with nothing in it that a browser would obey; what is markup already was made of such text."""
+    return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _data_uri(body: bytes, media_type: str) -> str:

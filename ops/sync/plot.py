@@ -16,6 +16,7 @@ from ops.errors import InputError
 from ops.report import display
 from ops.sync.answer import grouped
 from ops.sync.report import Matched, SensorSync, SyncReport
+from sensors.printable import printable
 from sensors.stamps import Nanoseconds
 
 MAX_SENSORS = 64
@@ -66,10 +67,10 @@ def write_plot(path: Path, title: str, report: SyncReport, matched: Sequence[Mat
     """Write the plot; `title` names the input."""
     svg = drawing(report, matched)
     if path.suffix.lower() == ".html":
-        items = "".join(f"<li><code>{one.rule_id}</code> {escape(one.text)}</li>" for one in grouped(report.findings))
+        items = "".join(f"<li><code>{one.rule_id}</code> {escape(printable(one.text))}</li>" for one in grouped(report.findings))
         svg = _PAGE.format(
-            title=escape(f"Sync report: {title}"),
-            sentence=escape(report.answer.sentence),
+            title=escape(printable(f"Sync report: {title}")),
+            sentence=escape(printable(report.answer.sentence)),
             svg=svg,
             findings=f"<h2>Findings</h2><ul>{items}</ul>" if items else "",
         )
@@ -84,7 +85,7 @@ def drawing(report: SyncReport, matched: Sequence[Matched]) -> str:
     out = []
     out.append(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        f"aria-label={quoteattr(f'Residuals against {report.reference}')}><style>{_STYLE}</style>"
+        f"aria-label={quoteattr(printable(f'Residuals against {report.reference}'))}><style>{_STYLE}</style>"
     )
     out.append(_text(_NAME, 16, f"residual to {report.reference}, ms", "axis"))
     out.append(_text(_NAME + _PLOT, 16, "amber: gap or pause · red tick: no frame · dashed red: tolerance", "axis", "end"))
@@ -221,4 +222,4 @@ def _time_axis(anchors_ns: Nanoseconds, y: int) -> str:
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(printable(text))}</text>'

@@ -59,7 +59,8 @@ RULES: tuple[Rule, ...] = (
          "The object's size and SHA-256 are those of the manifest.", 0, "differences",
          "The manifest does not name the object, or its bytes could not be read."),
     Rule("DEC002", "container damaged", _OBJECT, _ERROR,
-         "The container can be read to its last byte and its checksums hold; of a damaged one, no frame is gold.",
+         "The container can be read to its last byte, its checksums hold, and it takes no more messages and decompressed bytes "
+         "than the manifest's frames account for; of a damaged one, no frame is gold.",
          0, "faults", ""),
     Rule("DEC003", "object empty", _OBJECT, _ERROR,
          "The object holds at least one byte.", 1, "bytes", "", Bound.AT_LEAST),

@@ -10,6 +10,9 @@ import msgspec
 
 from quality.errors import FindingError
 from quality.rules.catalogue import Outcome, Severity, rule
+from sensors.printable import printable
+
+MAX_MESSAGE_CHARACTERS = 2000
 
 SortKey = tuple[str, bool, str, bool, float, bool, float, str, str]
 
@@ -20,7 +23,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `override` is the severity where the rig or the sensor's role changes the rule's own (None if it does not). The order is
     total: rule, sensor, measured, threshold, message, severity; an absent value comes before any other. It is part of the
-    documents that one step leaves for another (`scenes.documents`).
+    documents that one step leaves for another (`scenes.documents`). `message` quotes what files hold, and is shown in
+    terminals, logs and pages: one printable line, of 2,000 characters at most.
 
     Raises:
         UnknownRuleError: `rule_id` is not in the catalogue.
@@ -35,6 +39,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     override: Severity | None = None
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "message", printable(self.message, MAX_MESSAGE_CHARACTERS))
         if self.override is rule(self.rule_id).severity:
             msgspec.structs.force_setattr(self, "override", None)
         for name, value in (("measured", self.measured), ("threshold", self.threshold)):

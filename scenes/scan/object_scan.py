@@ -13,11 +13,13 @@ import pyarrow as pa
 
 from lake.landing import SensorKey
 from scenes.documents import MessageOrigin
+from scenes.scan.allowances import UNDECLARED
 from scenes.scan.frame_rows import FrameRow
 from scenes.scan.motion_samples import MOTION, NO_SAMPLES, MotionSamples
 from scenes.scan.origins import MessageOrigins
+from sensors.container.allowance import Allowance
 from sensors.container.mcap import scan_source
-from sensors.container.recorded import ContainerFault, StoredMessage
+from sensors.container.recorded import ContainerFault, SizeLimits, StoredMessage
 from sensors.container.source import Buffers, ByteSource
 from sensors.decode.messages import MESSAGE_TYPES, peek_stamp_ns
 from sensors.errors import DecodeError
@@ -49,15 +51,18 @@ class ObjectScan:
     origins: tuple[MessageOrigin, ...]
 
 
-def scan_object(stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffers | None = None) -> ObjectScan:
+def scan_object(
+    stream: BinaryIO | io.RawIOBase, key: SensorKey, buffers: Buffers | None = None, allowance: Allowance = UNDECLARED
+) -> ObjectScan:
     """Scan one object from its first byte on; any fault in its bytes is part of the result.
 
-    `buffers` are those of the objects that were scanned before.
+    `buffers` are those of the objects that were scanned before. Beyond its `allowance`, the object is not read but for its
+    checksum.
     """
     digest = hashlib.sha256()
     source = ByteSource(stream, digest.update, buffers)
     rows = _Rows(key)
-    rows.take(scan_source(source))
+    rows.take(scan_source(source, SizeLimits(allowance=allowance)))
     source.drain()  # the checksum covers the whole object, wherever the scan ended
     return ObjectScan(
         sha256=digest.hexdigest(),

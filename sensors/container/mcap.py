@@ -34,7 +34,7 @@ from sensors.container.mcap_records import (
 )
 from sensors.container.recorded import CDR, ContainerFault, ContainerFaultKind, Recorded, SizeLimits, StoredMessage, ros2_type
 from sensors.container.source import ByteSource
-from sensors.errors import ContainerError, LimitError, TruncatedError
+from sensors.errors import AllowanceError, ContainerError, LimitError, TruncatedError
 from sensors.stamps import MAX_STAMP_NS
 
 MESSAGES_AT_ONCE = 1024  # a chunk may hold millions
@@ -90,8 +90,9 @@ def scan(stream: BinaryIO, limits: SizeLimits | None = None, *, salvage: bool = 
     is a view of its chunk. Chunk, data and summary checksums are checked where the file has them (0 means that it has none).
     A chunk is whole or dropped: one that fails its checksum yields a fault and no message, and so does one that is cut,
     unless `salvage` asks for the whole messages in it, marked as such and not covered by a checksum. The number of messages
-    is compared with the file's statistics if nothing else was wrong. Never raises for what the bytes are; errors of
-    `stream.read` pass through.
+    is compared with the file's statistics if nothing else was wrong. A file that exceeds its allowance is not read any further,
+    which is a fault too; so is a record in a chunk that is neither a definition nor a message. Never raises for what the bytes
+    are; errors of `stream.read` pass through.
     """
     return scan_source(ByteSource(stream), limits, salvage=salvage)
 
@@ -134,7 +135,11 @@ class _Scan:
         self._registry = Registry(limits.definitions, limits.name_bytes)
         self._origins: dict[int, ChannelOrigin] = {}
         self._undefined: set[int] = set()
+        self._allowance = limits.allowance
         self._messages = 0
+        self._other_records = 0  # in chunks: outside, each takes as many bytes as it costs to skip
+        self._raw_bytes = 0
+        self._exhausted = False
         self._faults = 0
         self._in_summary = False
         # The largest record that is read; the content of other records is skipped, whatever its size.
@@ -169,6 +174,8 @@ class _Scan:
                     yield from self._end(start, head, length, before)
                     return
                 yield from self._record(start, opcode, length, before)
+                if self._exhausted:
+                    return
         except TruncatedError as error:
             yield self._fault(
                 start, ContainerFaultKind.TRUNCATED, f"the file is cut inside the record at offset {start}: {error}"
@@ -198,7 +205,7 @@ class _Scan:
             elif opcode == McapOpcode.STATISTICS:
                 yield from self._statistics(start, content)
         except LimitError as error:
-            yield self._fault(start, ContainerFaultKind.LIMIT, str(error))
+            yield self._exceeded(start, error)
         except ContainerError as error:
             yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
 
@@ -217,16 +224,17 @@ class _Scan:
             head = self._enter_chunk(content, cut)
             if self._in_summary:
                 raise ContainerError("a chunk stands in the summary section")
+            self._allow_raw(head[0].raw_bytes)
             if not cut:
                 yield from self._chunk(start, content, *head)
             elif self._salvage:
                 yield from self._cut_chunk(start, content, head[0])
         except LimitError as error:
-            yield self._fault(start, ContainerFaultKind.LIMIT, str(error))
+            yield self._exceeded(start, error)
         except ContainerError as error:
             if not cut:  # else the end of the file explains it
                 yield self._fault(start, ContainerFaultKind.CORRUPT, str(error))
-        if cut:
+        if cut and not self._exhausted:
             raise self._source.ended(length, content_at)
 
     def _enter_chunk(self, content: memoryview, cut: bool) -> tuple[ChunkHead, int]:
@@ -246,6 +254,20 @@ class _Scan:
         if end < len(content):
             self._source.enter(content[end:])
         return head, stored_crc
+
+    def _allow_raw(self, raw_bytes: int) -> None:
+        if self._allowance is not None and raw_bytes <= self._limits.chunk_raw_bytes:  # else it is refused for itself
+            self._raw_bytes += raw_bytes
+            self._allowance.check_raw(self._raw_bytes, self._source.offset)
+
+    def _room(self, wanted: int) -> int:
+        """How many of `wanted` messages are still allowed."""
+        if self._allowance is None:
+            return wanted
+        return min(wanted, self._allowance.messages_in(self._source.offset) - self._messages)
+
+    def _no_room(self) -> AllowanceError:
+        return AllowanceError(f"more than {self._messages} messages; those from here on were not read")
 
     def _chunk(self, start: int, content: memoryview, head: ChunkHead, stored_crc: int) -> Iterator[Found]:
         stored = content[head.records_at : head.records_at + head.records_bytes]
@@ -270,20 +292,33 @@ class _Scan:
     def _chunk_records(self, start: int, raw: Bytes, place: ChunkPlace) -> Iterator[Found]:
         view = memoryview(raw)
         at = 0
+        strange: dict[int, int] = {}
         while at < len(view):
             messages, at = messages_from(view, at, place, self._origins)
             if messages:
-                self._messages += len(messages)
-                yield from messages
+                room = self._room(len(messages))
+                self._messages += room
+                yield from messages if room == len(messages) else messages[:room]
+                if room < len(messages):
+                    raise self._no_room()
                 continue
             record = record_at(view, at, cut=place.salvaged)
             if record is None:
-                return
+                break
             opcode, content_at, at = record
             if opcode == McapOpcode.MESSAGE:
                 yield from self._stored(start, view[content_at:at], content_at, place)
-            elif opcode in DEFINITIONS:
+                continue
+            self._other_records += 1
+            if self._allowance is not None:
+                self._allowance.check_records(self._other_records, self._source.offset)
+            if opcode in DEFINITIONS:
                 yield from self._definition(start, opcode, view[content_at:at])
+            else:
+                strange[opcode] = strange.get(opcode, 0) + 1
+        for opcode, count in strange.items():
+            problem = f"a chunk holds {count} records of opcode {opcode:#04x}; only schemas, channels and messages may be in one"
+            yield self._fault(start, ContainerFaultKind.CORRUPT, problem)
 
     def _definition(self, start: int, opcode: int, content: bytes | memoryview) -> Iterator[Found]:
         add = self._registry.add_schema if opcode == McapOpcode.SCHEMA else self._registry.add_channel
@@ -298,6 +333,8 @@ class _Scan:
 
     def _stored(self, start: int, content: memoryview, content_at: int, place: ChunkPlace) -> Iterator[Found]:
         channel_id, _, log_ns, _ = unpack("message", MESSAGE_HEAD, content)
+        if self._room(1) < 1:
+            raise self._no_room()
         self._messages += 1
         if log_ns > MAX_STAMP_NS:
             problem = f"a message of channel {channel_id} was logged at {log_ns} ns, after the year 2096"
@@ -351,6 +388,10 @@ class _Scan:
             yield self._fault(end, ContainerFaultKind.CORRUPT, f"the file ends with {magic!r}, an MCAP file with {MAGIC!r}")
         elif self._source.read_up_to(1):
             yield self._fault(end + len(MAGIC), ContainerFaultKind.CORRUPT, "the file goes on after the bytes that end it")
+
+    def _exceeded(self, start: int, error: LimitError) -> ContainerFault:
+        self._exhausted = isinstance(error, AllowanceError)
+        return self._fault(start, ContainerFaultKind.LIMIT, str(error))
 
     def _fault(self, offset: int, kind: ContainerFaultKind, message: str) -> ContainerFault:
         self._faults += 1

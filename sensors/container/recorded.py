@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from sensors.container.allowance import Allowance
 from sensors.container.compression import MAX_RAW_BYTES, ZSTD_MAGIC
 from sensors.container.mcap_records import MAGIC as MCAP_MAGIC
 from sensors.errors import UnknownKindError
@@ -14,13 +15,15 @@ from sensors.errors import UnknownKindError
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
     """Allocation limits of the reader: for one record as stored, one chunk uncompressed, one definition record, the names in
-    it, and how many schemas and channels there may be."""
+    it, and how many schemas and channels there may be. `allowance`: what the whole file may make of its bytes, if it is bounded.
+    """
 
     record_bytes: int = MAX_RAW_BYTES
     chunk_raw_bytes: int = MAX_RAW_BYTES
     definition_bytes: int = 1024 * 1024
     name_bytes: int = 1024
     definitions: int = 4096
+    allowance: Allowance | None = None
 
 
 class ContainerFaultKind(StrEnum):

@@ -203,6 +203,7 @@ class _Scan:
         self._counted = dict.fromkeys(("chunks", "messages", "indexed", "connections", "chunk infos"), 0)
         self._announced: dict[str, int] = {}
         self._faults = 0
+        self._strange: set[int] = set()  # operations in chunks that must not be there, each a fault once
 
     def file(self) -> Iterator[Found]:
         magic = self._source.read_up_to(len(BAG_MAGIC))
@@ -292,6 +293,9 @@ class _Scan:
             if len(data) > self._limits.definition_bytes:
                 raise LimitError(f"a connection takes {len(data)} bytes, the limit is {self._limits.definition_bytes}")
             self._connections.add(header, data)
+        elif header.op not in self._strange:
+            self._strange.add(header.op)
+            raise ContainerError(f"a chunk holds a record (op {header.op}) that is neither a message nor a connection")
 
     def _message(self, start: int, header: Header, data: memoryview, *, salvaged: bool) -> Iterator[Found]:
         self._counted["messages"] += 1

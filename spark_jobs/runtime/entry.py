@@ -45,8 +45,8 @@ def exit_status(work: Callable[[], None]) -> int:
     try:
         work()
     except ScenelakeError as error:
-        message = " ".join(str(error).split())
-        print(f"error: {message}" + (f"; {error.hint}" if error.hint else ""), file=sys.stderr)
+        message = f"error: {error}" + (f"; {error.hint}" if error.hint else "")
+        print(" ".join(message.split()), file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -25,6 +25,7 @@ from scenelake_airflow.job_operator import JobOperator, job_environment, read_re
 from scenelake_airflow.lease import Lease
 
 from scenes.errors import DocumentError, JobError, ProvenanceError
+from tests.hostile_text import unsafe
 
 LEASE = Lease(
     vehicle_id="car",
@@ -182,6 +183,16 @@ def test_a_failure_tells_how_and_the_end_of_stderr(operator: JobOperator) -> Non
     first, *tail = str(failure.value).splitlines()
     assert first == "job inspect of car/monday ended with exit status 3; the end of its stderr:"
     assert tail == [f"line {n}" for n in range(15, 40)]
+
+
+@script(r"print('a\tname: \x1b]0;owned\x07 \u202egpj'); print('\x1b[2Jgone', file=sys.stderr); sys.exit(3)")
+def test_what_a_job_prints_is_printable_in_log_and_failure(operator: JobOperator, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(operator.log, "info", lambda form, *arguments: lines.append(form % arguments))
+    with pytest.raises(AirflowException) as failure:
+        operator.execute(context(FakeTaskInstance()))
+    assert unsafe("".join(lines), "\t") == unsafe(str(failure.value)) == set()
+    assert sorted(lines) == ["\\x1b[2Jgone", "a\tname: \\x1b]0;owned\\x07 \\u202egpj"]
 
 
 @script("print('error: built.json is damaged', file=sys.stderr)\nsys.exit(65)")

@@ -180,7 +180,16 @@ class FakeLedger:
         now_ns = self._clock()
         known = self.drive_items.get(drive) or DriveRecord(drive, created_ns=now_ns, updated_ns=now_ns)
         changed_ns = now_ns if changed or not known.changed_ns else known.changed_ns
-        self.drive_items[drive] = replace(known, changes=known.changes + 1, settling=True, changed_ns=changed_ns)
+        turn_ns = now_ns if changed or not known.turn_ns else known.turn_ns
+        counted = replace(known, changes=known.changes + 1, settling=True, changed_ns=changed_ns, turn_ns=turn_ns)
+        self.drive_items[drive] = counted
+
+    def begin_evaluation(self, drive: DriveId) -> None:
+        known = self.drive_items[drive]
+        self.drive_items[drive] = replace(known, tries=known.tries + 1, turn_ns=self._clock())
+
+    def end_evaluation(self, drive: DriveId) -> None:
+        self.drive_items[drive] = replace(self.drive_items[drive], tries=0)
 
     def _unmoved(self, seen: DriveRecord) -> bool:
         known = self.drive_items[seen.drive]
@@ -200,6 +209,7 @@ class FakeLedger:
             generation=known.generation + 1,
             reason=requeue.reason,
             updated_ns=self._clock(),
+            tries=0,
             settling=False,
             unsent=True,
             attempts=0,
@@ -229,7 +239,7 @@ class FakeLedger:
     def settle(self, seen: DriveRecord) -> bool:
         if not self._unmoved(seen):
             return False
-        self.drive_items[seen.drive] = replace(self.drive_items[seen.drive], settling=False)
+        self.drive_items[seen.drive] = replace(self.drive_items[seen.drive], settling=False, tries=0)
         return True
 
     def sent(self, queued: DriveRecord) -> None:
@@ -256,8 +266,8 @@ class FakeLedger:
         return [drive for _, drive in waiting[:limit]]
 
     def settling(self, before_ns: int, limit: int) -> list[DriveId]:
-        found = sorted((known.changed_ns, drive) for drive, known in self.drive_items.items() if known.settling)
-        return [drive for changed_ns, drive in found if changed_ns < before_ns][:limit]
+        found = sorted((known.turn_ns, drive) for drive, known in self.drive_items.items() if known.settling)
+        return [drive for turn_ns, drive in found if turn_ns < before_ns][:limit]
 
     def refuse(self, record: RefusedRecord) -> bool:
         identity = (record.head.key, record.head.version_id)

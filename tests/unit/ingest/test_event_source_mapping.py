@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from ingest.environment import MappingSettings
-from ingest.event_source_mapping import EventSourceMapping, Mapped, connect, lambda_record
+from ingest.errors import UnversionedError
+from ingest.event_source_mapping import EventSourceMapping, Mapped, connect, lambda_record, main
 from ingest.queues import depth
 from lake.errors import SettingsError
 
@@ -208,3 +210,17 @@ def test_without_a_queue_the_mapping_says_what_is_absent() -> None:
 def test_a_message_without_attributes_is_a_record_too() -> None:
     record = lambda_record({"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}, Mapped("u", "a", "eu", 1, 1))
     assert (record["attributes"], record["messageAttributes"], record["awsRegion"]) == ({}, {}, "eu")
+
+
+def test_a_mapping_that_cannot_start_says_why_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> MappingSettings:
+        raise UnversionedError("versioning of the raw bucket raw is suspended", "enable it")
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(MappingSettings, "from_env", refused)
+    assert main() == 1
+    assert (
+        capsys.readouterr().err == "event-source mapping cannot start: versioning of the raw bucket raw is suspended; enable it\n"
+    )

@@ -12,15 +12,16 @@ from botocore.exceptions import EndpointConnectionError
 
 from ingest import handler as entry
 from ingest.environment import IngestSettings
-from ingest.errors import DeliveryError, SweepError
+from ingest.errors import DeliveryError, SweepError, UnversionedError
 from ingest.event_source_mapping import LocalContext
-from ingest.handler import handle
+from ingest.handler import handle, log_line
 from ingest.ledger.records import ObjectHead
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
 from ingest.ledger.work_message import DriveWork
 from lake.errors import SettingsError
 from lake.landing import DriveId
+from tests.hostile_text import HOSTILE, unsafe
 from tests.unit.ingest.envelopes import eventbridge, minio, sns_record
 from tests.unit.ingest.ingest_fakes import DRIVE, RAW, World, drive_files, s3_body, sqs_event
 from tests.unit.localstack.stack_tools import table_arguments
@@ -310,3 +311,45 @@ def test_a_duration_that_is_none_is_refused(value: str) -> None:
     assert IngestSettings.from_env(env | {"SCENELAKE_OVERDUE_AFTER_S": "1.5"}).limits.overdue_after_s == 1.5
     with pytest.raises(SettingsError, match="SCENELAKE_OVERDUE_AFTER_S"):
         IngestSettings.from_env(env | {"SCENELAKE_OVERDUE_AFTER_S": value})
+
+
+def test_a_log_line_is_printable_after_it_was_decoded() -> None:
+    decoded = json.loads(log_line({"key": HOSTILE, "exception": f"Traceback\n{HOSTILE}"}))
+    assert unsafe(decoded["key"]) == unsafe(decoded["exception"]) == set()
+    assert decoded["exception"].startswith("Traceback\n")
+
+
+@pytest.mark.parametrize("status", [None, "Suspended"])
+def test_a_bucket_without_versioning_is_refused_until_it_has_it(deployed: Any, status: str | None) -> None:
+    s3, _ = deployed
+    if status is None:  # as a new bucket is
+        s3.delete_bucket(Bucket="raw")
+        s3.create_bucket(Bucket="raw")
+    else:
+        s3.put_bucket_versioning(Bucket="raw", VersioningConfiguration={"Status": status})
+    for call in (
+        lambda: entry.handler(sqs_event({"m": s3_body("x", bucket="raw")}), LocalContext()),
+        lambda: entry.sweep_handler({}, LocalContext()),
+    ):
+        with pytest.raises(UnversionedError, match="versioning of the raw bucket raw is") as caught:
+            call()
+        assert "put-bucket-versioning --bucket raw" in (caught.value.hint or "")
+    s3.put_bucket_versioning(Bucket="raw", VersioningConfiguration={"Status": "Enabled"})
+    assert entry.sweep_handler({}, LocalContext())["failed"] == 0
+
+
+def test_an_object_without_a_version_id_is_refused_and_its_message_comes_back(deployed: Any, dynamodb: Any) -> None:
+    s3, _ = deployed
+    sound, stray = next(iter(FILES)), "notes.txt"
+    s3.put_bucket_versioning(Bucket="raw", VersioningConfiguration={"Status": "Suspended"})
+    for key in (sound, stray):
+        s3.put_object(Bucket="raw", Key=key, Body=b"x")
+    s3.put_bucket_versioning(Bucket="raw", VersioningConfiguration={"Status": "Enabled"})
+    assert s3.head_object(Bucket="raw", Key=sound).get("VersionId", "null") == "null"
+    bodies = {name: s3_body(key, bucket="raw") for name, key in (("a", sound), ("b", stray))}
+    answer = entry.handler(sqs_event(bodies), LocalContext())
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["a", "b"]
+    ledger = Ledger(dynamodb, table_arguments()["TableName"])
+    assert (ledger.drive(DRIVE), list(ledger.refused())) == (None, [])
+    s3.put_object(Bucket="raw", Key=sound, Body=b"x")
+    assert entry.handler(sqs_event({"a": bodies["a"]}), LocalContext()) == {"batchItemFailures": []}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mcap.writer import Writer
 
-from fleet.encode import encode_points, message_definition
+from fleet.encode import encode_image, encode_points, message_definition
 from lake.drive_input import DriveInput
 from lake.overrides import Override, Verdict, object_target
 from quality.decisions import why_not_releasable
@@ -22,8 +22,9 @@ from scenes.options import BuildOptions, PayloadChecks
 from scenes.work_area import INDEX, POSE_SAMPLES
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
 from sensors.decode.points import point_fields
+from tests.hostile_text import HOSTILE, unsafe
 from tests.unit.scenes import serial_jobs
-from tests.unit.scenes.job_builders import DRIVE, MS, T0, Landed, cloud, image, pose, recording, rig_document, sensor
+from tests.unit.scenes.job_builders import DRIVE, MS, T0, Landed, cloud, image, jpeg, pose, recording, rig_document, sensor
 
 STAMPS = [T0 + n * 100 * MS for n in range(8)]
 POSES = [(ns, pose(ns)) for ns in range(STAMPS[0], STAMPS[-1] + 1, 40 * MS)]
@@ -168,3 +169,33 @@ def test_clouds_without_coordinates_are_quarantined_one_by_one(
 def test_a_lidar_that_never_has_coordinates_ends_no_job() -> None:
     landed, drive_input = drive(top=("lidar", recording(POINT_CLOUD, [(ns, renamed(ns)) for ns in STAMPS])))
     assert run(landed, drive_input)["top"] == (0, len(STAMPS), 0)
+
+
+@pytest.mark.parametrize("where", ["type", "topic", "frame"])
+def test_names_in_a_file_reach_no_report_as_they_are(where: str) -> None:
+    hostile = HOSTILE.encode("utf-8", "ignore").decode()  # the container's strings are UTF-8
+    messages = [(ns, encode_image(ns, "cam", "jpeg", jpeg())) for ns in STAMPS]
+    odd = [(ns + MS, encode_image(ns + MS, hostile if where == "frame" else "cam", "jpeg", jpeg())) for ns in STAMPS[:2]]
+    body = named(hostile if where == "type" else IMAGE, [("/cam", messages), (hostile if where == "topic" else "/cam", odd)])
+    landed, drive_input = drive(cam=("camera", body))
+    run(landed, drive_input)
+    inspection = serial_jobs.inspect(landed, drive_input).inspection
+    told = [one.message for found in inspection.object_findings.values() for one in found]
+    assert any("owned" in message for message in told)
+    assert unsafe("".join(told), "") == set()
+    records = serial_jobs.outcome(landed, drive_input).records
+    assert unsafe("".join(one.message for record in records for one in record.findings), "") == set()
+
+
+def named(message_type: str, parts: Sequence[tuple[str, Messages]]) -> bytes:
+    """An MCAP file of messages by topic."""
+    stream = io.BytesIO()
+    writer = Writer(stream)
+    writer.start(profile="ros2", library="test")
+    schema = writer.register_schema(message_type, "ros2msg", message_definition(IMAGE).encode())
+    for topic, messages in parts:
+        channel = writer.register_channel(topic, "cdr", schema)
+        for stamp_ns, cdr in messages:
+            writer.add_message(channel, log_time=stamp_ns, data=cdr, publish_time=stamp_ns)
+    writer.finish()  # type: ignore[no-untyped-call]
+    return stream.getvalue()

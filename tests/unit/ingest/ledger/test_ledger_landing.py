@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -58,7 +59,13 @@ def test_an_object_makes_its_drive_and_is_counted_there(landing: Any, clock: Fak
     landing.touch(DRIVE)
     assert not landing.put_object(DRIVE, V3, None), "and what is not registered is not counted"
     assert seen(landing) == DriveRecord(
-        DRIVE, changes=3, settling=True, created_ns=start_ns, updated_ns=start_ns, changed_ns=start_ns + 5_000_000_000
+        DRIVE,
+        changes=3,
+        settling=True,
+        created_ns=start_ns,
+        updated_ns=start_ns,
+        changed_ns=start_ns + 5_000_000_000,
+        turn_ns=start_ns + 5_000_000_000,
     )
 
 
@@ -173,3 +180,42 @@ def test_everything_is_listed_over_many_pages(ledger: Ledger, monkeypatch: pytes
     assert [found.key for found in ledger.objects(DRIVE)] == keys
     assert len(list(ledger.refused())) == 25
     assert len(pages) >= 8
+
+
+def test_an_evaluation_moves_its_drive_to_the_back_and_is_counted_until_it_ends(landing: Any, clock: FakeClock) -> None:
+    first, second = DriveId("car-1", "a"), DriveId("car-1", "b")
+    for drive in (first, second):
+        clock.advance(1)
+        landing.put_object(drive, replace(V1, key=f"{drive}/manifest.json"), None)
+    clock.advance(1)
+    assert landing.settling(clock.now_ns, 10) == [first, second]
+    landing.begin_evaluation(first)
+    landing.begin_evaluation(first)
+    assert (landing.drive(first).tries, landing.drive(first).turn_ns) == (2, clock.now_ns)
+    clock.advance(1)
+    assert landing.settling(clock.now_ns, 10) == [second, first]
+    landing.touch(first)
+    assert landing.settling(clock.now_ns, 10) == [second, first], "a version that is known already changes no turn"
+    landing.end_evaluation(first)
+    assert (landing.drive(first).tries, landing.drive(first).settling) == (0, True)
+    landing.begin_evaluation(first)
+    assert landing.settle(landing.drive(first))
+    assert (landing.drive(first).tries, landing.settling(clock.now_ns + 1, 10)) == (0, [second])
+    landing.begin_evaluation(second)
+    landing.queue(landing.drive(second), Requeue(R1, WorkReason.COMPLETE, "m1", None))
+    assert (landing.drive(second).tries, landing.settling(clock.now_ns + 1, 10)) == (0, [])
+
+
+def test_no_evaluation_makes_a_drive(landing: Any) -> None:
+    with contextlib.suppress(KeyError):  # the fake has no condition
+        landing.begin_evaluation(DRIVE)
+        landing.end_evaluation(DRIVE)
+    assert landing.drive(DRIVE) is None
+
+
+def test_a_refused_key_is_not_taken_for_one_that_begins_as_it_does(landing: Any) -> None:
+    keys = ("a", "a#b", "a#", "a#b#c")
+    for key in keys:
+        landing.refuse(RefusedRecord(ObjectHead(key, "v1", 1, "e", 2), "KEY001", key, "s3://q/1", 3))
+    for key in keys:
+        assert [found.message for found in landing.refused_versions(key)] == [key]

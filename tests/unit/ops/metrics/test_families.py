@@ -14,6 +14,7 @@ from ops.metrics import families
 from ops.metrics.exporter import registry_of
 from ops.metrics.ledger import DriveStates
 from ops.metrics.part import STALE_AFTER_NS, MetricsPart, PartHealth
+from tests.hostile_text import HOSTILE, unsafe
 from tests.unit.ops.metrics.metrics_readings import LAKE, QUEUES, STATES, exporter
 
 S = 10**9
@@ -154,3 +155,11 @@ def test_an_excess_over_a_tolerance_of_nothing_is_infinite() -> None:
     sizes = replace(LAKE.residuals["camera_front"], tolerances=math.inf)
     text = generate_latest(registry_of(exporter(lake=replace(LAKE, residuals={"camera_front": sizes})))).decode()
     assert 'scenelake_recent_residual_tolerance_ratio{sensor="camera_front"} +Inf' in text
+
+
+def test_labels_are_printable_and_bounded() -> None:
+    made = families._gauge("x", "text", ("sensor",), [((HOSTILE,), 1), (("y" * 10_000,), 2)])
+    labels = [sample.labels["sensor"] for sample in made.samples]
+    assert unsafe("".join(labels), "") == set()
+    assert max(map(len, labels)) < 2 * families.MAX_LABEL_CHARACTERS
+    "".join(labels).encode()

@@ -13,6 +13,7 @@ from ops.sync.plot import MAX_SENSORS, check_plot, drawing, write_plot
 from ops.sync.report import Options, sync_report
 from ops.sync.streams import Stream
 from sensors.rig import Modality
+from tests.hostile_text import HOSTILE, unsafe
 
 MS = 1_000_000
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -88,3 +89,12 @@ def test_a_plot_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         check_plot(tmp_path / "none" / "x.svg")
     check_plot(tmp_path / "x.SVG")
+
+
+def test_names_that_no_xml_may_hold_are_drawn_escaped(tmp_path: Path) -> None:
+    streams = [Stream("lidar", Modality.LIDAR, LIDAR, None), Stream(HOSTILE, None, LIDAR[:50], None)]
+    report, matched = sync_report(streams)
+    for path in (tmp_path / "x.svg", tmp_path / "x.html"):
+        write_plot(path, HOSTILE, report, matched)
+        assert unsafe(path.read_text()) == set()
+    ElementTree.parse(tmp_path / "x.svg")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from quality.errors import FindingError, UnknownRuleError
 from quality.rules.catalogue import RULES, Outcome, Severity
-from quality.rules.findings import Finding, finding, has_errors, rule_ids
+from quality.rules.findings import MAX_MESSAGE_CHARACTERS, Finding, finding, has_errors, rule_ids
+from tests.hostile_text import HOSTILE, unsafe
 
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 findings = st.builds(
@@ -88,3 +89,13 @@ def test_errors_and_rule_ids() -> None:
     assert has_errors([warning, error])
     assert rule_ids([error, warning, error]) == ("CLK002", "CMP003")
     assert rule_ids([error, warning], Severity.WARNING) == ("CLK002",)
+
+
+def test_a_message_is_one_printable_line_of_bounded_length_however_it_comes() -> None:
+    made = finding("DEC004", f"messages of unknown type: {HOSTILE}", measured=1)
+    assert unsafe(made.message, "") == set()
+    assert "owned" in made.message
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Finding) == made
+    raw = msgspec.json.encode({"rule_id": "DEC004", "sensor": None, "measured": 1, "threshold": 0, "message": "\x1b[2J"})
+    assert msgspec.json.decode(raw, type=Finding).message == "\\x1b[2J", "of an older release, too"
+    assert len(finding("DEC004", "x" * 10**6).message) < MAX_MESSAGE_CHARACTERS + 50

@@ -274,3 +274,13 @@ def test_garbage_after_the_magic_ends_in_faults(garbage: bytes) -> None:
 def test_a_file_that_is_not_a_bag_is_reported() -> None:
     assert [fault.kind for fault in split(b"\x89MCAP0\r\n")[1]] == [ContainerFaultKind.CORRUPT]
     assert [fault.kind for fault in split(b"")[1]] == [ContainerFaultKind.TRUNCATED]
+
+
+@pytest.mark.parametrize("inner", [chunk(message(b"lost")), index(1), record(0x7F, b"x")], ids=["chunk", "index", "unknown"])
+def test_a_record_in_a_chunk_that_must_not_be_there_is_a_fault_once(inner: bytes) -> None:
+    raw = connection() + message(b"one") + inner * 3 + message(b"two")
+    found = list(scan_bag(io.BytesIO(bag(chunk(raw), index(2)))))
+    assert [bytes(one.data) for one in found if isinstance(one, Recorded)] == [b"one", b"two"]
+    (fault,) = [one for one in found if isinstance(one, ContainerFault)]
+    assert fault.kind is ContainerFaultKind.CORRUPT
+    assert "neither a message nor a connection" in fault.message

@@ -15,6 +15,7 @@ import spark_jobs.runtime.tasks
 from scenes.errors import WorkerLostError
 from spark_jobs.runtime.entry import exit_status
 from spark_jobs.runtime.tasks import _exempt_modules, pack, run_tasks
+from tests.hostile_text import HOSTILE, unsafe
 
 LIMIT = 1000
 
@@ -133,3 +134,10 @@ def test_loaded_modules_are_exempt_from_garbage_collection_once(monkeypatch: pyt
     for loaded in (700, 700, 750, 750, 750):
         _exempt_modules(loaded)
     assert len(frozen) == 2, "once, and once more after the first task has loaded what it works with"
+
+
+def test_a_job_ends_in_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(lambda: raise_(WorkerLostError(f"died on {HOSTILE}", hint=HOSTILE))) == 1
+    shown = capsys.readouterr().err
+    assert unsafe(shown.rstrip("\n"), "") == set()
+    assert len(shown.splitlines()) == 1
