@@ -16,7 +16,8 @@ class Case:
     `faults`: texts of `fleet.fault_kinds`, the first of them the one of interest; none in a clean drive. `sensor`: the one
     whose finding counts; None where the rule has no sensor. `also`: rules that the fault legitimately triggers, too: they
     are neither hits nor false alarms. `size`: of the fault, in the scorer's unit. `stated`: whether a miss counts; a fault
-    below the smallest promised size is tried, but a miss of it does not count. `source`: the kind of drive.
+    below the smallest promised size is tried, but a miss of it does not count. `whole`: whether the fault lasts all drive
+    long, so that the drive has no sound frames of the sensor to compare with. `source`: the kind of drive.
     """
 
     rule: str
@@ -24,6 +25,7 @@ class Case:
     sensor: str | None = None
     size: float = 1.0
     stated: bool = True
+    whole: bool = False
     also: frozenset[str] = frozenset()
     duration_s: float = 3.0
     rig: tuple[tuple[str, Any], ...] = ()

@@ -83,7 +83,7 @@ class _Message:
             return encode_pose(stamp_ns, payload, frame_id, reader.string("child_frame_id"))
         if self.message_type == IMU:
             return encode_imu(stamp_ns, payload[:3], payload[3:], frame_id)
-        return encode_fix(stamp_ns, *payload, frame_id)
+        return encode_fix(stamp_ns, payload[0], payload[1], payload[2], frame_id)
 
 
 def inject(source: Path, out: Path, drive: DriveId, plan: FaultPlan) -> None:
@@ -125,9 +125,7 @@ def _rewrite(source: Path, out: Path, sensor: Sensor, plan: FaultPlan) -> None:
         return
     messages = [list(_messages(path)) for path in paths]
     every = [message for of_file in messages for message in of_file]
-    shots = with_faults(
-        [Shot(index, one.stamp_ns, one.stamp_ns, one.log_ns) for index, one in enumerate(every)], sensor, plan
-    )
+    shots = with_faults([Shot(index, one.stamp_ns, one.stamp_ns, one.log_ns) for index, one in enumerate(every)], sensor, plan)
     frames = iter(list(_frames(every, shots, sensor, plan)))
     for of_file in messages:
         kept = [frame for _, frame in zip(of_file, frames, strict=False) if frame is not None]
