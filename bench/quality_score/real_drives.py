@@ -40,52 +40,63 @@ class RealDrives:
         """Import, put the fault in, examine."""
         recording = next(one for one in RECORDINGS if one.name == trial.source)
         if not trial.rule:
-            found = _as_it_is(recording, full=True)
+            found = _as_it_is(recording, None)
             errors = {one.rule_id for one in found.findings if one.severity is Severity.ERROR}
             alarms = frozenset(pair for pair in found.alarms if pair[0] not in trial.also)
             true = frozenset(rule for rule, _ in found.alarms if rule in trial.also)
             return Tried(trial, seed, False, alarms, frozenset(errors), true)
-        source = Path(_imported(recording, full=False).name)
+        kept = concerned(recording, trial)
+        source = Path(_imported(recording, kept).name)
         manifest = read_manifest(source, DRIVE)
         assert manifest is not None
         faults = tuple(map(Fault.parse, trial.faults))
         with tempfile.TemporaryDirectory(prefix="quality-score-") as folder:
             out = Path(folder) / "drive"
-            inject(source, out, DRIVE, Injection(faults, manifest.start_ns, manifest.end_ns - manifest.start_ns, seed))
+            inject(source, out, DRIVE, Injection(faults, manifest.start_ns, max(manifest.end_ns - manifest.start_ns, 1), seed))
             found = examine(out, DRIVE, Path(folder) / "store")
         due = (trial.rule, trial.sensor)
         # What the recording has without the fault is no sign of it.
-        return Tried(trial, seed, due in found.alarms and due not in _as_it_is(recording, full=False).alarms, frozenset())
+        return Tried(trial, seed, due in found.alarms and due not in _as_it_is(recording, kept).alarms, frozenset())
 
 
-@lru_cache(maxsize=4)
-def _as_it_is(recording: Recording, *, full: bool) -> Examined:
+def concerned(recording: Recording, case: Case) -> frozenset[str]:
+    """The sensors that a case needs, so that it takes seconds: without poses, calibration is not held against the data."""
+    sensor = Fault.parse(case.faults[0]).sensor
+    kept = {recording.lidar, *({sensor} if sensor else ())}
+    if case.rule.startswith(("CAL", "SYN", "POS")):
+        kept.add("pose")
+    if recording.camera is not None and case.rule.startswith(("CLK", "CMP", "KEY", "CAL")) and sensor != recording.side_camera:
+        kept.add(recording.camera)
+    return frozenset(kept)
+
+
+@lru_cache(maxsize=8)
+def _as_it_is(recording: Recording, kept: frozenset[str] | None) -> Examined:
     with tempfile.TemporaryDirectory(prefix="quality-score-") as folder:
-        return examine(Path(_imported(recording, full=full).name), DRIVE, Path(folder) / "store")
+        return examine(Path(_imported(recording, kept).name), DRIVE, Path(folder) / "store")
 
 
-@lru_cache(maxsize=2)
-def _imported(recording: Recording, *, full: bool) -> tempfile.TemporaryDirectory[str]:
-    """A folder with the imported drive; unless `full`, with only those cameras that get faults, so that a case takes seconds."""
+@lru_cache(maxsize=8)
+def _imported(recording: Recording, kept: frozenset[str] | None) -> tempfile.TemporaryDirectory[str]:
+    """A folder with the imported drive, of which only these sensors are `kept`; None for all."""
     folder = tempfile.TemporaryDirectory(prefix="quality-score-")
     path = Path(folder.name)
-    if full:
-        IMPORTERS[recording.importer](_source(recording), path, str(DRIVE.vehicle_id), str(DRIVE.drive_id))
+    if kept is None:
+        IMPORTERS[recording.importer](_source(recording), path, DRIVE.vehicle_id, DRIVE.drive_id)
         return folder
-    shutil.copytree(Path(_imported(recording, full=True).name), path, dirs_exist_ok=True)
+    shutil.copytree(Path(_imported(recording, None).name), path, dirs_exist_ok=True)
     document = json.loads((path / CALIBRATION).read_bytes())
-    kept = [
-        entry
-        for entry in document["sensors"]
-        if entry["modality"] != "camera" or entry["name"] in (recording.camera, recording.side_camera)
-    ]
     for entry in document["sensors"]:
-        if entry not in kept:
-            shutil.rmtree(path / "camera" / entry["name"])
+        if entry["name"] not in kept:
+            shutil.rmtree(path / entry["modality"] / entry["name"], ignore_errors=True)
     manifest = read_manifest(path, DRIVE)
     assert manifest is not None
-    write_calibration(path, {**document, "sensors": kept})
-    write_manifest(path, DRIVE, manifest.recorder, manifest.recorder_version, manifest.losses)
+    lowered = {rule: {"severity": Severity.WARNING.value} for rule in recording.lowered}
+    policy = {**document.get("policy", {}), **({"rules": lowered} if lowered else {})}
+    sensors = [one for one in document["sensors"] if one["name"] in kept]
+    write_calibration(path, {**document, "sensors": sensors, "policy": policy})
+    losses = [loss for loss in manifest.losses if loss.sensor is None or loss.sensor in kept]
+    write_manifest(path, DRIVE, manifest.recorder, manifest.recorder_version, losses)
     return folder
 
 

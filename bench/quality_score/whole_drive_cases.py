@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from bench.quality_score.case import Case
-from bench.quality_score.drive_cases import BLIND, CAMERA, DARK, LIDAR, RADAR, make_case
+from bench.quality_score.drive_cases import BLIND, CAMERA, DARK, LARGE, LIDAR, RADAR, make_case
 
 ALWAYS = "1.0"
 # What follows if a sensor, or all of its frames, are lost.
@@ -53,7 +53,7 @@ def _of_clocks() -> Iterator[Case]:
 
 def _of_cameras() -> Iterator[Case]:
     for fault, size in (("cut_jpeg", ""), ("shorten_jpeg", "0.05:"), ("zero_jpeg", "0.33:"), ("shorten_png", "0.05:")):
-        yield _case("DEC005", f"{fault}:{CAMERA}:{size}{ALWAYS}", CAMERA, float(size.strip(":") or 0.2), also=LOST)
+        yield _case("DEC005", f"{fault}:{CAMERA}:{size}{ALWAYS}", CAMERA, float(size.strip(":") or 0.2), also=LOST, rig=LARGE)
     lost: Iterable[str] = (*LOST, "CAM005")
     yield _case("CAM001", f"blank_image:{CAMERA}:5:{ALWAYS}", CAMERA, 250, also=lost)
     yield _case("CAM002", f"repeat_content:{CAMERA}:{ALWAYS}", CAMERA, 35, also=LOST)
@@ -69,7 +69,7 @@ def _of_cameras() -> Iterator[Case]:
 
 
 def _of_lidars() -> Iterator[Case]:
-    bad = ("LID002", "LID003", "LID004", "LID007", *LOST)
+    bad = ("LID002", "LID003", "LID004", "LID007", "LID009", *LOST)
     yield _case("LID001", f"nan_points:{LIDAR}:0.9:{ALWAYS}", LIDAR, 0.9, also=bad)
     yield _case("LID002", f"nan_points:{LIDAR}:0.2:{ALWAYS}", LIDAR, 0.2)
     for share in (0.95, 1.0):

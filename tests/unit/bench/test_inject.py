@@ -36,7 +36,8 @@ def files(folder: Path) -> dict[str, bytes]:
     "fault",
     [
         "cut_jpeg:camera_front:3,4", "shorten_jpeg:camera_front:0.4", "zero_jpeg:camera_front:0.3:0.2",
-        "shorten_png:camera_front:0.5:2", "blur:camera_front:2:0.5", "lose_chroma:camera_front", "repeat_content:camera_front:0.3",
+        "shorten_png:camera_front:0.5:2", "blur:camera_front:2:0.5", "lose_chroma:camera_front",
+        "repeat_content:camera_front:0.3",
         "nan_points:lidar_top:0.3:0.5", "zero_points:lidar_top:1.0:1.0", "drop_rings:lidar_top:2", "scale_times:lidar_top:-1:2",
         "rename_x:lidar_top:0.5", "repeat_content:lidar_top:2,3", "empty_scan:radar_front:1.0", "ghosts:radar_front:0.5",
         "full_list:radar_front:64:0.2", "dead_sensor:radar_front:0.5", "dead_sensor:camera_front:0", "drop_frames:lidar_top:0.3",
