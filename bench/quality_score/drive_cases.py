@@ -20,7 +20,7 @@ UNITS = {
     "CLK001": "ms", "CLK002": "frames", "CLK003": "share of the frames", "CLK004": "periods", "CLK005": "s",
     "CLK006": "powers of ten", "CLK007": "s", "CLK008": "ms", "CLK009": "ppm", "CLK010": "ms",
     "CLK011": "s", "CLK012": "share of the frames", "CLK013": "times", "CLK014": "ms", "CLK015": "frames",
-    "SYN005": "s", "POS008": "s", "CAL001": "sensors", "CAL002": "sensors", "CAL008": "degrees",
+    "SYN005": "s", "POS008": "s", "CAL001": "sensors", "CAL002": "sensors", "CAL008": "degrees", "CAL009": "deg",
     "POS001": "frames", "SYN001": "frames", "SYN002": "ms", "SYN003": "frames",
     "CAM001": "levels of contrast lost", "CAM002": "frames", "CAM003": "share of the pixels", "CAM004": "share of the pixels",
     "CAM005": "px of 320", "CAM006": "share of the lower third",
@@ -89,7 +89,15 @@ def _of_files() -> Iterator[Case]:
     for up in (30, 50, 90):
         also = ("CAL005", "CAL007")
         yield _case("CAL008", f"rotate_extrinsic:{CAMERA}:pitch=-{up}deg", CAMERA, up, also=also, stated=up > 45)
-    # The mounting of the front camera looks alike in both orders of the quaternion.
+    # In the other order of the quaternion, the front camera's mounting is the same, the left one's looks at the sky, and the
+    # right one's at the road, as that of a parking camera may.
+    for side, stated in (("left", True), ("right", False)):
+        sides = {"cameras": (CAMERA, f"camera_front_{side}")}
+        swapped = f"swap_quaternion:camera_front_{side}"
+        yield _case("CAL008", swapped, f"camera_front_{side}", 179, also=("CAL005",), rig=sides, stated=stated)
+    yield _case("CAL008", f"degrees_extrinsic:{CAMERA}", CAMERA, 116, also=("CAL005",), stated=False)
+    for kind, degrees in (("swap_quaternion", 180), ("degrees_extrinsic", 11)):
+        yield _case("CAL009", f"{kind}:{LIDAR}", LIDAR, degrees, also=("CAL003", "CAL004", "CAL005"))
     for kind in ("invert_extrinsic", "body_axes"):
         yield _case("CAL008", f"{kind}:{CAMERA}", CAMERA, 180, also=("CAL005",))
     for sensor in (LIDAR, RADAR):
