@@ -38,6 +38,7 @@ THINNED = ("CMP006", "CMP007")
 DARK = ("CAM003", "CAM004", "CAM007", "CAM008", "CAM009", "CAM006")
 # JPEG has no checksum: of an image with a dozen blocks, a decoder often ends where it should, whatever it has read.
 LARGE = {"width_px": 320, "height_px": 180}
+BLANK = ("SYN001", "CAM005", "CAM008", "CAM009", "CAM010")
 BLIND = ("LID003", "LID004", "LID005", "LID007", "SYN001", "CMP003", "CLK004")
 
 NOT_INJECTED = {
@@ -226,7 +227,7 @@ def _of_frames() -> Iterator[Case]:
 
 def _of_cameras() -> Iterator[Case]:
     for left in (2, 5, 12):
-        yield _case("CAM001", f"blank_image:{CAMERA}:{left}:0.2", CAMERA, 255 - left, also=("SYN001", "CAM005"), stated=left <= 5)
+        yield _case("CAM001", f"blank_image:{CAMERA}:{left}:0.2", CAMERA, 255 - left, also=BLANK, stated=left <= 5)
     for count in (1, 4):
         frames = ",".join(str(10 + number) for number in range(count))
         yield _case("CAM002", f"repeat_content:{CAMERA}:{frames}", CAMERA, count, also=("SYN001",), rig={"camera_rate_hz": 10})

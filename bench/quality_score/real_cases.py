@@ -48,8 +48,8 @@ SMALLER_IS_WORSE = frozenset({"blank_image"})
 class Recording:
     """A recording of `SCENELAKE_TEST_DATA`: its folder there, its importer, and the sensors that get faults.
 
-    `camera_frames`, `lidar_frames`: how many they have. `png`: its images are PNG. `timed`: its points have times. `ringed`: and
-    rings. `explained`: rules that it fails as it is, with reason (see `docs/quality.md`). `lowered`: rules that would keep all of
+    `camera_frames`, `lidar_frames`: how many they have. `png`: its images are PNG. `ringed`: its points have rings.
+    `explained`: rules that it fails as it is, with reason (see `docs/quality.md`). `lowered`: rules that would keep all of
     it out of gold, and that the rig lowers to warnings where a fault is put into it, so that its frames are looked at.
     """
 
@@ -62,20 +62,19 @@ class Recording:
     camera_frames: int = 0
     side_camera: str | None = None
     png: bool = False
-    timed: bool = False
     ringed: bool = False
     explained: frozenset[str] = field(default_factory=frozenset)
     lowered: frozenset[str] = field(default_factory=frozenset)
 
 
 RECORDINGS = (
-    Recording("PandaSet", "pandaset_002", "pandaset", "lidar", 10, "camera_front", 10, "camera_front_left", timed=True),
+    Recording("PandaSet", "pandaset_002", "pandaset", "lidar", 10, "camera_front", 10, "camera_front_left"),
     Recording(
         "nuScenes", "nuscenes_keyframe", "nuscenes", "lidar_top", 1, "cam_front", 1, "cam_front_left",
         explained=frozenset({"CMP005"}), lowered=frozenset({"CLK003"}),
     ),
     Recording(
-        "Argoverse 2", "argoverse2/7fab2350-7eaf-3b7e-a39d-6937a4c1bede", "argoverse2", "lidar", 2, timed=True,
+        "Argoverse 2", "argoverse2/7fab2350-7eaf-3b7e-a39d-6937a4c1bede", "argoverse2", "lidar", 2,
         explained=frozenset({"CMP005"}),
     ),
     Recording(
@@ -120,9 +119,6 @@ def _of_lidar(recording: Recording) -> Iterator[Case]:
     if recording.ringed:
         for count in (1, 3):
             yield _case(recording, "LID007", f"drop_rings:{lidar}:{count}:{some}", lidar, count)
-    if recording.timed:
-        for times in (0, 0.001, -1):
-            yield _case(recording, "SYN003", f"scale_times:{lidar}:{times}:{some}", lidar, abs(1 - times))
 
 
 def _of_camera(recording: Recording) -> Iterator[Case]:

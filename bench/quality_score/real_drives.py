@@ -21,6 +21,7 @@ from fleet.faults import Fault
 from fleet.importers.registry import IMPORTERS
 from lake.landing import CALIBRATION, DriveId
 from quality.rules.catalogue import Severity
+from sensors.rig import Rig
 
 DATA = "SCENELAKE_TEST_DATA"
 DRIVE = DriveId("score", "real")
@@ -45,7 +46,8 @@ class RealDrives:
             alarms = frozenset(pair for pair in found.alarms if pair[0] not in trial.also)
             true = frozenset(rule for rule, _ in found.alarms if rule in trial.also)
             return Tried(trial, seed, False, alarms, frozenset(errors), true)
-        kept = concerned(recording, trial)
+        rig = Rig.from_dict(json.loads((Path(_imported(recording, None).name) / CALIBRATION).read_bytes()))
+        kept = concerned(recording, trial, [one.name for one in rig.sensors])
         source = Path(_imported(recording, kept).name)
         manifest = read_manifest(source, DRIVE)
         assert manifest is not None
@@ -59,15 +61,20 @@ class RealDrives:
         return Tried(trial, seed, due in found.alarms and due not in _as_it_is(recording, kept).alarms, frozenset())
 
 
-def concerned(recording: Recording, case: Case) -> frozenset[str]:
-    """The sensors that a case needs, so that it takes seconds: without poses, calibration is not held against the data."""
+def concerned(recording: Recording, case: Case, sensors: Iterable[str]) -> frozenset[str]:
+    """Those `sensors` of a recording that a case needs, so that it takes seconds.
+
+    Without poses, calibration is not held against the data. A clock is judged by those of the other sensors.
+    """
     sensor = Fault.parse(case.faults[0]).sensor
-    kept = {recording.lidar, *({sensor} if sensor else ())}
-    if case.rule.startswith(("CAL", "SYN", "POS")):
-        kept.add("pose")
-    if recording.camera is not None and case.rule.startswith(("CLK", "CMP", "KEY", "CAL")) and sensor != recording.side_camera:
-        kept.add(recording.camera)
-    return frozenset(kept)
+    cameras = {recording.camera, recording.side_camera}
+    if case.rule.startswith(("CLK", "CMP", "KEY")):
+        kept = {name for name in sensors if not name.startswith("cam") and (name != "pose" or recording.camera is None)} | cameras
+    elif case.rule.startswith("CAL"):
+        kept = {recording.lidar, "pose", sensor if sensor in cameras else recording.camera}
+    else:
+        kept = {recording.lidar, *(("pose",) if case.rule.startswith("SYN") else ())}
+    return frozenset(name for name in (*kept, sensor) if name is not None)
 
 
 @lru_cache(maxsize=8)

@@ -54,7 +54,7 @@ def _of_clocks() -> Iterator[Case]:
 def _of_cameras() -> Iterator[Case]:
     for fault, size in (("cut_jpeg", ""), ("shorten_jpeg", "0.05:"), ("zero_jpeg", "0.33:"), ("shorten_png", "0.05:")):
         yield _case("DEC005", f"{fault}:{CAMERA}:{size}{ALWAYS}", CAMERA, float(size.strip(":") or 0.2), also=LOST, rig=LARGE)
-    lost: Iterable[str] = (*LOST, "CAM005")
+    lost: Iterable[str] = (*LOST, "CAM005", "CAM010")
     yield _case("CAM001", f"blank_image:{CAMERA}:5:{ALWAYS}", CAMERA, 250, also=lost)
     yield _case("CAM002", f"repeat_content:{CAMERA}:{ALWAYS}", CAMERA, 35, also=LOST)
     yield _case("CAM003", f"overexpose:{CAMERA}:0.6:{ALWAYS}", CAMERA, 0.6, also=("CAM001", *lost))

@@ -145,7 +145,8 @@ def damaged_cloud(points: Cloud, fault: Fault, rng: np.random.Generator, progres
             return np.asarray(points[~np.isin(points["ring"], lost)])
         case FaultKind.FADE_INTENSITY:
             faded = points.copy()
-            faded["intensity"] *= 1.0 - share * min(max(progress, 0.0), 1.0)
+            left = points["intensity"] * (1.0 - share * min(max(progress, 0.0), 1.0))
+            faded["intensity"] = left.astype(points.dtype["intensity"])  # in a recording it may be an integer
             return faded
         case FaultKind.SCALE_TIMES:
             return _retimed(points, fault.size or 0.0)
