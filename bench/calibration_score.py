@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -36,23 +37,37 @@ from sensors.calibration.ground import ground_plane
 from sensors.calibration.image_edges import EdgeMaps, edge_maps, shrink_of
 from sensors.calibration.lens import Lens, contradictions
 from sensors.calibration.lidar_edges import LidarEdges
+from sensors.calibration.lidar_yaw import turn_scores
 from sensors.calibration.motion import VehicleMotion, motion_at, way_ahead
 from sensors.calibration.result import CalibrationVerdict, Checked, Quantity, worst
-from sensors.calibration.sampling import candidates, choose, nearest
-from sensors.calibration.scene import PoseSamples, edges_seen
+from sensors.calibration.sampling import CANDIDATES, candidates, choose, nearest, spread
+from sensors.calibration.scene import PoseSamples, edges_seen, seen_twice
 from sensors.calibration.verdicts import camera_verdicts, lidar_verdicts, radar_verdicts
 from sensors.decode.images import decode_luma
 from sensors.decode.messages import decode_points
 from sensors.decode.points import PointCloud
+from sensors.motion.poses import interpolate
 from sensors.rig import Rig
+from sensors.time_units import NS_PER_MS
 
 DURATION_S = 20.0
-CAMERA, RADAR = "camera_front", "radar_front"
-OPTIONS = RigOptions(cameras=(CAMERA,), camera_noise_levels=4.0, lidar_range_noise_m=0.03)
-SWEEPS, SCANS = 20, 40
+CAMERA, SIDE, RADAR = "camera_front", "camera_front_left", "radar_front"
+OPTIONS = RigOptions(cameras=(CAMERA, SIDE), camera_noise_levels=4.0, lidar_range_noise_m=0.03)
+SWEEPS, SCANS, PAIRS = 20, 40, 8
+PAIR_APART_M = 5.0
 ENOUGH = 0.95
 ALARMS = (CalibrationVerdict.SUSPECT, CalibrationVerdict.BAD)
 POSE_STEP_NS = 10_000_000
+QUANTITIES: Mapping[str, tuple[Quantity, ...]] = MappingProxyType(
+    {
+        "CAL003": (Quantity.GROUND_ROLL, Quantity.GROUND_PITCH),
+        "CAL004": (Quantity.GROUND_HEIGHT,),
+        "CAL005": (Quantity.CAMERA_ROLL, Quantity.CAMERA_PITCH, Quantity.CAMERA_YAW),
+        "CAL006": (Quantity.RADAR_YAW,),
+        "CAL009": (Quantity.LIDAR_YAW,),
+        "CAL010": (Quantity.CAMERA_TIME,),
+    }
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -84,26 +99,51 @@ CASES = (
          (0.2, 0.3, 0.4, 0.5), 0.5),
     Case("CAL005", Quantity.CAMERA_ROLL, lambda n: f"rotate_extrinsic:{CAMERA}:roll={n}deg", "deg", (0.4, 0.5, 0.6, 0.8), 0.6),
     Case("CAL006", Quantity.RADAR_YAW, lambda n: f"rotate_extrinsic:{RADAR}:yaw={n}deg", "deg", (0.5, 0.6, 0.75, 1.0, 2.0), 0.75),
+    Case("CAL009", Quantity.LIDAR_YAW, lambda n: f"rotate_extrinsic:{REFERENCE}:yaw={n}deg", "deg",
+         (1.5, 2.0, 3.0, 10.0, 180.0), 3.0),
+    # From the side of a moving vehicle a late image looks like one of a turned camera; ahead, nothing moves sideways.
+    Case("CAL010", Quantity.CAMERA_TIME, lambda n: f"clock_offset:{SIDE}:{round(n * NS_PER_MS)}", "ms", (10.0, 25.0, 50.0), 25.0),
     Case("CAL007", None, lambda n: f"wrong_intrinsics:{CAMERA}:centre_x={1 + n / 50}", "percent of the width",
          (20.0, 26.0, 30.0), 26.0, sign=False),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Images of one camera, each taken near a sweep: their edges, and their stamps."""
+
+    maps: tuple[EdgeMaps, ...]
+    stamps_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
-    """The frames of a drive that a check reads, and the true rig."""
+    """The frames of a drive that a check reads, and the rig that the drive declares.
+
+    `pairs`: sweeps some metres apart.
+    """
 
     rig: Rig
     clouds: tuple[PointCloud, ...]
-    maps: tuple[EdgeMaps, ...]
-    images_ns: tuple[int, ...]
+    pairs: tuple[tuple[PointCloud, PointCloud], ...]
+    images: Mapping[str, Images]
     motion: VehicleMotion
     scans: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
     scans_motion: VehicleMotion
     track: PoseSamples
 
-    def lidar(self, rig: Rig) -> tuple[Checked, ...]:
-        """The lidar's verdicts under a declared rig."""
+    def with_fault(self, text: str) -> Recorded:
+        """The same frames with a fault of what is declared: of the calibration, or of a camera's stamps."""
+        fault = Fault.parse(text)
+        if fault.offset_ns is None:
+            return replace(self, rig=Rig.from_dict(miscalibrated(self.rig.to_dict(), self.rig, fault)))
+        true = self.images[fault.sensor or CAMERA]
+        late = Images(true.maps, tuple(stamp_ns + fault.offset_ns for stamp_ns in true.stamps_ns))
+        return replace(self, images={**self.images, fault.sensor or CAMERA: late})
+
+    def lidar(self) -> tuple[Checked, ...]:
+        """The lidar's verdicts."""
+        rig = self.rig
         mounting, forward = rig[REFERENCE].ego_SE3_sensor, way_ahead(self.motion)
         if mounting is None or forward is None:
             return ()
@@ -111,24 +151,26 @@ class Recorded:
         planes = [
             ground_plane(mounting.apply(cloud.xyz_m()), forward, place) for cloud, place in zip(self.clouds, places, strict=True)
         ]
-        return lidar_verdicts(REFERENCE, planes, rig.ground_z_m, ())
+        found = [seen_twice(*pair, rig[REFERENCE], self.track, rig.ground_z_m) for pair in self.pairs]
+        return lidar_verdicts(REFERENCE, planes, rig.ground_z_m, [turn_scores(pair) for pair in found if pair is not None])
 
-    def camera(self, rig: Rig) -> tuple[Checked, ...]:
-        """The camera's verdicts under a declared rig."""
-        camera, views = rig[CAMERA], []
-        for row, (cloud, maps, image_ns) in enumerate(zip(self.clouds, self.maps, self.images_ns, strict=True)):
-            edges = edges_seen(cloud, rig[REFERENCE], camera, image_ns, self.track)
+    def camera(self, name: str) -> tuple[Checked, ...]:
+        """The verdicts on a camera."""
+        camera, images, views = self.rig[name], self.images[name], []
+        if camera.intrinsics is None or camera.ego_SE3_sensor is None:
+            return ()
+        at_camera = np.cross(self.motion.turn_rad_s, camera.ego_SE3_sensor.translation_m)
+        velocity_m_s = (self.motion.velocity_m_s + at_camera) @ camera.ego_SE3_sensor.rotation
+        turn_rad_s = self.motion.turn_rad_s @ camera.ego_SE3_sensor.rotation
+        for row, (cloud, maps, image_ns) in enumerate(zip(self.clouds, images.maps, images.stamps_ns, strict=True)):
+            edges = edges_seen(cloud, self.rig[REFERENCE], camera, image_ns, self.track)
             if isinstance(edges, LidarEdges):
-                views.append(View(edges, maps, int(self.motion.place[row])))
-        return (
-            ()
-            if camera.intrinsics is None
-            else camera_verdicts(CAMERA, views, Lens(camera.intrinsics, shrink_of(camera.intrinsics)))
-        )
+                views.append(View(edges, maps, int(self.motion.place[row]), velocity_m_s[row], turn_rad_s[row]))
+        return camera_verdicts(name, views, Lens(camera.intrinsics, shrink_of(camera.intrinsics)))
 
-    def radar(self, rig: Rig) -> tuple[Checked, ...]:
-        """The radar's verdict under a declared rig."""
-        mounting = rig[RADAR].ego_SE3_sensor
+    def radar(self) -> tuple[Checked, ...]:
+        """The radar's verdict."""
+        mounting = self.rig[RADAR].ego_SE3_sensor
         if mounting is None:
             return ()
         moved = self.scans_motion.velocity_m_s + np.cross(self.scans_motion.turn_rad_s, mounting.translation_m)
@@ -136,21 +178,21 @@ class Recorded:
         scans = [RadarScan(*scan, (float(x), float(y))) for scan, (x, y, _) in zip(self.scans, own, strict=True)]
         return radar_verdicts(RADAR, scans)
 
-    def raises_alarm(self, case: Case, rig: Rig) -> bool:
-        """Whether the case's rule raises an alarm under a declared rig."""
-        return self.verdict(case, rig) in ALARMS
+    def raises_alarm(self, case: Case) -> bool:
+        """Whether the case's rule raises an alarm."""
+        return self.verdict(case) in ALARMS
 
-    def verdict(self, case: Case, rig: Rig) -> CalibrationVerdict:
-        """The worst verdict of the case's rule under a declared rig."""
+    def verdict(self, case: Case) -> CalibrationVerdict:
+        """The worst verdict of the case's rule."""
         if case.quantity is None:
-            lens = rig[CAMERA].intrinsics
+            lens = self.rig[CAMERA].intrinsics
             wrong = lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
             return CalibrationVerdict.BAD if wrong else CalibrationVerdict.OK
-        part = {"CAL003": self.lidar, "CAL004": self.lidar, "CAL005": self.camera, "CAL006": self.radar}[case.rule]
-        family = case.quantity.value.split("_")[0] if case.rule != "CAL004" else case.quantity.value
-        others = (Quantity.GROUND_HEIGHT,) if case.rule == "CAL003" else ()
-        checks = [check for check in part(rig) if check.quantity.value.startswith(family) and check.quantity not in others]
-        return worst(checks)
+        if case.rule in ("CAL005", "CAL010"):
+            checks = self.camera(CAMERA if case.rule == "CAL005" else SIDE)
+        else:
+            checks = self.radar() if case.rule == "CAL006" else self.lidar()
+        return worst(check for check in checks if check.quantity in QUANTITIES[case.rule])
 
 
 def record(seed: int) -> Recorded:
@@ -165,17 +207,17 @@ def record(seed: int) -> Recorded:
     matched = nearest(target_ns, image_ns)
     motion = motion_at(stamps_ns, track.stamps_ns, track.poses, track.bracket_ns)
     chosen = choose(stretch, motion, [np.abs(image_ns[matched] - target_ns) / rig[CAMERA].sync.tolerance_ns])
-    lidar, camera = SpinningLidar(world, rig[REFERENCE], spec), Camera(world, rig[CAMERA], spec)
-    lens = rig[CAMERA].intrinsics
-    shrink = 1 if lens is None else shrink_of(lens)
-    focal_px = 1.0 if lens is None else lens.fx_px / shrink
-    chosen_images = [images[int(row)] for row in matched[chosen]]
+    lidar = SpinningLidar(world, rig[REFERENCE], spec)
+
+    def cloud(shot: Shot) -> PointCloud:
+        return decode_points(lidar.encode(lidar.measure(shot), shot.stamp_ns))
+
     scans, scans_motion = _scans(world, spec, rig, track)
     return Recorded(
         rig=rig,
-        clouds=tuple(decode_points(lidar.encode(lidar.measure(shot), shot.stamp_ns)) for shot in _at(sweeps, at[chosen])),
-        maps=tuple(edge_maps(decode_luma(camera.measure(shot), shrink), focal_px) for shot in chosen_images),
-        images_ns=tuple(shot.stamp_ns for shot in chosen_images),
+        clouds=tuple(map(cloud, _at(sweeps, at[chosen]))),
+        pairs=tuple((cloud(first), cloud(second)) for first, second in _pairs(sweeps, track)),
+        images={name: _images(name, world, spec, rig, stamps_ns[chosen]) for name in OPTIONS.cameras},
         motion=motion_at(stamps_ns[chosen], track.stamps_ns, track.poses, track.bracket_ns),
         scans=scans,
         scans_motion=scans_motion,
@@ -210,16 +252,11 @@ def score(seeds: Sequence[int], sweep: int, cases: Sequence[Case] = CASES) -> li
         for case in cases:
             for size in (0.0, *(case.sizes if number < sweep else (case.stated,))):
                 signed = -size if case.sign and number % 2 else size
-                rig = declared(drive.rig, case.fault(signed)) if size else drive.rig
-                verdicts.setdefault((case, size), []).append(drive.verdict(case, rig))
+                faulty = drive.with_fault(case.fault(signed)) if size else drive
+                verdicts.setdefault((case, size), []).append(faulty.verdict(case))
     return [
         _score_of(case, {size: verdicts[case, size] for size in (0.0, *case.sizes) if (case, size) in verdicts}) for case in cases
     ]
-
-
-def declared(rig: Rig, fault: str) -> Rig:
-    """The rig as a calibration with this fault declares it."""
-    return Rig.from_dict(miscalibrated(rig.to_dict(), rig, Fault.parse(fault)))
 
 
 def _score_of(case: Case, verdicts: Mapping[float, Sequence[CalibrationVerdict]]) -> CaseScore:
@@ -274,6 +311,28 @@ def _track(world: World, spec: DriveSpec, rig: Rig) -> PoseSamples:
     poses = np.zeros((len(since_ns), 7))
     poses[:, :2], poses[:, 3], poses[:, 6] = motion.position_m, np.cos(motion.yaw_rad / 2), np.sin(motion.yaw_rad / 2)
     return PoseSamples(since_ns + spec.start_ns, poses, rig.policy.pose_bracket_ns)
+
+
+def _images(name: str, world: World, spec: DriveSpec, rig: Rig, sweeps_ns: Ints) -> Images:
+    """The image of a camera that is expected with each sweep."""
+    camera, shots, lens = Camera(world, rig[name], spec), shots_of(rig[name], spec), rig[name].intrinsics
+    shrink = 1 if lens is None else shrink_of(lens)
+    focal_px = 1.0 if lens is None else lens.fx_px / shrink
+    chosen = _at(shots, nearest(sweeps_ns + rig[name].sync.expected_delay_ns, _stamps(shots)))
+    maps = tuple(edge_maps(decode_luma(camera.measure(shot), shrink), focal_px) for shot in chosen)
+    return Images(maps, tuple(shot.stamp_ns for shot in chosen))
+
+
+def _pairs(sweeps: Sequence[Shot], track: PoseSamples) -> list[tuple[Shot, Shot]]:
+    """Sweeps spread over the drive, each with the next one that was taken some metres further along."""
+    stamps_ns = _stamps(sweeps)
+    place_m = interpolate(stamps_ns, track.stamps_ns, track.poses, track.bracket_ns).poses[:, :3]
+    found = []
+    for first in spread(len(sweeps), PAIRS * CANDIDATES).tolist():
+        far = np.flatnonzero(np.linalg.norm(place_m[first:] - place_m[first], axis=1) >= PAIR_APART_M)
+        if far.size:
+            found.append((sweeps[first], sweeps[first + int(far[0])]))
+    return [found[at] for at in spread(len(found), PAIRS).tolist()]
 
 
 def _scans(

@@ -4,6 +4,8 @@
 | --- | --- |
 | `cut_jpeg:SENSOR:FRAMES` | images end in the middle of their entropy-coded data |
 | `shorten_jpeg:SENSOR:SHARE[:FRAMES]` | images lose that share of their entropy-coded data, and keep their end marker |
+| `zero_jpeg:SENSOR:SHARE[:FRAMES]` | that share of the entropy-coded data, in the middle, is zeros |
+| `shorten_png:SENSOR:SHARE[:FRAMES]` | images are PNG files without that share of their rows, and whole otherwise |
 | `blank_image:SENSOR:LEVELS[:FRAMES]` | luma and colours are compressed to this many levels around the middle |
 | `overexpose:SENSOR:SHARE[:FRAMES]` | exposure is so long that this share of the pixels is white |
 | `underexpose:SENSOR:SHARE[:FRAMES]` | exposure is so short that this share of the pixels is black |
@@ -20,6 +22,8 @@
 | `block_sector:SENSOR:DEG[:FRAMES]` | no points in a sector of this width, anywhere in azimuth |
 | `drop_rings:SENSOR:COUNT[:FRAMES]` | no points of so many rings, of those that look down |
 | `fade_intensity:SENSOR:SHARE` | intensities fade by this share from the first to the last frame |
+| `scale_times:SENSOR:TIMES[:FRAMES]` | point times are this many times the true ones: 0 if never set, 0.001 if microseconds |
+| `rename_x:SENSOR[:FRAMES]` | clouds call their first coordinate `X` |
 | `empty_scan:SENSOR:FRAMES` | radar scans without detections |
 | `ghosts:SENSOR:SHARE[:FRAMES]` | that share of the detections is marked as invalid; needs the rig option `radar_states` |
 | `full_list:SENSOR:COUNT:FRAMES` | clutter fills the radar's list up to its last place |
@@ -40,8 +44,13 @@
 | `clock_unit:SENSOR:POWER` | stamps count 10**POWER nanoseconds but are declared as nanoseconds |
 | `unknown_message_type:SENSOR` | the recording declares an unknown message type |
 | `wrong_frame:SENSOR[:FRAMES]` | messages name the frame of another device |
+| `second_topic:SENSOR[:FRAMES]` | frames are recorded under the topic of another device |
 | `bad_calibration[:SENSOR]` | the sensor's rotation is not a unit quaternion; the manifest's checksum of the file is right |
 | `rotate_extrinsic:SENSOR:TURN` | the sensor is declared turned about its own axes, as in `yaw=0.5deg,pitch=-0.2deg` |
+| `swap_quaternion:SENSOR` | the rotation is written x y z w where w x y z is read |
+| `invert_extrinsic:SENSOR` | the mounting is the inverse of the true one |
+| `body_axes:SENSOR` | the mounting has the axes of the camera's body (x forward), not those of its optical frame |
+| `degrees_extrinsic:SENSOR` | the angle of the rotation was written in degrees and read as radians |
 | `shift_extrinsic:SENSOR:SHIFT` | the sensor is declared elsewhere on the vehicle, as in `x=5cm,z=-2cm` |
 | `wrong_intrinsics:CAMERA:LENS` | the lens is declared wrong by factors, as in `focal=1.05`, `size=0.5`, `centre_x=1.6` |
 | `unlisted_sensor:SENSOR` | the sensor is not in the calibration |
@@ -67,6 +76,8 @@ class FaultKind(StrEnum):
 
     CUT_JPEG = "cut_jpeg"
     SHORTEN_JPEG = "shorten_jpeg"
+    ZERO_JPEG = "zero_jpeg"
+    SHORTEN_PNG = "shorten_png"
     BLANK_IMAGE = "blank_image"
     OVEREXPOSE = "overexpose"
     UNDEREXPOSE = "underexpose"
@@ -83,6 +94,8 @@ class FaultKind(StrEnum):
     BLOCK_SECTOR = "block_sector"
     DROP_RINGS = "drop_rings"
     FADE_INTENSITY = "fade_intensity"
+    SCALE_TIMES = "scale_times"
+    RENAME_X = "rename_x"
     EMPTY_SCAN = "empty_scan"
     GHOSTS = "ghosts"
     FULL_LIST = "full_list"
@@ -103,8 +116,13 @@ class FaultKind(StrEnum):
     CLOCK_UNIT = "clock_unit"
     UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
     WRONG_FRAME = "wrong_frame"
+    SECOND_TOPIC = "second_topic"
     BAD_CALIBRATION = "bad_calibration"
     ROTATE_EXTRINSIC = "rotate_extrinsic"
+    SWAP_QUATERNION = "swap_quaternion"
+    INVERT_EXTRINSIC = "invert_extrinsic"
+    BODY_AXES = "body_axes"
+    DEGREES_EXTRINSIC = "degrees_extrinsic"
     SHIFT_EXTRINSIC = "shift_extrinsic"
     WRONG_INTRINSICS = "wrong_intrinsics"
     UNLISTED_SENSOR = "unlisted_sensor"
@@ -149,6 +167,7 @@ SIZES: dict[str, tuple[float, float]] = {
     "COUNT": (1, 10_000),
     "M": (0.001, 10_000.0),
     "FACTOR": (0.01, 100.0),
+    "TIMES": (-10.0, 10.0),
     "RAD_S": (-10.0, 10.0),
     "M_S2": (-100.0, 100.0),
     "PPM": (-10_000.0, 10_000.0),
@@ -161,6 +180,8 @@ WHOLE_SIZES = frozenset({"COUNT", "POWER"})
 _PARTS: dict[FaultKind, str] = {
     FaultKind.CUT_JPEG: "SENSOR FRAMES",
     FaultKind.SHORTEN_JPEG: "SENSOR SHARE [FRAMES]",
+    FaultKind.ZERO_JPEG: "SENSOR SHARE [FRAMES]",
+    FaultKind.SHORTEN_PNG: "SENSOR SHARE [FRAMES]",
     FaultKind.BLANK_IMAGE: "SENSOR LEVELS [FRAMES]",
     FaultKind.OVEREXPOSE: "SENSOR SHARE [FRAMES]",
     FaultKind.UNDEREXPOSE: "SENSOR SHARE [FRAMES]",
@@ -177,6 +198,8 @@ _PARTS: dict[FaultKind, str] = {
     FaultKind.BLOCK_SECTOR: "SENSOR DEG [FRAMES]",
     FaultKind.DROP_RINGS: "SENSOR COUNT [FRAMES]",
     FaultKind.FADE_INTENSITY: "SENSOR SHARE",
+    FaultKind.SCALE_TIMES: "SENSOR TIMES [FRAMES]",
+    FaultKind.RENAME_X: "SENSOR [FRAMES]",
     FaultKind.EMPTY_SCAN: "SENSOR FRAMES",
     FaultKind.GHOSTS: "SENSOR SHARE [FRAMES]",
     FaultKind.FULL_LIST: "SENSOR COUNT FRAMES",
@@ -197,8 +220,13 @@ _PARTS: dict[FaultKind, str] = {
     FaultKind.CLOCK_UNIT: "SENSOR POWER",
     FaultKind.UNKNOWN_MESSAGE_TYPE: "SENSOR",
     FaultKind.WRONG_FRAME: "SENSOR [FRAMES]",
+    FaultKind.SECOND_TOPIC: "SENSOR [FRAMES]",
     FaultKind.BAD_CALIBRATION: "[SENSOR]",
     FaultKind.ROTATE_EXTRINSIC: "SENSOR TURN",
+    FaultKind.SWAP_QUATERNION: "SENSOR",
+    FaultKind.INVERT_EXTRINSIC: "SENSOR",
+    FaultKind.BODY_AXES: "SENSOR",
+    FaultKind.DEGREES_EXTRINSIC: "SENSOR",
     FaultKind.SHIFT_EXTRINSIC: "SENSOR SHIFT",
     FaultKind.WRONG_INTRINSICS: "SENSOR LENS",
     FaultKind.UNLISTED_SENSOR: "SENSOR",
@@ -214,6 +242,10 @@ _ON_CALIBRATION = frozenset(
     {
         FaultKind.BAD_CALIBRATION,
         FaultKind.ROTATE_EXTRINSIC,
+        FaultKind.SWAP_QUATERNION,
+        FaultKind.INVERT_EXTRINSIC,
+        FaultKind.BODY_AXES,
+        FaultKind.DEGREES_EXTRINSIC,
         FaultKind.SHIFT_EXTRINSIC,
         FaultKind.WRONG_INTRINSICS,
         FaultKind.UNLISTED_SENSOR,

@@ -27,11 +27,15 @@ CHUNK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RecordedFrame:
-    """One message as recorded: the stamp inside it, when it was recorded, and its CDR bytes."""
+    """One message as recorded: the stamp inside it, when it was recorded, and its CDR bytes.
+
+    `topic`: None for `/` and the sensor's name.
+    """
 
     stamp_ns: int
     log_ns: int
     cdr: bytes
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,12 @@ class _ObjectWriter:
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=compression, enable_data_crcs=True)
         self._writer.start(profile=MCAP_PROFILE, library=LIBRARY)
         definition = message_definition(stream.message_type) if stream.definition is None else stream.definition
-        schema_id = self._writer.register_schema(stream.message_type, SCHEMA_ENCODING, definition.encode())
-        self._channel_id = self._writer.register_channel(f"/{stream.sensor}", MESSAGE_ENCODING, schema_id)
+        self._schema_id = self._writer.register_schema(stream.message_type, SCHEMA_ENCODING, definition.encode())
+        self._channels: dict[str | None, int] = {}
+        self._channels[None] = self._register(f"/{stream.sensor}")
+
+    def _register(self, topic: str) -> int:
+        return self._writer.register_channel(topic, MESSAGE_ENCODING, self._schema_id)
 
     def _create(self) -> BinaryIO:
         try:
@@ -126,8 +134,14 @@ class _ObjectWriter:
             raise FleetError(f"{self.path} exists already; write each drive into a new folder") from error
 
     def add(self, frame: RecordedFrame) -> None:
+        if frame.topic not in self._channels:
+            self._channels[frame.topic] = self._register(frame.topic or "")
         self._writer.add_message(
-            self._channel_id, log_time=frame.log_ns, data=frame.cdr, publish_time=frame.stamp_ns, sequence=self._sequence
+            self._channels[frame.topic],
+            log_time=frame.log_ns,
+            data=frame.cdr,
+            publish_time=frame.stamp_ns,
+            sequence=self._sequence,
         )
         self._sequence += 1
 

@@ -7,14 +7,22 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from bench.calibration_score import CASES, Recorded, declared, record
+from bench.calibration_score import CASES, Recorded, record
 from bench.quality_score.case import Case, Tried
 from sensors.calibration.result import Quantity
 
 SOURCE = "synthetic, calibration"
 FIRST_SEED = 1000  # other worlds than those that the thresholds were tuned on
 # The quantity that represents each rule; `python -m bench.calibration_score` has the others, too.
-_CHOSEN = (Quantity.GROUND_PITCH, Quantity.GROUND_HEIGHT, Quantity.CAMERA_YAW, Quantity.RADAR_YAW, None)
+_CHOSEN = (
+    Quantity.GROUND_PITCH,
+    Quantity.GROUND_HEIGHT,
+    Quantity.CAMERA_YAW,
+    Quantity.RADAR_YAW,
+    Quantity.LIDAR_YAW,
+    Quantity.CAMERA_TIME,
+    None,
+)
 _BY_RULE = MappingProxyType({case.rule: case for case in CASES if case.quantity in _CHOSEN})
 
 
@@ -36,9 +44,9 @@ class CalibrationScorer:
         """One declared calibration; on a clean drive, whether any of the rules raises an alarm."""
         drive = _recorded(seed)
         if not trial.rule:
-            alarms = {rule for rule, case in _BY_RULE.items() if drive.raises_alarm(case, drive.rig)}
+            alarms = {rule for rule, case in _BY_RULE.items() if drive.raises_alarm(case)}
             return Tried(trial, seed, False, frozenset((rule, None) for rule in alarms))
-        return Tried(trial, seed, drive.raises_alarm(_BY_RULE[trial.rule], declared(drive.rig, trial.faults[0])), frozenset())
+        return Tried(trial, seed, drive.with_fault(trial.faults[0]).raises_alarm(_BY_RULE[trial.rule]), frozenset())
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+SYNTHETIC = "synthetic"
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -16,7 +18,8 @@ class Case:
     `faults`: texts of `fleet.fault_kinds`, the first of them the one of interest; none in a clean drive. `sensor`: the one
     whose finding counts; None where the rule has no sensor. `also`: rules that the fault legitimately triggers, too: they
     are neither hits nor false alarms. `size`: of the fault, in the scorer's unit. `stated`: whether a miss counts; a fault
-    below the smallest promised size is tried, but a miss of it does not count. `source`: the kind of drive.
+    below the smallest promised size is tried, but a miss of it does not count. `whole`: whether the fault lasts all drive
+    long, so that the drive has no sound frames of the sensor to compare with. `source`: the kind of drive.
     """
 
     rule: str
@@ -24,20 +27,45 @@ class Case:
     sensor: str | None = None
     size: float = 1.0
     stated: bool = True
+    whole: bool = False
     also: frozenset[str] = frozenset()
     duration_s: float = 3.0
     rig: tuple[tuple[str, Any], ...] = ()
-    source: str = "synthetic"
+    source: str = SYNTHETIC
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a fault of a generated drive: only they are a sample of which precision and recall can be stated."""
+        return bool(self.rule) and self.source.startswith(SYNTHETIC)
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The result of one case with one seed: whether its rule reported its sensor, and each false alarm as (rule, sensor)."""
+    """The result of one case with one seed: whether its rule reported its sensor, and each false alarm as (rule, sensor).
+
+    Of a recording as it is, `errors` are the rules that are errors or not known at that severity, and `true` those of its
+    alarms that it is known to deserve.
+    """
 
     case: Case
     seed: int
     hit: bool
     alarms: frozenset[tuple[str, str | None]]
+    errors: frozenset[str] = frozenset()
+    true: frozenset[str] = frozenset()
+
+
+class FaultScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `build/quality-faults.json`: one fault at one size, in how many of the drives that had it it was found."""
+
+    source: str
+    rule: str
+    fault: str
+    size: float
+    stated: bool
+    whole: bool
+    found: int
+    tries: int
 
 
 class RuleScore(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Precision and recall of every rule against faults of known size, and the smallest size that is found.
 
-    python -m bench.quality_score.run [--seeds 4] [--only CAM,LID003] [--processes 2]
+    python -m bench.quality_score.run [--seeds 10] [--only CAM,LID003] [--processes 2]
 
 Prints the table, and writes `docs/quality.md` (between its markers) and `build/quality-score.json`. With `--only`, rows of
 other rules stay as they were. Exits 1 if a rule misses its promise.
@@ -19,20 +19,21 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import track
 
 from bench.figures import PROJECT, write_sections
 from bench.quality_score.calibration_drives import CalibrationScorer
-from bench.quality_score.case import RuleScore, Scorer, Tally, Tried
+from bench.quality_score.case import SYNTHETIC, FaultScore, RuleScore, Scorer, Tally, Tried
 from bench.quality_score.drives import DriveScorer
 from bench.quality_score.real_drives import RealDrives
-from bench.quality_score.tables import alarm_table, score_table
+from bench.quality_score.tables import alarm_table, real_table, score_table, whole_table
 
 # A scorer tries its rules and reports the alarms; rules of all scorers are tallied together.
 SCORERS: tuple[Scorer, ...] = (DriveScorer(), CalibrationScorer(), RealDrives())
 RESULTS = PROJECT / "build" / "quality-score.json"
+FAULTS = PROJECT / "build" / "quality-faults.json"
+REPORT_S = 20.0
 DOCUMENT = PROJECT / "docs" / "quality.md"
-SEEDS = 4
+SEEDS = 10
 CERTAIN, LIKELY = 0.99, 0.95
 CERTAIN_GROUPS = ("KEY", "CMP", "DEC", "CLK")
 
@@ -49,7 +50,7 @@ def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
         for rule, _ in one.alarms:
             found.setdefault(rule, Tally(rule, "")).alarms += 1
         case = one.case
-        if not case.rule:
+        if not case.counts:
             continue
         entry = found.setdefault(case.rule, Tally(case.rule, ""))
         hits, tries = entry.sizes.get(case.size, (0, 0))
@@ -62,7 +63,11 @@ def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
 def attempt(job: tuple[int, Any, int]) -> Tried:
     """One trial, in a process of the pool."""
     scorer, trial, seed = job
-    return SCORERS[scorer].attempt(trial, seed)
+    try:
+        return SCORERS[scorer].attempt(trial, seed)
+    except Exception as error:
+        error.add_note(f"of {trial} with seed {seed}")
+        raise
 
 
 def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: Console) -> list[Tried]:
@@ -73,8 +78,16 @@ def try_all(seeds: Sequence[int], only: Sequence[str], processes: int, console: 
         for trial, seed in scorer.trials(seeds)
         if not only or _selected(trial.rule, scorer, tuple(only))
     ]
+    done: list[Tried] = []
+    started = told = time.monotonic()
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        return list(track(pool.map(attempt, jobs), "quality score", len(jobs), console=console))
+        for one in pool.map(attempt, jobs):
+            done.append(one)
+            now = time.monotonic()
+            if now - told > REPORT_S:
+                told, rest_s = now, (now - started) / len(done) * (len(jobs) - len(done))
+                console.print(f"{len(done)} of {len(jobs)} drives; {rest_s / 60:.0f} minutes to go", highlight=False)
+    return done
 
 
 def _selected(rule: str, scorer: Scorer, only: tuple[str, ...]) -> bool:
@@ -87,6 +100,40 @@ def merged(scores: Sequence[RuleScore], path: Path) -> list[RuleScore]:
     before = msgspec.json.decode(path.read_bytes(), type=list[RuleScore]) if path.is_file() else []
     by_rule = {score.rule: score for score in (*before, *scores)}
     return [by_rule[rule] for rule in sorted(by_rule)]
+
+
+def by_fault(tried: Iterable[Tried]) -> list[FaultScore]:
+    """How often each fault was found, in the order of the cases."""
+    counts: dict[Any, tuple[int, int]] = {}
+    for one in tried:
+        if one.case.rule:
+            found, tries = counts.get(one.case, (0, 0))
+            counts[one.case] = (found + one.hit, tries + 1)
+    return [
+        FaultScore(
+            source=case.source,
+            rule=case.rule,
+            fault=",".join(case.faults),
+            size=case.size,
+            stated=case.stated,
+            whole=case.whole,
+            found=found,
+            tries=tries,
+        )
+        for case, (found, tries) in counts.items()
+    ]
+
+
+def with_other_faults(scores: Sequence[FaultScore], path: Path, only: Sequence[str]) -> list[FaultScore]:
+    """`scores`, and those of rules that were not tried now, which the file holds."""
+    before = msgspec.json.decode(path.read_bytes(), type=list[FaultScore]) if only and path.is_file() else []
+    return [*(score for score in before if not score.rule.startswith(tuple(only))), *scores]
+
+
+def seeds_of(scores: Sequence[RuleScore]) -> str:
+    """A sentence that says how many seeds the scores are of."""
+    few, many = min(score.seeds for score in scores), max(score.seeds for score in scores)
+    return f"{few} seeds a case." if few == many else f"{few} to {many} seeds a case, by rule."
 
 
 def below(score: RuleScore) -> bool:
@@ -114,12 +161,21 @@ def main() -> int:
     counts = tally(tried, chosen)
     scores = [counts[rule].score(arguments.seeds) for rule in sorted(chosen if only else counts)]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    faults = with_other_faults(by_fault(tried), FAULTS, only)
+    FAULTS.write_bytes(msgspec.json.format(msgspec.json.encode(faults), indent=1) + b"\n")
     every = merged(scores, RESULTS) if only else scores
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(every), indent=1) + b"\n")
     alarms = {} if only else {"quality-alarms": alarm_table(tried)}  # of some rules alone, they are not those of a drive
-    write_sections({"quality-score": score_table(every, promised), **alarms}, DOCUMENT)
-    console.print(score_table(scores, promised), markup=False)
-    console.print(alarm_table(tried), markup=False)
+    # Without the recordings, what is known of them stays.
+    real = {"quality-real": real_table(faults)} if any(not score.source.startswith(SYNTHETIC) for score in faults) else {}
+    tables = {
+        "quality-seeds": seeds_of(every),
+        "quality-score": score_table(every, promised),
+        "quality-whole": whole_table(faults),
+    }
+    write_sections(tables | real | alarms, DOCUMENT)
+    for table in (score_table(scores, promised), *real.values(), alarm_table(tried)):
+        console.print(table, markup=False)
     console.print(f"{len(tried)} drives in {time.monotonic() - started:.0f} s; written: {RESULTS}, {DOCUMENT}")
     missed = [score.rule for score in scores if below(score)]
     for rule in missed:

@@ -17,6 +17,7 @@ from fleet.encode import encode_image
 from fleet.synthetic.schedule import Shot, seed_of
 from fleet.synthetic.spec import DriveSpec
 from fleet.synthetic.world import World, is_light_square
+from sensors.decode.images import PNG_MAGIC
 from sensors.decode.messages import IMAGE
 from sensors.rig import Sensor
 
@@ -71,8 +72,9 @@ class Camera:
         return buffer.getvalue()
 
     def encode(self, jpeg: bytes, stamp_ns: int) -> bytes:
-        """The image as a CompressedImage."""
-        return encode_image(stamp_ns, self._sensor.name, "jpeg", jpeg)
+        """The image as a CompressedImage; a fault may have made it a PNG."""
+        encoding = "png" if jpeg.startswith(PNG_MAGIC) else "jpeg"
+        return encode_image(stamp_ns, self._sensor.name, encoding, jpeg)
 
     def render(self, true_ns: int) -> Pixels:
         """Pixels (height, width, 3), RGB."""

@@ -16,9 +16,11 @@ from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault, FaultEffect
 from fleet.mcap_writer import SensorStream
 from fleet.synthetic.camera import JPEG_QUALITY
-from fleet.synthetic.miscalibration import miscalibrated
+from fleet.synthetic.image_files import FILE_DAMAGE, damaged_file
+from fleet.synthetic.miscalibration import MOUNTING_FAULTS, miscalibrated
 from fleet.synthetic.schedule import Shot, seed_of
-from fleet.synthetic.spec import DriveSpec
+from fleet.synthetic.spec import DriveSpec, FaultPlan
+from sensors.decode.point_times import time_column
 from sensors.geometry import SE3
 from sensors.measure.cloud import VALID_STATE
 from sensors.measure.image import SCALE_PX
@@ -108,6 +110,8 @@ CLOUD_DAMAGE = frozenset(
         FaultKind.BLOCK_SECTOR,
         FaultKind.DROP_RINGS,
         FaultKind.FADE_INTENSITY,
+        FaultKind.SCALE_TIMES,
+        FaultKind.RENAME_X,
         FaultKind.EMPTY_SCAN,
         FaultKind.GHOSTS,
         FaultKind.FULL_LIST,
@@ -116,6 +120,7 @@ CLOUD_DAMAGE = frozenset(
 INVALID_STATE = VALID_STATE + 4
 CLUTTER_RANGE_M = (2.0, 80.0)
 CLUTTER_HALF_FAN_RAD = 1.0
+MAX_INT32 = 2**31 - 1
 
 Cloud = npt.NDArray[np.void]
 
@@ -140,8 +145,13 @@ def damaged_cloud(points: Cloud, fault: Fault, rng: np.random.Generator, progres
             return np.asarray(points[~np.isin(points["ring"], lost)])
         case FaultKind.FADE_INTENSITY:
             faded = points.copy()
-            faded["intensity"] *= 1.0 - share * min(max(progress, 0.0), 1.0)
+            left = points["intensity"] * (1.0 - share * min(max(progress, 0.0), 1.0))
+            faded["intensity"] = left.astype(points.dtype["intensity"])  # in a recording it may be an integer
             return faded
+        case FaultKind.SCALE_TIMES:
+            return _retimed(points, fault.size or 0.0)
+        case FaultKind.RENAME_X:
+            return points.astype(_dtype(points, "x", name="X"))
         case FaultKind.EMPTY_SCAN:
             return points[:0]
         case FaultKind.GHOSTS:
@@ -160,6 +170,28 @@ def _placed(points: Cloud, chosen: npt.NDArray[np.int64], value: float) -> Cloud
     for name in ("x", "y", "z"):
         points[name][chosen] = value
     return points
+
+
+def _retimed(points: Cloud, times: float) -> Cloud:
+    """The points with their times multiplied; integers as int32, which holds a sign, floats from the first of them."""
+    names = points.dtype.names or ()
+    column = time_column(names, [points.dtype[name].kind for name in names])
+    if column is None:
+        return points
+    name = names[column]
+    if points.dtype[name].kind == "f":
+        scaled = points.copy()
+        scaled[name] = points[name][:1] + (points[name] - points[name][:1]) * times
+        return scaled
+    changed = points.astype(_dtype(points, name, kind="<i4"))
+    changed[name] = np.clip(np.rint(points[name] * times), -MAX_INT32, MAX_INT32)
+    return changed
+
+
+def _dtype(points: Cloud, field: str, *, name: str | None = None, kind: str | None = None) -> np.dtype[np.void]:
+    """The points' dtype with one field renamed, or of another type; packed."""
+    fields = [(one, points.dtype[one]) for one in points.dtype.names or ()]
+    return np.dtype([(name or field, np.dtype(kind) if kind else of) if one == field else (one, of) for one, of in fields])
 
 
 def _filled(detections: Cloud, capacity: int, rng: np.random.Generator) -> Cloud:
@@ -205,23 +237,23 @@ def _aside(pose: SE3, left_m: float) -> SE3:
     return SE3.from_wxyz(pose.translation_m + left_m * pose.rotation[:, 1], pose.wxyz)
 
 
+OTHER_TOPIC = "/another_device"
 UNKNOWN_TYPE = "acme_msgs/msg/OpaqueScan"
 UNKNOWN_DEFINITION = "builtin_interfaces/Time stamp\nstring frame_id\nuint8[] data\n"
-END_OF_IMAGE = b"\xff\xd9"
 FRAME_LENGTH_AT, FRAME_AT = 12, 16  # of a CDR message, behind encapsulation and stamp
-CUT_SPAN = (0.3, 0.8)  # of the file: the header stays whole, the picture does not
 
 _CLOUDS = (Modality.LIDAR, Modality.RADAR)
 _NEEDED_MODALITY = {
-    **dict.fromkeys((FaultKind.CUT_JPEG, FaultKind.SHORTEN_JPEG, *IMAGE_DAMAGE), (Modality.CAMERA,)),
+    **dict.fromkeys((*FILE_DAMAGE, *IMAGE_DAMAGE), (Modality.CAMERA,)),
     **dict.fromkeys((FaultKind.NAN_POINTS, FaultKind.DROP_POINTS, FaultKind.ZERO_POINTS), _CLOUDS),
     **dict.fromkeys((FaultKind.BLOCK_SECTOR, FaultKind.DROP_RINGS, FaultKind.FADE_INTENSITY), (Modality.LIDAR,)),
+    **dict.fromkeys((FaultKind.SCALE_TIMES, FaultKind.RENAME_X), (Modality.LIDAR,)),
     **dict.fromkeys((FaultKind.EMPTY_SCAN, FaultKind.GHOSTS, FaultKind.FULL_LIST), (Modality.RADAR,)),
     FaultKind.REPEAT_CONTENT: (Modality.CAMERA, *_CLOUDS),
     **dict.fromkeys((FaultKind.POSE_JUMP, FaultKind.POSE_SCALE, FaultKind.POSE_SHAKE), (Modality.POSE,)),
     **dict.fromkeys((FaultKind.GYRO_BIAS, FaultKind.ACCELERATION_BIAS), (Modality.IMU,)),
-    **dict.fromkeys((FaultKind.ROTATE_EXTRINSIC, FaultKind.SHIFT_EXTRINSIC), (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)),
-    FaultKind.WRONG_INTRINSICS: (Modality.CAMERA,),
+    **dict.fromkeys(MOUNTING_FAULTS, (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)),
+    **dict.fromkeys((FaultKind.WRONG_INTRINSICS, FaultKind.BODY_AXES), (Modality.CAMERA,)),
 }
 
 
@@ -245,7 +277,7 @@ def check_faults(spec: DriveSpec, rig: Rig) -> None:
             raise SpecError(f"fault {fault}: detections have no states; set the rig option radar_states")
 
 
-def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any = None) -> Any:
+def damaged(payload: Any, shot: Shot, sensor: str, spec: FaultPlan, before: Any = None) -> Any:
     """The payload of a shot after the drive's payload faults; other faults leave it unchanged. `before`: the previous payload."""
     for index in shot.faults:
         fault = spec.faults[index]
@@ -256,10 +288,8 @@ def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any 
         steady = fault.kind in (FaultKind.BLOCK_IMAGE, FaultKind.BLOCK_SECTOR, FaultKind.DROP_RINGS)
         rng = np.random.default_rng(seed_of(spec.seed, sensor, 2, index, 0 if steady else shot.index))
         since_ns = shot.true_ns - spec.start_ns
-        if fault.kind is FaultKind.CUT_JPEG:
-            payload = _cut(payload, rng)
-        elif fault.kind is FaultKind.SHORTEN_JPEG:
-            payload = _shortened(payload, fault.share or 0.0)
+        if fault.kind in FILE_DAMAGE:
+            payload = damaged_file(payload, fault, rng)
         elif fault.kind in IMAGE_DAMAGE:
             payload = damaged_image(payload, fault, rng)
         elif fault.kind in CLOUD_DAMAGE:
@@ -269,7 +299,7 @@ def damaged(payload: Any, shot: Shot, sensor: str, spec: DriveSpec, before: Any 
     return payload
 
 
-def renamed(cdr: bytes, shot: Shot, spec: DriveSpec) -> bytes:
+def renamed(cdr: bytes, shot: Shot, spec: FaultPlan) -> bytes:
     """The message of a shot after the drive's faults of its header: it names a frame of another device, equally long."""
     if not any(spec.faults[index].kind is FaultKind.WRONG_FRAME for index in shot.faults):
         return cdr
@@ -277,7 +307,12 @@ def renamed(cdr: bytes, shot: Shot, spec: DriveSpec) -> bytes:
     return cdr[:FRAME_AT] + b"x" * length + cdr[FRAME_AT + length :]
 
 
-def declared(stream: SensorStream, spec: DriveSpec) -> SensorStream:
+def topic_of(shot: Shot, spec: FaultPlan) -> str | None:
+    """The topic that the shot's message is recorded under; None for the sensor's own."""
+    return OTHER_TOPIC if any(spec.faults[index].kind is FaultKind.SECOND_TOPIC for index in shot.faults) else None
+
+
+def declared(stream: SensorStream, spec: FaultPlan) -> SensorStream:
     """The stream as its recording declares it."""
     if any(fault.kind is FaultKind.UNKNOWN_MESSAGE_TYPE and fault.sensor == stream.sensor for fault in spec.faults):
         return replace(stream, message_type=UNKNOWN_TYPE, definition=UNKNOWN_DEFINITION)
@@ -296,14 +331,3 @@ def effect_of(index: int, shots: tuple[Shot, ...]) -> FaultEffect:
     """What the fault with this index did to the shots of its sensor, for the ground truth."""
     touched = [shot for shot in shots if index in shot.faults]
     return FaultEffect(frames=tuple(shot.index for shot in touched), stamps_ns=tuple(shot.stamp_ns for shot in touched))
-
-
-def _cut(jpeg: bytes, rng: np.random.Generator) -> bytes:
-    return jpeg[: int(len(jpeg) * rng.uniform(*CUT_SPAN))]
-
-
-def _shortened(jpeg: bytes, share: float) -> bytes:
-    scan = jpeg.index(b"\xff\xda")
-    start = scan + 2 + int.from_bytes(jpeg[scan + 2 : scan + 4], "big")
-    end = len(jpeg) - len(END_OF_IMAGE)
-    return jpeg[: start + int((end - start) * (1.0 - share))] + END_OF_IMAGE

@@ -14,7 +14,7 @@ from fleet.drive_layout import GROUND_TRUTH, claim
 from fleet.file_faults import apply_file_fault
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from fleet.synthetic.camera import Camera
-from fleet.synthetic.damage import calibration_document, check_faults, damaged, declared, effect_of, renamed
+from fleet.synthetic.damage import calibration_document, check_faults, damaged, declared, effect_of, renamed, topic_of
 from fleet.synthetic.ground_truth import write_ground_truth, write_json
 from fleet.synthetic.inertial import InertialUnit, PoseSource, Satellite
 from fleet.synthetic.lidar import SpinningLidar
@@ -90,7 +90,8 @@ def _record(out: Path, sensor: Sensor, world: World, spec: DriveSpec, shots: tup
         payload = None
         for done, shot in enumerate(kept, start=1):
             payload = damaged(source.measure(shot), shot, sensor.name, spec, payload)
-            yield RecordedFrame(shot.stamp_ns, shot.log_ns, renamed(source.encode(payload, shot.stamp_ns), shot, spec))
+            cdr = renamed(source.encode(payload, shot.stamp_ns), shot, spec)
+            yield RecordedFrame(shot.stamp_ns, shot.log_ns, cdr, topic_of(shot, spec))
             progress(sensor.name, done, len(kept))
 
     stream = SensorStream(sensor.name, sensor.modality, source.message_type)

@@ -71,7 +71,7 @@ class SpinningLidar:
 
     def encode(self, points: Points, stamp_ns: int) -> bytes:
         """The sweep as a PointCloud2."""
-        return encode_points(stamp_ns, self._sensor.name, point_fields(POINT), points)
+        return encode_points(stamp_ns, self._sensor.name, point_fields(points.dtype), points)
 
     def _noise_m(self, shot: Shot, count: int) -> npt.NDArray[np.float64]:
         deviation_m = self._spec.rig.lidar_range_noise_m

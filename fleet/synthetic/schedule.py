@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from fleet.errors import SpecError
 from fleet.fault_kinds import FaultKind
 from fleet.faults import Fault, Frames
-from fleet.synthetic.spec import DriveSpec
+from fleet.synthetic.spec import DriveSpec, FaultPlan
 from fleet.synthetic.vehicle import FIRST_SWEEP_NS, RADAR_JITTER_NS, TAIL_NS
 from sensors.rig import Modality, Sensor
 from sensors.time_units import NS_PER_S
@@ -57,11 +58,21 @@ def shots_of(sensor: Sensor, spec: DriveSpec) -> tuple[Shot, ...]:
         SpecError: A fault names a frame that the sensor does not have.
 
     """
-    shots = _clean(sensor, spec)
-    for index, fault in enumerate(spec.faults):
+    return with_faults(_clean(sensor, spec), sensor, spec)
+
+
+def with_faults(shots: Sequence[Shot], sensor: Sensor, plan: FaultPlan) -> tuple[Shot, ...]:
+    """The measurements of a sensor after the faults of time and of recording, each with the indices of all its faults.
+
+    Raises:
+        SpecError: A fault names a frame that the sensor does not have, or makes a stamp that no message can hold.
+
+    """
+    changed = list(shots)
+    for index, fault in enumerate(plan.faults):
         if fault.sensor == sensor.name and not fault.kind.on_files:
-            shots = _with_fault(shots, index, fault, spec, sensor.period_ns)
-    return tuple(shots)
+            changed = _with_fault(changed, index, fault, plan, sensor.period_ns)
+    return tuple(changed)
 
 
 def _clean(sensor: Sensor, spec: DriveSpec) -> list[Shot]:
@@ -83,7 +94,7 @@ def _clean(sensor: Sensor, spec: DriveSpec) -> list[Shot]:
     return shots
 
 
-def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec, period_ns: int) -> list[Shot]:
+def _with_fault(shots: list[Shot], index: int, fault: Fault, spec: FaultPlan, period_ns: int) -> list[Shot]:
     touched = _touched(shots, index, fault, spec)
     changed = list(shots)
     for number in touched:
@@ -114,7 +125,7 @@ def _moved(fault: Fault, stamp_ns: int) -> int:
     return stamp_ns
 
 
-def _touched(shots: list[Shot], index: int, fault: Fault, spec: DriveSpec) -> list[int]:
+def _touched(shots: list[Shot], index: int, fault: Fault, spec: FaultPlan) -> list[int]:
     if fault.after_ns is not None:
         return [shot.index for shot in shots if shot.true_ns >= spec.start_ns + fault.after_ns]
     if fault.kind.on_calibration:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fleet.errors import SpecError
 from fleet.faults import Fault
@@ -60,6 +61,26 @@ class RigOptions:
             raise SpecError(f"rig option lidar_range_noise_m must be 0 to 1, got {self.lidar_range_noise_m}")
         if not 0.0 <= self.camera_noise_levels <= 64.0:
             raise SpecError(f"rig option camera_noise_levels must be 0 to 64, got {self.camera_noise_levels}")
+
+
+class FaultPlan(Protocol):
+    """The faults of a drive, and what their choice of frames and their course in time depend on."""
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """In order; frames name them by their index."""
+
+    @property
+    def seed(self) -> int:
+        """Of everything that is chosen by chance."""
+
+    @property
+    def start_ns(self) -> int:
+        """The start of the drive."""
+
+    @property
+    def duration_ns(self) -> int:
+        """Its length."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,16 +93,18 @@ def turn_scores(pair: SweepPair) -> Floats:
 
     A lidar that is declared too far to the left by an angle sees its displacement turned to the left by it.
     """
-    grid = _occupied(pair.after_m)
-    half = len(grid) // 2
+    half = math.ceil((FARTHEST_M + float(np.hypot(*pair.moved_m))) / CELL_M) + 2  # no turn leads out of the grid
+    grid = _occupied(pair.after_m, half)
+    width, cells = len(grid), grid.ravel()
     cosine, sine = np.cos(np.radians(TURNS_DEG)), np.sin(np.radians(TURNS_DEG))
     x_m, y_m = pair.moved_m
-    shift = np.stack([cosine * x_m - sine * y_m, sine * x_m + cosine * y_m], axis=1)
+    shift = np.stack([cosine * x_m - sine * y_m, sine * x_m + cosine * y_m], axis=1) / CELL_M
+    near = pair.before_m[np.hypot(*pair.before_m.T) <= FARTHEST_M]  # a tilt may have carried a point beyond the grid
+    x, y = np.ascontiguousarray(near.T) / CELL_M + (half + 0.5)  # the half is what truncation takes off
     scores = np.zeros(len(TURNS_DEG))
-    for at, moved in enumerate(shift):
-        cells = np.rint((pair.before_m + moved) / CELL_M).astype(np.int64) + half
-        inside = ((cells >= 0) & (cells < len(grid))).all(axis=1)
-        scores[at] = grid[cells[inside, 0], cells[inside, 1]].sum() / len(cells)
+    for at, (ahead, aside) in enumerate(shift):
+        rows, columns = (x + ahead).astype(np.int64), (y + aside).astype(np.int64)
+        scores[at] = cells.take(rows * width + columns).sum() / len(pair.before_m)
     return scores
 
 
@@ -128,9 +130,8 @@ def lidar_yaw(scores: Sequence[Floats]) -> Estimate | Unobservable:
     return Estimate(float(_wrapped(error)), 2.0 * math.hypot(spread, FLOOR_DEG), pairs, pairs)
 
 
-def _occupied(points_m: Floats) -> Floats:
-    """A grid around the lidar: 1 where a point is, less in the cells beside it."""
-    half = math.ceil(FARTHEST_M / CELL_M) + 2
+def _occupied(points_m: Floats, half: int) -> Floats:
+    """A grid of so many cells to each side of the lidar: 1 where a point is, less in the cells beside it."""
     grid = np.zeros((2 * half + 1, 2 * half + 1))
     cells = np.rint(points_m / CELL_M).astype(np.int64) + half
     grid[cells[:, 0], cells[:, 1]] = 1.0

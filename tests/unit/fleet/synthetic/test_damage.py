@@ -16,8 +16,9 @@ from fleet.drive_folder import DriveFolder
 from fleet.errors import SpecError
 from fleet.fault_kinds import SIZES, FaultKind
 from fleet.faults import Fault
-from fleet.synthetic.damage import CLOUD_DAMAGE, IMAGE_DAMAGE, MOTION_DAMAGE, damaged
+from fleet.synthetic.damage import CLOUD_DAMAGE, IMAGE_DAMAGE, MOTION_DAMAGE, damaged, damaged_cloud
 from fleet.synthetic.generate import generate, simulator
+from fleet.synthetic.image_files import FILE_DAMAGE
 from fleet.synthetic.schedule import Shot, shots_of
 from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
@@ -26,6 +27,7 @@ from sensors.container.mcap import scan
 from sensors.container.recorded import StoredMessage
 from sensors.decode.images import inspect_image
 from sensors.decode.messages import decode_image
+from sensors.decode.png import png_size
 from sensors.errors import DecodeError
 from sensors.measure.image import ImageMetrics, measure_image
 from tests.unit.fleet.landed_drives import truth_faults
@@ -69,7 +71,7 @@ def metrics(jpeg: bytes) -> ImageMetrics:
 
 
 def test_each_kind_of_payload_fault_is_applied_by_one_module() -> None:
-    groups = (IMAGE_DAMAGE, CLOUD_DAMAGE, MOTION_DAMAGE)
+    groups = (FILE_DAMAGE, IMAGE_DAMAGE, CLOUD_DAMAGE, MOTION_DAMAGE)
     assert sum(map(len, groups)) == len(frozenset().union(*groups))
     sized = {kind for kind in FaultKind if kind.size is not None}
     assert {kind.size for kind in sized} == set(SIZES)
@@ -152,6 +154,26 @@ def test_a_shortened_image_ends_in_order_and_lacks_data(share: float) -> None:
         inspect_image(short[2])
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_zeros_in_the_middle_of_an_image_leave_its_length_and_ends(share: float) -> None:
+    clean, zeroed, _ = payloads("camera_front", f"zero_jpeg:camera_front:{share}:2")
+    assert [n for n, (a, b) in enumerate(zip(clean, zeroed, strict=True)) if a != b] == [2]
+    before, after = (np.frombuffer(images[2], np.uint8) for images in (clean, zeroed))
+    changed = np.flatnonzero(before != after)
+    assert len(before) == len(after)
+    assert changed[-1] - changed[0] == pytest.approx(share * len(before), rel=0.1)
+    assert not after[changed].any()
+    assert (changed[0] + changed[-1]) / 2 > len(before) / 2, "behind the header, in the middle of what is coded"
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.05, 171), (0.5, 90), (1.0, 0), (1e-9, 179)])
+def test_a_short_png_is_whole_but_for_its_last_rows(share: float, rows: int) -> None:
+    _, short, _ = payloads("camera_front", f"shorten_png:camera_front:{share}:2")
+    assert png_size(short[2]) == (320, 180)
+    with pytest.raises(DecodeError, match=rf": {rows * (1 + 3 * 320)} bytes of pixels where its header implies {180 * 961}"):
+        inspect_image(short[2])
+
+
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_what_blocks_a_lens_stays_where_it_is(share: float) -> None:
     clean, covered, shots = payloads("camera_front", f"block_image:camera_front:{share}:0.5")
@@ -180,6 +202,24 @@ def test_clouds_change_by_the_size_that_was_asked_for() -> None:
     _, faded, shots = payloads("lidar_top", "fade_intensity:lidar_top:0.5")
     left = [float((after["intensity"] / before["intensity"]).mean()) for before, after in zip(clean, faded, strict=True)]
     assert left == pytest.approx([1 - 0.5 * (shot.true_ns - spec_of().start_ns) / 1e9 for shot in shots], abs=1e-3)
+    nameless = payloads("lidar_top", "rename_x:lidar_top:4")[1]
+    assert [n for n, cloud in enumerate(nameless) if cloud.dtype.names[0] == "X"] == [4]
+    assert nameless[4].tobytes() == clean[4].tobytes()
+
+
+@pytest.mark.parametrize("times", [0.0, 0.001, -1.0])
+def test_point_times_are_multiplied(times: float) -> None:
+    clean, scaled, _ = payloads("lidar_top", f"scale_times:lidar_top:{times}:4")
+    assert scaled[4]["t"].tolist() == np.rint(clean[4]["t"] * times).tolist()
+    assert scaled[4][["x", "ring"]].tolist() == clean[4][["x", "ring"]].tolist()
+    assert scaled[3] is clean[3]
+
+
+def test_float_times_are_multiplied_from_the_first_on_and_clouds_without_times_stay() -> None:
+    fault, rng = Fault.parse("scale_times:lidar:0.5"), np.random.default_rng(0)
+    points = np.array([(1.0, 100.0), (2.0, 100.5)], dtype=[("x", "f4"), ("timestamp", "f8")])
+    assert damaged_cloud(points, fault, rng, 0.0)["timestamp"].tolist() == [100.0, 100.25]
+    assert damaged_cloud(points[["x"]], fault, rng, 0.0) is not None
 
 
 def test_scans_change_by_the_size_that_was_asked_for() -> None:
@@ -230,6 +270,13 @@ def test_a_wrong_frame_changes_the_name_and_nothing_else(tmp_path: Path) -> None
     assert [number for number, (one, other) in enumerate(zip(clean, wrong, strict=True)) if one != other] == [2]
     assert decode_image(wrong[2]).frame_id == "x" * len("camera_front")
     assert wrong[2].replace(b"x" * len("camera_front"), b"camera_front") == clean[2]
+
+
+def test_a_second_topic_is_recorded_beside_the_first(tmp_path: Path) -> None:
+    folder = generate(spec_of("second_topic:camera_front:2,5"), tmp_path / "drive")
+    topics = [item.topic for item in stored_messages(folder, "camera", "camera_front")]
+    assert [n for n, topic in enumerate(topics) if topic != "/camera_front"] == [2, 5]
+    assert set(topics) == {"/camera_front", "/another_device"}
 
 
 def test_the_truth_tells_kind_size_and_frames(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from fleet.synthetic.spec import DriveSpec, RigOptions
 from fleet.synthetic.vehicle import build_rig
 from sensors.calibration.alignment import camera_turn
 from sensors.calibration.changes import turned_deg
+from sensors.geometry import SE3
 from sensors.rig import Rig
 from tests.unit.fleet.landed_drives import truth_faults
 
@@ -50,6 +51,29 @@ def test_a_lidar_that_is_declared_pitched_sees_the_road_fall_away() -> None:
     assert mounting is not None and true is not None
     on_road = true.inverse().apply(np.array([[20.0, 0.0, 0.0]]))
     assert mounting.apply(on_road)[0, 2] == pytest.approx(-19.1 * np.sin(np.radians(1.0)), abs=0.01)
+
+
+def mounting(rig: Rig, sensor: str) -> SE3:
+    pose = rig[sensor].ego_SE3_sensor
+    assert pose is not None
+    return pose
+
+
+def test_gross_errors_of_a_mounting_are_the_usual_mistakes() -> None:
+    side, lidar = "camera_front_left", "lidar_top"
+    true = mounting(RIG, side)
+    swapped = mounting(declared(f"swap_quaternion:{side}"), side)
+    w, x, y, z = true.wxyz.tolist()
+    assert np.abs(np.dot(swapped.wxyz, (x, y, z, w))) == pytest.approx(1.0)
+    assert swapped.translation_m.tolist() == true.translation_m.tolist()
+    back = mounting(declared(f"invert_extrinsic:{side}"), side) @ true
+    assert back.translation_m == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)
+    assert back.rotation == pytest.approx(np.eye(3), abs=1e-12)
+    body = mounting(declared("body_axes:camera_front"), "camera_front").rotation
+    assert body[:, 0] == pytest.approx(mounting(RIG, "camera_front").rotation[:, 2]), "x looks where z did: ahead"
+    turn_deg = 2.0 * np.degrees(np.arccos(mounting(RIG, lidar).wxyz[0]))
+    far = mounting(declared(f"degrees_extrinsic:{lidar}"), lidar)
+    assert 2.0 * np.arccos(far.wxyz[0]) == pytest.approx(turn_deg), "as many radians as it is degrees"
 
 
 def test_a_shift_is_along_the_vehicles_axes() -> None:
