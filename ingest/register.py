@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError
@@ -114,11 +115,22 @@ class Registrar:
             if not record.settling or self._ledger.settle(record):
                 return record
             raise _contention(drive)
+        if record.generation == 0:
+            found = self.with_newest_baseline(found)
         queued = self._ledger.queue(record, self.prepare(found, found.reason))
         if queued is None:
             raise _contention(drive)
         self.deliver(queued)
         return queued
+
+    def with_newest_baseline(self, found: Assessment) -> Assessment:
+        """An assessment whose input pins the current version of the vehicle's baseline.
+
+        Raises:
+            StoreError: It exceeds its size limit.
+        """
+        newest = self._objects.baseline(found.input.drive.vehicle_id)
+        return replace(found, input=replace(found.input, baseline=newest))
 
     def deliver(self, queued: DriveRecord) -> None:
         """Send the work message of a queued revision, then clear its outbox mark."""
@@ -133,7 +145,9 @@ class Registrar:
         """Store the input document of an assessment, so that its revision can be queued."""
         self._objects.keep_input(input_key(found.input.drive, found.input.revision), found.input.to_bytes())
         manifest_version = None if found.input.manifest is None else found.input.manifest.version_id
-        return Requeue(found.input.revision, reason, manifest_version, found.manifest_fault, found.input.overrides)
+        return Requeue(
+            found.input.revision, reason, manifest_version, found.manifest_fault, found.input.overrides, found.input.baseline
+        )
 
     def assess(self, record: DriveRecord, *, overdue: bool = False) -> Assessment:
         """Assess a drive from its record and its registered objects.

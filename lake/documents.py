@@ -1,4 +1,4 @@
-"""The two JSON documents of a drive, size-limited and validated before any of their content is used."""
+"""The JSON documents of a drive and a vehicle, size-limited and validated before any of their content is used."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lake.landing import DriveId, SensorKey, parse_raw_key
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024  # 100,000 manifest entries need about 40 MB
 MAX_CALIBRATION_BYTES = 1024 * 1024  # every scene carries it; 256 sensors with all terms need about 0.3 MB
+MAX_BASELINE_BYTES = 1024 * 1024  # 256 sensors with all that is learned of them need about 0.5 MB
 MAX_DIGITS = 20  # of an integer, its sign included: int64
 MAX_PROBLEMS_NAMED = 5
 MAX_LOSSES = 1000  # as in the manifest's schema
@@ -104,17 +105,17 @@ def content_hash(document: Mapping[str, Any]) -> str:
 
 
 def max_bytes(kind: str) -> int:
-    """The size limit of a `manifest` or `calibration`."""
-    return MAX_CALIBRATION_BYTES if kind == "calibration" else MAX_DOCUMENT_BYTES
+    """The size limit of a `manifest`, `calibration` or `baseline`."""
+    return {"calibration": MAX_CALIBRATION_BYTES, "baseline": MAX_BASELINE_BYTES}.get(kind, MAX_DOCUMENT_BYTES)
 
 
 def parse_document(body: bytes, kind: str) -> dict[str, Any]:
-    """Read a `manifest` or `calibration` document and check it against its JSON Schema.
+    """Read a `manifest`, `calibration` or `baseline` document and check it against its JSON Schema.
 
     Integers are integers (1.0 is not), every number is finite, and no name is duplicated in an object.
 
     Raises:
-        LandingError: Larger than 64 MiB (calibration: 1 MiB), not UTF-8 JSON, nested too deep, or not the schema; names
+        LandingError: Larger than 64 MiB (calibration and baseline: 1 MiB), not UTF-8 JSON, nested too deep, or not the schema; names
             up to five problems.
     """
     if len(body) > max_bytes(kind):
