@@ -115,9 +115,8 @@ class Registrar:
             if not record.settling or self._ledger.settle(record):
                 return record
             raise _contention(drive)
-        if record.generation == 0:
-            found = self.with_newest_baseline(found)
-        queued = self._ledger.queue(record, self.prepare(found, found.reason))
+        pinned = self.with_newest_baseline(found) if record.generation == 0 else found
+        queued = self._ledger.queue(record, self.prepare(pinned, found.reason))
         if queued is None:
             raise _contention(drive)
         self.deliver(queued)

@@ -115,8 +115,8 @@ def parse_document(body: bytes, kind: str) -> dict[str, Any]:
     Integers are integers (1.0 is not), every number is finite, and no name is duplicated in an object.
 
     Raises:
-        LandingError: Larger than 64 MiB (calibration and baseline: 1 MiB), not UTF-8 JSON, nested too deep, or not the schema; names
-            up to five problems.
+        LandingError: Larger than 64 MiB (calibration and baseline: 1 MiB), not UTF-8 JSON, nested too deep, or not the
+            schema; names up to five problems.
     """
     if len(body) > max_bytes(kind):
         raise LandingError(f"{kind} of {len(body)} bytes exceeds {max_bytes(kind)}")

@@ -133,7 +133,8 @@ class DriveInput:
         version = document["schema_version"]
         if version != (WITH_BASELINE if "baseline" in document else SCHEMA_VERSION):
             raise LandingError(
-                f"input document has schema version {version!r}; this code reads {SCHEMA_VERSION}, and {WITH_BASELINE} with a baseline"
+                f"input document has schema version {version!r}; this code reads {SCHEMA_VERSION}, or {WITH_BASELINE} with a "
+                "baseline"
             )
         drive_input = cls(
             drive=DriveId(document["vehicle_id"], document["drive_id"]),

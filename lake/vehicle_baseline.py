@@ -41,7 +41,7 @@ class Statistic(msgspec.Struct, frozen=True):
 
 
 class CalibrationHistory(msgspec.Struct, frozen=True):
-    """In how many of the drives that checked it a quantity of the calibration was `observed`; median and spread of its error there."""
+    """A quantity of the calibration: in how many of the `drives` that checked it it was `observed`, and its error there."""
 
     quantity: str
     drives: int
@@ -100,7 +100,7 @@ def parse_baseline(body: bytes, vehicle_id: str | None = None) -> VehicleBaselin
         _refuse_doubled(f"quantity of {sensor.sensor}", [entry.quantity for entry in sensor.calibration])
         for entry in sensor.statistics:
             if not entry.least <= entry.median <= entry.most:
-                raise LandingError(f"baseline: {sensor.sensor} {entry.name}: the median {entry.median} is not between least and most")
+                raise LandingError(f"baseline: {sensor.sensor} {entry.name}: the median is not between the least and the most")
         for quantity in sensor.calibration:
             if quantity.observed > quantity.drives or (quantity.observed > 0) != (quantity.median is not None):
                 raise LandingError(f"baseline: {sensor.sensor} {quantity.quantity}: what was observed contradicts its counts")
