@@ -11,6 +11,7 @@ from typing import Protocol
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.documents import max_bytes
+from lake.drive_input import baseline_key
 from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.settings import Settings
