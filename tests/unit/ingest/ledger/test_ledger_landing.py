@@ -11,6 +11,7 @@ from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord, Requeu
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
+from lake.drive_input import InputObject, baseline_key
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 
@@ -173,3 +174,13 @@ def test_everything_is_listed_over_many_pages(ledger: Ledger, monkeypatch: pytes
     assert [found.key for found in ledger.objects(DRIVE)] == keys
     assert len(list(ledger.refused())) == 25
     assert len(pages) >= 8
+
+
+def test_a_revision_keeps_the_baseline_that_it_pins_until_the_next_one(landing: Any) -> None:
+    landing.touch(DRIVE)
+    assert seen(landing).baseline is None
+    pinned = InputObject(baseline_key(DRIVE.vehicle_id), "Qx.9 with space", "b" * 64)
+    queued = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, None, None, baseline=pinned))
+    assert queued.baseline == seen(landing).baseline == pinned
+    again = landing.queue(seen(landing), Requeue(R2, WorkReason.REPROCESS, None, None))
+    assert (again.revision, again.baseline, seen(landing).baseline) == (R2, None, None)
