@@ -20,7 +20,7 @@ from sensors.calibration.result import CalibrationVerdict, Checked, Quantity
 from sensors.rig import Modality, Rig, Sensor
 
 SPREADS = 5.0
-LEAST_CHROMA = 2.0  # levels: a camera that never showed more is taken for one without colour
+LEAST_CHROMA = 0.01  # of the contrast: a camera that never showed more is taken for one without colour
 USUALLY_OBSERVED = 0.8  # share of the drives
 ONLY_IN_MOTION = frozenset({Quantity.LIDAR_YAW, Quantity.RADAR_YAW})
 NOT_ALWAYS_JUDGED = frozenset({Quantity.CAMERA_TIME})
@@ -58,8 +58,8 @@ COMPARISONS: Mapping[Modality, tuple[Comparison, ...]] = {
     Modality.LIDAR: (Comparison("LID010", RETURNS, "returns per sweep"),),
     Modality.RADAR: (Comparison("RAD006", DETECTIONS, "detections per scan"),),
     Modality.CAMERA: (
-        Comparison("CAM011", EDGE_ENERGY, "edge energy", against_least=True),
-        Comparison("CAM011", CHROMA, "levels of colour", against_least=True, least=LEAST_CHROMA),
+        Comparison("CAM011", EDGE_ENERGY, "edge energy relative to contrast", against_least=True),
+        Comparison("CAM011", CHROMA, "colour relative to contrast", against_least=True, least=LEAST_CHROMA),
     ),
 }
 
@@ -131,7 +131,7 @@ def _of_sensor(
         if usual is None:
             continue
         if value is None:
-            message = f"{sensor.name}: {rules[one.code].name} could not be evaluated: no {one.unit} were measured in this drive"
+            message = f"{sensor.name}: {rules[one.code].name} could not be evaluated: no frame of it was measured in this drive"
             return [rules.finding(one.code, message, sensor=sensor.name, severity=_severity(rig, sensor, unknown=True))]
         share = one.share(value, usual)
         if rules.judge(one.code, share) is Outcome.FAILED and (worst is None or share < worst[0]):

@@ -14,7 +14,7 @@ from sensors.rig import Modality
 
 RETURNS, INVALID_SHARE, INTENSITY = "returns", "invalid_share", "intensity"
 DETECTIONS, EMPTY_SHARE = "detections", "empty_share"
-LUMA, EDGE_ENERGY, CHROMA = "mean_luma", "relative_edge_energy", "chroma_spread"
+LUMA, CONTRAST, EDGE_ENERGY, CHROMA = "mean_luma", "contrast", "relative_edge_energy", "relative_chroma"
 FRAMES, RATE = "frames", "rate_hz"
 
 _COLUMNS = (
@@ -32,8 +32,8 @@ def signal_statistics(signals: pa.Table) -> dict[str, Mapping[str, float]]:
 
     All are medians over frames, but for `frames`, which were measured, and `empty_share`. Lidar: `returns` per sweep,
     `invalid_share` of the points that have no position, mean `intensity`. Radar: `detections` per scan, `empty_share` of the
-    scans. Camera: `mean_luma` and `chroma_spread` in levels, `relative_edge_energy`: variance of the Laplacian over the square of
-    the contrast, which does not fall with the light.
+    scans. Camera: `mean_luma` and `contrast` in levels; `relative_edge_energy`: variance of the Laplacian over the square of
+    the contrast; `relative_chroma`: spread of the chroma over the contrast. The last two do not fall with the light.
     """
     return {one.sensor: _known(_MEASURES[Modality(one.modality)](one)) for one in series(signals.select(_COLUMNS))}
 
@@ -57,12 +57,20 @@ def _radar(one: Series) -> dict[str, Any]:
 def _camera(one: Series) -> dict[str, Any]:
     contrast = one.numbers("high_luma") - one.numbers("low_luma")
     sharpness = one.numbers("sharpness")
-    energy = np.divide(sharpness, contrast**2, out=np.full_like(sharpness, np.nan), where=contrast > 0)
-    values = {LUMA: one.numbers("mean_luma"), EDGE_ENERGY: energy, CHROMA: one.numbers("chroma_spread")}
+    values = {
+        LUMA: one.numbers("mean_luma"),
+        CONTRAST: contrast,
+        EDGE_ENERGY: _ratio(sharpness, contrast**2),
+        CHROMA: _ratio(one.numbers("chroma_spread"), contrast),
+    }
     return {name: _median(found) for name, found in values.items()} | {FRAMES: np.count_nonzero(np.isfinite(sharpness))}
 
 
 _MEASURES = {Modality.LIDAR: _lidar, Modality.RADAR: _radar, Modality.CAMERA: _camera}
+
+
+def _ratio(values: Floats, reference: Floats) -> Floats:
+    return np.divide(values, reference, out=np.full_like(values, np.nan), where=reference > 0)
 
 
 def _median(values: Floats) -> float:

@@ -168,7 +168,7 @@ RULES: tuple[Rule, ...] = (
          exception="Saturated rows count for CAM003; of black ones, what the drive's median does not have.",
          leeway=Leeway(0.01, 1, _EITHER)),
     Rule("CAM011", "camera below its baseline", _DRIVE, _WARNING,
-         "The drive's median edge energy, relative to contrast, and spread of colour are at least this share of the least in the "
+         "The drive's median edge energy and spread of colour, relative to contrast, are at least this share of the least in the "
          "vehicle's earlier drives.", 0.1, "share of the least", _NOT_MEASURED, Bound.AT_LEAST,
          exception=f"{_NO_BASELINE} Colour not for a camera without any.", leeway=Leeway(0.01, 0.9, _EITHER)),
     Rule("CLK001", "stamps regress", _DRIVE, _WARNING,

@@ -187,7 +187,7 @@ def test_a_camera_that_lost_its_colour_before_the_drive_began_is_found(fleet: Fl
     assert {found.rule_id for found in unguarded.findings if found.rule_id.startswith("CAM")} == set()
     (found,) = departures(fleet.run(landed, fleet.pin(drive_input, learned)))
     assert (found.rule_id, found.sensor, found.severity) == ("CAM011", "cam", Severity.WARNING)
-    assert "levels of colour" in found.message
+    assert "colour relative to contrast" in found.message
 
 
 def test_the_rig_sets_limit_and_severity(fleet: Fleet, learned: VehicleBaseline) -> None:

@@ -36,7 +36,7 @@ def known(name: str, modality: str, *statistics: Statistic, calibration: tuple[C
 
 TOP = known("top", "lidar", statistic("returns", 1000.0, spread=20.0))
 RAD = known("rad", "radar", statistic("detections", 50.0, spread=5.0))
-CAM = known("cam", "camera", statistic("relative_edge_energy", 0.5, least=0.2), statistic("chroma_spread", 12.0, least=6.0))
+CAM = known("cam", "camera", statistic("relative_edge_energy", 0.5, least=0.2), statistic("relative_chroma", 0.12, least=0.06))
 BASELINE = baseline(TOP, RAD, CAM)
 
 
@@ -48,7 +48,7 @@ def usual(**other: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
     values: dict[str, Mapping[str, float]] = {
         "top": {"returns": 990.0},
         "rad": {"detections": 48.0},
-        "cam": {"relative_edge_energy": 0.4, "chroma_spread": 10.0},
+        "cam": {"relative_edge_energy": 0.4, "relative_chroma": 0.1},
     }
     return values | other
 
@@ -74,9 +74,9 @@ def test_usual_values_pass_and_without_a_baseline_nothing_is_judged() -> None:
         ("top", {"returns": 499.0}, "LID010", "error", 0.499),  # the reference is critical
         ("top", {"returns": 0.0}, "LID010", "error", 0.0),
         ("rad", {"detections": 9.0}, "RAD006", "error", 0.18),
-        ("cam", {"relative_edge_energy": 0.019, "chroma_spread": 10.0}, "CAM011", "warning", 0.095),
-        ("cam", {"relative_edge_energy": 0.4, "chroma_spread": 0.0}, "CAM011", "warning", 0.0),
-        ("cam", {"relative_edge_energy": 0.019, "chroma_spread": 0.3}, "CAM011", "warning", 0.05),
+        ("cam", {"relative_edge_energy": 0.019, "relative_chroma": 0.1}, "CAM011", "warning", 0.095),
+        ("cam", {"relative_edge_energy": 0.4, "relative_chroma": 0.0}, "CAM011", "warning", 0.0),
+        ("cam", {"relative_edge_energy": 0.019, "relative_chroma": 0.003}, "CAM011", "warning", 0.05),
     ],
 )
 def test_what_departs_is_found_with_what_is_left(
@@ -92,7 +92,7 @@ def test_what_departs_is_found_with_what_is_left(
     [
         ("top", {"returns": 500.0}),
         ("rad", {"detections": 10.0}),
-        ("cam", {"relative_edge_energy": 0.021, "chroma_spread": 0.61}),  # a night, hardly a tenth of an afternoon
+        ("cam", {"relative_edge_energy": 0.021, "relative_chroma": 0.0061}),  # a night, hardly a tenth of an afternoon
     ],
 )
 def test_the_limit_itself_passes(name: str, values: Mapping[str, float]) -> None:
@@ -106,8 +106,8 @@ def test_a_share_within_the_spread_of_the_drives_passes() -> None:
 
 
 def test_a_camera_without_colour_is_not_asked_for_any_and_another_kind_is_not_compared() -> None:
-    grey = baseline(known("cam", "camera", statistic("relative_edge_energy", 0.5), statistic("chroma_spread", 0.4)))
-    assert judge({"cam": {"relative_edge_energy": 0.5, "chroma_spread": 0.0}}, against=grey) == []
+    grey = baseline(known("cam", "camera", statistic("relative_edge_energy", 0.5), statistic("relative_chroma", 0.004)))
+    assert judge({"cam": {"relative_edge_energy": 0.5, "relative_chroma": 0.0}}, against=grey) == []
     other = baseline(known("top", "radar", statistic("detections", 50.0)))
     assert judge({"top": {"returns": 1.0}}, against=other) == []
     nothing = baseline(known("top", "lidar", statistic("returns", 0.0)))

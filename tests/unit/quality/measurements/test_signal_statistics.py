@@ -35,7 +35,7 @@ def test_each_kind_of_sensor_has_its_own() -> None:
     assert found == {
         "top": {"returns": 100.0, "invalid_share": pytest.approx(0.1), "intensity": 20.0, "frames": 3.0},
         "rad": {"detections": 4.0, "empty_share": pytest.approx(1 / 3), "frames": 3.0},
-        "cam": {"mean_luma": 50.0, "relative_edge_energy": 0.05, "chroma_spread": 12.0, "frames": 1.0},
+        "cam": {"mean_luma": 50.0, "contrast": 100.0, "relative_edge_energy": 0.05, "relative_chroma": 0.12, "frames": 1.0},
     }
 
 
@@ -49,11 +49,11 @@ def test_dead_frames_count_and_a_minority_of_them_moves_nothing() -> None:
 
 def test_what_no_frame_has_is_left_out() -> None:
     assert signal_statistics(table(scan(None), scan(None))) == {"rad": {"frames": 0.0}}
-    assert "relative_edge_energy" not in signal_statistics(table(photo(0, 0)))["cam"]
+    assert not {"relative_edge_energy", "relative_chroma"} & set(signal_statistics(table(photo(0, 0)))["cam"])
     assert signal_statistics(table()) == {}
 
 
 @pytest.mark.parametrize("light", [1.0, 0.3, 0.1])
-def test_the_edge_energy_does_not_fall_with_the_light(light: float) -> None:
-    found = signal_statistics(table(photo(200 * light, 800 * light**2)))["cam"]
-    assert found["relative_edge_energy"] == pytest.approx(0.02)
+def test_edges_and_colour_do_not_fall_with_the_light(light: float) -> None:
+    found = signal_statistics(table(photo(200 * light, 800 * light**2, 12 * light)))["cam"]
+    assert (found["relative_edge_energy"], found["relative_chroma"]) == (pytest.approx(0.02), pytest.approx(0.06))
