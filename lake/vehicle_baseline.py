@@ -24,7 +24,7 @@ class LearnedFrom(msgspec.Struct, frozen=True):
     code_version: str
 
 
-class Statistic(msgspec.Struct, frozen=True):
+class BaselineStatistic(msgspec.Struct, frozen=True):
     """One statistic over drives, each of which counts with its own median.
 
     `spread`: median absolute deviation as a standard deviation. `older`, `newer`: medians of the older and the newer half of
@@ -56,10 +56,10 @@ class SensorBaseline(msgspec.Struct, frozen=True):
     sensor: str
     modality: str
     drives: int
-    statistics: tuple[Statistic, ...]
+    statistics: tuple[BaselineStatistic, ...]
     calibration: tuple[CalibrationHistory, ...]
 
-    def statistic(self, name: str) -> Statistic | None:
+    def statistic(self, name: str) -> BaselineStatistic | None:
         """The statistic called `name`; None if it was not learned."""
         return next((entry for entry in self.statistics if entry.name == name), None)
 

@@ -14,7 +14,7 @@ from ops.errors import InputError
 
 if TYPE_CHECKING:
     from lake.vehicle_baseline import VehicleBaseline
-    from ops.drives.vehicle_baseline import Line
+    from ops.drives.vehicle_baseline import BaselineLine
 
 LEAST_DRIVES, MAX_DRIVES = 3, 100  # as in `lake.vehicle_baseline`
 app = typer.Typer(no_args_is_help=True, help="What is known of a vehicle.")
@@ -132,7 +132,7 @@ def _show(baseline: VehicleBaseline) -> None:
     console.out().print(console.table(title, columns, map(_row, lines(baseline)), numbers=columns[2:]))
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: BaselineLine) -> tuple[str, ...]:
     drives = str(line.drives) if line.observed is None else f"{line.observed} of {line.drives}"
     values = ("–" if value is None else f"{value:.4g}" for value in (line.median, line.spread, line.least, line.most))
     return (line.sensor, line.name, drives, *values, "–" if line.drift is None else f"{line.drift:+.1%}")

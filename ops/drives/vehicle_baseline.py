@@ -105,7 +105,7 @@ def put(store: ObjectStore, settings: Settings, baseline: VehicleBaseline) -> tu
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BaselineLine:
     """A statistic of a sensor as a table shows it. `drift`: from the older to the newer half of the drives, as a share of the
     median; None for a median of 0."""
 
@@ -120,16 +120,16 @@ class Line:
     observed: int | None = None
 
 
-def lines(baseline: VehicleBaseline) -> Iterator[Line]:
+def lines(baseline: VehicleBaseline) -> Iterator[BaselineLine]:
     """The statistics of each sensor, then the history of its calibration checks."""
     for sensor in baseline.sensors:
         for entry in sensor.statistics:
             drift = (entry.newer - entry.older) / abs(entry.median) if entry.median else None
             values = (entry.median, entry.spread, entry.least, entry.most)
-            yield Line(sensor.sensor, entry.name, sensor.drives, *values, drift)
+            yield BaselineLine(sensor.sensor, entry.name, sensor.drives, *values, drift)
         for quantity in sensor.calibration:
             name = f"calibration {quantity.quantity}"
-            yield Line(
+            yield BaselineLine(
                 sensor.sensor, name, quantity.drives, quantity.median, quantity.spread, None, None, None, quantity.observed
             )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lake.vehicle_baseline import CalibrationHistory, SensorBaseline, Statistic, VehicleBaseline
+from lake.vehicle_baseline import BaselineStatistic, CalibrationHistory, SensorBaseline, VehicleBaseline
 from quality.evaluators.calibration import RULE_OF
 from quality.measurements.signal_statistics import CHROMA, DETECTIONS, EDGE_ENERGY, RETURNS
 from quality.rules.catalogue import Outcome, Severity
@@ -39,15 +39,15 @@ class Comparison:
     against_least: bool = False
     least: float = 0.0  # the rule does not apply to a baseline below it
 
-    def reference(self, usual: Statistic) -> float:
+    def reference(self, usual: BaselineStatistic) -> float:
         """The value of the baseline that counts as all."""
         return usual.least if self.against_least else usual.median
 
-    def applies(self, usual: Statistic | None) -> bool:
+    def applies(self, usual: BaselineStatistic | None) -> bool:
         """Whether the baseline of a sensor has the statistic, and enough of it to compare with."""
         return usual is not None and self.reference(usual) > self.least
 
-    def share(self, value: float, usual: Statistic) -> float:
+    def share(self, value: float, usual: BaselineStatistic) -> float:
         """What is left of the reference, 1 at most; 1 too within the spread of the earlier drives around their median."""
         if not self.against_least and usual.median - value <= SPREADS * usual.spread:
             return 1.0
@@ -145,7 +145,7 @@ def _of_sensor(
     return [] if worst is None else [worst[1]]
 
 
-def _compared(one: Comparison, value: float, usual: Statistic, drives: int) -> str:
+def _compared(one: Comparison, value: float, usual: BaselineStatistic, drives: int) -> str:
     kind = "the least" if one.against_least else "the median"
     reference = one.reference(usual)
     return f"{value:.4g} {one.unit}, {value / reference:.1%} of {reference:.4g}, {kind} of {drives} earlier drives"

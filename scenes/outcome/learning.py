@@ -14,10 +14,10 @@ import numpy as np
 from lake.errors import LandingError
 from lake.vehicle_baseline import (
     LEAST_DRIVES,
+    BaselineStatistic,
     CalibrationHistory,
     LearnedFrom,
     SensorBaseline,
-    Statistic,
     VehicleBaseline,
 )
 from quality.evaluators.departure import COMPARISONS, departs
@@ -33,7 +33,7 @@ DEPARTURES = frozenset(one.code for comparisons in COMPARISONS.values() for one 
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class NotLearned:
     """A sensor of a drive that taught nothing, and why; without a drive: a sensor that was not learned at all."""
 
     drive_id: str | None
@@ -46,7 +46,7 @@ class Lesson:
     """A baseline, and what it was not learned from."""
 
     baseline: VehicleBaseline
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[NotLearned, ...]
 
 
 Entry = tuple[DriveStatistics, SensorStatistics]
@@ -59,7 +59,7 @@ def learn(vehicle_id: str, drives: Sequence[DriveStatistics], code_version: str,
         LandingError: No sensor was sound in at least `LEAST_DRIVES` of the drives.
     """
     ordered = sorted(drives, key=lambda drive: (drive.first_ns, drive.drive_id))
-    left_out: list[LeftOut] = []
+    left_out: list[NotLearned] = []
     sound: dict[str, list[Entry]] = {}
     for drive in ordered:
         for entry in drive.sensors:
@@ -67,7 +67,7 @@ def learn(vehicle_id: str, drives: Sequence[DriveStatistics], code_version: str,
             if reason is None:
                 sound.setdefault(entry.sensor, []).append((drive, entry))
             else:
-                left_out.append(LeftOut(drive.drive_id, entry.sensor, reason))
+                left_out.append(NotLearned(drive.drive_id, entry.sensor, reason))
     sensors = [_sensor(name, entries, left_out) for name, entries in sorted(sound.items())]
     learned = [one for one in sensors if one is not None]
     if not learned:
@@ -93,7 +93,7 @@ def _why_not(entry: SensorStatistics, *, departed: bool) -> str | None:
     return None
 
 
-def _sensor(name: str, entries: list[Entry], left_out: list[LeftOut]) -> tuple[SensorBaseline, frozenset[str]] | None:
+def _sensor(name: str, entries: list[Entry], left_out: list[NotLearned]) -> tuple[SensorBaseline, frozenset[str]] | None:
     """One sensor, and the drives that it was learned from; oldest drive first."""
     modality = entries[-1][1].modality  # a sensor that was replaced by another kind begins anew
     kept = [entry for entry in entries if entry[1].modality == modality]
@@ -101,10 +101,10 @@ def _sensor(name: str, entries: list[Entry], left_out: list[LeftOut]) -> tuple[S
         first = _baseline(name, modality, kept)
         alike = [one for one in kept if not departs(Modality(modality), one[1].values, first, DEFAULT_RULES)]
         odd = [drive.drive_id for drive, entry in kept if (drive, entry) not in alike]
-        left_out += [LeftOut(drive_id, name, "differs from the other drives") for drive_id in odd]
+        left_out += [NotLearned(drive_id, name, "differs from the other drives") for drive_id in odd]
         kept = alike
     if len(kept) < LEAST_DRIVES:
-        left_out.append(LeftOut(None, name, f"{len(kept)} sound drives, fewer than {LEAST_DRIVES}"))
+        left_out.append(NotLearned(None, name, f"{len(kept)} sound drives, fewer than {LEAST_DRIVES}"))
         return None
     return _baseline(name, modality, kept), frozenset(drive.drive_id for drive, _ in kept)
 
@@ -115,13 +115,13 @@ def _baseline(name: str, modality: str, entries: Sequence[Entry]) -> SensorBasel
     return SensorBaseline(name, modality, len(entries), statistics, _calibration(name, [drive for drive, _ in entries]))
 
 
-def _statistic(name: str, values: Sequence[float]) -> Statistic:
+def _statistic(name: str, values: Sequence[float]) -> BaselineStatistic:
     """`values`: oldest drive first."""
     array = np.asarray(values, dtype=np.float64)
     usual, half = Baseline.of(array), len(array) // 2
     assert usual is not None
     halves = (float(np.median(array[:half])), float(np.median(array[-half:])))
-    return Statistic(name, usual.median, usual.spread, float(array.min()), float(array.max()), *halves)
+    return BaselineStatistic(name, usual.median, usual.spread, float(array.min()), float(array.max()), *halves)
 
 
 def _calibration(sensor: str, drives: Sequence[DriveStatistics]) -> tuple[CalibrationHistory, ...]:

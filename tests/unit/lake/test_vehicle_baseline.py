@@ -11,15 +11,15 @@ import pytest
 from lake.documents import MAX_BASELINE_BYTES
 from lake.errors import LandingError
 from lake.vehicle_baseline import (
+    BaselineStatistic,
     CalibrationHistory,
     LearnedFrom,
     SensorBaseline,
-    Statistic,
     VehicleBaseline,
     parse_baseline,
 )
 
-RETURNS = Statistic("returns", 100.0, 3.5, 90.0, 120.0, 100.0, 101.0)
+RETURNS = BaselineStatistic("returns", 100.0, 3.5, 90.0, 120.0, 100.0, 101.0)
 YAW = CalibrationHistory("lidar_yaw", 4, 3, 0.1, 0.05)
 TOP = SensorBaseline("top", "lidar", 4, (RETURNS,), (YAW,))
 WHOLE = VehicleBaseline("car-1", "code", tuple(LearnedFrom(f"d-{n}", f"{n:064x}", "code") for n in range(4)), (TOP,))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lake.vehicle_baseline import CalibrationHistory, LearnedFrom, SensorBaseline, Statistic, VehicleBaseline
+from lake.vehicle_baseline import BaselineStatistic, CalibrationHistory, LearnedFrom, SensorBaseline, VehicleBaseline
 from quality.evaluators.departure import (
     departs,
     evaluate_departures,
@@ -22,15 +22,17 @@ from sensors.rig import Modality, Rig
 from tests.unit.scenes.job_builders import make_rig, sensor
 
 
-def statistic(name: str, median: float, spread: float = 0.0, least: float | None = None) -> Statistic:
-    return Statistic(name, median, spread, median if least is None else least, median, median, median)
+def statistic(name: str, median: float, spread: float = 0.0, least: float | None = None) -> BaselineStatistic:
+    return BaselineStatistic(name, median, spread, median if least is None else least, median, median, median)
 
 
 def baseline(*sensors: SensorBaseline) -> VehicleBaseline:
     return VehicleBaseline("car-1", "code", tuple(LearnedFrom(f"d-{n}", f"{n:064x}", "code") for n in range(5)), sensors)
 
 
-def known(name: str, modality: str, *statistics: Statistic, calibration: tuple[CalibrationHistory, ...] = ()) -> SensorBaseline:
+def known(
+    name: str, modality: str, *statistics: BaselineStatistic, calibration: tuple[CalibrationHistory, ...] = ()
+) -> SensorBaseline:
     return SensorBaseline(name, modality, 5, statistics, calibration)
 
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from lake.errors import LandingError
-from lake.vehicle_baseline import SensorBaseline, Statistic, VehicleBaseline, parse_baseline
+from lake.vehicle_baseline import BaselineStatistic, SensorBaseline, VehicleBaseline, parse_baseline
 from scenes.documents import CalibrationRow, DriveStatistics, Provenance, SensorStatistics
 from scenes.outcome.learning import learn
 
@@ -50,7 +50,7 @@ def of_top(baseline: VehicleBaseline) -> SensorBaseline:
     return found
 
 
-def returns(baseline: VehicleBaseline) -> Statistic:
+def returns(baseline: VehicleBaseline) -> BaselineStatistic:
     found = of_top(baseline).statistic("returns")
     assert found is not None
     return found
@@ -58,7 +58,7 @@ def returns(baseline: VehicleBaseline) -> Statistic:
 
 def test_each_drive_counts_once_with_its_median() -> None:
     baseline = learn(VEHICLE, [drive(n, lidar(value)) for n, value in enumerate((100, 110, 90, 120, 105))], "code").baseline
-    assert returns(baseline) == Statistic("returns", 105, pytest.approx(1.4826 * 5), 90, 120, 105, 112.5)
+    assert returns(baseline) == BaselineStatistic("returns", 105, pytest.approx(1.4826 * 5), 90, 120, 105, 112.5)
     assert [entry.drive_id for entry in baseline.drives] == ["d-0", "d-1", "d-2", "d-3", "d-4"]
     assert [entry.code_version for entry in baseline.drives] == [f"code-{n}" for n in range(5)]
     assert parse_baseline(baseline.to_bytes(), VEHICLE) == baseline
