@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli import console
-from cli.commands import audit, demo, dlq, drive, gold, metrics, quarantine, stack, sync
+from cli.commands import audit, demo, dlq, drive, gold, metrics, quarantine, stack, sync, vehicle
 from cli.options import CHECK, DATA, examples
 from ops.errors import explain
 
@@ -42,6 +42,7 @@ app.add_typer(drive.app, name="drive", rich_help_panel=DATA)
 app.add_typer(gold.app, name="gold", rich_help_panel=DATA)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=DATA)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=DATA)
+app.add_typer(vehicle.app, name="vehicle", rich_help_panel=DATA)
 app.add_typer(metrics.app, name="metrics", rich_help_panel=CHECK)
 app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
 stack.register(app)

@@ -59,7 +59,8 @@ def assess(
     """Decide about a drive from its ledger record and its objects by key.
 
     An input of the versions of the current revision has the overrides of that revision: a rejection processes nothing. One of
-    other versions has all `decisions` (overrides, as the ledger keeps them) that were taken on the same content.
+    other versions has all `decisions` (overrides, as the ledger keeps them) that were taken on the same content. Either
+    keeps the baseline that the drive was queued with: a new one alone makes no new revision.
 
     | landed | decision |
     | --- | --- |
@@ -92,6 +93,7 @@ def _input(
         manifest=pinned.pop(drive.manifest_key, None),
         calibration=pinned.pop(drive.calibration_key, None),
         objects=frozenset(pinned.values()),
+        baseline=record.baseline,
     )
     current = replace(bare, overrides=_holding(record.overrides, bare))
     return current if current.revision == record.revision else replace(bare, overrides=_holding(decisions, bare))

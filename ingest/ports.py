@@ -18,6 +18,7 @@ from ingest.ledger.records import (
 from ingest.ledger.states import DriveState
 from ingest.ledger.work_message import DriveWork
 from ingest.queues import ReceivedWork
+from lake.drive_input import InputObject
 from lake.landing import DriveId
 
 Clock = Callable[[], int]  # wall time, nanoseconds since the epoch
@@ -40,6 +41,10 @@ class LandingObjects(Protocol):
 
     def keep_input(self, key: str, body: bytes) -> None:
         """Write a revision's input document to the lake bucket. Idempotent: equal keys have equal bodies."""
+
+    def baseline(self, vehicle_id: str) -> InputObject | None:
+        """The current version of a vehicle's baseline, with the SHA-256 of its bytes; None if it has none. Raises StoreError if
+        it exceeds its size limit."""
 
 
 class WorkSender(Protocol):

@@ -23,6 +23,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, UnknownDriveError, UnversionedError
@@ -141,11 +142,21 @@ class Registrar:
             if self._ledger.settle(record):
                 return record
             raise _contention(record.drive)
-        queued = self._ledger.queue(record, self.prepare(found, found.reason))
+        pinned = self.with_newest_baseline(found) if record.generation == 0 else found
+        queued = self._ledger.queue(record, self.prepare(pinned, found.reason))
         if queued is None:
             raise _contention(record.drive)
         self.deliver(queued)
         return queued
+
+    def with_newest_baseline(self, found: Assessment) -> Assessment:
+        """An assessment whose input pins the current version of the vehicle's baseline.
+
+        Raises:
+            StoreError: It exceeds its size limit.
+        """
+        newest = self._objects.baseline(found.input.drive.vehicle_id)
+        return replace(found, input=replace(found.input, baseline=newest))
 
     def deliver(self, queued: DriveRecord) -> None:
         """Send the work message of a queued revision, then clear its outbox mark."""
@@ -160,7 +171,9 @@ class Registrar:
         """Store the input document of an assessment, so that its revision can be queued."""
         self._objects.keep_input(input_key(found.input.drive, found.input.revision), found.input.to_bytes())
         manifest_version = None if found.input.manifest is None else found.input.manifest.version_id
-        return Requeue(found.input.revision, reason, manifest_version, found.manifest_fault, found.input.overrides)
+        return Requeue(
+            found.input.revision, reason, manifest_version, found.manifest_fault, found.input.overrides, found.input.baseline
+        )
 
     def assess(self, record: DriveRecord, *, overdue: bool = False) -> Assessment:
         """Assess a drive from its record and its registered objects.

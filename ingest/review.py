@@ -72,7 +72,7 @@ class ReviewDesk:
         return self._retry(self._try_to_decide, drive, revision, overrides, Verdict.REJECT)
 
     def reprocess(self, drive: DriveId) -> DriveRecord:
-        """Process the current data of a drive again, with every decision about it: a new generation.
+        """Process the current data of a drive again, with every decision about it and the newest baseline: a new generation.
 
         A drive whose last run failed may be reprocessed too: the message of that run is for an older generation then.
 
@@ -106,7 +106,7 @@ class ReviewDesk:
         seen = self._known(drive)
         if seen.state is not DriveState.FAILED:
             self._check_at_rest(seen)
-        found = self._decided_input(seen, ())
+        found = self._registrar.with_newest_baseline(self._decided_input(seen, ()))
         self._check_size(found)
         queued = self._ledger.queue(seen, self._registrar.prepare(found, WorkReason.REPROCESS))
         if queued is None:

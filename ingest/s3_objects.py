@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from ingest.errors import StoreError, UnversionedError
 from ingest.ledger.records import NO_VERSION, ObjectHead
+from lake.documents import MAX_BASELINE_BYTES
+from lake.drive_input import InputObject, baseline_key
 from lake.landing import MAX_KEY_BYTES
 
 if TYPE_CHECKING:
@@ -114,6 +116,27 @@ class S3Objects:
     def keep_input(self, key: str, body: bytes) -> None:
         """Write a revision's input document to the lake bucket."""
         self._client.put_object(Bucket=self._lake_bucket, Key=key, Body=body, ContentType="application/json")
+
+    def baseline(self, vehicle_id: str) -> InputObject | None:
+        """The current version of a vehicle's baseline in the lake bucket; None if it has none.
+
+        Its content is not parsed here: whoever put it did, and whoever compares with it does.
+
+        Raises:
+            StoreError: It exceeds its size limit.
+        """
+        key = baseline_key(vehicle_id)
+        try:
+            answer = self._client.get_object(Bucket=self._lake_bucket, Key=key)
+        except ClientError as error:
+            if _status(error) == 404:
+                return None
+            raise
+        with answer["Body"] as body:
+            content = body.read(MAX_BASELINE_BYTES + 1)
+        if len(content) > MAX_BASELINE_BYTES:
+            raise StoreError(f"{key!r} exceeds {MAX_BASELINE_BYTES} bytes: put a baseline of the usual size in its place")
+        return InputObject(key, answer.get("VersionId") or NO_VERSION, hashlib.sha256(content).hexdigest())
 
 
 def refused_key(head: ObjectHead) -> str:

@@ -1,4 +1,4 @@
-"""The two JSON documents of a drive, size-limited and validated before any of their content is used."""
+"""The JSON documents of a drive and a vehicle, size-limited and validated before any of their content is used."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lake.landing import DriveId, SensorKey, parse_raw_key
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024  # 100,000 manifest entries with ids of usual length need about 27 MB
 MAX_CALIBRATION_BYTES = 1024 * 1024  # every scene carries it; 256 sensors with all terms need about 0.3 MB
+MAX_BASELINE_BYTES = 1024 * 1024  # 256 sensors with all that is learned of them need about 0.5 MB
 MAX_DIGITS = 20  # of an integer, its sign included: int64
 MAX_PROBLEMS_NAMED = 5
 MAX_ENTRIES, MAX_LOSSES, MAX_LOSS_CHARACTERS = 100_000, 1000, 500  # as in the manifest's schema
@@ -114,15 +115,15 @@ def content_hash(document: Mapping[str, Any]) -> str:
 
 
 def max_bytes(kind: str) -> int:
-    """The size limit of a `manifest` or `calibration`."""
-    return MAX_CALIBRATION_BYTES if kind == "calibration" else MAX_DOCUMENT_BYTES
+    """The size limit of a `manifest`, `calibration` or `baseline`."""
+    return {"calibration": MAX_CALIBRATION_BYTES, "baseline": MAX_BASELINE_BYTES}.get(kind, MAX_DOCUMENT_BYTES)
 
 
 def check_bounds(body: bytes, kind: str) -> None:
-    """Refuse a `manifest` or `calibration` that would take too much memory to parse: an empty list of two bytes takes 64.
+    """Refuse a `manifest`, `calibration` or `baseline` whose parsing would take too much memory: an empty list takes 64 bytes.
 
     Raises:
-        LandingError: Larger than 32 MiB (calibration: 1 MiB), or more values than the largest valid manifest holds.
+        LandingError: Larger than 32 MiB (calibration and baseline: 1 MiB), or more values than the largest valid manifest holds.
     """
     if len(body) > max_bytes(kind):
         raise LandingError(f"{kind} of {len(body)} bytes exceeds {max_bytes(kind)}")
@@ -134,7 +135,7 @@ def check_bounds(body: bytes, kind: str) -> None:
 
 
 def parse_document(body: bytes, kind: str) -> dict[str, Any]:
-    """Read a `manifest` or `calibration` document and check it against its JSON Schema.
+    """Read a `manifest`, `calibration` or `baseline` document and check it against its JSON Schema.
 
     Integers are integers (1.0 is not), every number is finite, and no name is duplicated in an object.
 

@@ -1,4 +1,4 @@
-"""The pinned input of a drive, its manifest and its calibration."""
+"""The pinned input of a drive, its manifest, its calibration, and the baseline of its vehicle."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from lake.documents import Manifest, max_bytes, parse_document
 from lake.drive_input import DriveInput, InputObject, input_key
-from lake.errors import AbsentError, LandingError, OversizeError
+from lake.errors import AbsentError, LakeError, LandingError, OversizeError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
+from lake.vehicle_baseline import VehicleBaseline, parse_baseline
 from sensors.rig import Rig
 
 
@@ -72,6 +73,22 @@ def calibration_bytes(store: ObjectStore, settings: Settings, drive_input: Drive
     if declared and declared != found:
         raise LandingError(f"calibration.json of {drive_input.drive} hashes to {found}, the manifest says {declared}")
     return body
+
+
+def read_baseline(store: ObjectStore, settings: Settings, drive_input: DriveInput) -> VehicleBaseline | None:
+    """The baseline that the drive's input pins; None if it pins none.
+
+    Raises:
+        LakeError: It could not be read, or is not the one that was pinned; the drive is not at fault.
+    """
+    entry = drive_input.baseline
+    if entry is None:
+        return None
+    body = store.read(ObjectVersion(settings.lake_bucket, entry.key, entry.version_id), limit=max_bytes("baseline"))
+    found = hashlib.sha256(body).hexdigest()
+    if found != entry.sha256:
+        raise LakeError(f"{entry.key} (version {entry.version_id}) hashes to {found}, the drive's input says {entry.sha256}")
+    return parse_baseline(body, drive_input.drive.vehicle_id)
 
 
 def _body(store: ObjectStore, settings: Settings, drive_input: DriveInput, entry: InputObject | None, kind: str) -> bytes:

@@ -6,6 +6,9 @@ changes nothing in that run: it makes a new revision.
 
 The *base* of an input is its content: the hash of the same document without overrides and version ids. An uploader that puts
 the same bytes again makes another version, another revision, and the same base, so reviewers' decisions still apply.
+
+The vehicle's baseline (`lake.vehicle_baseline`), where it has one, is pinned when the drive is first queued, and again when it
+is reprocessed on purpose (ADR 0035). It is part of the revision and not of the base: a decision is about the drive's own data.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from lake.errors import LandingError
 from lake.landing import DriveId, SensorKey, parse_raw_key
 
 SCHEMA_VERSION = 1
+WITH_BASELINE = 2  # schema version of a document that pins a baseline: code that does not know one must not ignore it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,10 +45,11 @@ class DriveInput:
     """Everything that makes up a revision of a drive. Objects and overrides may come in any order.
 
     `manifest` and `calibration` are None while they have not landed; `objects` holds the sensor objects only. `overrides`
-    are the reviewers' decisions (`lake.overrides`); empty for a drive that was never reviewed.
+    are the reviewers' decisions (`lake.overrides`); empty for a drive that was never reviewed. `baseline` is the version of
+    the vehicle's baseline in the lake bucket; None if the vehicle had none.
 
     Raises:
-        LandingError: Two versions of one object.
+        LandingError: Two versions of one object, or another vehicle's baseline.
     """
 
     drive: DriveId
@@ -52,24 +57,28 @@ class DriveInput:
     manifest: InputObject | None
     calibration: InputObject | None
     overrides: frozenset[str] = frozenset()
+    baseline: InputObject | None = None
 
     def __post_init__(self) -> None:
         if len({entry.key for entry in self.objects}) < len(self.objects):
             raise LandingError(f"the input of {self.drive} holds two versions of one object")
+        if self.baseline is not None and self.baseline.key != baseline_key(self.drive.vehicle_id):
+            raise LandingError(f"the input of {self.drive} pins {self.baseline.key!r}, which is not its vehicle's baseline")
 
     def to_bytes(self) -> bytes:
         """The input document as canonical JSON; its SHA-256 is `revision`."""
-        return canonical_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "vehicle_id": self.drive.vehicle_id,
-                "drive_id": self.drive.drive_id,
-                "objects": [_listed(entry) for entry in sorted(self.objects)],
-                "manifest": None if self.manifest is None else _listed(self.manifest),
-                "calibration": None if self.calibration is None else _listed(self.calibration),
-                "overrides": sorted(self.overrides),
-            }
-        )
+        document: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "vehicle_id": self.drive.vehicle_id,
+            "drive_id": self.drive.drive_id,
+            "objects": [_listed(entry) for entry in sorted(self.objects)],
+            "manifest": None if self.manifest is None else _listed(self.manifest),
+            "calibration": None if self.calibration is None else _listed(self.calibration),
+            "overrides": sorted(self.overrides),
+        }
+        if self.baseline is not None:
+            document |= {"schema_version": WITH_BASELINE, "baseline": _listed(self.baseline)}
+        return canonical_json(document)
 
     @property
     def revision(self) -> str:
@@ -78,13 +87,14 @@ class DriveInput:
 
     @property
     def base(self) -> str:
-        """SHA-256 (hex) of the content that was judged, whatever was decided about it and however often it was put.
+        """SHA-256 (hex) of the content that was judged, whatever was decided about it, whatever it was compared with, and
+        however often it was put.
 
         Without ETags, the revision of the same objects without any override.
         """
         if not any(entry.etag for entry in self._entries):
             return self._bare
-        content = replace(self, overrides=frozenset())
+        content = replace(self, overrides=frozenset(), baseline=None)
         document = json.loads(content.to_bytes()) | dict.fromkeys(("objects", "manifest", "calibration"))
         listed = sorted([entry.key, entry.sha256, entry.etag or entry.version_id] for entry in self._entries)
         return hashlib.sha256(canonical_json(document | {"content": listed})).hexdigest()
@@ -120,9 +130,11 @@ class DriveInput:
         if found != revision:
             raise LandingError(f"input document of revision {revision} has the hash {found}: it was altered or is another one")
         document: dict[str, Any] = json.loads(body)
-        if document["schema_version"] != SCHEMA_VERSION:
+        version = document["schema_version"]
+        if version != (WITH_BASELINE if "baseline" in document else SCHEMA_VERSION):
             raise LandingError(
-                f"input document has schema version {document['schema_version']!r}, this code reads {SCHEMA_VERSION}"
+                f"input document has schema version {version!r}; this code reads {SCHEMA_VERSION}, or {WITH_BASELINE} with a "
+                "baseline"
             )
         drive_input = cls(
             drive=DriveId(document["vehicle_id"], document["drive_id"]),
@@ -130,6 +142,7 @@ class DriveInput:
             manifest=None if document["manifest"] is None else InputObject(*document["manifest"]),
             calibration=None if document["calibration"] is None else InputObject(*document["calibration"]),
             overrides=frozenset(document["overrides"]),
+            baseline=InputObject(*document["baseline"]) if version == WITH_BASELINE else None,
         )
         for entry in drive_input.objects:
             key = parse_raw_key(entry.key)
@@ -141,6 +154,11 @@ class DriveInput:
 def input_key(drive: DriveId, revision: str) -> str:
     """Key of a revision's input document in the lake bucket."""
     return f"inputs/{drive}/{revision}.json"
+
+
+def baseline_key(vehicle_id: str) -> str:
+    """Key of a vehicle's baseline in the (versioned) lake bucket."""
+    return f"baselines/{vehicle_id}.json"
 
 
 def _listed(entry: InputObject) -> list[str]:

@@ -4,11 +4,12 @@
     workers            `plan/NNNNN-findings.json` WindowReport       its workers   ▸ audit `built/NNNNN-….json` BuiltWindows
     build_scenes  ▸ audit                  `built.json` AuditDocument      audit ▸ publish                `audit.json`
     ValidationResults  audit         ▸ readers of the lake, named by the commit
+    DriveStatistics    audit ▸ publish ▸ whoever learns the vehicle's baseline `statistics.json`
 
 A document of another version is refused before anything else of it is read: the drive starts a new attempt, from `inspect`,
 in a work area of its own. Raise `VERSION` with every change of a type of the work area.
-`ValidationResults` lives as long as the lake and has a version of its own, `VALIDATIONS_VERSION`, which only a change of that
-type or of its parts raises.
+`ValidationResults` and `DriveStatistics` live as long as the lake and have versions of their own, `VALIDATIONS_VERSION` and
+`STATISTICS_VERSION`, which only a change of that type or of its parts raises.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from scenes.errors import DocumentError
 
 VERSION = 3
 VALIDATIONS_VERSION = 1
+STATISTICS_VERSION = 1
 MAX_FRAME_FINDINGS = 1000
 
 
@@ -201,10 +203,16 @@ class WindowReport(Document, frozen=True, kw_only=True):
 
 
 class BuiltWindows(Document, frozen=True, kw_only=True):
-    """Names of the valid window reports, in plan order, and of those that they replaced."""
+    """Names of the valid window reports, in plan order, and of those that they replaced.
+
+    `findings`: on the drive, from a comparison of all its frames with the vehicle's baseline. `statistics`: of each sensor's
+    signals, by name (`quality.measurements.signal_statistics`).
+    """
 
     windows: tuple[str, ...]
     replaced: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    statistics: dict[str, dict[str, float]] = {}
 
 
 # ---- audit ----
@@ -268,6 +276,34 @@ class ValidationResults(Document, frozen=True, kw_only=True):
     success: bool
     suites: dict[str, SuiteResults]
     validations: dict[str, msgspec.Raw]
+    calibration: tuple[CalibrationRow, ...]
+
+
+class SensorStatistics(Part, frozen=True, kw_only=True):
+    """One sensor over one drive: `values` by name, and the rules, sorted, for which no baseline may be learned from it."""
+
+    sensor: str
+    modality: str
+    values: dict[str, float]
+    suspect: tuple[str, ...]
+
+
+class DriveStatistics(Document, frozen=True, kw_only=True):
+    """A published drive as its vehicle's baseline may be learned from it.
+
+    `first_ns`: its first stamp. `baseline`: SHA-256 of the one that it was compared with itself; None for none.
+    """
+
+    READS: ClassVar[int] = STATISTICS_VERSION
+
+    version: int = STATISTICS_VERSION
+    vehicle_id: str
+    drive_id: str
+    revision: str
+    first_ns: int
+    baseline: str | None
+    provenance: Provenance
+    sensors: tuple[SensorStatistics, ...]
     calibration: tuple[CalibrationRow, ...]
 
 

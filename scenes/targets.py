@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lake.drive_input import DriveInput
-from lake.landing import DriveId
+from lake.landing import MAX_START_NS, DriveId
 from lake.settings import Settings
 from lake.storage import ObjectVersion
 
@@ -45,6 +45,11 @@ class DriveTargets:
         """A new location for the results of an audit."""
         return ObjectVersion(self.lake_bucket, f"warehouse/quality/validations/{self.unique_name('json')}")
 
+    def statistics(self, first_ns: int) -> ObjectVersion:
+        """The statistics of the drive's last publication; `first_ns`: its first stamp."""
+        name = f"{_age(first_ns)}-{self.drive.drive_id}.json"
+        return ObjectVersion(self.lake_bucket, statistics_prefix(self.drive.vehicle_id) + name)
+
     def quarantined_keys(self) -> ObjectVersion:
         """A new place for the keys of the objects that an audit quarantined."""
         return ObjectVersion(self.lake_bucket, f"warehouse/quality/quarantined-objects/{self.unique_name('json')}")
@@ -64,3 +69,13 @@ class DriveTargets:
     def quarantined_drive(self) -> ObjectVersion:
         """The pinned input of a drive that is quarantined as a whole."""
         return ObjectVersion(self.quarantine_bucket, f"drives/{self.drive}/{self.revision}/input.json")
+
+
+def statistics_prefix(vehicle_id: str) -> str:
+    """Prefix of the statistics of a vehicle's drives in the lake bucket; a listing has the newest drive first."""
+    return f"warehouse/quality/statistics/{vehicle_id}/"
+
+
+def _age(first_ns: int) -> str:
+    """19 digits that sort later drives first."""
+    return f"{MAX_START_NS - max(first_ns, 0):019d}"

@@ -19,6 +19,7 @@
     signals.arrow         metrics of all frames      (build_scenes)
     built.json            which of those count (build_scenes)
     audit.json            accounting, checkpoint, files to commit (audit)
+    statistics.json       what a baseline of the vehicle may be learned from, of a drive to be published (audit)
 
 An attempt never reads another attempt's area, so nothing here needs a lock. `scenes.documents` holds the types of the JSON
 files, and refuses those of another version of the code.
@@ -56,6 +57,7 @@ INDEX, POSE_SAMPLES, INERTIAL_SAMPLES, FIX_SAMPLES, INSPECTION, METRICS, CALIBRA
     "audit.json",
 )
 LEFT_OUT = "left_out.arrow"
+STATISTICS = "statistics.json"
 Answer = TypeVar("Answer")
 
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")  # keys and the like repeat in every row

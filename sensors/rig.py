@@ -153,6 +153,11 @@ class Rig:
     def __contains__(self, name: str) -> bool:
         return any(sensor.name == name for sensor in self.sensors)
 
+    @property
+    def critical(self) -> frozenset[str]:
+        """The required sensors, and the reference."""
+        return frozenset(sensor.name for sensor in self.sensors if sensor.sync.required) | {self.reference}
+
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """Build a rig from a `calibration.json` document that already satisfies its JSON Schema.

@@ -14,9 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from lake.documents import Manifest
-from lake.drive_documents import read_calibration, read_manifest
+from lake.drive_documents import read_baseline, read_calibration, read_manifest
 from lake.errors import LandingError
 from lake.quarantined_keys import write_keys
+from quality.evaluators.departure import judged_for
 from quality.evaluators.drive import GateVerdict
 from quality.gx.checkpoint import run_checkpoint
 from quality.measurements.sensor_metrics import read_metrics
@@ -31,9 +32,10 @@ from scenes.errors import AccountError
 from scenes.left_out import read_left_out
 from scenes.outcome.account import AuditOutcome, DriveAccount
 from scenes.outcome.fates import Built
+from scenes.outcome.statistics import drive_statistics
 from scenes.outcome.validation import Measured, keep_validations, problems_of
 from scenes.plan.match_plan_file import read_plan
-from scenes.work_area import AUDIT, BUILT, CALIBRATION, INDEX, METRICS, parquet_bytes
+from scenes.work_area import AUDIT, BUILT, CALIBRATION, INDEX, METRICS, STATISTICS, parquet_bytes
 from sensors.errors import RigError
 from sensors.rig import Rig
 from spark_jobs.runtime.entry import Job, run_job
@@ -69,13 +71,14 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
     rig, manifest = _documents(step)
     rules = rules_of(rig)
     findings = list(inspection.findings)
+    windows = area.read_document(BUILT, BuiltWindows) if inspection.verdict is GateVerdict.BUILD else None
     outcome = _outcome(step, account)
     entries, built = account.accounts(outcome), outcome.built
     imbalances = outcome.imbalances(entries)
     metrics = read_metrics(area.read_table(METRICS))
     tables = Measured(rig, manifest, inspection, metrics, entries, outcome.residuals, built).tables()
     checkpoint = run_checkpoint(tables, rules, data_docs)
-    found = [*imbalances, *problems_of(checkpoint, tables, rules)]
+    found = [*imbalances, *problems_of(checkpoint, tables, rules), *(windows.findings if windows else ())]
     decisions = account.keeper.decisions
     problems = [one for one in found if one.severity is Severity.ERROR and not drive_released_from(decisions, one.rule_id)]
     findings += [one for one in found if one.severity is Severity.WARNING]
@@ -91,7 +94,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         verdict=outcome.verdict,
         accounts=entries,
         findings=tuple(findings),
-        results=audit_results(found, _judged(built, inspection), rules),
+        results=audit_results(found, _judged(built, inspection), rules, _compared(step, rig, built)),
         residuals=dict(outcome.residuals),
         validations=keep_validations(area.store, step.targets, checkpoint, area.read_table(CALIBRATION)),
         scenes=outcome.scenes,
@@ -103,6 +106,11 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         files=_write(step, outcome),
         unused=_unused(step, inspection, outcome),
     )
+    if outcome.verdict is AuditVerdict.PUBLISH and rig is not None and windows is not None and built is not None:
+        statistics = drive_statistics(
+            step.drive_input, rig, inspection, built, metrics, windows.statistics, findings, area.read_table(CALIBRATION)
+        )
+        area.write_document(STATISTICS, statistics)
     area.write_document(AUDIT, document)
     return document
 
@@ -113,6 +121,13 @@ def _outcome(step: Step, account: DriveAccount) -> AuditOutcome:
     rig = read_calibration(step.area.store, step.settings, step.drive_input)
     windows = step.area.read_document(BUILT, BuiltWindows).windows
     return account.published(read_plan(step.area), rig, Built.of(step.area.read_documents(windows, WindowReport)))
+
+
+def _compared(step: Step, rig: Rig | None, built: Built | None) -> list[tuple[str, str]]:
+    """Each (sensor, rule) under which the drive was compared with its vehicle's baseline."""
+    if rig is None or built is None:
+        return []
+    return judged_for(rig, read_baseline(step.area.store, step.settings, step.drive_input))
 
 
 def _documents(step: Step) -> tuple[Rig | None, Manifest | None]:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from lake.drive_documents import calibration_bytes, parse_rig
-from lake.overrides import Decisions
+from lake.drive_documents import calibration_bytes, parse_rig, read_baseline
+from lake.overrides import DRIVE, Decisions
 from lake.storage import Connect, ObjectStore
+from lake.vehicle_baseline import VehicleBaseline
+from quality.decisions import release
+from quality.evaluators.departure import evaluate_departures, not_compared
+from quality.rules.findings import Finding, has_errors
 from scenes.build.context import DriveContext, WiderFlags
 from scenes.build.motion import poses_around
 from scenes.build.signals import changed, in_windows, known_after, known_before
@@ -63,7 +68,7 @@ def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.
     area = step.area
     inspection, index = step.inspection(), area.read_table(INDEX)  # the version is checked before anything else is read
     context = drive_context(step, inspection)
-    left_out = read_left_out(area)
+    left_out, baseline = read_left_out(area), read_baseline(area.store, step.settings, step.drive_input)
     plan = plan_scenes(index, area.read_table(POSE_SAMPLES), context.rig, set(inspection.faulty_keys), left_out)
     windows = cut(plan.anchors_ns, scene_bytes(index, plan))
     with area.writing(plan_tables(plan)):
@@ -72,10 +77,26 @@ def build_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStore.
             if context.rig.policy.motion_compensation:
                 poses = {number: poses_around(index, plan.track, rows) for number, rows in tables.items()}
                 area.write_tables({f"plan/{number:05d}-poses.arrow": rows for number, rows in poses.items()})
-        built, replaced = _build_judged(spark, area, context, windows, connect, plan, index, left_out)
-    area.write_document(BUILT, BuiltWindows(windows=tuple(window.name for window in built), replaced=tuple(replaced)))
-    quarantined = sum(window.quarantined for window in built)
+        judged = _build_judged(spark, area, context, windows, connect, plan, index, left_out, baseline)
+    document = BuiltWindows(
+        windows=tuple(window.name for window in judged.windows),
+        replaced=judged.replaced,
+        findings=judged.findings,
+        statistics=judged.statistics,
+    )
+    area.write_document(BUILT, document)
+    quarantined = sum(window.quarantined for window in judged.windows)
     return BuildResult(windows=len(windows), gold=plan.scenes - quarantined, quarantined=quarantined, bytes=inspection.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The windows in order, the names of the reports that were replaced, and what all of the drive's frames together showed."""
+
+    windows: Sequence[BuiltWindow]
+    findings: tuple[Finding, ...]
+    replaced: tuple[str, ...] = ()
+    statistics: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def _build_judged(
@@ -87,37 +108,64 @@ def _build_judged(
     plan: ScenePlan,
     index: pa.Table,
     left_out: LeftOut,
-) -> tuple[list[BuiltWindow], list[str]]:
-    """Build all windows, and rebuild those with findings that only the metrics of the whole drive show.
-
-    Returns the windows in order, and the names of the reports that were replaced.
-    """
+    baseline: VehicleBaseline | None,
+) -> _Judged:
+    """Build all windows, and rebuild those with findings that only the metrics of the whole drive show."""
+    measures = context.options.payload_checks is PayloadChecks.FULL
+    findings = () if measures else _not_compared(context, baseline)
+    context = _flagged(context, findings)
     before = known_before(area, index, plan, context.rig, context.options, left_out)
     given = in_windows(plan, windows, before)
     built = run_windows(spark, area, context, windows, connect, given)
-    if context.options.payload_checks is not PayloadChecks.FULL:
-        return built, []
-    found = known_after(area, [metrics_name(window.name) for window in built], context.rules)
-    after = in_windows(plan, windows, WindowFindings(frames=found, scenes=before.scenes))
-    again = [window for window in windows if window.number in changed(given, after)]
-    rebuilt = run_windows(spark, area, context, again, connect, after)
+    if not measures:
+        return _Judged(built, findings)
+    measured = known_after(area, [metrics_name(window.name) for window in built], context.rules)
+    findings = _departures(context, baseline, measured.statistics)
+    after = in_windows(plan, windows, WindowFindings(frames=measured.frames, scenes=before.scenes))
+    flagged = _flagged(context, findings)
+    # A drive that departs too far is quarantined by the audit: none of its scenes needs the flag.
+    stale = flagged.flags != context.flags and not has_errors(findings)
+    again = [window for window in windows if stale or window.number in changed(given, after)]
+    rebuilt = run_windows(spark, area, flagged, again, connect, after)
     better = dict(zip((window.number for window in again), rebuilt, strict=True))
-    replaced = [one.name for window, one in zip(windows, built, strict=True) if window.number in better]
-    return [better.get(window.number, one) for window, one in zip(windows, built, strict=True)], replaced
+    pairs = list(zip(windows, built, strict=True))
+    return _Judged(
+        [better.get(window.number, one) for window, one in pairs],
+        findings,
+        tuple(one.name for window, one in pairs if window.number in better),
+        measured.statistics,
+    )
+
+
+def _flagged(context: DriveContext, findings: Sequence[Finding]) -> DriveContext:
+    return replace(context, flags=context.flags.plus(findings, context.rig.critical))
+
+
+def _departures(
+    context: DriveContext, baseline: VehicleBaseline | None, statistics: Mapping[str, Mapping[str, float]]
+) -> tuple[Finding, ...]:
+    """How the drive departs from the baseline, after the decision about the drive."""
+    found = evaluate_departures(context.rig, baseline, statistics, context.rules)
+    return release(found, context.decisions.released.get(DRIVE))
+
+
+def _not_compared(context: DriveContext, baseline: VehicleBaseline | None) -> tuple[Finding, ...]:
+    return not_compared(context.rig, baseline, f"the payload checks are {context.options.payload_checks}", context.rules)
 
 
 def drive_context(step: Step, inspection: Inspection) -> DriveContext:
     """The context of the drive's scenes, from its pinned input and its inspection."""
     calibration = calibration_bytes(step.area.store, step.settings, step.drive_input)
+    rig = parse_rig(calibration)
     return DriveContext(
         targets=step.targets,
-        rig=parse_rig(calibration),
+        rig=rig,
         calibration=calibration.decode(),
         sources={key: (report.version_id, report.sha256) for key, report in inspection.objects.items()},
         provenance=inspection.provenance,
         options=step.options,
         decisions=Decisions.of(step.drive_input),
-        flags=WiderFlags.of(inspection.findings, inspection.object_findings),
+        flags=WiderFlags.of(inspection.findings, inspection.object_findings, rig.critical),
     )
 
 

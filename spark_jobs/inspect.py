@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from lake.documents import Manifest, ManifestObject
-from lake.drive_documents import read_calibration, read_manifest
+from lake.drive_documents import read_baseline, read_calibration, read_manifest
 from lake.drive_input import DriveInput
 from lake.errors import AbsentError, LandingError
 from lake.landing import SensorKey, parse_raw_key, sensor_of
@@ -24,6 +24,7 @@ from lake.settings import Settings
 from lake.storage import Connect, ObjectStore
 from lake.tables.schemas import FRAME_INDEX
 from quality.evaluators.calibration import evaluated
+from quality.evaluators.departure import evaluate_observability, observability_judged
 from quality.evaluators.drive import evaluate_drive, verdict
 from quality.evaluators.stamp import off_line
 from quality.measurements.sensor_metrics import metrics_table
@@ -109,8 +110,11 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     metrics = clocks.metrics
     area.write_table(LEFT_OUT, clocks.left_out.table())
     calibrated = check_calibration(spark, step, rig, index, faulty, clocks.left_out, connect)
+    checks = read_calibration_table(area.read_table(CALIBRATION))
+    baseline = read_baseline(area.store, step.settings, drive_input)
+    of_calibration = (*calibrated, *evaluate_observability(baseline, rig, checks, rules))
     drive_findings = reviewed_drive(
-        evaluate_drive(rig, manifest, metrics, calibrated, rig_problem=rig_problem, manifest_problem=manifest_problem),
+        evaluate_drive(rig, manifest, metrics, of_calibration, rig_problem=rig_problem, manifest_problem=manifest_problem),
         decisions,
     )
     area.write_table(METRICS, metrics_table(metrics))
@@ -128,7 +132,7 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     )
     area.write_document(INSPECTION, inspection)
     sensors = {key: sensor_of(key) for key in (*inspection.objects, *object_findings)}
-    judged = evaluated(read_calibration_table(area.read_table(CALIBRATION)))
+    judged = evaluated(checks) | observability_judged(baseline, rig)
     of_drive = drive_results(rig, metrics, drive_findings, rules, judged)
     return Inspected(inspection, (*of_drive, *object_results(sensors, object_findings, rules)))
 

@@ -9,14 +9,16 @@ from lake.errors import SupersededError
 from lake.storage import ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.tables.publish import VALIDATIONS, Batch, PublishOutcome, publish
-from scenes.documents import AuditDocument, AuditVerdict
-from scenes.work_area import AUDIT, WorkArea
+from scenes.documents import AuditDocument, AuditVerdict, DriveStatistics, encode
+from scenes.work_area import AUDIT, STATISTICS, WorkArea
 from spark_jobs.runtime.entry import Job, run_job
 from spark_jobs.runtime.results import PublicationResult
 from spark_jobs.runtime.step import Step
 
 PUBLISHED, QUARANTINED, SUPERSEDED = "published", "quarantined", "superseded"
 VERDICT, WARNINGS, QUARANTINED_OBJECTS = "scenelake.verdict", "scenelake.warnings", "scenelake.quarantined_objects"
+BASELINE = "scenelake.baseline"  # SHA-256 of the baseline that the drive was compared with, or NO_BASELINE
+NO_BASELINE = "none"
 SCENES, FRAMES, RECORDS = "scenelake.scenes", "scenelake.frames", "scenelake.records"
 PROPERTIES = frozenset({VERDICT, WARNINGS, QUARANTINED_OBJECTS, SCENES, FRAMES, RECORDS})
 
@@ -58,6 +60,7 @@ def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> Publicat
             "scenelake.config_hash": audit.provenance.config_hash,
             **_committed(audit),
             VALIDATIONS: audit.validations,
+            BASELINE: step.drive_input.baseline.sha256 if step.drive_input.baseline else NO_BASELINE,
         },
     )
     try:
@@ -72,6 +75,8 @@ def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> Publicat
     # A snapshot of an earlier version of this code lacks some of the properties.
     committed = _committed(audit) | {name: value for name, value in publication.properties.items() if name in PROPERTIES}
     rows = _rows(committed)
+    if audit.verdict is AuditVerdict.PUBLISH and committed[VERDICT] == AuditVerdict.PUBLISH.value:
+        _keep_statistics(step)
     return PublicationResult(
         outcome=PUBLISHED if committed[VERDICT] == AuditVerdict.PUBLISH.value else QUARANTINED,
         already=publication.outcome is PublishOutcome.ALREADY,
@@ -82,6 +87,13 @@ def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> Publicat
         quarantined_objects=committed[QUARANTINED_OBJECTS] or None,
         warnings=tuple(committed[WARNINGS].split()),
     )
+
+
+def _keep_statistics(step: Step) -> None:
+    """Keep what a baseline may be learned from. After the commit, so that nothing is learned from a drive that was never
+    published; a process that is killed in between runs again, and finds the batch committed."""
+    statistics = step.area.read_document(STATISTICS, DriveStatistics)
+    step.area.store.put(step.targets.statistics(statistics.first_ns), encode(statistics))
 
 
 def _committed(audit: AuditDocument) -> dict[str, str]:

@@ -174,11 +174,14 @@ def wait(
                 "scenes": seen.scenes,
                 "revision": seen.revision,
                 "problem": seen.problem,
+                "baseline": seen.baseline,
                 "accounting": lines,
             }
         )
     elif lines:
         console.out().print(accounting_table(lines))
+        known = f"compared with baseline {seen.baseline[:12]}" if seen.baseline else "not compared with a baseline: it pins none"
+        console.say(f"{identity} was {known}")
     _end(seen)
 
 

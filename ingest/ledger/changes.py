@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from ingest.ledger.dynamodb_table import ItemChange, Value
+from ingest.ledger.dynamodb_table import ItemChange, Value, baseline_text
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.states import DriveState, sources_of
 
@@ -47,6 +47,7 @@ def queueing(seen: DriveRecord, requeue: Requeue, now_ns: int) -> tuple[dict[str
         "manifest_version": requeue.manifest_version,
         "manifest_fault": requeue.manifest_fault and requeue.manifest_fault[:MAX_FAULT_CHARACTERS],
         "overrides": requeue.overrides or None,
+        "baseline": None if requeue.baseline is None else baseline_text(requeue.baseline),
         "settling": None,
         "tries": None,
         "detail": None,

@@ -20,6 +20,7 @@ from ingest.errors import ContentionError, LedgerError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
+from lake.drive_input import InputObject, baseline_key
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
@@ -285,9 +286,9 @@ def drive_record(item: Item) -> DriveRecord:
         LedgerError: An attribute is missing or of another type, or `detail` is of another version.
     """
     overrides = item.get("overrides", frozenset())
-    reason = optional_text(item, "reason")
+    reason, drive = optional_text(item, "reason"), drive_of(item)
     return DriveRecord(
-        drive=drive_of(item),
+        drive=drive,
         state=DriveState(text(item, "drive_state")),
         revision=optional_text(item, "revision"),
         generation=number(item, "generation"),
@@ -305,8 +306,22 @@ def drive_record(item: Item) -> DriveRecord:
         decisions=number(item, "decisions") if "decisions" in item else 0,
         manifest_version=optional_text(item, "manifest_version"),
         manifest_fault=optional_text(item, "manifest_fault"),
+        baseline=_baseline(item, drive),
         detail_json=optional_text(item, "detail"),
     )
+
+
+def baseline_text(pinned: InputObject) -> str:
+    """The attribute of a pinned baseline: its SHA-256 and its version id; the key follows from the vehicle."""
+    return f"{pinned.sha256} {pinned.version_id}"
+
+
+def _baseline(item: Item, drive: DriveId) -> InputObject | None:
+    pinned = optional_text(item, "baseline")
+    if pinned is None:
+        return None
+    sha256, _, version_id = pinned.partition(" ")
+    return InputObject(baseline_key(drive.vehicle_id), version_id, sha256)
 
 
 def decision_item(record: DecisionRecord) -> Item:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ingest.ledger.detail import RunDetail, decode_detail
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
+from lake.drive_input import InputObject
 from lake.landing import DriveId
 
 NO_VERSION = "null"
@@ -85,13 +86,14 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """The revision that is to become the drive's current one, and why; `overrides` are the decisions in its input."""
+    """The revision that is to become the drive's current one, and why; `overrides` and `baseline` are those in its input."""
 
     revision: str
     reason: WorkReason
     manifest_version: str | None
     manifest_fault: str | None
     overrides: frozenset[str] = frozenset()
+    baseline: InputObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class DriveRecord:
     `changed_ns` that of the last new object version. `tries` counts the evaluations that began and have not ended, the last of
     them at `turn_ns`, by which the sweep orders the drives that settle. `detail_json` is how the last run of the
     current revision ended, see `detail`. `overrides` are the decisions in the current revision, `decisions` counts all
-    that were ever taken.
+    that were ever taken. `baseline` is the version of the vehicle's baseline that the current revision pins.
     """
 
     drive: DriveId
@@ -125,6 +127,7 @@ class DriveRecord:
     decisions: int = 0
     manifest_version: str | None = None
     manifest_fault: str | None = None
+    baseline: InputObject | None = None
     detail_json: str | None = None
 
     @property

@@ -46,7 +46,8 @@ class NoSteps:
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A drive at one moment. `landed`: its objects in the ledger, including the manifest and the calibration. `scenes`: in
-    gold, of a drive that is published; None where the ledger does not say."""
+    gold, of a drive that is published; None where the ledger does not say. `baseline`: SHA-256 of the vehicle's baseline that
+    the revision is compared with; None for none."""
 
     drive: DriveId
     state: str
@@ -59,6 +60,7 @@ class Sighting:
     problem: str
     updated_ns: int
     scenes: int | None = None
+    baseline: str | None = None
 
     @property
     def summary(self) -> str:
@@ -99,6 +101,7 @@ class Follower:
             problem=_problem(record),
             updated_ns=record.updated_ns,
             scenes=_scenes(record) if current else None,
+            baseline=record.baseline.sha256 if current and record.baseline is not None else None,
         )
 
     def follow(

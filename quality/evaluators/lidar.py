@@ -56,8 +56,11 @@ def evaluate_sweeps(sweeps: Series, rules: RuleBook) -> Found:
         message = "intensities are {measured:.0%} off the drive's median, more than {threshold:.0%}"
         found.judge("LID006", ids, drift(intensity), message)
     rings = sweeps.lists("ring_returns")
-    if np.isfinite(rings).all() and rings.shape[1]:
-        found.judge("LID007", ids, lost_rings(rings), "{measured:.0f} rings have lost their returns")
+    known = np.isfinite(rings).all(axis=1)
+    if rings.shape[1] and known.any():  # of a lidar with rings, a sweep without any is unknown
+        lost = np.full(len(rings), np.nan)
+        lost[known] = lost_rings(rings[known])
+        found.judge("LID007", ids, lost, "{measured:.0f} rings have lost their returns")
     return found
 
 

@@ -24,6 +24,8 @@ _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 _EITHER, _RAISED = (_ERROR, _WARNING), (_ERROR,)
 _FEW_FRAMES = "Fewer than two frames."
 _FEW_SIGNALS = "The drive has fewer than eight frames of the sensor."
+_NOT_MEASURED = "No frame of the sensor was measured."
+_NO_BASELINE = "An error for a required sensor and for the reference. Not judged without a baseline of the sensor."
 _SHORT_TRACK = "The poses span less than 0.4 s."
 _SHORT_IMU = "The poses span less than 0.4 s, or the IMU has fewer than ten samples around the anchor."
 
@@ -108,6 +110,10 @@ RULES: tuple[Rule, ...] = (
          "At least this share of a sweep's points has a position.", 0.1, "share of the points", "The frame has no point.",
          Bound.AT_LEAST, exception="Not judged for a frame without points, which fails LID001.",
          leeway=Leeway(0, 0.9, _EITHER)),
+    Rule("LID010", "lidar below its baseline", _DRIVE, _WARNING,
+         "The drive's median number of returns is at least this share of that in the vehicle's earlier drives, or within five "
+         "times their spread.", 0.5, "share of the baseline", _NOT_MEASURED, Bound.AT_LEAST, exception=_NO_BASELINE,
+         leeway=Leeway(0.05, 0.95, _EITHER)),
     Rule("RAD001", "scan empty", _OBJECT, _WARNING,
          "A scan has at least one detection.", 1, "detections", _FEW_SIGNALS, Bound.AT_LEAST,
          exception="Not judged for images, nor where the drive's median is below four.", leeway=Leeway(0, 100, _EITHER)),
@@ -126,6 +132,10 @@ RULES: tuple[Rule, ...] = (
     Rule("RAD005", "radar silent", _OBJECT, _WARNING,
          "At most this share of the drive's scans is empty.", 0.9, "share of the scans", _FEW_SIGNALS,
          exception="Not judged for images; said of the empty scans.", leeway=Leeway(0.1, 1, _EITHER)),
+    Rule("RAD006", "radar below its baseline", _DRIVE, _WARNING,
+         "The drive's median number of detections is at least this share of that in the vehicle's earlier drives, or within five "
+         "times their spread.", 0.2, "share of the baseline", _NOT_MEASURED, Bound.AT_LEAST,
+         exception=f"{_NO_BASELINE} Not judged for images.", leeway=Leeway(0.01, 0.95, _EITHER)),
     Rule("CAM001", "image blank", _OBJECT, _ERROR,
          "The 1st and the 99th percentile of an image's luma are at least this far apart.", 6, "levels", "",
          Bound.AT_LEAST, leeway=Leeway(0, 64, _EITHER)),
@@ -158,6 +168,10 @@ RULES: tuple[Rule, ...] = (
          "At most this share of an image's rows, from the last one up, holds a single colour.", 0.1, "share of the rows", "",
          exception="Saturated rows count for CAM003; of black ones, what the drive's median does not have.",
          leeway=Leeway(0.01, 1, _EITHER)),
+    Rule("CAM011", "camera below its baseline", _DRIVE, _WARNING,
+         "The drive's median edge energy and spread of colour, relative to contrast, are at least this share of the least in the "
+         "vehicle's earlier drives.", 0.1, "share of the least", _NOT_MEASURED, Bound.AT_LEAST,
+         exception=f"{_NO_BASELINE} Colour not for a camera without any.", leeway=Leeway(0.01, 0.9, _EITHER)),
     Rule("CLK001", "stamps regress", _DRIVE, _WARNING,
          "Stamps never step back in the order of recording.", 0, "steps", "",
          exception="An error for the reference sensor. CLK011 and CLK015 speak of single frames.",
@@ -258,6 +272,10 @@ RULES: tuple[Rule, ...] = (
          "No camera's stamps are demonstrably (95 %) early or late by more than this, against the lidar.", 10, "ms",
          "", exception="Judged where a camera looks turned while the vehicle moves. A warning from a demonstrable 5 ms.",
          leeway=Leeway(5, 60, _EITHER)),
+    Rule("CAL011", "calibration no longer observable", _DRIVE, _WARNING,
+         "What of a sensor's calibration was measured in at least 80 % of the vehicle's earlier drives is measured in this one.",
+         0, "quantities", "", exception="Not judged without a baseline of the sensor; what motion shows, not at a standstill.",
+         leeway=Leeway(severities=_EITHER)),
     Rule("POS001", "no ego pose", _SCENE, _WARNING,
          "Two pose samples, close enough to each other, bracket the anchor.", 1, "poses", "Poses were not searched.",
          Bound.AT_LEAST, exception="An error if the rig's policy has `pose_required`.",

@@ -77,7 +77,10 @@ def object_results(
 
 
 def audit_results(
-    findings: Iterable[Finding], judged: Sequence[Sequence[Finding]] | None, rules: RuleBook
+    findings: Iterable[Finding],
+    judged: Sequence[Sequence[Finding]] | None,
+    rules: RuleBook,
+    compared: Iterable[tuple[str, str]] = (),
 ) -> tuple[RuleResult, ...]:
     """Results of the rules that the audit judges, and of those on scenes and frames.
 
@@ -85,6 +88,7 @@ def audit_results(
         findings: The audit's findings on the drive.
         judged: The findings on each scene, and on each frame that they keep out of every scene; None if nothing was built.
         rules: The drive's.
+        compared: Each sensor with a rule under which the drive was compared with the vehicle's baseline.
     """
     failed = [_failed(found) for found in findings]
     if judged is None:
@@ -93,7 +97,9 @@ def audit_results(
     once = ({(found.rule_id, found.sensor): found for found in many} for many in judged)
     counted = _counted((code, sensor, found) for many in once for (code, sensor), found in many.items())
     passed = _passed_of(_OF_SCENES, counted, rules) if judged else []
-    return (*failed, *_passed_of(_OF_AUDIT, failed, rules), *counted, *passed)
+    departed = {(result.sensor, result.rule_id) for result in failed}
+    within = [_passed(code, sensor, rules) for sensor, code in compared if (sensor, code) not in departed]
+    return (*failed, *_passed_of(_OF_AUDIT, failed, rules), *within, *counted, *passed)
 
 
 def _counted(found: Iterable[tuple[str, str | None, Finding]]) -> list[RuleResult]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from lake.overrides import NONE, Decisions
@@ -20,8 +20,8 @@ from sensors.rig import Rig
 class WiderFlags:
     """Rules that the drive did not pass, or an object of it, and that quarantined nothing: each flags the scenes it concerns.
 
-    `everywhere`: those about no single sensor. `sensors`, `objects`: by sensor, and by key, those about its frames. Rules that
-    could not be evaluated are not among them: they say nothing about a scene.
+    `everywhere`: those about no single sensor. `sensors`, `objects`: by sensor, and by key, those about its frames. A rule that
+    could not be evaluated is among them for a critical sensor (required, or the reference): of such a sensor unknown is no pass.
     """
 
     everywhere: tuple[str, ...] = ()
@@ -29,14 +29,22 @@ class WiderFlags:
     objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, findings: Iterable[Finding], object_findings: Mapping[str, Iterable[Finding]]) -> Self:
-        """From the findings about a drive, and those about its objects by key."""
+    def of(
+        cls, findings: Iterable[Finding], object_findings: Mapping[str, Iterable[Finding]], critical: Collection[str] = ()
+    ) -> Self:
+        """From the findings about a drive, and those about its objects by key; `critical`: its critical sensors."""
         by_sensor: dict[str | None, list[Finding]] = {}
-        for found in _failed(findings):
+        for found in _counting(findings, critical):
             by_sensor.setdefault(found.sensor, []).append(found)
         codes = {sensor: rule_ids(of_sensor, Severity.WARNING) for sensor, of_sensor in by_sensor.items()}
-        objects = {key: rule_ids(_failed(found), Severity.WARNING) for key, found in object_findings.items()}
+        objects = {key: rule_ids(_counting(found, critical), Severity.WARNING) for key, found in object_findings.items()}
         return cls(codes.pop(None, ()), {sensor: found for sensor, found in codes.items() if sensor is not None}, objects)
+
+    def plus(self, findings: Iterable[Finding], critical: Collection[str]) -> Self:
+        """These and those of more findings about sensors of the drive."""
+        more = type(self).of(findings, {}, critical).sensors
+        sensors = {name: tuple(sorted({*self.sensors.get(name, ()), *more.get(name, ())})) for name in {*self.sensors, *more}}
+        return replace(self, sensors=sensors)
 
     def of_keys(self, keys: Iterable[str]) -> set[str]:
         """The rules that concern a scene made of these objects."""
@@ -46,8 +54,8 @@ class WiderFlags:
         return found
 
 
-def _failed(findings: Iterable[Finding]) -> list[Finding]:
-    return [found for found in findings if found.outcome is Outcome.FAILED]
+def _counting(findings: Iterable[Finding], critical: Collection[str]) -> list[Finding]:
+    return [found for found in findings if found.outcome is Outcome.FAILED or found.sensor in critical]
 
 
 @dataclass(frozen=True, slots=True)

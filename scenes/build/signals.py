@@ -8,6 +8,7 @@ rebuilt (ADR 0014).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from quality.evaluators.pose import Fixes, Inertial, evaluate_poses
 from quality.evaluators.signal import ALONE, IN_DRIVE, evaluate_drive_signals, too_few
 from quality.evaluators.stamp import other_clock
 from quality.measurements.frame_metrics import FRAME_METRICS
+from quality.measurements.signal_statistics import signal_statistics
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from scenes.documents import WindowFindings
@@ -59,12 +61,21 @@ def known_before(
     return WindowFindings(frames=frames, scenes=scenes)
 
 
-def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> Findings:
-    """The findings from the metrics in these tables, by frame id; writes the drive's metrics as `signals.arrow`."""
+@dataclass(frozen=True, slots=True)
+class MeasuredDrive:
+    """What the metrics of all frames show: findings by frame id, and the statistics of each sensor by name."""
+
+    frames: Findings
+    statistics: dict[str, dict[str, float]]
+
+
+def known_after(area: WorkArea, tables: Sequence[str], rules: RuleBook) -> MeasuredDrive:
+    """What the metrics in these tables show; writes the drive's metrics as `signals.arrow`."""
     parts = [table.cast(FRAME_METRICS) for table in area.read_tables(tables)]
     metrics = pa.concat_tables(parts or [FRAME_METRICS.empty_table()])
     area.write_table(SIGNALS, metrics.sort_by([("frame_id", "ascending")]))
-    return dict(evaluate_drive_signals(metrics, rules))
+    statistics = {sensor: dict(values) for sensor, values in signal_statistics(metrics).items()}
+    return MeasuredDrive(dict(evaluate_drive_signals(metrics, rules)), statistics)
 
 
 def in_windows(plan: ScenePlan, windows: Sequence[Window], found: WindowFindings) -> dict[int, WindowFindings]:

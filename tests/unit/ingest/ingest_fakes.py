@@ -17,6 +17,7 @@ from ingest.register import Registrar
 from ingest.review import ReviewDesk
 from ingest.sweep import Sweep, SweepLimits
 from lake.documents import Manifest, ManifestObject
+from lake.drive_input import InputObject, baseline_key
 from lake.landing import DriveId
 
 RAW = "raw-bucket"
@@ -95,6 +96,7 @@ class FakeObjects:
     versions: dict[str, list[tuple[ObjectHead, bytes]]] = field(default_factory=dict)
     refused: dict[str, ObjectHead] = field(default_factory=dict)
     inputs: dict[str, bytes] = field(default_factory=dict)
+    baselines: list[bytes] = field(default_factory=list)  # every version of the vehicle's
 
     def put(self, key: str, body: bytes) -> ObjectHead:
         past = self.versions.setdefault(key, [])
@@ -125,6 +127,11 @@ class FakeObjects:
     def keep_input(self, key: str, body: bytes) -> None:
         assert self.inputs.get(key, body) == body, "a revision's input document changed"
         self.inputs[key] = body
+
+    def baseline(self, vehicle_id: str) -> InputObject | None:
+        if not self.baselines:
+            return None
+        return InputObject(baseline_key(vehicle_id), f"b{len(self.baselines)}", hashlib.sha256(self.baselines[-1]).hexdigest())
 
 
 @dataclass
@@ -216,6 +223,7 @@ class FakeLedger:
             manifest_version=requeue.manifest_version,
             manifest_fault=requeue.manifest_fault,
             overrides=requeue.overrides,
+            baseline=requeue.baseline,
             detail_json=None,
         )
         self.outbox[seen.drive] = self._clock()

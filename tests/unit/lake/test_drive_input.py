@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.drive_input import DriveInput, InputObject, input_key
+from lake.drive_input import DriveInput, InputObject, baseline_key, input_key
 from lake.errors import LandingError
 from lake.landing import DriveId
 
@@ -38,6 +38,7 @@ INPUTS = st.builds(
     st.none() | st.just(WHOLE.manifest),
     st.none() | st.just(WHOLE.calibration),
     st.frozensets(WORDS, max_size=3),
+    st.none() | st.builds(InputObject, st.just(baseline_key("car-1")), WORDS, WORDS),
 )
 
 
@@ -160,3 +161,24 @@ def test_an_input_without_etags_has_the_base_that_it_always_had() -> None:
 
 def test_the_document_lies_under_its_drive_and_revision() -> None:
     assert input_key(DRIVE, "ab") == "inputs/car-1/d-1/ab.json"
+
+
+def test_a_baseline_counts_in_the_revision_and_not_in_the_base() -> None:
+    first, second = (replace(WHOLE, baseline=InputObject(baseline_key("car-1"), f"v{n}", "b" * 64)) for n in (1, 2))
+    assert len({WHOLE.revision, first.revision, second.revision}) == 3
+    assert WHOLE.bases == first.bases == second.bases
+    tagged = [replace(one, objects=frozenset({replace(entry(1), etag="e")})) for one in (WHOLE, first)]
+    assert tagged[0].bases == tagged[1].bases
+    assert json.loads(WHOLE.to_bytes())["schema_version"] == 1, "what was queued without one keeps its revision"
+    assert json.loads(first.to_bytes())["schema_version"] == 2, "code that knows no baseline refuses it"
+    assert DriveInput.parse(first.to_bytes(), first.revision) == first
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema_version": 1}, {"baseline": ["baselines/car-2.json", "v", "b"]}, {"schema_version": 3}]
+)
+def test_a_baseline_that_does_not_fit_the_document_is_refused(change: dict[str, object]) -> None:
+    pinned = replace(WHOLE, baseline=InputObject(baseline_key("car-1"), "v1", "b" * 64))
+    body = json.dumps(json.loads(pinned.to_bytes()) | change).encode()
+    with pytest.raises(LandingError):
+        DriveInput.parse(body, hashlib.sha256(body).hexdigest())

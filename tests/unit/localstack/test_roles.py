@@ -32,6 +32,7 @@ S3 = "arn:aws:s3:::scenelake-{}-123456789012"
 RAW, LAKE, QUARANTINE = (S3.format(kind) for kind in ("raw", "lake", "quarantine"))
 OBJECT, MANIFEST = f"{RAW}/car-1/d/lidar/top/1.mcap", f"{RAW}/car-1/d/manifest.json"
 INPUT, WORK_AREA = f"{LAKE}/inputs/car-1/d/a.json", f"{LAKE}/work/car-1/d/a/1/index.arrow"
+BASELINE, STATISTICS = f"{LAKE}/baselines/car-1.json", f"{LAKE}/warehouse/quality/statistics/car-1/1-d.json"
 SCENES, KEPT = f"{LAKE}/warehouse/gold/scenes/data/car-1/d/1.parquet", f"{LAKE}/warehouse/quality/validations/car-1/d/1.json"
 RECORDS, METADATA = f"{LAKE}/warehouse/quarantine/records/data/1.parquet", f"{LAKE}/warehouse/gold/scenes/metadata/1.json"
 BAD_SCENES, BAD_FRAME = f"{QUARANTINE}/scenes/car-1/d/1.parquet", f"{QUARANTINE}/frames/car-1/d/a/1"
@@ -66,6 +67,8 @@ CALLS = (
     Call("ingest/s3_objects.py head_object", (LIST,), dict.fromkeys((REGISTER, SWEEP), (RAW,))),
     Call("ingest/s3_objects.py get_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (MANIFEST,))),
     Call("ingest/s3_objects.py get_bucket_versioning", ("s3:GetBucketVersioning",), dict.fromkeys((REGISTER, SWEEP), (RAW,))),
+    Call("ingest/s3_objects.py get_object", (READ,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (BASELINE,))),
+    Call("ingest/s3_objects.py get_object", (LIST,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (LAKE,))),
     Call("ingest/s3_objects.py list_objects_v2", (LIST,), {SWEEP: (RAW,)}),
     Call("ingest/s3_objects.py copy_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP), (OBJECT,))),
     Call("ingest/s3_objects.py copy_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP), (REFUSED,))),
@@ -91,19 +94,20 @@ CALLS = (
     Call("ingest/dead_letters.py delete_message", ("sqs:DeleteMessage",), {OPERATOR: (DEAD,)}),
     Call("ingest/dead_letters.py send_message", ("sqs:SendMessage",), {OPERATOR: (WORK,)}),
     # Files of the lake: steps and jobs in Airflow's pod, executors elsewhere, commands, the exporter.
-    Call("lake/storage.py get_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT, MANIFEST), EXECUTOR: (OBJECT,), METRICS: (MANIFEST,),
-         OPERATOR: (OBJECT, INPUT, KEPT, BAD_FRAME)}),
+    Call("lake/storage.py get_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT, MANIFEST, BASELINE), EXECUTOR: (OBJECT,),
+         METRICS: (MANIFEST,), OPERATOR: (OBJECT, INPUT, KEPT, BAD_FRAME, BASELINE, STATISTICS)}),
     Call("lake/storage.py get_object", (READ,), {
         AIRFLOW: (INPUT, WORK_AREA, KEPT, BAD_FRAME, BAD_SCENES), EXECUTOR: (WORK_AREA,), METRICS: (KEPT,)}),
     Call("lake/storage.py get_object", (LIST,), {AIRFLOW: (RAW, LAKE, QUARANTINE), EXECUTOR: (RAW, LAKE), OPERATOR: (RAW, LAKE, QUARANTINE)}),
     Call("lake/storage.py head_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT,), OPERATOR: (OBJECT,)}),
     Call("lake/storage.py put_object", (WRITE,), {
-        AIRFLOW: (WORK_AREA, SCENES, KEPT, RECORDS, BAD_SCENES, BAD_FRAME, BAD_DRIVE),
+        AIRFLOW: (WORK_AREA, SCENES, KEPT, STATISTICS, RECORDS, BAD_SCENES, BAD_FRAME, BAD_DRIVE),
+        OPERATOR: (BASELINE,),
         EXECUTOR: (WORK_AREA, SCENES, BAD_SCENES, BAD_FRAME)}),
     Call("lake/storage.py copy", (READ, READ_VERSION), {AIRFLOW: (OBJECT,)}),
     Call("lake/storage.py copy", (WRITE, ABORT), {AIRFLOW: (BAD_OBJECT,)}),
     Call("lake/storage.py delete_object", (CLEAR,), {AIRFLOW: (SCENES, BAD_SCENES)}),
-    Call("lake/storage.py list_objects_v2", (LIST,), {OPERATOR: (QUARANTINE,), METRICS: (QUARANTINE,)}),
+    Call("lake/storage.py list_objects_v2", (LIST,), {OPERATOR: (QUARANTINE, LAKE), METRICS: (QUARANTINE,)}),
     Call("ops/deployment.py head_object", (READ,), {OPERATOR: (MANIFEST,)}),
     Call("ops/audit/identity_reader.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,), METRICS: (RAW,)}),
     Call("fleet/uploader.py upload_fileobj", (WRITE, ABORT, "s3:ListMultipartUploadParts"), {VEHICLE: (f"{RAW}/car-1/d/x",)}),

@@ -186,7 +186,7 @@ class Landed:
     def declare_other_checksum(self, key: str) -> None:
         self.entries = [replace(entry, sha256="0" * 64) if entry.key == key else entry for entry in self.entries]
 
-    def finish(self, rig: Mapping[str, Any], end_ns: int, with_manifest: bool = True) -> DriveInput:
+    def finish(self, rig: Mapping[str, Any], end_ns: int, with_manifest: bool = True, start_ns: int = T0) -> DriveInput:
         """Land calibration and manifest, and pin everything."""
         calibration = canonical_json(rig)
         sha256 = hashlib.sha256(calibration).hexdigest()
@@ -194,7 +194,7 @@ class Landed:
         pinned = InputObject(self.drive.calibration_key, version_id, sha256)
         manifest = None
         if with_manifest:
-            body = Manifest(self.drive, "rig-1", T0, end_ns, "test", "1", sha256, tuple(self.entries)).to_bytes()
+            body = Manifest(self.drive, "rig-1", start_ns, end_ns, "test", "1", sha256, tuple(self.entries)).to_bytes()
             version_id = self.s3.put_object(Bucket="raw", Key=self.drive.manifest_key, Body=body)["VersionId"]
             manifest = InputObject(self.drive.manifest_key, version_id, "")
         return DriveInput(self.drive, frozenset(self.objects.values()), manifest, pinned)

@@ -12,6 +12,7 @@ from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord, Requeu
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
+from lake.drive_input import InputObject, baseline_key
 from lake.landing import DriveId
 from tests.unit.ingest.ingest_fakes import DRIVE, FakeClock
 
@@ -219,3 +220,13 @@ def test_a_refused_key_is_not_taken_for_one_that_begins_as_it_does(landing: Any)
         landing.refuse(RefusedRecord(ObjectHead(key, "v1", 1, "e", 2), "KEY001", key, "s3://q/1", 3))
     for key in keys:
         assert [found.message for found in landing.refused_versions(key)] == [key]
+
+
+def test_a_revision_keeps_the_baseline_that_it_pins_until_the_next_one(landing: Any) -> None:
+    landing.touch(DRIVE)
+    assert seen(landing).baseline is None
+    pinned = InputObject(baseline_key(DRIVE.vehicle_id), "Qx.9 with space", "b" * 64)
+    queued = landing.queue(seen(landing), Requeue(R1, WorkReason.COMPLETE, None, None, baseline=pinned))
+    assert queued.baseline == seen(landing).baseline == pinned
+    again = landing.queue(seen(landing), Requeue(R2, WorkReason.REPROCESS, None, None))
+    assert (again.revision, again.baseline, seen(landing).baseline) == (R2, None, None)

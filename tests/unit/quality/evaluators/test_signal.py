@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quality.evaluators.departure import COMPARISONS
 from quality.evaluators.lidar import blocked_deg, drift, lost_rings, lost_share
 from quality.evaluators.radar import full_share
 from quality.evaluators.signal import ALONE, BASELINE, IN_DRIVE, evaluate_alone, evaluate_drive_signals, too_few
@@ -231,7 +232,7 @@ def test_a_rig_may_set_limits_and_severities() -> None:
 def test_every_rule_on_signals_is_judged_somewhere() -> None:
     judged_codes = {code for codes in (*ALONE.values(), *IN_DRIVE.values()) for code in codes}
     declared = {entry.code for entry in RULES if entry.code[:3] in ("CAM", "RAD", "LID")} - {"LID001", "LID002"}
-    assert judged_codes == declared
+    assert judged_codes | {one.code for comparisons in COMPARISONS.values() for one in comparisons} == declared
 
 
 def test_the_table_reads_back_by_sensor_whatever_its_order() -> None:
@@ -245,3 +246,11 @@ def test_the_table_reads_back_by_sensor_whatever_its_order() -> None:
     assert found["b"].numbers("points").tolist() == [0.0, 1.0, 4.0]
     assert found["a"].lists("sector_returns").shape == (2, SECTORS)
     assert np.isnan(found["a"].numbers("bright_share")).all()
+
+
+def test_one_sweep_without_rings_does_not_hide_the_lost_rings_of_the_others() -> None:
+    sweeps = [replace(SWEEP, ring_returns=None if frame == 0 else (50, 0 if frame == 5 else 50, 50)) for frame in range(10)]
+    rows = [(frame, "top", "lidar", frame, FrameMetrics(frame, sweep)) for frame, sweep in enumerate(sweeps)]
+    found = evaluate_drive_signals(metrics_rows(rows), DEFAULT_RULES)
+    outcomes = {frame: one.outcome for frame, many in found.items() for one in many if one.rule_id == "LID007"}
+    assert outcomes == {0: "unknown", 5: "failed"}

@@ -31,7 +31,6 @@ def test_the_order_is_by_log_time_and_ties_by_place(frames: list[F], expected: l
     assert recorded.tolist() == expected
 
 
-
 def test_frames_that_no_scene_can_hold_are_counted_by_sensor() -> None:
     index = frame_index([F("cam", T0), F("cam", T0 + MS), F("top", T0, "lidar"), F("top", T0 + MS, "lidar")])
     found = drive_clocks(index, RIG, None, np.array([False, True, False, False]))
