@@ -1,4 +1,4 @@
-"""The embedded AWS endpoint: moto's server, with requests that are atomic on AWS serialised.
+"""The embedded AWS endpoint: moto's server, with requests that are atomic on AWS serialised, for programs on this machine only.
 
 moto checks a write's condition and then writes, without a lock: two concurrent requests may both find the condition true,
 which DynamoDB and S3 rule out. Everything else runs in parallel.
@@ -7,18 +7,21 @@ which DynamoDB and S3 rule out. Everything else runs in parallel.
 from __future__ import annotations
 
 import argparse
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
-LOOPBACK = "127.0.0.1"
+from ops.browser_guard import Application, BrowserGuard, names_of
+from ops.stack.moto_memory import bound_memory
+from ops.stack.moto_services import served_application
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+LOOPBACK = "127.0.0.1"
 
 
 class AtomicWrites:
@@ -42,12 +45,22 @@ def is_atomic(environ: dict[str, Any]) -> bool:
     return environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_") or (conditional and not reads)
 
 
+class FailureLog(MotoRequestHandler):
+    """Handles requests and logs the refused and the failed ones only: a log of every request would fill the disk."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Called for each answer, with its status."""
+        if str(code).startswith(("403", "5")):
+            super().log_request(code, size)
+
+
 class Emulator:
     """The endpoint on loopback. Bound to `url` on construction; as a context manager, serves from a thread."""
 
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
-        application = AtomicWrites(DomainDispatcherApplication(create_backend_app))
-        self._server = make_server(host, port, application, threaded=True, request_handler=MotoRequestHandler)
+        bound_memory()
+        application = BrowserGuard(AtomicWrites(served_application()), names_of(host))
+        self._server = make_server(host, port, application, threaded=True, request_handler=FailureLog)
         self.url = f"http://{host}:{self._server.server_port}"
 
     def serve(self) -> None:
@@ -66,6 +79,7 @@ class Emulator:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
         self._thread.join()
+        self._server.server_close()
 
 
 def main() -> None:
@@ -75,6 +89,9 @@ def main() -> None:
     parser.add_argument("-p", "--port", type=int, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda _number, _frame: exit(0))
+    # moto keeps a file open for each object of more than 16 MiB.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Emulator(arguments.host, arguments.port).serve()
 
 

@@ -40,6 +40,10 @@ class Sample:
 def serve(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any free port.")] = 9464,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="Also answer requests to this host name (repeat for more)."),
+    ] = None,
     every_s: Annotated[float, typer.Option("--every", min=1.0, metavar="SECONDS", help="Pause between two readings.")] = 15.0,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -47,17 +51,18 @@ def serve(
     """Serve metrics to Prometheus under /metrics until interrupted.
 
     Ledger, queues and lake are read in the background, the lake once for each changed drive; scrapes are answered from the
-    last readings. Metrics that could not be read are omitted, and counted by `scenelake_reading_errors_total`.
+    last readings. Metrics that could not be read are omitted, and counted by `scenelake_reading_errors_total`. Web pages, and
+    requests to other hosts than loopback, `--host` and `--allow-host`, get 403.
     """
-    from prometheus_client import start_http_server
-
     from ops.metrics.exporter import keep_reading, registry_of
+    from ops.metrics.server import metrics_server
 
     exporter = _exporter(endpoint, home)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    server, _ = start_http_server(port, host, registry_of(exporter))
+    server = metrics_server(registry_of(exporter), host, port, allow_host or ())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     console.say(f"metrics: http://{host}:{server.server_port}/metrics, read every {every_s:g} s")
     keep_reading(exporter.parts, every_s, stop, _complain)
     stop.wait()

@@ -18,7 +18,6 @@ import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from prometheus_client import start_http_server
 from pyspark.sql import SparkSession
 
 import ops.metrics.lake
@@ -26,6 +25,7 @@ from lake.tables.catalog import open_catalog
 from ops.audit import lake_reader
 from ops.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from ops.metrics.queues import QueueWatch
+from ops.metrics.server import metrics_server
 from spark_jobs.runtime.session import spark_properties, start_spark
 from spark_jobs.runtime.settings import SparkSettings
 from tests.integration.drives import small_drive
@@ -254,7 +254,9 @@ def test_every_panel_of_every_dashboard_shows_something(station: Station, tmp_pa
     program("prometheus")
     exporter = exporter_of(station)
     stop = threading.Event()
-    server, thread = start_http_server(0, "127.0.0.1", registry_of(exporter))
+    server = metrics_server(registry_of(exporter), "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     readers = keep_reading(exporter.parts, 1.0, stop, lambda part, error: pytest.fail(f"{part.health.part}: {error}"))
     own = f"127.0.0.1:{server.server_port}"
     try:

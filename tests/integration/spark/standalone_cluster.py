@@ -16,10 +16,13 @@ from typing import Any
 import psutil
 import pyspark
 
+from ops.stack.environment import PROJECT
+
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 PATIENCE_S = 90.0
 PAUSE_S = 0.05
 SPARK_HOME = Path(pyspark.__file__).parent
+ENTRYPOINT = PROJECT / "deploy" / "compose" / "entrypoint.sh"
 
 
 def until(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
@@ -58,7 +61,7 @@ class Cluster:
 
     def workers_alive(self) -> int:
         """As the master counts them."""
-        with urllib.request.urlopen(f"{self.status_url}/json/", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.status_url}/json/", timeout=PATIENCE_S) as answer:
             return int(json.load(answer)["aliveworkers"])
 
     def processes(self) -> list[psutil.Process]:
@@ -105,17 +108,23 @@ def end(processes: list[psutil.Process]) -> None:
 
 
 @contextmanager
-def standalone_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """Start a cluster; when left, every process of it has ended."""
+def standalone_cluster(folder: Path, workers: int = 2, secret: str | None = None) -> Iterator[Cluster]:
+    """Start a cluster; when left, every process of it has ended.
+
+    Args:
+        folder: For logs, and for what the workers write.
+        workers: How many.
+        secret: What master and workers ask of each other and of drivers, as in deploy/compose/spark.sh.
+    """
     started: list[Daemon] = []
     try:
-        master = _start(folder, "master", "master.Master", "--port", "0")
+        master = _start(folder, "master", "master.Master", "--port", "0", secret=secret)
         started.append(master)
         url = until("the master's address", lambda: master.logged(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)"))[1]
         page = until("its status page", lambda: master.logged(r"Bound MasterWebUI to 127\.0\.0\.1, .*http://\S+:(\d+)"))[1]
         for number in range(workers):
             sizes = ("--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"worker-{number}"))
-            started.append(_start(folder, f"worker-{number}", "worker.Worker", "--port", "0", *sizes, url))
+            started.append(_start(folder, f"worker-{number}", "worker.Worker", "--port", "0", *sizes, url, secret=secret))
         cluster = Cluster(url, master, tuple(started[1:]), f"http://127.0.0.1:{page}", folder)
         until(f"{workers} registered workers", lambda: cluster.workers_alive() == workers)
         yield cluster
@@ -123,7 +132,15 @@ def standalone_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
         end([process for daemon in started if daemon.process.is_running() for process in daemon.tree()])
 
 
-def _start(folder: Path, name: str, kind: str, *options: str) -> Daemon:
+def secured(command: list[str], folder: Path, secret: str | None) -> tuple[list[str], dict[str, str]]:
+    """A command as a container of docker-compose.yml runs it if there is a secret: command line, and variables to add."""
+    if secret is None:
+        return command, {}
+    folder.mkdir()
+    return [str(ENTRYPOINT), *command], {"SPARK_AUTH_SECRET": secret, "TMPDIR": str(folder)}
+
+
+def _start(folder: Path, name: str, kind: str, *options: str, secret: str | None = None) -> Daemon:
     env = os.environ | {
         "SPARK_HOME": str(SPARK_HOME),
         "SPARK_LOCAL_IP": "127.0.0.1",
@@ -131,8 +148,9 @@ def _start(folder: Path, name: str, kind: str, *options: str) -> Daemon:
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",
     }
     log = folder / f"{name}.log"
-    command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", "--host", "127.0.0.1"]
+    daemon = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", "--host", "127.0.0.1"]
+    command, security = secured([*daemon, "--webui-port", "0", *options], folder / f"{name}-tmp", secret)
     with log.open("wb") as output:
-        # spark-class ends in `exec java`, so this is the daemon's own process.
-        child = psutil.Popen([*command, "--webui-port", "0", *options], env=env, stdout=output, stderr=output)
+        # The scripts end in `exec`, so this is the daemon's own process.
+        child = psutil.Popen(command, env=env | security, stdout=output, stderr=output)
     return Daemon(child, log)
