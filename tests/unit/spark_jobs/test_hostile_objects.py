@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from mcap.writer import Writer
 from fleet.encode import encode_image, encode_points, message_definition
 from lake.drive_input import DriveInput
 from lake.overrides import Override, Verdict, object_target
+from lake.tables.rows import RecordRow
 from quality.decisions import why_not_releasable
 from scenes.options import BuildOptions, PayloadChecks
 from scenes.work_area import INDEX, POSE_SAMPLES
@@ -64,8 +64,8 @@ def run(landed: Landed, drive_input: DriveInput, options: BuildOptions = serial_
     return {entry.sensor: (entry.gold, entry.quarantined, entry.unmatched) for entry in entries}
 
 
-def records(landed: Landed, drive_input: DriveInput) -> list[dict[str, Any]]:
-    return serial_jobs.outcome(landed, drive_input).records
+def records(landed: Landed, drive_input: DriveInput) -> list[RecordRow]:
+    return list(serial_jobs.outcome(landed, drive_input).records)
 
 
 def cut_one(poses: Messages) -> bytes:
@@ -89,8 +89,8 @@ def test_a_pose_object_with_messages_that_cannot_be_read_is_released_without_the
     gold, quarantined, unmatched = run(landed, after)["odo"]
     assert (gold > 0, quarantined, gold + unmatched) == (True, len(POSES) - bad, bad)
     assert len(landed.area.read_table(POSE_SAMPLES)) == bad
-    kept_out = [row for row in records(landed, after) if row["frames"]]
-    assert [(row["sensor"], row["rule_ids"]) for row in kept_out] == [("odo", ["DEC007"])] * (len(POSES) - bad)
+    kept_out = [row for row in records(landed, after) if row.frames]
+    assert [(row.sensor, row.rule_ids) for row in kept_out] == [("odo", ("DEC007",))] * (len(POSES) - bad)
     assert all(why_not_releasable(row) for row in kept_out), "no release can make a message readable"
 
 
@@ -123,7 +123,7 @@ def test_an_object_of_another_kind_stays_out_whatever_a_reviewer_says(name: str)
     landed, drive_input = drive(**{name: OTHER_KINDS[name]})
     before = run(landed, drive_input)
     assert before[name][0] == 0
-    (row,) = [row for row in records(landed, drive_input) if "DEC004" in row["rule_ids"]]
+    (row,) = [row for row in records(landed, drive_input) if "DEC004" in row.rule_ids]
     assert "DEC004" in (why_not_releasable(row) or "")
     after = released(landed, drive_input, ["DEC001", "DEC002", "DEC004"])
     assert run(landed, after) == before
