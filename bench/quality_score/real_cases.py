@@ -141,7 +141,9 @@ def _of_camera(recording: Recording) -> Iterator[Case]:
         for ms in (200, 2000):
             after_s = 0.07 * frames / 2
             yield _case(recording, "CLK008", f"clock_step:{camera}:-{ms * 10**6}:{after_s:g}", camera, ms)
-    yield _case(recording, "CAL007", f"wrong_intrinsics:{camera}:centre_x=1.52", camera, 26)
+    for factor in (1.52, 1.8):
+        due = factor > 1.6
+        yield _case(recording, "CAL007", f"wrong_intrinsics:{camera}:centre_x={factor}", camera, 50 * (factor - 1), due)
     yield _case(recording, "CAL008", f"invert_extrinsic:{camera}", camera)
     yield _case(recording, "CAL008", f"body_axes:{camera}", camera)
     if frames >= LONG and not recording.png:
