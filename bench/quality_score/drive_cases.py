@@ -199,7 +199,7 @@ def _of_frames() -> Iterator[Case]:
         yield _case("DEC005", f"shorten_jpeg:{CAMERA}:{share}:0.2", CAMERA, share, also=("SYN001",))
     for share in (0.02, 0.1, 0.33):
         zeroed = f"zero_jpeg:{CAMERA}:{share}:0.2"
-        yield _case("DEC005", zeroed, CAMERA, share, also=("SYN001", "CAM008"), rig=LARGE, stated=share >= 0.1)
+        yield _case("DEC005", zeroed, CAMERA, share, also=("SYN001", "CAM008", "CAM010"), rig=LARGE, stated=share >= 0.1)
     for share in (0.05, 0.5):
         yield _case("DEC005", f"shorten_png:{CAMERA}:{share}:0.2", CAMERA, share, also=("SYN001",))
     for count in (1, 3):
