@@ -53,8 +53,9 @@ def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
         if not case.counts:
             continue
         entry = found.setdefault(case.rule, Tally(case.rule, ""))
-        hits, tries = entry.sizes.get(case.size, (0, 0))
-        entry.sizes[case.size] = (hits + one.hit, tries + 1)
+        if not case.whole:  # sizes mean something beside sound frames
+            hits, tries = entry.sizes.get(case.size, (0, 0))
+            entry.sizes[case.size] = (hits + one.hit, tries + 1)
         entry.hits += one.hit
         entry.missed += case.stated and not one.hit
     return found
