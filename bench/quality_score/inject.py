@@ -86,8 +86,11 @@ class _Message:
         return encode_fix(stamp_ns, payload[0], payload[1], payload[2], frame_id)
 
 
-def inject(source: Path, out: Path, drive: DriveId, plan: FaultPlan) -> None:
+def inject(source: Path, out: Path, drive: DriveId, plan: FaultPlan, latency_ns: int = 0) -> None:
     """Write the drive of the folder `source` to the new folder `out`, with the faults of `plan`.
+
+    `latency_ns` is added to all log times first: importers of datasets, which have none, set them to the stamps, and they then
+    bear no witness.
 
     Raises:
         SpecError: A fault cannot be applied to the drive.
@@ -101,11 +104,11 @@ def inject(source: Path, out: Path, drive: DriveId, plan: FaultPlan) -> None:
         if name in (CALIBRATION, MANIFEST):
             continue
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        if name.split("/")[1] not in touched:
+        if name.split("/")[1] not in touched and not latency_ns:
             os.link(source / name, out / name)
     for sensor in rig.sensors:
-        if sensor.name in touched:
-            _rewrite(source, out, sensor, plan)
+        if sensor.name in touched or latency_ns:
+            _rewrite(source, out, sensor, plan, latency_ns)
     for fault in plan.faults:
         document = miscalibrated(document, rig, fault)
     write_calibration(out, document)
@@ -115,17 +118,19 @@ def inject(source: Path, out: Path, drive: DriveId, plan: FaultPlan) -> None:
             apply_file_fault(out, fault, drive, rig)
 
 
-def _rewrite(source: Path, out: Path, sensor: Sensor, plan: FaultPlan) -> None:
+def _rewrite(source: Path, out: Path, sensor: Sensor, plan: FaultPlan, latency_ns: int) -> None:
     """The files of one sensor, each with its frames after the faults; none for a file without any left."""
     folder = Path(sensor.modality.value) / sensor.name
     paths = sorted((source / folder).glob("*.mcap"))
-    if all(fault.kind.on_files or fault.kind.on_calibration for fault in plan.faults if fault.sensor == sensor.name):
+    own = [fault.kind for fault in plan.faults if fault.sensor == sensor.name]
+    if not latency_ns and all(kind.on_files or kind.on_calibration for kind in own):
         for path in paths:
             shutil.copyfile(path, out / folder / path.name)
         return
     messages = [list(_messages(path)) for path in paths]
     every = [message for of_file in messages for message in of_file]
-    shots = with_faults([Shot(index, one.stamp_ns, one.stamp_ns, one.log_ns) for index, one in enumerate(every)], sensor, plan)
+    clean = [Shot(index, one.stamp_ns, one.stamp_ns, one.log_ns + latency_ns) for index, one in enumerate(every)]
+    shots = with_faults(clean, sensor, plan)
     frames = iter(list(_frames(every, shots, sensor, plan)))
     for of_file in messages:
         kept = [frame for _, frame in zip(of_file, frames, strict=False) if frame is not None]

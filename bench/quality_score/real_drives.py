@@ -25,6 +25,7 @@ from sensors.rig import Rig
 
 DATA = "SCENELAKE_TEST_DATA"
 DRIVE = DriveId("score", "real")
+LATENCY_NS = 20_000_000
 
 
 class RealDrives:
@@ -54,7 +55,8 @@ class RealDrives:
         faults = tuple(map(Fault.parse, trial.faults))
         with tempfile.TemporaryDirectory(prefix="quality-score-") as folder:
             out = Path(folder) / "drive"
-            inject(source, out, DRIVE, Injection(faults, manifest.start_ns, max(manifest.end_ns - manifest.start_ns, 1), seed))
+            plan = Injection(faults, manifest.start_ns, max(manifest.end_ns - manifest.start_ns, 1), seed)
+            inject(source, out, DRIVE, plan, LATENCY_NS if trial.rule.startswith("CLK") else 0)
             found = examine(out, DRIVE, Path(folder) / "store")
         due = (trial.rule, trial.sensor)
         # What the recording has without the fault is no sign of it.

@@ -53,8 +53,9 @@ def tally(tried: Iterable[Tried], units: Mapping[str, str]) -> dict[str, Tally]:
         if not case.counts:
             continue
         entry = found.setdefault(case.rule, Tally(case.rule, ""))
-        hits, tries = entry.sizes.get(case.size, (0, 0))
-        entry.sizes[case.size] = (hits + one.hit, tries + 1)
+        if not case.whole:  # sizes mean something beside sound frames
+            hits, tries = entry.sizes.get(case.size, (0, 0))
+            entry.sizes[case.size] = (hits + one.hit, tries + 1)
         entry.hits += one.hit
         entry.missed += case.stated and not one.hit
     return found
@@ -130,12 +131,6 @@ def with_other_faults(scores: Sequence[FaultScore], path: Path, only: Sequence[s
     return [*(score for score in before if not score.rule.startswith(tuple(only))), *scores]
 
 
-def seeds_of(scores: Sequence[RuleScore]) -> str:
-    """A sentence that says how many seeds the scores are of."""
-    few, many = min(score.seeds for score in scores), max(score.seeds for score in scores)
-    return f"{few} seeds a case." if few == many else f"{few} to {many} seeds a case, by rule."
-
-
 def below(score: RuleScore) -> bool:
     """Whether a rule misses its promise."""
     limit = promised(score.rule)
@@ -169,7 +164,6 @@ def main() -> int:
     # Without the recordings, what is known of them stays.
     real = {"quality-real": real_table(faults)} if any(not score.source.startswith(SYNTHETIC) for score in faults) else {}
     tables = {
-        "quality-seeds": seeds_of(every),
         "quality-score": score_table(every, promised),
         "quality-whole": whole_table(faults),
     }

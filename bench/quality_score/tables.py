@@ -14,11 +14,13 @@ from quality.rules.catalogue import RULES
 def score_table(scores: Sequence[RuleScore], promised: Callable[[str], float]) -> str:
     """One row per rule, by code."""
     names = {entry.code: entry.name for entry in RULES}
-    header = ("rule", "name", "found", "false alarms", "missed", "precision", "recall", "minimum", "smallest found", "unit")
+    counts = ("seeds", "found", "false alarms", "missed")
+    header = ("rule", "name", *counts, "precision", "recall", "minimum", "smallest found", "unit")
     cells = [
         (
             row.rule,
             names.get(row.rule, ""),
+            str(row.seeds),
             str(row.true_positives),
             str(row.false_positives),
             str(row.false_negatives),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from bench.quality_score.case import Case
-from bench.quality_score.drive_cases import BLIND, CAMERA, DARK, LARGE, LIDAR, RADAR, make_case
+from bench.quality_score.drive_cases import BLANK, BLIND, CAMERA, DARK, LARGE, LIDAR, RADAR, make_case
 
 ALWAYS = "1.0"
 # What follows if a sensor, or all of its frames, are lost.
@@ -54,7 +54,7 @@ def _of_clocks() -> Iterator[Case]:
 def _of_cameras() -> Iterator[Case]:
     for fault, size in (("cut_jpeg", ""), ("shorten_jpeg", "0.05:"), ("zero_jpeg", "0.33:"), ("shorten_png", "0.05:")):
         yield _case("DEC005", f"{fault}:{CAMERA}:{size}{ALWAYS}", CAMERA, float(size.strip(":") or 0.2), also=LOST, rig=LARGE)
-    lost: Iterable[str] = (*LOST, "CAM005", "CAM010")
+    lost: Iterable[str] = (*LOST, *BLANK)
     yield _case("CAM001", f"blank_image:{CAMERA}:5:{ALWAYS}", CAMERA, 250, also=lost)
     yield _case("CAM002", f"repeat_content:{CAMERA}:{ALWAYS}", CAMERA, 35, also=LOST)
     yield _case("CAM003", f"overexpose:{CAMERA}:0.6:{ALWAYS}", CAMERA, 0.6, also=("CAM001", *lost))
@@ -84,5 +84,5 @@ def _of_lidars() -> Iterator[Case]:
 def _of_radars() -> Iterator[Case]:
     yield _case("RAD005", f"empty_scan:{RADAR}:{ALWAYS}", RADAR, also=("RAD001",))
     yield _case("RAD002", f"ghosts:{RADAR}:0.9:{ALWAYS}", RADAR, 0.9)
-    yield _case("RAD004", f"repeat_content:{RADAR}:{ALWAYS}", RADAR, 39)
+    yield _case("RAD004", f"repeat_content:{RADAR}:{ALWAYS}", RADAR, 39, also=("RAD003",))
     yield _case("RAD003", f"full_list:{RADAR}:64:{ALWAYS}", RADAR, 64)

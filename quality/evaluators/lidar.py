@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,7 @@ LEAST_RETURNS = 10  # a sector or ring that usually has fewer returns is not evi
 LOST_SHARE = 0.1  # share of the usual count below which a sector or ring counts as lost
 SPREADS = 5.0
 DRIFT_FRAMES = 9
+MOST_DEAD = 4
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,12 +90,22 @@ def blocked_deg(sectors: Floats) -> Floats:
 def lost_rings(rings: Floats) -> Floats:
     """The number of lost rings for each sweep (F,) of `rings` (F, R).
 
-    Includes rings that never have returns between two that do: those were lost before the drive began.
+    Includes rings that never have returns between two that do: those were lost before the drive began. Where more than
+    `MOST_DEAD` follow each other, the numbers are taken for ones that the lidar does not use.
     """
     usual = np.median(rings, axis=0)
     alive = usual >= LEAST_RETURNS
-    dead = (rings.max(axis=0) == 0) & np.concatenate([[False], alive[:-1]]) & np.concatenate([alive[1:], [False]])
+    dead = (rings.max(axis=0) == 0) & _between(alive)
     return np.asarray((_lost(rings) | dead).sum(axis=1), dtype=np.float64)
+
+
+def _between(alive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which rings (R,) lie in a gap of at most `MOST_DEAD` rings between two that are alive."""
+    found = np.zeros(len(alive), dtype=np.bool_)
+    for below, above in itertools.pairwise(np.flatnonzero(alive).tolist()):
+        if above - below - 1 <= MOST_DEAD:
+            found[below + 1 : above] = True
+    return found
 
 
 def drift(intensity: Floats) -> Floats:

@@ -127,9 +127,10 @@ def check_images(
 
 
 def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[ScanTask]) -> SensorResult:
-    """Compare a radar's range rates with the vehicle's motion."""
+    """Compare a radar's range rates with the vehicle's motion; a scan that was read before says nothing new (RAD004)."""
     own = {task.frame.frame_id: task.own_m_s for task in tasks}
     scans, memory = [], MessageMemory()
+    read: set[bytes] = set()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
         if frame.message_type != POINT_CLOUD:
             continue
@@ -137,7 +138,9 @@ def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[Sca
             found = range_rates(decode_points(cdr, memory))
         except SensorDataError:
             continue  # DEC006 reports it where the frame is built into a scene
-        if found is not None:
+        content = b"" if found is None else b"".join(values.tobytes() for values in found)
+        if found is not None and content not in read:
+            read.add(content)
             scans.append(RadarScan(*found, own[frame.frame_id]))
     if not scans:
         return SensorResult(unobserved(radar.name, (Quantity.RADAR_YAW,), "its frames hold no range rates"))

@@ -12,6 +12,8 @@ from fleet.errors import SpecError
 from fleet.faults import Fault
 from fleet.synthetic.generate import generate
 from fleet.synthetic.spec import DriveSpec, RigOptions
+from sensors.container.mcap import scan
+from sensors.container.recorded import StoredMessage
 
 RIG = RigOptions(
     cameras=("camera_front",), width_px=32, height_px=18, lidar_rings=8, lidar_columns=24, radar_states=True, gnss=True
@@ -62,3 +64,16 @@ def test_the_result_is_the_drive_that_the_generator_makes_with_the_fault(fault: 
 def test_a_fault_that_the_drive_cannot_have_is_refused(clean: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="has frames 0 to"):
         inject(clean, tmp_path / "out", CLEAN.drive, replace(CLEAN, faults=(Fault.parse("cut_jpeg:camera_front:99"),)))
+
+
+def test_log_times_can_be_given_to_a_drive_that_has_none(clean: Path, tmp_path: Path) -> None:
+    inject(clean, tmp_path / "out", CLEAN.drive, CLEAN, latency_ns=20_000_000)
+    for name in ("camera/camera_front", "pose/pose"):
+        (before,), (after,) = (sorted((folder / name).glob("*.mcap")) for folder in (clean, tmp_path / "out"))
+        pairs = zip(messages(before), messages(after), strict=True)
+        assert all((late.log_ns - one.log_ns, late.data) == (20_000_000, one.data) for one, late in pairs)
+
+
+def messages(path: Path) -> list[StoredMessage]:
+    with path.open("rb") as stream:
+        return [item for item in scan(stream) if isinstance(item, StoredMessage)]

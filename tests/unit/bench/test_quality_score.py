@@ -11,7 +11,7 @@ from bench.quality_score.case import Case, FaultScore, RuleScore, Tally, Tried
 from bench.quality_score.drive_cases import NOT_INJECTED, UNITS, cases
 from bench.quality_score.drives import drive_spec
 from bench.quality_score.real_cases import RECORDINGS, Recording, real_cases
-from bench.quality_score.run import SCORERS, below, by_fault, merged, promised, seeds_of, tally, with_other_faults
+from bench.quality_score.run import SCORERS, below, by_fault, merged, promised, tally, with_other_faults
 from bench.quality_score.tables import alarm_table, real_table, score_table, whole_table
 from bench.quality_score.whole_drive_cases import whole_drive_cases
 from fleet.faults import Fault
@@ -130,17 +130,11 @@ def test_what_was_not_scored_now_stays_as_it_was(tmp_path: Path) -> None:
     assert merged([score("B", 1.0, 0.5)], path) == [score("A", 1.0, 1.0), score("B", 1.0, 0.5)]
 
 
-def test_the_document_says_how_many_seeds_its_tables_are_of() -> None:
-    few, many = msgspec.structs.replace(score("A", 1.0, 1.0), seeds=2), msgspec.structs.replace(score("B", 1.0, 1.0), seeds=10)
-    assert seeds_of([many, many]) == "10 seeds a case."
-    assert seeds_of([many, few]) == "2 to 10 seeds a case, by rule."
-
-
 def test_promises_are_stricter_where_data_is_plain() -> None:
     assert (promised("CLK004"), promised("CAM005")) == (0.99, 0.95)
     assert below(score("CAM005", 0.96, 0.94))
     assert not below(score("CAM005", 0.96, None))
-    assert "| CAM005 | image blurred |" in score_table([Tally("CAM005", "px").score(1)], promised)
+    assert "| CAM005 | image blurred | 7 |" in score_table([Tally("CAM005", "px").score(7)], promised)
 
 
 def test_every_rule_has_a_case_or_a_reason_why_not() -> None:

@@ -157,6 +157,17 @@ def test_rings_that_were_dead_before_the_drive_are_reported_and_those_at_the_edg
     assert lost_rings(rings).tolist() == [1.0] * FRAMES
 
 
+@pytest.mark.parametrize(
+    ("dead", "lost"), [((3, 4), 2), ((2, 3, 4, 5), 4), ((2, 3, 4, 5, 6), 0), ((0, 1), 0), ((7,), 0), ((3, 5), 2)]
+)
+def test_neighbouring_rings_that_never_return_are_lost_unless_the_lidar_does_not_use_them(
+    dead: tuple[int, ...], lost: int
+) -> None:
+    rings = np.full((FRAMES, 8), 100.0)
+    rings[:, list(dead)] = 0.0
+    assert lost_rings(rings).tolist() == [float(lost)] * FRAMES
+
+
 def test_natural_spread_is_not_a_loss() -> None:
     returns = np.random.default_rng(0).normal(1000, 150, 500)
     assert lost_share(returns).max() == 0.0
