@@ -16,6 +16,7 @@ import pyarrow.ipc
 from fleet.errors import SourceError
 from fleet.importers.argoverse2.feather import read_rows as read_feather
 from fleet.importers.dgp.scene import read_scene
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.npz_array import read_array
 from fleet.importers.nuscenes.tables import read_rows as read_table
 from fleet.importers.pandaset.rig import read_poses
@@ -124,7 +125,7 @@ def _scene(path: Path) -> str:
         write_dgp(folder)
     (scene,) = folder.glob("scene_*.json")
     scene.write_bytes(path.read_bytes())
-    return f"{len(read_scene(folder, []).data) > 0}"
+    return f"{len(read_scene(folder, ImportFindings()).data) > 0}"
 
 
 def _file(

@@ -12,7 +12,7 @@ from tests.unit.sensors.container.sqlite_bags import write_rosbag2
 from tests.unit.sensors.decode import ros1_messages as made
 
 STAMPS_NS = 1_700_000_000_000_000_000
-LOG_NS = STAMPS_NS + 7_000_000
+LOG_NS = STAMPS_NS + 107_000_000  # a sweep of 100 ms is logged after it has ended
 PERIODS_NS = {"/lidar/top": 100_000_000, "/camera/front": 100_000_000, "/imu": 50_000_000, "/odom": 100_000_000}
 COUNTS = {"/lidar/top": 4, "/camera/front": 4, "/imu": 8, "/odom": 4}
 PIXELS = np.random.default_rng(5).integers(0, 65536, (6, 8), dtype=np.uint16)
