@@ -75,8 +75,11 @@ class Station:
         return take(self.queue, self.ledger, self.settings.lake_bucket, f"run-{self.runs}", SchedulingSettings())
 
     def run(self, spark: SparkSession) -> list[str]:
-        """Bring every waiting drive to its end; their final states."""
-        return [self.work(spark, leased) for leased in self.take()]
+        """Bring every waiting drive to its end, one run after another; their final states."""
+        states: list[str] = []
+        while leases := self.take():
+            states += [self.work(spark, leased) for leased in leases]
+        return states
 
     def work(self, spark: SparkSession, leased: Lease) -> str:
         """The steps of one leased drive."""

@@ -167,9 +167,10 @@ def test_a_frame_that_decodes_and_an_object_that_is_whole_come_back(
 def test_a_drive_comes_back_and_a_rejected_one_stays_out_whatever_the_rules_say(
     spark: SparkSession, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Most sweeps of the reference are lost: its rate is an error, where another sensor's would be a warning.
-    station.land(small_drive(tmp_path / "one", "drop_frames:lidar_top:0.6"), DRIVE)
-    station.land(small_drive(tmp_path / "two", "drop_frames:lidar_top:0.6", drive_id="d-2"), OTHER)
+    # Every other sweep of the reference is lost: its rate is an error, where another sensor's would be a warning.
+    lost = "drop_frames:lidar_top:1,3,5,7,9,11,13"
+    station.land(small_drive(tmp_path / "one", lost), DRIVE)
+    station.land(small_drive(tmp_path / "two", lost, drive_id="d-2"), OTHER)
     assert station.run(spark) == ["quarantined", "quarantined"]
     station.check_balance()
     (one,), (other,) = by_level(station, "drive"), by_level(station, "drive", OTHER)
