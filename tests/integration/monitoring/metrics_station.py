@@ -29,8 +29,9 @@ def fill(station: Station, spark: SparkSession, folder: Path) -> None:
     faults = ("cut_jpeg:camera_front:4,5", "nan_points:lidar_top:0.9:5", "wrong_checksum:radar_front")
     station.land(small_drive(folder / "clean", drive_id=CLEAN.drive_id), CLEAN)
     station.land(small_drive(folder / "faulty", *faults, drive_id=FAULTY.drive_id), FAULTY)
-    # Most sweeps of the reference are lost: the drive is refused before anything is built.
-    station.land(small_drive(folder / "refused", "drop_frames:lidar_top:0.6", drive_id=REFUSED.drive_id), REFUSED)
+    # Every other sweep of the reference is lost: the drive is refused before anything is built.
+    lost = "drop_frames:lidar_top:1,3,5,7,9,11,13"
+    station.land(small_drive(folder / "refused", lost, drive_id=REFUSED.drive_id), REFUSED)
     states = station.run(spark)
     assert sorted(states) == ["published", "published", "quarantined"]
     station.land(small_drive(folder / "waiting", drive_id=WAITING.drive_id), WAITING)
