@@ -283,10 +283,11 @@ def drive_record(item: Item) -> DriveRecord:
     """Value of a drive item.
 
     Raises:
-        LedgerError: An attribute is missing or of another type, or `detail` is of another version.
+        LedgerError: An attribute is missing or of another type.
     """
     overrides = item.get("overrides", frozenset())
-    reason, drive = optional_text(item, "reason"), drive_of(item)
+    reason = optional_text(item, "reason")
+    drive = drive_of(item)
     return DriveRecord(
         drive=drive,
         state=DriveState(text(item, "drive_state")),
