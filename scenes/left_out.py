@@ -52,7 +52,7 @@ class LeftOut:
         return cls(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.int64))
 
     @classmethod
-    def of(cls, parts: Iterable[tuple[Ints, Why, Ints]]) -> Self:
+    def from_parts(cls, parts: Iterable[tuple[Ints, Why, Ints]]) -> Self:
         """From frame ids, the reason of all of them, and their distances; ids in any order, each once."""
         parts = [part for part in parts if part[0].size]
         if not parts:
@@ -80,7 +80,12 @@ class LeftOut:
 
     def ids(self, *why: Why) -> Ints:
         """The frames that are left out for one of these reasons, ascending."""
-        return self.frame_ids[np.isin(self.why, why)]
+        return self.of(*why).frame_ids
+
+    def of(self, *why: Why) -> Self:
+        """The frames that are left out for one of these reasons."""
+        chosen = np.isin(self.why, why)
+        return type(self)(self.frame_ids[chosen], self.why[chosen], self.off_ns[chosen])
 
 
 NOTHING = LeftOut.none()

@@ -34,8 +34,10 @@ from sensors.geometry import SE3
 from sensors.motion.track_metrics import EgoTrack
 from sensors.rig import Modality, Rig
 
+Ints = npt.NDArray[np.int64]
 Findings = dict[int, tuple[Finding, ...]]
 SIGNALS_VERSION = "signals-4"  # part of the configuration hash
+_LOG_TIMES_VARY_NS = 200_000_000  # by how much the setting of a clock is known from log times
 _STATUS_NO_FIX = -1.0
 _RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")
 _POSITIONS = ("latitude_deg", "longitude_deg", "altitude_m")
@@ -118,18 +120,29 @@ def _too_few(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook) -> Fin
 
 
 def _of_clocks(index: pa.Table, plan: ScenePlan, rig: Rig, rules: RuleBook, left_out: LeftOut) -> Findings:
-    """Which scenes lack a sensor, or a pose, because of its clock."""
-    names = _owners(index, left_out.ids(Why.CLOCK_SET, Why.OTHER_CLOCK))
+    """Which scenes lack a sensor, or a pose, because of its clock: a frame that was left out belongs there."""
+    by_clock = left_out.of(Why.CLOCK_SET, Why.OTHER_CLOCK)
+    rows = index.take(pa.array(by_clock.frame_ids)).select(["sensor", "stamp_ns"])
+    owners, true_ns = rows["sensor"].to_numpy(), rows["stamp_ns"].to_numpy() - by_clock.off_ns
     found: dict[int, list[Finding]] = {}
-    for name in sorted(names):
-        absent, pose = np.zeros(plan.scenes, dtype=np.bool_), name == pose_sensor(rig)
+    for name in sorted(set(owners.tolist())):
         if name in plan.sensors:
             absent = plan.frame_ids[:, plan.slots.index(Slot(plan.sensors.index(name), 0))] < 0
-        elif pose:
-            absent = ~plan.pose_valid
-        for scene in np.flatnonzero(absent).tolist():
-            found.setdefault(scene, []).append(other_clock(name, rules, pose=pose))
+            delay_ns, reach_ns = rig[name].sync.expected_delay_ns, rig[name].sync.tolerance_ns
+        elif name == pose_sensor(rig):
+            absent, delay_ns, reach_ns = ~plan.pose_valid, 0, rig.policy.pose_bracket_ns
+        else:
+            continue
+        near = _near(plan.anchors_ns + delay_ns, np.sort(true_ns[owners == name]), reach_ns + _LOG_TIMES_VARY_NS)
+        for scene in np.flatnonzero(absent & near).tolist():
+            found.setdefault(scene, []).append(other_clock(name, rules, pose=name == pose_sensor(rig)))
     return {scene: tuple(sorted(entries)) for scene, entries in found.items()}
+
+
+def _near(times_ns: Ints, others_ns: Ints, reach_ns: int) -> npt.NDArray[np.bool_]:
+    """Which of the times (N,) have one of `others_ns` (M,), ascending, within reach."""
+    first, last = np.searchsorted(others_ns, times_ns - reach_ns), np.searchsorted(others_ns, times_ns + reach_ns, side="right")
+    return np.asarray(last > first)
 
 
 def _owners(index: pa.Table, frame_ids: npt.NDArray[np.int64]) -> Set[str]:

@@ -67,7 +67,7 @@ def drive_clocks(
         if entry.sensor in orders and rig is not None and entry.sensor in rig
         for part in _left_out(entry, clocks.frames[entry.sensor], rules, rows[entry.sensor], orders[entry.sensor])
     ]
-    return DriveClocks(metrics, LeftOut.of(parts))
+    return DriveClocks(metrics, LeftOut.from_parts(parts))
 
 
 def _within(bounds: Bounds, rules: RuleBook) -> tuple[int, int]:
@@ -84,9 +84,9 @@ def _left_out(
     frame_ids, off = rows["frame_id"].to_numpy()[order], frames.line.off
     yield frame_ids[off], Why.OFF_LINE, frames.line.off_ns[off]
     apart = _fails("CLK007", entry, rules)
-    why, others = (Why.OTHER_CLOCK, ~off) if apart else (Why.CLOCK_SET, frames.other_setting & ~off)
+    why, others = (Why.OTHER_CLOCK, ~off) if apart else (Why.CLOCK_SET, (frames.setting_ns != 0) & ~off)
     if apart or _fails("CLK008", entry, rules):
-        yield frame_ids[others], why, np.full(np.count_nonzero(others), entry.domain_offset_ns, dtype=np.int64)
+        yield frame_ids[others], why, entry.domain_offset_ns + frames.setting_ns[others]
 
 
 def _fails(code: str, entry: SensorMetrics, rules: RuleBook) -> bool:

@@ -19,6 +19,7 @@ from sensors.stamps import Nanoseconds, percentile
 from sensors.time_units import NS_PER_S
 
 _ONE_RECORDING_NS = 3600 * NS_PER_S  # without log times: clocks that differ by less may as well be late starters
+_FARTHEST_NS = 4 * 10**18  # a stamp less this still fits int64
 OTHER_PACE = 2.0  # log times that pass so many times faster or slower than the stamps are no witness of anything
 
 Bools = npt.NDArray[np.bool_]
@@ -81,11 +82,11 @@ class SensorClock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameClocks:
-    """What is known of the single frames (N,) of a sensor, in the order of logging: their place on the time line, and which of
-    them were stamped by a clock that was set to another time than that of the other sensors."""
+    """What is known of the single frames (N,) of a sensor, in the order of logging: their place on the time line, and by how much
+    the clock that stamped them was off the setting that agrees with the other sensors, in ns; 0 for a frame of that setting."""
 
     line: TimeLine
-    other_setting: Bools
+    setting_ns: Nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ def survey(streams: Sequence[ClockStream], reference: str | None, within_ns: tup
     anchors = next((one.stamps_ns for one in cleaned if one.sensor == reference and one.stamps_ns.size), None)
     found = {one.sensor: _alone(one, anchors, reference) for one in cleaned}
     sound = [one for one in cleaned if one.stamps_ns.size and found[one.sensor].unit is None]
-    trusted = _trusted(sound, reference)
+    off_trusted = _off_trusted(sound, reference)
+    trusted = {name: off_ns == 0 for name, off_ns in off_trusted.items()}
     kept = {one.sensor: one.stamps_ns[trusted[one.sensor]] for one in sound}
     lags = {one.sensor: one.log_ns[trusted[one.sensor]] - kept[one.sensor] for one in sound if one.log_ns is not None}
     places = {one.sensor: one.stream.measures_ns - percentile(lags[one.sensor], 50) for one in sound if one.sensor in lags}
@@ -124,7 +126,7 @@ def survey(streams: Sequence[ClockStream], reference: str | None, within_ns: tup
             ahead_ns = places[name] if name in leading and number == 0 else 0  # of another domain, its offset says it
             one = replace(found[name], domain=number, domain_offset_ns=domain.at_ns, ahead_ns=ahead_ns)
             found[name] = _drifting(one, home)
-    frames = {one.sensor: one.frames(trusted.get(one.sensor)) for one in cleaned}
+    frames = {one.sensor: one.frames(off_trusted.get(one.sensor)) for one in cleaned}
     logged = any(one.log_ns is not None for one in cleaned)
     return ClockSurvey(MappingProxyType(found), domains, logged, MappingProxyType(frames))
 
@@ -167,12 +169,12 @@ class _Cleaned:
             return 0
         return self.stream.measures_ns - percentile(self.log_ns[stretch] - self.stamps_ns[stretch], 50)
 
-    def frames(self, trusted: Bools | None) -> FrameClocks:
-        """`trusted`: of the stamps that fit; None where nothing is known."""
-        other = np.zeros(self.line.off.size, dtype=np.bool_)
-        if trusted is not None:
-            other[~self.line.off] = ~trusted
-        return FrameClocks(self.line, other)
+    def frames(self, setting_ns: Nanoseconds | None) -> FrameClocks:
+        """`setting_ns`: of the stamps that fit; None where nothing is known."""
+        of_all = np.zeros(self.line.off.size, dtype=np.int64)
+        if setting_ns is not None:
+            of_all[~self.line.off] = setting_ns
+        return FrameClocks(self.line, of_all)
 
 
 def _bounded(line: TimeLine, stamps_ns: Nanoseconds, within_ns: tuple[int, int]) -> TimeLine:
@@ -236,14 +238,14 @@ def _fit(stamps_ns: Nanoseconds, log_ns: Nanoseconds, steps: ClockSteps) -> Cloc
     return fit_clock(stamps_ns[longest], log_ns[longest])
 
 
-def _trusted(streams: Sequence[_Cleaned], reference: str | None) -> dict[str, Bools]:
-    """Of each sensor, which of its stamps are of the setting of its clock that agrees best with the reference's.
+def _off_trusted(streams: Sequence[_Cleaned], reference: str | None) -> dict[str, Nanoseconds]:
+    """Of each sensor, by how much its stamps (N,) are off the setting of its clock that agrees best with the reference's.
 
     Without log times to compare, that is the first one within an hour of the reference's stamps, as a clock is right until
     somebody sets it; where there is none, the longest.
     """
     ordered = sorted(streams, key=lambda one: one.sensor != reference)
-    trusted: dict[str, Bools] = {}
+    off_trusted: dict[str, Nanoseconds] = {}
     levels: list[int] = []  # stamp less log time of the sensors so far, the reference's first
     steady = [one for one in streams if not one.steps.count and one.log_ns is not None]
     for one in ordered:
@@ -258,8 +260,8 @@ def _trusted(streams: Sequence[_Cleaned], reference: str | None) -> dict[str, Bo
             chosen = _first_near(one, stretches, streams, reference)
         if one.log_ns is not None:
             levels.append(levels_of[chosen])
-        trusted[one.sensor] = _same_setting(one, stretches, chosen)
-    return trusted
+        off_trusted[one.sensor] = _off_setting(one, stretches, chosen)
+    return off_trusted
 
 
 def _level(streams: Sequence[_Cleaned]) -> int:
@@ -278,14 +280,15 @@ def _first_near(one: _Cleaned, stretches: Sequence[slice], streams: Sequence[_Cl
     return next(near, longest)
 
 
-def _same_setting(one: _Cleaned, stretches: Sequence[slice], chosen: int) -> Bools:
-    """Which stamps are of the stretch `chosen`, or of one to whose setting the clock came back."""
+def _off_setting(one: _Cleaned, stretches: Sequence[slice], chosen: int) -> Nanoseconds:
+    """By how much the stamps (N,) are off the setting of the stretch `chosen`; 0 where the clock came back to it."""
     by_ns = set_by(one.steps)
     leeway_ns = _period(one.stamps_ns) // 2
-    same = np.zeros(one.stamps_ns.size, dtype=np.bool_)
+    off_ns = np.zeros(one.stamps_ns.size, dtype=np.int64)
     for at, stretch in enumerate(stretches):
-        same[stretch] = abs(by_ns[at] - by_ns[chosen]) <= leeway_ns
-    return same
+        difference_ns = by_ns[at] - by_ns[chosen]
+        off_ns[stretch] = 0 if abs(difference_ns) <= leeway_ns else max(-_FARTHEST_NS, min(_FARTHEST_NS, difference_ns))
+    return off_ns
 
 
 def _period(stamps_ns: Nanoseconds) -> int:

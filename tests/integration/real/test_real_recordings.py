@@ -70,7 +70,7 @@ def test_the_ouster_images_are_png_of_the_recorded_size(ouster: ImportResult) ->
 def test_the_ouster_clocks_are_distinguished(ouster: ImportResult) -> None:
     findings = "\n".join(ouster.findings)
     assert "log times lie 4,758,204.0 s (55.1 days) after the stamps of os1_cloud_node_points" in findings
-    assert "os1_cloud_node_imu: stamps are 1,588,073,416.1 s (18380.5 days) behind those of os1_cloud_node_points" in findings
+    assert "os1_cloud_node_imu: stamps are 1,588,073,416.2 s (18380.5 days) behind those of os1_cloud_node_points" in findings
     assert "another clock; kept as they are, so none of its frames match" in findings
 
 

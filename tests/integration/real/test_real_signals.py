@@ -20,7 +20,7 @@ from quality.rules.findings import Finding
 from quality.rules.rulebook import DEFAULT_RULES
 from sensors.container.mcap import scan
 from sensors.container.recorded import StoredMessage
-from sensors.decode.images import decode_luma, read_header, shrink_to
+from sensors.decode.images import decode_whole
 from sensors.decode.messages import IMAGE, POINT_CLOUD, decode_image, decode_points
 from sensors.measure.cloud import measure_lidar
 from sensors.measure.image import SCALE_PX, measure_image
@@ -77,8 +77,8 @@ def test_single_frames_of_real_sensors_pass(name: str, source: str, tmp_path: Pa
                 assert isinstance(item, StoredMessage)
                 if item.message_type == IMAGE and path.parts[-3] == "camera":
                     data = decode_image(item.data).data
-                    luma = decode_luma(data, shrink_to(read_header(data), SCALE_PX))
-                    alarms = evaluate_alone(path.parts[-2], measure_image(luma), DEFAULT_RULES)
+                    pixels = decode_whole(data, SCALE_PX).pixels
+                    alarms = evaluate_alone(path.parts[-2], measure_image(pixels), DEFAULT_RULES)
                     assert not [entry for entry in alarms if entry.severity is Severity.ERROR]
                     if name == "nuscenes":
                         assert alarms == ()

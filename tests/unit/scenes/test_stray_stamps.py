@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ MAKE: Mapping[str, Callable[[int], bytes]] = {"lidar": cloud, "camera": image, "
 _TYPES = {"lidar": POINT_CLOUD, "camera": IMAGE, "pose": ODOMETRY}
 KINDS = {"top": "lidar", "cam": "camera", "odo": "pose"}
 Stamps = Mapping[str, Mapping[int, int]]
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
 def rig(*, required: bool = True, time_base: str | None = None) -> dict[str, Any]:
@@ -44,15 +46,21 @@ def logged(true_ns: int) -> int:
     return true_ns + 3 * MS
 
 
-def land(changed: Stamps, document: Mapping[str, Any], log_ns: Callable[[int], int] = logged) -> tuple[Landed, DriveInput]:
-    """A drive whose frames have their true stamps but for those `changed`, by sensor and number; logged 3 ms after the truth."""
+def land(
+    changed: Stamps, document: Mapping[str, Any], log_ns: Callable[[int], int] = logged, begins: Mapping[str, int] = NONE
+) -> tuple[Landed, DriveInput]:
+    """A drive whose frames have their true stamps but for those `changed`, by sensor and number; logged 3 ms after the truth.
+
+    `begins`: the first frame of a sensor that has none before.
+    """
     landed = Landed()
     for name, modality in KINDS.items():
-        stamps = [changed.get(name, {}).get(number, true) for number, true in enumerate(TRUE)]
+        first = begins.get(name, 0)
+        stamps = [changed.get(name, {}).get(number, true) for number, true in enumerate(TRUE)][first:]
         frames = [(stamp, MAKE[modality](stamp)) for stamp in stamps]
-        body = recording(_TYPES[modality], frames, log_ns=[log_ns(true) for true in TRUE])
+        body = recording(_TYPES[modality], frames, log_ns=[log_ns(true) for true in TRUE[first:]])
         key = f"{landed.drive}/{modality}/{name}/{stamps[0]:019d}.mcap"
-        landed.land_bytes(key, body, FRAMES, max(stamps))
+        landed.land_bytes(key, body, len(frames), max(stamps))
     return landed, landed.finish(document, TRUE[-1])
 
 
@@ -124,6 +132,19 @@ def test_frames_behind_a_clock_that_was_set_are_in_no_scene(at: int, required: b
     for scene in serial_jobs.scenes(landed):
         assert [one["stamp_ns"] for one in scene["cameras"]] == [scene["anchor_ns"]] * len(scene["cameras"])
         assert bool(scene["cameras"]) != ("SYN005" in scene["quality_flags"])
+
+
+def test_a_scene_that_lacks_a_sensor_for_another_reason_does_not_blame_its_clock() -> None:
+    behind = {number: TRUE[number] - 2 * S for number in range(28, FRAMES)}
+    landed, _, _, outcome = processed({"cam": behind, "odo": behind}, rig(required=False), begins={"cam": 10, "odo": 10})
+    assert fates(outcome, "cam") == {("gold", None): 18, ("unmatched", "clock_set"): FRAMES - 28}
+    gold = serial_jobs.scenes(landed)
+    lacking = [number for number, scene in enumerate(gold) if not scene["cameras"]]
+    assert lacking == [*range(10), *range(28, FRAMES)], "it came up late, and was set later"
+    assert [number for number, scene in enumerate(gold) if "SYN005" in scene["quality_flags"]] == [*range(28, FRAMES)]
+    without_pose = {number for number, scene in enumerate(gold) if "POS001" in scene["quality_flags"]}
+    assert set(range(10)) | set(range(28, FRAMES)) <= without_pose
+    assert [number for number, scene in enumerate(gold) if "POS008" in scene["quality_flags"]] == [*range(28, FRAMES)]
 
 
 def test_poses_of_another_clock_are_not_used() -> None:

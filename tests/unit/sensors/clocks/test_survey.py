@@ -118,15 +118,15 @@ def test_the_setting_that_agrees_with_the_others_is_trusted(at: int, shift_s: in
     for wrong in (number >= at, number < at):
         camera = np.where(wrong, LIDAR + shift_s * 1000 * MS, LIDAR)
         found = survey([ClockStream("lidar", LIDAR, logs, 10.0), ClockStream("cam", camera, logs, 10.0)], "lidar")
-        assert (found.frames["cam"].other_setting == wrong).all()
+        assert found.frames["cam"].setting_ns == pytest.approx(np.where(wrong, camera - LIDAR, 0), abs=1)
         assert found.sensors["cam"].domain == 0
-        assert not found.frames["lidar"].other_setting.any()
+        assert not found.frames["lidar"].setting_ns.any()
 
 
 def test_without_log_times_a_clock_is_right_until_it_is_set() -> None:
     camera = np.where(np.arange(LIDAR.size) < 10, LIDAR, LIDAR - 2000 * MS)
     found = survey([ClockStream("lidar", LIDAR, None, 10.0), ClockStream("cam", camera, None, 10.0)], "lidar")
-    assert found.frames["cam"].other_setting.tolist() == [number >= 10 for number in range(LIDAR.size)]
+    assert found.frames["cam"].setting_ns.tolist() == [-2000 * MS if number >= 10 else 0 for number in range(LIDAR.size)]
 
 
 def test_log_times_at_another_pace_are_no_witness() -> None:
