@@ -137,6 +137,17 @@ def below(score: RuleScore) -> bool:
     return any(share is not None and share < limit for share in (score.precision, score.recall))
 
 
+def to_look_at(tried: Iterable[Tried]) -> list[str]:
+    """A line for each false alarm and each miss of a stated size, with the fault and the seed that show it."""
+    lines = []
+    for one in tried:
+        where = f"in {one.case.source}, {', '.join(one.case.faults) or 'no fault'}, seed {one.seed}"
+        lines += [f"false alarm: {rule} {sensor or ''} {where}" for rule, sensor in sorted(one.alarms, key=str)]
+        if one.case.rule and one.case.stated and not one.hit:
+            lines.append(f"missed: {one.case.rule} {one.case.sensor or ''} {where}")
+    return lines
+
+
 def main() -> int:
     """Score, print, write; 1 if a rule misses its promise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,6 +181,8 @@ def main() -> int:
     write_sections(tables | real | alarms, DOCUMENT)
     for table in (score_table(scores, promised), *real.values(), alarm_table(tried)):
         console.print(table, markup=False)
+    for line in to_look_at(tried):
+        console.print(line, highlight=False, markup=False)
     console.print(f"{len(tried)} drives in {time.monotonic() - started:.0f} s; written: {RESULTS}, {DOCUMENT}")
     missed = [score.rule for score in scores if below(score)]
     for rule in missed:

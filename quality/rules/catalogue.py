@@ -75,7 +75,7 @@ RULES: tuple[Rule, ...] = (
     Rule("DEC007", "message does not decode", _OBJECT, _ERROR,
          "The message's header, or its pose, decodes.", 0, "frames", ""),
     Rule("DEC008", "message of another source", _OBJECT, _ERROR,
-         "All messages of a sensor have one type, one frame and one topic: the rig's, or `/` and the sensor's name.",
+         "All messages of a sensor have one type, one frame and one topic: the rig's if it names one, never another sensor's.",
          0, "messages", ""),
     Rule("LID001", "too many invalid points", _OBJECT, _ERROR,
          "At most this share of a lidar frame's points is NaN or infinite; a point at the origin is a missing return, no fault.",

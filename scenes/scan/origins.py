@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -74,15 +74,18 @@ def foreign_messages(reports: Iterable[ObjectReport], rig: Rig | None) -> dict[s
     """By object key, what the messages that do not belong to its sensor are, in words, and how many; only objects with any.
 
     A sensor has one topic, one type and one frame in all objects of a drive. Its topic is the one that the rig names, or `/`
-    and its own name as in a drive folder; otherwise, like type and frame, the one that most of its messages have.
+    and its own name as in a drive folder. Where the rig names none it may also be, like type and frame, the one that most of its
+    messages have, but never that of another sensor.
     """
+    homes = {} if rig is None else {one.name: _homes(one.name, one.topic) for one in rig.sensors}
     by_sensor: dict[str, list[ObjectReport]] = {}
     for report in sorted(reports, key=lambda one: one.key):
         by_sensor.setdefault(report.sensor, []).append(report)
     found: dict[str, Mapping[str, int]] = {}
     for sensor, own in by_sensor.items():
         named = rig[sensor].topic if rig is not None and sensor in rig else None
-        expected = _expected([origin for report in own for origin in report.origins], sensor, named)
+        others = {topic for other, topics in homes.items() if other != sensor for topic in topics}
+        expected = _expected([origin for report in own for origin in report.origins], sensor, named, others)
         for report in own:
             words = _foreign(report.origins, expected)
             if words:
@@ -90,11 +93,17 @@ def foreign_messages(reports: Iterable[ObjectReport], rig: Rig | None) -> dict[s
     return found
 
 
-def _expected(origins: Sequence[MessageOrigin], sensor: str, named: str | None) -> MessageOrigin:
-    topics = None if named is None else (named[:LONGEST_NAME], f"/{sensor}")
-    topic = _most((one.topic, one.messages) for one in origins if topics is None or one.topic in topics)
+def _homes(sensor: str, named: str | None) -> Set[str]:
+    """The topics that are a sensor's: the one that the rig names, and that of a drive folder."""
+    return {f"/{sensor}"[:LONGEST_NAME], *(() if named is None else (named[:LONGEST_NAME],))}
+
+
+def _expected(origins: Sequence[MessageOrigin], sensor: str, named: str | None, others: Set[str]) -> MessageOrigin:
+    homes = _homes(sensor, named)
+    topics = {one.topic for one in origins if one.topic in homes or (named is None and one.topic not in others)}
+    topic = _most((one.topic, one.messages) for one in origins if one.topic in topics)
     if topic is None:
-        topic = named or ""
+        topic = named or f"/{sensor}"
     own = [one for one in origins if one.topic == topic] or origins
     message_type = _most((one.message_type, one.messages) for one in own) or ""
     own = [one for one in own if one.message_type == message_type]

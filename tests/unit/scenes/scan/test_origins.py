@@ -119,6 +119,15 @@ def test_the_topic_of_the_rig_holds_against_any_majority() -> None:
     assert foreign(both) == [{"topic '/rear/compressed' instead of '/front/compressed'": 40}]
 
 
+@pytest.mark.parametrize("topic", ["/front/compressed", "/cam"])
+def test_the_topic_of_another_sensor_is_foreign_even_if_it_is_all_there_is(topic: str) -> None:
+    """The rig names no topic of the lidar: it may have any but the camera's."""
+    assert foreign(report(origin("/os1/points", messages=40), name="top", modality="lidar")) == [{}]
+    assert foreign(report(origin(topic, messages=40), name="top", modality="lidar")) == [
+        {f"topic {topic!r} instead of '/top'": 40}
+    ]
+
+
 def test_without_a_rig_most_messages_of_the_sensor_decide_also_across_its_objects() -> None:
     reports = (
         report(origin("/left", "left", 9)),
