@@ -89,7 +89,8 @@ def judge(measure: Measure, metrics: SensorMetrics, bounds: Bounds | None, rules
         message = measure.message.format(sensor=metrics.sensor, measured=measured, threshold=entry.threshold)
         reason = measure.because(metrics, bounds)
         message = message if reason is None else f"{message}: {reason}"
-    usual = measure.scope.severity(metrics)
+    warns = outcome is Outcome.UNKNOWN and measure.unknown_warns
+    usual = Severity.WARNING if warns else measure.scope.severity(metrics)
     return rules.finding(measure.code, message, sensor=metrics.sensor, measured=measured, severity=usual)
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from lake.tables.schemas import check_schema
 from quality.gx.context import ephemeral_context, load
-from quality.gx.expectations import ExpectationKind, build_suite
+from quality.gx.expectations import build_suite
 from quality.gx.results import Expectation, ReportedMeta, SuiteResults
-from quality.gx.suites import Suite
+from quality.gx.suites import ExpectationKind, Suite
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.rulebook import DEFAULT_RULES, RuleBook
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from quality.gx.context import load
-from quality.gx.suites import ColumnCheck, Statistic, Suite
+from quality.gx.suites import ColumnCheck, ExpectationKind, Statistic, Suite
 from quality.rules.catalogue import Bound, Severity
 from quality.rules.rulebook import RuleBook
 
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
     from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.expectations.row_conditions import Condition
-
-
-class ExpectationKind(StrEnum):
-    """The requirement of an expectation on its column."""
-
-    BOUND = "bound"
-    KNOWN = "known"
 
 
 def build_suite(suite: Suite, rules: RuleBook) -> ExpectationSuite:
@@ -58,16 +50,17 @@ def _expectations(check: ColumnCheck, rules: RuleBook) -> Iterator[Any]:
     bounds = (
         f"{entry.bound.value} {limit:g}" + (f" {entry.unit}" if check.limit is None else "") if limit is not None else "unknown"
     )
-    yield bound(
-        column=check.column,
-        description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {bounds}.",
-        min_value=limit if entry.bound is Bound.AT_LEAST else None,
-        max_value=limit if entry.bound is Bound.AT_MOST else None,
-        row_condition=condition,
-        severity=severity,
-        meta=_meta(check.code, check.severity, ExpectationKind.BOUND),
-    )
-    if check.statistic is Statistic.EACH:
+    if ExpectationKind.BOUND in check.kinds:
+        yield bound(
+            column=check.column,
+            description=f"{check.code} ({check.severity}) {entry.name}: {entry.sentence} Limit: {bounds}.",
+            min_value=limit if entry.bound is Bound.AT_LEAST else None,
+            max_value=limit if entry.bound is Bound.AT_MOST else None,
+            row_condition=condition,
+            severity=severity,
+            meta=_meta(check.code, check.severity, ExpectationKind.BOUND),
+        )
+    if ExpectationKind.KNOWN in check.kinds and check.statistic is Statistic.EACH:
         yield ExpectColumnValuesToNotBeNull(
             column=check.column,
             description=f"{check.code} ({check.severity}) {entry.name}: the value is known.",

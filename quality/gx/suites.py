@@ -7,7 +7,7 @@ error in the suites of objects and scenes contradicts the pipeline's split (ACC0
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import pyarrow as pa
@@ -24,6 +24,13 @@ _SCOPE_COLUMN = {Scope.REFERENCE: "reference", Scope.REQUIRED: CRITICAL}
 _PUBLISHED = ((objects.QUARANTINED, False),)  # the same column in both tables
 
 
+class ExpectationKind(StrEnum):
+    """What an expectation asks of a value: to be within the limit (a missing one is ignored), or to be known."""
+
+    BOUND = "bound"
+    KNOWN = "known"
+
+
 class Statistic(StrEnum):
     """The compared statistic of a column: each value, or the mean."""
 
@@ -35,7 +42,7 @@ class Statistic(StrEnum):
 class ColumnCheck:
     """One rule at one severity: the column it judges, and the boolean columns that must have these values in a row.
 
-    `limit` replaces the rule's threshold where the column holds the excess over it.
+    `limit` replaces the rule's threshold where the column holds the excess over it. `kinds`: what is asked of each value.
     """
 
     code: str
@@ -45,6 +52,7 @@ class ColumnCheck:
     with_frames_only: bool = False
     statistic: Statistic = Statistic.EACH
     limit: float | None = None
+    kinds: tuple[ExpectationKind, ...] = tuple(ExpectationKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +104,16 @@ def scene_suite(rules: RuleBook, policy: Policy = DEFAULT_POLICY) -> Suite:
 
 
 def _of_measure(measure: Measure, rules: RuleBook) -> Iterator[ColumnCheck]:
-    frames = not measure.silent
+    warning = ColumnCheck(
+        measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), with_frames_only=not measure.silent
+    )
     if measure.scope is Scope.NONE:
-        yield ColumnCheck(measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), (), frames)
+        yield warning
         return
-    column = _SCOPE_COLUMN[measure.scope]
-    yield ColumnCheck(measure.code, measure.column, rules.severity(measure.code, Severity.ERROR), ((column, True),), frames)
+    column, kinds = _SCOPE_COLUMN[measure.scope], tuple(ExpectationKind)
+    if measure.unknown_warns:
+        kinds = (ExpectationKind.BOUND,)
+        yield replace(warning, kinds=(ExpectationKind.KNOWN,))
+    yield replace(warning, severity=rules.severity(measure.code, Severity.ERROR), where=((column, True),), kinds=kinds)
     if not measure.only_scope:
-        yield ColumnCheck(
-            measure.code, measure.column, rules.severity(measure.code, Severity.WARNING), ((column, False),), frames
-        )
+        yield replace(warning, where=((column, False),), kinds=kinds)

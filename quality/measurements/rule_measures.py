@@ -64,8 +64,8 @@ class Measure:
     """The value that rule `code` judges, in the rule's unit; the value None is unknown.
 
     `silent`: whether a sensor without frames is judged too. `only_scope`: whether sensors outside the scope are left alone
-    instead of warned about. `message` is the finding's message, with the fields `sensor`, `measured` and `threshold`; `because`
-    gives the reason where one is known.
+    instead of warned about. `unknown_warns`: whether an unknown value is a warning inside the scope, too. `message` is the
+    finding's message, with the fields `sensor`, `measured` and `threshold`; `because` gives the reason where one is known.
     """
 
     code: str
@@ -75,6 +75,7 @@ class Measure:
     message: str
     silent: bool = False
     only_scope: bool = False
+    unknown_warns: bool = False
     because: Callable[[SensorMetrics, Bounds | None], str | None] = lambda _, __: None
 
     def applies(self, metrics: SensorMetrics) -> bool:
@@ -169,7 +170,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure("CLK002", "repeated_stamps", Scope.NONE, lambda metrics, _: float(metrics.duplicates),
             "{sensor}: {measured:.0f} stamps repeat an earlier one"),
     Measure("CLK003", "rate_deviation", Scope.REFERENCE, _rate_deviation,
-            "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.1%}"),
+            "{sensor}: the measured rate is {measured:.1%} off the nominal one, more than {threshold:.1%}",
+            unknown_warns=True),  # of a single sweep, a keyframe of a dataset, nothing is wrong
     Measure("CLK004", "gap_periods", Scope.NONE, _gap_periods,
             "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,

@@ -181,7 +181,7 @@ RULES: tuple[Rule, ...] = (
          leeway=Leeway(0, 1000, _EITHER)),
     Rule("CLK003", "rate deviates", _DRIVE, _WARNING,
          "The measured rate, between gaps, is the rig's nominal rate.", 0.25, "share of the nominal rate", _FEW_FRAMES,
-         exception="An error for the reference sensor. CMP007 judges the frames lost in gaps.",
+         exception="An error for the reference sensor where it is known. CMP007 judges the frames lost in gaps.",
          leeway=Leeway(0.001, 0.9, _EITHER)),
     Rule("CLK004", "gap", _DRIVE, _WARNING,
          "No two consecutive frames are further apart than this.", 2, "nominal periods", _FEW_FRAMES,

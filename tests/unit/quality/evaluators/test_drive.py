@@ -145,7 +145,7 @@ def test_one_frame_has_no_rate_and_that_is_not_passed(rig: Rig, manifest: Manife
         ("CMP005", Outcome.FAILED),
         ("CMP007", Outcome.UNKNOWN),
     ]
-    assert found[0].severity is Severity.ERROR
+    assert {entry.severity for entry in found} == {Severity.WARNING}, "a keyframe of a dataset is in gold, and flagged"
 
 
 @pytest.mark.parametrize("stamp_ns", [0, 4_200_000_000 * NS_PER_S])
