@@ -100,10 +100,8 @@ def _imported(recording: Recording, kept: frozenset[str] | None) -> tempfile.Tem
             shutil.rmtree(path / entry["modality"] / entry["name"], ignore_errors=True)
     manifest = read_manifest(path, DRIVE)
     assert manifest is not None
-    lowered = {rule: {"severity": Severity.WARNING.value} for rule in recording.lowered}
-    policy = {**document.get("policy", {}), **({"rules": lowered} if lowered else {})}
     sensors = [one for one in document["sensors"] if one["name"] in kept]
-    write_calibration(path, {**document, "sensors": sensors, "policy": policy})
+    write_calibration(path, {**document, "sensors": sensors})
     losses = [loss for loss in manifest.losses if loss.sensor is None or loss.sensor in kept]
     write_manifest(path, DRIVE, manifest.recorder, manifest.recorder_version, losses)
     return folder

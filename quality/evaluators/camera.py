@@ -73,21 +73,21 @@ def blocked_share(luma: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]
     """The share of the lower third's tiles that are blocked, for each frame (F,).
 
     `luma`, `spread` (F, tiles): mean and standard deviation in levels. Only the lower third is judged: sky is as plain and as
-    still as a blocked lens. A tile is blocked in a frame of a run of at least `LEAST_RUN` frames in which it is plain and
-    keeps its luma, though the image as a whole changes from frame to frame.
+    still as a blocked lens. A tile is blocked in the frames of a run in which it is plain and keeps its luma, though the image as
+    a whole changes in at least `LEAST_RUN` of them.
     """
     change = np.abs(np.diff(luma, axis=0, prepend=luma[:1]))
     moving = np.median(change, axis=1) > MOVING_LEVELS
     plain = spread[:, LOWER_THIRD] < PLAIN_LEVELS
-    run = plain & (change[:, LOWER_THIRD] < STILL_LEVELS) & moving[:, None]
-    return np.asarray(_long_runs(run, LEAST_RUN).mean(axis=1), dtype=np.float64)
+    blocked = _long_runs(plain & (change[:, LOWER_THIRD] < STILL_LEVELS), moving, LEAST_RUN)
+    return np.asarray(blocked.mean(axis=1), dtype=np.float64)
 
 
-def _long_runs(held: npt.NDArray[np.bool_], least: int) -> npt.NDArray[np.bool_]:
-    """Which entries (F, N) lie in a run of at least `least` true entries down a column."""
+def _long_runs(held: npt.NDArray[np.bool_], counts: npt.NDArray[np.bool_], least: int) -> npt.NDArray[np.bool_]:
+    """Which entries (F, N) lie in a run of true entries down a column, of which at least `least` are in rows that count (F,)."""
     found = np.zeros_like(held)
     for column in range(held.shape[1]):
         edges = np.flatnonzero(np.diff(held[:, column].astype(np.int8), prepend=0, append=0))
         for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            found[start:end, column] = end - start >= least
+            found[start:end, column] = np.count_nonzero(counts[start:end]) >= least
     return found

@@ -261,8 +261,10 @@ RULES: tuple[Rule, ...] = (
     Rule("CAL007", "intrinsics contradict the images", _DRIVE, _ERROR,
          "Each camera's intrinsics fit the size of its images and are physically plausible.", 0, "contradictions", ""),
     Rule("CAL008", "mounting implausible", _DRIVE, _ERROR,
-         "No sensor is mounted below the ground, far from the others, or with its optical axis in the sky; no two at the origin.",
-         0, "sensors", "", leeway=Leeway(severities=_EITHER)),
+         "No sensor is mounted below the ground, far from the others, or with its optical axis in the sky; no two at the origin; "
+         "no camera is rolled over where an inverse or a swapped quaternion explains it.",
+         0, "sensors", "", exception="A warning for a roll, unless the inverse explains the place too: a camera may be rolled.",
+         leeway=Leeway(severities=_EITHER)),
     Rule("CAL009", "lidar yaw wrong", _DRIVE, _ERROR,
          "No lidar's declared yaw is demonstrably (95 %) off by more than this, against the vehicle's motion.", 2, "deg",
          "The vehicle hardly moves, poses are not known, or the surroundings look alike from further along.",
