@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from ingest.answers import listed, mapping, text
 from ingest.errors import QueueError, WorkError
 from ingest.ledger.work_message import DriveWork
-from ingest.queues import MAX_MESSAGES, depth
+from ingest.queues import MAX_MESSAGES, depth, reraise_unless_gone
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -81,8 +83,11 @@ class DeadLetterQueue:
             yield from fresh
 
     def put_back(self, letter: DeadLetter) -> None:
-        """Make a message that was looked at visible again at once."""
-        self._client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
+        """Make a message that was looked at visible again at once; one whose time is over is visible already."""
+        try:
+            self._client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
+        except ClientError as error:
+            reraise_unless_gone(error)
 
     def redrive(self, letter: DeadLetter, *, force: bool = False) -> None:
         """Send the message to its queue again, then delete it here: a kill between the two leaves it twice, never not at all.
@@ -114,13 +119,12 @@ class DeadLetterQueue:
 
 def work_messages(client: SQSClient, url: str) -> Callable[[], int]:
     """Counts the messages of the queue at `url` and of its dead letters. SQS calls its counts approximate."""
-    dead_url: list[str | None] = []
+    dead_url: list[str] = []
 
     def count() -> int:
-        if not dead_url:
-            dead_url.append(dead_letter_url(client, url))
-        dead = 0 if dead_url[0] is None else depth(client, dead_url[0]).total
-        return depth(client, url).total + dead
+        if not dead_url and (found := dead_letter_url(client, url)) is not None:
+            dead_url.append(found)  # a queue may get one; it does not lose it
+        return depth(client, url).total + sum(depth(client, one).total for one in dead_url)
 
     return count
 
@@ -131,8 +135,11 @@ def dead_letter_url(client: SQSClient, url: str) -> str | None:
     Raises:
         QueueError: The policy cannot be read.
     """
-    answer: Any = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
-    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+    # The ARN, which each queue has, tells a queue without a policy from an answer without attributes.
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn", "RedrivePolicy"])
+    attributes = mapping(answer, "Attributes", "GetQueueAttributes")
+    text(attributes, "QueueArn", "GetQueueAttributes")
+    policy = attributes.get("RedrivePolicy")
     if not policy:
         return None
     try:

@@ -4,6 +4,7 @@ IngestError
 ├── EventError               a notification that cannot be understood
 ├── WorkError                a drive-work message that cannot be understood
 ├── StoreError               a registered object cannot be read
+│   └── GoneError            its registered version is not in the bucket any more
 ├── QueueError               a queue gave an answer that cannot be understood
 ├── DeliveryError            a direct event could not be registered
 ├── SweepError               a sweep of which some steps failed
@@ -38,6 +39,10 @@ class WorkError(IngestError):
 
 class StoreError(IngestError):
     """A registered object cannot be read."""
+
+
+class GoneError(StoreError):
+    """The registered version is not in the bucket any more: it was deleted by its id, or has expired."""
 
 
 class UnversionedError(IngestError):

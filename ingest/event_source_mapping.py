@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState
 
-from ingest.answers import listed, text
+from ingest.answers import listed, mapping, text
 from ingest.environment import MappingSettings, client
-from ingest.errors import IngestError, QueueError
+from ingest.errors import IngestError
 from ingest.handler import BatchResponse, Service, logger
 from ingest.retries import on_outage
 from lake.errors import SettingsError
@@ -83,7 +82,8 @@ class EventSourceMapping:
 
     def run(self, stop: threading.Event, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         """Poll and sweep until `stop`. While the endpoint does not answer, or oddly, polls become less frequent."""
-        errors = (ClientError, BotoCoreError, ResponseParserError, QueueError)
+        # Of JSON that no service answers, botocore's parser makes errors of any kind; each of them passes with its cause.
+        errors = (Exception,)
         retry = on_outage(errors, stop, first_s=FIRST_BACKOFF_S, longest_s=LONGEST_BACKOFF_S, before_sleep=_log_failed_poll)
         sweep_at_s = monotonic_s()
 
@@ -121,8 +121,8 @@ class EventSourceMapping:
         messages = listed(answer, "Messages", "ReceiveMessage")
         if not messages:
             return 0
+        records = [lambda_record(message, self._mapped) for message in messages]
         try:
-            records = [lambda_record(message, self._mapped) for message in messages]
             response = self._handle({"Records": records}, LocalContext())
         except Exception as error:  # noqa: BLE001 - as Lambda does: the whole batch is delivered again
             logger.exception("handler_failed", error=error, messages=len(messages))
@@ -161,9 +161,9 @@ def lambda_record(message: Mapping[str, Any], mapped: Mapped) -> dict[str, Any]:
         for name, attribute in message.get("MessageAttributes", {}).items()
     }
     return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
+        "messageId": text(message, "MessageId", "ReceiveMessage"),
+        "receiptHandle": text(message, "ReceiptHandle", "ReceiveMessage"),
+        "body": message.get("Body", ""),  # the handler fails this message alone
         "attributes": dict(message.get("Attributes", {})),
         "messageAttributes": attributes,
         "md5OfBody": message.get("MD5OfBody", ""),
@@ -178,10 +178,16 @@ def _lower_first(name: str) -> str:
 
 
 def connect(settings: MappingSettings) -> tuple[Any, Mapped]:
-    """The client and the queue of the settings."""
+    """The client and the queue of the settings.
+
+    Raises:
+        QueueError: The answer is not one of SQS.
+    """
     sqs, url = client("sqs", settings.aws), settings.object_events_url
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    return sqs, Mapped(url, arn, arn.split(":")[3], round(settings.event_visibility_s), settings.sweep_every_s)
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = text(mapping(answer, "Attributes", "GetQueueAttributes"), "QueueArn", "GetQueueAttributes")
+    region = arn.split(":")[3] if arn.count(":") >= 5 else ""  # arn:aws:sqs:REGION:ACCOUNT:NAME
+    return sqs, Mapped(url, arn, region, round(settings.event_visibility_s), settings.sweep_every_s)
 
 
 def main() -> int:

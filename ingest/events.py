@@ -36,6 +36,7 @@ EVENTBRIDGE_CREATED = "Object Created"
 SQS_SOURCE, SNS_SOURCE = "aws:sqs", "aws:sns"
 S3_SOURCES = frozenset({"aws:s3", "minio:s3", "ceph:s3"})
 UNSURE_OF_QUOTING = frozenset({"ceph:s3"})
+SUBSCRIPTION = "SubscriptionConfirmation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ def _opened(document: object, envelopes: int) -> Iterator[ObjectNotice | EventEr
             return
         if "detail-type" in document:
             yield _of_eventbridge(document)
+        elif (kind := document.get("Type")) == SUBSCRIPTION:
+            raise EventError(f"message of SNS is a {kind}: confirm it by hand")
         elif "Records" not in document and "Message" in document:
             yield from _opened(_document(_text(document, "Message"), "Message of SNS"), envelopes - 1)
         else:
@@ -133,10 +136,25 @@ def _of_record(record: object, position: int, envelopes: int) -> Iterator[Object
         if source not in S3_SOURCES:
             raise EventError(f"event source {source[:80]!r} is not one of {', '.join(sorted(S3_SOURCES))}")
         bucket, quoted, name = (_text(record, path) for path in ("s3.bucket.name", "s3.object.key", "eventName"))
-        keys = {decode_key(quoted)} | ({_checked(quoted)} if source in UNSURE_OF_QUOTING else set())
-        yield from (ObjectNotice(bucket, key, name) for key in sorted(keys))
+        yield from (ObjectNotice(bucket, key, name) for key in _keys(quoted, unsure=source in UNSURE_OF_QUOTING))
     except EventError as error:
         yield EventError(f"record {position}: {error}")
+
+
+def _keys(quoted: str, *, unsure: bool) -> list[str]:
+    """The keys that an event may mean: of a store that does not always quote, both readings that are keys."""
+    if not unsure:
+        return [decode_key(quoted)]
+    found: set[str] = set()
+    faults: list[EventError] = []
+    for read in (decode_key, _checked):
+        try:
+            found.add(read(quoted))
+        except EventError as error:
+            faults.append(error)
+    if not found:
+        raise faults[0]
+    return sorted(found)
 
 
 def _of_eventbridge(event: Mapping[str, Any]) -> ObjectNotice:

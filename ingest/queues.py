@@ -118,7 +118,7 @@ class WorkQueue:
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=visibility_s
             )
         except ClientError as error:
-            _reraise_unless_gone(error)
+            reraise_unless_gone(error)
             _log.warning("a message could not be extended by %d s, it is no longer in flight: %s", visibility_s, error)
             return False
         return True
@@ -128,7 +128,7 @@ class WorkQueue:
         try:
             self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt_handle)
         except ClientError as error:
-            _reraise_unless_gone(error)
+            reraise_unless_gone(error)
             _log.warning("a message could not be deleted, it is no longer in flight: %s", error)
             return False
         return True
@@ -161,7 +161,8 @@ def _receive_count(message: Mapping[str, Any]) -> int:
         return 1
 
 
-def _reraise_unless_gone(error: ClientError) -> None:
+def reraise_unless_gone(error: ClientError) -> None:
+    """Pass over the error of a receipt whose message was deleted or is visible again; raise any other."""
     code = str(error.response.get("Error", {}).get("Code", "")).rpartition(".")[2]
     if code not in _GONE:
         raise error

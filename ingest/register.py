@@ -26,7 +26,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from ingest.assess import Assessment, assess
-from ingest.errors import ContentionError, UnknownDriveError, UnversionedError
+from ingest.errors import ContentionError, GoneError, UnknownDriveError, UnversionedError
 from ingest.ledger.records import NO_VERSION, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.ports import Clock, LandingObjects, LandingStore, WorkSender
@@ -41,6 +41,7 @@ MAX_MESSAGE_CHARACTERS = 500
 REFUSED_RULE = "KEY001"
 _MANIFESTS_KEPT = 4
 _TRIES = 2  # of a drive by handlers, where none ends
+_TRIES_AT_ONCE = 4
 _TRY_S = 20.0  # an evaluation that began less than this ago may be under way
 
 _log = logging.getLogger(__name__)
@@ -114,6 +115,8 @@ class Registrar:
         if record is None:
             raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
         if not overdue and self._ledger.object_of(drive, drive.manifest_key) is None:
+            if swept:
+                self._ledger.pass_over(drive)
             return record  # the common case, an object before its manifest, must not read all the others
         if self._seems_deadly(record) and not swept:
             return record
@@ -125,7 +128,8 @@ class Registrar:
             raise
 
     def _seems_deadly(self, record: DriveRecord) -> bool:
-        if record.tries < _TRIES or self._clock() - record.turn_ns < round(_TRY_S * NS_PER_S):
+        under_way = record.tries < _TRIES_AT_ONCE and self._clock() - record.tried_ns < round(_TRY_S * NS_PER_S)
+        if record.tries < _TRIES or under_way:
             return False
         _log.warning("evaluations_did_not_end", extra={"drive": record.drive, "tries": record.tries})
         return True
@@ -199,6 +203,8 @@ class Registrar:
         if identity not in self._manifests:
             try:
                 self._manifests[identity] = Manifest.parse(self._objects.read(known.head, MAX_DOCUMENT_BYTES), drive)
+            except GoneError as error:
+                return str(error)
             except LandingError as error:
                 _log.info("manifest_unusable", extra={"drive": drive, "version_id": known.version_id, "fault": error})
                 self._manifests[identity] = str(error)

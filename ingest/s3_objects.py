@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest.errors import StoreError, UnversionedError
+from ingest.errors import GoneError, StoreError, UnversionedError
 from ingest.ledger.records import NO_VERSION, ObjectHead
 from lake.documents import MAX_BASELINE_BYTES
 from lake.drive_input import InputObject, baseline_key
@@ -33,18 +33,19 @@ class S3Objects:
         self._quarantine_bucket = quarantine_bucket
 
     def check_versioning(self) -> None:
-        """Refuse a raw bucket that does not keep every version.
+        """Refuse a raw bucket, or a lake bucket, that does not keep every version.
 
         Raises:
             UnversionedError: Its versioning was never enabled, or is suspended.
         """
-        status = self._client.get_bucket_versioning(Bucket=self._raw_bucket).get("Status", "not enabled")
-        if status != "Enabled":
-            raise UnversionedError(
-                f"versioning of the raw bucket {self._raw_bucket} is {status.lower()}: no revision could pin its objects",
-                f"enable it: aws s3api put-bucket-versioning --bucket {self._raw_bucket} "
-                "--versioning-configuration Status=Enabled; then put the objects of the meantime again",
-            )
+        for kind, bucket in (("raw", self._raw_bucket), ("lake", self._lake_bucket)):
+            status = self._client.get_bucket_versioning(Bucket=bucket).get("Status", "not enabled")
+            if status != "Enabled":
+                raise UnversionedError(
+                    f"versioning of the {kind} bucket {bucket} is {status.lower()}: no revision could pin its objects",
+                    f"enable it: aws s3api put-bucket-versioning --bucket {bucket} "
+                    "--versioning-configuration Status=Enabled; then put the objects of the meantime again",
+                )
 
     def head(self, key: str) -> ObjectHead | None:
         """The current version of a raw object; None if there is none, or a delete marker in its place."""
@@ -66,15 +67,16 @@ class S3Objects:
         """The bytes of exactly that version.
 
         Raises:
-            StoreError: The version is gone, or larger than `max_bytes`.
+            GoneError: The version is gone.
+            StoreError: It is larger than `max_bytes`.
         """
         if head.size_bytes > max_bytes:
             raise StoreError(f"{head.key!r} of {head.size_bytes} bytes exceeds {max_bytes}")
         try:
             answer = self._client.get_object(Bucket=self._raw_bucket, Key=head.key, **_pin(head))
         except ClientError as error:
-            if _status(error) == 404:
-                raise StoreError(f"version {head.version_id} of {head.key!r} is gone from {self._raw_bucket}") from error
+            if _status(error) == 404 and error.response["Error"].get("Code") != "NoSuchBucket":
+                raise GoneError(f"version {head.version_id} of {head.key!r} is gone from {self._raw_bucket}") from error
             raise
         with answer["Body"] as body:
             content = body.read(max_bytes + 1)

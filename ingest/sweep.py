@@ -121,16 +121,24 @@ class Sweep:
 
     def _without_message(self) -> Sequence[DriveRecord]:
         """Drives that must have a work message and, by count or by age, have none; those that have waited longest."""
-        waiting = self._ledger.waiting(self._before(self._limits.reconcile_after_s), self._limits.drives)
+        # Of every age, as the messages are: in a busy fleet, those of young drives would stand in for the lost one.
+        before = self._count_messages()
+        waiting = self._ledger.waiting(self._clock(), self._limits.drives)
+        # A drive that finishes meanwhile is in the first count, one that is sent its message in the second.
+        after = self._count_messages() if waiting and before is not None else None
+        missing = 0 if before is None or after is None else len(waiting) - max(before, after)
         too_old = sum(record.updated_ns < self._before(self._limits.lost_after_s) for record in waiting)
-        missing = 0
-        if waiting and self._messages is not None:
-            try:
-                # Counted after the drives were read: a message that is sent meanwhile can only make it more.
-                missing = len(waiting) - self._messages()
-            except Exception as error:  # noqa: BLE001 - logged and counted
-                self._fail("work messages", error)
-        return waiting[: max(too_old, missing, 0)]
+        checked = [one for one in waiting if one.updated_ns < self._before(self._limits.reconcile_after_s)]
+        return checked[: max(too_old, missing, 0)]
+
+    def _count_messages(self) -> int | None:
+        if self._messages is None:
+            return None
+        try:
+            return self._messages()
+        except Exception as error:  # noqa: BLE001 - logged and counted
+            self._fail("work messages", error)
+            return None
 
     def _replace(self, seen: DriveRecord) -> bool:
         marked = self._ledger.resend(seen)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WORK, EVENTS = "drive-work", "object-events"
 QUEUES = (WORK, EVENTS)
 MOST = 1000
+LOOK_S = 120  # for the prompt, too
 MAX_KEYS_NAMED = 3
 
 
@@ -31,11 +32,15 @@ class FoundLetter:
 
 
 class DeadLetters:
-    """The dead letters of the queues named: seen once, and put back at the end unless they were sent back to work."""
+    """The dead letters of the queues named: seen once, and put back at the end unless they were sent back to work.
+
+    `more`: whether a queue had as many as are looked at, and so may hold others.
+    """
 
     def __init__(self, queues: dict[str, DeadLetterQueue]) -> None:
         self._queues = queues
         self._held: dict[str, FoundLetter] = {}
+        self.more = False
 
     @classmethod
     def of(cls, target: Deployment, queue: str | None) -> DeadLetters:
@@ -58,8 +63,9 @@ class DeadLetters:
     def all(self) -> list[FoundLetter]:
         """Up to 1,000 of each queue, oldest first."""
         for name, queue in self._queues.items():
-            for letter in queue.letters(MOST, invisible_s=120):
-                self._held[letter.message_id] = FoundLetter(name, letter)
+            letters = list(queue.letters(MOST, invisible_s=LOOK_S))
+            self.more |= len(letters) >= MOST
+            self._held |= {letter.message_id: FoundLetter(name, letter) for letter in letters}
         return sorted(self._held.values(), key=lambda found: (found.letter.sent_ms, found.letter.message_id))
 
     def named(self, names: Sequence[str]) -> list[FoundLetter]:
@@ -70,7 +76,8 @@ class DeadLetters:
             InputError: Several do.
         """
         known = self.all()
-        return [_one(known, name) for name in names]
+        found = {one.letter.message_id: one for one in (_one(known, name) for name in names)}
+        return list(found.values())
 
     def redrive(self, found: FoundLetter, *, force: bool = False) -> None:
         """Send one back to its queue.

@@ -110,6 +110,10 @@ def _no_table(error: BaseException) -> Explanation:
     return Explanation(f"no such table in the lake: {error}", hint)
 
 
+def _foreign_answer(error: BaseException) -> Explanation:
+    return Explanation(str(error), "check what answers at the endpoint: a proxy, or a load balancer, can answer in place of AWS")
+
+
 _FOREIGN: tuple[tuple[str, str, Callable[[BaseException], Explanation]], ...] = (
     ("botocore.exceptions", "EndpointConnectionError", _unreachable),
     ("botocore.exceptions", "ConnectionClosedError", _unreachable),
@@ -120,6 +124,7 @@ _FOREIGN: tuple[tuple[str, str, Callable[[BaseException], Explanation]], ...] = 
     ("botocore.exceptions", "NoRegionError", _credentials),
     ("botocore.exceptions", "ProfileNotFound", _credentials),
     ("botocore.exceptions", "ClientError", _refused),
+    ("lake.clients", "ForeignAnswerError", _foreign_answer),
     ("pyiceberg.exceptions", "NoSuchTableError", _no_table),
     ("pyiceberg.exceptions", "NoSuchNamespaceError", _no_table),
     ("requests.exceptions", "ConnectionError", _unreachable),

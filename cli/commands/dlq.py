@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,13 +32,17 @@ def ls(
 
     A work message is a dead letter after five deliveries of which none was acknowledged: the drive failed each time.
     """
-    found = _read(endpoint, home, queue)
+    from ops.dead_letters import DeadLetters
+
+    with DeadLetters.of(deployment.enter(endpoint, home), _checked(queue)) as dead:
+        found = dead.all()
     if as_json:
         console.print_json([_document(one) for one in found])
         return
     rows = [(one.letter.message_id[:12], one.queue, _about(one), _sent(one)) for one in found]
     console.out().print(console.table(None, ("message", "queue", "about", "first sent"), rows))
-    console.say(f"{console.counted(len(found), 'dead letter')}" + (":  scenelake dlq redrive --all" if found else ""))
+    more = "at least " if dead.more else ""
+    console.say(f"{more}{console.counted(len(found), 'dead letter')}" + (":  scenelake dlq redrive --all" if found else ""))
 
 
 @app.command("show", epilog=examples("dlq show 5f0c2a"))
@@ -101,16 +104,10 @@ def redrive(
         console.print_json({"sent": sent, "kept": kept})
     for entry in kept:
         console.complain(f"{entry['message_id']} stays: {entry['why']}", "--force sends it all the same")
-    console.say(f"{console.counted(len(sent), 'message')} sent back")
+    again = "; there may be more: run it again" if every and dead.more else ""
+    console.say(f"{console.counted(len(sent), 'message')} sent back{again}")
     if kept:
         raise typer.Exit(1)
-
-
-def _read(endpoint: str | None, home: Path, queue: str | None) -> list[FoundLetter]:
-    from ops.dead_letters import DeadLetters
-
-    with DeadLetters.of(deployment.enter(endpoint, home), _checked(queue)) as dead:
-        return dead.all()
 
 
 def _checked(queue: str | None) -> str | None:

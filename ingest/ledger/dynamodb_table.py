@@ -299,6 +299,7 @@ def drive_record(item: Item) -> DriveRecord:
         updated_ns=number(item, "updated_ns"),
         changed_ns=number(item, "changed_ns"),
         turn_ns=number(item, "turn_ns") if "turn_ns" in item else 0,
+        tried_ns=number(item, "tried_ns") if "tried_ns" in item else 0,
         tries=number(item, "tries") if "tries" in item else 0,
         settling="settling" in item,
         unsent="outbox" in item,

@@ -104,7 +104,7 @@ class DriveRecord:
     `generation` may queue only while neither has moved. `settling`: there may be objects that are in no queued revision.
     `unsent`: the revision's work message may not have been sent yet. `updated_ns` is the time of the last change of state,
     `changed_ns` that of the last new object version. `tries` counts the evaluations that began and have not ended, the last of
-    them at `turn_ns`, by which the sweep orders the drives that settle. `detail_json` is how the last run of the
+    them at `tried_ns`; by `turn_ns` the sweep orders the drives that settle. `detail_json` is how the last run of the
     current revision ended, see `detail`. `overrides` are the decisions in the current revision, `decisions` counts all
     that were ever taken. `baseline` is the version of the vehicle's baseline that the current revision pins.
     """
@@ -119,6 +119,7 @@ class DriveRecord:
     updated_ns: int = 0
     changed_ns: int = 0
     turn_ns: int = 0
+    tried_ns: int = 0
     tries: int = 0
     settling: bool = False
     unsent: bool = False

@@ -2,7 +2,7 @@
 
 | pk | sk | is | attributes |
 | --- | --- | --- | --- |
-| `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `turn_ns`, `tries`?, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `decisions`?, `manifest_version`?, `manifest_fault`?, `baseline`?, `detail`? |
+| `vehicle/drive` | `drive` | a drive | `drive_state`, `revision`, `generation`, `reason`, `changes`, `created_ns`, `updated_ns`, `changed_ns`, `turn_ns`, `tried_ns`?, `tries`?, `settling`?, `outbox`?, `outbox_ns`?, `attempts`?, `overrides`?, `decisions`?, `manifest_version`?, `manifest_fault`?, `baseline`?, `detail`? |
 | `vehicle/drive` | `object#<key>` | its newest version | `key`, `version_id`, `size_bytes`, `etag`, `last_modified_ns`, `object_state`, `observed_ns`, `revision`?, `generation`? |
 | `vehicle/drive` | `decision#<number>` | a reviewer's decision, never changed | `overrides`, `decided_ns`, `revision`, `generation` |
 | `_refused` | `object#<key>#<version>` | a refused version | as an object, and `rule_id`, `message`, `payload_uri` |
@@ -150,8 +150,13 @@ class Ledger:
 
         Whoever is killed by what it reads leaves the mark behind. `queue` and `settle` clear it, as `end_evaluation` does.
         """
-        change = ItemChange({"turn_ns": self._clock()}, add={"tries": 1})
+        now_ns = self._clock()
+        change = ItemChange({"turn_ns": now_ns, "tried_ns": now_ns}, add={"tries": 1})
         self._table.update(str(drive), DRIVE, change, Attr("pk").exists())
+
+    def pass_over(self, drive: DriveId) -> None:
+        """Move the drive to the back of `settling` without an evaluation."""
+        self._table.update(str(drive), DRIVE, ItemChange({"turn_ns": self._clock()}), Attr("pk").exists())
 
     def end_evaluation(self, drive: DriveId) -> None:
         """Clear the mark of an evaluation that has ended, with whatever result."""

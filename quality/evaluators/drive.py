@@ -128,9 +128,9 @@ def _calibration(
         found.append(
             finding("CAL001", f"the manifest names the rig {manifest.rig_id!r}, the calibration {rig.rig_id!r}", measured=1)
         )
-    for sensor, problem in implausible(rig).items():
-        usual = None if problem.certain else Severity.WARNING
-        found.append(rules.finding("CAL008", f"{sensor}: {problem.words}", sensor=sensor, measured=1, severity=usual))
+    for sensor, mounted in implausible(rig).items():
+        usual = None if mounted.certain else Severity.WARNING
+        found.append(rules.finding("CAL008", f"{sensor}: {mounted.words}", sensor=sensor, measured=1, severity=usual))
     for entry in metrics:
         if entry.sensor not in rig:
             message = f"{entry.sensor} has frames, but rig {rig.rig_id} does not know it"

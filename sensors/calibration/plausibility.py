@@ -48,12 +48,12 @@ def implausible(rig: Rig) -> Mapping[str, Contradiction]:
         if explanations:
             problems += _rolled(sensor, _pose(sensor))
         if problems:
-            words = [*problems, *(f"it would be plausible if {words}" for words in explanations)]
-            found[sensor.name] = Contradiction("; ".join(words), certain)
-    unset = [sensor.name for sensor in placed if _is_identity(_pose(sensor))]
+            reasons = [f"it would be plausible if {reason}" for reason in explanations]
+            found[sensor.name] = Contradiction("; ".join([*problems, *reasons]), certain)
+    unset = [sensor.name for sensor in placed if not _pose(sensor).translation_m.any()]
     if len(unset) > 1:
         for name in unset:
-            words = f"{', '.join(unset)} are all at the origin and not turned: their mountings were never set"
+            words = f"{', '.join(unset)} are all at the origin, and no two sensors can be: their mountings were never set"
             found.setdefault(name, Contradiction(words))
     return found
 
@@ -123,7 +123,3 @@ def _away_m(pose: SE3, others: list[Sensor]) -> float:
 def _pose(sensor: Sensor) -> SE3:
     assert sensor.ego_SE3_sensor is not None
     return sensor.ego_SE3_sensor
-
-
-def _is_identity(pose: SE3) -> bool:
-    return not pose.translation_m.any() and bool(np.allclose(np.abs(pose.wxyz), (1.0, 0.0, 0.0, 0.0), atol=1e-12))

@@ -184,8 +184,16 @@ def test_dead_letters_go_back_to_their_queues(queues: Queues) -> None:
     assert "cannot be read" in result.stderr
     assert (queues.waiting(queues.work), queues.waiting(queues.events)) == ([WORK.to_message()], [event])
     (left,) = listed()
-    assert run("dlq", "redrive", left["message_id"], "--force", "--yes", "--json").exit_code == 0
+    assert run("dlq", "redrive", left["message_id"], left["message_id"][:8], "--force", "--yes", "--json").exit_code == 0
     assert listed("--queue", "object-events") == []
+
+
+def test_more_letters_than_are_looked_at_are_said(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.dead_letters.MOST", 2)
+    queues.bury(queues.work, *(replace(WORK, revision=digit * 64).to_message() for digit in "abc"))
+    assert "at least 2 dead letters" in run("dlq", "ls").stderr
+    assert "2 messages sent back; there may be more: run it again" in run("dlq", "redrive", "--all", "--yes").stderr
+    assert "1 dead letter:" in run("dlq", "ls").stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus
 
-from ingest.errors import StoreError
+from ingest.errors import GoneError
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
 from ingest.ledger.states import FINAL, TRANSITIONS, WAITING, DriveState, ObjectState
 from ingest.ledger.work_message import DriveWork
@@ -113,7 +113,7 @@ class FakeObjects:
         for found, body in self.versions.get(head.key, []):
             if found.version_id == head.version_id:
                 return body[: max_bytes + 1]
-        raise StoreError(f"no version {head.version_id} of {head.key}")
+        raise GoneError(f"no version {head.version_id} of {head.key}")
 
     def list_after(self, key: str, limit: int) -> list[ObjectHead]:
         names = sorted(name for name, past in self.versions.items() if past and name > key)
@@ -193,7 +193,10 @@ class FakeLedger:
 
     def begin_evaluation(self, drive: DriveId) -> None:
         known = self.drive_items[drive]
-        self.drive_items[drive] = replace(known, tries=known.tries + 1, turn_ns=self._clock())
+        self.drive_items[drive] = replace(known, tries=known.tries + 1, turn_ns=self._clock(), tried_ns=self._clock())
+
+    def pass_over(self, drive: DriveId) -> None:
+        self.drive_items[drive] = replace(self.drive_items[drive], turn_ns=self._clock())
 
     def end_evaluation(self, drive: DriveId) -> None:
         self.drive_items[drive] = replace(self.drive_items[drive], tries=0)

@@ -168,10 +168,41 @@ def test_the_batch_mates_of_a_deadly_drive_are_not_delivered_for_ever(caplog: py
 def test_evaluations_that_run_at_the_same_time_are_not_taken_for_dead() -> None:
     world = World()
     land(world, BEHIND)
-    for _ in range(5):
+    for _ in range(3):
         world.ledger.begin_evaluation(BEHIND)
     assert world.registrar().evaluate(BEHIND).state is DriveState.QUEUED
     assert world.ledger.drive_items[BEHIND].tries == 0
+
+
+def test_a_deadly_drive_whose_objects_stream_in_kills_few_of_its_handlers() -> None:
+    """Each new object gives the drive a new turn, and no new innocence."""
+    world = World()
+    land(world, BAD)
+    killed_handlers = 0
+    for number in range(20):
+        key = f"{BAD}/lidar/lidar_top/{1_700_000_100_000_000_000 + number:019d}.mcap"
+        world.objects.put(key, b"more of it")
+        world.clock.advance(5)
+        try:
+            handle(sqs_event({key: s3_body(key)}), registrar(world, killed, BAD), RAW)
+        except Killed:
+            killed_handlers += 1
+    assert killed_handlers == 4
+    assert world.ledger.drive_items[BAD].settling, "the sweep goes on with it"
+
+
+def test_drives_that_wait_for_their_manifest_leave_their_place_to_others() -> None:
+    world = World()
+    for number in range(world.limits.drives):
+        key = f"car-9/d-{number}/lidar/lidar_top/1700000000000000000.mcap"
+        world.objects.put(key, b"its manifest is to come")
+        world.registrar().register(key)
+    world.clock.advance(1)
+    land(world, BEHIND)
+    for _ in range(2):
+        world.clock.advance(world.limits.reconcile_after_s + 1)
+        sweep(world, lambda: None).run()
+    assert states(world)[BEHIND] is DriveState.QUEUED
 
 
 @pytest.mark.parametrize("complete", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from ingest.environment import MappingSettings
-from ingest.errors import UnversionedError
+from ingest.errors import QueueError, UnversionedError
 from ingest.event_source_mapping import EventSourceMapping, Mapped, connect, lambda_record, main
 from ingest.queues import depth
 from lake.errors import SettingsError
@@ -144,6 +144,42 @@ def test_an_endpoint_that_does_not_answer_is_tried_again_ever_more_slowly() -> N
     for wait_s, doubled_s in zip(stop.waits, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0], strict=True):
         assert wait_s is not None
         assert doubled_s <= wait_s <= min(doubled_s + 0.5, 10.0)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"Messages": {}}, {"Messages": [{}]}, {"message": "<html>"}, [], None, KeyError("x"), TypeError("y")]
+)
+def test_an_odd_answer_is_waited_out(odd: Any) -> None:
+    class Odd(FlakySqs):
+        def receive_message(self, **_: Any) -> Any:
+            self.polls += 1
+            if self.polls > self.failures:
+                self.stop.set()
+                return {}
+            if isinstance(odd, Exception):
+                raise odd
+            return odd
+
+    stop = Pauses()
+    flaky: Any = Odd(3, stop)
+    EventSourceMapping(flaky, Mapped("u", "a", "r", 30, 1e9), none_failed, none_failed).run(stop)
+    assert (flaky.polls, len(stop.waits)) == (4, 3)
+
+
+def test_a_message_without_a_body_fails_alone(mapped: Mapped) -> None:
+    messages = [{"MessageId": "1", "ReceiptHandle": "r1"}, {"MessageId": "2", "ReceiptHandle": "r2", "Body": "{}"}]
+    assert [lambda_record(message, mapped)["body"] for message in messages] == ["", "{}"]
+
+
+@pytest.mark.parametrize("answer", [{}, {"Attributes": {}}, {"Attributes": None}, {"message": "<html>"}])
+def test_a_queue_that_does_not_say_its_arn_is_an_error_in_words(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering:
+        def get_queue_attributes(self, **_: Any) -> Any:
+            return answer
+
+    monkeypatch.setattr("ingest.event_source_mapping.client", lambda *_: Answering())
+    with pytest.raises(QueueError, match="GetQueueAttributes has no usable"):
+        connect(MappingSettings.from_env({**NAMES, "SCENELAKE_OBJECT_EVENTS_URL": "u", "AWS_REGION": "us-east-1"}))
 
 
 def test_a_stop_during_an_outage_ends_at_once() -> None:

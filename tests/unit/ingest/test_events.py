@@ -137,6 +137,16 @@ def test_of_ceph_both_spellings_of_a_key_are_looked_for() -> None:
     assert [notice.key for notice in parse_notification(minio("a/b.mcap", "ceph:s3")).notices] == ["a%2Fb.mcap", "a/b.mcap"]
 
 
+def test_of_ceph_a_key_that_is_one_in_one_spelling_alone_is_found() -> None:
+    event = minio("a", "ceph:s3")
+    for quoted, keys in (("a%ff.mcap", ["a%ff.mcap"]), ("%C3%A9" * 300, ["é" * 300])):
+        event["Records"][0]["s3"]["object"]["key"] = quoted
+        delivery = parse_notification(event)
+        assert (delivery.faults, [notice.key for notice in delivery.notices]) == ((), keys)
+    event["Records"][0]["s3"]["object"]["key"] = ""
+    assert parse_notification(event).faults == ("record 0: key of 0 bytes is not between 1 and 1024",)
+
+
 @pytest.mark.parametrize(
     ("event", "fault"),
     [
@@ -149,7 +159,11 @@ def test_of_ceph_both_spellings_of_a_key_are_looked_for() -> None:
         (sns_record("not json"), "record 0: Message of SNS is not JSON"),
         (sns_record('{"Records": [3]}'), "record 0: record 0: no text 'eventSource'"),
         ({"Records": [{"EventSource": "aws:sns"}]}, "record 0: no text 'Sns.Message'"),
-        ({"Type": "SubscriptionConfirmation", "Message": "You have chosen to subscribe"}, "is not JSON"),
+        (
+            {"Type": "SubscriptionConfirmation", "Message": "You have chosen to subscribe"},
+            "a SubscriptionConfirmation: confirm it",
+        ),
+        ({"Type": ["Notification"], "Message": "not json"}, "is not JSON"),
         ({"Message": 3}, "no text 'Message'"),
     ],
 )

@@ -86,6 +86,27 @@ def test_by_age_alone_where_nothing_counts_messages(state: DriveState) -> None:
     assert [work.drive.drive_id for work in world.queue.sent] == ["d-0"]
 
 
+@pytest.mark.parametrize("every_s", [20, 60, 240, 600])
+def test_a_lost_message_is_found_while_drives_keep_arriving(every_s: int) -> None:
+    """The messages of young drives are no stand-in for that of the lost one."""
+    world = fleet(DriveState.QUEUED)
+    world.queue.held.clear()
+    for number in range(1, 40):
+        drive = DriveId("car-1", f"d-{number}")
+        for key, body in drive_files(drive, sensor_objects=1).items():
+            world.objects.put(key, body)
+            world.registrar().register(key)
+        world.registrar().evaluate(drive)
+        world.clock.advance(every_s)
+        world.sweep().run()
+        if "d-0" in [work.drive.drive_id for work in world.queue.held]:
+            assert number * every_s <= world.limits.reconcile_after_s + every_s
+            break
+    else:
+        pytest.fail("the message of d-0 was never missed")
+    assert [work.drive.drive_id for work in world.queue.held].count("d-0") == 1
+
+
 def test_messages_that_nobody_can_read_do_not_hide_a_lost_one_for_ever() -> None:
     world = fleet(DriveState.FAILED)
     world.queue.held *= 3
@@ -103,7 +124,7 @@ def test_a_queue_that_cannot_be_counted_fails_the_sweep_but_none_of_its_other_st
         raise ConnectionError("the queue is away")
 
     report = Sweep(world.registrar(), world.objects, world.ledger, world.limits, world.clock, away).run()
-    assert (report.failed, report.replaced, report.reconciled) == (1, 0, 1)
+    assert (report.failed, report.replaced, report.reconciled) == (1, 0, 1), "asked once"
 
 
 def test_a_drive_that_ends_meanwhile_gets_no_message() -> None:

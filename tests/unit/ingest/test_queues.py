@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from ingest.dead_letters import DeadLetterQueue, dead_letter_url, work_messages
 from ingest.errors import QueueError, WorkError
@@ -174,6 +176,30 @@ def test_work_messages_are_counted_wherever_they_are(sqs: Any, url: str) -> None
     assert count() == 2
 
 
+@pytest.mark.parametrize("answer", [{}, {"Attributes": None}, {"Attributes": {}}, {"message": "<html>"}])
+def test_an_odd_answer_is_not_taken_for_a_queue_without_dead_letters(answer: Any) -> None:
+    with pytest.raises(QueueError, match="GetQueueAttributes"):
+        dead_letter_url(Answers(answer), "u")  # type: ignore[arg-type]
+
+
+def test_a_letter_whose_time_is_over_is_put_back_already(sqs: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bury(sqs, url, WORK.to_message())
+    dead = DeadLetterQueue(sqs, url)
+    (letter,) = dead.letters(10)
+    for code, raised in (
+        ("MessageNotInflight", False),
+        ("AWS.SimpleQueueService.MessageNotInflight", False),
+        ("AccessDenied", True),
+    ):
+
+        def answer(code: str = code, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "ChangeMessageVisibility")
+
+        monkeypatch.setattr(sqs, "change_message_visibility", answer)
+        with pytest.raises(ClientError) if raised else contextlib.nullcontext():
+            dead.put_back(letter)
+
+
 def test_a_queue_without_dead_letters(sqs: Any) -> None:
     plain = sqs.create_queue(QueueName="plain")["QueueUrl"]
     assert dead_letter_url(sqs, plain) is None
@@ -185,4 +211,4 @@ def test_a_queue_without_dead_letters(sqs: Any) -> None:
 @pytest.mark.parametrize("policy", ["{", "[]", '{"maxReceiveCount": 5}', '{"deadLetterTargetArn": 3}'])
 def test_a_redrive_policy_that_cannot_be_read(policy: str) -> None:
     with pytest.raises(QueueError):
-        dead_letter_url(Answers({"Attributes": {"RedrivePolicy": policy}}), "u")  # type: ignore[arg-type]
+        dead_letter_url(Answers({"Attributes": {"QueueArn": "a", "RedrivePolicy": policy}}), "u")  # type: ignore[arg-type]

@@ -128,6 +128,19 @@ def test_an_unusable_manifest_queues_the_drive_with_its_fault(manifest: bytes) -
     assert (record(world).generation, record(world).manifest_fault, record(world).reason) == (2, None, WorkReason.REPROCESS)
 
 
+def test_a_manifest_whose_version_is_gone_is_a_fault_of_the_drive() -> None:
+    world = World()
+    files = drive_files(sensor_objects=1)
+    for key, body in files.items():
+        world.objects.put(key, body)
+        world.registrar().register(key)
+    world.objects.versions[DRIVE.manifest_key].clear()
+    found = world.registrar().evaluate(DRIVE)
+    assert (found.state, found.reason) == (DriveState.QUEUED, WorkReason.COMPLETE)
+    assert found.manifest_fault is not None
+    assert "no version" in found.manifest_fault
+
+
 def test_objects_after_an_unusable_manifest_wait_until_overdue() -> None:
     world = World()
     files = FILES | {DRIVE.manifest_key: b"{}"}

@@ -66,7 +66,7 @@ CALLS = (
     Call("ingest/s3_objects.py head_object", (READ,), dict.fromkeys((REGISTER, SWEEP), (OBJECT, MANIFEST))),
     Call("ingest/s3_objects.py head_object", (LIST,), dict.fromkeys((REGISTER, SWEEP), (RAW,))),
     Call("ingest/s3_objects.py get_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (MANIFEST,))),
-    Call("ingest/s3_objects.py get_bucket_versioning", ("s3:GetBucketVersioning",), dict.fromkeys((REGISTER, SWEEP), (RAW,))),
+    Call("ingest/s3_objects.py get_bucket_versioning", ("s3:GetBucketVersioning",), dict.fromkeys((REGISTER, SWEEP), (RAW, LAKE))),
     Call("ingest/s3_objects.py get_object", (READ,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (BASELINE,))),
     Call("ingest/s3_objects.py get_object", (LIST,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (LAKE,))),
     Call("ingest/s3_objects.py list_objects_v2", (LIST,), {SWEEP: (RAW,)}),

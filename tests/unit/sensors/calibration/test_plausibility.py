@@ -83,6 +83,8 @@ def test_one_sensor_may_be_the_origin_and_two_may_not() -> None:
     two = mounted("radar_front", SE3.identity(), one)
     assert set(implausible(two)) == {RIG.reference, "radar_front"}
     assert "never set" in implausible(two)["radar_front"]
+    turned = mounted(FRONT, BODY_SE3_OPTICAL, one)
+    assert set(implausible(turned)) == {RIG.reference, FRONT}, "an optical frame says nothing of where the camera is"
 
 
 # ---- without a word on where the ground is, as in the rigs of public datasets ----
