@@ -362,6 +362,15 @@ def test_an_import_that_fails_leaves_nothing(pandaset: Path, tmp_path: Path, exi
     assert not existed or list(out.iterdir()) == []
 
 
+def test_an_import_that_is_interrupted_leaves_nothing(pandaset: Path, tmp_path: Path) -> None:
+    def interrupted(step: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        IMPORTERS["pandaset"](pandaset, tmp_path / "a" / "b", "car-1", "drive-1", progress=interrupted)
+    assert not (tmp_path / "a").exists()
+
+
 def test_an_import_into_a_folder_with_something_in_it_leaves_that_alone(pandaset: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
