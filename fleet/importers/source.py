@@ -22,6 +22,7 @@ from sensors.stamps import MAX_STAMP_NS, plausible
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 100_000
+MAX_PIXELS = 65536  # of a side of an image
 SECONDS, MICROSECONDS = 9, 3
 UNITS = {9: "seconds", 6: "milliseconds", 3: "microseconds", 0: "nanoseconds"}
 MAX_FAULTS_LISTED = 20
@@ -237,8 +238,8 @@ def counted(step: str, frames: Iterator[RecordedFrame], total: int, progress: Pr
         progress(step, done, total)
 
 
-def inside(filename: str, table: Path) -> PurePosixPath:
-    """A relative path that stays below the folder it is relative to.
+def inside(filename: str, place: Path | str) -> PurePosixPath:
+    """A relative path that stays below the folder it is relative to. `place`: the file, or file and row, that names it.
 
     Raises:
         SourceError: It leaves the folder.
@@ -246,7 +247,7 @@ def inside(filename: str, table: Path) -> PurePosixPath:
     """
     name = PurePosixPath(filename)
     if not filename or name.is_absolute() or ".." in name.parts or "\0" in filename or "\\" in filename:
-        raise SourceError(f"{table} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
+        raise SourceError(f"{place} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
     return name
 
 
@@ -265,6 +266,13 @@ def rigid(translation_m: Sequence[float], wxyz: Sequence[float]) -> SE3:
     if farthest_m > FARTHEST_M:
         raise ValueError(f"a coordinate of {farthest_m:.3g} m is beyond {FARTHEST_M:.3g} m; are its units metres?")
     return transform
+
+
+def image_size(width_px: object, height_px: object) -> tuple[int, int] | None:
+    """Width and height as a source states them; None where they are no size of an image."""
+    if not isinstance(width_px, int) or not isinstance(height_px, int):
+        return None
+    return (width_px, height_px) if 0 < width_px <= MAX_PIXELS and 0 < height_px <= MAX_PIXELS else None
 
 
 def pinhole(size_px: tuple[int, int], terms_px: Sequence[float], distortion: tuple[float, ...] = ()) -> Intrinsics:

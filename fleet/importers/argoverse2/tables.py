@@ -16,7 +16,7 @@ from fleet.errors import SourceError
 from fleet.importers.argoverse2.feather import Rows, read_rows
 from fleet.importers.clock_findings import named
 from fleet.importers.import_findings import ImportFindings
-from fleet.importers.source import MAX_FRAMES, rigid
+from fleet.importers.source import MAX_FRAMES, MAX_PIXELS, rigid
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics
 from sensors.time_units import NS_PER_S
@@ -25,7 +25,6 @@ MAX_SENSORS = 64
 MAX_POSES = 1_000_000
 MAX_BOXES = 5_000_000
 LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1
-MAX_PIXELS = 65536
 
 _RIGID = [(name, "f8") for name in ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")]
 MOUNTING = np.dtype([("sensor_name", "O"), *_RIGID])

@@ -20,7 +20,7 @@ from fleet.encode import MAX_SEC
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
 from fleet.importers.import_findings import ImportFindings
-from fleet.importers.source import MAX_FRAMES, inside, median_ns, read_json, rigid
+from fleet.importers.source import MAX_FRAMES, image_size, inside, median_ns, read_json, rigid
 from sensors.geometry import SE3
 from sensors.rig import Modality
 from sensors.stamps import PLAUSIBLE_START_NS
@@ -162,8 +162,7 @@ def _datum(src: Path, path: Path, entry: Mapping[str, Any], kind: str) -> Datum:
     columns = [_text(path, column, "a column") for column in _list(path, value, "point_format")] if kind == "point_cloud" else []
     if len(columns) > MAX_COLUMNS:
         raise SourceError(f"{path}: a point cloud has {len(columns)} columns, the limit is {MAX_COLUMNS}")
-    width_px, height_px = value.get("width"), value.get("height")
-    size_px = (width_px, height_px) if isinstance(width_px, int) and isinstance(height_px, int) else None
+    size_px = image_size(value.get("width"), value.get("height"))
     return Datum(
         key=_text(path, entry.get("key"), "a datum's key"),
         name=name,

@@ -40,7 +40,7 @@ from fleet.importers.nuscenes.payload import describe as describe_payload
 from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, read_calibrations, reference_of
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
 from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, choose_scene, find_layout
-from fleet.importers.source import ImportResult, counted, pose_frames
+from fleet.importers.source import ImportResult, RowFaults, counted, pose_frames
 from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -77,10 +77,12 @@ def import_drive(
     layout = find_layout(src)
     chosen = choose_scene(layout, scene)
     findings = ImportFindings([f"scene: {chosen.name}, {chosen.samples} keyframes" + (f" ({chosen.log})" if chosen.log else "")])
-    channels = read_channels(layout, chosen, findings)
+    faults = RowFaults()
+    channels = read_channels(layout, chosen, faults, findings)
     convention = convention_of(layout)
     first = reference_of([channel for channel in channels if channel.shots] or channels)
-    poses = read_poses(layout, sorted(channels, key=lambda channel: (channel is not first, channel.name)), findings)
+    poses = read_poses(layout, sorted(channels, key=lambda channel: (channel is not first, channel.name)), faults, findings)
+    faults.refuse()
     _refuse_without_files(layout, chosen, channels, findings)
     claim(out)
     written, seen, dead = _write(out, channels, report, findings)

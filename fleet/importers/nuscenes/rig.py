@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fleet.importers.clock_findings import mean_hz
-from fleet.importers.nuscenes.motion import rigid
+from fleet.importers.nuscenes.motion import transform
 from fleet.importers.nuscenes.shots import Channel
-from fleet.importers.nuscenes.tables import DatasetLayout, Row, read_rows
-from fleet.importers.source import median_ns
+from fleet.importers.nuscenes.tables import DatasetLayout, Row, keyed_rows
+from fleet.importers.source import RowFaults, finite, median_ns
 from sensors.geometry import SE3
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
@@ -31,7 +31,8 @@ class CalibratedSensor:
 def read_calibrations(layout: DatasetLayout, channels: Sequence[Channel], findings: list[str]) -> dict[str, CalibratedSensor]:
     """The calibration of each channel by name; unusable values are left out and reported as findings."""
     tokens = {shot.calibration for channel in channels for shot in channel.rows}
-    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in tokens}
+    table = layout.table("calibrated_sensor")
+    rows = {token: row for token, row in keyed_rows(table, "token", RowFaults()) if token in tokens}
     found = {channel.name: _calibrated(channel, rows, findings) for channel in channels}
     return _without_identities(found, findings)
 
@@ -58,8 +59,8 @@ def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) 
         findings.append(f"{channel.name}: {len(tokens)} calibrations in one scene; the first is declared")
     row = rows[tokens[0]]
     try:
-        mounting = rigid(row)
-    except (LookupError, TypeError, ValueError) as error:
+        mounting = transform(row)
+    except ValueError as error:
         findings.append(f"{channel.name}: its mounting cannot be used and is left out: {error}")
         mounting = None
     if channel.modality is not Modality.CAMERA:
@@ -80,7 +81,7 @@ def pinhole(matrix: object, size_px: tuple[int, int] | None) -> Intrinsics:
             unknown.
 
     """
-    values = np.array([[float(value) for value in line] for line in matrix])  # type: ignore[attr-defined]
+    values = np.array([[finite(value) for value in line] for line in matrix])  # type: ignore[attr-defined]
     if values.shape != (3, 3) or not np.isfinite(values).all():
         raise ValueError(f"camera_intrinsic has shape {values.shape} instead of (3, 3), or holds what is not finite")
     fx_px, skew, cx_px, below, fy_px, cy_px = (float(value) for value in values[:2].ravel())

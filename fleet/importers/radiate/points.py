@@ -13,6 +13,7 @@ from fleet.importers.source import RowFaults, read_text_lines
 
 MAX_POINTS = 1_000_000
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1"), ("ring", "u1")])
+COLUMNS = len(POINT.names or ())
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -34,7 +35,7 @@ def read_points(path: Path, faults: RowFaults) -> npt.NDArray[np.void] | None:
     except ValueError as error:
         _name_lines(path, lines, faults, f"{path} is not a table of numbers: {error}")
         return None
-    if table.shape[1] != len(POINT) or not _fit(table):
+    if table.shape[1] != COLUMNS or not _fit(table):
         _name_lines(path, lines, faults, f"{path} has points that cannot be stored")
         return None
     for column, name in enumerate(POINT.names or ()):
@@ -61,7 +62,7 @@ def _name_lines(path: Path, lines: list[tuple[int, str]], faults: RowFaults, oth
 
 def _problem(line: str) -> str | None:
     parts = line.split(",")
-    if len(parts) != len(POINT):
+    if len(parts) != COLUMNS:
         return f"{len(parts)} columns instead of x, y, z, intensity, ring"
     try:
         table = np.array([[float(part) for part in parts]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,8 @@ def test_poses_that_contradict_each_other_or_their_shots_are_reported(data: made
     by_token[lidar["ego_pose_token"]]["translation"][2] = 1.25
     result, _ = imported(data, tmp_path)
     assert "ego_pose: 1 of 60 poses that shots name are not in the table" in findings(result)
+    assert result.folder.manifest is not None
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("pose", 1)]
     assert "ego_pose: 1 of 59 shots have a pose with another stamp than theirs, up to 35.8 ms away" in findings(result)
     assert (
         "ego_pose: 1 poses differ from another with the same stamp, by up to 1.30 m; the reference sensor's is kept"
@@ -574,3 +577,72 @@ def test_all_tables_that_are_absent_are_named(data: made.Dataset, tmp_path: Path
     for name in ("scene", "sample", "sample_data", "calibrated_sensor"):
         assert name in str(caught.value)
     assert ("calibration_and_pose.json" in str(caught.value)) == (not kept)
+
+
+def test_rows_whose_tokens_are_no_text_are_refused_together(data: made.Dataset, tmp_path: Path) -> None:
+    data.tables["sensor"][0]["modality"] = []
+    data.tables["calibrated_sensor"][1]["sensor_token"] = {}
+    data.tables["calibrated_sensor"][2]["token"] = None
+    data.rows("LIDAR_TOP")[3]["sample_token"] = []
+    data.rows("RADAR_FRONT")[0]["filename"] = "../../etc/passwd"
+    data.tables["ego_pose"][3]["token"] = {"a": 1}
+    with pytest.raises(SourceError) as caught:
+        imported(data, tmp_path)
+    tables = tmp_path / "src" / data.version
+    assert set(str(caught.value).splitlines()) == {
+        f"{tables / 'sensor.json'}: the row sensor-LIDAR_TOP has modality = '[]' instead of a text",
+        f"{tables / 'calibrated_sensor.json'}: the row calibrated-CAM_FRONT has sensor_token = '{{}}' instead of a text",
+        f"{tables / 'calibrated_sensor.json'}: the row None has token = 'None' instead of a text",
+        f"{tables / 'sample_data.json'}: the row data-LIDAR_TOP-{made.T0_US + 3 * made.SWEEP_US} has sample_token = '[]' instead "
+        "of a text",
+        f"{tables / 'sample_data.json'}: row {data.rows('RADAR_FRONT')[0]['token']} names the file '../../etc/passwd', which is "
+        "not below the dataset's root; it is not opened",
+        f"""{tables / "ego_pose.json"}: the row {{'a': 1}} has token = "{{'a': 1}}" instead of a text""",
+    }
+
+
+def leaves(value: Any) -> list[tuple[Any, Any]]:
+    """Every container in a JSON document with each of its keys, the containers' own included."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [pair for key in keys for pair in [(value, key), *leaves(value[key])]]
+
+
+HOSTILE = (None, True, -1, 10**400, float("nan"), "../x", [], {}, [1])
+
+
+def assert_imported_or_explained(document: Any, places: list[tuple[Any, Any]], write: Any, src: Path, out: Path) -> None:
+    for container, key in places:
+        whole = container[key]
+        for value in HOSTILE:
+            container[key] = value
+            write(document)
+            try:
+                import_drive(src, out, "car-1", "drive-1")
+            except SourceError as error:
+                assert str(src) in str(error)
+            else:
+                shutil.rmtree(out)
+            assert not out.exists()
+        container[key] = whole
+    write(document)
+
+
+@pytest.mark.parametrize("table", ["scene", "sample", "sample_data", "calibrated_sensor", "sensor", "ego_pose", "log"])
+def test_any_value_of_a_table_is_imported_or_explained(data: made.Dataset, tmp_path: Path, table: str) -> None:
+    made.keyframes_alone(data)
+    data.tables["sample_data"] = [row for row in data.tables["sample_data"] if "scene-0002" not in row["sample_token"]]
+    src = data.write(tmp_path / "src")
+    rows = data.tables[table]
+    cameras = [row for row in rows if "CAM_FRONT" in row["token"]]
+    write = (src / data.version / f"{table}.json").write_text
+    assert_imported_or_explained(
+        rows, leaves((cameras or rows)[0]), lambda document: write(json.dumps(document)), src, tmp_path / "out"
+    )
+
+
+def test_any_value_of_a_keyframe_is_imported_or_explained(tmp_path: Path) -> None:
+    src = write_keyframe(tmp_path / "src")
+    path = src / "calibration_and_pose.json"
+    document = json.loads(path.read_text())
+    places = [place for place in leaves(document) if not isinstance(place[1], int) or place[1] == 0]
+    assert_imported_or_explained(document, places, lambda changed: path.write_text(json.dumps(changed)), src, tmp_path / "out")
