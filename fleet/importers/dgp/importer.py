@@ -28,7 +28,7 @@ from pathlib import Path
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.importers.clock_findings import clock_findings, overlap_findings
+from fleet.importers.clock_findings import clock_findings, delay_words, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
 from fleet.importers.dgp.scene import Datum, DgpScene, find_unit, read_scene
@@ -103,6 +103,6 @@ def _clocks(sensors: Sequence[Shots], delays_ns: dict[str, int]) -> list[str]:
     found += overlap_findings({shots.name: shots.stamps_ns for shots in sensors})
     for shots in sensors:
         if shots.sensor in delays_ns:
-            delay_ms = delays_ns[shots.sensor] / 1e6
-            found.append(f"{shots.name}: {delay_ms:+.2f} ms after the reference in its sample (median, declared as its delay)")
+            delay_ns = delays_ns[shots.sensor]
+            found.append(f"{shots.name}: {delay_ns / 1e6:+.2f} ms after the reference in its sample {delay_words(delay_ns)}")
     return found

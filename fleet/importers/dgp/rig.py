@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import rate_hz, within
+from fleet.importers.clock_findings import declared_delay_ns, half_period_ns, mean_hz, rate_hz, within
 from fleet.importers.dgp.scene import MAX_CHANNELS, DgpScene, number, pose_of
 from fleet.importers.source import median_ns, read_json
 from sensors.geometry import SE3
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
-from sensors.time_units import NS_PER_S
 
 POSE = "pose"
 DOCUMENTED_HZ = 10.0  # DDAD, "Dataset details": cameras and lidar synchronised at 10 Hz
@@ -104,16 +103,17 @@ def build_rig(
     for shots in sensors:
         hz = rate_hz(shots.stamps_ns, DOCUMENTED_HZ)
         stamp = Stamp.END if shots.modality is Modality.LIDAR else Stamp.MIDDLE
-        terms = Sync(stamp, delays_ns.get(shots.sensor, 0), round(NS_PER_S / hz / 2), DEFAULT_WARN_RESIDUAL_NS, required=True)
+        terms = Sync(
+            stamp, declared_delay_ns(delays_ns.get(shots.sensor, 0)), half_period_ns(hz), DEFAULT_WARN_RESIDUAL_NS, required=True
+        )
         mounting = calibration.mountings.get(shots.name)
         if mounting is None:
             findings.append(f"{shots.name}: it is not in the calibration, so its mounting is unknown")
         lens = _lens(shots, calibration, findings) if shots.modality is Modality.CAMERA else None
         built.append(Sensor(shots.sensor, shots.modality, hz, terms, mounting, lens))
     if poses:
-        span_ns = poses[-1][0] - poses[0][0]
-        pose_hz = within((len(poses) - 1) * NS_PER_S / span_ns if span_ns else 0.0, DOCUMENTED_HZ)
-        terms = Sync(Stamp.MIDDLE, 0, round(NS_PER_S / pose_hz / 2), DEFAULT_WARN_RESIDUAL_NS, required=False)
+        pose_hz = within(mean_hz([stamp_ns for stamp_ns, _ in poses]) or 0.0, DOCUMENTED_HZ)
+        terms = Sync(Stamp.MIDDLE, 0, half_period_ns(pose_hz), DEFAULT_WARN_RESIDUAL_NS, required=False)
         built.append(Sensor(POSE, Modality.POSE, pose_hz, terms, SE3.identity()))
     return Rig("dgp", reference_of(sensors).sensor, tuple(built), Policy(pose_bracket_ns=POSE_BRACKET_NS))
 

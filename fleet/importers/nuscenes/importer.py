@@ -107,11 +107,14 @@ def _write(
     for channel in channels:
         seen = Seen()
         stream = SensorStream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
-        if write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report)):
+        files = write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report))
+        if files:
             written.append(channel)
         notes += describe_payload(channel, seen)
         if seen.broken:
-            findings.record_loss(channel.sensor, len(seen.broken), f"files that cannot be read: {'; '.join(seen.broken[:3])}")
+            findings.record_loss(
+                channel.sensor if files else None, len(seen.broken), f"files that cannot be read: {'; '.join(seen.broken[:3])}"
+            )
         if seen.empty:
             dead.add(channel.name)
     return written, notes, dead

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fleet.importers.clock_findings import mean_hz
+from fleet.importers.clock_findings import LONGEST_DELAY_NS, declared_delay_ns, half_period_ns, mean_hz
 from fleet.importers.nuscenes.motion import transform
 from fleet.importers.nuscenes.shots import Channel
 from fleet.importers.nuscenes.tables import DatasetLayout, Row, keyed_rows
@@ -206,7 +206,7 @@ def build_rig(
                 "pose",
                 Modality.POSE,
                 rate_hz,
-                Sync(Stamp.END, 0, _half_ns(rate_hz), DEFAULT_WARN_RESIDUAL_NS, False),
+                Sync(Stamp.END, 0, half_period_ns(rate_hz), DEFAULT_WARN_RESIDUAL_NS, False),
                 SE3.identity(),
             )
         )
@@ -228,13 +228,13 @@ def _sensor(
     expected_ns = 0
     delay = delay_of(channel, reference)
     if channel is not reference and delay is not None:
-        steady = delay.spread_ns <= STEADY * min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
-        expected_ns = delay.median_ns if channel.modality is not Modality.RADAR and steady else 0
+        steady = delay.spread_ns <= STEADY * min(half_period_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
+        expected_ns = declared_delay_ns(delay.median_ns) if channel.modality is not Modality.RADAR and steady else 0
         notes.append(_delay_note(delay, steady, expected_ns, reference))
     findings.append(f"{channel.name}: {'; '.join(notes)}")
     compensated = channel.modality is Modality.LIDAR and convention.lidar_compensated
     stamp = convention.camera_stamp if channel.modality is Modality.CAMERA else Stamp.END
-    half_ns = min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
+    half_ns = min(half_period_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
     required = channel.modality is not Modality.RADAR
     warn_ns = DEFAULT_WARN_RESIDUAL_NS if required else half_ns  # a radar that runs free is anywhere within half its period
     sync = Sync(stamp, expected_ns, half_ns, warn_ns, required, compensated=compensated)
@@ -245,6 +245,8 @@ def _delay_note(delay: StampDelay, steady: bool, expected_ns: int, reference: Ch
     pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
     extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
     spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"
+    if abs(delay.median_ns) > LONGEST_DELAY_NS:
+        return f"{spread}: another clock and no delay, declared 0"
     if not steady:
         return f"{spread}: too far apart for a delay, declared 0"
     return (
@@ -252,7 +254,3 @@ def _delay_note(delay: StampDelay, steady: bool, expected_ns: int, reference: Ch
         if expected_ns == delay.median_ns
         else f"{spread}; runs free, declared delay {expected_ns}"
     )
-
-
-def _half_ns(rate_hz: float) -> int:
-    return round(NS_PER_S / rate_hz / 2)

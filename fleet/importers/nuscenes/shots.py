@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -85,7 +85,8 @@ def read_channels(
     for sample, row in keyed_rows(layout.table("sample_data"), "sample_token", faults):
         if sample not in samples:
             if sample not in known:
-                orphans.see(row, sample)
+                calibration = row.get("calibrated_sensor_token")
+                orphans.see(row, sample, by_calibration.get(calibration) if isinstance(calibration, str) else None)
             continue
         count += 1
         if count > MAX_FRAMES:
@@ -100,8 +101,7 @@ def read_channels(
         if isinstance(row["timestamp"], Decimal):
             written_as_float.append(row["timestamp"])
         found[channel].append(shot)
-    for words in orphans.words():
-        findings.lose(None, orphans.count, words)
+    orphans.report(found, findings)
     if not found:
         faults.refuse()
         raise SourceError(f"{layout.table('sample_data')} has no row of scene {scene.name} ({scene.token}) with a known sensor")
@@ -130,22 +130,30 @@ class _Orphans:
     """Rows of `sample_data` whose sample is in no scene: nobody would ever import them."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self._counts: Counter[tuple[str, str] | None] = Counter()
         self._first: list[str] = []
 
-    def see(self, row: Row, sample: str) -> None:
-        self.count += 1
+    def see(self, row: Row, sample: str, channel: tuple[str, str] | None) -> None:
+        self._counts[channel] += 1
         if len(self._first) < MOST_NAMED:
             self._first.append(f"{str(row.get('token'))[:64]} (sample_token {sample[:64]!r})")
 
-    def words(self) -> list[str]:
-        if not self.count:
-            return []
-        more = f" and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
-        return [
-            f"sample_data: {self.count} rows are of samples that the table sample does not have, and are left out: "
+    def report(self, channels: Collection[tuple[str, str]], findings: ImportFindings) -> None:
+        """Add a finding on all, and a loss for each of the scene's `channels` (name, modality) and for the others."""
+        count = self._counts.total()
+        if not count:
+            return
+        more = f" and {count - len(self._first)} more" if count > len(self._first) else ""
+        words = (
+            f"sample_data: {count} rows are of samples that the table sample does not have, and are left out: "
             f"{', '.join(self._first)}{more}"
-        ]
+        )
+        findings.append(words)
+        lost: Counter[str | None] = Counter()
+        for channel, rows in self._counts.items():
+            lost[channel[0].lower() if channel in channels and channel is not None else None] += rows
+        for sensor, rows in lost.items():
+            findings.record_loss(sensor, rows, words)
 
 
 def _samples(layout: DatasetLayout, scene: NuscenesScene, faults: RowFaults, findings: list[str]) -> tuple[set[str], set[str]]:
@@ -223,7 +231,7 @@ def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: Imp
     absent = [shot.path.name for shot in ordered if not shot.path.is_file()]
     if absent:
         words = f"{name}: {len(absent)} of {len(ordered)} rows name a file that is not there: {named(absent)}"
-        findings.lose(name.lower(), len(absent), words)
+        findings.lose(name.lower() if shots else None, len(absent), words)
     by_token = {shot.token: shot for shot in ordered}
     after = [by_token[shot.next].stamp_ns - shot.stamp_ns for shot in ordered if shot.next in by_token]
     if any(step < 0 for step in after):

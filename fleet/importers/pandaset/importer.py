@@ -38,7 +38,7 @@ from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_fix, encode_image, encode_points
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import clock_findings
+from fleet.importers.clock_findings import clock_findings, delay_words
 from fleet.importers.import_findings import ImportFindings
 from fleet.importers.new_folder import into_new_folder
 from fleet.importers.pandaset.rig import (
@@ -257,7 +257,7 @@ def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans, sweep
     for camera in cameras:
         delay_ns, spread_m = camera.delay_ns(track), mounting_spread_m(track, camera)
         mounting = "mounting seen once" if spread_m is None else f"mounting from poses varies by {spread_m * 1e3:.1f} mm"
-        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp (median, declared as its delay); {mounting}")
+        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp {delay_words(delay_ns)}; {mounting}")
         if wrong := camera.mispaired(track, sweeps):
             found.append(
                 f"{camera.name}: the nearest stamp alone would give {wrong} of {len(sweeps)} sweeps another one's "

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import clock_findings, named
+from fleet.importers.clock_findings import clock_findings, declared_delay_ns, named
 from fleet.importers.import_findings import ImportFindings
 from fleet.importers.source import (
     MAX_FRAMES,
@@ -174,7 +174,7 @@ def build_rig(track: LidarPoses, cameras: list[CameraFolder], has_gnss: bool) ->
     moved = replace(sync(Stamp.END, 0, True), compensated=True)
     sensors = [Sensor(NAME, Modality.LIDAR, RATE_HZ, moved, SE3.identity())]
     for camera in cameras:
-        terms = sync(Stamp.MIDDLE, camera.delay_ns(track), True)
+        terms = sync(Stamp.MIDDLE, declared_delay_ns(camera.delay_ns(track)), True)
         mounting = mountings(track, camera)[0]
         sensors.append(Sensor(camera.name, Modality.CAMERA, RATE_HZ, terms, mounting, camera.intrinsics))
     sensors.append(Sensor("pose", Modality.POSE, RATE_HZ, sync(Stamp.END, 0, False), SE3.identity()))

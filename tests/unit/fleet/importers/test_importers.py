@@ -158,6 +158,15 @@ def test_pandaset_says_where_nearest_alone_would_pair_wrongly(pandaset: Path, tm
     assert rig["lidar"].sync.compensated and "(declared as compensated)" in findings
 
 
+def test_a_pandaset_camera_on_another_clock_has_no_delay(pandaset: Path, tmp_path: Path) -> None:
+    path = pandaset / "camera" / "back_camera" / "timestamps.json"
+    stamps = json.loads(path.read_text(), parse_float=Decimal)
+    path.write_text("[" + ", ".join(str(stamp + 3600) for stamp in stamps) + "]")
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    assert rig["camera_back"].sync.expected_delay_ns == 0 and rig["camera_front"].sync.expected_delay_ns == -49_860_000
+    assert any("camera_back: +3599900.08 ms from the lidar stamp (median; more than 10 s" in word for word in result.findings)
+
+
 def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
     path = pandaset / "camera" / "back_camera" / "timestamps.json"
     stamps = json.loads(path.read_text(), parse_float=Decimal)

@@ -521,7 +521,7 @@ def test_rows_of_unknown_samples_are_named_and_links_to_them_lead_nowhere_else(d
     assert "lead into another scene" not in words
     assert len(messages(result.folder, "lidar_top")) == 20
     assert result.folder.manifest is not None
-    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [(None, 1)]
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("lidar_top", 1)]
 
 
 def test_mountings_that_were_never_filled_in_are_left_open(data: made.Dataset, tmp_path: Path) -> None:
@@ -555,6 +555,30 @@ def test_offsets_that_are_far_apart_are_no_delay(data: made.Dataset, tmp_path: P
     )
     assert rig["cam_front"].sync.expected_delay_ns == 0
     assert rig["cam_back_left"].sync.expected_delay_ns == -800_000
+
+
+@pytest.mark.parametrize("shift_us", [-made.T0_US, 1_200_000_000, 3_600_000_000, 7_200_000_000])
+def test_one_wild_pose_does_not_condemn_the_rate_of_all(data: made.Dataset, tmp_path: Path, shift_us: int) -> None:
+    data.tables["ego_pose"][3]["timestamp"] += shift_us
+    _, rig = imported(data, tmp_path)
+    assert rig["pose"].rate_hz == pytest.approx(59, rel=0.1)
+    assert rig["pose"].sync.tolerance_ns == round(5e8 / rig["pose"].rate_hz)
+
+
+@pytest.mark.parametrize("channel", ["CAM_FRONT", "LIDAR_TOP"])
+def test_one_wild_shot_does_not_condemn_the_rate_of_its_sensor(data: made.Dataset, tmp_path: Path, channel: str) -> None:
+    data.rows(channel)[4]["timestamp"] = 0
+    result, rig = imported(data, tmp_path)
+    assert rig[channel.lower()].rate_hz == {"CAM_FRONT": 12.0, "LIDAR_TOP": 20.0}[channel]
+    assert rig["cam_front"].sync.expected_delay_ns == -35_800_000 and stamps(result, channel.lower())[0] == 0
+
+
+def test_a_camera_on_another_clock_has_no_delay(data: made.Dataset, tmp_path: Path) -> None:
+    for row in data.rows("CAM_FRONT"):
+        row["timestamp"] += 3_600_000_000
+    result, rig = imported(data, tmp_path)
+    assert rig["cam_front"].sync.expected_delay_ns == 0
+    assert "+3599964.20 ms from LIDAR_TOP (median of 3 keyframes, +3599964.20 to +3599964.20): another clock" in findings(result)
 
 
 def test_a_sensor_that_measured_nothing_is_not_the_reference(data: made.Dataset, tmp_path: Path) -> None:
