@@ -142,7 +142,10 @@ def _scene(path: Path) -> str:
         write_dgp(folder)
     (scene,) = folder.glob("scene_*.json")
     scene.write_bytes(path.read_bytes())
-    return f"{len(read_scene(folder, ImportFindings()).data) > 0}"
+    faults = RowFaults()
+    scene = read_scene(folder, faults, ImportFindings())
+    faults.refuse()
+    return f"{len(scene.data) > 0}"
 
 
 def _file(

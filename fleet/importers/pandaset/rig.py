@@ -76,8 +76,9 @@ class CameraFolder:
 
     def mispaired(self, track: LidarPoses, sweeps: Sequence[int]) -> int:
         """The number of these sweeps that matching by nearest stamp alone would pair with an image of another number."""
+        order = np.argsort(self.stamps_ns, kind="stable")
         nearest = match_nearest(track.stamps_ns, sorted(self.stamps_ns), 0, MAX_DURATION_NS).index
-        return sum(int(nearest[sweep]) != sweep for sweep in sweeps)
+        return sum(int(order[nearest[sweep]]) != sweep for sweep in sweeps)
 
 
 def no_frame_of_a_stamp(folder: Path, stamps: int, files: Iterable[str]) -> str:

@@ -365,6 +365,15 @@ def test_sweeps_that_are_not_there_do_not_count_as_wrongly_paired(pandaset: Path
     assert "camera_back: the nearest stamp alone would give 2 of 3 sweeps another one's image" in "\n".join(result.findings)
 
 
+def test_a_stamp_out_of_order_does_not_count_as_all_images_behind_it_wrongly_paired(pandaset: Path, tmp_path: Path) -> None:
+    path = pandaset / "camera" / "front_camera" / "timestamps.json"
+    stamps = json.loads(path.read_text(), parse_float=Decimal)
+    stamps[1] += 3600
+    path.write_text("[" + ", ".join(map(str, stamps)) + "]")
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    assert "camera_front: the nearest stamp alone would give 1 of 5 sweeps another one's image" in "\n".join(result.findings)
+
+
 @pytest.mark.parametrize("existed", [False, True])
 def test_an_import_that_fails_leaves_nothing(pandaset: Path, tmp_path: Path, existed: bool) -> None:
     (pandaset / "lidar" / "04.parquet").write_text("the first four are written before this one is opened")
