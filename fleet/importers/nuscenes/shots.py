@@ -184,8 +184,9 @@ def _channel_names(layout: DatasetLayout, faults: RowFaults) -> dict[str, tuple[
     path = layout.table("sensor")
     sensors: dict[str, tuple[str, str]] = {}
     for token, row in keyed_rows(path, "token", faults):
-        modality, channel = faults.attempt(text, row, "modality", path), faults.attempt(_channel_name, row, path)
-        if modality in MODALITIES and channel is not None:
+        modality = faults.attempt(text, row, "modality", path)
+        channel = faults.attempt(_channel_name, row, path) if modality in MODALITIES else None
+        if modality is not None and channel is not None:
             sensors[token] = (channel, modality)
     path = layout.table("calibrated_sensor")
     rows = [(token, faults.attempt(text, row, "sensor_token", path)) for token, row in keyed_rows(path, "token", faults)]

@@ -625,9 +625,23 @@ def test_rows_whose_tokens_are_no_text_are_refused_together(data: made.Dataset, 
     }
 
 
+@pytest.mark.parametrize("name", ["../x", "pose", "", "CAM FRONT", "c" * 64])
+def test_channels_that_no_sensor_can_be_called_are_refused(data: made.Dataset, tmp_path: Path, name: str) -> None:
+    data.tables["sensor"][1]["channel"] = name
+    with pytest.raises(SourceError, match=r"the row sensor-CAM_FRONT has channel = .*, which no sensor can be called"):
+        imported(data, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["src"]
+
+
+def test_channels_that_differ_in_case_alone_are_refused(data: made.Dataset, tmp_path: Path) -> None:
+    data.tables["sensor"][2]["channel"] = "cam_front"
+    with pytest.raises(SourceError, match=r"CAM_FRONT \(camera\), .*cam_front \(camera\) cannot stand for one sensor each"):
+        imported(data, tmp_path)
+
+
 def leaves(value: Any) -> list[tuple[Any, Any]]:
-    """Every container in a JSON document with each of its keys, the containers' own included."""
-    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    """Every object in a JSON document with each of its keys, and every list with its first place."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))[:1] if isinstance(value, list) else []
     return [pair for key in keys for pair in [(value, key), *leaves(value[key])]]
 
 
@@ -668,5 +682,6 @@ def test_any_value_of_a_keyframe_is_imported_or_explained(tmp_path: Path) -> Non
     src = write_keyframe(tmp_path / "src")
     path = src / "calibration_and_pose.json"
     document = json.loads(path.read_text())
-    places = [place for place in leaves(document) if not isinstance(place[1], int) or place[1] == 0]
-    assert_imported_or_explained(document, places, lambda changed: path.write_text(json.dumps(changed)), src, tmp_path / "out")
+    assert_imported_or_explained(
+        document, leaves(document), lambda changed: path.write_text(json.dumps(changed)), src, tmp_path / "out"
+    )
