@@ -12,7 +12,7 @@ Write = TypeVar("Write", bound=Callable[..., Any])
 
 
 def into_new_folder(write: Write) -> Write:
-    """Wrap `write(src, out, ...)`, which fills the new folder `out`: if it raises, `out` is as it was before.
+    """Wrap `write(src, out, ...)`, which fills the new folder `out`: if it raises or is interrupted, `out` is as it was before.
 
     A folder that held something before is left alone: `write` refuses it.
     """
@@ -24,7 +24,7 @@ def into_new_folder(write: Write) -> Write:
             return write(src, out, *args, **options)
         try:
             return write(src, out, *args, **options)
-        except Exception:
+        except BaseException:  # an interrupt, too, leaves half a drive
             _restore(out, there)
             raise
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from fleet import Progress
 from fleet.drive_folder import DriveFolder
@@ -15,15 +16,19 @@ from fleet.encode import encode_pose
 from fleet.errors import SourceError
 from fleet.mcap_writer import RecordedFrame
 from sensors.geometry import SE3
+from sensors.rig import Intrinsics
 from sensors.stamps import MAX_STAMP_NS, plausible
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 100_000
+MAX_PIXELS = 65536  # of a side of an image
 SECONDS, MICROSECONDS = 9, 3
 UNITS = {9: "seconds", 6: "milliseconds", 3: "microseconds", 0: "nanoseconds"}
 MAX_FAULTS_LISTED = 20
 MAX_DIGITS = 100
+Args = ParamSpec("Args")
+Value = TypeVar("Value")
 PICKLES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz")
 
 
@@ -108,7 +113,7 @@ def exact_ns(time: object, decimals: int = SECONDS, place: str = "") -> int:
     return int(Decimal(time).scaleb(decimals, Context(prec=MAX_DIGITS)))
 
 
-def _digits(time: int | Decimal) -> str:
+def _digits(time: float | Decimal) -> str:
     try:
         return str(time)[:40]
     except ValueError:  # an integer with more digits than Python writes
@@ -123,17 +128,10 @@ def _other_unit(time: int | Decimal, decimals: int) -> str:
     return ""
 
 
-def read_times(path: Path) -> list[int]:
-    """A JSON array of seconds, in nanoseconds.
-
-    Raises:
-        SourceError: It cannot be read, or holds what is no time; names every such entry, the first is 0.
-
-    """
-    faults = RowFaults()
-    found = [faults.time_ns(time, f"{path}: entry {number}") for number, time in enumerate(read_list(path))]
-    faults.refuse()
-    return [time_ns for time_ns in found if time_ns is not None]
+def read_times(path: Path, faults: RowFaults) -> list[int | None]:
+    """A JSON array of seconds, in nanoseconds; None for what is no time, and no entry where it cannot be read: both are noted."""
+    rows = faults.attempt(read_list, path) or []
+    return [faults.time_ns(time, f"{path}: entry {number}") for number, time in enumerate(rows)]
 
 
 class RowFaults:
@@ -152,11 +150,19 @@ class RowFaults:
 
     def time_ns(self, time: object, place: str, decimals: int = SECONDS) -> int | None:
         """As `exact_ns`; None for what is no time, which is noted."""
+        return self.attempt(exact_ns, time, decimals, place)
+
+    def attempt(self, read: Callable[Args, Value], *args: Args.args, **options: Args.kwargs) -> Value | None:
+        """What `read` returns; None where it raises SourceError, which is noted."""
         try:
-            return exact_ns(time, decimals, place)
+            return read(*args, **options)
         except SourceError as error:
             self.add(str(error))
             return None
+
+    def __bool__(self) -> bool:
+        """Whether anything was noted."""
+        return bool(self._words)
 
     def refuse(self) -> None:
         """Do nothing if nothing was noted.
@@ -184,6 +190,41 @@ def refuse_pickles(folder: Path, how_to_convert: str) -> None:
         )
 
 
+def finite(value: object) -> float:
+    """A number of a JSON document.
+
+    Raises:
+        ValueError: It is something else, such as text, or no finite float.
+
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError(f"{repr(value)[:40]} is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{_digits(value)} is not finite")
+    return number
+
+
+def number_in(entry: object, *keys: str) -> float:
+    """The finite number at these keys of nested JSON objects.
+
+    Raises:
+        ValueError: There is none; begins with the keys.
+
+    """
+    for key in keys:
+        if not isinstance(entry, Mapping) or key not in entry:
+            raise ValueError(f"{'.'.join(keys)} is missing")
+        entry = entry[key]
+    try:
+        return finite(entry)
+    except ValueError as error:
+        raise ValueError(f"{'.'.join(keys)}: {error}") from error
+
+
 def median_ns(values: Sequence[int]) -> int:
     """The median of integers; for an even number, the mean of the middle two, rounded down."""
     ordered = sorted(values)
@@ -197,8 +238,8 @@ def counted(step: str, frames: Iterator[RecordedFrame], total: int, progress: Pr
         progress(step, done, total)
 
 
-def inside(filename: str, table: Path) -> PurePosixPath:
-    """A relative path that stays below the folder it is relative to.
+def inside(filename: str, place: Path | str) -> PurePosixPath:
+    """A relative path that stays below the folder it is relative to. `place`: the file, or file and row, that names it.
 
     Raises:
         SourceError: It leaves the folder.
@@ -206,7 +247,7 @@ def inside(filename: str, table: Path) -> PurePosixPath:
     """
     name = PurePosixPath(filename)
     if not filename or name.is_absolute() or ".." in name.parts or "\0" in filename or "\\" in filename:
-        raise SourceError(f"{table} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
+        raise SourceError(f"{place} names the file {filename[:80]!r}, which is not below the dataset's root; it is not opened")
     return name
 
 
@@ -225,6 +266,41 @@ def rigid(translation_m: Sequence[float], wxyz: Sequence[float]) -> SE3:
     if farthest_m > FARTHEST_M:
         raise ValueError(f"a coordinate of {farthest_m:.3g} m is beyond {FARTHEST_M:.3g} m; are its units metres?")
     return transform
+
+
+def image_size(width_px: object, height_px: object) -> tuple[int, int] | None:
+    """Width and height as a source states them; None where they are no size of an image."""
+    if not isinstance(width_px, int) or not isinstance(height_px, int):
+        return None
+    return (width_px, height_px) if 0 < width_px <= MAX_PIXELS and 0 < height_px <= MAX_PIXELS else None
+
+
+def pinhole(size_px: tuple[int, int], terms_px: Sequence[float], distortion: tuple[float, ...] = ()) -> Intrinsics:
+    """The lens of images of this width and height, with finite fx, fy, cx, cy (4,) in pixels.
+
+    Raises:
+        ValueError: A focal length is not positive, or the principal point is outside the image.
+
+    """
+    (width_px, height_px), (fx_px, fy_px, cx_px, cy_px) = size_px, terms_px
+    if not (fx_px > 0 and fy_px > 0 and 0 <= cx_px <= width_px and 0 <= cy_px <= height_px):
+        raise ValueError(f"fx, fy, cx, cy of {', '.join(f'{term:g}' for term in terms_px)} do not fit {width_px}x{height_px} px")
+    return Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px, distortion)
+
+
+def position(latitude_deg: float, longitude_deg: float, altitude_m: float) -> tuple[float, float, float]:
+    """The same finite numbers, which are a place on the earth or near it.
+
+    Raises:
+        ValueError: They are not.
+
+    """
+    for name, value, limit in (("latitude", latitude_deg, 90.0), ("longitude", longitude_deg, 180.0)):
+        if abs(value) > limit:
+            raise ValueError(f"the {name} {value:.10g} is beyond {limit:g} degrees")
+    if abs(altitude_m) > FARTHEST_M:
+        raise ValueError(f"the altitude {altitude_m:.3g} m is beyond {FARTHEST_M:.3g} m; are its units metres?")
+    return latitude_deg, longitude_deg, altitude_m
 
 
 def pose_frames(poses: Iterable[tuple[int, SE3]], frame_id: str = "odom") -> Iterator[RecordedFrame]:

@@ -56,6 +56,15 @@ class SensorTopic:
     encoding: str
 
 
+@dataclass(frozen=True, slots=True)
+class LostMessages:
+    """Messages that hold frames and are left out. `sensor`: None where no sensor of the drive has their topic."""
+
+    sensor: str | None
+    messages: int
+    words: str
+
+
 class TopicMap:
     """Assigns the messages of a recording to sensors one by one; messages of no sensor are counted."""
 
@@ -68,6 +77,7 @@ class TopicMap:
         self._rig: dict[str, Sensor] | None = None if rig is None else _by_topic(rig)
         self._sources: dict[tuple[str, str, str], SensorTopic | None] = {}
         self._why: dict[tuple[str, str, str], str] = {}
+        self._beyond: set[tuple[str, str, str]] = set()
         self._left_out: Counter[tuple[str, str, str]] = Counter()
 
     @property
@@ -92,10 +102,23 @@ class TopicMap:
 
     def left_out(self) -> tuple[str, ...]:
         """Text on what was left out: each topic with its type, count and reason; most messages first."""
+        return tuple(self._words(key, count) for key, count in self._left_out.most_common())
+
+    def lost(self) -> tuple[LostMessages, ...]:
+        """What of `left_out` are frames: messages on the topic of a sensor, and those of sensors beyond the limit."""
+        sensors = {topic: sensor.name for topic, sensor in (self._rig or {}).items()}
+        sensors |= {source.topic: source.sensor for source in self.sources}
         return tuple(
+            LostMessages(sensors.get(key[0]), count, self._words(key, count))
+            for key, count in self._left_out.most_common()
+            if key in self._beyond or (key[0] in sensors and key[1] not in NO_FRAMES)
+        )
+
+    def _words(self, key: tuple[str, str, str], count: int) -> str:
+        topic, message_type, encoding = key
+        return (
             f"{topic or 'a topic without name'} ({message_type or 'of no stated type'}, {encoding or 'of no stated encoding'}): "
-            f"{count} messages left out, {self._why[topic, message_type, encoding]}"
-            for (topic, message_type, encoding), count in self._left_out.most_common()
+            f"{count} messages left out, {self._why[key]}"
         )
 
     def absent(self) -> tuple[str, ...]:
@@ -120,6 +143,7 @@ class TopicMap:
             if len(self.sources) < MAX_SENSORS:
                 return SensorTopic(self._name(topic), _inferred(topic, possible), topic, message_type, encoding)
             self._why[key] = f"more than {MAX_SENSORS} sensors; name those that matter in a rig"
+            self._beyond.add(key)
         elif self._rig[topic].modality in possible:
             return SensorTopic(self._rig[topic].name, self._rig[topic].modality, topic, message_type, encoding)
         else:

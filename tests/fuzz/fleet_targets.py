@@ -20,10 +20,10 @@ from fleet.importers.import_findings import ImportFindings
 from fleet.importers.npz_array import read_array
 from fleet.importers.nuscenes.tables import read_rows as read_table
 from fleet.importers.pandaset.rig import read_poses
-from fleet.importers.radiate.importer import _points as read_radiate_points
 from fleet.importers.radiate.motion import read_motion
+from fleet.importers.radiate.points import read_points as read_radiate_points
 from fleet.importers.radiate.rig import build_rig
-from fleet.importers.source import exact_ns, read_json
+from fleet.importers.source import RowFaults, exact_ns, read_json
 from fleet.recordings.files import recording_files
 from tests.fuzz.mutation import Mutate, with_tokens
 from tests.fuzz.structures import json_mutation, line_mutation
@@ -95,7 +95,24 @@ def _motion(path: Path) -> str:
     folder.mkdir(exist_ok=True)
     (path.parent / "GPS_IMU_Twist.txt").write_text("Frame: 000001 Time: 1574859771.744660272\n")
     (folder / "000001.txt").write_bytes(path.read_bytes())
-    return f"{len(read_motion(path.parent, []))} samples"
+    faults = RowFaults()
+    samples = read_motion(path.parent, ImportFindings(), faults)
+    faults.refuse()
+    return f"{len(samples)} samples"
+
+
+def _poses(path: Path) -> str:
+    faults = RowFaults()
+    poses = read_poses(path, faults)
+    faults.refuse()
+    return f"{len(poses) > 0}"
+
+
+def _radiate_points(path: Path) -> str:
+    faults = RowFaults()
+    points = read_radiate_points(path, faults)
+    faults.refuse()
+    return f"{points is not None and len(points) > 0}"
 
 
 def _metadata(path: Path) -> str:
@@ -125,7 +142,10 @@ def _scene(path: Path) -> str:
         write_dgp(folder)
     (scene,) = folder.glob("scene_*.json")
     scene.write_bytes(path.read_bytes())
-    return f"{len(read_scene(folder, ImportFindings()).data) > 0}"
+    faults = RowFaults()
+    scene = read_scene(folder, faults, ImportFindings())
+    faults.refuse()
+    return f"{len(scene.data) > 0}"
 
 
 def _file(
@@ -169,7 +189,7 @@ TARGETS = (
         memory_bytes=proportional(4 * DEFLATE_RATIO, 2 * MIB),
     ),
     _file("nuscenes.table", "a.json", _json(_ROWS, []), _table, json_mutation("token"), memory_bytes=proportional(400, 8 * MIB)),
-    _file("pandaset.poses", "poses.json", _json([_POSE] * 3), lambda path: f"{len(read_poses(path)) > 0}", json_mutation("x")),
+    _file("pandaset.poses", "poses.json", _json([_POSE] * 3), _poses, json_mutation("x")),
     _file(
         "source.stamps",
         "stamps.json",
@@ -181,7 +201,7 @@ TARGETS = (
         "radiate.points",
         "a.csv",
         _text(["1.5,2.5,-1,10,3", "0,0,0,0,31"], [""]),
-        lambda path: f"{len(read_radiate_points(path)) > 0}",
+        _radiate_points,
         _NUMBERS,
     ),
     _file(

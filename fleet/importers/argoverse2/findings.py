@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fleet.importers.argoverse2.tables import Log
 from fleet.importers.clock_findings import clock_findings, named, overlap_findings
+from fleet.importers.source import median_ns
 from sensors.stamps import PLAUSIBLE_START_NS
 from sensors.time_units import NS_PER_S
 
@@ -38,10 +39,10 @@ def _clocks(log: Log) -> list[str]:
     streams = {"lidar": list(log.sweeps), **{name: list(images) for name, images in log.cameras.items()}}
     found = [entry for name, stamps_ns in streams.items() for entry in clock_findings(name, stamps_ns)]
     found += overlap_findings({**streams, "pose": [int(stamp_ns) for stamp_ns in log.pose_stamps_ns]})
-    first_ns = min(log.sweeps)
-    if first_ns < PLAUSIBLE_START_NS:
-        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=first_ns // NS_PER_S)
-        after_s = first_ns / NS_PER_S - GPS_EPOCH_S
+    usual_ns = median_ns(list(log.sweeps))  # one wild stamp is not the clock's
+    if usual_ns < PLAUSIBLE_START_NS:
+        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=usual_ns // NS_PER_S)
+        after_s = usual_ns / NS_PER_S - GPS_EPOCH_S
         found.append(
             f"stamps: read as Unix time they fall on {date:%Y-%m-%d}, {after_s:.0f} s after the GPS epoch: no date of "
             "this drive, so the clock is a shifted one; kept, and the rig says `time_base: other`"

@@ -16,7 +16,7 @@ from fleet.errors import SourceError
 from fleet.importers.argoverse2.feather import Rows, read_rows
 from fleet.importers.clock_findings import named
 from fleet.importers.import_findings import ImportFindings
-from fleet.importers.source import MAX_FRAMES, rigid
+from fleet.importers.source import MAX_FRAMES, MAX_PIXELS, RowFaults, rigid
 from sensors.geometry import SE3
 from sensors.rig import Intrinsics
 from sensors.time_units import NS_PER_S
@@ -25,7 +25,6 @@ MAX_SENSORS = 64
 MAX_POSES = 1_000_000
 MAX_BOXES = 5_000_000
 LAST_STAMP_NS = (MAX_SEC + 1) * NS_PER_S - 1
-MAX_PIXELS = 65536
 
 _RIGID = [(name, "f8") for name in ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")]
 MOUNTING = np.dtype([("sensor_name", "O"), *_RIGID])
@@ -74,9 +73,11 @@ def read_log(src: Path, findings: ImportFindings) -> Log:
         SourceError: A table is missing, damaged or contradictory, or there is no sweep.
 
     """
-    mountings = _mountings(src / "calibration" / "egovehicle_SE3_sensor.feather")
-    lenses = _lenses(src / "calibration" / "intrinsics.feather")
-    stamps_ns, poses = _poses(src / "city_SE3_egovehicle.feather")
+    faults = RowFaults()
+    mountings = _mountings(src / "calibration" / "egovehicle_SE3_sensor.feather", faults)
+    lenses = _lenses(src / "calibration" / "intrinsics.feather", faults)
+    stamps_ns, poses = _poses(src / "city_SE3_egovehicle.feather", faults)
+    faults.refuse()
     sweeps = _frames(src / "sensors" / "lidar", ".feather", findings)
     if not sweeps:
         raise SourceError(
@@ -104,12 +105,14 @@ def annotated_stamps_ns(path: Path) -> npt.NDArray[np.int64] | None:
     return read_rows(path, BOX, MAX_BOXES)["timestamp_ns"] if path.is_file() else None
 
 
-def _mountings(path: Path) -> Mapping[str, SE3]:
-    return MappingProxyType({str(row["sensor_name"]): _rigid(path, row) for row in _named_rows(path, MOUNTING)})
+def _mountings(path: Path, faults: RowFaults) -> Mapping[str, SE3]:
+    rows = [(str(row["sensor_name"]), faults.attempt(_rigid, str(path), row)) for row in _named_rows(path, MOUNTING)]
+    return MappingProxyType({name: mounting for name, mounting in rows if mounting is not None})
 
 
-def _lenses(path: Path) -> Mapping[str, RectifiedLens]:
-    return MappingProxyType({str(row["sensor_name"]): _lens(path, row) for row in _named_rows(path, LENS)})
+def _lenses(path: Path, faults: RowFaults) -> Mapping[str, RectifiedLens]:
+    rows = [(str(row["sensor_name"]), faults.attempt(_lens, path, row)) for row in _named_rows(path, LENS)]
+    return MappingProxyType({name: lens for name, lens in rows if lens is not None})
 
 
 def _named_rows(path: Path, dtype: np.dtype[np.void]) -> Rows:
@@ -120,21 +123,22 @@ def _named_rows(path: Path, dtype: np.dtype[np.void]) -> Rows:
     return rows
 
 
-def _poses(path: Path) -> tuple[npt.NDArray[np.int64], tuple[SE3, ...]]:
+def _poses(path: Path, faults: RowFaults) -> tuple[npt.NDArray[np.int64], tuple[SE3, ...]]:
     rows = read_rows(path, POSE, MAX_POSES)
     if not len(rows):
         raise SourceError(f"{path} has no rows, so no frame would have a pose")
     stamps_ns = rows["timestamp_ns"].astype(np.int64)
-    if stamps_ns.min() < 0 or stamps_ns.max() > LAST_STAMP_NS:
-        raise SourceError(f"{path}: its stamps span {stamps_ns.min()} to {stamps_ns.max()} ns, not within 0 to {LAST_STAMP_NS}")
-    return stamps_ns, tuple(_rigid(path, row) for row in rows)
+    for number in np.flatnonzero((stamps_ns < 0) | (stamps_ns > LAST_STAMP_NS)).tolist():
+        faults.add(f"{path}: row {number}: timestamp_ns: {stamps_ns[number]} ns is not within 0 to {LAST_STAMP_NS}")
+    poses = [faults.attempt(_rigid, f"{path}: row {number}", row) for number, row in enumerate(rows)]
+    return stamps_ns, tuple(pose for pose in poses if pose is not None)
 
 
-def _rigid(path: Path, row: np.void) -> SE3:
+def _rigid(place: str, row: np.void) -> SE3:
     try:
         return rigid([row[axis] for axis in ("tx_m", "ty_m", "tz_m")], [row[part] for part in ("qw", "qx", "qy", "qz")])
     except ValueError as error:
-        raise SourceError(f"{path}: the row of {row[0]} is not a pose: {error}") from error
+        raise SourceError(f"{place}: the row of {row[0]} is not a pose: {error}") from error
 
 
 def _lens(path: Path, row: np.void) -> RectifiedLens:
@@ -152,10 +156,10 @@ def _frames(folder: Path, suffix: str, findings: ImportFindings) -> Mapping[int,
         return MappingProxyType({})
     paths = sorted(folder.iterdir())
     strays = [path.name for path in paths if path.suffix != suffix or not _is_stamp(path.stem)]
+    frames = {int(path.stem): path for path in paths if path.suffix == suffix and _is_stamp(path.stem)}
     if strays:
         words = f"{folder.name}: {len(strays)} files are not named STAMP{suffix} and are left out: {named(strays)}"
-        findings.lose(None, len(strays), words)
-    frames = {int(path.stem): path for path in paths if path.suffix == suffix and _is_stamp(path.stem)}
+        findings.lose(folder.name if frames else None, len(strays), words)
     if len(frames) > MAX_FRAMES:
         raise SourceError(f"{folder} has {len(frames)} frames, the limit is {MAX_FRAMES}")
     return MappingProxyType(dict(sorted(frames.items())))

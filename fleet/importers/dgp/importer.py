@@ -28,13 +28,13 @@ from pathlib import Path
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
-from fleet.importers.clock_findings import clock_findings, overlap_findings
+from fleet.importers.clock_findings import clock_findings, delay_words, overlap_findings
 from fleet.importers.dgp.payload import PayloadSeen, clouds, image_size_px, images
 from fleet.importers.dgp.rig import POSE, Shots, build_rig, ego_poses, median_delays_ns, read_calibration, reference_of
 from fleet.importers.dgp.scene import Datum, DgpScene, find_unit, read_scene
 from fleet.importers.import_findings import ImportFindings
 from fleet.importers.new_folder import into_new_folder
-from fleet.importers.source import ImportResult, counted, pose_frames
+from fleet.importers.source import ImportResult, RowFaults, counted, pose_frames
 from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -61,13 +61,15 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     drive = DriveId(vehicle_id, drive_id)
     report = progress or silent
     findings = ImportFindings()
-    scene = read_scene(src, findings)
+    faults = RowFaults()
+    scene = read_scene(src, faults, findings)
+    calibration = read_calibration(scene, faults, findings)
+    faults.refuse()
     unit = find_unit(scene.data, findings)
     stamps_ns = [unit.stamp_ns(datum) for datum in scene.data]
     by_name: dict[str, list[tuple[int, Datum]]] = {}
     for stamp_ns, datum in zip(stamps_ns, scene.data, strict=True):
         by_name.setdefault(datum.name, []).append((stamp_ns, datum))
-    calibration = read_calibration(scene, findings)
     sensors = [_shots(timed, findings) for timed in by_name.values()]
     delays_ns = median_delays_ns(_groups(scene, stamps_ns), reference_of(sensors).sensor)
     poses = ego_poses(scene, stamps_ns, calibration, findings)
@@ -103,6 +105,6 @@ def _clocks(sensors: Sequence[Shots], delays_ns: dict[str, int]) -> list[str]:
     found += overlap_findings({shots.name: shots.stamps_ns for shots in sensors})
     for shots in sensors:
         if shots.sensor in delays_ns:
-            delay_ms = delays_ns[shots.sensor] / 1e6
-            found.append(f"{shots.name}: {delay_ms:+.2f} ms after the reference in its sample (median, declared as its delay)")
+            delay_ns = delays_ns[shots.sensor]
+            found.append(f"{shots.name}: {delay_ns / 1e6:+.2f} ms after the reference in its sample {delay_words(delay_ns)}")
     return found

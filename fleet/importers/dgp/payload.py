@@ -66,7 +66,7 @@ def image_size_px(datum: Datum, findings: list[str]) -> tuple[int, int] | None:
         info = read_header(read_bounded(datum.path, MAX_IMAGE_BYTES))
     except DecodeError as error:
         findings.append(f"{datum.name}: its first image cannot be read: {error}")
-        return datum.size_px if datum.size_px is not None and min(datum.size_px) > 0 else None
+        return datum.size_px
     size_px = (info.width_px, info.height_px)
     if datum.size_px not in (None, size_px):
         findings.append(f"{datum.name}: images are {info.width_px}x{info.height_px} px, the scene says {datum.size_px}")

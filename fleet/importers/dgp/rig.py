@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import rate_hz, within
+from fleet.importers.clock_findings import declared_delay_ns, half_period_ns, mean_hz, rate_hz, within
 from fleet.importers.dgp.scene import MAX_CHANNELS, DgpScene, number, pose_of
-from fleet.importers.source import median_ns, read_json
+from fleet.importers.source import RowFaults, median_ns, read_json
 from sensors.geometry import SE3
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
-from sensors.time_units import NS_PER_S
 
 POSE = "pose"
 DOCUMENTED_HZ = 10.0  # DDAD, "Dataset details": cameras and lidar synchronised at 10 Hz
@@ -50,8 +49,8 @@ class CalibrationFile:
     lenses: Mapping[str, Mapping[str, Any]]
 
 
-def read_calibration(scene: DgpScene, findings: list[str]) -> CalibrationFile:
-    """The calibration that all samples of the scene share.
+def read_calibration(scene: DgpScene, faults: RowFaults, findings: list[str]) -> CalibrationFile:
+    """The calibration that all samples of the scene share; extrinsics that are not a pose are noted in `faults`.
 
     Raises:
         SourceError: It is missing or malformed, or samples have different ones.
@@ -71,7 +70,11 @@ def read_calibration(scene: DgpScene, findings: list[str]) -> CalibrationFile:
         raise SourceError(f"{path} has {len(names)} names, {len(extrinsics)} extrinsics and {len(intrinsics)} intrinsics")
     if not all(isinstance(name, str) for name in names) or not all(isinstance(lens, dict) for lens in intrinsics):
         raise SourceError(f"{path} holds a name that is not text, or intrinsics that are not an object")
-    mountings = {name: pose_of(path, entry) for name, entry in zip(names, extrinsics, strict=True)}
+    placed = [
+        (name, faults.attempt(pose_of, f"{path}: extrinsics of {name[:64]}", entry))
+        for name, entry in zip(names, extrinsics, strict=True)
+    ]
+    mountings = {name: mounting for name, mounting in placed if mounting is not None}
     return CalibrationFile(path, MappingProxyType(mountings), MappingProxyType(dict(zip(names, intrinsics, strict=True))))
 
 
@@ -100,20 +103,22 @@ def build_rig(
         SourceError: The intrinsics of a camera are impossible.
 
     """
-    built = []
+    built, faults = [], RowFaults()
     for shots in sensors:
         hz = rate_hz(shots.stamps_ns, DOCUMENTED_HZ)
         stamp = Stamp.END if shots.modality is Modality.LIDAR else Stamp.MIDDLE
-        terms = Sync(stamp, delays_ns.get(shots.sensor, 0), round(NS_PER_S / hz / 2), DEFAULT_WARN_RESIDUAL_NS, required=True)
+        terms = Sync(
+            stamp, declared_delay_ns(delays_ns.get(shots.sensor, 0)), half_period_ns(hz), DEFAULT_WARN_RESIDUAL_NS, required=True
+        )
         mounting = calibration.mountings.get(shots.name)
         if mounting is None:
             findings.append(f"{shots.name}: it is not in the calibration, so its mounting is unknown")
-        lens = _lens(shots, calibration, findings) if shots.modality is Modality.CAMERA else None
+        lens = faults.attempt(_lens, shots, calibration, findings) if shots.modality is Modality.CAMERA else None
         built.append(Sensor(shots.sensor, shots.modality, hz, terms, mounting, lens))
+    faults.refuse()
     if poses:
-        span_ns = poses[-1][0] - poses[0][0]
-        pose_hz = within((len(poses) - 1) * NS_PER_S / span_ns if span_ns else 0.0, DOCUMENTED_HZ)
-        terms = Sync(Stamp.MIDDLE, 0, round(NS_PER_S / pose_hz / 2), DEFAULT_WARN_RESIDUAL_NS, required=False)
+        pose_hz = within(mean_hz([stamp_ns for stamp_ns, _ in poses]) or 0.0, DOCUMENTED_HZ)
+        terms = Sync(Stamp.MIDDLE, 0, half_period_ns(pose_hz), DEFAULT_WARN_RESIDUAL_NS, required=False)
         built.append(Sensor(POSE, Modality.POSE, pose_hz, terms, SE3.identity()))
     return Rig("dgp", reference_of(sensors).sensor, tuple(built), Policy(pose_bracket_ns=POSE_BRACKET_NS))
 
@@ -161,14 +166,15 @@ def _lens(shots: Shots, calibration: CalibrationFile, findings: list[str]) -> In
     if entry is None or shots.size_px is None:
         findings.append(f"{shots.name}: its intrinsics or the size of its images are not known")
         return None
-    beyond = [key for key in UNSUPPORTED_TERMS if number(calibration.path, entry, key) != 0]
+    place = f"{calibration.path}: intrinsics of {shots.name}"
+    beyond = [key for key in UNSUPPORTED_TERMS if number(place, entry, key) != 0]
     if beyond:
         findings.append(
             f"{shots.name}: its camera model has {', '.join(beyond)}, which the rig cannot represent; no intrinsics declared"
         )
         return None
-    fx_px, fy_px, cx_px, cy_px = (number(calibration.path, entry, key) for key in ("fx", "fy", "cx", "cy"))
-    distortion = tuple(number(calibration.path, entry, key) for key in RADIAL_AND_TANGENTIAL)
+    fx_px, fy_px, cx_px, cy_px = (number(place, entry, key) for key in ("fx", "fy", "cx", "cy"))
+    distortion = tuple(number(place, entry, key) for key in RADIAL_AND_TANGENTIAL)
     width_px, height_px = shots.size_px
     focused = 0 < fx_px < math.inf and 0 < fy_px < math.inf and all(math.isfinite(term) for term in distortion)
     if not (focused and 0 <= cx_px <= width_px and 0 <= cy_px <= height_px):

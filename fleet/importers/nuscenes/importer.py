@@ -40,7 +40,7 @@ from fleet.importers.nuscenes.payload import describe as describe_payload
 from fleet.importers.nuscenes.rig import NUSCENES, Convention, build_rig, convention_of, read_calibrations, reference_of
 from fleet.importers.nuscenes.shots import Channel, files_without_rows, read_channels
 from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, choose_scene, find_layout
-from fleet.importers.source import ImportResult, counted, pose_frames
+from fleet.importers.source import ImportResult, RowFaults, counted, pose_frames
 from fleet.mcap_writer import SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, ODOMETRY, POINT_CLOUD
@@ -77,10 +77,12 @@ def import_drive(
     layout = find_layout(src)
     chosen = choose_scene(layout, scene)
     findings = ImportFindings([f"scene: {chosen.name}, {chosen.samples} keyframes" + (f" ({chosen.log})" if chosen.log else "")])
-    channels = read_channels(layout, chosen, findings)
+    faults = RowFaults()
+    channels = read_channels(layout, chosen, faults, findings)
     convention = convention_of(layout)
     first = reference_of([channel for channel in channels if channel.shots] or channels)
-    poses = read_poses(layout, sorted(channels, key=lambda channel: (channel is not first, channel.name)), findings)
+    poses = read_poses(layout, sorted(channels, key=lambda channel: (channel is not first, channel.name)), faults, findings)
+    faults.refuse()
     _refuse_without_files(layout, chosen, channels, findings)
     claim(out)
     written, seen, dead = _write(out, channels, report, findings)
@@ -105,11 +107,14 @@ def _write(
     for channel in channels:
         seen = Seen()
         stream = SensorStream(channel.sensor, channel.modality, IMAGE if channel.modality is Modality.CAMERA else POINT_CLOUD)
-        if write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report)):
+        files = write_stream(out, stream, counted(channel.sensor, frames(channel, seen), len(channel.shots), report))
+        if files:
             written.append(channel)
         notes += describe_payload(channel, seen)
         if seen.broken:
-            findings.record_loss(channel.sensor, len(seen.broken), f"files that cannot be read: {'; '.join(seen.broken[:3])}")
+            findings.record_loss(
+                channel.sensor if files else None, len(seen.broken), f"files that cannot be read: {'; '.join(seen.broken[:3])}"
+            )
         if seen.empty:
             dead.add(channel.name)
     return written, notes, dead

@@ -71,6 +71,8 @@ def import_keyframe(src: Path, out: Path, drive: DriveId, report: Progress) -> I
     findings = []
     try:
         entries: Mapping[str, Any] = document["images"]
+        if len(entries) > MAX_CAMERAS:
+            raise ValueError(f"it has {len(entries)} images, the limit is {MAX_CAMERAS}")
         map_SE3_ego = _matrix(document["ego2global"])
         lidar_path, ego_SE3_lidar = document["lidar_points"]["lidar_path"], _matrix(document["lidar_points"]["lidar2ego"])
         mountings = {name: _matrix(entry["cam2ego"]) for name, entry in entries.items()}
@@ -78,11 +80,11 @@ def import_keyframe(src: Path, out: Path, drive: DriveId, report: Progress) -> I
         lidar = _channel(src, LIDAR, Modality.LIDAR, lidar_path, document["timestamp"], findings)
         cameras = {
             name: _channel(src, name, Modality.CAMERA, entry["img_path"], entry["timestamp"], findings)
-            for name, entry in sorted(entries.items())[:MAX_CAMERAS]
+            for name, entry in sorted(entries.items())
         }
         lenses = {name: pinhole(entries[name]["cam2img"], _size_px(camera)) for name, camera in cameras.items()}
         findings += _moved(ego_SE3_lidar, {name: (mountings[name], _matrix(entries[name]["lidar2cam"])) for name in cameras})
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise SourceError(f"{src / DOCUMENT} does not describe a keyframe: {error!r}") from error
     claim(out)
     channels = [*cameras.values(), lidar]
@@ -109,9 +111,10 @@ def _channel(src: Path, name: str, modality: Modality, filename: str, seconds: o
         raise SourceError(f"{src / DOCUMENT} names {filename[:120]!r} for {name}; LOG__{name}__MICROSECONDS was expected")
     if not path.is_file():
         raise SourceError(f"{path} is missing; {DOCUMENT} names it")
-    stamp_ns = exact_ns(int(match["us"]), MICROSECONDS)
-    if exact_ns(seconds) != stamp_ns:
-        findings.append(f"{name}: the document's stamp is {(exact_ns(seconds) - stamp_ns) / 1e3:+.1f} µs from the file name's")
+    stamp_ns = exact_ns(int(match["us"]), MICROSECONDS, str(path))
+    stated_ns = exact_ns(seconds, place=f"{src / DOCUMENT}: {name}: timestamp")
+    if stated_ns != stamp_ns:
+        findings.append(f"{name}: the document's stamp is {(stated_ns - stamp_ns) / 1e3:+.1f} µs from the file name's")
     shot = SampleData("", "keyframe", stamp_ns, path, True, "", "", "", "", None)
     return Channel(name, modality, (shot,), (shot,))
 

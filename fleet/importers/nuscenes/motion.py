@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet.errors import SourceError
+from fleet.importers.import_findings import ImportFindings
 from fleet.importers.nuscenes.shots import Channel
-from fleet.importers.nuscenes.tables import DatasetLayout, Row, read_rows
-from fleet.importers.source import MICROSECONDS, RowFaults, exact_ns
+from fleet.importers.nuscenes.tables import DatasetLayout, Row, keyed_rows
+from fleet.importers.source import MICROSECONDS, RowFaults, finite, rigid
 from sensors.geometry import SE3
 
 SAME_M, SAME_RAD = 1e-6, 1e-6
@@ -25,28 +26,24 @@ class EgoPose:
     map_SE3_ego: SE3
 
 
-def read_poses(layout: DatasetLayout, channels: Sequence[Channel], findings: list[str]) -> list[EgoPose]:
+def read_poses(layout: DatasetLayout, channels: Sequence[Channel], faults: RowFaults, findings: ImportFindings) -> list[EgoPose]:
     """The poses of all shots, by stamp, one for each stamp. Of several with one stamp that of the first channel counts.
 
-    Raises:
-        SourceError: A row that a shot needs is not a pose.
-
+    Rows that a shot needs and that are not a pose are noted in `faults`.
     """
     tokens = {shot.pose for channel in channels for shot in channel.rows}
     table = layout.table("ego_pose")
     rows: dict[str, EgoPose] = {}
-    faults = RowFaults()
-    for row in read_rows(table):
-        if row.get("token") in tokens:
-            place = f"{table}: row {row['token'][:64]}"
-            try:
-                stamp_ns = exact_ns(row.get("timestamp"), MICROSECONDS, f"{place}: timestamp")
-                rows[row["token"]] = EgoPose(stamp_ns, _pose(row, place))
-            except SourceError as error:
-                faults.add(str(error))
-    faults.refuse()
+    for token, row in keyed_rows(table, "token", faults):
+        if token in tokens:
+            place = f"{table}: row {token[:64]}"
+            stamp_ns = faults.time_ns(row.get("timestamp"), f"{place}: timestamp", MICROSECONDS)
+            pose = faults.attempt(_pose, row, place)
+            if stamp_ns is not None and pose is not None:
+                rows[token] = EgoPose(stamp_ns, pose)
     if absent := len(tokens - set(rows)):
-        findings.append(f"ego_pose: {absent} of {len(tokens)} poses that shots name are not in the table")
+        words = f"ego_pose: {absent} of {len(tokens)} poses that shots name are not in the table"
+        findings.lose("pose" if rows else None, absent, words)
     findings += _other_times(rows, channels)
     in_order = dict.fromkeys(shot.pose for channel in channels for shot in channel.rows if shot.pose in rows)
     return one_for_each_stamp([rows[token] for token in in_order], findings)
@@ -84,19 +81,29 @@ def describe(poses: Sequence[EgoPose]) -> list[str]:
 
 def _pose(row: Row, where: str) -> SE3:
     try:
-        return rigid(row)
-    except (LookupError, TypeError, ValueError) as error:
+        return transform(row)
+    except ValueError as error:
         raise SourceError(f"{where} is not a pose: {error}") from error
 
 
-def rigid(row: Row) -> SE3:
+def transform(row: Row) -> SE3:
     """The transform of a row's `translation` (metres) and `rotation` (w x y z).
 
     Raises:
-        ValueError, TypeError, LookupError: They are not a transform.
+        ValueError: They are not a transform; names the member.
 
     """
-    return SE3.from_wxyz([float(value) for value in row["translation"]], [float(value) for value in row["rotation"]])
+    return rigid(_numbers(row, "translation", 3), _numbers(row, "rotation", 4))
+
+
+def _numbers(row: Row, key: str, count: int) -> list[float]:
+    values = row.get(key)
+    if not isinstance(values, list) or len(values) != count:
+        raise ValueError(f"{key} is {str(values)[:80]!r} instead of {count} numbers")
+    try:
+        return [finite(value) for value in values]
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def _other_times(rows: Mapping[str, EgoPose], channels: Sequence[Channel]) -> list[str]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fleet.importers.clock_findings import mean_hz
-from fleet.importers.nuscenes.motion import rigid
+from fleet.importers.clock_findings import LONGEST_DELAY_NS, declared_delay_ns, half_period_ns, mean_hz
+from fleet.importers.nuscenes.motion import transform
 from fleet.importers.nuscenes.shots import Channel
-from fleet.importers.nuscenes.tables import DatasetLayout, Row, read_rows
-from fleet.importers.source import median_ns
+from fleet.importers.nuscenes.tables import DatasetLayout, Row, keyed_rows
+from fleet.importers.source import RowFaults, finite, median_ns
 from sensors.geometry import SE3
 from sensors.policy import Policy
 from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
@@ -31,7 +31,8 @@ class CalibratedSensor:
 def read_calibrations(layout: DatasetLayout, channels: Sequence[Channel], findings: list[str]) -> dict[str, CalibratedSensor]:
     """The calibration of each channel by name; unusable values are left out and reported as findings."""
     tokens = {shot.calibration for channel in channels for shot in channel.rows}
-    rows = {row["token"]: row for row in read_rows(layout.table("calibrated_sensor")) if row.get("token") in tokens}
+    table = layout.table("calibrated_sensor")
+    rows = {token: row for token, row in keyed_rows(table, "token", RowFaults()) if token in tokens}
     found = {channel.name: _calibrated(channel, rows, findings) for channel in channels}
     return _without_identities(found, findings)
 
@@ -58,8 +59,8 @@ def _calibrated(channel: Channel, rows: Mapping[str, Row], findings: list[str]) 
         findings.append(f"{channel.name}: {len(tokens)} calibrations in one scene; the first is declared")
     row = rows[tokens[0]]
     try:
-        mounting = rigid(row)
-    except (LookupError, TypeError, ValueError) as error:
+        mounting = transform(row)
+    except ValueError as error:
         findings.append(f"{channel.name}: its mounting cannot be used and is left out: {error}")
         mounting = None
     if channel.modality is not Modality.CAMERA:
@@ -80,7 +81,7 @@ def pinhole(matrix: object, size_px: tuple[int, int] | None) -> Intrinsics:
             unknown.
 
     """
-    values = np.array([[float(value) for value in line] for line in matrix])  # type: ignore[attr-defined]
+    values = np.array([[finite(value) for value in line] for line in matrix])  # type: ignore[attr-defined]
     if values.shape != (3, 3) or not np.isfinite(values).all():
         raise ValueError(f"camera_intrinsic has shape {values.shape} instead of (3, 3), or holds what is not finite")
     fx_px, skew, cx_px, below, fy_px, cy_px = (float(value) for value in values[:2].ravel())
@@ -205,7 +206,7 @@ def build_rig(
                 "pose",
                 Modality.POSE,
                 rate_hz,
-                Sync(Stamp.END, 0, _half_ns(rate_hz), DEFAULT_WARN_RESIDUAL_NS, False),
+                Sync(Stamp.END, 0, half_period_ns(rate_hz), DEFAULT_WARN_RESIDUAL_NS, False),
                 SE3.identity(),
             )
         )
@@ -227,13 +228,13 @@ def _sensor(
     expected_ns = 0
     delay = delay_of(channel, reference)
     if channel is not reference and delay is not None:
-        steady = delay.spread_ns <= STEADY * min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
-        expected_ns = delay.median_ns if channel.modality is not Modality.RADAR and steady else 0
+        steady = delay.spread_ns <= STEADY * min(half_period_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
+        expected_ns = declared_delay_ns(delay.median_ns) if channel.modality is not Modality.RADAR and steady else 0
         notes.append(_delay_note(delay, steady, expected_ns, reference))
     findings.append(f"{channel.name}: {'; '.join(notes)}")
     compensated = channel.modality is Modality.LIDAR and convention.lidar_compensated
     stamp = convention.camera_stamp if channel.modality is Modality.CAMERA else Stamp.END
-    half_ns = min(_half_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
+    half_ns = min(half_period_ns(max(rate_hz, nominal_hz or 0.0)), WIDEST_TOLERANCE_NS)
     required = channel.modality is not Modality.RADAR
     warn_ns = DEFAULT_WARN_RESIDUAL_NS if required else half_ns  # a radar that runs free is anywhere within half its period
     sync = Sync(stamp, expected_ns, half_ns, warn_ns, required, compensated=compensated)
@@ -244,6 +245,8 @@ def _delay_note(delay: StampDelay, steady: bool, expected_ns: int, reference: Ch
     pairs = f"{delay.pairs} {'keyframes' if delay.own else 'frames, each with the next sweep'}"
     extremes = f"{delay.least_ns / 1e6:+.2f} to {delay.most_ns / 1e6:+.2f}"
     spread = f"{delay.median_ns / 1e6:+.2f} ms from {reference.name} (median of {pairs}, {extremes})"
+    if abs(delay.median_ns) > LONGEST_DELAY_NS:
+        return f"{spread}: another clock and no delay, declared 0"
     if not steady:
         return f"{spread}: too far apart for a delay, declared 0"
     return (
@@ -251,7 +254,3 @@ def _delay_note(delay: StampDelay, steady: bool, expected_ns: int, reference: Ch
         if expected_ns == delay.median_ns
         else f"{spread}; runs free, declared delay {expected_ns}"
     )
-
-
-def _half_ns(rate_hz: float) -> int:
-    return round(NS_PER_S / rate_hz / 2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,8 +16,8 @@ from pathlib import Path
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import MOST_NAMED, clock_findings, named
 from fleet.importers.import_findings import ImportFindings
-from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, Row, read_rows, text
-from fleet.importers.source import MAX_FRAMES, MICROSECONDS, RowFaults, exact_ns, inside
+from fleet.importers.nuscenes.tables import DatasetLayout, NuscenesScene, Row, keyed_rows, text
+from fleet.importers.source import MAX_FRAMES, MICROSECONDS, RowFaults, image_size, inside
 from sensors.rig import Modality
 from sensors.time_units import NS_PER_S
 
@@ -26,6 +26,7 @@ MAX_CHANNELS = 64
 NS_PER_US = 1000
 GPS_EPOCH_NS = 315_964_800 * NS_PER_S  # 1980-01-06 as a Unix time
 
+_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _NANOSECONDS = re.compile(r"_([0-9]{19})$")
 
 
@@ -65,30 +66,33 @@ class Channel:
         return [shot.stamp_ns for shot in self.shots]
 
 
-def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: ImportFindings) -> tuple[Channel, ...]:
-    """The scene's sensors by name, with their shots by stamp.
+def read_channels(
+    layout: DatasetLayout, scene: NuscenesScene, faults: RowFaults, findings: ImportFindings
+) -> tuple[Channel, ...]:
+    """The scene's sensors by name, with their shots by stamp. Rows that lack a member or name a file outside of the dataset are
+    noted in `faults`.
 
     Raises:
-        SourceError: The scene has no rows, too many, or one that lacks a member or names a file outside of the dataset.
+        SourceError: The scene has no rows, or too many.
 
     """
-    samples, known = _samples(layout, scene, findings)
-    by_calibration = _channel_names(layout)
+    orphans = _Orphans()
+    samples, known = _samples(layout, scene, faults, findings)
+    by_calibration = _channel_names(layout, faults)
     found: dict[tuple[str, str], list[SampleData]] = defaultdict(list)
     written_as_float: list[Decimal] = []
     count, strangers = 0, 0
-    faults, orphans = RowFaults(), _Orphans()
-    for row in read_rows(layout.table("sample_data")):
-        if row.get("sample_token") not in samples:
-            orphans.see(row, known)
+    for sample, row in keyed_rows(layout.table("sample_data"), "sample_token", faults):
+        if sample not in samples:
+            if sample not in known:
+                calibration = row.get("calibrated_sensor_token")
+                orphans.see(row, sample, by_calibration.get(calibration) if isinstance(calibration, str) else None)
             continue
         count += 1
         if count > MAX_FRAMES:
             raise SourceError(f"{layout.table('sample_data')} has more than {MAX_FRAMES} rows of scene {scene.name}")
-        try:
-            shot = _shot(layout, row)
-        except SourceError as error:
-            faults.add(str(error))
+        shot = _shot(layout, row, sample, faults)
+        if shot is None:
             continue
         channel = by_calibration.get(shot.calibration)
         if channel is None:
@@ -97,11 +101,13 @@ def read_channels(layout: DatasetLayout, scene: NuscenesScene, findings: ImportF
         if isinstance(row["timestamp"], Decimal):
             written_as_float.append(row["timestamp"])
         found[channel].append(shot)
-    faults.refuse()
-    for words in orphans.words():
-        findings.lose(None, orphans.count, words)
+    orphans.report(found, findings)
     if not found:
+        faults.refuse()
         raise SourceError(f"{layout.table('sample_data')} has no row of scene {scene.name} ({scene.token}) with a known sensor")
+    if len({name.lower() for name, _ in found}) < len(found):
+        names = named(sorted(f"{name} ({modality})" for name, modality in found))
+        raise SourceError(f"{layout.table('sensor')}: the channels {names} cannot stand for one sensor each; rename them")
     if len(found) > MAX_CHANNELS:
         raise SourceError(f"scene {scene.name} has {len(found)} sensors, the limit is {MAX_CHANNELS}")
     if strangers:
@@ -124,82 +130,100 @@ class _Orphans:
     """Rows of `sample_data` whose sample is in no scene: nobody would ever import them."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self._counts: Counter[tuple[str, str] | None] = Counter()
         self._first: list[str] = []
 
-    def see(self, row: Row, known: Collection[str]) -> None:
-        sample = row.get("sample_token")
-        if isinstance(sample, str) and sample in known:
-            return
-        self.count += 1
+    def see(self, row: Row, sample: str, channel: tuple[str, str] | None) -> None:
+        self._counts[channel] += 1
         if len(self._first) < MOST_NAMED:
-            self._first.append(f"{str(row.get('token'))[:64]} (sample_token {str(sample)[:64]!r})")
+            self._first.append(f"{str(row.get('token'))[:64]} (sample_token {sample[:64]!r})")
 
-    def words(self) -> list[str]:
-        if not self.count:
-            return []
-        more = f" and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
-        return [
-            f"sample_data: {self.count} rows are of samples that the table sample does not have, and are left out: "
+    def report(self, channels: Collection[tuple[str, str]], findings: ImportFindings) -> None:
+        """Add a finding on all, and a loss for each of the scene's `channels` (name, modality) and for the others."""
+        count = self._counts.total()
+        if not count:
+            return
+        more = f" and {count - len(self._first)} more" if count > len(self._first) else ""
+        words = (
+            f"sample_data: {count} rows are of samples that the table sample does not have, and are left out: "
             f"{', '.join(self._first)}{more}"
-        ]
+        )
+        findings.append(words)
+        lost: Counter[str | None] = Counter()
+        for channel, rows in self._counts.items():
+            lost[channel[0].lower() if channel in channels and channel is not None else None] += rows
+        for sensor, rows in lost.items():
+            findings.record_loss(sensor, rows, words)
 
 
-def _samples(layout: DatasetLayout, scene: NuscenesScene, findings: list[str]) -> tuple[set[str], set[str]]:
+def _samples(layout: DatasetLayout, scene: NuscenesScene, faults: RowFaults, findings: list[str]) -> tuple[set[str], set[str]]:
     """Tokens of the scene's samples, and of all."""
     path = layout.table("sample")
     links: dict[str, tuple[object, object]] = {}
     known: set[str] = set()
-    for row in read_rows(path):
-        known.add(str(row.get("token")))
+    for token, row in keyed_rows(path, "token", faults):
+        known.add(token)
         if row.get("scene_token") == scene.token:
-            links[text(row, "token", path)] = (row.get("prev"), row.get("next"))
+            links[token] = (row.get("prev"), row.get("next"))
     if not links:
+        faults.refuse()
         raise SourceError(f"{path} has no sample of scene {scene.name} ({scene.token})")
     if len(links) != scene.samples:
         findings.append(f"sample: scene {scene.name} should have {scene.samples} keyframes, {len(links)} are in the table")
     absent = [which for which in ("first", "last") if getattr(scene, f"{which}_sample_token") not in links]
     if absent:
         findings.append(f"scene: its {' and '.join(absent)} keyframe is not in the table sample")
-    loose = sum(1 for pair in links.values() for link in pair if link and link not in links)
+    loose = sum(1 for pair in links.values() for link in pair if link and str(link) not in links)
     if loose:
         findings.append(f"sample: {loose} links (prev, next) lead to rows that are not there")
     return set(links), known
 
 
-def _channel_names(layout: DatasetLayout) -> dict[str, tuple[str, str]]:
+def _channel_names(layout: DatasetLayout, faults: RowFaults) -> dict[str, tuple[str, str]]:
     """Channel and modality of each row of `calibrated_sensor`."""
     path = layout.table("sensor")
     sensors: dict[str, tuple[str, str]] = {}
-    for row in read_rows(path):
-        if row.get("modality") in MODALITIES:
-            sensors[text(row, "token", path)] = (text(row, "channel", path), str(row["modality"]))
+    for token, row in keyed_rows(path, "token", faults):
+        modality = faults.attempt(text, row, "modality", path)
+        channel = faults.attempt(_channel_name, row, path) if modality in MODALITIES else None
+        if modality is not None and channel is not None:
+            sensors[token] = (channel, modality)
     path = layout.table("calibrated_sensor")
-    return {
-        text(row, "token", path): sensors[row["sensor_token"]] for row in read_rows(path) if row.get("sensor_token") in sensors
-    }
+    rows = [(token, faults.attempt(text, row, "sensor_token", path)) for token, row in keyed_rows(path, "token", faults)]
+    return {token: sensors[sensor] for token, sensor in rows if sensor in sensors}
 
 
-def _shot(layout: DatasetLayout, row: Row) -> SampleData:
+def _channel_name(row: Row, path: Path) -> str:
+    name = text(row, "channel", path)
+    if _CHANNEL.fullmatch(name) is None or name.lower() == "pose":  # it becomes the name of a folder
+        raise SourceError(
+            f"{path}: the row {str(row.get('token'))[:64]} has channel = {name[:40]!r}, which no sensor can be called"
+        )
+    return name
+
+
+def _shot(layout: DatasetLayout, row: Row, sample: str, faults: RowFaults) -> SampleData | None:
     table = layout.table("sample_data")
+    token, pose, calibration, filename = (
+        faults.attempt(text, row, key, table) for key in ("token", "ego_pose_token", "calibrated_sensor_token", "filename")
+    )
+    place = f"{table}: row {str(row.get('token'))[:64]}"
+    stamp_ns = faults.time_ns(row.get("timestamp"), f"{place}: timestamp", MICROSECONDS)
+    path = None if filename is None else faults.attempt(inside, filename, place)
+    if token is None or pose is None or calibration is None or stamp_ns is None or path is None:
+        return None
     return SampleData(
-        token=text(row, "token", table),
-        sample=text(row, "sample_token", table),
-        stamp_ns=exact_ns(row.get("timestamp"), MICROSECONDS, f"{table}: row {str(row.get('token'))[:64]}: timestamp"),
-        path=layout.root / inside(text(row, "filename", table), table),
+        token=token,
+        sample=sample,
+        stamp_ns=stamp_ns,
+        path=layout.root / path,
         is_keyframe=row.get("is_key_frame") is True,
-        pose=text(row, "ego_pose_token", table),
-        calibration=text(row, "calibrated_sensor_token", table),
+        pose=pose,
+        calibration=calibration,
         previous=str(row.get("prev") or ""),
         next=str(row.get("next") or ""),
-        size_px=_size_px(row.get("width"), row.get("height")),
+        size_px=image_size(row.get("width"), row.get("height")),
     )
-
-
-def _size_px(width_px: object, height_px: object) -> tuple[int, int] | None:
-    if isinstance(width_px, int) and isinstance(height_px, int) and width_px > 0 and height_px > 0:
-        return width_px, height_px
-    return None
 
 
 def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: ImportFindings) -> Channel:
@@ -208,7 +232,7 @@ def _channel(name: str, modality: str, rows: Sequence[SampleData], findings: Imp
     absent = [shot.path.name for shot in ordered if not shot.path.is_file()]
     if absent:
         words = f"{name}: {len(absent)} of {len(ordered)} rows name a file that is not there: {named(absent)}"
-        findings.lose(name.lower(), len(absent), words)
+        findings.lose(name.lower() if shots else None, len(absent), words)
     by_token = {shot.token: shot for shot in ordered}
     after = [by_token[shot.next].stamp_ns - shot.stamp_ns for shot in ordered if shot.next in by_token]
     if any(step < 0 for step in after):
@@ -255,9 +279,8 @@ def _dangling(
     outside = {link for link in links if link not in here}
     if not outside:
         return []
-    rows = {
-        row["token"]: row.get("sample_token") for row in read_rows(layout.table("sample_data")) if row.get("token") in outside
-    }
+    table = layout.table("sample_data")
+    rows = {token: row.get("sample_token") for token, row in keyed_rows(table, "token", RowFaults()) if token in outside}
     orphans = {token for token, sample in rows.items() if not isinstance(sample, str) or sample not in samples}
     counts = {
         f"of {len(links)} links (prev, next) lead to rows that are not there": sum(

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from fleet.errors import SourceError
 from fleet.importers.clock_findings import named
+from fleet.importers.source import RowFaults
 
 MAX_TABLE_BYTES = 8 * 1024**3
 MAX_ROW_CHARS = 1024 * 1024
@@ -138,6 +139,19 @@ def text(row: Row, key: str, path: Path) -> str:
     if not isinstance(value, str):
         raise SourceError(f"{path}: the row {str(row.get('token'))[:64]} has {key} = {str(value)[:40]!r} instead of a text")
     return value
+
+
+def keyed_rows(path: Path, key: str, faults: RowFaults) -> Iterator[tuple[str, Row]]:
+    """The rows of a table, each with its member `key`; rows in which that is not a text are noted and left out.
+
+    Raises:
+        SourceError: As `read_rows`.
+
+    """
+    for row in read_rows(path):
+        value = faults.attempt(text, row, key, path)
+        if value is not None:
+            yield value, row
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -23,7 +23,6 @@ Conventions that the source leaves open:
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,27 +38,31 @@ from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_fix, encode_image, encode_points
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import clock_findings
+from fleet.importers.clock_findings import clock_findings, delay_words
 from fleet.importers.import_findings import ImportFindings
 from fleet.importers.new_folder import into_new_folder
 from fleet.importers.pandaset.rig import (
     NAME,
     CameraFolder,
     LidarPoses,
+    Track,
     build_rig,
     mounting_spread_m,
     mountings,
     no_frame_of_a_stamp,
     read_camera,
-    read_poses,
+    read_track,
 )
 from fleet.importers.source import (
     MAX_FRAMES,
     MAX_IMAGE_BYTES,
     PICKLES,
     ImportResult,
+    RowFaults,
     counted,
+    number_in,
     pose_frames,
+    position,
     read_bounded,
     read_list,
     read_times,
@@ -107,10 +110,16 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     report = progress or silent
     refuse_pickles(src / "lidar", HOW_TO_CONVERT)
     findings = ImportFindings()
-    track = _track(src / "lidar", findings)
-    cameras = [read_camera(folder, findings) for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
-    if not cameras:
+    folders = [folder for folder in sorted((src / "camera").glob("*_camera")) if folder.is_dir()]
+    faults = RowFaults()
+    poses = read_track(src / "lidar", faults, ascends=True)
+    shots = {folder: read_track(folder, faults) for folder in folders}
+    fixes = _fixes(src / "meta", faults, findings)
+    faults.refuse()
+    track = _track(src / "lidar", poses, findings)
+    if not folders:
         raise SourceError(f"{src / 'camera'} holds no *_camera folder; is this the folder of one PandaSet sequence?")
+    cameras = [read_camera(folder, shot, findings) for folder, shot in shots.items()]
     claim(out)
     spans = _Spans()
     lidar = SensorStream(NAME, Modality.LIDAR, POINT_CLOUD)
@@ -118,9 +127,9 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     for camera in cameras:
         stream = SensorStream(camera.name, Modality.CAMERA, IMAGE)
         write_stream(out, stream, counted(camera.name, _images(camera), len(camera.stamps_ns), report))
-    poses = pose_frames(zip(track.stamps_ns, track.world_SE3_ego, strict=True))
-    write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), poses)
-    has_gnss = bool(write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), _fixes(src / "meta", findings)))
+    moved = pose_frames(zip(track.stamps_ns, track.world_SE3_ego, strict=True))
+    write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), moved)
+    has_gnss = bool(write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), fixes))
     write_calibration(out, build_rig(track, cameras, has_gnss).to_dict())
     sweeps = [index for index in range(len(track.stamps_ns)) if (src / "lidar" / f"{index:02d}.parquet").is_file()]
     findings += _stated(track, cameras, spans, sweeps) + _left_out(src)
@@ -128,14 +137,11 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     return ImportResult(DriveFolder.load(out), tuple(findings))
 
 
-def _track(folder: Path, findings: ImportFindings) -> LidarPoses:
-    stamps_ns = read_times(folder / "timestamps.json")
-    poses = read_poses(folder / "poses.json")
+def _track(folder: Path, track: Track, findings: ImportFindings) -> LidarPoses:
+    stamps_ns, poses = track.stamps_ns, track.world_SE3_sensor
     files = {path.stem: path for path in folder.glob("*.parquet")}
     if len(stamps_ns) != len(poses) or len(stamps_ns) > MAX_FRAMES:
         raise SourceError(f"{folder} has {len(stamps_ns)} stamps and {len(poses)} poses; there must be one of each per frame")
-    if any(after <= before for before, after in itertools.pairwise(stamps_ns)):
-        raise SourceError(f"{folder / 'timestamps.json'} does not ascend, so poses between its stamps are not defined")
     missing = [f"{index:02d}" for index in range(len(stamps_ns)) if f"{index:02d}" not in files]
     if len(missing) == len(stamps_ns) and files:
         raise SourceError(no_frame_of_a_stamp(folder, len(stamps_ns), files))
@@ -148,7 +154,7 @@ def _track(folder: Path, findings: ImportFindings) -> LidarPoses:
     if extra:
         findings.lose(NAME, len(extra), f"lidar: {len(extra)} files have no stamp and are left out: {', '.join(extra)}")
     findings += clock_findings(NAME, stamps_ns)
-    return LidarPoses(tuple(stamps_ns), tuple(poses))
+    return LidarPoses(stamps_ns, poses)
 
 
 def _sweeps(folder: Path, track: LidarPoses, spans: _Spans) -> Iterator[RecordedFrame]:
@@ -168,7 +174,7 @@ def _ego_points(path: Path, track: LidarPoses, index: int) -> np.ndarray[Any, np
     column = _columns(path)
     stamp_ns = track.stamps_ns[index]
     t_ns = column["t_ns"].astype(np.int64)
-    if len(t_ns) and np.abs(t_ns - stamp_ns).max() > np.iinfo(np.int32).max:
+    if len(t_ns) and max(stamp_ns - int(t_ns.min()), int(t_ns.max()) - stamp_ns) > np.iinfo(np.int32).max:
         raise SourceError(f"{path} holds points more than 2.1 s away from its stamp {stamp_ns} ns; are t_ns nanoseconds?")
     world_m = np.column_stack([column["x"], column["y"], column["z"]]).astype(np.float64)
     ego_m = track.world_SE3_ego[index].inverse().apply(world_m)
@@ -188,8 +194,13 @@ def _columns(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         if absent:
             raise SourceError(f"{path} lacks the columns {', '.join(absent)}; {HOW_TO_CONVERT}")
         table = file.read(columns=list(COLUMNS))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} is not a Parquet file: {error}") from error
+    for name in COLUMNS:
+        kind, empty = table[name].type, table[name].null_count
+        whole = name not in ("x", "y", "z")
+        if empty or not (pa.types.is_integer(kind) or (not whole and pa.types.is_floating(kind))):
+            raise SourceError(f"{path}: the column {name} is {kind} with {empty} empty cells; {HOW_TO_CONVERT}")
     return {name: table[name].to_numpy() for name in COLUMNS}
 
 
@@ -201,16 +212,28 @@ def _images(camera: CameraFolder) -> Iterator[RecordedFrame]:
             yield RecordedFrame(stamp_ns, stamp_ns, encode_image(stamp_ns, camera.name, "jpeg", data))
 
 
-def _fixes(folder: Path, findings: list[str]) -> Iterator[RecordedFrame]:
-    if not (folder / "gps.json").is_file():
+def _fixes(folder: Path, faults: RowFaults, findings: list[str]) -> list[RecordedFrame]:
+    path = folder / "gps.json"
+    if not path.is_file():
         findings.append("gnss: the source has no meta/gps.json")
-        return
-    rows, stamps_ns = read_list(folder / "gps.json"), read_times(folder / "timestamps.json")
+        return []
+    rows, stamps_ns = faults.attempt(read_list, path) or [], read_times(folder / "timestamps.json", faults)
     if len(rows) != len(stamps_ns):
-        raise SourceError(f"{folder} has {len(rows)} positions and {len(stamps_ns)} stamps; there must be one of each per frame")
+        faults.add(f"{folder} has {len(rows)} positions and {len(stamps_ns)} stamps; there must be one of each per frame")
     findings.append("gnss: xvel and yvel of meta/gps.json have no place in NavSatFix and are left out")
-    for row, stamp_ns in zip(rows, stamps_ns, strict=True):
-        yield RecordedFrame(stamp_ns, stamp_ns, encode_fix(stamp_ns, float(row["lat"]), float(row["long"]), float(row["height"])))
+    places = [faults.attempt(_place, row, f"{path}: entry {number}") for number, row in enumerate(rows)]
+    return [
+        RecordedFrame(stamp_ns, stamp_ns, encode_fix(stamp_ns, *place))
+        for stamp_ns, place in zip(stamps_ns, places, strict=False)
+        if stamp_ns is not None and place is not None
+    ]
+
+
+def _place(row: object, place: str) -> tuple[float, float, float]:
+    try:
+        return position(number_in(row, "lat"), number_in(row, "long"), number_in(row, "height"))
+    except ValueError as error:
+        raise SourceError(f"{place}: {error}") from error
 
 
 def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans, sweeps: Sequence[int]) -> list[str]:
@@ -234,7 +257,7 @@ def _stated(track: LidarPoses, cameras: list[CameraFolder], spans: _Spans, sweep
     for camera in cameras:
         delay_ns, spread_m = camera.delay_ns(track), mounting_spread_m(track, camera)
         mounting = "mounting seen once" if spread_m is None else f"mounting from poses varies by {spread_m * 1e3:.1f} mm"
-        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp (median, declared as its delay); {mounting}")
+        found.append(f"{camera.name}: {delay_ns / 1e6:+.2f} ms from the lidar stamp {delay_words(delay_ns)}; {mounting}")
         if wrong := camera.mispaired(track, sweeps):
             found.append(
                 f"{camera.name}: the nearest stamp alone would give {wrong} of {len(sweeps)} sweeps another one's "

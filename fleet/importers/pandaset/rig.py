@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from fleet.errors import SourceError
-from fleet.importers.clock_findings import clock_findings, named
+from fleet.importers.clock_findings import clock_findings, declared_delay_ns, named
 from fleet.importers.import_findings import ImportFindings
-from fleet.importers.source import MAX_FRAMES, median_ns, read_json, read_list, read_times
+from fleet.importers.source import (
+    MAX_FRAMES,
+    MAX_IMAGE_BYTES,
+    RowFaults,
+    median_ns,
+    number_in,
+    pinhole,
+    read_bounded,
+    read_json,
+    read_list,
+    read_times,
+    rigid,
+)
+from sensors.decode.images import read_header
+from sensors.errors import DecodeError
 from sensors.geometry import SE3
 from sensors.match.nearest import match_nearest
 from sensors.motion.poses import interpolate
@@ -62,8 +76,9 @@ class CameraFolder:
 
     def mispaired(self, track: LidarPoses, sweeps: Sequence[int]) -> int:
         """The number of these sweeps that matching by nearest stamp alone would pair with an image of another number."""
+        order = np.argsort(self.stamps_ns, kind="stable")
         nearest = match_nearest(track.stamps_ns, sorted(self.stamps_ns), 0, MAX_DURATION_NS).index
-        return sum(int(nearest[sweep]) != sweep for sweep in sweeps)
+        return sum(int(order[nearest[sweep]]) != sweep for sweep in sweeps)
 
 
 def no_frame_of_a_stamp(folder: Path, stamps: int, files: Iterable[str]) -> str:
@@ -75,32 +90,54 @@ def no_frame_of_a_stamp(folder: Path, stamps: int, files: Iterable[str]) -> str:
     )
 
 
-def read_poses(path: Path) -> list[SE3]:
-    """A list of {position{x,y,z}, heading{w,x,y,z}} as transforms from the sensor to the world frame.
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The stamps of a folder's frames, and the pose of its sensor in the world at each."""
 
-    Raises:
-        SourceError: An entry lacks a number or is not a pose.
+    stamps_ns: tuple[int, ...]
+    world_SE3_sensor: tuple[SE3, ...]
 
+
+def read_track(folder: Path, faults: RowFaults, *, ascends: bool = False) -> Track:
+    """`timestamps.json` and `poses.json` of a folder; what is wrong with their rows is noted, and left out of the result.
+
+    `ascends`: that a stamp is not later than the one before is wrong, too.
     """
-    poses = []
-    for index, entry in enumerate(read_list(path)):
-        try:
-            position = [float(entry["position"][axis]) for axis in "xyz"]
-            poses.append(SE3.from_wxyz(position, [float(entry["heading"][part]) for part in "wxyz"]))
-        except (LookupError, TypeError, ValueError) as error:
-            raise SourceError(f"{path}: entry {index} is not a pose: {error}") from error
-    return poses
+    path = folder / "timestamps.json"
+    times = read_times(path, faults)
+    for number, (before, after) in enumerate(itertools.pairwise(times), start=1):
+        if ascends and before is not None and after is not None and after <= before:
+            faults.add(
+                f"{path}: entry {number}: {after} ns is not later than the entry before, {before} ns: it does not ascend, so "
+                "poses between its stamps are not defined"
+            )
+    return Track(tuple(time for time in times if time is not None), tuple(read_poses(folder / "poses.json", faults)))
 
 
-def read_camera(folder: Path, findings: ImportFindings) -> CameraFolder:
-    """Read a camera folder; images are opened for their size only. A missing image is a finding.
+def read_poses(path: Path, faults: RowFaults) -> list[SE3]:
+    """A list of {position{x,y,z}, heading{w,x,y,z}} as transforms from the sensor to the world frame; less what is noted."""
+    entries = faults.attempt(read_list, path) or []
+    poses = [faults.attempt(_pose, entry, f"{path}: entry {number}") for number, entry in enumerate(entries)]
+    return [pose for pose in poses if pose is not None]
+
+
+def _pose(entry: object, place: str) -> SE3:
+    try:
+        return rigid(
+            [number_in(entry, "position", axis) for axis in "xyz"], [number_in(entry, "heading", axis) for axis in "wxyz"]
+        )
+    except ValueError as error:
+        raise SourceError(f"{place} is not a pose: {error}") from error
+
+
+def read_camera(folder: Path, track: Track, findings: ImportFindings) -> CameraFolder:
+    """Read the rest of a camera folder; images are opened for their size only. A missing image is a finding.
 
     Raises:
         SourceError: The numbers of stamps and poses differ, there is no image, or a file is invalid.
 
     """
-    stamps_ns = read_times(folder / "timestamps.json")
-    poses = read_poses(folder / "poses.json")
+    stamps_ns, poses = track.stamps_ns, track.world_SE3_sensor
     images = {path.stem for path in folder.glob("*.jpg")}
     if len(stamps_ns) != len(poses) or not images or not 0 < len(stamps_ns) <= MAX_FRAMES:
         raise SourceError(
@@ -119,14 +156,13 @@ def read_camera(folder: Path, findings: ImportFindings) -> CameraFolder:
         findings.lose(name, len(extra), f"{name}: {len(extra)} images have no stamp and are left out: {named(extra)}")
     lens = read_json(folder / "intrinsics.json")
     try:
-        with Image.open(folder / f"{present[0]}.jpg", formats=("JPEG",)) as image:
-            width_px, height_px = image.size
-        fx_px, fy_px, cx_px, cy_px = (float(lens[name]) for name in ("fx", "fy", "cx", "cy"))
-        intrinsics = Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px)
-    except (LookupError, TypeError, ValueError, OSError) as error:
+        image = read_header(read_bounded(folder / f"{present[0]}.jpg", MAX_IMAGE_BYTES))
+        terms_px = [number_in(lens, term) for term in ("fx", "fy", "cx", "cy")]
+        intrinsics = pinhole((image.width_px, image.height_px), terms_px)
+    except (ValueError, DecodeError) as error:
         raise SourceError(f"{folder}: intrinsics.json or {present[0]}.jpg cannot be used: {error}") from error
     findings += clock_findings(name, stamps_ns)
-    return CameraFolder(name, folder, tuple(stamps_ns), tuple(poses), intrinsics)
+    return CameraFolder(name, folder, stamps_ns, poses, intrinsics)
 
 
 def build_rig(track: LidarPoses, cameras: list[CameraFolder], has_gnss: bool) -> Rig:
@@ -139,7 +175,7 @@ def build_rig(track: LidarPoses, cameras: list[CameraFolder], has_gnss: bool) ->
     moved = replace(sync(Stamp.END, 0, True), compensated=True)
     sensors = [Sensor(NAME, Modality.LIDAR, RATE_HZ, moved, SE3.identity())]
     for camera in cameras:
-        terms = sync(Stamp.MIDDLE, camera.delay_ns(track), True)
+        terms = sync(Stamp.MIDDLE, declared_delay_ns(camera.delay_ns(track)), True)
         mounting = mountings(track, camera)[0]
         sensors.append(Sensor(camera.name, Modality.CAMERA, RATE_HZ, terms, mounting, camera.intrinsics))
     sensors.append(Sensor("pose", Modality.POSE, RATE_HZ, sync(Stamp.END, 0, False), SE3.identity()))

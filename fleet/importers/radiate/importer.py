@@ -21,22 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from fleet import Progress, silent
 from fleet.drive_folder import DriveFolder, write_calibration, write_manifest
 from fleet.drive_layout import claim
 from fleet.encode import encode_image, encode_points
-from fleet.errors import SourceError
 from fleet.importers.clock_findings import mean_hz, overlap_findings
 from fleet.importers.import_findings import ImportFindings
 from fleet.importers.new_folder import into_new_folder
 from fleet.importers.radiate.index import Index, read_index
 from fleet.importers.radiate.motion import MotionSample, read_motion, write_motion
+from fleet.importers.radiate.points import POINT, read_points
 from fleet.importers.radiate.rig import CAMERAS, LIDAR, RADAR, build_rig
-from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, counted, read_bounded, read_text_lines
+from fleet.importers.source import MAX_IMAGE_BYTES, ImportResult, RowFaults, counted, read_bounded
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from lake.landing import DriveId
 from sensors.decode.messages import IMAGE, POINT_CLOUD
@@ -45,8 +42,6 @@ from sensors.rig import Modality, Rig
 
 RECORDER = "scenelake-import-radiate"
 RECORDER_VERSION = "1"
-MAX_POINTS = 1_000_000
-POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1"), ("ring", "u1")])
 
 SOURCES = {RADAR: "Navtech_Polar", LIDAR: "velo_lidar"} | {name: folder for name, (folder, _) in CAMERAS.items()}
 
@@ -70,15 +65,19 @@ def import_drive(src: Path, out: Path, vehicle_id: str, drive_id: str, progress:
     report = progress or silent
     findings = ImportFindings()
     rig = build_rig(src / "default-calib.yaml")
-    radar = read_index(src, "Navtech_Polar", ".png", findings)
-    lidar = read_index(src, "velo_lidar", ".csv", findings)
-    cameras = {name: read_index(src, folder, ".png", findings) for name, (folder, _) in CAMERAS.items()}
-    motion = read_motion(src, findings)
+    faults = RowFaults()
+    radar = read_index(src, "Navtech_Polar", RADAR, ".png", findings, faults)
+    lidar = read_index(src, "velo_lidar", LIDAR, ".csv", findings, faults)
+    cameras = {name: read_index(src, folder, name, ".png", findings, faults) for name, (folder, _) in CAMERAS.items()}
+    motion = read_motion(src, findings, faults)
+    faults.refuse()
     claim(out)
     write_stream(
         out, SensorStream(RADAR, Modality.RADAR, IMAGE), counted(RADAR, _images(RADAR, radar), len(radar.frames), report)
     )
-    write_stream(out, SensorStream(LIDAR, Modality.LIDAR, POINT_CLOUD), counted(LIDAR, _sweeps(lidar), len(lidar.frames), report))
+    sweeps = counted(LIDAR, _sweeps(lidar, faults), len(lidar.frames), report)
+    write_stream(out, SensorStream(LIDAR, Modality.LIDAR, POINT_CLOUD), sweeps)
+    faults.refuse()
     for name, index in cameras.items():
         write_stream(
             out, SensorStream(name, Modality.CAMERA, IMAGE), counted(name, _images(name, index), len(index.frames), report)
@@ -114,32 +113,8 @@ def _images(sensor: str, index: Index) -> Iterator[RecordedFrame]:
         yield RecordedFrame(row.stamp_ns, row.stamp_ns, encode_image(row.stamp_ns, sensor, "png", data))
 
 
-def _sweeps(index: Index) -> Iterator[RecordedFrame]:
+def _sweeps(index: Index, faults: RowFaults) -> Iterator[RecordedFrame]:
     for row in index.frames:
-        cdr = encode_points(row.stamp_ns, LIDAR, point_fields(POINT), _points(row.path))
-        yield RecordedFrame(row.stamp_ns, row.stamp_ns, cdr)
-
-
-def _points(path: Path) -> np.ndarray[Any, np.dtype[np.void]]:
-    lines = read_text_lines(path)
-    if len(lines) > MAX_POINTS:
-        raise SourceError(f"{path} has {len(lines)} points, the limit is {MAX_POINTS}")
-    try:
-        table = (
-            np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64, comments=None)
-            if any(map(str.strip, lines))
-            else np.empty((0, 5))
-        )
-    except ValueError as error:
-        raise SourceError(f"{path} is not a table of numbers: {error}") from error
-    if table.shape[1] != 5:
-        raise SourceError(f"{path} has {table.shape[1]} columns instead of x, y, z, intensity, ring")
-    if np.abs(table[:, :3]).max(initial=0.0) > np.finfo(np.float32).max:
-        raise SourceError(f"{path} has a coordinate beyond float32, which the points are stored as")
-    whole = table[:, 3:]
-    if ((whole < 0) | (whole > 255) | (whole != np.floor(whole))).any():
-        raise SourceError(f"{path}: intensity and ring must be whole numbers from 0 to 255")
-    points = np.zeros(len(table), dtype=POINT)
-    for column, name in enumerate(POINT.names or ()):
-        points[name] = table[:, column]
-    return points
+        points = faults.attempt(read_points, row.path, faults)
+        if points is not None:
+            yield RecordedFrame(row.stamp_ns, row.stamp_ns, encode_points(row.stamp_ns, LIDAR, point_fields(POINT), points))

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fleet.encode import encode_fix, encode_imu, encode_pose
 from fleet.errors import SourceError
 from fleet.importers.import_findings import ImportFindings
-from fleet.importers.radiate.index import read_index
-from fleet.importers.source import read_text_lines
+from fleet.importers.radiate.index import IndexedFrame, read_index
+from fleet.importers.source import RowFaults, position, read_text_lines, rigid
 from fleet.mcap_writer import RecordedFrame, SensorStream, write_stream
 from sensors.decode.messages import FIX, IMU, ODOMETRY
 from sensors.geometry import SE3, metres_per_degree
@@ -36,28 +36,20 @@ class MotionSample:
     acceleration: Floats
 
 
-def read_motion(src: Path, findings: ImportFindings) -> list[MotionSample]:
-    """All samples in the order of the index; none, and a finding, where the source has no such folder.
+def read_motion(src: Path, findings: ImportFindings, faults: RowFaults) -> list[MotionSample]:
+    """All samples in the order of the index, less those that are noted in `faults`; none, and a finding, without an index.
 
     Raises:
-        SourceError: A file violates the format.
+        SourceError: As `read_index`.
 
     """
     if not (src / f"{NAME}.txt").is_file():
-        findings.append(f"{NAME}: not in the source, so there is no pose")
+        words = f"{NAME}: not in the source, so there is no pose"
+        files = sum(1 for _ in (src / NAME).glob("*.txt"))
+        findings.lose(None, files, f"{words}; {files} files have no index") if files else findings.append(words)
         return []
-    samples = []
-    for row in read_index(src, NAME, ".txt", findings).frames:
-        lines = read_text_lines(row.path)
-        samples.append(
-            MotionSample(
-                row.stamp_ns,
-                _numbers(row.path, lines, POSITION_LINE, 3),
-                _numbers(row.path, lines, QUATERNION_LINE, 4),
-                _numbers(row.path, lines, GYRO_LINE, 3),
-                _numbers(row.path, lines, ACCELERATION_LINE, 3),
-            )
-        )
+    read = [_sample(row, faults) for row in read_index(src, NAME, None, ".txt", findings, faults).frames]
+    samples = [sample for sample in read if sample is not None]
     if repeated := _repeated(samples):
         findings.append(f"{NAME}: {repeated} of {len(samples)} samples repeat stamp and position of the one before; kept")
     findings.append(f"{NAME}: units of gyroscope and accelerometer are not stated; taken as rad/s and m/s² without gravity")
@@ -83,6 +75,36 @@ def write_motion(out: Path, samples: list[MotionSample]) -> None:
     write_stream(out, SensorStream("gnss", Modality.GNSS, FIX), fixes)
     write_stream(out, SensorStream("imu", Modality.IMU, IMU), inertial)
     write_stream(out, SensorStream("pose", Modality.POSE, ODOMETRY), poses)
+
+
+def _sample(row: IndexedFrame, faults: RowFaults) -> MotionSample | None:
+    lines = faults.attempt(read_text_lines, row.path)
+    if lines is None:
+        return None
+    place = faults.attempt(_position, row.path, lines)
+    quaternion_xyzw = faults.attempt(_quaternion, row.path, lines)
+    gyro, acceleration = (faults.attempt(_numbers, row.path, lines, line, 3) for line in (GYRO_LINE, ACCELERATION_LINE))
+    if place is None or quaternion_xyzw is None or gyro is None or acceleration is None:
+        return None
+    return MotionSample(row.stamp_ns, place, quaternion_xyzw, gyro, acceleration)
+
+
+def _position(path: Path, lines: list[str]) -> Floats:
+    values = _numbers(path, lines, POSITION_LINE, 3)
+    try:
+        return np.array(position(*values.tolist()))
+    except ValueError as error:
+        raise SourceError(f"{path}, line {POSITION_LINE + 1}: {error}") from error
+
+
+def _quaternion(path: Path, lines: list[str]) -> Floats:
+    values = _numbers(path, lines, QUATERNION_LINE, 4)
+    x, y, z, w = values.tolist()
+    try:
+        rigid((0.0, 0.0, 0.0), (w, x, y, z))
+    except ValueError as error:
+        raise SourceError(f"{path}, line {QUATERNION_LINE + 1}: {error}") from error
+    return values
 
 
 def _repeated(samples: list[MotionSample]) -> int:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import yaml
 
 from fleet.errors import SourceError
-from fleet.importers.source import read_bounded
+from fleet.importers.source import pinhole, read_bounded
 from sensors.geometry import SE3
 from sensors.policy import Policy
-from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Intrinsics, Modality, Rig, Sensor, Stamp, Sync
+from sensors.rig import DEFAULT_WARN_RESIDUAL_NS, Modality, Rig, Sensor, Stamp, Sync
 from sensors.time_units import NS_PER_S
 
 RADAR = "radar"
@@ -56,9 +56,9 @@ def build_rig(path: Path) -> Rig:
 
 def _camera(name: str, entry: dict[str, Any]) -> Sensor:
     width_px, height_px = (int(value) for value in entry["res"])
-    fx_px, fy_px, cx_px, cy_px = _finite(entry[key] for key in ("fx", "fy", "cx", "cy"))
+    terms_px = _finite(entry[key] for key in ("fx", "fy", "cx", "cy"))
     distortion = tuple(_finite(entry[key] for key in ("k1", "k2", "p1", "p2", "k3")))
-    intrinsics = Intrinsics(width_px, height_px, fx_px, fy_px, cx_px, cy_px, distortion)
+    intrinsics = pinhole((width_px, height_px), terms_px, distortion)
     return Sensor(name, Modality.CAMERA, CAMERA_HZ, _sync(CAMERA_HZ, required=True), _rigid(entry, LENS_AXES), intrinsics)
 
 

@@ -86,12 +86,9 @@ class Census:
 
     @property
     def line(self) -> TimeLine:
-        """Which frames, in file order, have stamps that do not fit the others."""
-        stamps_ns, log_ns = self.stamps_ns, np.array(self.logs, dtype=np.int64)
-        order = np.argsort(log_ns, kind="stable")
-        line = time_line(stamps_ns[order], None if np.array_equal(stamps_ns, log_ns) else log_ns[order])
-        back = np.argsort(order, kind="stable")
-        return TimeLine(line.off[back], line.off_ns[back], line.late[back])
+        """Which frames have stamps that do not fit the others; in the order of `stamps_ns`."""
+        stamps_ns, log_ns = self.stamps_ns, np.sort(np.array(self.logs, dtype=np.int64))
+        return time_line(stamps_ns, None if np.array_equal(stamps_ns, log_ns) else log_ns)
 
     @property
     def first_ns(self) -> int:
@@ -174,7 +171,7 @@ class Census:
         return found if problem is None else f"{found}; they cannot be used for motion compensation: {problem}"
 
     def _clock(self) -> list[str]:
-        name, notes = self.source.sensor, []
+        name, notes, stamps_ns = self.source.sensor, [], self.stamps_ns
         if self.late:
             notes.append(
                 f"{name}: {self.late} of {len(self.stamps)} messages stand behind one that was logged later; "
@@ -186,18 +183,18 @@ class Census:
                 f"{name}: messages come in bursts of {bursts.rows}, {bursts.row_period_ns / 1e6:.3f} ms apart: rows of one scan; "
                 "each is kept as a frame of its own, and the rate is that of the scans"
             )
-        steps = np.diff(self.stamps_ns)
-        doubled = len(self.stamps) - np.unique(self.stamps_ns).size
+        steps, line = np.diff(stamps_ns), self.line
+        doubled = len(self.stamps) - np.unique(stamps_ns).size
         if doubled:
             notes.append(f"{name}: {doubled} of {len(self.stamps)} frames repeat the stamp of another; kept")
-        if through_float(self.stamps_ns[~self.line.off]):
+        if through_float(stamps_ns[~line.off]):
             notes.append(f"{name}: all stamps are multiples of 256 ns: they went through a float, and are that inexact; kept")
-        off = np.flatnonzero(self.line.off)
+        off = np.flatnonzero(line.off)
         if off.size:
             first = int(off[0])
             notes.append(
-                f"{name}: {off.size} of {len(self.stamps)} stamps do not fit the others, the first is {self.stamps[first]} ns "
-                f"(frame {first}); kept, and left out of scenes by the pipeline (CLK011)"
+                f"{name}: {off.size} of {len(self.stamps)} stamps do not fit the others, the first is {stamps_ns[first]} ns "
+                f"(frame {first} by log time); kept, and left out of scenes by the pipeline (CLK011)"
             )
         if (steps < 0).any():
             notes.append(

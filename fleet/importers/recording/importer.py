@@ -83,11 +83,20 @@ def import_drive(
         findings += census.words(None if given is None or name not in given else given[name].period_ns)
         if census.lost:
             findings.record_loss(name, census.lost, f"{census.lost} messages could not be converted: {census.first_lost}")
-    for name in topics.absent():
-        findings.lose(name, None, f"{name}: the recording has no message of it")
+    _left_out(topics, findings)
     findings += [*dated, *_clocks(sensors, rig), *_converted(sensors), *topics.left_out()]
     write_manifest(out, drive, RECORDER, RECORDER_VERSION, findings.losses)
     return ImportResult(DriveFolder.load(out), tuple(findings))
+
+
+def _left_out(topics: TopicMap, findings: ImportFindings) -> None:
+    """Record what is lost with whole topics. `topics.left_out` has the words on those that have messages."""
+    lost = topics.lost()
+    for entry in lost:
+        findings.record_loss(entry.sensor, entry.messages, entry.words)
+    for name in topics.absent():
+        if all(entry.sensor != name for entry in lost):
+            findings.lose(name, None, f"{name}: the recording has no message of it")
 
 
 class _Taking:

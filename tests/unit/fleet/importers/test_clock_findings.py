@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.importers.clock_findings import clock_findings, mean_hz, named, overlap_findings
+from fleet.importers.clock_findings import (
+    clock_findings,
+    declared_delay_ns,
+    delay_words,
+    half_period_ns,
+    mean_hz,
+    named,
+    overlap_findings,
+)
 
 MS = 1_000_000
 
@@ -57,6 +66,34 @@ def test_late_starts_and_early_ends_are_more_than_a_period() -> None:
 def test_the_mean_rate_counts_distinct_stamps() -> None:
     assert mean_hz([0, 100 * MS, 100 * MS, 200 * MS]) == 10.0
     assert mean_hz([7]) is None and mean_hz([7, 7]) is None
+
+
+@pytest.mark.parametrize("wild", [0, 20 * 60 * 1000 * MS, 3600 * 1000 * MS, 10**17])
+def test_a_wild_stamp_is_no_rate(wild: int) -> None:
+    stamps = [10**18 + n * 100 * MS for n in range(40)]
+    stamps[7] = wild if wild == 0 else stamps[7] + wild
+    for order in (stamps, sorted(stamps)):
+        measured_hz = mean_hz(order)
+        assert measured_hz is not None and 9.5 <= measured_hz <= 10.0  # one step has twice the length
+
+
+def test_a_hole_is_no_rate_and_no_early_end() -> None:
+    stamps = [n * 100 * MS for n in (*range(20), *range(50, 70))]
+    assert mean_hz(stamps) == 10.0
+    wild = [*(n * 100 * MS for n in range(30)), 7200 * 1000 * MS]
+    assert overlap_findings({"lidar": [n * 100 * MS for n in range(30)], "camera": wild}) == []
+
+
+def test_the_rate_of_poses_in_groups_is_that_of_all() -> None:
+    """Twelve sensors triggered within 50 ms, twice a second."""
+    stamps = [n * 500 * MS + sensor * 4 * MS for n in range(10) for sensor in range(12)]
+    assert mean_hz(stamps) == pytest.approx(119 / (9 * 0.5 + 11 * 0.004))
+
+
+def test_tolerances_and_delays_are_those_that_a_rig_can_say() -> None:
+    assert half_period_ns(10.0) == 50 * MS and half_period_ns(0.001) == 10_000 * MS
+    assert declared_delay_ns(-50 * MS) == -50 * MS and delay_words(-50 * MS) == "(median, declared as its delay)"
+    assert declared_delay_ns(3600 * 1000 * MS) == 0 and "another clock" in delay_words(3600 * 1000 * MS)
 
 
 def test_many_names_are_cut_short() -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fleet.errors import FleetError, SourceError
@@ -154,6 +158,15 @@ def test_pandaset_says_where_nearest_alone_would_pair_wrongly(pandaset: Path, tm
     assert rig["lidar"].sync.compensated and "(declared as compensated)" in findings
 
 
+def test_a_pandaset_camera_on_another_clock_has_no_delay(pandaset: Path, tmp_path: Path) -> None:
+    path = pandaset / "camera" / "back_camera" / "timestamps.json"
+    stamps = json.loads(path.read_text(), parse_float=Decimal)
+    path.write_text("[" + ", ".join(str(stamp + 3600) for stamp in stamps) + "]")
+    result, rig = imported("pandaset", pandaset, tmp_path / "out")
+    assert rig["camera_back"].sync.expected_delay_ns == 0 and rig["camera_front"].sync.expected_delay_ns == -49_860_000
+    assert any("camera_back: +3599900.08 ms from the lidar stamp (median; more than 10 s" in word for word in result.findings)
+
+
 def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
     path = pandaset / "camera" / "back_camera" / "timestamps.json"
     stamps = json.loads(path.read_text(), parse_float=Decimal)
@@ -178,6 +191,7 @@ def test_pandaset_clocks_are_looked_at(pandaset: Path, tmp_path: Path) -> None:
         ("camera/front_camera/intrinsics.json", '{"fx": 1}', "cannot be used"),
         ("camera/front_camera/poses.json", '[{"position": 1}]', "entry 0 is not a pose"),
         ("meta/timestamps.json", "[]", "5 positions and 0 stamps"),
+        ("camera/front_camera/intrinsics.json", '{"fx": "100", "fy": 1, "cx": 1, "cy": 1}', "fx: '100' is not a number"),
     ],
 )
 def test_damaged_pandaset_folders_are_explained(pandaset: Path, tmp_path: Path, file: str, content: str, message: str) -> None:
@@ -233,7 +247,7 @@ def test_radiate_poses_are_metres_from_the_first_fix_with_the_sources_quaternion
 def test_radiate_reports_what_is_odd(radiate: Path, tmp_path: Path) -> None:
     result, _ = imported("radiate", radiate, tmp_path / "out")
     findings = "\n".join(result.findings)
-    assert losses(result) == [(None, 1), (None, 1)]
+    assert losses(result) == [("lidar", 1), ("lidar", 1)]
     assert "velo_lidar: 1 files have no index row, so no stamp, and are left out: 000017" in findings
     assert "velo_lidar: 1 index rows have no file and are left out: 000021" in findings
     assert "velo_lidar: 200.2 ms pass before row 4, usually 100.1 ms" in findings
@@ -281,6 +295,7 @@ def test_radiate_rig_follows_the_datasets_projection(radiate: Path, tmp_path: Pa
         ("velo_lidar/000018.csv", "1,2,3,4,x\n", "is not a table of numbers"),
         ("velo_lidar/000018.csv", "1,2,3,400,1\n", "whole numbers from 0 to 255"),
         ("velo_lidar/000018.csv", "1,2,3,nan,1\n", "whole numbers from 0 to 255"),
+        ("default-calib.yaml", made.CALIBRATION.replace("fx: 337.9", "fx: -1"), "fx, fy, cx, cy of -1, .* do not fit 64x48 px"),
         ("default-calib.yaml", "lidar_calib: [", "not a RADIATE calibration"),
         ("default-calib.yaml", "!!python/object/apply:os.system ['true']", "not a RADIATE calibration"),
         ("GPS_IMU_Twist/000001.txt", "55.8,-3.3\n", "holds '55.8,-3.3' instead of 3 numbers"),
@@ -350,6 +365,15 @@ def test_sweeps_that_are_not_there_do_not_count_as_wrongly_paired(pandaset: Path
     assert "camera_back: the nearest stamp alone would give 2 of 3 sweeps another one's image" in "\n".join(result.findings)
 
 
+def test_a_stamp_out_of_order_does_not_count_as_all_images_behind_it_wrongly_paired(pandaset: Path, tmp_path: Path) -> None:
+    path = pandaset / "camera" / "front_camera" / "timestamps.json"
+    stamps = json.loads(path.read_text(), parse_float=Decimal)
+    stamps[1] += 3600
+    path.write_text("[" + ", ".join(map(str, stamps)) + "]")
+    result, _ = imported("pandaset", pandaset, tmp_path / "out")
+    assert "camera_front: the nearest stamp alone would give 1 of 5 sweeps another one's image" in "\n".join(result.findings)
+
+
 @pytest.mark.parametrize("existed", [False, True])
 def test_an_import_that_fails_leaves_nothing(pandaset: Path, tmp_path: Path, existed: bool) -> None:
     (pandaset / "lidar" / "04.parquet").write_text("the first four are written before this one is opened")
@@ -362,6 +386,15 @@ def test_an_import_that_fails_leaves_nothing(pandaset: Path, tmp_path: Path, exi
     assert not existed or list(out.iterdir()) == []
 
 
+def test_an_import_that_is_interrupted_leaves_nothing(pandaset: Path, tmp_path: Path) -> None:
+    def interrupted(step: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        IMPORTERS["pandaset"](pandaset, tmp_path / "a" / "b", "car-1", "drive-1", progress=interrupted)
+    assert not (tmp_path / "a").exists()
+
+
 def test_an_import_into_a_folder_with_something_in_it_leaves_that_alone(pandaset: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -369,3 +402,137 @@ def test_an_import_into_a_folder_with_something_in_it_leaves_that_alone(pandaset
     with pytest.raises(FleetError, match="not an empty folder"):
         imported("pandaset", pandaset, out)
     assert (out / "mine").read_text() == "precious"
+
+
+def refused(form: str, src: Path, out: Path) -> list[str]:
+    with pytest.raises(SourceError) as caught:
+        imported(form, src, out)
+    assert not out.exists()
+    return str(caught.value).splitlines()
+
+
+def test_every_faulty_row_of_a_pandaset_sequence_is_named_with_file_and_field(pandaset: Path, tmp_path: Path) -> None:
+    gps, poses = pandaset / "meta" / "gps.json", pandaset / "lidar" / "poses.json"
+    times, seen = pandaset / "lidar" / "timestamps.json", pandaset / "camera" / "back_camera" / "poses.json"
+    rows = json.loads(gps.read_text())
+    del rows[0]["lat"]
+    rows[1]["long"], rows[2]["height"], rows[3], rows[4]["lat"] = None, float("nan"), "x", 91
+    gps.write_text(json.dumps(rows))
+    for path in (poses, seen):
+        entries = json.loads(path.read_text())
+        entries[1]["position"]["x"], entries[3]["heading"] = "a", dict.fromkeys("wxyz", 0)
+        path.write_text(json.dumps(entries))
+    stamps = json.loads(times.read_text(), parse_float=Decimal)
+    times.write_text(f"[{stamps[0]}, {stamps[2]}, {stamps[1]}, {stamps[3]}, {stamps[3]}]")
+    lines = refused("pandaset", pandaset, tmp_path / "out")
+    assert [line.partition(": ")[0] for line in lines] == [
+        str(path) for path in [times] * 2 + [poses] * 2 + [seen] * 2 + [gps] * 5
+    ]
+    later = "is not later than the entry before, {} ns: it does not ascend, so poses between its stamps are not defined"
+    assert lines[0] == f"{times}: entry 2: {made.stamp_ns(1)} ns {later.format(made.stamp_ns(2))}"
+    assert lines[1] == f"{times}: entry 4: {made.stamp_ns(3)} ns {later.format(made.stamp_ns(3))}"
+    assert lines[2] == f"{poses}: entry 1 is not a pose: position.x: 'a' is not a number"
+    assert lines[3].startswith(f"{poses}: entry 3 is not a pose: rotation is no unit quaternion")
+    assert lines[6:] == [
+        f"{gps}: entry 0: lat is missing",
+        f"{gps}: entry 1: long: None is not a number",
+        f"{gps}: entry 2: height: nan is not finite",
+        f"{gps}: entry 3: lat is missing",
+        f"{gps}: entry 4: the latitude 91 is beyond 90 degrees",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("x", ["a"] * 60, "the column x is string"),
+        ("t_ns", [None] * 60, "the column t_ns is null"),
+        ("t_ns", [-(2**63)] * 60, "more than 2.1 s away"),
+        ("intensity", [0.5] * 60, "the column intensity is double"),
+    ],
+)
+def test_pandaset_columns_of_another_kind_are_refused(
+    pandaset: Path, tmp_path: Path, column: str, values: list[object], message: str
+) -> None:
+    path = pandaset / "lidar" / "02.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, pa.array(values)), path)
+    (line,) = refused("pandaset", pandaset, tmp_path / "out")
+    assert "02.parquet" in line and message in line
+
+
+HOSTILE = (None, True, -1, 10**400, float("nan"), "x", [], {}, [1], {"x": 1})
+
+
+def leaves(value: Any) -> list[tuple[Any, Any]]:
+    """Every container in a JSON document with each of its keys, the containers' own included."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [pair for key in keys for pair in [(value, key), *leaves(value[key])]]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "lidar/timestamps.json", "lidar/poses.json", "camera/front_camera/poses.json", "camera/front_camera/intrinsics.json",
+        "meta/gps.json", "meta/timestamps.json",
+    ],
+)  # fmt: skip
+def test_any_value_of_a_pandaset_document_is_imported_or_explained(pandaset: Path, tmp_path: Path, file: str) -> None:
+    document = json.loads((pandaset / file).read_text())
+    cut = document[:5] if isinstance(document, list) else document
+    places = leaves(cut)[: 12 if isinstance(document, list) else None]
+    for container, key in places:
+        whole = container[key]
+        for number, value in enumerate(HOSTILE):
+            container[key] = value
+            (pandaset / file).write_text(json.dumps(cut))
+            try:
+                imported("pandaset", pandaset, tmp_path / f"out-{number}")
+            except SourceError as error:
+                assert file.rpartition("/")[0] in str(error)
+            else:
+                shutil.rmtree(tmp_path / f"out-{number}")
+        container[key] = whole
+
+
+def test_every_faulty_row_of_a_radiate_sequence_is_named_with_file_and_line(radiate: Path, tmp_path: Path) -> None:
+    radar, lidar, motion = radiate / "Navtech_Polar.txt", radiate / "velo_lidar.txt", radiate / "GPS_IMU_Twist"
+    radar.write_text("Frame: 000001 Time: abc\n\nFrame: 000002 Time: 1574859771.7\ngarbage\n")
+    lidar.write_text(lidar.read_text() + "Frame: 000023 Time: 9999999999.5\n")
+    for number, line, content in ((1, 4, "0,0,0,0"), (2, 0, "nan,1,2"), (3, 0, "95.0,1,2"), (4, 5, "1,2"), (4, 6, "a,b,c")):
+        path = motion / f"{number:06d}.txt"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([*lines[:line], content, *lines[line + 1 :]]))
+    lines = refused("radiate", radiate, tmp_path / "out")
+    assert lines[:3] == [
+        f"{radar}, line 1: 'Frame: 000001 Time: abc' is not 'Frame: NNNNNN Time: SECONDS.FRACTION'",
+        f"{radar}, line 4: 'garbage' is not 'Frame: NNNNNN Time: SECONDS.FRACTION'",
+        f"{lidar}, line 6: Time: 9999999999 s is not a time between 1970 and 2096",
+    ]
+    assert lines[3].startswith(f"{motion / '000001.txt'}, line 5: rotation is no unit quaternion")
+    assert lines[4:7] == [
+        f"{motion / '000002.txt'}, line 1: holds 'nan,1,2' instead of 3 numbers",
+        f"{motion / '000003.txt'}, line 1: the latitude 95 is beyond 90 degrees",
+        f"{motion / '000004.txt'}, line 6: holds '1,2' instead of 3 numbers",
+    ]
+    assert lines[7].startswith(f"{motion / '000004.txt'}, line 7: is not 3 numbers") and len(lines) == 8
+
+
+def test_every_line_that_is_no_point_is_named_in_all_sweeps(radiate: Path, tmp_path: Path) -> None:
+    first, second = (radiate / "velo_lidar" / f"{number:06d}.csv" for number in (18, 19))
+    first.write_text("1,2,3,4,5\n\n1,2,x,4,5\n1,2,3\n")
+    second.write_text("1,2,3,400,5\nnan,2,3,4,5\n1e39,2,3,4,5\n1,2,3,4,5.5\n")
+    assert refused("radiate", radiate, tmp_path / "out") == [
+        f"{first}, line 3: is not a table of numbers: could not convert string to float: 'x'",
+        f"{first}, line 4: 3 columns instead of x, y, z, intensity, ring",
+        f"{second}, line 1: intensity and ring must be whole numbers from 0 to 255",
+        f"{second}, line 3: a coordinate is beyond float32, which the points are stored as",
+        f"{second}, line 4: intensity and ring must be whole numbers from 0 to 255",
+    ]
+
+
+def test_radiate_motion_files_without_an_index_are_lost(radiate: Path, tmp_path: Path) -> None:
+    (radiate / "GPS_IMU_Twist.txt").unlink()
+    result, _ = imported("radiate", radiate, tmp_path / "out")
+    assert losses(result)[-1] == (None, 4)
+    assert "GPS_IMU_Twist: not in the source, so there is no pose; 4 files have no index" in result.findings

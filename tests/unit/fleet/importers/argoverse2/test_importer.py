@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.feather as feather
 import pytest
 
 from fleet.errors import FleetError, SourceError
@@ -222,8 +223,8 @@ def test_tables_that_are_not_whole_stop_the_import_before_anything_is_written(
         (POSES, 2, "qw", np.inf, "not finite"),
         (POSES, 2, "qw", 7.0, "no unit quaternion"),
         (POSES, 2, "ty_m", 1e300, "a coordinate of 1e\\+300 m is beyond 1e\\+08 m; are its units metres"),
-        (POSES, 2, "timestamp_ns", -1, "its stamps span -1 to"),
-        (POSES, 2, "timestamp_ns", 2**62, "its stamps span .* to 4611686018427387904 ns, not within"),
+        (POSES, 2, "timestamp_ns", -1, "row 2: timestamp_ns: -1 ns is not within"),
+        (POSES, 2, "timestamp_ns", 2**62, "row 2: timestamp_ns: 4611686018427387904 ns is not within"),
         (MOUNTINGS, 1, "qw", 0.0, "the row of ring_side_left is not a pose"),
         (MOUNTINGS, 1, "sensor_name", "up_lidar", "has a sensor twice"),
         (LENSES, 0, "fx_px", np.nan, "ring_front_center is not a pinhole camera"),
@@ -236,14 +237,58 @@ def test_tables_that_are_not_whole_stop_the_import_before_anything_is_written(
 def test_values_that_cannot_be_are_named(
     log: Path, tmp_path: Path, name: str, row: int, column: str, value: object, message: str
 ) -> None:
-    import pyarrow.feather as feather
-
-    columns = {key: list(cells) for key, cells in feather.read_table(log / name).to_pydict().items()}
-    columns[column][row] = value
-    made.write_table(log / name, dict(columns))
+    changed(log / name, {column: {row: value}})
     with pytest.raises(SourceError, match=message):
         import_drive(log, tmp_path / "out", "car-1", "drive-1")
     assert not (tmp_path / "out").exists()
+
+
+def changed(path: Path, changes: dict[str, dict[int, object]]) -> None:
+    columns = {key: list(cells) for key, cells in feather.read_table(path).to_pydict().items()}
+    for column, cells in changes.items():
+        for row, value in cells.items():
+            columns[column][row] = value
+    made.write_table(path, dict(columns))
+
+
+def test_every_faulty_row_of_all_tables_is_named(log: Path, tmp_path: Path) -> None:
+    changed(log / MOUNTINGS, {"qw": {1: 0.0}})
+    changed(log / LENSES, {"fx_px": {0: -1.0, 2: np.nan}})
+    changed(log / POSES, {"timestamp_ns": {0: -5, 3: 9 * 10**18}, "qw": {1: 7.0, 4: np.nan}})
+    with pytest.raises(SourceError) as caught:
+        import_drive(log, tmp_path / "out", "car-1", "drive-1")
+    places = [(Path(line.partition(": ")[0]).name, line.split(": ")[1]) for line in str(caught.value).splitlines()]
+    assert places == [
+        (Path(MOUNTINGS).name, "the row of ring_side_left is not a pose"),
+        (Path(LENSES).name, "the row of ring_front_center is not a pinhole camera"),
+        (Path(LENSES).name, "the row of stereo_front_left is not a pinhole camera"),
+        *((POSES, f"row {number}") for number in (0, 3, 1, 4)),
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("stamp_ns", [0, made.S0_NS + 3_600 * 10**9, 2 * 10**18])
+def test_one_wild_stamp_is_neither_the_rate_of_poses_nor_the_time_base(log: Path, tmp_path: Path, stamp_ns: int) -> None:
+    poses = {name: np.repeat(column, 5) for name, column in made.poses().items()}
+    poses["timestamp_ns"] = made.S0_NS + np.arange(30) * 10_000_000
+    poses["timestamp_ns"][13] = stamp_ns
+    made.write_table(log / POSES, dict(poses))
+    shutil.copy(log / FIRST_SWEEP, log / "sensors" / "lidar" / f"{stamp_ns}.feather")
+    import_drive(log, tmp_path / "out", "car-1", "drive-1")
+    rig = Rig.from_dict(json.loads((tmp_path / "out" / "calibration.json").read_bytes()))
+    assert rig["pose"].rate_hz == pytest.approx(100.0, rel=0.05) and rig.time_base is TimeBase.OTHER
+
+
+def test_files_without_a_stamp_are_lost_by_their_sensor(log: Path, tmp_path: Path) -> None:
+    cameras = log / "sensors" / "cameras"
+    (cameras / made.UNSEEN).mkdir()
+    for name in ("ring_front_center", made.UNSEEN):
+        (cameras / name / "315966265259836000.png").write_bytes(b"x")
+    (log / "sensors" / "lidar" / "first.feather").write_bytes(b"x")
+    result = import_drive(log, tmp_path / "out", "car-1", "drive-1")
+    assert result.folder.manifest is not None
+    lost = [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses]
+    assert lost == [("lidar", 1), ("ring_front_center", 1), (None, 1), (None, None)], "a camera without images is in no rig"
 
 
 def test_a_drive_without_poses_or_sweeps_is_refused(log: Path, tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def changed(folder: Path, change: Callable[[Scene], object], out: Path) -> Impor
     return import_drive(folder, out, "car-1", "drive-1")
 
 
+def losses(result: ImportResult) -> list[tuple[str | None, int | None]]:
+    assert result.folder.manifest is not None
+    return [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses]
+
+
 def refused(folder: Path, change: Callable[[Scene], object], message: str) -> None:
     with pytest.raises(SourceError, match=message):
         changed(folder, change, folder.parent / "out")
@@ -185,12 +190,14 @@ def test_links_samples_and_absent_files_are_findings(folder: Path, tmp_path: Pat
         document["samples"][0]["datum_keys"] = [data[0]["key"], "nobody"]
         (folder / data[4]["datum"]["image"]["filename"]).unlink()
 
-    findings = "\n".join(changed(folder, change, tmp_path / "out").findings)
+    result = changed(folder, change, tmp_path / "out")
+    findings = "\n".join(result.findings)
+    assert losses(result) == [("camera_01", 1), (None, 1)]
     assert "links: 1 prev_key and 2 next_key lead to data that are not in the scene" in findings
     assert "links: 1 of the 11 that lead to data of the scene lead to another sensor; none is followed" in findings
     assert "samples: 1 of 8 keys name no datum of the scene" in findings
     assert "samples: 2 of 9 data are in no sample; imported all the same" in findings
-    assert f"data: 1 of 9 name a file that is not there: {made.ticks(1, 'CAMERA_01')}.jpg" in findings
+    assert f"CAMERA_01: 1 of 3 data name a file that is not there: {made.ticks(1, 'CAMERA_01')}.jpg" in findings
     assert "CAMERA_01: +21.15 ms after the reference in its sample (median, declared as its delay)" in findings
 
 
@@ -203,7 +210,9 @@ def test_other_kinds_and_sizes_are_findings(folder: Path, tmp_path: Path) -> Non
         document["data"][1]["datum"]["image"]["width"] = 1936
         document["data"][2]["datum"] = {"radar_point_cloud": {"filename": "radar/1.npz"}}
 
-    findings = "\n".join(changed(folder, change, tmp_path / "out").findings)
+    result = changed(folder, change, tmp_path / "out")
+    findings = "\n".join(result.findings)
+    assert losses(result) == [(None, 1), ("camera_05", 1)], "the datum, and the image that it named before"
     assert "data: 1 of kind radar_point_cloud are not read and left out" in findings
     assert "CAMERA_01: images are 64x48 px, the scene says (1936, 48)" in findings
 
@@ -459,3 +468,70 @@ def test_any_value_replaced_by_a_hostile_one_is_imported_or_explained(folder: Pa
         except SourceError:
             explained += 1
     assert 50 < explained < 250
+
+
+def test_every_faulty_row_is_named_with_its_field(folder: Path) -> None:
+    def change(document: Scene) -> None:
+        data = document["data"]
+        data[1]["id"]["timestamp"] = "yesterday"
+        data[3]["id"]["timestamp"] = "1969-12-31T23:59:59Z"
+        for number in (3, 4):
+            next(iter(data[number]["datum"].values()))["pose"]["rotation"] = dict.fromkeys(("qw", "qx", "qy", "qz"), 0)
+        data[5] = 7
+        document["samples"][2]["datum_keys"] = [5]
+
+    calibration = made.calibration()
+    calibration["extrinsics"][0]["rotation"]["qw"] = 9
+    (folder / "calibration" / f"{made.CALIBRATION_KEY}.json").write_text(json.dumps(calibration))
+    with pytest.raises(SourceError) as caught:
+        changed(folder, change, folder.parent / "out")
+    path = folder / "scene_a8dc5ed1.json"
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"{path}: data entry 1: timestamp 'yesterday' is not a time: it is not like")
+    assert lines[1].startswith(f"{path}: data entry 3: timestamp '1969-12-31T23:59:59Z' is not a time: it is before 1970")
+    assert lines[2].startswith(f"{path}: data entry 3: ") and "no unit quaternion" in lines[2]
+    assert lines[3].startswith(f"{path}: data entry 4: ") and "no unit quaternion" in lines[3]
+    assert lines[4] == f"{path}: data entry 5: a datum is '7' instead of an object"
+    assert lines[5].startswith(f"{path}: samples entry 2: a datum key is '5' instead of a text")
+    assert lines[6].startswith(f"{folder / 'calibration'}/{made.CALIBRATION_KEY}.json: extrinsics of LIDAR: ")
+    assert len(lines) == 7
+
+
+def test_lenses_that_do_not_fit_are_named_together(folder: Path) -> None:
+    calibration = made.calibration()
+    for lens in calibration["intrinsics"][1:]:
+        lens["fx"] = -1
+    (folder / "calibration" / f"{made.CALIBRATION_KEY}.json").write_text(json.dumps(calibration))
+    with pytest.raises(SourceError) as caught:
+        import_drive(folder, folder.parent / "out", "car-1", "drive-1")
+    assert ["CAMERA_01" in line or "CAMERA_05" in line for line in str(caught.value).splitlines()] == [True, True]
+
+
+def test_files_that_no_datum_names_are_lost_by_their_sensor(folder: Path, tmp_path: Path) -> None:
+    for name in ("rgb/CAMERA_05/extra.jpg", "rgb/CAMERA_05/notes.txt", "point_cloud/LIDAR/1.npz"):
+        (folder / name).write_bytes(b"x")
+    result = import_drive(folder, tmp_path / "out", "car-1", "drive-1")
+    assert losses(result) == [("lidar", 1), ("camera_05", 1)]
+    assert "CAMERA_05: 1 files are named by no datum, so have no stamp, and are left out: extra.jpg" in result.findings
+
+
+def test_a_sensor_without_any_file_is_not_in_the_rig(folder: Path, tmp_path: Path) -> None:
+    for path in (folder / "rgb" / "CAMERA_05").iterdir():
+        path.unlink()
+    result = import_drive(folder, tmp_path / "out", "car-1", "drive-1")
+    assert losses(result) == [(None, 3)] and "camera_05" not in rig_of(tmp_path / "out")
+    assert result.folder.manifest is not None and result.folder.manifest.losses[0].message.startswith("CAMERA_05: 3 of 3 data")
+
+
+def test_a_camera_on_another_clock_has_no_delay_and_no_say_in_the_rate_of_poses(tmp_path: Path) -> None:
+    src = made.write_dgp(tmp_path / "s", ticks_as_us=False)
+    document = made.scene(ticks_as_us=False)
+    for entry in document["data"]:
+        if entry["id"]["name"] == "CAMERA_05":
+            entry["id"]["timestamp"] = entry["id"]["timestamp"].replace("T21:", "T22:")
+    made.write_scene(src, document)
+    result = import_drive(src, tmp_path / "out", "car-1", "drive-1")
+    rig = rig_of(tmp_path / "out")
+    assert rig["camera_05"].sync.expected_delay_ns == 0 and rig["camera_01"].sync.expected_delay_ns > 0
+    assert any(word.startswith("CAMERA_05: +3600021.1") and "is another clock and no delay" in word for word in result.findings)
+    assert rig["pose"].rate_hz > 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,8 @@ def test_poses_that_contradict_each_other_or_their_shots_are_reported(data: made
     by_token[lidar["ego_pose_token"]]["translation"][2] = 1.25
     result, _ = imported(data, tmp_path)
     assert "ego_pose: 1 of 60 poses that shots name are not in the table" in findings(result)
+    assert result.folder.manifest is not None
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("pose", 1)]
     assert "ego_pose: 1 of 59 shots have a pose with another stamp than theirs, up to 35.8 ms away" in findings(result)
     assert (
         "ego_pose: 1 poses differ from another with the same stamp, by up to 1.30 m; the reference sensor's is kept"
@@ -518,7 +521,7 @@ def test_rows_of_unknown_samples_are_named_and_links_to_them_lead_nowhere_else(d
     assert "lead into another scene" not in words
     assert len(messages(result.folder, "lidar_top")) == 20
     assert result.folder.manifest is not None
-    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [(None, 1)]
+    assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("lidar_top", 1)]
 
 
 def test_mountings_that_were_never_filled_in_are_left_open(data: made.Dataset, tmp_path: Path) -> None:
@@ -554,6 +557,30 @@ def test_offsets_that_are_far_apart_are_no_delay(data: made.Dataset, tmp_path: P
     assert rig["cam_back_left"].sync.expected_delay_ns == -800_000
 
 
+@pytest.mark.parametrize("shift_us", [-made.T0_US, 1_200_000_000, 3_600_000_000, 7_200_000_000])
+def test_one_wild_pose_does_not_condemn_the_rate_of_all(data: made.Dataset, tmp_path: Path, shift_us: int) -> None:
+    data.tables["ego_pose"][3]["timestamp"] += shift_us
+    _, rig = imported(data, tmp_path)
+    assert rig["pose"].rate_hz == pytest.approx(59, rel=0.1)
+    assert rig["pose"].sync.tolerance_ns == round(5e8 / rig["pose"].rate_hz)
+
+
+@pytest.mark.parametrize("channel", ["CAM_FRONT", "LIDAR_TOP"])
+def test_one_wild_shot_does_not_condemn_the_rate_of_its_sensor(data: made.Dataset, tmp_path: Path, channel: str) -> None:
+    data.rows(channel)[4]["timestamp"] = 0
+    result, rig = imported(data, tmp_path)
+    assert rig[channel.lower()].rate_hz == {"CAM_FRONT": 12.0, "LIDAR_TOP": 20.0}[channel]
+    assert rig["cam_front"].sync.expected_delay_ns == -35_800_000 and stamps(result, channel.lower())[0] == 0
+
+
+def test_a_camera_on_another_clock_has_no_delay(data: made.Dataset, tmp_path: Path) -> None:
+    for row in data.rows("CAM_FRONT"):
+        row["timestamp"] += 3_600_000_000
+    result, rig = imported(data, tmp_path)
+    assert rig["cam_front"].sync.expected_delay_ns == 0
+    assert "+3599964.20 ms from LIDAR_TOP (median of 3 keyframes, +3599964.20 to +3599964.20): another clock" in findings(result)
+
+
 def test_a_sensor_that_measured_nothing_is_not_the_reference(data: made.Dataset, tmp_path: Path) -> None:
     for row in data.rows("LIDAR_TOP"):
         data.files[row["filename"]] = bytes(len(data.files[row["filename"]]))
@@ -574,3 +601,87 @@ def test_all_tables_that_are_absent_are_named(data: made.Dataset, tmp_path: Path
     for name in ("scene", "sample", "sample_data", "calibrated_sensor"):
         assert name in str(caught.value)
     assert ("calibration_and_pose.json" in str(caught.value)) == (not kept)
+
+
+def test_rows_whose_tokens_are_no_text_are_refused_together(data: made.Dataset, tmp_path: Path) -> None:
+    data.tables["sensor"][0]["modality"] = []
+    data.tables["calibrated_sensor"][1]["sensor_token"] = {}
+    data.tables["calibrated_sensor"][2]["token"] = None
+    data.rows("LIDAR_TOP")[3]["sample_token"] = []
+    data.rows("RADAR_FRONT")[0]["filename"] = "../../etc/passwd"
+    data.tables["ego_pose"][3]["token"] = {"a": 1}
+    with pytest.raises(SourceError) as caught:
+        imported(data, tmp_path)
+    tables = tmp_path / "src" / data.version
+    assert set(str(caught.value).splitlines()) == {
+        f"{tables / 'sensor.json'}: the row sensor-LIDAR_TOP has modality = '[]' instead of a text",
+        f"{tables / 'calibrated_sensor.json'}: the row calibrated-CAM_FRONT has sensor_token = '{{}}' instead of a text",
+        f"{tables / 'calibrated_sensor.json'}: the row None has token = 'None' instead of a text",
+        f"{tables / 'sample_data.json'}: the row data-LIDAR_TOP-{made.T0_US + 3 * made.SWEEP_US} has sample_token = '[]' instead "
+        "of a text",
+        f"{tables / 'sample_data.json'}: row {data.rows('RADAR_FRONT')[0]['token']} names the file '../../etc/passwd', which is "
+        "not below the dataset's root; it is not opened",
+        f"""{tables / "ego_pose.json"}: the row {{'a': 1}} has token = "{{'a': 1}}" instead of a text""",
+    }
+
+
+@pytest.mark.parametrize("name", ["../x", "pose", "", "CAM FRONT", "c" * 64])
+def test_channels_that_no_sensor_can_be_called_are_refused(data: made.Dataset, tmp_path: Path, name: str) -> None:
+    data.tables["sensor"][1]["channel"] = name
+    with pytest.raises(SourceError, match=r"the row sensor-CAM_FRONT has channel = .*, which no sensor can be called"):
+        imported(data, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["src"]
+
+
+def test_channels_that_differ_in_case_alone_are_refused(data: made.Dataset, tmp_path: Path) -> None:
+    data.tables["sensor"][2]["channel"] = "cam_front"
+    with pytest.raises(SourceError, match=r"CAM_FRONT \(camera\), .*cam_front \(camera\) cannot stand for one sensor each"):
+        imported(data, tmp_path)
+
+
+def leaves(value: Any) -> list[tuple[Any, Any]]:
+    """Every object in a JSON document with each of its keys, and every list with its first place."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))[:1] if isinstance(value, list) else []
+    return [pair for key in keys for pair in [(value, key), *leaves(value[key])]]
+
+
+HOSTILE = (None, True, -1, 10**400, float("nan"), "../x", [], {}, [1])
+
+
+def assert_imported_or_explained(document: Any, places: list[tuple[Any, Any]], write: Any, src: Path, out: Path) -> None:
+    for container, key in places:
+        whole = container[key]
+        for value in HOSTILE:
+            container[key] = value
+            write(document)
+            try:
+                import_drive(src, out, "car-1", "drive-1")
+            except SourceError as error:
+                assert str(src) in str(error)
+            else:
+                shutil.rmtree(out)
+            assert not out.exists()
+        container[key] = whole
+    write(document)
+
+
+@pytest.mark.parametrize("table", ["scene", "sample", "sample_data", "calibrated_sensor", "sensor", "ego_pose", "log"])
+def test_any_value_of_a_table_is_imported_or_explained(data: made.Dataset, tmp_path: Path, table: str) -> None:
+    made.keyframes_alone(data)
+    data.tables["sample_data"] = [row for row in data.tables["sample_data"] if "scene-0002" not in row["sample_token"]]
+    src = data.write(tmp_path / "src")
+    rows = data.tables[table]
+    cameras = [row for row in rows if "CAM_FRONT" in row["token"]]
+    write = (src / data.version / f"{table}.json").write_text
+    assert_imported_or_explained(
+        rows, leaves((cameras or rows)[0]), lambda document: write(json.dumps(document)), src, tmp_path / "out"
+    )
+
+
+def test_any_value_of_a_keyframe_is_imported_or_explained(tmp_path: Path) -> None:
+    src = write_keyframe(tmp_path / "src")
+    path = src / "calibration_and_pose.json"
+    document = json.loads(path.read_text())
+    assert_imported_or_explained(
+        document, leaves(document), lambda changed: path.write_text(json.dumps(changed)), src, tmp_path / "out"
+    )

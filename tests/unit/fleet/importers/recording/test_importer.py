@@ -474,6 +474,41 @@ def test_what_is_lost_stands_in_the_manifest(tmp_path: Path) -> None:
     assert [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses] == [("top", 1), ("rear", None)]
 
 
+def losses(result: ImportResult) -> list[tuple[str | None, int | None]]:
+    assert result.folder.manifest is not None
+    return [(loss.sensor, loss.frames) for loss in result.folder.manifest.losses]
+
+
+def test_frames_of_a_topic_that_changes_its_type_are_lost(tmp_path: Path) -> None:
+    """As in the files of a split bag, when a driver was set from compressed to raw images between them."""
+    cloud_row = ("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS))
+    chatter = ("/chatter", "std_msgs/msg/String", LOG_NS, b"\0\1\0\0\1")
+    images = [
+        ("/camera", made.IMAGE, LOG_NS + number, encode_image(STAMPS_NS + number * 10**8, "camera", "png", png()))
+        for number in range(3)
+    ]
+    raw = [("/camera", "sensor_msgs/msg/Image", LOG_NS + 10 + number, b"\0\1\0\0") for number in range(2)]
+    src = written(tmp_path, [cloud_row, chatter, *images, *raw])
+    result, _ = imported(src, tmp_path / "out")
+    assert losses(result) == [("camera", 2)]
+    words = "/camera (sensor_msgs/msg/Image, cdr): 2 messages left out, the topic has another type or encoding already"
+    assert result.folder.manifest is not None and result.folder.manifest.losses[0].message == words
+    assert result.findings.count(words) == 1
+
+
+def test_a_sensor_whose_topic_has_only_messages_of_another_kind_has_lost_them(tmp_path: Path) -> None:
+    rows = [("/l", made.POINT_CLOUD, LOG_NS, cloud(STAMPS_NS)), ("/r", made.IMU, LOG_NS, b"\0\1\0\0")]
+    sensors = tuple(Sensor(name, Modality.LIDAR, 10.0, SYNC, topic=topic) for name, topic in (("top", "/l"), ("rear", "/r")))
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out", Rig("r", "top", sensors))
+    assert losses(result) == [("rear", 1)]
+
+
+def test_frames_of_more_sensors_than_a_rig_holds_are_lost(tmp_path: Path) -> None:
+    rows = [(f"/l{n}", made.POINT_CLOUD, LOG_NS + n, cloud(STAMPS_NS)) for n in range(MAX_SENSORS + 2)]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert losses(result) == [(None, 1), (None, 1)]
+
+
 def test_a_damaged_recording_may_have_lost_anything(tmp_path: Path) -> None:
     path = write_mcap(tmp_path)
     path.write_bytes(path.read_bytes()[:4000])
@@ -529,4 +564,19 @@ def test_stamps_that_do_not_fit_are_counted_and_do_not_stretch_the_drive(tmp_pat
     assert manifest is not None
     assert (manifest.start_ns, manifest.end_ns) == (true[0], true[-1])
     (word,) = (word for word in result.findings if "do not fit the others" in word)
-    assert f"lidar_top: 2 of 30 stamps do not fit the others, the first is {true[5]} ns (frame 7)" in word
+    assert f"lidar_top: 2 of 30 stamps do not fit the others, the first is {true[5]} ns (frame 7 by log time)" in word
+
+
+def test_stamps_fit_whatever_the_order_in_the_file(tmp_path: Path) -> None:
+    true = [LOG_NS + 100_000_000 * number for number in range(40)]
+    order = [*range(1, 40, 3), *range(2, 40, 3), *range(0, 40, 3)]
+    sound = stamped(tmp_path / "sound", [true[n] for n in order], [true[n] + 112_000_000 for n in order])
+    result, _ = imported(sound, tmp_path / "a")
+    assert not any("do not fit the others" in word for word in result.findings)
+    wild = {**dict(enumerate(true)), 20: 5}
+    result, rig = imported(
+        stamped(tmp_path / "wild", [wild[n] for n in order], [true[n] + 112_000_000 for n in order]), tmp_path / "b"
+    )
+    (word,) = (word for word in result.findings if "do not fit the others" in word)
+    assert "lidar_top: 1 of 40 stamps do not fit the others, the first is 5 ns (frame 20 by log time)" in word
+    assert rig.time_base is TimeBase.UTC and not any("begin at" in word for word in result.findings)
