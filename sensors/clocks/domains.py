@@ -106,9 +106,9 @@ def ahead(places_ns: Mapping[str, int]) -> frozenset[str]:
 def logged_domains(places_ns: Mapping[str, int], reference: str | None) -> tuple[Domain, ...]:
     """Group sensors by stamp less log time (ns), as `clock_domains` does, and within a second by more than its size.
 
-    A group is split from the reference's sensors, or without them from the one in the middle, where a sensor is more than a second
-    from it, is ahead of its log times and the others are not (`ahead`), or lags by whole seconds. A residual shows neither: frames pair as well one
-    second, or one period, apart.
+    A group is split from the reference's sensors, or without them from the one in the middle, where a sensor is more than a
+    second from it, is ahead of its log times and the others are not (`ahead`), or lags by whole seconds. A residual shows
+    neither: frames pair as well one second, or one period, apart.
     """
     leading = ahead(places_ns)
     groups: list[tuple[str, ...]] = []

@@ -9,6 +9,7 @@ back before it.
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Container
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -119,7 +120,7 @@ def _told_apart(stamps: Nanoseconds, logged: Nanoseconds | None, period_ns: int)
     as by a clock set back by a period. A stamp that stands still repeats more than once."""
     same = np.diff(stamps) == 0
     if logged is not None:
-        once = same & ~np.append(same[1:], False) & ~np.append(False, same[:-1])  # noqa: FBT003
+        once = same & ~np.append(same[1:], False) & ~np.append(False, same[:-1])
         same &= ~(once & (4 * np.diff(logged) >= 3 * period_ns))
     return np.flatnonzero(np.concatenate([[True], ~same]))
 
@@ -164,18 +165,38 @@ def _logged_steps(
     sudden = np.flatnonzero(shown & large)
     sudden = sudden[_stays(shifts, sudden, limit_ns)]
     doubtful = large & (np.abs(shifts) > _TRANSPORT_NS) & ((shifts < 0) | unusual) & ~shown
-    more = _for_good(shifts, sudden, np.flatnonzero(doubtful), unusual, limit_ns, period_ns)
+    batched_ns = period_ns if 2 * percentile(passed, 50) < period_ns else 0  # the last frame of a batch may be in the next one
+    far_ns = max(limit_ns, _TRANSPORT_NS) + batched_ns
+    more = _for_good(shifts, sudden, np.flatnonzero(doubtful), unusual, far_ns, period_ns)
     by_ns[list(more)] = list(more.values())
-    return np.sort(np.append(sudden, np.array(list(more), dtype=np.int64))), by_ns
+    return _below_all_before(shifts, sorted([*sudden.tolist(), *more]), more, limit_ns, period_ns), by_ns
+
+
+def _below_all_before(shifts: Nanoseconds, places: list[int], sure: Container[int], limit_ns: int, period_ns: int) -> Nanoseconds:
+    """The places without the steps forward, of those that are not `sure`, after which the lag is one that was there since the
+    step before: frames were lost while a recorder caught up."""
+    kept: list[int] = []
+    reach = _reach(shifts, period_ns)
+    for at in places:
+        start = max(kept[-1] + 1 if kept else 0, at - reach + 1)
+        before = np.cumsum(np.append(0, shifts[start:at][::-1]))
+        if at in sure or shifts[at] < 0 or int(before.min()) + int(np.median(np.cumsum(shifts[at : at + WINDOW]))) > limit_ns:
+            kept.append(at)
+    return np.array(kept, dtype=np.int64)
+
+
+def _reach(shifts: Nanoseconds, period_ns: int) -> int:
+    """The number of frames before and after a place whose lag is looked at."""
+    return max(_LONG_FRAMES, min(_LONG_NS // period_ns, shifts.size))
 
 
 def _for_good(
-    shifts: Nanoseconds, sudden: Nanoseconds, doubtful: Nanoseconds, unusual: Bools, limit_ns: int, period_ns: int
+    shifts: Nanoseconds, sudden: Nanoseconds, doubtful: Nanoseconds, unusual: Bools, far_ns: int, period_ns: int
 ) -> dict[int, int]:
     """Those of the `doubtful` places after which the lag settles elsewhere, until the next step, and by how much less."""
     chosen: dict[int, int] = {}
-    reach = max(_LONG_FRAMES, min(_LONG_NS // period_ns, shifts.size))
-    far_ns, calm_ns = max(limit_ns, _TRANSPORT_NS), max(6 * _usual(shifts), _CALM_NS)
+    reach = _reach(shifts, period_ns)
+    calm_ns = max(6 * _usual(shifts), _CALM_NS)
     edges = [-1, *sudden.tolist(), shifts.size]
     sizes = np.round(np.abs(shifts[doubtful]) / period_ns)  # a boundary of a batch beside a step is the smaller of the two
     for at in doubtful[np.argsort(-sizes, kind="stable")].tolist():

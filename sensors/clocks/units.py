@@ -101,8 +101,8 @@ def log_pace(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> float | None:
     """How fast the stamps (N,) pass against their log times (N,): 1 where both run alike, or nothing can be compared; None where
     stamps pass and log times do not.
 
-    The median over all pairs of frames that are a half, a quarter, or an eighth of the recording apart, whichever is nearest to 1:
-    batches of log times need a long distance, a clock that was set a short one. Of a recording that was written anew by a
+    The median over all pairs of frames that are a half, a quarter, or an eighth of the recording apart, whichever is nearest
+    to 1: batches of log times need a long distance, a clock that was set a short one. Of a recording that was written anew by a
     converter, or recorded from a playback at another speed, it is something else.
 
     Raises:
