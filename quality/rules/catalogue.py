@@ -187,7 +187,8 @@ RULES: tuple[Rule, ...] = (
          "No two consecutive frames are further apart than this.", 2, "nominal periods", _FEW_FRAMES,
          leeway=Leeway(1.1, 1000, _EITHER)),
     Rule("CLK005", "stamps outside the drive", _DRIVE, _WARNING,
-         "All stamps that fit the time line are between the manifest's start and end, and between the years 2000 and 2100.",
+         "All stamps that fit the time line are between the manifest's start and end, and between the years 2000 and 2100; they "
+         "do not lag their log times by 1024 weeks, as after a rollover of the GPS week number.",
          1, "s", "The drive's start and end are not known.",
          exception="An error for a required sensor and for the reference. Years do not count under the `time_base` `other`.",
          leeway=Leeway(0, 3600, _EITHER)),

@@ -68,10 +68,16 @@ def difference_name(difference_ns: int) -> str | None:
     return _in_whole(seconds)
 
 
+def rolled_over(difference_ns: int) -> bool:
+    """Whether two clocks differ by whole rollovers of the GPS week number, give or take leap seconds."""
+    rollovers = round(difference_ns / (_ROLLOVER_S * NS_PER_S))
+    return rollovers != 0 and abs(difference_ns - rollovers * _ROLLOVER_S * NS_PER_S) < 60 * NS_PER_S
+
+
 def _in_whole(seconds: float) -> str | None:
     """Of a number of rollovers, days, hours or seconds that is whole; leap seconds may come on top of a rollover."""
     rollovers, days, hours = (round(seconds / unit) for unit in (_ROLLOVER_S, _DAY_S, _HOUR_S))
-    if rollovers and abs(seconds - rollovers * _ROLLOVER_S) < 60:
+    if rolled_over(round(seconds * NS_PER_S)):
         return f"{1024 * rollovers} weeks: a rollover of the GPS week number"
     if days and abs(seconds - days * _DAY_S) < 1:
         return f"{days} d: a date that was set wrong"
