@@ -100,16 +100,21 @@ def clock_steps(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None, period_n
     shifts = bounded - np.clip(passed, -_FAR_NS, _FAR_NS)
     limit_ns = max(period_ns // 2, 6 * _usual(shifts) if logged is not None else 0)
     large = np.abs(shifts) > limit_ns
-    by_ns = steps - passed
+    measured: dict[int, int] = {}
     too_short = bounded < 0 if logged is None else 2 * bounded < period_ns
     unusual = too_short | (2 * bounded > 3 * period_ns)
     if logged is None:
         places = np.flatnonzero(unusual & large)
         places = _certain(shifts, places[_stays(shifts, places, limit_ns)], limit_ns)
     else:
-        places, by_ns = _logged_steps(by_ns, shifts, passed, unusual, large, period_ns, limit_ns)
+        places, measured = _logged_steps(shifts, passed, unusual, large, period_ns, limit_ns)
     first = tuple(
-        ClockStep(int(kept[at + 1]), int(steps[at]), int(by_ns[at]), not (logged is None or bool(unusual[at])))
+        ClockStep(
+            frame=int(kept[at + 1]),
+            step_ns=int(steps[at]),
+            shift_ns=measured.get(at, int(steps[at]) - int(passed[at])),
+            silent=logged is not None and not unusual[at],
+        )
         for at in places[:MAX_LISTED].tolist()
     )
     return ClockSteps(places.size, first)
@@ -149,15 +154,9 @@ def _stays(shifts: Nanoseconds, places: Nanoseconds, limit_ns: int) -> Bools:
 
 
 def _logged_steps(
-    by_ns: Nanoseconds,
-    shifts: Nanoseconds,
-    passed: Nanoseconds,
-    unusual: Bools,
-    large: Bools,
-    period_ns: int,
-    limit_ns: int,
-) -> tuple[Nanoseconds, Nanoseconds]:
-    """Places of the steps, and by how much each frame's clock was set (N,), of shifts and of log times `passed` (N,)."""
+    shifts: Nanoseconds, passed: Nanoseconds, unusual: Bools, large: Bools, period_ns: int, limit_ns: int
+) -> tuple[Nanoseconds, dict[int, int]]:
+    """Places of the steps, of shifts and of log times `passed` (N,), and by how much those were set where the lag says it."""
     near = np.pad(passed, WINDOW - 1, mode="edge")
     pace = np.median(np.lib.stride_tricks.sliding_window_view(near, 2 * WINDOW - 1), axis=1)
     prompt = (2 * passed >= period_ns) & (2 * passed <= 3 * period_ns) & (2 * pace >= period_ns)
@@ -168,8 +167,7 @@ def _logged_steps(
     batched_ns = period_ns if 2 * percentile(passed, 50) < period_ns else 0  # the last frame of a batch may be in the next one
     far_ns = max(limit_ns, _TRANSPORT_NS) + batched_ns
     more = _for_good(shifts, sudden, np.flatnonzero(doubtful), unusual, far_ns, period_ns)
-    by_ns[list(more)] = list(more.values())
-    return _below_all_before(shifts, sorted([*sudden.tolist(), *more]), more, limit_ns, period_ns), by_ns
+    return _below_all_before(shifts, sorted([*sudden.tolist(), *more]), more, limit_ns, period_ns), more
 
 
 def _below_all_before(shifts: Nanoseconds, places: list[int], sure: Container[int], limit_ns: int, period_ns: int) -> Nanoseconds:
@@ -179,8 +177,9 @@ def _below_all_before(shifts: Nanoseconds, places: list[int], sure: Container[in
     reach = _reach(shifts, period_ns)
     for at in places:
         start = max(kept[-1] + 1 if kept else 0, at - reach + 1)
-        before = np.cumsum(np.append(0, shifts[start:at][::-1]))
-        if at in sure or shifts[at] < 0 or int(before.min()) + int(np.median(np.cumsum(shifts[at : at + WINDOW]))) > limit_ns:
+        before = np.cumsum(np.append(0.0, shifts[start:at][::-1]))
+        after = -np.cumsum(shifts[at : at + WINDOW], dtype=np.float64)
+        if at in sure or shifts[at] < 0 or before.min() - np.median(after) > limit_ns:
             kept.append(at)
     return np.array(kept, dtype=np.int64)
 
@@ -204,35 +203,35 @@ def _for_good(
         start, end = edges[number - 1] + 1, edges[number]
         shift = int(shifts[at])
         # Lags relative to that of the frame before the place.
-        before = np.cumsum(np.append(0, shifts[max(start, at - reach + 1) : at][::-1]))[::-1]
-        after = -np.cumsum(shifts[at : min(end, at + reach)])
+        before = np.cumsum(np.append(0.0, shifts[max(start, at - reach + 1) : at][::-1]))[::-1]
+        after = -np.cumsum(shifts[at : min(end, at + reach)], dtype=np.float64)
         least = WINDOW if unusual[at] else max(_LEAST_FRAMES, abs(shift) // (4 * period_ns))
         if before.size < WINDOW or after.size < min(least, reach):
             continue
         if not _settled(before, far_ns) or not _settled(after, far_ns if unusual[at] else calm_ns):
             continue
         if shift < 0:  # log times in batches make it longer than the clock was set by
-            moved = int(after.min()) - _least(before)
+            moved = float(after.min()) - _least(before)
             here = -shift >= moved - far_ns - period_ns
         else:  # frames may be lost while a recorder catches up: then the least lag falls, but not by so much
-            moved = _least(after) - int(before.min())
+            moved = _least(after) - float(before.min())
             here = abs(moved + shift) <= far_ns
         if here and abs(moved) > far_ns and (moved > 0) == (shift < 0):
-            chosen[at] = -moved
+            chosen[at] = -round(moved)
             edges.insert(number, at)
     return chosen
 
 
-def _settled(lags: Nanoseconds, limit_ns: int) -> bool:
+def _settled(lags: npt.NDArray[np.float64], limit_ns: int) -> bool:
     """Whether the least lag of the later half of frames (N,) is not below that of the earlier half: nobody is catching up."""
     half = lags.size // 2
-    return int(lags[half:].min()) >= int(lags[:half].min()) - limit_ns
+    return bool(lags[half:].min() >= lags[:half].min() - limit_ns)
 
 
-def _least(lags: Nanoseconds) -> int:
+def _least(lags: npt.NDArray[np.float64]) -> float:
     """The least lag of frames (N,), N > 1, or if a stray has it, of the half without that one."""
     half = lags.size // 2
-    return max(int(lags[:half].min()), int(lags[half:].min()))
+    return float(max(lags[:half].min(), lags[half:].min()))
 
 
 def _certain(shifts: Nanoseconds, places: Nanoseconds, limit_ns: int) -> Nanoseconds:

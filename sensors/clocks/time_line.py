@@ -211,7 +211,7 @@ def _against_log_times(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds,
     # How much further the stamps step before each frame than the frames between have room for, and than log time passed.
     places = np.cumsum(~line.late)[kept]
     steps = np.clip(np.diff(stamps[kept]), -MAX_DURATION_NS, MAX_DURATION_NS)
-    extra = np.concatenate([[0], steps - np.diff(places) * period_ns, [0]])
+    extra = np.concatenate([[0.0], steps - np.diff(places) * float(period_ns), [0.0]])
     entered = (firsts == 0) | (2 * signs[firsts] * extra[firsts] > period_ns)
     left = (ends == kept.size) | (2 * -signs[firsts] * extra[ends] > period_ns)
     more, off_ns = np.zeros(stamps.size, np.bool_), np.zeros(stamps.size, np.int64)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sensors.clocks.delay import Phase
 from sensors.clocks.survey import ClockStream, survey
@@ -185,3 +187,21 @@ def test_rows_of_a_scan_are_measured_by_the_scan() -> None:
         assert (found.report.gaps, found.report.lost, found.report.frames) == (1, 60, lost.size)
     by_row = survey([ClockStream("radar", rows, rows + 5 * MS, 1000.0)], None).sensors["radar"].report
     assert by_row.measured_rate_hz == pytest.approx(1000.0)
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(-4 * 10**18, 4 * 10**18)] * 2), min_size=1, max_size=60),
+    st.lists(st.integers(-(10**6), 10**6), min_size=60, max_size=60),
+    st.booleans(),
+)
+def test_whatever_stamps_and_log_times_are_nothing_overflows(wild: list[tuple[int, int]], jitter: list[int], mixed: bool) -> None:
+    stamps = LIDAR[: len(wild)] + np.array(jitter[: len(wild)])
+    far = np.array(wild, dtype=np.int64)
+    places = np.arange(len(wild)) % 5 == 0 if mixed else np.ones(len(wild), bool)
+    logs = np.sort(np.where(places, far[:, 1], stamps))
+    with np.errstate(all="raise"):
+        found = survey(
+            [ClockStream("lidar", stamps, stamps + MS), ClockStream("cam", np.where(places, far[:, 0], stamps), logs)], "lidar"
+        )
+    assert found.frames["cam"].setting_ns.size == len(wild)
+    assert all(step.shift_ns for step in found.sensors["cam"].steps.first)
