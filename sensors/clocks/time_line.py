@@ -206,7 +206,8 @@ def _against_log_times(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds,
     signs = np.where(np.abs(apart) > np.maximum(max(period_ns // 2, _JITTER_NS), 3 * spread_ns), np.sign(apart), 0)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(signs)) + 1, [signs.size]])
     firsts, ends = edges[:-1], edges[1:]
-    chosen = (signs[firsts] != 0) & (ends - firsts <= LEAST_VOTES)
+    moved = np.concatenate([[True], np.diff(stamps[kept]) != 0])  # frames that only repeat a stamp say nothing of another time
+    chosen = (signs[firsts] != 0) & (ends - firsts <= LEAST_VOTES) & np.logical_or.reduceat(moved, firsts)
     firsts, ends = firsts[chosen], ends[chosen]
     # How much further the stamps step before each frame than the frames between have room for, and than log time passed.
     places = np.cumsum(~line.late)[kept]

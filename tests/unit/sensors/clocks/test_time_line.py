@@ -71,6 +71,17 @@ def test_each_frame_of_a_short_run_is_found_and_no_neighbour(run: tuple[int, int
         assert line.off_ns[slice(*run)] == pytest.approx(off_ms * MS, abs=period_ms * MS)
 
 
+@pytest.mark.parametrize("places", [(9,), (9, 13, 17), (9, 10)])
+def test_frames_that_repeat_the_stamp_before_them_fit(places: tuple[int, ...]) -> None:
+    true = regular(40)
+    stamps = true.copy()
+    for place in places:
+        stamps[place] = stamps[place - 1]
+    assert off(stamps, logs_of(true)) == []
+    stamps[30:33] -= 100 * MS
+    assert off(stamps, logs_of(true)) == [30, 31, 32], "the first of them repeats a stamp, the others do not"
+
+
 @given(st.integers(0, 10**6), st.sampled_from([10, 30, 100]), st.integers(20, 200), st.floats(0, 0.3), st.booleans())
 def test_frames_that_were_lost_or_logged_late_leave_all_others_where_they_fit(
     seed: int, hz: int, count: int, share: float, stalls: bool
