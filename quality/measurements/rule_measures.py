@@ -14,12 +14,13 @@ from typing import Self
 from lake.documents import Manifest
 from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Severity
-from sensors.clocks.domains import difference_name
+from sensors.clocks.domains import difference_name, rolled_over
 from sensors.rig import Rig, TimeBase
 from sensors.stamps import MAX_STAMP_NS, PLAUSIBLE_END_NS, PLAUSIBLE_START_NS, date_of
 from sensors.time_units import NS_PER_MS, NS_PER_S
 
 MIN_FRAMES_FOR_A_RATE = 2
+LATE_NS = 10 * NS_PER_S  # no transport takes so long, so the difference may have a name
 
 
 class Scope(StrEnum):
@@ -115,12 +116,21 @@ def _outside_s(metrics: SensorMetrics, bounds: Bounds | None) -> float | None:
     if metrics.first_ns is None or metrics.last_ns is None or bounds is None:
         return None
     start_ns, end_ns = bounds.span_ns
-    outside_ns = max(start_ns - metrics.first_ns, metrics.last_ns - end_ns, 0)
+    lag_ns = metrics.log_offset_p50_ns or 0
+    # A whole rig that lost the week agrees with itself and with its manifest, and only log times show it.
+    weeks_ns = abs(lag_ns) if bounds.utc and rolled_over(lag_ns) else 0
+    outside_ns = max(start_ns - metrics.first_ns, metrics.last_ns - end_ns, weeks_ns, 0)
     return None if bounds.start_ns is None and outside_ns == 0 else outside_ns / NS_PER_S
 
 
-def _undated(metrics: SensorMetrics, bounds: Bounds | None) -> str | None:
-    if bounds is None or not bounds.utc or metrics.first_ns is None or metrics.first_ns >= PLAUSIBLE_START_NS:
+def _why_outside(metrics: SensorMetrics, bounds: Bounds | None) -> str | None:
+    if bounds is None or not bounds.utc or metrics.first_ns is None:
+        return None
+    lag_ns = metrics.log_offset_p50_ns or 0
+    reason = difference_name(lag_ns) if abs(lag_ns) > LATE_NS else None
+    if reason is not None:
+        return f"the difference from their log times is known: {reason}"
+    if metrics.first_ns >= PLAUSIBLE_START_NS:
         return None
     return (
         f"they begin at {date_of(metrics.first_ns)}, before the year 2000; a rig whose clocks count from another epoch says "
@@ -137,6 +147,10 @@ def _other_pace(metrics: SensorMetrics, _: Bounds | None) -> float:
     if metrics.unit_exponent or metrics.log_pace is None or metrics.log_pace <= 0:
         return 1.0
     return max(metrics.log_pace, 1 / metrics.log_pace)
+
+
+def _why_set(metrics: SensorMetrics, _: Bounds | None) -> str | None:
+    return difference_name(metrics.set_by_ns)
 
 
 def _why_apart(metrics: SensorMetrics, _: Bounds | None) -> str | None:
@@ -175,13 +189,13 @@ MEASURES: tuple[Measure, ...] = (
     Measure("CLK004", "gap_periods", Scope.NONE, _gap_periods,
             "{sensor}: the longest gap is {measured:.2f} nominal periods, more than {threshold:g}"),
     Measure("CLK005", "outside_s", Scope.REQUIRED, _outside_s,
-            "{sensor}: stamps are up to {measured:.3f} s outside the drive, more than {threshold:g} s", because=_undated),
+            "{sensor}: stamps are up to {measured:.3f} s outside the drive, more than {threshold:g} s", because=_why_outside),
     Measure("CLK006", "unit_powers", Scope.REQUIRED, lambda metrics, _: float(abs(metrics.unit_exponent)),
             "{sensor}: stamps are not in nanoseconds, but off by {measured:.0f} powers of ten"),
     Measure("CLK007", "domain_s", Scope.REQUIRED, _domain_s,
             "{sensor}: its clock is {measured:.3f} s from the reference's, more than {threshold:g} s", because=_why_apart),
     Measure("CLK008", "times_set", Scope.NONE, lambda metrics, _: float(metrics.clock_steps),
-            "{sensor}: its clock was set {measured:.0f} times during the drive"),
+            "{sensor}: its clock was set {measured:.0f} times during the drive", because=_why_set),
     Measure("CLK009", "proven_drift_ppm", Scope.NONE, _proven_drift_ppm,
             "{sensor}: its clock drifts from the reference's by at least {measured:.0f} ppm, more than {threshold:g}"),
     Measure("CLK010", "proven_delay_error_ms", Scope.NONE, _proven_delay_error_ms,

@@ -52,6 +52,7 @@ METRICS = pa.schema(
         pa.field("frames_lost", pa.int64(), nullable=False),  # that gaps have room for
         pa.field("log_pace", pa.float64()),  # how fast stamps pass against log times; null without any
         pa.field("ahead_ns", NS, nullable=False),  # stamps later than log times, where that tells the clock apart
+        pa.field("set_by_ns", NS, nullable=False),  # the largest of the clock's steps; 0 without any
     ]
 )
 
@@ -102,6 +103,7 @@ class SensorMetrics:
     frames_lost: int = 0
     log_pace: float | None = None
     ahead_ns: int = 0
+    set_by_ns: int = 0
 
     def __post_init__(self) -> None:
         if self.modality is not None:
@@ -221,4 +223,5 @@ def _clock_values(found: SensorClock) -> dict[str, Any]:
         "stamps_late": found.stamps_late,
         "log_pace": found.log_pace,
         "ahead_ns": found.ahead_ns,
+        "set_by_ns": max((step.shift_ns for step in found.steps.first), key=abs, default=0),
     }

@@ -14,6 +14,11 @@ MIN_BURSTS = 3
 MIN_ROWS = 4  # two or three close messages are frames that were published more than once
 EVEN_SHARE = 0.8  # of the bursts, whose length and distance are the usual ones
 EVEN_PERIOD = 0.25  # of the usual distance between two bursts
+CLEAR_PERIOD, CLEAR_ROWS, CLEAR_BURSTS = (
+    0.1,
+    10,
+    10,
+)  # the same, row periods of a break, and bursts, where their lengths are uneven
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +36,8 @@ def bursts_of(stamps_ns: Nanoseconds) -> Bursts | None:
     """The bursts in stamps (N,), in any order; None if they do not come in bursts.
 
     Bursts are rows at most 5 ms apart, of the same number (within a tenth) at even distances, with breaks of more than three
-    row periods between them. Dropped frames are neither even nor, at the rates of whole scans, so close.
+    row periods between them. Where their numbers differ, as those of detections do, distances are more even and breaks longer.
+    Dropped frames are neither even nor, at the rates of whole scans, so close.
     """
     ordered = distinct(stamps_ns)
     steps = np.diff(ordered)
@@ -48,7 +54,9 @@ def bursts_of(stamps_ns: Nanoseconds) -> Bursts | None:
     rows, period_ns = percentile(sizes, 50), percentile(periods, 50)
     inner = sizes[1:-1] if sizes.size > MIN_BURSTS else sizes  # the first and the last may be cut by the recording
     even = np.abs(inner - rows) <= rows // 10
-    regular = np.abs(periods - period_ns) <= EVEN_PERIOD * period_ns
-    if rows < MIN_ROWS or even.mean() < EVEN_SHARE or regular.mean() < EVEN_SHARE:
+    uneven = even.mean() < EVEN_SHARE
+    regular = np.abs(periods - period_ns) <= (CLEAR_PERIOD if uneven else EVEN_PERIOD) * period_ns
+    clear = starts_ns.size >= CLEAR_BURSTS and percentile(steps[breaks], 50) > CLEAR_ROWS * row_ns
+    if rows < MIN_ROWS or (uneven and not clear) or regular.mean() < EVEN_SHARE:
         return None
     return Bursts(starts_ns, rows, row_ns, period_ns)

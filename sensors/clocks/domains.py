@@ -68,10 +68,16 @@ def difference_name(difference_ns: int) -> str | None:
     return _in_whole(seconds)
 
 
+def rolled_over(difference_ns: int) -> bool:
+    """Whether two clocks differ by whole rollovers of the GPS week number, give or take leap seconds."""
+    rollovers = round(difference_ns / (_ROLLOVER_S * NS_PER_S))
+    return rollovers != 0 and abs(difference_ns - rollovers * _ROLLOVER_S * NS_PER_S) < 60 * NS_PER_S
+
+
 def _in_whole(seconds: float) -> str | None:
     """Of a number of rollovers, days, hours or seconds that is whole; leap seconds may come on top of a rollover."""
     rollovers, days, hours = (round(seconds / unit) for unit in (_ROLLOVER_S, _DAY_S, _HOUR_S))
-    if rollovers and abs(seconds - rollovers * _ROLLOVER_S) < 60:
+    if rolled_over(round(seconds * NS_PER_S)):
         return f"{1024 * rollovers} weeks: a rollover of the GPS week number"
     if days and abs(seconds - days * _DAY_S) < 1:
         return f"{days} d: a date that was set wrong"
@@ -91,13 +97,14 @@ def _is_whole(difference_ns: int) -> bool:
 def ahead(places_ns: Mapping[str, int]) -> frozenset[str]:
     """Sensors whose stamps are later than their own log times, by more than jitter, while those of half of the others are not.
 
-    `places_ns`: end of the measurement, by the stamp, less log time. Clocks that agree cannot do that. A recorder's clock that
-    is slow puts all of them ahead, and then nothing is known of any.
+    `places_ns`: end of the measurement, by the stamp, less log time. Clocks that agree cannot do that, with a recorder that is
+    synchronised. A recorder's clock that is slow by more than jitter puts all of them ahead, and then nothing is known of any.
     """
     found = set()
     for name, place_ns in places_ns.items():
-        others = [other for one, other in places_ns.items() if one != name]
-        if place_ns > AHEAD_NS and others and 2 * sum(other <= 0 for other in others) >= len(others):
+        others = sorted(other for one, other in places_ns.items() if one != name)
+        usual_ns = others[(len(others) - 1) // 2] if others else place_ns
+        if place_ns > AHEAD_NS and usual_ns <= AHEAD_NS and place_ns - usual_ns > AHEAD_NS:
             found.add(name)
     return frozenset(found)
 
@@ -105,9 +112,9 @@ def ahead(places_ns: Mapping[str, int]) -> frozenset[str]:
 def logged_domains(places_ns: Mapping[str, int], reference: str | None) -> tuple[Domain, ...]:
     """Group sensors by stamp less log time (ns), as `clock_domains` does, and within a second by more than its size.
 
-    A group is split from the reference's sensors, or without them from the one in the middle, where a sensor is ahead of its log
-    times and the others are not (`ahead`), or where it lags by whole seconds. A residual shows neither: frames pair as well one
-    second, or one period, apart.
+    A group is split from the reference's sensors, or without them from the one in the middle, where a sensor is more than a
+    second from it, is ahead of its log times and the others are not (`ahead`), or lags by whole seconds. A residual shows
+    neither: frames pair as well one second, or one period, apart.
     """
     leading = ahead(places_ns)
     groups: list[tuple[str, ...]] = []
@@ -132,7 +139,8 @@ def _split(
     home: list[str] = []
     apart: list[str] = []
     for name in by_place:
-        differs = (name in leading) != (middle in leading) or _is_whole(places_ns[name] - places_ns[middle])
+        off_ns = places_ns[name] - places_ns[middle]
+        differs = (name in leading) != (middle in leading) or abs(off_ns) > APART_NS or _is_whole(off_ns)
         (apart if differs else home).append(name)
     groups = [tuple(home)]
     for name in apart:

@@ -9,18 +9,20 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from sensors.clocks.bursts import bursts_of
 from sensors.clocks.clock import ClockFit, ClockReport, clock_report, fit_clock
 from sensors.clocks.delay import Delay, estimate_delay
 from sensors.clocks.domains import Domain, ahead, clock_domains, logged_domains
 from sensors.clocks.steps import ClockStep, ClockSteps, clock_steps, set_by, settings
 from sensors.clocks.time_line import FEW, TimeLine, beyond, time_line
 from sensors.clocks.units import UnitError, log_pace, unit_error
-from sensors.stamps import Nanoseconds, percentile
+from sensors.stamps import MAX_STAMP_NS, Nanoseconds, percentile
 from sensors.time_units import NS_PER_S
 
 _ONE_RECORDING_NS = 3600 * NS_PER_S  # without log times: clocks that differ by less may as well be late starters
+_NEAR_NS = 10 * NS_PER_S  # before and after a step, in which other sensors' lags are compared
 _FARTHEST_NS = 4 * 10**18  # a stamp less this still fits int64
-OTHER_PACE = 2.0  # log times that pass so many times faster or slower than the stamps are no witness of anything
+OTHER_PACE = 1.07  # log times that pass so many times faster or slower than the stamps are no witness of anything
 
 Bools = npt.NDArray[np.bool_]
 
@@ -109,11 +111,11 @@ def survey(streams: Sequence[ClockStream], reference: str | None, within_ns: tup
     Raises:
         ValueError: A stream's arrays are not integer nanoseconds of equal length, or a rate is not positive.
     """
-    cleaned = [_Cleaned.of(stream, within_ns) for stream in streams]
+    cleaned = _witnessed([_Cleaned.of(stream, within_ns) for stream in streams])
     anchors = next((one.stamps_ns for one in cleaned if one.sensor == reference and one.stamps_ns.size), None)
-    found = {one.sensor: _alone(one, anchors, reference) for one in cleaned}
-    sound = [one for one in cleaned if one.stamps_ns.size and found[one.sensor].unit is None]
+    sound = [one for one in cleaned if one.stamps_ns.size and one.unit is None]
     off_trusted = _off_trusted(sound, reference)
+    found = {one.sensor: _alone(one, anchors, reference, off_trusted.get(one.sensor)) for one in cleaned}
     trusted = {name: off_ns == 0 for name, off_ns in off_trusted.items()}
     kept = {one.sensor: one.stamps_ns[trusted[one.sensor]] for one in sound}
     lags = {one.sensor: one.log_ns[trusted[one.sensor]] - kept[one.sensor] for one in sound if one.log_ns is not None}
@@ -154,14 +156,16 @@ class _Cleaned:
             logged = None
         unit = unit_error(stamps_ns, logged, stream.rate_hz)
         pace = None if logged is None else log_pace(stamps_ns, logged)
-        if pace is not None and unit is None and not 1 / OTHER_PACE <= pace <= OTHER_PACE:
+        if pace is None or (unit is None and not 1 / OTHER_PACE <= pace <= OTHER_PACE):
             logged = None
         line = time_line(stamps_ns, logged)
         if within_ns is not None:
             line = _bounded(line, stamps_ns, within_ns)
         kept = ~line.off
         stamps_ns, logged = stamps_ns[kept], None if logged is None else logged[kept]
-        return cls(stream, line, pace, unit, stamps_ns, logged, clock_steps(stamps_ns, logged))
+        in_time = np.flatnonzero(~line.late[kept])
+        steps = clock_steps(stamps_ns[in_time], None if logged is None else logged[in_time])
+        return cls(stream, line, pace, unit, stamps_ns, logged, _moved(steps, in_time))
 
     def level_ns(self, stretch: slice) -> int:
         """End of the measurement, by the stamp, less log time: the median of a stretch of frames; 0 without log times."""
@@ -184,22 +188,15 @@ def _bounded(line: TimeLine, stamps_ns: Nanoseconds, within_ns: tuple[int, int])
     return line.with_off(outside, off_ns) if few else line
 
 
-def _alone(one: _Cleaned, anchors: Nanoseconds | None, reference: str | None) -> SensorClock:
+def _alone(one: _Cleaned, anchors: Nanoseconds | None, reference: str | None, off_ns: Nanoseconds | None) -> SensorClock:
+    """`off_ns` (N,): by how much the stamps are off the trusted setting of the clock; None where nothing is known."""
     stream, stamps_ns, logged = one.stream, one.stamps_ns, one.log_ns
-    turn = _in_turn(stamps_ns, one.line.late[~one.line.off])
-    report = clock_report(stamps_ns[turn], stamps_ns if logged is None else logged[turn], stream.rate_hz)
-    report = replace(
-        report,
-        frames=stream.stamps_ns.size,
-        duplicates=int(np.count_nonzero(np.diff(stream.stamps_ns) == 0)),
-        log_offset_p50_ns=None if stream.log_ns is None else report.log_offset_p50_ns,
-    )
     compared = stream.delayed and anchors is not None and stream.sensor != reference
     return SensorClock(
         sensor=stream.sensor,
-        report=report,
+        report=_report(one, np.zeros_like(stamps_ns) if off_ns is None else off_ns),
         unit=one.unit,
-        steps=_as_recorded(one),
+        steps=_moved(one.steps, np.flatnonzero(~one.line.off)),
         fit=None if logged is None else _fit(stamps_ns, logged, one.steps),
         drift_ppm=None,
         drift_uncertainty_ppm=None,
@@ -213,6 +210,44 @@ def _alone(one: _Cleaned, anchors: Nanoseconds | None, reference: str | None) ->
     )
 
 
+def _report(one: _Cleaned, off_ns: Nanoseconds) -> ClockReport:
+    """The ends are those of the trusted setting, gaps and rates are measured as if the clock had never been set, and repeated
+    stamps and steps back are those recorded."""
+    stream, logged = one.stream, one.log_ns
+    turn = _in_turn(one.stamps_ns, one.line.late[~one.line.off])
+    recorded = one.stamps_ns[turn]
+    stamps_ns = np.clip(recorded - off_ns[turn], -MAX_STAMP_NS, MAX_STAMP_NS)
+    report = clock_report(stamps_ns, stamps_ns if logged is None else logged[turn], stream.rate_hz)
+    trusted = one.stamps_ns[off_ns == 0]
+    report = replace(
+        report,
+        frames=stream.stamps_ns.size,
+        first_ns=int(trusted.min()) if trusted.size else report.first_ns,
+        last_ns=int(trusted.max()) if trusted.size else report.last_ns,
+        regressions=int(np.count_nonzero(np.diff(recorded) < 0)),
+        duplicates=int(np.count_nonzero(np.diff(stream.stamps_ns) == 0)),
+        log_offset_p50_ns=None if stream.log_ns is None else report.log_offset_p50_ns,
+    )
+    return _of_scans(report, stamps_ns, stream.rate_hz) if stream.delayed else report
+
+
+def _of_scans(report: ClockReport, stamps_ns: Nanoseconds, rate_hz: float | None) -> ClockReport:
+    """The rate and the gaps of scans, for a sensor that sends them row by row, unless the nominal rate is that of the rows."""
+    found = bursts_of(stamps_ns)
+    if found is None or (rate_hz is not None and rate_hz * rate_hz * found.period_ns * found.row_period_ns > NS_PER_S**2):
+        return report
+    scans = clock_report(found.starts_ns, found.starts_ns, rate_hz)
+    return replace(
+        report,
+        measured_rate_hz=scans.measured_rate_hz,
+        period_p50_ns=scans.period_p50_ns,
+        jitter_p95_ns=scans.jitter_p95_ns,
+        max_gap_ns=scans.max_gap_ns,
+        gaps=scans.gaps,
+        lost=scans.lost * found.rows,
+    )
+
+
 def _in_turn(stamps_ns: Nanoseconds, late: Bools) -> Nanoseconds:
     """The order in which the stamps (N,) were measured, (N,): as recorded, but for those that were recorded late."""
     order = np.arange(stamps_ns.size)
@@ -223,13 +258,37 @@ def _in_turn(stamps_ns: Nanoseconds, late: Bools) -> Nanoseconds:
     return np.insert(in_time, np.searchsorted(highest, stamps_ns[behind]), behind)
 
 
-def _as_recorded(one: _Cleaned) -> ClockSteps:
-    """The steps with the positions that frames have in the stream."""
-    if not one.line.off.any():
-        return one.steps
-    kept = np.flatnonzero(~one.line.off)
-    moved = tuple(ClockStep(int(kept[step.frame]), step.step_ns, step.shift_ns) for step in one.steps.first)
-    return ClockSteps(one.steps.count, moved)
+def _moved(steps: ClockSteps, kept: npt.NDArray[np.intp]) -> ClockSteps:
+    """The steps among some frames, with the positions (N,) that these have among all."""
+    return ClockSteps(steps.count, tuple(replace(step, frame=int(kept[step.frame])) for step in steps.first))
+
+
+def _witnessed(streams: Sequence[_Cleaned]) -> list[_Cleaned]:
+    """The streams without the steps that only log times show, and that no more of the other sensors lack than have: there the
+    recorder stalled, or its own clock was set."""
+    logged = [one for one in streams if one.log_ns is not None and one.stamps_ns.size]
+    found = []
+    for one in streams:
+        believed = tuple(step for step in one.steps.first if not step.silent or _lacked(step, one, logged))
+        count = one.steps.count - len(one.steps.first) + len(believed)
+        found.append(one if count == one.steps.count else replace(one, steps=ClockSteps(count, believed)))
+    return found
+
+
+def _lacked(step: ClockStep, one: _Cleaned, streams: Sequence[_Cleaned]) -> bool:
+    assert one.log_ns is not None
+    last_ns, next_ns = int(one.log_ns[step.frame - 1]), int(one.log_ns[step.frame])
+    votes = 0
+    for other in streams:
+        if other is one or other.log_ns is None:
+            continue
+        lags = other.log_ns - other.stamps_ns
+        before = lags[(other.log_ns <= last_ns) & (other.log_ns > last_ns - _NEAR_NS)]
+        after = lags[(other.log_ns >= next_ns) & (other.log_ns < next_ns + _NEAR_NS)]
+        if before.size and after.size:
+            moved = int(after.min()) - int(before.min())
+            votes += 1 if 2 * abs(moved + step.shift_ns) > abs(step.shift_ns) else -1
+    return votes > 0
 
 
 def _fit(stamps_ns: Nanoseconds, log_ns: Nanoseconds, steps: ClockSteps) -> ClockFit | None:

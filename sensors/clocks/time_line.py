@@ -23,6 +23,7 @@ FAR_NS = 3600 * NS_PER_S
 FAR_SPANS = 10  # times what four fifths of the stamps span
 _HOLE = (0.6, 1.5)  # periods from its neighbours in time: where a frame that was recorded late belongs
 _JITTER_NS = 50_000_000
+_NEAR = 6  # frames on either side whose lag is that of a frame
 
 Bools = npt.NDArray[np.bool_]
 
@@ -62,7 +63,7 @@ def time_line(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike | None) -> TimeLin
     if period_ns is None:
         return line
     line = _out_of_order(line, stamps, logged, kept, period_ns)
-    return line if logged is None else _at_the_ends(line, stamps, logged, period_ns)
+    return line if logged is None else _against_log_times(line, stamps, logged, period_ns)
 
 
 def beyond(stamps_ns: Nanoseconds, start_ns: int, end_ns: int) -> Nanoseconds:
@@ -102,19 +103,20 @@ def _out_of_order(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds | Non
         values = stamps[kept]
         back = np.flatnonzero(np.diff(values) <= 0)
         doubtful = np.unique(np.concatenate([back, back + 1]))
-        apart = _apart(values, doubtful, period_ns)
+        taken = np.zeros(stamps.size, np.int64)  # a frame that does not fit took the place of one that does, a late one did not
+        taken[judged[~late[judged]]] = 1
+        apart = _apart(values, np.cumsum(taken)[kept], doubtful, period_ns)
         wrong = doubtful[apart != 0]
         if wrong.size == 0 or kept.size - wrong.size < 2:
             break
         rows = kept[wrong]
         off_by = apart[apart != 0]
-        belongs = _fills_a_hole(everyone, stamps[rows], off_by, period_ns)
-        lagging = belongs.copy()
+        can, behind, slack_ns = np.ones(rows.size, np.bool_), np.zeros(rows.size, np.int64), max(period_ns // 2, _JITTER_NS)
         if lags is not None:  # a frame recorded late lags behind the others, and never runs ahead of them
             behind = lags[rows] - percentile(lags[kept], 50)
-            slack_ns = max(period_ns // 2, _JITTER_NS)
-            belongs &= behind >= -slack_ns
-            lagging = belongs & (behind > slack_ns // 2)
+            can = behind >= -slack_ns
+        everyone, belongs = _fills_a_hole(everyone, stamps[rows], off_by, period_ns, can)
+        lagging = belongs & ((behind > slack_ns // 2) | (lags is None))
         late[rows[lagging]] = True
         off[rows[~belongs]] = True
         off_ns[rows[~belongs]] = off_by[~belongs]
@@ -127,10 +129,11 @@ def _out_of_order(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds | Non
     return TimeLine(off, off_ns, late)
 
 
-def _apart(values: Nanoseconds, places: Nanoseconds, period_ns: int) -> Nanoseconds:
-    """How far the stamps at these places (M,) are from what both sides expect: the smaller of the two distances, 0 where they
-    differ in sign or one is less than half a period. A side of fewer than three frames has no say, unless both are so short."""
-    sides = [_expected(values, places, period_ns, step) for step in (-1, 1)]
+def _apart(values: Nanoseconds, turns: Nanoseconds, places: Nanoseconds, period_ns: int) -> Nanoseconds:
+    """How far the stamps (N,), measured in these `turns` (N,), at these places (M,) are from what both sides expect: the smaller
+    of the two distances, 0 where they differ in sign or one is less than half a period. A side of fewer than three frames has no
+    say, unless both are so short."""
+    sides = [_expected(values, turns, places, period_ns, step) for step in (-1, 1)]
     (before, votes_before), (after, votes_after) = sides
     before_counts = votes_before >= np.minimum(LEAST_VOTES, np.maximum(votes_before, votes_after))
     after_counts = votes_after >= np.minimum(LEAST_VOTES, np.maximum(votes_before, votes_after))
@@ -140,23 +143,43 @@ def _apart(values: Nanoseconds, places: Nanoseconds, period_ns: int) -> Nanoseco
     return np.asarray(np.where(agreed, smaller, 0))
 
 
-def _expected(values: Nanoseconds, places: Nanoseconds, period_ns: int, side: int) -> tuple[Nanoseconds, Nanoseconds]:
+def _expected(
+    values: Nanoseconds, turns: Nanoseconds, places: Nanoseconds, period_ns: int, side: int
+) -> tuple[Nanoseconds, Nanoseconds]:
     """The stamps at these places (M,) less what up to `WINDOW` frames on one side expect (their lower median), and how many
     frames that are."""
     reach = np.arange(1, WINDOW + 1)
     near = places[:, None] + side * reach
     there = (near >= 0) & (near < values.size)
-    steps = values[places, None] - values[np.clip(near, 0, values.size - 1)]
-    off = np.clip(steps, -MAX_DURATION_NS, MAX_DURATION_NS) + side * reach * period_ns
+    near = np.clip(near, 0, values.size - 1)
+    steps = np.clip(values[places, None] - values[near], -MAX_DURATION_NS, MAX_DURATION_NS)
+    off = steps - np.clip((turns[places, None] - turns[near]) * float(period_ns), -MAX_DURATION_NS, MAX_DURATION_NS).astype(
+        np.int64
+    )
     ordered = np.sort(np.where(there, off, np.iinfo(np.int64).max), axis=1)
     votes = there.sum(axis=1)
     middle = ordered[np.arange(places.size), np.maximum(votes - 1, 0) // 2]
     return np.where(votes > 0, middle, 0), votes
 
 
-def _fills_a_hole(everyone: Nanoseconds, stamps: Nanoseconds, apart: Nanoseconds, period_ns: int) -> Bools:
-    """Whether each of the stamps (M,) is a period from its neighbours in time; `everyone` (N,) ascending, all stamps, and how far
-    `apart` (M,) it is from its neighbours in the recording."""
+def _fills_a_hole(
+    everyone: Nanoseconds, stamps: Nanoseconds, apart: Nanoseconds, period_ns: int, can: Bools
+) -> tuple[Nanoseconds, Bools]:
+    """Whether each of the stamps (M,), of those that `can`, is a period from its neighbours in time, and `everyone` without the
+    others: `everyone` (N,) ascending, all stamps, and how far `apart` (M,) each is from its neighbours in the recording. Strays
+    are neighbours of each other, and vouch for none."""
+    strays = np.sort(stamps[~can])
+    for _ in range(LEAST_VOTES):
+        first = np.searchsorted(everyone, strays) + np.arange(strays.size) - np.searchsorted(strays, strays)
+        everyone = np.delete(everyone, first)
+        fits = can & _between(everyone, stamps, apart, period_ns)
+        if np.array_equal(fits, can):
+            break
+        strays, can = np.sort(stamps[can & ~fits]), fits
+    return everyone, can
+
+
+def _between(everyone: Nanoseconds, stamps: Nanoseconds, apart: Nanoseconds, period_ns: int) -> Bools:
     first = np.searchsorted(everyone, stamps, side="left")
     last = np.searchsorted(everyone, stamps, side="right")
     low, high = _HOLE
@@ -169,23 +192,30 @@ def _fills_a_hole(everyone: Nanoseconds, stamps: Nanoseconds, apart: Nanoseconds
     return np.asarray(fits)
 
 
-def _at_the_ends(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds, period_ns: int) -> TimeLine:
-    """The first or the last one to three frames, where a step parts them from the rest that log times do not have."""
-    for forwards in (True, False):
-        kept = np.flatnonzero(~line.off & ~line.late)
-        if kept.size < 2 * WINDOW:
-            return line
-        ends = kept[: 2 * WINDOW] if forwards else kept[::-1][: 2 * WINDOW]
-        errors = stamps[ends] - logged[ends]
-        usual_ns = percentile(errors[LEAST_VOTES:], 50)
-        apart = errors - usual_ns
-        spread_ns = percentile(np.abs(apart[LEAST_VOTES:]), 75)
-        limit_ns = max(period_ns // 2, 6 * spread_ns, _JITTER_NS)
-        wide = np.abs(np.abs(np.diff(stamps[ends])) - period_ns) * 2 > period_ns
-        beyond_limit = np.abs(apart[:LEAST_VOTES]) > limit_ns
-        count = int(np.argmin(np.append(beyond_limit, False)))
-        if count and wide[count - 1]:
-            more, off_ns = np.zeros(stamps.size, np.bool_), np.zeros(stamps.size, np.int64)
-            more[ends[:count]], off_ns[ends[:count]] = True, apart[:count]
-            line = line.with_off(more, off_ns)
-    return line
+def _against_log_times(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds, period_ns: int) -> TimeLine:
+    """Runs of up to three frames that are off the lag of their neighbours, where the stamps step there and back, and log times do
+    not: a frame that was logged late is a period behind the one before it all the same."""
+    kept = np.flatnonzero(~line.off & ~line.late)
+    if kept.size < 2 * WINDOW:
+        return line
+    errors = np.clip(stamps[kept] - logged[kept], -MAX_DURATION_NS, MAX_DURATION_NS)
+    starts = np.clip(np.arange(kept.size) - _NEAR, 0, kept.size - min(2 * _NEAR + 1, kept.size))
+    near = np.sort(np.lib.stride_tricks.sliding_window_view(errors, min(2 * _NEAR + 1, kept.size)), axis=1)[starts]
+    apart = errors - near[:, (near.shape[1] - 1) // 2]
+    spread_ns = np.minimum(near[:, near.shape[1] * 3 // 4] - near[:, near.shape[1] // 4], MAX_DURATION_NS)
+    signs = np.where(np.abs(apart) > np.maximum(max(period_ns // 2, _JITTER_NS), 3 * spread_ns), np.sign(apart), 0)
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(signs)) + 1, [signs.size]])
+    firsts, ends = edges[:-1], edges[1:]
+    moved = np.concatenate([[True], np.diff(stamps[kept]) != 0])  # frames that only repeat a stamp say nothing of another time
+    chosen = (signs[firsts] != 0) & (ends - firsts <= LEAST_VOTES) & np.logical_or.reduceat(moved, firsts)
+    firsts, ends = firsts[chosen], ends[chosen]
+    # How much further the stamps step before each frame than the frames between have room for, and than log time passed.
+    places = np.cumsum(~line.late)[kept]
+    steps = np.clip(np.diff(stamps[kept]), -MAX_DURATION_NS, MAX_DURATION_NS)
+    extra = np.concatenate([[0.0], steps - np.diff(places) * float(period_ns), [0.0]])
+    entered = (firsts == 0) | (2 * signs[firsts] * extra[firsts] > period_ns)
+    left = (ends == kept.size) | (2 * -signs[firsts] * extra[ends] > period_ns)
+    more, off_ns = np.zeros(stamps.size, np.bool_), np.zeros(stamps.size, np.int64)
+    for first, end in zip(firsts[entered & left].tolist(), ends[entered & left].tolist(), strict=True):
+        more[kept[first:end]], off_ns[kept[first:end]] = True, apart[first:end]
+    return line.with_off(more, off_ns)

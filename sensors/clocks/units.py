@@ -17,6 +17,7 @@ _BLOCKS = 8
 _CLOSE = 0.05  # in powers of ten: 12 %
 _SLOWEST_NS = 100 * NS_PER_S  # between two frames
 _LOOSE = 0.3  # a factor of two: log times come in batches, and the mean step also counts missing frames
+_BASELINES = (2, 4, 8)  # parts of a recording
 _NAMES = {-9: "seconds", -6: "milliseconds", -3: "microseconds", -2: "ticks of 100 ns"}
 
 
@@ -96,16 +97,32 @@ def _seconded(exponent: int, median_ns: int, stamps: Nanoseconds, logged: Nanose
     return in_unit and not in_ns
 
 
-def log_pace(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> float:
-    """How fast the stamps (N,) pass against their log times (N,): 1 where both run alike, or nothing can be compared.
+def log_pace(stamps_ns: npt.ArrayLike, log_ns: npt.ArrayLike) -> float | None:
+    """How fast the stamps (N,) pass against their log times (N,): 1 where both run alike, or nothing can be compared; None where
+    stamps pass and log times do not.
 
-    Of a recording that was written anew by a converter, or recorded from a playback at another speed, it is something else.
+    The median over all pairs of frames that are a half, a quarter, or an eighth of the recording apart, whichever is nearest
+    to 1: batches of log times need a long distance, a clock that was set a short one. Of a recording that was written anew by a
+    converter, or recorded from a playback at another speed, it is something else.
 
     Raises:
         ValueError: The arrays are not integer nanoseconds of equal length.
     """
     stamps, logged = stamps_with_log_times(stamps_ns, log_ns)
-    return _pace(stamps, logged) if stamps.size > _BLOCKS else 1.0
+    if not stamps.size or not np.ptp(stamps):
+        return 1.0
+    if not np.ptp(logged):
+        return None
+    if stamps.size <= _BLOCKS:
+        return 1.0
+    paces = []
+    for parts in _BASELINES:
+        apart = stamps.size // parts
+        ran, passed = stamps[apart:] - stamps[:-apart], logged[apart:] - logged[:-apart]
+        sound = (ran > 0) & (passed > 0)
+        if 2 * np.count_nonzero(sound) > np.count_nonzero(ran > 0):
+            paces.append(float(np.median(ran[sound] / passed[sound])))
+    return min(paces, key=lambda pace: abs(math.log(pace)), default=None)
 
 
 def _against_epoch(first_ns: int, median_ns: int) -> UnitError | None:

@@ -181,9 +181,10 @@ def _clocks(sensors: list[Census], rig: Rig) -> list[str]:
     lags_ns = {census.source.sensor: census.log_lag_ns for census in sensors}
     home = lags_ns.get(rig.reference, next(iter(lags_ns.values())))
     if abs(home) > LATE_LOG_NS:
+        reason = f" ({known})" if (known := difference_name(home)) else ""
         notes.append(
             f"log times lie {_duration(home)} {'after' if home > 0 else 'before'} the stamps of {rig.reference}: played back and "
-            "recorded again, or stamped by another clock; both are kept"
+            f"recorded again, or stamped by another clock{reason}; both are kept"
         )
     domains = logged_domains({name: _measures_ns(rig, name) - lag_ns for name, lag_ns in lags_ns.items()}, rig.reference)
     for domain in domains[1:]:

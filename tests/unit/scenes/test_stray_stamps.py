@@ -134,6 +134,67 @@ def test_frames_behind_a_clock_that_was_set_are_in_no_scene(at: int, required: b
         assert bool(scene["cameras"]) != ("SYN005" in scene["quality_flags"])
 
 
+def pairs(landed: Landed, stamps: Mapping[int, int]) -> set[tuple[int, int]]:
+    """The true numbers of the sweep and of the image of each scene that has one; `stamps`: of the images that are off."""
+    numbers = {stamps.get(number, true): number for number, true in enumerate(TRUE)}
+    scenes = serial_jobs.scenes(landed)
+    return {(TRUE.index(scene["anchor_ns"]), numbers[one["stamp_ns"]]) for scene in scenes for one in scene["cameras"]}
+
+
+def test_images_of_a_clock_set_back_by_a_period_are_in_no_scene() -> None:
+    """The stamp of the first one repeats that of the last right one; all others are those of the sweep before."""
+    behind = {number: TRUE[number - 1] for number in range(20, FRAMES)}
+    landed, _, inspection, outcome = processed({"cam": behind}, rig())
+    assert "CLK008" in rule_ids(inspection.findings)
+    assert fates(outcome, "cam") == {("gold", None): 20, ("unmatched", "clock_set"): 20}
+    assert all(one["stamp_ns"] == scene["anchor_ns"] for scene in serial_jobs.scenes(landed) for one in scene["cameras"])
+    assert {TRUE.index(scene["anchor_ns"]) for scene in serial_jobs.scenes(landed) if scene["cameras"]} == set(range(20))
+
+
+@pytest.mark.parametrize("numbers", [range(3), range(37, 40), range(10, 13), range(10, 12)])
+@pytest.mark.parametrize("off_ns", [107 * MS, -107 * MS, 207 * MS, -207 * MS])
+def test_no_image_of_a_short_run_is_left_in_a_scene_and_no_other_is_lost(numbers: range, off_ns: int) -> None:
+    stray = {number: TRUE[number] + off_ns for number in numbers}
+    landed, _, inspection, outcome = processed({"cam": stray}, rig())
+    assert fates(outcome, "cam") == {("gold", None): FRAMES - len(numbers), ("quarantined", "CLK011"): len(numbers)}
+    assert pairs(landed, stray) == {(number, number) for number in range(FRAMES) if number not in numbers}
+    assert not {"CLK008", "CLK012"} & set(rule_ids(inspection.findings))
+
+
+@pytest.mark.parametrize("slow_ms", [6, 8])
+@pytest.mark.parametrize("ahead_ms", [100, 600])
+def test_a_recorder_that_is_a_little_slow_does_not_hide_a_camera_that_is_ahead(slow_ms: int, ahead_ms: int) -> None:
+    ahead = {number: TRUE[number] + ahead_ms * MS for number in range(FRAMES)}
+    _, _, inspection, _ = processed({"cam": ahead}, rig(), log_ns=lambda true: logged(true) - slow_ms * MS)
+    assert inspection.verdict == "quarantine"
+    assert ("CLK007", "cam") in {(found.rule_id, found.sensor) for found in inspection.findings}
+
+
+def test_a_required_camera_that_was_set_beyond_the_drive_leaves_its_other_frames() -> None:
+    set_on = {number: TRUE[number] + 3600 * S for number in range(28, FRAMES)}
+    _, _, inspection, outcome = processed({"cam": set_on}, rig())
+    assert inspection.verdict == "build"
+    assert {found.rule_id for found in inspection.findings if found.measured is not None} == {"CLK008", "CMP005"}
+    (named,) = (found.message for found in inspection.findings if found.rule_id == "CLK008")
+    assert "1 h: a time zone" in named
+    assert fates(outcome, "cam") == {("gold", None): 28, ("unmatched", "clock_set"): 12}
+
+
+def test_a_rig_that_lost_the_gps_week_is_not_published() -> None:
+    lost = {name: {number: true - 619_315_200 * S for number, true in enumerate(TRUE)} for name in KINDS}
+    _, _, inspection, _ = processed(lost, rig())
+    assert inspection.verdict == "quarantine"
+    assert any(found.rule_id == "CLK005" and "1024 weeks" in found.message for found in inspection.findings)
+
+
+@pytest.mark.parametrize("speed", [1.5, 0.6])
+def test_a_playback_condemns_no_sensor_that_came_up_late(speed: float) -> None:
+    played = {"log_ns": lambda true: T0 + 86_400 * S + int((true - T0) / speed), "begins": {"cam": 28}}
+    _, _, inspection, outcome = processed({}, rig(), **played)
+    assert {found.rule_id for found in inspection.findings if found.measured is not None} == {"CLK013", "CMP005"}
+    assert fates(outcome, "cam") == {("gold", None): FRAMES - 28}
+
+
 def test_a_scene_that_lacks_a_sensor_for_another_reason_does_not_blame_its_clock() -> None:
     behind = {number: TRUE[number] - 2 * S for number in range(28, FRAMES)}
     landed, _, _, outcome = processed({"cam": behind, "odo": behind}, rig(required=False), begins={"cam": 10, "odo": 10})

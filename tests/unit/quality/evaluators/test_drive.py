@@ -12,6 +12,7 @@ from quality.evaluators.drive import evaluate_drive, verdict
 from quality.measurements.sensor_metrics import SensorMetrics
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.findings import Finding, finding
+from sensors.clocks.survey import OTHER_PACE
 from sensors.policy import Policy, RuleOverride
 from sensors.rig import Rig, TimeBase
 
@@ -101,8 +102,8 @@ def test_one_fault_of_one_sensor(
         {"domain_offset_ns": 50_000_000},
         {"frames_read": 20, "stamps_off": 2},
         {"frames_read": 95, "frames_lost": 5},
-        {"log_pace": 0.5},
-        {"log_pace": 2.0},
+        {"log_pace": 1 / OTHER_PACE},
+        {"log_pace": OTHER_PACE},
         {"log_pace": None},
         {"ahead_ns": 50_000_000},
         {"drift_ppm": 150.0, "drift_uncertainty_ppm": 50.0},
@@ -229,10 +230,27 @@ def test_what_is_known_of_a_difference_is_said(rig: Rig, manifest: Manifest, mak
     earlier = dataclasses.replace(manifest, start_ns=0)
     for changed, code, words in (
         ({"first_ns": 315_966_000 * NS_PER_S}, "CLK005", "they begin at 1980-01-06, before the year 2000"),
+        ({"first_ns": -10 * NS_PER_S, "log_offset_p50_ns": 315_964_782 * NS_PER_S}, "CLK005", "known: the GPS epoch"),
+        ({"clock_steps": 1, "set_by_ns": -7200 * NS_PER_S}, "CLK008", "2 h: a time zone"),
         ({"domain_offset_ns": -619_315_200 * NS_PER_S}, "CLK007", "1024 weeks: a rollover of the GPS week number"),
     ):
         found = evaluate_drive(rig, earlier, [make_metrics(**changed)])
         assert words in next(entry for entry in found if entry.rule_id == code).message
+
+
+@pytest.mark.parametrize("weeks", [1024, 2048, -1024])
+def test_a_rig_that_lost_the_week_does_not_agree_with_its_log_times(
+    rig: Rig, manifest: Manifest, make_metrics: Make, weeks: int
+) -> None:
+    lag_s = weeks * 7 * 86_400
+    found = evaluate_drive(rig, manifest, [make_metrics(log_offset_p50_ns=lag_s * NS_PER_S)])
+    (entry,) = (one for one in found if one.rule_id.startswith("CLK"))
+    assert (entry.rule_id, entry.severity, entry.measured) == ("CLK005", Severity.ERROR, abs(lag_s))
+    assert f"{abs(weeks)} weeks: a rollover of the GPS week number" in entry.message
+    other = dataclasses.replace(rig, time_base=TimeBase.OTHER)
+    for drive_rig, offset_s in ((other, lag_s), (rig, lag_s + 120), (rig, 86_400 * 55)):
+        found = evaluate_drive(drive_rig, manifest, [make_metrics(log_offset_p50_ns=offset_s * NS_PER_S)])
+        assert not any(one.rule_id == "CLK005" for one in found), "a playback, or stamps that are no dates"
 
 
 def test_losses_of_an_import_are_one_finding_a_sensor(rig: Rig, manifest: Manifest, clean: tuple[SensorMetrics, ...]) -> None:

@@ -37,6 +37,15 @@ def test_a_recording_may_begin_and_end_in_a_scan_and_lose_rows_and_scans() -> No
     assert (found.starts_ns.size, found.rows, found.period_ns) == (38, 64, 66 * MS)
 
 
+def test_scans_may_have_as_many_rows_as_there_are_detections() -> None:
+    sizes = np.random.default_rng(5).integers(8, 31, 40)
+    stamps = np.concatenate([T0 + 100 * MS * number + MS * np.arange(size) for number, size in enumerate(sizes)])
+    found = bursts_of(stamps)
+    assert found is not None
+    assert (found.starts_ns.size, found.period_ns, found.row_period_ns) == (40, 100 * MS, MS)
+    assert bursts_of(stamps[: int(sizes[:5].sum())]) is None, "too few to be told from frames that were dropped"
+
+
 @pytest.mark.parametrize("rows", [2, 3, 4, 8, 512])
 def test_any_number_of_rows(rows: int) -> None:
     found = bursts_of(radar(20, rows, 100_000, 100 * MS))

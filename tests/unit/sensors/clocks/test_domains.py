@@ -100,6 +100,31 @@ def test_later_than_its_own_log_times_is_a_clock_of_its_own() -> None:
     assert [one.sensors for one in logged_domains(places, "cam")] == [("cam",), ("lidar", "odo")]
 
 
+@pytest.mark.parametrize("slow_ms", [0, 6, 8, 30])
+@pytest.mark.parametrize("ahead_ms", [100, 500, 600])
+def test_a_recorder_that_is_a_little_slow_hides_no_clock_that_is_ahead(slow_ms: int, ahead_ms: int) -> None:
+    places = {"lidar": (slow_ms - 4) * MS, "cam": (slow_ms - 3 + ahead_ms) * MS, "odo": (slow_ms - 1) * MS}
+    assert ahead(places) == {"cam"}
+    assert [one.sensors for one in logged_domains(places, "lidar")] == [("lidar", "odo"), ("cam",)]
+
+
+def test_sensors_that_are_not_much_further_ahead_than_the_others_are_none() -> None:
+    assert ahead({"lidar": 20 * MS, "cam": 60 * MS, "odo": 45 * MS}) == frozenset()
+
+
+def test_who_is_between_does_not_link_a_clock_to_the_references() -> None:
+    places = {"lidar": -3 * MS, "odo": -703 * MS, "cam": -1403 * MS}
+    first, second = logged_domains(places, "lidar")
+    assert (first.sensors, second) == (("lidar", "odo"), Domain(-1400 * MS, ("cam",)))
+
+
+@given(st.dictionaries(st.sampled_from("abcdefg"), st.integers(-(10**10), 10**10), min_size=1), st.sampled_from("abcdefg"))
+def test_nobody_in_the_references_domain_is_more_than_a_second_from_it(places: dict[str, int], reference: str) -> None:
+    home = logged_domains(places, reference)[0]
+    if reference in places:
+        assert all(abs(places[name] - places[reference]) <= S for name in home.sensors)
+
+
 def test_a_recorder_that_is_slow_puts_no_single_sensor_ahead() -> None:
     places = {"lidar": 490 * MS, "cam": 480 * MS, "odo": 497 * MS, "gnss": 450 * MS}
     assert ahead(places) == frozenset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +14,14 @@ MS = 1_000_000
 EPOCH_NS = 1_700_000_000_000_000_001
 
 
-def regular(count: int, period_ms: int = 100) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+Stamps = npt.NDArray[np.int64]
+
+
+def regular(count: int, period_ms: int = 100) -> Stamps:
     return EPOCH_NS + period_ms * MS * np.arange(count, dtype=np.int64)
 
 
-def found(stamps: np.ndarray[tuple[int], np.dtype[np.int64]], logged: bool) -> list[tuple[int, int, int]]:
+def found(stamps: Stamps, logged: bool) -> list[tuple[int, int, int]]:
     log_ns = regular(len(stamps)) + 5 * MS if logged else None
     return [(one.frame, one.step_ns // MS, one.shift_ns // MS) for one in clock_steps(stamps, log_ns).first]
 
@@ -74,6 +78,88 @@ def test_a_recorder_that_stalls_is_not_a_step_of_the_sensors_clock() -> None:
     logs = stamps + 5 * MS
     logs[20:40] = np.maximum(logs[20:40], logs[40])  # written at once when it woke up
     assert clock_steps(stamps, logs).count == 0
+
+
+def logged_steps(stamps: Stamps, logs: Stamps, lost: tuple[int, ...] = ()) -> list[tuple[int, int, bool]]:
+    """Frame, shift in ms and whether the stamps are silent, in the order of logging."""
+    kept = np.delete(np.arange(stamps.size), lost)
+    order = np.argsort(logs[kept], kind="stable")
+    return [
+        (one.frame, round(one.shift_ns / MS), one.silent) for one in clock_steps(stamps[kept][order], logs[kept][order]).first
+    ]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5, 20])
+def test_frames_are_lost_and_the_stamps_go_on(lost: int) -> None:
+    """A driver counts frames, or a clock was set back during the outage: the lag jumps by what was lost, and stays."""
+    true = regular(120)
+    stamps = true.copy()
+    stamps[60 + lost :] -= lost * 100 * MS
+    jitter = np.random.default_rng(lost).integers(0, 4 * MS, true.size)
+    ((frame, shift_ms, silent),) = logged_steps(stamps, true + jitter, tuple(range(60, 60 + lost)))
+    assert (frame, silent) == (60, True)
+    assert abs(shift_ms + 100 * lost) <= 4
+    assert logged_steps(true, true + jitter, tuple(range(60, 60 + lost))) == [], "frames lost by a clock that is right"
+
+
+def test_every_setting_is_found_where_a_driver_counts_frames_and_loses_one_in_twenty() -> None:
+    true = regular(120)
+    number = np.arange(120)
+    jitter = np.random.default_rng(3).integers(0, 4 * MS, true.size)
+    found = logged_steps(true - number // 20 * 100 * MS, true + jitter, tuple(range(20, 120, 20)))
+    assert [frame for frame, *_ in found] == [20, 39, 58, 77, 96]
+
+
+def test_a_clock_set_back_by_a_period_repeats_a_stamp() -> None:
+    stamps = regular(40)
+    stamps[20:] -= 100 * MS
+    assert found(stamps, logged=True) == [(20, 0, -100)]
+    assert found(stamps, logged=False) == [], "a frame that was published twice, for all that the stamps say"
+    twice = np.repeat(regular(20), 2)
+    assert clock_steps(twice, twice + 5 * MS + np.tile([0, 50 * MS], 20)).count == 0
+    stuck = regular(40)
+    stuck[20:25] = stuck[20]
+    assert found(stuck, logged=True) == []
+
+
+@pytest.mark.parametrize("lost", [(), (59,), (55, 56, 57, 58, 59), (63,), (61, 62)])
+@pytest.mark.parametrize("period_ms", [100, 33, 20])
+def test_a_recorder_that_catches_up_after_a_stall_is_no_step_though_frames_are_lost(
+    lost: tuple[int, ...], period_ms: int
+) -> None:
+    stamps = regular(400, period_ms)
+    logs = stamps + np.random.default_rng(1).integers(0, 3 * MS, stamps.size)
+    behind = np.arange(stamps.size) - 60
+    for pace in (1 / 20, 1 / 2, 0.9):
+        stalled = stamps[60] + 1000 * MS + (behind * pace * period_ms * MS).astype(np.int64)
+        assert logged_steps(stamps, np.where(behind >= 0, np.maximum(logs, stalled), logs), lost) == [], pace
+
+
+@pytest.mark.parametrize("batch_ms", [300, 1000, 2000])
+@pytest.mark.parametrize("lost", [(), (3,), (23,), (23, 24), (59,), (116,)])
+def test_log_times_in_batches_are_no_steps_and_do_not_hide_one(batch_ms: int, lost: tuple[int, ...]) -> None:
+    true = regular(120)
+    logs = EPOCH_NS + ((true - EPOCH_NS) // (batch_ms * MS) + 1) * (batch_ms * MS)
+    assert logged_steps(true, logs, lost) == []
+    stamps = true.copy()
+    stamps[60:] -= 2200 * MS
+    ((_, shift_ms, _),) = logged_steps(stamps, logs, lost)
+    assert abs(shift_ms + 2200) <= 200
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([5, 10, 30, 100]),
+    st.integers(60, 300),
+    st.floats(0, 0.3),
+    st.integers(-(10**17), 10**17),
+)
+def test_a_sound_sensor_has_no_step_whatever_is_lost(seed: int, hz: int, count: int, share: float, epoch_ns: int) -> None:
+    rng = np.random.default_rng(seed)
+    stamps = epoch_ns + 1000 * MS // hz * np.arange(count, dtype=np.int64) + rng.integers(-MS, MS, count)
+    logs = np.maximum.accumulate(stamps + rng.integers(3 * MS, 9 * MS, count))
+    kept = rng.random(count) >= share
+    assert clock_steps(stamps[kept], logs[kept]).count == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sensors.clocks.delay import Phase
 from sensors.clocks.survey import ClockStream, survey
@@ -135,3 +137,71 @@ def test_log_times_at_another_pace_are_no_witness() -> None:
     assert found.logged is False
     assert found.sensors["cam"].log_pace == pytest.approx(9.0, rel=0.01)
     assert (len(found.domains), found.sensors["cam"].unit) == (1, None)
+
+
+@pytest.mark.parametrize("speed", [1.4, 1.5, 1.8, 0.6])
+def test_a_playback_at_another_speed_is_no_witness(speed: float) -> None:
+    logs = LIDAR[0] + 10**16 + ((LIDAR - LIDAR[0]) / speed).astype(np.int64)
+    kept = np.delete(np.arange(LIDAR.size), [60, 61, 62, 63])[150:]
+    found = survey([ClockStream("lidar", LIDAR, logs, 10.0), ClockStream("cam", LIDAR[kept], logs[kept], 10.0)], "lidar")
+    assert (found.logged, len(found.domains), found.sensors["cam"].steps.count) == (False, 1, 0)
+
+
+def test_log_times_of_one_instant_are_none() -> None:
+    logs = np.full(LIDAR.size, EPOCH_NS)
+    found = survey([ClockStream("lidar", LIDAR, logs, 10.0), ClockStream("cam", LIDAR[200:], logs[200:], 10.0)], "lidar")
+    assert (found.logged, len(found.domains)) == (False, 1)
+    assert (found.sensors["cam"].log_pace, found.sensors["cam"].steps.count) == (None, 0)
+
+
+def test_a_step_that_only_log_times_show_needs_another_sensor_that_lacks_it() -> None:
+    number = np.arange(LIDAR.size)
+    logs = LIDAR + 5 * MS
+    recorder_set = np.where(number < 100, logs, logs + 2 * S)
+    for streams in (["lidar"], ["lidar", "cam"], ["lidar", "cam", "odo"]):
+        found = survey([ClockStream(name, LIDAR, recorder_set, 10.0) for name in streams], "lidar")
+        assert not any(one.steps.count for one in found.sensors.values())
+        assert not any(one.setting_ns.any() for one in found.frames.values())
+    counted = np.where(number < 100, LIDAR, LIDAR - 500 * MS)[np.delete(number, range(100, 105))]
+    camera = ClockStream("cam", counted, np.delete(logs, range(100, 105)), 10.0)
+    found = survey([ClockStream("lidar", LIDAR, logs, 10.0), camera], "lidar")
+    assert [one.frame for one in found.sensors["cam"].steps.first] == [100]
+    assert found.frames["cam"].setting_ns.tolist() == [0] * 100 + [-500 * MS] * 195
+
+
+@pytest.mark.parametrize("shift_s", [3600, -3600, -619_315_200])
+def test_a_clock_that_was_set_is_measured_where_it_was_right(shift_s: int) -> None:
+    camera = np.where(np.arange(LIDAR.size) < 200, LIDAR, LIDAR + shift_s * S)
+    found = survey([logged("lidar", LIDAR), ClockStream("cam", camera, LIDAR + 5 * MS, 10.0)], "lidar").sensors["cam"].report
+    assert (found.first_ns, found.last_ns) == (LIDAR[0], LIDAR[199])
+    assert (found.max_gap_ns, found.gaps, found.lost) == (100 * MS, 0, 0)
+    assert (found.regressions, found.measured_rate_hz) == (int(shift_s < 0), pytest.approx(10.0))
+
+
+def test_rows_of_a_scan_are_measured_by_the_scan() -> None:
+    rows = (LIDAR[:, None] + MS * np.arange(20)).ravel()
+    lost = np.delete(rows, range(20 * 50, 20 * 53))
+    for rate_hz in (10.0, None):
+        found = survey([logged("lidar", LIDAR), ClockStream("radar", lost, lost + 5 * MS, rate_hz)], "lidar").sensors["radar"]
+        assert (found.report.measured_rate_hz, found.report.max_gap_ns) == (pytest.approx(10.0), 400 * MS)
+        assert (found.report.gaps, found.report.lost, found.report.frames) == (1, 60, lost.size)
+    by_row = survey([ClockStream("radar", rows, rows + 5 * MS, 1000.0)], None).sensors["radar"].report
+    assert by_row.measured_rate_hz == pytest.approx(1000.0)
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(-4 * 10**18, 4 * 10**18)] * 2), min_size=1, max_size=60),
+    st.lists(st.integers(-(10**6), 10**6), min_size=60, max_size=60),
+    st.booleans(),
+)
+def test_whatever_stamps_and_log_times_are_nothing_overflows(wild: list[tuple[int, int]], jitter: list[int], mixed: bool) -> None:
+    stamps = LIDAR[: len(wild)] + np.array(jitter[: len(wild)])
+    far = np.array(wild, dtype=np.int64)
+    places = np.arange(len(wild)) % 5 == 0 if mixed else np.ones(len(wild), bool)
+    logs = np.sort(np.where(places, far[:, 1], stamps))
+    with np.errstate(all="raise"):
+        found = survey(
+            [ClockStream("lidar", stamps, stamps + MS), ClockStream("cam", np.where(places, far[:, 0], stamps), logs)], "lidar"
+        )
+    assert found.frames["cam"].setting_ns.size == len(wild)
+    assert all(step.shift_ns for step in found.sensors["cam"].steps.first)

@@ -58,6 +58,45 @@ def test_how_far_it_is_off_is_measured() -> None:
     assert time_line(stamps, None).off_ns[20] == -200 * MS
 
 
+@pytest.mark.parametrize("period_ms", [100, 33])
+@pytest.mark.parametrize("run", [(0, 1), (0, 2), (0, 3), (1, 3), (10, 11), (10, 12), (10, 13), (37, 40), (38, 40), (39, 40)])
+@pytest.mark.parametrize("off_ms", [107, -107, 207, -207, 507, -507, 1007, -2007])
+def test_each_frame_of_a_short_run_is_found_and_no_neighbour(run: tuple[int, int], off_ms: int, period_ms: int) -> None:
+    for seed in range(3):
+        true = regular(40, period_ms * MS) + np.random.default_rng(seed).integers(-MS, MS, 40)
+        stamps = true.copy()
+        stamps[slice(*run)] += off_ms * MS
+        line = time_line(stamps, logs_of(true, seed))
+        assert np.flatnonzero(line.off).tolist() == list(range(*run))
+        assert line.off_ns[slice(*run)] == pytest.approx(off_ms * MS, abs=period_ms * MS)
+
+
+@pytest.mark.parametrize("places", [(9,), (9, 13, 17), (9, 10)])
+def test_frames_that_repeat_the_stamp_before_them_fit(places: tuple[int, ...]) -> None:
+    true = regular(40)
+    stamps = true.copy()
+    for place in places:
+        stamps[place] = stamps[place - 1]
+    assert off(stamps, logs_of(true)) == []
+    stamps[30:33] -= 100 * MS
+    assert off(stamps, logs_of(true)) == [30, 31, 32], "the first of them repeats a stamp, the others do not"
+
+
+@given(st.integers(0, 10**6), st.sampled_from([10, 30, 100]), st.integers(20, 200), st.floats(0, 0.3), st.booleans())
+def test_frames_that_were_lost_or_logged_late_leave_all_others_where_they_fit(
+    seed: int, hz: int, count: int, share: float, stalls: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    stamps = regular(count, S // hz)
+    logs = logs_of(stamps, seed)
+    at = int(rng.integers(0, count))
+    logs[at] += int(rng.integers(0, S))
+    if stalls:
+        logs = np.maximum(logs, np.where(np.arange(count) >= at, stamps[at] + S + 5 * MS * (np.arange(count) - at), 0))
+    logs, kept = np.maximum.accumulate(logs), rng.random(count) >= share
+    assert off(stamps[kept], logs[kept]) == []
+
+
 def test_log_times_find_what_order_hides_at_the_ends() -> None:
     true = regular(40)
     stamps = true.copy()

@@ -97,6 +97,16 @@ def test_log_times_at_another_pace_are_no_unit_where_rate_and_date_say_nanosecon
     assert log_pace(NS, logs) == pytest.approx(speed, rel=1e-3)
 
 
+def test_the_pace_is_one_whatever_the_recorder_and_the_clock_do() -> None:
+    stamps = EPOCH_NS + 100_000_000 * np.arange(40, dtype=np.int64)
+    batches = EPOCH_NS + ((stamps - EPOCH_NS) // S + 1) * S
+    assert log_pace(stamps, batches) == pytest.approx(1, abs=0.02)
+    for at in (10, 20, 30):
+        assert log_pace(np.where(np.arange(40) < at, stamps, stamps - 2 * S), stamps) == pytest.approx(1, abs=0.02)
+    assert log_pace(stamps, np.full(40, EPOCH_NS)) is None, "log times that do not pass"
+    assert log_pace(np.full(40, EPOCH_NS), stamps) == log_pace(stamps[:0], stamps[:0]) == 1.0
+
+
 def test_since_boot_with_a_converters_log_times_is_no_unit() -> None:
     assert unit_error(NS - EPOCH_NS, STORED[0] + np.arange(50) * 12_000_000, 10.0) is None
 

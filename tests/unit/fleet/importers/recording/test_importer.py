@@ -285,6 +285,13 @@ def test_another_clock_and_late_log_times_are_reported_and_kept(tmp_path: Path) 
     )
 
 
+def test_a_rig_that_lost_the_gps_week_is_named(tmp_path: Path) -> None:
+    late_ns = STAMPS_NS + 619_315_200 * 10**9
+    rows = [("/l", made.POINT_CLOUD, late_ns + n * 10**8, cloud(STAMPS_NS + n * 10**8)) for n in range(3)]
+    result, _ = imported(written(tmp_path, rows), tmp_path / "out")
+    assert "stamped by another clock (1024 weeks: a rollover of the GPS week number); both are kept" in "\n".join(result.findings)
+
+
 def test_a_stamp_that_was_never_set_becomes_the_log_time(tmp_path: Path) -> None:
     rows = [("/l", made.POINT_CLOUD, LOG_NS, cloud(0)), ("/l", made.POINT_CLOUD, LOG_NS + 10**8, cloud(STAMPS_NS + 10**8))]
     result, _ = imported(written(tmp_path, rows), tmp_path / "out")
