@@ -14,11 +14,10 @@ MIN_BURSTS = 3
 MIN_ROWS = 4  # two or three close messages are frames that were published more than once
 EVEN_SHARE = 0.8  # of the bursts, whose length and distance are the usual ones
 EVEN_PERIOD = 0.25  # of the usual distance between two bursts
-CLEAR_PERIOD, CLEAR_ROWS, CLEAR_BURSTS = (
-    0.1,
-    10,
-    10,
-)  # the same, row periods of a break, and bursts, where their lengths are uneven
+# Where the lengths of bursts are uneven, they have to be clearer otherwise:
+CLEAR_PERIOD = 0.1  # of the usual distance
+CLEAR_ROWS = 10  # row periods of a break
+CLEAR_BURSTS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
