@@ -213,8 +213,12 @@ def _against_log_times(line: TimeLine, stamps: Nanoseconds, logged: Nanoseconds,
     places = np.cumsum(~line.late)[kept]
     steps = np.clip(np.diff(stamps[kept]), -MAX_DURATION_NS, MAX_DURATION_NS)
     extra = np.concatenate([[0.0], steps - np.diff(places) * float(period_ns), [0.0]])
-    entered = (firsts == 0) | (2 * signs[firsts] * extra[firsts] > period_ns)
-    left = (ends == kept.size) | (2 * -signs[firsts] * extra[ends] > period_ns)
+    # The lag of a recorder that stalled goes back frame by frame, that of a stray at once.
+    jumps = np.concatenate([[0.0], np.diff(errors), [0.0]])
+    at_once = 2 * signs[firsts] * jumps[firsts] > np.abs(apart[firsts])
+    back_at_once = 2 * -signs[firsts] * jumps[ends] > np.abs(apart[ends - 1])
+    entered = (firsts == 0) | ((2 * signs[firsts] * extra[firsts] > period_ns) & at_once)
+    left = (ends == kept.size) | ((2 * -signs[firsts] * extra[ends] > period_ns) & back_at_once)
     more, off_ns = np.zeros(stamps.size, np.bool_), np.zeros(stamps.size, np.int64)
     for first, end in zip(firsts[entered & left].tolist(), ends[entered & left].tolist(), strict=True):
         more[kept[first:end]], off_ns[kept[first:end]] = True, apart[first:end]
