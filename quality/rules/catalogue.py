@@ -172,6 +172,9 @@ RULES: tuple[Rule, ...] = (
          "The drive's median edge energy and spread of colour, relative to contrast, are at least this share of the least in the "
          "vehicle's earlier drives.", 0.1, "share of the least", _NOT_MEASURED, Bound.AT_LEAST,
          exception=f"{_NO_BASELINE} Colour not for a camera without any.", leeway=Leeway(0.01, 0.9, _EITHER)),
+    Rule("CAM012", "image of another size", _OBJECT, _ERROR,
+         "The image has the size that the camera's intrinsics are for.", 0, "images", "",
+         exception="Not judged for a camera without intrinsics, nor for a drive that was released from CAL007."),
     Rule("CLK001", "stamps regress", _DRIVE, _WARNING,
          "Stamps never step back in the order of recording.", 0, "steps", "",
          exception="An error for the reference sensor. CLK011 and CLK015 speak of single frames.",
@@ -259,7 +262,8 @@ RULES: tuple[Rule, ...] = (
          exception="A warning from a demonstrable 0.3 deg, and where it is unknown.",
          leeway=Leeway(0.3, 20, _EITHER)),
     Rule("CAL007", "intrinsics contradict the images", _DRIVE, _ERROR,
-         "Each camera's intrinsics fit the size of its images and are physically plausible.", 0, "contradictions", ""),
+         "Each camera's intrinsics fit the usual size of its images and are physically plausible.", 0, "contradictions", "",
+         exception="CAM012 speaks of single images."),
     Rule("CAL008", "mounting implausible", _DRIVE, _ERROR,
          "No sensor is mounted below the ground, far from the others, or with its optical axis in the sky; no two at the origin; "
          "no camera is rolled over where an inverse or a swapped quaternion explains it.",
