@@ -45,7 +45,7 @@ def sweep_times_ns(cloud: PointCloud, sensor: Sensor) -> Nanoseconds | None:
     placed = ~without_position(xyz_m)
     if int(np.count_nonzero(placed)) >= LEAST_POINTS:
         times_ns = offsets_ns[placed]
-        marks_ns = np.quantile(times_ns, MARKS, method="nearest")
+        marks_ns = np.quantile(times_ns, MARKS, method="nearest").astype(np.int64)
         _check_span(times_ns, int(marks_ns[0]), int(marks_ns[-1]), sensor)
         if not sensor.sync.flash:
             _check_alike(times_ns, marks_ns)
