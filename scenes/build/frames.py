@@ -172,7 +172,7 @@ def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, Fram
         DecodeError: It does not decode.
     """
     decoded = decode_whole(data, SCALE_PX)
-    measured = measure_image(decoded.pixels) if modality is Modality.CAMERA else None
+    measured = measure_image(decoded.pixels, stretched=decoded.stretched) if modality is Modality.CAMERA else None
     return decoded.info, FrameMetrics(content_hash(decoded.samples), measured)
 
 

@@ -57,7 +57,7 @@ def test_an_image_of_another_size_than_the_intrinsics_are_for_is_bad(checks: Pay
 
 
 def test_a_radar_frame_may_be_points_or_an_image() -> None:
-    assert decode(ref("radar"), cloud(T0)).columns["num_points"] == 3
+    assert decode(ref("radar"), cloud(T0)).columns["num_points"] == 12
     assert decode(ref("radar", IMAGE), image(T0)).columns["encoding"] == "jpeg"
 
 
