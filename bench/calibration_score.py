@@ -186,7 +186,7 @@ class Recorded:
         """The worst verdict of the case's rule."""
         if case.quantity is None:
             lens = self.rig[CAMERA].intrinsics
-            wrong = lens is not None and bool(contradictions(lens, [(OPTIONS.width_px, OPTIONS.height_px)]))
+            wrong = lens is not None and bool(contradictions(lens, (OPTIONS.width_px, OPTIONS.height_px)))
             return CalibrationVerdict.BAD if wrong else CalibrationVerdict.OK
         if case.rule in ("CAL005", "CAL010"):
             checks = self.camera(CAMERA if case.rule == "CAL005" else SIDE)

@@ -60,7 +60,7 @@ def check_calibration(
     checks = _lidars(rig, sweeps, _pairs(spark, raw, rig, plan.pairs, connect))
     checks += tuple(check for entry in seen.values() for check in entry.checks)
     wrong = {
-        sensor.name: contradictions(sensor.intrinsics, seen[sensor.name].sizes_px if sensor.name in seen else ())
+        sensor.name: contradictions(sensor.intrinsics, seen[sensor.name].size_px if sensor.name in seen else None)
         for sensor in rig.sensors
         if sensor.intrinsics is not None
     }

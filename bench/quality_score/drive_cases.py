@@ -46,6 +46,7 @@ NOT_INJECTED = {
     "CMP008": "only an importer states what its source has lost",
     **dict.fromkeys(("REV001", "REV002", "REV003"), "a reviewer's decision is no fault of a drive"),
     **dict.fromkeys(("LID010", "RAD006", "CAM011", "CAL011"), "it takes earlier drives; one drive alone has no baseline"),
+    "CAM012": "all images of a generated camera have one size",
     "SYN004": "only a matcher that broke its promise could",
     "ACC001": "only a job that lost a frame could",
     "ACC002": "only a job that published what it had refused could",

@@ -19,6 +19,17 @@ def undecodable(sensor: str, payload: str, problem: str) -> Finding:
     return finding(_UNDECODABLE[payload], f"{sensor}: the {payload} does not decode: {problem}", sensor=sensor, measured=1)
 
 
+def evaluate_size(
+    sensor: str, size_px: tuple[int, int], expected_px: tuple[int, int] | None, rules: RuleBook = DEFAULT_RULES
+) -> tuple[Finding, ...]:
+    """Judge the width and height of an image by those that its camera's intrinsics are for; None: it has none."""
+    if expected_px is None or size_px == expected_px:
+        return ()
+    (width, height), (declared_width, declared_height) = size_px, expected_px
+    message = f"{sensor}: the image is {width} x {height} px, the intrinsics are for {declared_width} x {declared_height}"
+    return (rules.finding("CAM012", message, sensor=sensor, measured=1),)
+
+
 def evaluate_points(
     sensor: str, modality: Modality, num_points: int, not_finite: int | None, rules: RuleBook = DEFAULT_RULES
 ) -> tuple[Finding, ...]:

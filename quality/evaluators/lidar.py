@@ -7,19 +7,21 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from quality.evaluators.signal_findings import Found, failed
+from quality.evaluators.signal_findings import Found, failed, passed
 from quality.measurements.frame_metrics import Series
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
 from sensors.measure.baseline import Baseline, repeats, running_median
-from sensors.measure.cloud import SECTOR_DEG, LidarMetrics
+from sensors.measure.cloud import NEAREST_M, SECTOR_DEG, LidarMetrics
 
 ALONE = ("LID009",)
 BASELINE = ("LID003", "LID004", "LID005", "LID006", "LID007")
-IN_DRIVE = (*BASELINE, "LID008")
+IN_DRIVE = (*BASELINE, "LID008", "LID009")
 
 LEAST_RETURNS = 10  # a sector or ring that usually has fewer returns is not evidence when it has none
 LOST_SHARE = 0.1  # share of the usual count below which a sector or ring counts as lost
+LEAST_SEEN = 10  # returns of a sweep; the ground alone gives any lidar more
+SPOT_M = 0.03
 SPREADS = 5.0
 DRIFT_FRAMES = 9
 MOST_DEAD = 4
@@ -31,21 +33,28 @@ def evaluate_sweep(sensor: str, sweep: LidarMetrics, rules: RuleBook) -> tuple[F
     """Judge one sweep by itself, whatever is usual in the drive: a lidar may be blind for all of it."""
     if not sweep.points:
         return ()
-    message = "{measured:.1%} of the points have a position, less than {threshold:.0%}"
-    return tuple(failed(rules, "LID009", sensor, sweep.returns / sweep.points, message))
+    if sweep.spread_m is not None and sweep.distant >= LEAST_SEEN and sweep.spread_m < SPOT_M:
+        message = f"all {sweep.distant} returns are at one spot: they spread by {1000 * sweep.spread_m:.2g} mm"
+        return tuple(failed(rules, "LID009", sensor, 0.0, message))
+    beyond = f" beyond {NEAREST_M:g} m" if sweep.near else ""
+    message = f"{{measured:.1%}} of the points have a position{beyond}, less than {{threshold:.0%}}"
+    return tuple(failed(rules, "LID009", sensor, sweep.distant / sweep.points, message))
 
 
 def evaluate_sweeps(sweeps: Series, rules: RuleBook) -> Found:
     """Judge the sweeps of a drive: findings by frame id."""
     found = Found(sweeps.sensor, rules)
     ids = sweeps.frame_ids
-    found.judge(
-        "LID008", ids, repeats(sweeps.whole("content")), "the points of the sweep before it, for the {measured:.0f}. time"
-    )
+    found.repeated("LID008", ids, repeats(sweeps.whole("content")), "the points")
     if not found.enough(sweeps, BASELINE):
         return found
     points, no_return = sweeps.numbers("points"), sweeps.numbers("no_return")
     returns = points - no_return - sweeps.numbers("not_finite")
+    distant = returns - sweeps.numbers("near")
+    seen = np.divide(distant, points, out=np.zeros_like(points), where=points > 0)
+    few = (distant < LEAST_SEEN) & (np.median(distant) < LEAST_SEEN) & passed(rules, "LID009", seen)
+    message = f"fewer than {LEAST_SEEN} points have a position beyond {NEAREST_M:g} m, as usual in this drive"
+    found.judge("LID009", ids[few], np.zeros(np.count_nonzero(few)), message)
     found.judge(
         "LID003", ids, lost_share(returns), "{measured:.0%} fewer returns than usual in this drive, more than {threshold:.0%}"
     )

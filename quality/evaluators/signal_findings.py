@@ -13,6 +13,7 @@ from quality.measurements.frame_metrics import Series
 from quality.rules.catalogue import Bound, Outcome
 from quality.rules.findings import Finding
 from quality.rules.rulebook import RuleBook
+from sensors.measure.baseline import RING, Repeats
 
 LEAST_FRAMES = 8  # of a sensor in a drive: fewer do not make a baseline
 
@@ -57,6 +58,12 @@ class Found:
             value = float(values[position])
             found = failed(self.rules, code, self.sensor, None if math.isnan(value) else value, message)
             self.by_frame.setdefault(int(frame_ids[position]), []).extend(found)
+
+    def repeated(self, code: str, frame_ids: npt.NDArray[np.int64], found: Repeats, what: str) -> None:
+        """The rule on frames (F,) that have the content of one before them; `what`: what the content is called."""
+        for ago in range(1, RING + 1):
+            message = f"{what} of {'the frame before it' if ago == 1 else f'{ago} frames before'}, for the {{measured:.0f}}. time"
+            self.judge(code, frame_ids, np.where(found.ago == ago, found.times, 0), message)
 
     def enough(self, frames: Series, codes: Sequence[str]) -> bool:
         """Whether the drive has enough frames for a baseline; if not, these rules are unknown for each frame."""

@@ -40,8 +40,8 @@ FRAME_METRICS = pa.schema(
         pa.field("mean_cb", pa.float64()),  # levels from grey
         pa.field("mean_cr", pa.float64()),
         pa.field("chroma_spread", pa.float64()),  # levels
-        pa.field("flat_share", pa.float64()),  # rows at the bottom of one colour that is neither black nor saturated
-        pa.field("black_share", pa.float64()),  # rows at the bottom that are black
+        pa.field("flat_share", pa.float64()),  # rows or columns of one colour that is neither black nor saturated
+        pa.field("black_share", pa.float64()),  # of black
         # lidar sweeps
         pa.field("points", pa.int64()),
         pa.field("no_return", pa.int64()),
@@ -49,6 +49,8 @@ FRAME_METRICS = pa.schema(
         pa.field("sector_returns", _COUNTS),  # by azimuth, 5 degrees each, from -180 degrees
         pa.field("ring_returns", _COUNTS),
         pa.field("intensity", pa.float64()),  # mean, in the message's unit
+        pa.field("near", pa.int64()),  # returns within 0.3 m
+        pa.field("spread_m", pa.float64()),  # of the others, where they are in few sectors
         # radar scans
         pa.field("detections", pa.int64()),
         pa.field("suspect", pa.int64()),  # invalid or ambiguous by the radar's own fields; null without such fields

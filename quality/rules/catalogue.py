@@ -26,6 +26,7 @@ _FEW_FRAMES = "Fewer than two frames."
 _FEW_SIGNALS = "The drive has fewer than eight frames of the sensor."
 _NOT_MEASURED = "No frame of the sensor was measured."
 _NO_BASELINE = "An error for a required sensor and for the reference. Not judged without a baseline of the sensor."
+_RELATIVE = "Not judged for grey of 16 bits, whose levels are relative to those that the image spans."
 _SHORT_TRACK = "The poses span less than 0.4 s."
 _SHORT_IMU = "The poses span less than 0.4 s, or the IMU has fewer than ten samples around the anchor."
 
@@ -104,11 +105,13 @@ RULES: tuple[Rule, ...] = (
          _FEW_SIGNALS, exception="Not judged without a field `ring`, nor for rings that usually have fewer than ten returns.",
          leeway=Leeway(0, 128, _EITHER)),
     Rule("LID008", "sweep repeated", _OBJECT, _ERROR,
-         "A sweep differs from the previous one that scenes use in more than the times of its points.", 0, "repetitions", "",
+         "A sweep differs from the previous eight that scenes use in more than the times of its points.", 0, "repetitions", "",
          leeway=Leeway(0, 1000, _EITHER)),
     Rule("LID009", "lidar blind", _OBJECT, _ERROR,
-         "At least this share of a sweep's points has a position.", 0.1, "share of the points", "The frame has no point.",
-         Bound.AT_LEAST, exception="Not judged for a frame without points, which fails LID001.",
+         "At least this share of a sweep's points is farther than 0.3 m from the lidar, and they are not all at one spot.", 0.1,
+         "share of the points", "The frame has no point.", Bound.AT_LEAST,
+         exception="Not judged for a frame without points, which fails LID001. Counts as 0 where the drive's sweeps usually have "
+         "fewer than ten such points.",
          leeway=Leeway(0, 0.9, _EITHER)),
     Rule("LID010", "lidar below its baseline", _DRIVE, _WARNING,
          "The drive's median number of returns is at least this share of that in the vehicle's earlier drives, or within five "
@@ -127,8 +130,9 @@ RULES: tuple[Rule, ...] = (
          "share of the scans", _FEW_SIGNALS, exception="Not judged for images, nor below 32 detections.",
          leeway=Leeway(0.001, 0.99, _EITHER)),
     Rule("RAD004", "scan frozen", _OBJECT, _ERROR,
-         "A scan differs from the previous one that scenes use in more than the times of its points.", 0, "repetitions", "",
-         exception="Not judged for a scan without detections.", leeway=Leeway(0, 1000, _EITHER)),
+         "A scan differs from the previous eight that scenes use in more than the times of its points.", 0, "repetitions", "",
+         exception="Not judged for a scan without detections; one with fewer than four is compared with the last only.",
+         leeway=Leeway(0, 1000, _EITHER)),
     Rule("RAD005", "radar silent", _OBJECT, _WARNING,
          "At most this share of the drive's scans is empty.", 0.9, "share of the scans", _FEW_SIGNALS,
          exception="Not judged for images; said of the empty scans.", leeway=Leeway(0.1, 1, _EITHER)),
@@ -140,14 +144,14 @@ RULES: tuple[Rule, ...] = (
          "The 1st and the 99th percentile of an image's luma are at least this far apart.", 6, "levels", "",
          Bound.AT_LEAST, leeway=Leeway(0, 64, _EITHER)),
     Rule("CAM002", "image frozen", _OBJECT, _ERROR,
-         "An image does not show the very pixels of the previous one that scenes use.", 0, "repetitions", "",
+         "An image does not show the very pixels of one of the previous eight that scenes use.", 0, "repetitions", "",
          leeway=Leeway(0, 1000, _EITHER)),
     Rule("CAM003", "image over-exposed", _OBJECT, _WARNING,
          "At most this share of the pixels is saturated (luma 250 and more).", 0.4, "share of the pixels", "",
-         leeway=Leeway(0.01, 0.99, _EITHER)),
+         exception=_RELATIVE, leeway=Leeway(0.01, 0.99, _EITHER)),
     Rule("CAM004", "image under-exposed", _OBJECT, _WARNING,
          "At most this share of the pixels is black (luma 12 and less).", 0.7, "share of the pixels", "",
-         leeway=Leeway(0.01, 0.99, _EITHER)),
+         exception=_RELATIVE, leeway=Leeway(0.01, 0.99, _EITHER)),
     Rule("CAM005", "image blurred", _OBJECT, _WARNING,
          "Edges are no wider than a Gaussian blur of this makes them, in an image scaled to 320 px.", 0.9, "px",
          "The image has no edge.", leeway=Leeway(0.3, 20, _EITHER)),
@@ -165,13 +169,18 @@ RULES: tuple[Rule, ...] = (
          Bound.AT_LEAST, exception="Not judged for a camera whose images usually have little colour.",
          leeway=Leeway(0, 0.9, _EITHER)),
     Rule("CAM010", "image partly unfilled", _OBJECT, _WARNING,
-         "At most this share of an image's rows, from the last one up, holds a single colour.", 0.1, "share of the rows", "",
-         exception="Saturated rows count for CAM003; of black ones, what the drive's median does not have.",
+         "At most this share of an image's rows, or of its columns, side by side, holds a single colour.", 0.1,
+         "share of the rows", "",
+         exception="Saturated rows count for CAM003; of black ones, what the drive's median does not have. Above the last row "
+         "pale ones are not judged, nor dark ones by night.",
          leeway=Leeway(0.01, 1, _EITHER)),
     Rule("CAM011", "camera below its baseline", _DRIVE, _WARNING,
          "The drive's median edge energy and spread of colour, relative to contrast, are at least this share of the least in the "
          "vehicle's earlier drives.", 0.1, "share of the least", _NOT_MEASURED, Bound.AT_LEAST,
          exception=f"{_NO_BASELINE} Colour not for a camera without any.", leeway=Leeway(0.01, 0.9, _EITHER)),
+    Rule("CAM012", "image of another size", _OBJECT, _ERROR,
+         "The image has the size that the camera's intrinsics are for.", 0, "images", "",
+         exception="Not judged for a camera without intrinsics, nor for a drive that was released from CAL007."),
     Rule("CLK001", "stamps regress", _DRIVE, _WARNING,
          "Stamps never step back in the order of recording.", 0, "steps", "",
          exception="An error for the reference sensor. CLK011 and CLK015 speak of single frames.",
@@ -260,7 +269,8 @@ RULES: tuple[Rule, ...] = (
          exception="A warning from a demonstrable 0.3 deg, and where it is unknown.",
          leeway=Leeway(0.3, 20, _EITHER)),
     Rule("CAL007", "intrinsics contradict the images", _DRIVE, _ERROR,
-         "Each camera's intrinsics fit the size of its images and are physically plausible.", 0, "contradictions", ""),
+         "Each camera's intrinsics fit the usual size of its images and are physically plausible.", 0, "contradictions", "",
+         exception="CAM012 speaks of single images."),
     Rule("CAL008", "mounting implausible", _DRIVE, _ERROR,
          "No sensor is mounted below the ground, far from the others, or with its optical axis in the sky; no two at the origin; "
          "no camera is rolled over where an inverse or a swapped quaternion explains it.",

@@ -10,6 +10,7 @@ from lake.overrides import NONE, Decisions
 from quality.rules.catalogue import Outcome, Severity
 from quality.rules.findings import Finding, rule_ids
 from quality.rules.rulebook import RuleBook
+from scenes.build.decisions import drive_released_from
 from scenes.documents import Provenance
 from scenes.options import BuildOptions
 from scenes.targets import DriveTargets
@@ -63,7 +64,8 @@ class DriveContext:
     """The values common to all scenes of a drive; sent to every worker.
 
     `calibration`: the text that `rig` was parsed from. `sources` maps a raw key to its (version id, SHA-256); `rules`: as
-    set by the rig; `flags`: findings beyond a scene.
+    set by the rig; `flags`: findings beyond a scene; `sizes_px`: width and height of the images that each camera's intrinsics are
+    for, empty if a reviewer has accepted that they are for others.
     """
 
     targets: DriveTargets
@@ -75,9 +77,12 @@ class DriveContext:
     decisions: Decisions = NONE
     flags: WiderFlags = WiderFlags()
     rules: RuleBook = field(init=False)
+    sizes_px: Mapping[str, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", RuleBook.of(self.rig.policy))
+        sizes_px = {one.name: (one.intrinsics.width_px, one.intrinsics.height_px) for one in self.rig.sensors if one.intrinsics}
+        object.__setattr__(self, "sizes_px", {} if drive_released_from(self.decisions, "CAL007") else sizes_px)
 
     @property
     def versions(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quality.evaluators.frame import evaluate_points, undecodable
+from quality.evaluators.frame import evaluate_points, evaluate_size, undecodable
 from quality.evaluators.signal import evaluate_alone
 from quality.measurements.frame_metrics import FrameMetrics
 from quality.rules.catalogue import Severity
@@ -93,15 +93,17 @@ def decode_frame(
     rules: RuleBook = DEFAULT_RULES,
     known: tuple[Finding, ...] = (),
     memory: FrameMemory | None = None,
+    size_px: tuple[int, int] | None = None,
 ) -> JudgedFrame:
     """Decode one frame and judge it by the drive's `rules`.
 
-    `known`: its findings from other sources. `memory`: that of the frames decoded before it.
+    `known`: its findings from other sources. `memory`: that of the frames decoded before it. `size_px`: width and height that an
+    image must have; None: any.
     """
     memory = memory or FrameMemory()
     is_image = frame.message_type == IMAGE
     try:
-        found = (_image if is_image else _points)(frame, cdr, checks, rules, memory)
+        found = _image(frame, cdr, checks, rules, memory, size_px) if is_image else _points(frame, cdr, checks, rules, memory)
     except SensorDataError as error:
         problem = undecodable(frame.sensor, "image" if is_image else "points", f"{error} (stamp {frame.stamp_ns} ns)")
         return JudgedFrame({}, (problem,), raw=cdr)
@@ -110,7 +112,14 @@ def decode_frame(
     return replace(found, raw=cdr) if has_errors(found.findings) else found
 
 
-def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> JudgedFrame:
+def _image(
+    frame: FrameRef,
+    cdr: memoryview,
+    checks: PayloadChecks,
+    rules: RuleBook,
+    memory: FrameMemory,
+    size_px: tuple[int, int] | None,
+) -> JudgedFrame:
     image = decode_image(cdr, memory.messages)
     metrics = None
     if checks is PayloadChecks.FULL:
@@ -120,9 +129,10 @@ def _image(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleB
     if info.encoding != image.encoding:
         raise DecodeError(f"message says {image.encoding}, the bytes are {info.encoding}")
     columns = {"width_px": info.width_px, "height_px": info.height_px, "encoding": info.encoding, "image": image.data}
+    found = evaluate_size(frame.sensor, (info.width_px, info.height_px), size_px, rules)
     if metrics is None:
-        return JudgedFrame(columns, _not_evaluated(frame.sensor, ("DEC005",)))
-    return JudgedFrame(columns, evaluate_alone(frame.sensor, metrics.measured, rules), metrics=metrics)
+        return JudgedFrame(columns, (*_not_evaluated(frame.sensor, ("DEC005",)), *found))
+    return JudgedFrame(columns, (*evaluate_alone(frame.sensor, metrics.measured, rules), *found), metrics=metrics)
 
 
 def _points(frame: FrameRef, cdr: memoryview, checks: PayloadChecks, rules: RuleBook, memory: FrameMemory) -> JudgedFrame:
@@ -162,7 +172,7 @@ def image_metrics(modality: Modality, data: memoryview) -> tuple[ImageInfo, Fram
         DecodeError: It does not decode.
     """
     decoded = decode_whole(data, SCALE_PX)
-    measured = measure_image(decoded.pixels) if modality is Modality.CAMERA else None
+    measured = measure_image(decoded.pixels, stretched=decoded.stretched) if modality is Modality.CAMERA else None
     return decoded.info, FrameMetrics(content_hash(decoded.samples), measured)
 
 

@@ -36,7 +36,7 @@ from sensors.rig import Modality, Rig
 
 Ints = npt.NDArray[np.int64]
 Findings = dict[int, tuple[Finding, ...]]
-SIGNALS_VERSION = "signals-4"  # part of the configuration hash
+SIGNALS_VERSION = "signals-5"  # part of the configuration hash
 _LOG_TIMES_VARY_NS = 200_000_000  # by how much the setting of a clock is known from log times
 _STATUS_NO_FIX = -1.0
 _RATES, _ACCELERATIONS = ("wx_rad_s", "wy_rad_s", "wz_rad_s"), ("ax_m_s2", "ay_m_s2", "az_m_s2")

@@ -76,7 +76,8 @@ def build_window(
     memory = FrameMemory()
 
     def decoded(ref: FrameRef, cdr: memoryview) -> JudgedFrame:
-        return decode_frame(ref, cdr, checks, context.rules, known.frames.get(ref.frame_id, ()), memory)
+        found = known.frames.get(ref.frame_id, ())
+        return decode_frame(ref, cdr, checks, context.rules, found, memory, context.sizes_px.get(ref.sensor))
 
     frames = {
         ref.frame_id: decisions.frame(ref, decoded(ref, cdr), cdr)

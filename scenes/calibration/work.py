@@ -6,6 +6,7 @@ and each frame is read once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -57,10 +58,10 @@ class SweepResult(NamedTuple):
 
 
 class SensorResult(NamedTuple):
-    """The verdicts on a camera or radar, and the sizes of the images that were read."""
+    """The verdicts on a camera or radar, and the size that most of the images that were read have; None if none was read."""
 
     checks: tuple[Checked, ...]
-    sizes_px: tuple[tuple[int, int], ...] = ()
+    size_px: tuple[int, int] | None = None
 
 
 def check_sweep(store: ObjectStore, raw: Raw, area: WorkArea, rig: Rig, task: SweepTask) -> SweepResult:
@@ -102,7 +103,8 @@ def check_images(
 ) -> SensorResult:
     """Compare a camera's images with the edges of their sweeps; `without_edges`: why sweeps have none."""
     by_frame = {task.frame.frame_id: task for task in tasks}
-    views, sizes, memory = [], set(), MessageMemory()
+    views, memory = [], MessageMemory()
+    sizes: Counter[tuple[int, int]] = Counter()
     for frame, cdr in fetch(store, raw.bucket, raw.versions, [task.frame for task in tasks]):
         task = by_frame[frame.frame_id]
         try:
@@ -110,7 +112,7 @@ def check_images(
                 continue
             data = decode_image(cdr, memory).data
             info = read_header(data)
-            sizes.add((info.width_px, info.height_px))
+            sizes[info.width_px, info.height_px] += 1
             edges = _edges(area, task.sweep, camera.name)
             if edges is None or camera.intrinsics is None or not _fits(camera, info.width_px, info.height_px):
                 continue
@@ -119,11 +121,12 @@ def check_images(
             views.append(View(edges, maps, task.place, np.array(task.velocity_m_s), np.array(task.turn_rad_s)))
         except SensorDataError:
             continue  # DEC005 or DEC007 reports it where the frame is built into a scene
+    usual_px = max(sizes, key=lambda size_px: (sizes[size_px], size_px), default=None)
     if camera.intrinsics is None or not views:
         reason = next(iter(without_edges), "no image of the declared size was taken near a sweep whose poses are known")
-        return SensorResult(unobserved(camera.name, CAMERA, reason), tuple(sorted(sizes)))
+        return SensorResult(unobserved(camera.name, CAMERA, reason), usual_px)
     lens = Lens(camera.intrinsics, shrink_of(camera.intrinsics))
-    return SensorResult(camera_verdicts(camera.name, views, lens), tuple(sorted(sizes)))
+    return SensorResult(camera_verdicts(camera.name, views, lens), usual_px)
 
 
 def check_scans(store: ObjectStore, raw: Raw, radar: Sensor, tasks: Sequence[ScanTask]) -> SensorResult:

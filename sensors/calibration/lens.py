@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,13 +81,12 @@ MOST_ANAMORPHIC = 1.2  # between the two focal lengths, of sensors with square p
 CENTRE_SHARE = 0.25  # how far off the middle of the image its principal point may be, of the image's width and height
 
 
-def contradictions(intrinsics: Intrinsics, recorded: Collection[tuple[int, int]] = ()) -> tuple[str, ...]:
-    """Messages about intrinsics that cannot be right; `recorded`: width and height of the images that were examined."""
-    found = [
-        f"images are {width} x {height} px, the calibration says {intrinsics.width_px} x {intrinsics.height_px}"
-        for width, height in sorted(set(recorded))
-        if (width, height) != (intrinsics.width_px, intrinsics.height_px)
-    ]
+def contradictions(intrinsics: Intrinsics, recorded_px: tuple[int, int] | None = None) -> tuple[str, ...]:
+    """Messages about intrinsics that cannot be right; `recorded_px`: width and height that the images usually have."""
+    found = []
+    if recorded_px is not None and recorded_px != (intrinsics.width_px, intrinsics.height_px):
+        width, height = recorded_px
+        found.append(f"images are {width} x {height} px, the calibration says {intrinsics.width_px} x {intrinsics.height_px}")
     for name, size_px, focal_px, centre_px in (
         ("wide", intrinsics.width_px, intrinsics.fx_px, intrinsics.cx_px),
         ("high", intrinsics.height_px, intrinsics.fy_px, intrinsics.cy_px),

@@ -26,6 +26,8 @@ Pixels = npt.NDArray[np.uint8]
 MAX_PIXELS = 64 * 1024 * 1024
 INSPECTION_SCALE = 8  # libjpeg decodes at 1/8 from the DC coefficients, yet must parse all entropy-coded data
 JPEG_SCALES = (8, 4, 2, 1)
+ODD_PIXELS = 0.001  # of the pixels at each end do not count for the levels that a 16 bit image spans: hot and dead ones
+SAMPLED_PX = 256  # about so many pixels a side show what levels an image spans
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -53,11 +55,13 @@ class ImageInfo:
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
     """An image that was decoded whole: `pixels` (H, W, 3) uint8, RGB, reduced; `samples` what two images have to share to show
-    the same (the pixels, of a PNG at full size and depth)."""
+    the same (the pixels, of a PNG at full size and depth). `stretched`: it is grey of 16 bits, and its levels in `pixels` are
+    relative to those that it spans."""
 
     info: ImageInfo
     pixels: Pixels
     samples: npt.NDArray[np.generic]
+    stretched: bool = False
 
 
 def image_encoding(name: str, data: Bytes) -> Encoding:
@@ -108,7 +112,8 @@ def decode_whole(data: Bytes, least_width_px: int) -> DecodedImage:
         pixels = _jpeg(data, info, "RGB", shrink)
         return DecodedImage(info, pixels, pixels)
     image = _png(data, info)
-    return DecodedImage(info, _reduced(_upper_bits(image).convert("RGB"), shrink), np.asarray(image))
+    pixels = _reduced(_stretched(image).convert("RGB"), shrink)
+    return DecodedImage(info, pixels, np.asarray(image), stretched=_deep(image))
 
 
 def shrink_to(info: ImageInfo, least_width_px: int) -> int:
@@ -125,7 +130,7 @@ def decode_luma(data: Bytes, shrink: int) -> Pixels:
     """The luma of an image, (ceil(H / shrink), ceil(W / shrink)) uint8: means of as many pixels.
 
     A JPEG that is shrunk by 2, 4 or 8 is decoded at that size, which costs a fraction (libjpeg uses fewer coefficients)
-    while all of it is parsed. 16 bit keeps its upper 8; transparency is dropped.
+    while all of it is parsed. Of 16 bit grey, the levels that the image spans become 8 bit; transparency is dropped.
 
     Raises:
         DecodeError: See `decode_whole`.
@@ -133,7 +138,7 @@ def decode_luma(data: Bytes, shrink: int) -> Pixels:
     info = read_header(data)
     if info.encoding == "jpeg":
         return _jpeg(data, info, "GRAY", shrink)[:, :, 0]
-    return _reduced(_upper_bits(_png(data, info)).convert("L"), shrink)
+    return _reduced(_stretched(_png(data, info)).convert("L"), shrink)
 
 
 def decode_pixels(data: Bytes) -> Pixels:
@@ -181,12 +186,14 @@ def _jpeg(data: Bytes, info: ImageInfo, colorspace: str, shrink: int) -> Pixels:
 
 def _png(data: Bytes, info: ImageInfo) -> Image.Image:
     """The decoded image, with whatever the codec makes of hostile bytes translated to DecodeError."""
-    check_chunks(data)
+    colours = check_chunks(data)
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
             if image.size != (info.width_px, info.height_px):
                 raise DecodeError(f"the png has two sizes: {info.width_px} x {info.height_px} and {image.size} px")
             image.load()
+            if colours is not None and (highest := int(np.asarray(image).max())) >= colours:
+                raise DecodeError(f"the png of {len(data)} bytes has pixels of colour {highest}; its palette has {colours}")
             return image
     except (DecodeError, MemoryError):
         raise
@@ -195,10 +202,29 @@ def _png(data: Bytes, info: ImageInfo) -> Image.Image:
         raise DecodeError(f"the png of {len(data)} bytes does not decode: {error or type(error).__name__}") from error
 
 
+def _deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I")
+
+
 def _upper_bits(image: Image.Image) -> Image.Image:
-    if not image.mode.startswith("I"):
+    if not _deep(image):
         return image
     return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """An image of 16 bit grey in 8 bit, without its offset: a camera of 10 bits fills the lower ones, a thermal one a fraction.
+
+    Levels are merged where there are too many, never spread: an image that is blank stays so.
+    """
+    if not _deep(image):
+        return image
+    levels = np.asarray(image, dtype=np.uint16)
+    step = max(1, min(levels.shape) // SAMPLED_PX)
+    low, high = np.quantile(levels[::step, ::step], (ODD_PIXELS, 1.0 - ODD_PIXELS), method="nearest")
+    gain = min(1.0, 255.0 / max(float(high) - float(low), 1.0))
+    scaled = (levels.astype(np.float32) - np.float32(low)) * np.float32(gain)
+    return Image.fromarray(np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8))
 
 
 def _reduced(image: Image.Image, shrink: int) -> Pixels:

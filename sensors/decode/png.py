@@ -12,9 +12,12 @@ from sensors.errors import DecodeError
 SIGNATURE_BYTES = 8
 HEAD = struct.Struct(">8sI4sIIBBBBB")  # signature, length, IHDR, width, height, depth, colour, compression, filter, interlace
 CHUNK = struct.Struct(">I4s")
+COLOUR_AT = 25  # byte of the colour type
 BIT_DEPTHS = (8, 16)
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type (11.2.1)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x, y, step x, step y
+PALETTE = 3  # the colour type
+CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 WINDOW = 1 << 22  # bytes that are inflated at a time
 
 
@@ -34,18 +37,27 @@ def png_size(data: Bytes) -> tuple[int, int]:
     return width_px, height_px
 
 
-def check_chunks(data: Bytes) -> None:
-    """Refuse a PNG with a damaged chunk, without IEND, or with fewer or more bytes of pixels than its header implies.
+def check_chunks(data: Bytes) -> int | None:
+    """The number of colours in the palette of a PNG; None if its pixels are no indices of one.
 
-    A decoder that finds too few fills the rest, some without an error. Bytes behind IEND are no part of the image.
+    A decoder that finds too few pixels fills the rest, some without an error; one that finds no palette takes grey. Bytes
+    behind IEND are no part of the image.
 
     Raises:
-        DecodeError: The file is damaged or incomplete.
+        DecodeError: A chunk is damaged, or critical and unknown (5.4: what it means for the pixels cannot be guessed); IEND is
+            absent, or the palette before the pixels; there are fewer or more bytes of pixels than the header implies.
     """
-    due, got = _pixel_bytes(data), 0
+    due, got, palette = _pixel_bytes(data), 0, data[COLOUR_AT] == PALETTE
+    colours: int | None = None
     inflate = zlib.decompressobj()
     try:
         for kind, content in _chunks(data):
+            if kind == b"PLTE" and palette:
+                colours = len(content) // 3
+            elif kind == b"IDAT" and palette and not colours:
+                raise DecodeError(f"the png of {len(data)} bytes does not decode: no palette precedes its pixels")
+            elif kind not in CRITICAL and kind[:1].isupper():
+                raise DecodeError(f"the png of {len(data)} bytes does not decode: its chunk {kind!r} is critical and unknown")
             piece: Bytes = content
             while kind == b"IDAT" and piece and got <= due:
                 got += len(inflate.decompress(piece, WINDOW))
@@ -54,6 +66,7 @@ def check_chunks(data: Bytes) -> None:
         raise DecodeError(f"the png of {len(data)} bytes does not decode: {error}") from error
     if got != due or not inflate.eof:
         raise DecodeError(f"the png of {len(data)} bytes does not decode: {got} bytes of pixels where its header implies {due}")
+    return colours
 
 
 def _chunks(data: Bytes) -> Iterator[tuple[bytes, memoryview]]:

@@ -30,6 +30,8 @@ INTEGER_NS = ("t", "time_stamp", "offset_time", "offset_ns", "time_offset_ns")
 FLOATING = ("t", "time", "timestamp")
 TIME_NAMES = frozenset({*INTEGER_NS, *FLOATING})
 LONGEST_SWEEP_S = 10  # a larger time is not relative to the stamp but counted from the epoch
+LEAST_SPREAD = 0.5  # of the largest time: what times from the stamp span, and times from the epoch do not
+LONGEST_SPAN_S = 1.0  # of a sweep whose unit is looked for
 MAX_TIME_S = 2.0**32  # nanoseconds of it, less any ROS stamp, stay in int64; a larger one is no second
 MAX_TIME_NS = 2.0**62
 LEAST_TIME = 1e-30  # integers below 2^63 that are read as floats by mistake are smaller
@@ -73,12 +75,14 @@ def float_times_ns(name: str, times: Floats, placed: npt.NDArray[np.bool_], stam
 
     Raises:
         DecodeError: A placed point's time is not finite or more than 10 s from the stamp (as when it was taken from another
-            clock), is counted from the epoch in float32, or is an integer in disguise.
+            clock), is counted in ms or us, or in ns from the stamp, or from the epoch in float32, or is an integer in disguise.
     """
     seen = np.abs(times[placed & np.isfinite(times)].astype(np.float64))
     usual = float(np.median(seen)) if seen.size else 0.0
     if seen.size and 0.0 < float(seen.max()) < LEAST_TIME:
         raise DecodeError(f"{name} reads as {float(seen.max())} at most: the bytes of an integer are declared as a float there")
+    if usual > LONGEST_SWEEP_S:
+        _check_unit(name, seen, usual, stamp_ns)
     if usual > LONGEST_SWEEP_S and times.dtype.itemsize == 4:
         raise DecodeError(
             f"{name} is counted from the epoch ({usual} s) in float32, which resolves 128 s; no time can be had of it"
@@ -103,6 +107,24 @@ def float_times_ns(name: str, times: Floats, placed: npt.NDArray[np.bool_], stam
             f"{stamp_ns} ns: point {at} says {values[at]} {unit}"
         )
     return np.where(usable, offset_ns, 0)
+
+
+def _check_unit(name: str, seen: Floats, usual: float, stamp_ns: int) -> None:
+    """Name the unit of times (N,), not negative, that are too large for seconds from the stamp: those that begin near 0, or that
+    are the stamp in another unit."""
+    span = float(seen.max() - seen.min())
+    if span >= LEAST_SPREAD * float(seen.max()):
+        for unit, each_s in (("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
+            if span * each_s <= LONGEST_SPAN_S:
+                raise DecodeError(
+                    f"{name} spans {span:.6g}, which would be {span * each_s:.3g} s in {unit} from the stamp; floats are read as "
+                    "seconds from it, or as seconds or ns from the epoch"
+                )
+    for unit, each_ns in (("ms", 1e6), ("us", 1e3)):
+        if abs(usual * each_ns - stamp_ns) <= LONGEST_SWEEP_S * NS_PER_S:
+            raise DecodeError(
+                f"{name} is counted in {unit} from the epoch ({usual:.6f}); floats are read as seconds or ns from it"
+            )
 
 
 def _seconds_ns(seconds: npt.NDArray[np.float64]) -> Nanoseconds:

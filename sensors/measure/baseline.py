@@ -12,6 +12,8 @@ from sensors.decode.cdr import Bytes
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution: 1 / inverse_cdf(3/4); Hampel, J. Am. Stat. Assoc. 69, 1974
 
+RING = 8  # frames: no driver has more buffers
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -32,13 +34,27 @@ class Baseline:
         return cls(median, MAD_TO_SIGMA * float(np.median(np.abs(known - median))))
 
 
-def repeats(content: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many frames before it in a row have the content of each frame (N,): 0, 0, 1, 2, 0 for a, b, b, b, c."""
-    same = np.zeros(len(content), dtype=np.bool_)
-    same[1:] = content[1:] == content[:-1]
-    position = np.arange(len(content))
-    begins = np.maximum.accumulate(np.where(same, 0, position)) if len(content) else position
-    return np.asarray(position - begins, dtype=np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """For each frame (N,): how many of those before it had its content, in steps of at most `RING` frames, and how long ago, in
+    frames, the last of them was; 0 for content that is new."""
+
+    times: npt.NDArray[np.int64]
+    ago: npt.NDArray[np.int64]
+
+
+def repeats(content: npt.NDArray[np.int64]) -> Repeats:
+    """Which frames (N,) have the content of one of the `RING` before: a driver that fails may hand out its buffers in turn.
+
+    Of a, b, b, a, c, `times` are 0, 0, 1, 1, 0 and `ago` 0, 0, 1, 3, 0.
+    """
+    times, ago = np.zeros(len(content), dtype=np.int64), np.zeros(len(content), dtype=np.int64)
+    for back in range(min(RING, len(content) - 1), 0, -1):  # the last to be written is the nearest
+        same = np.flatnonzero(content[back:] == content[:-back]) + back
+        ago[same] = back
+    for position in np.flatnonzero(ago).tolist():
+        times[position] = times[position - ago[position]] + 1
+    return Repeats(times, ago)
 
 
 def running_median(values: Floats, width: int) -> Floats:

@@ -12,6 +12,8 @@ from sensors.decode.points import PointCloud
 SECTORS = 72
 SECTOR_DEG = 360 // SECTORS
 MAX_RINGS = 256
+NEAREST_M = 0.3  # of what a vehicle's lidar is there to see; its own body is farther
+SPOT_SECTORS = 3  # a lidar that sees more has not all returns at one spot
 # Continental ARS 40X, technical documentation, "Cluster_InvalidState" and "Cluster_AmbigState": what is neither 0 nor
 # 3 is no unambiguous detection; the nuScenes devkit drops the same ones by default.
 VALID_STATE = 0
@@ -26,7 +28,9 @@ class LidarMetrics:
 
     `sector_returns` (`SECTORS`): returns by azimuth, from -180 degrees of the sensor's x axis, counter-clockwise.
     `ring_returns`: returns of each value of the field `ring`; None without such a field. `intensity`: mean over the returns in
-    the message's own unit; None without such a field, or returns.
+    the message's own unit; None without such a field, or returns. `near`: returns within `NEAREST_M`, off the lidar's cover or
+    what lies on it. `spread_m`: of the others, the root of the sum of the variances of x, y and z, where they lie within
+    `SPOT_SECTORS` sectors; None elsewhere.
     """
 
     points: int
@@ -35,11 +39,18 @@ class LidarMetrics:
     sector_returns: tuple[int, ...]
     ring_returns: tuple[int, ...] | None
     intensity: float | None
+    near: int = 0
+    spread_m: float | None = None
 
     @property
     def returns(self) -> int:
         """Points with a position."""
         return self.points - self.no_return - self.not_finite
+
+    @property
+    def distant(self) -> int:
+        """Returns farther than `NEAREST_M`."""
+        return self.returns - self.near
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +77,23 @@ def measure_lidar(cloud: PointCloud, xyz_m: Points) -> LidarMetrics:
         kept[odd[~finite | zero]] = False
         x, y = x[kept], y[kept]
     intensity = _field(cloud, "intensity", kept)
+    sectors = np.bincount(_sectors(x, y), minlength=SECTORS)
+    near = int(np.count_nonzero(square < NEAREST_M**2)) - int(np.count_nonzero(finite & zero))
     return LidarMetrics(
         points=cloud.num_points,
         no_return=int(np.count_nonzero(zero)),
         not_finite=int(np.count_nonzero(~finite)),
-        sector_returns=tuple(np.bincount(_sectors(x, y), minlength=SECTORS).tolist()),
+        sector_returns=tuple(sectors.tolist()),
         ring_returns=_rings(_field(cloud, "ring", kept)),
         intensity=_mean(intensity),
+        near=near,
+        spread_m=_spread(xyz_m, square) if np.count_nonzero(sectors) <= SPOT_SECTORS else None,
     )
+
+
+def _spread(xyz_m: Points, square: Points) -> float | None:
+    distant = xyz_m[(square >= NEAREST_M**2) & (square < np.inf)].astype(np.float64)
+    return float(np.sqrt(distant.var(axis=0).sum())) if len(distant) else None
 
 
 def _sectors(x: Points, y: Points) -> npt.NDArray[np.intp]:

@@ -17,7 +17,7 @@ from sensors.decode.jpeg import lacks_huffman_tables
 from sensors.decode.messages import decode, decode_image, message_header
 from sensors.decode.points import PointCloud
 from sensors.errors import DecodeError
-from sensors.motion.sweep_times import span_problem
+from sensors.motion.sweep_times import descends, span_problem
 from sensors.rig import Modality, Stamp
 from sensors.stamps import Nanoseconds, recording_order, through_float
 from sensors.time_units import NS_PER_S
@@ -44,6 +44,7 @@ class Census:
     without_position: int = 0
     time_field: str | None = None
     time_span_ns: tuple[int, int] | None = None
+    times_descend: bool = False
     image_size: tuple[str, int, int] | None = None
     without_tables: int = 0
     frame_id: str = ""
@@ -116,14 +117,19 @@ class Census:
 
     @property
     def stamp(self) -> Stamp | None:
-        """The instant that the stamp denotes, by the point times of the first cloud that has some; None if unknown."""
+        """The instant that the stamp denotes, by the point times of the first cloud that has some; None if unknown.
+
+        Times before the stamp that go back as the points are stored have the wrong sign, or were sorted: they show nothing.
+        """
         if self.time_span_ns is None or self.time_span_ns[0] == self.time_span_ns[1]:
             return None
         low_ns, high_ns = self.time_span_ns
         slack_ns = SPAN_SLACK * (self.period_ns or high_ns - low_ns)
         if low_ns >= -slack_ns:
             return Stamp.START
-        return Stamp.END if high_ns <= slack_ns else Stamp.MIDDLE
+        if high_ns <= slack_ns:
+            return None if self.times_descend else Stamp.END
+        return Stamp.MIDDLE
 
     def words(self, nominal_ns: int | None = None) -> list[str]:
         """The census as findings; `nominal_ns`: the period that a rig declares, for a sensor with a single frame."""
@@ -211,3 +217,4 @@ class Census:
             if times is not None and column is not None:
                 self.time_field = column.name
                 self.time_span_ns = int(times[placed].min()), int(times[placed].max())
+                self.times_descend = descends(times[placed])

@@ -95,8 +95,9 @@ def pose_table(stamps_ns: Sequence[int]) -> pa.Table:
 # ---- messages and recordings ----
 
 
-def cloud(stamp_ns: int, points: int = 3, not_finite: int = 0) -> bytes:
+def cloud(stamp_ns: int, points: int = 12, not_finite: int = 0) -> bytes:
     values = np.ones(points, dtype=POINT)
+    values["x"] += np.arange(points)
     values["intensity"] = stamp_ns // MS % 251
     values["x"][:not_finite] = np.nan
     return encode_points(stamp_ns, "lidar", point_fields(POINT), values)
@@ -106,7 +107,9 @@ def cloud(stamp_ns: int, points: int = 3, not_finite: int = 0) -> bytes:
 def jpeg(shade: int = 0) -> bytes:
     buffer = io.BytesIO()
     image = Image.new("L", (24, 16), shade % 256)
-    image.paste(255 - shade % 256 if shade % 256 not in range(96, 160) else 0, (0, 0, 12, 16))  # an image of one shade is blank
+    other = 255 - shade % 256 if shade % 256 not in range(96, 160) else 0  # an image of one shade is blank
+    image.paste(other, (0, 0, 12, 8))
+    image.paste(other, (12, 8, 24, 16))
     image.save(buffer, "JPEG")
     return buffer.getvalue()
 

@@ -61,6 +61,7 @@ def test_usual_frames_are_left_alone() -> None:
         ({"flat_share": 0.1, "black_share": 0.9}, []),
         ({"bright_share": 0.4, "dark_share": 0.7, "blur_px": 0.9}, []),
         ({"blur_px": None, "high_luma": 20.0}, ["CAM001", "CAM005"]),
+        ({"bright_share": None, "dark_share": None}, []),
     ],
 )
 def test_an_image_is_judged_by_itself(change: dict[str, float], codes: list[str]) -> None:
@@ -77,6 +78,30 @@ def test_repeated_content_is_reported_from_its_second_frame_on(kind: str) -> Non
 def test_empty_scans_are_not_frozen() -> None:
     empty = RadarMetrics(0, 0)
     assert judged("radar", SCAN, {4: empty, 5: empty}, same=(5,)) == {4: ["RAD001"], 5: ["RAD001"]}
+
+
+@pytest.mark.parametrize("kind", ["camera", "lidar", "radar"])
+def test_content_that_comes_round_again_is_reported_with_how_long_ago_it_was(kind: str) -> None:
+    usual = {"camera": IMAGE, "lidar": SWEEP, "radar": SCAN}[kind]
+    code = {"camera": "CAM002", "lidar": "LID008", "radar": "RAD004"}[kind]
+    contents = [*range(8), 6, 7, 6, 7, *range(20, 28), 20, *range(30, 39), 30]
+    rows = [(frame, "s", kind, frame, FrameMetrics(content, usual)) for frame, content in enumerate(contents)]
+    found = evaluate_drive_signals(metrics_rows(rows), DEFAULT_RULES)
+    assert {frame: [(one.rule_id, one.measured) for one in entries] for frame, entries in found.items()} == {
+        8: [(code, 1)], 9: [(code, 1)], 10: [(code, 2)], 11: [(code, 2)], 20: [(code, 1)],
+    }  # fmt: skip
+    assert "of 2 frames before, for the 2. time" in found[11][0].message
+    assert "of 8 frames before, for the 1. time" in found[20][0].message
+
+
+def test_scans_of_a_few_detections_may_come_about_again() -> None:
+    for detections, times in ((3, 0), (4, 1)):
+        rows = [
+            (frame, "s", "radar", frame, FrameMetrics(frame % 12 if frame else 3, RadarMetrics(detections, 0)))
+            for frame in range(12)
+        ]
+        found = evaluate_drive_signals(metrics_rows(rows), DEFAULT_RULES)
+        assert sum(one.rule_id == "RAD004" for entries in found.values() for one in entries) == times
 
 
 def test_a_plain_still_patch_is_blocked_only_while_the_rest_moves() -> None:
@@ -137,6 +162,35 @@ def test_lidar_rules_find_what_is_lost() -> None:
 def test_a_blind_lidar_is_found_without_a_sound_sweep_to_compare_with(no_return: int, not_finite: int, blind: bool) -> None:
     found = evaluate_alone("s", replace(SWEEP, no_return=no_return, not_finite=not_finite), DEFAULT_RULES)
     assert [(entry.rule_id, entry.severity) for entry in found] == [("LID009", Severity.ERROR)] * blind
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"near": 6600}, "8.3% of the points have a position beyond 0.3 m, less than 10%"),
+        ({"near": 7200}, "0.0% of the points"),
+        ({"spread_m": 0.0017}, "all 7200 returns are at one spot: they spread by 1.7 mm"),
+    ],
+)
+def test_returns_off_the_lidar_itself_or_at_one_spot_show_nothing(change: dict[str, float], says: str) -> None:
+    (found,) = evaluate_alone("s", replace(SWEEP, **change), DEFAULT_RULES)
+    assert (found.rule_id, found.severity) == ("LID009", Severity.ERROR)
+    assert says in found.message
+    lenient = RuleBook.of(Policy(rules=(RuleOverride("LID009", 0.0),)))
+    assert evaluate_alone("s", replace(SWEEP, **change), lenient) == ()
+
+
+@pytest.mark.parametrize("change", [{"near": 6000}, {"spread_m": 0.04}, {"points": 9, "spread_m": 0.001}])
+def test_a_lidar_that_sees_little_is_not_blind(change: dict[str, float]) -> None:
+    assert evaluate_alone("s", replace(SWEEP, **change), DEFAULT_RULES) == ()
+
+
+def test_a_handful_of_points_in_every_sweep_shows_nothing() -> None:
+    handful = LidarMetrics(9, 0, 0, (0,) * SECTORS, None, None)
+    assert judged("lidar", handful, {}) == {frame: ["LID009"] for frame in range(FRAMES)}
+    assert judged("lidar", replace(handful, points=10), {}) == {}
+    few = {frame: replace(SWEEP, points=9, sector_returns=(0,) * SECTORS) for frame in range(3)}
+    assert all("LID009" not in codes for codes in judged("lidar", SWEEP, few).values()), "LID003 speaks of lost returns"
 
 
 def test_a_sweep_without_points_is_left_to_the_rule_on_points() -> None:
@@ -242,7 +296,7 @@ def test_a_rig_may_set_limits_and_severities() -> None:
 
 def test_every_rule_on_signals_is_judged_somewhere() -> None:
     judged_codes = {code for codes in (*ALONE.values(), *IN_DRIVE.values()) for code in codes}
-    declared = {entry.code for entry in RULES if entry.code[:3] in ("CAM", "RAD", "LID")} - {"LID001", "LID002"}
+    declared = {entry.code for entry in RULES if entry.code[:3] in ("CAM", "RAD", "LID")} - {"LID001", "LID002", "CAM012"}
     assert judged_codes | {one.code for comparisons in COMPARISONS.values() for one in comparisons} == declared
 
 

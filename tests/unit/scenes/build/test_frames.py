@@ -46,8 +46,18 @@ def test_an_image_keeps_its_bytes() -> None:
     assert frame.columns == {"width_px": 24, "height_px": 16, "encoding": "jpeg", "image": jpeg(T0 // 1_000_000)}
 
 
+@pytest.mark.parametrize("checks", PayloadChecks)
+def test_an_image_of_another_size_than_the_intrinsics_are_for_is_bad(checks: PayloadChecks) -> None:
+    cdr = memoryview(image(T0))
+    frame = decode_frame(ref("camera", IMAGE), cdr, checks, size_px=(48, 32))
+    assert frame.bad
+    (found,) = [one for one in frame.findings if one.rule_id == "CAM012"]
+    assert (found.measured, found.message) == (1, "s: the image is 24 x 16 px, the intrinsics are for 48 x 32")
+    assert not decode_frame(ref("camera", IMAGE), cdr, checks, size_px=(24, 16)).bad
+
+
 def test_a_radar_frame_may_be_points_or_an_image() -> None:
-    assert decode(ref("radar"), cloud(T0)).columns["num_points"] == 3
+    assert decode(ref("radar"), cloud(T0)).columns["num_points"] == 12
     assert decode(ref("radar", IMAGE), image(T0)).columns["encoding"] == "jpeg"
 
 

@@ -36,7 +36,7 @@ def drive(landed: Landed, frozen: tuple[int, ...] = FROZEN, frames: int = FRAMES
         cdr = bytearray(image(STAMPS[shown]))
         cdr[4:12] = image(ns)[4:12]  # the stamp
         images.append((ns, bytes(cdr)))
-    landed.land("top", "lidar", [(ns, cloud(ns, points=5)) for ns in STAMPS[:frames]])
+    landed.land("top", "lidar", [(ns, cloud(ns)) for ns in STAMPS[:frames]])
     landed.land("cam", "camera", images)
     poses = [(ns, pose(ns)) for ns in range(T0, STAMPS[frames - 1] + 80 * MS, 40 * MS)]
     if jump_after is not None:

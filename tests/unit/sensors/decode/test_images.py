@@ -239,6 +239,36 @@ def test_a_png_with_too_few_or_too_many_rows_is_refused(rows: int) -> None:
         inspect_image(data)
 
 
+def indexed(*chunks: tuple[bytes, bytes]) -> bytes:
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 4, 8, 3, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(png_chunk(*one) for one in chunks) + png_chunk(b"IEND", b"")
+
+
+INDICES = zlib.compress((b"\0" + bytes(range(8))) * 4)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "says"),
+    [
+        ([(b"IDAT", INDICES)], "no palette precedes its pixels"),
+        ([(b"IDAT", INDICES), (b"PLTE", bytes(24))], "no palette precedes its pixels"),
+        ([(b"PLTE", b""), (b"IDAT", INDICES)], "no palette precedes its pixels"),
+        ([(b"PLTE", bytes(21)), (b"IDAT", INDICES)], "pixels of colour 7; its palette has 7"),
+        ([(b"PLTE", bytes(24)), (b"ABCD", b"?"), (b"IDAT", INDICES)], "critical and unknown"),
+    ],
+)
+def test_a_png_whose_colours_are_not_known_is_refused(chunks: list[tuple[bytes, bytes]], says: str) -> None:
+    for decode in (inspect_image, decode_pixels, lambda data: decode_luma(data, 2), lambda data: decode_whole(data, 8)):
+        with pytest.raises(DecodeError, match=says):
+            decode(indexed(*chunks))
+
+
+def test_a_png_with_a_palette_and_ancillary_chunks_decodes() -> None:
+    palette = bytes(value for index in range(8) for value in (index, 2 * index, 3 * index))
+    data = indexed((b"PLTE", palette), (b"tRNS", b"\0"), (b"abCd", b"?"), (b"IDAT", INDICES))
+    assert decode_pixels(data)[0].tolist() == [[index, 2 * index, 3 * index] for index in range(8)]
+
+
 @pytest.mark.parametrize("colour", sorted(SAMPLES))
 @pytest.mark.parametrize("interlace", [False, True])
 def test_the_bytes_of_a_png_are_counted_for_every_kind(colour: int, interlace: bool) -> None:
@@ -255,6 +285,7 @@ def test_the_bytes_of_a_png_are_counted_for_every_kind(colour: int, interlace: b
             data = (
                 b"\x89PNG\r\n\x1a\n"
                 + png_chunk(b"IHDR", head)
+                + png_chunk(b"PLTE", bytes(3))
                 + png_chunk(b"IDAT", zlib.compress(bytes(size)))
                 + png_chunk(b"IEND", b"")
             )

@@ -85,15 +85,24 @@ def test_a_float32_cannot_hold_the_epoch() -> None:
         offsets("timestamp", "<f4", [STAMP_NS / 1e9] * 3)
 
 
-@pytest.mark.parametrize("scale", [1e3, 1e6])
-def test_milliseconds_and_microseconds_since_the_epoch_are_refused(scale: float) -> None:
-    with pytest.raises(DecodeError, match="more than 10 s from the stamp"):
+@pytest.mark.parametrize(("scale", "unit"), [(1e3, "ms"), (1e6, "us")])
+def test_milliseconds_and_microseconds_since_the_epoch_are_refused_by_name(scale: float, unit: str) -> None:
+    with pytest.raises(DecodeError, match=f"timestamp is counted in {unit} from the epoch"):
         offsets("timestamp", "<f8", [STAMP_NS / 1e9 * scale] * 3)
 
 
-def test_microseconds_in_a_sweep_are_refused() -> None:
-    with pytest.raises(DecodeError, match="3 of 3 points have a time more than 10 s from the stamp"):
-        offsets("time", "<f8", [20.0, 50_000.0, 99_950.0])
+def test_milliseconds_of_another_time_are_refused() -> None:
+    with pytest.raises(DecodeError, match="3 of 3 points have a timestamp more than 10 s from the stamp"):
+        offsets("timestamp", "<f8", [(STAMP_NS / 1e9 + 60) * 1e3] * 3)
+
+
+@pytest.mark.parametrize("kind", ["<f4", "<f8"])
+@pytest.mark.parametrize("name", ["t", "timestamp"])
+@pytest.mark.parametrize(("scale", "unit"), [(1e3, "ms"), (1e6, "us"), (1e9, "ns")])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_another_unit_than_seconds_is_named(kind: str, name: str, scale: float, unit: str, sign: int) -> None:
+    with pytest.raises(DecodeError, match=f"{name} spans .*, which would be 0.0999 s in {unit} from the stamp"):
+        offsets(name, kind, [sign * scale * seconds for seconds in (0.00002, 0.05, 0.09995)])
 
 
 def test_what_has_no_position_does_not_decide() -> None:

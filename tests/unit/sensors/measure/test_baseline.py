@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.measure.baseline import Baseline, repeats, running_median
+from sensors.measure.baseline import RING, Baseline, repeats, running_median
 
 
 def test_a_minority_of_odd_values_moves_neither_median_nor_spread_far() -> None:
@@ -20,12 +20,16 @@ def test_a_minority_of_odd_values_moves_neither_median_nor_spread_far() -> None:
     assert Baseline.of(np.array([np.nan])) is None
 
 
-@given(st.lists(st.integers(0, 2), max_size=30))
-def test_repeats_count_back_to_the_first_of_its_kind(content: list[int]) -> None:
-    expected: list[int] = []
+@given(st.lists(st.integers(0, 12), max_size=40))
+def test_repeats_count_back_through_the_frames_in_reach(content: list[int]) -> None:
+    times: list[int] = []
+    ago: list[int] = []
     for position, value in enumerate(content):
-        expected.append(expected[-1] + 1 if position and content[position - 1] == value else 0)
-    assert repeats(np.array(content, dtype=np.int64)).tolist() == expected
+        before = [back for back in range(1, min(RING, position) + 1) if content[position - back] == value]
+        ago.append(before[0] if before else 0)
+        times.append(times[position - before[0]] + 1 if before else 0)
+    found = repeats(np.array(content, dtype=np.int64))
+    assert (found.times.tolist(), found.ago.tolist()) == (times, ago)
 
 
 @given(st.lists(st.floats(-100, 100) | st.just(np.nan), max_size=20), st.sampled_from([1, 3, 7]))

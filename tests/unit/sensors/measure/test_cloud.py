@@ -84,3 +84,22 @@ def test_states_of_a_radar_are_read_where_they_are() -> None:
 def test_content_tells_payloads_apart(one: bytes, other: bytes) -> None:
     assert (content_hash(one) == content_hash(memoryview(other))) == (one == other)
     assert 0 <= content_hash(one) < 2**63
+
+
+def test_returns_near_the_lidar_are_counted_apart() -> None:
+    points = np.zeros(6, dtype=POINT)
+    points["x"] = [0.0, 0.01, 0.2, 0.31, 5.0, math.nan]
+    points["y"][3] = 0.01
+    found = measure_lidar(cloud(points), cloud(points).xyz_m())
+    assert (found.points, found.returns, found.near, found.distant) == (6, 4, 2, 2)
+
+
+@pytest.mark.parametrize(("spread_m", "expected"), [(0.0, 0.0), (0.001, 0.0017), (0.15, 0.26)])
+def test_the_spread_of_returns_is_known_where_they_are_in_few_sectors(spread_m: float, expected: float) -> None:
+    points = np.zeros(5000, dtype=POINT)
+    offsets = np.random.default_rng(1).normal(0, spread_m, (3, 5000))
+    points["x"], points["y"], points["z"] = 12 + offsets[0], 1 + offsets[1], offsets[2]
+    assert measure_lidar(cloud(points), cloud(points).xyz_m()).spread_m == pytest.approx(expected, rel=0.05)
+    turned = np.linspace(0, np.radians(20), 5000)
+    points["x"], points["y"] = 12 * np.cos(turned), 12 * np.sin(turned)
+    assert measure_lidar(cloud(points), cloud(points).xyz_m()).spread_m is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,10 +85,38 @@ def test_rows_of_one_colour_at_the_bottom_are_counted(rows: int, colour: tuple[i
     assert (found.flat_share, found.black_share) == (0.0 if black or white else rows / 12, rows / 12 if black else 0.0)
 
 
-def test_rows_of_one_colour_elsewhere_or_of_a_colour_each_are_not_counted() -> None:
-    pixels = np.random.default_rng(5).integers(20, 240, (12, 9, 3)).astype(np.uint8)
-    pixels[:5] = (0, 135, 0)
-    assert measure_pixels(pixels).flat_share == 0.0
+GREEN, GREY, BLACK, PALE, DIM = (0, 135, 0), (128, 128, 128), (0, 0, 0), (235, 235, 235), (16, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("where", "share"),
+    [
+        (np.s_[:5], 5 / 12),
+        (np.s_[4:8], 4 / 12),
+        (np.s_[:, 3:9], 6 / 18),
+        (np.s_[:, 9:], 9 / 18),
+        (np.s_[:, 3::8], 1 / 18),
+        (np.s_[:5, 1:], 0.0),
+    ],
+)
+@pytest.mark.parametrize("colour", [GREEN, GREY, BLACK, PALE, DIM])
+def test_rows_and_columns_of_one_colour_are_counted_wherever_they_are(where: Any, share: float, colour: Any) -> None:
+    pixels = np.random.default_rng(5).integers(50, 230, (12, 18, 3)).astype(np.uint8)
+    pixels[where] = colour
+    found = measure_pixels(pixels)
+    dark, flat = colour in (BLACK, DIM), colour in (GREEN, GREY)
+    assert (found.flat_share, found.black_share) == (share if flat else 0.0, share if dark else 0.0)
+
+
+@pytest.mark.parametrize("sky", [BLACK, DIM])
+def test_night_sky_is_not_taken_for_rows_that_were_not_filled(sky: Any) -> None:
+    pixels = np.random.default_rng(5).integers(0, 140, (12, 18, 3)).astype(np.uint8)
+    pixels[:6] = sky
+    assert (measure_pixels(pixels).flat_share, measure_pixels(pixels).black_share) == (0.0, 0.0)
+
+
+def test_rows_of_a_colour_each_are_no_run() -> None:
+    pixels = np.zeros((12, 9, 3), dtype=np.uint8)
     pixels[:] = np.arange(12, dtype=np.uint8)[:, None, None] * 9 + 20
     assert measure_pixels(pixels).flat_share == 1 / 12
 
@@ -203,8 +232,30 @@ def test_an_image_of_any_size_is_shrunk_by_the_factor_asked_for(kind: str, width
         assert abs(float(luma[row, column]) - float(block.mean())) <= (1 if kind == "PNG" else 12)
 
 
-def test_sixteen_bits_and_transparency_become_luma() -> None:
-    deep = encoded(Image.fromarray(np.full((8, 8), 0x8000, dtype=np.uint16)), "PNG")
-    assert set(np.unique(shown(deep)).tolist()) == {0x80}
+def test_transparency_becomes_luma() -> None:
     clear = encoded(Image.new("RGBA", (8, 8), (200, 200, 200, 10)), "PNG")
     assert set(np.unique(shown(clear)).tolist()) == {200}
+
+
+def deep(counts: npt.NDArray[np.float64]) -> ImageMetrics:
+    """Of a grey image of 16 bits."""
+    decoded = decode_whole(encoded(Image.fromarray(np.rint(counts).astype(np.uint16)), "PNG"), SCALE_PX)
+    assert decoded.stretched
+    return measure_pixels(decoded.pixels, stretched=decoded.stretched)
+
+
+@pytest.mark.parametrize(("low", "span"), [(0, 1023), (0, 4095), (7500, 600), (0, 65535), (20, 255)])
+def test_sixteen_bits_are_measured_by_the_levels_that_they_span(low: int, span: int) -> None:
+    rng = np.random.default_rng(2)
+    scene = np.clip(checker() / 255 + rng.normal(0, 0.01, (180, 320)), 0, 1)
+    scene[0, :8], scene[1, :8] = 0.0, 1.0  # dead and hot pixels
+    found = deep(low + span * scene)
+    assert found.contrast > 110
+    assert (found.dark_share, found.bright_share) == (None, None)
+    assert found.blur_px is not None and found.blur_px < 0.9
+
+
+def test_an_image_of_sixteen_bits_that_is_blank_stays_so() -> None:
+    rng = np.random.default_rng(2)
+    assert deep(np.full((180, 320), 32768.0)).contrast == 0
+    assert deep(8000 + rng.integers(0, 5, (180, 320)).astype(np.float64)).contrast == 4

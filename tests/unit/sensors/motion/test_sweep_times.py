@@ -39,6 +39,9 @@ def sweep(
 
 SHUFFLED = np.random.default_rng(3).permutation(COLUMNS * RINGS)
 BY_RING = np.arange(COLUMNS * RINGS).reshape(COLUMNS, RINGS).T.ravel()
+BACKWARD_COLUMNS = TURN_NS + np.tile(np.arange(RINGS)[::-1] * 50_000, COLUMNS)
+LOWER = np.tile(np.arange(RINGS) < RINGS // 2, COLUMNS)
+FEW = np.arange(COLUMNS * RINGS) < 5
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,11 @@ BY_RING = np.arange(COLUMNS * RINGS).reshape(COLUMNS, RINGS).T.ravel()
         pytest.param(sweep(TURN_NS[::-1] * 0 + TURN_NS, keep=COLUMNS * RINGS // 3), lidar(), id="a-third-of-a-turn"),
         pytest.param(sweep((TURN_NS + 37_000_000) % 99_000_000), lidar(), id="a-turn-that-wraps"),
         pytest.param(sweep(TURN_NS // 1_300_000 * 1_300_000), lidar(), id="times-of-packets"),
+        pytest.param(sweep(TURN_NS[::-1]), lidar(), id="stored-against-the-turn"),
+        pytest.param(sweep(TURN_NS[::-1] - 99_000_000, order=SHUFFLED), lidar(Stamp.END), id="shuffled-to-the-end"),
+        pytest.param(sweep(TURN_NS - 99_000_000, order=BY_RING), lidar(Stamp.END), id="to-the-end-by-ring"),
+        pytest.param(sweep(BACKWARD_COLUMNS - 99_000_000), lidar(Stamp.END), id="lasers-stored-against-their-order"),
+        pytest.param(sweep(TURN_NS // 20_000_000 * 20_000_000), lidar(), id="five-times-in-all"),
         pytest.param(sweep(0), lidar(flash=True), id="flash"),
         pytest.param(sweep(0, keep=LEAST_POINTS - 1), lidar(), id="too-few-points"),
     ],
@@ -79,6 +87,20 @@ def test_times_of_a_sweep_are_taken_as_they_are(cloud: PointCloud, sensor: Senso
         pytest.param(sweep(TURN_NS + 200_000_000), lidar(), "declares as the start", id="of-another-sweep"),
         pytest.param(sweep(TURN_NS[SHUFFLED]), lidar(), "out of order", id="by-chance"),
         pytest.param(sweep(TURN_NS + 99_000_000, "<u4"), lidar(), "declares as the start", id="unsigned-and-late"),
+        pytest.param(
+            sweep(np.where(FEW, 2**32 - 2001, TURN_NS), "<u4"), lidar(), r"5 of 1440 points .*\+4294.97 ms", id="few-wrapped"
+        ),
+        pytest.param(
+            sweep(np.where(FEW, -2_000_000_000, TURN_NS - 50_000_000)), lidar(Stamp.MIDDLE), "5 of 1440 points", id="few-early"
+        ),
+        pytest.param(
+            sweep(np.where(FEW, 2**31 - 1, TURN_NS[SHUFFLED])), lidar(), "5 of 1440 points", id="one-wild-and-out-of-order"
+        ),
+        pytest.param(sweep(np.where(LOWER, TURN_NS, 0)), lidar(), "50% of the points have the same time", id="rings-unset"),
+        pytest.param(sweep(np.where(LOWER, TURN_NS, 0)[BY_RING]), lidar(), "have the same time", id="rings-unset-by-ring"),
+        pytest.param(sweep(np.where(TURN_NS < 47_000_000, 0, 95_000_000)), lidar(), "have the same time", id="two-values"),
+        pytest.param(sweep(-TURN_NS), lidar(Stamp.END), "their sign may be wrong", id="negated"),
+        pytest.param(sweep(-TURN_NS, order=BY_RING), lidar(Stamp.END), "their sign may be wrong", id="negated-by-ring"),
     ],
 )
 def test_times_that_cannot_be_those_of_a_sweep_are_refused(cloud: PointCloud, sensor: Sensor, says: str) -> None:

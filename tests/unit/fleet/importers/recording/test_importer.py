@@ -158,6 +158,16 @@ def test_point_times_show_what_the_stamp_of_a_lidar_denotes(times: Any, stamp: S
     assert rig["l"].sync.stamp is stamp
 
 
+def test_times_that_go_back_as_points_are_stored_do_not_show_what_the_stamp_denotes(tmp_path: Path) -> None:
+    points = np.array([(8, n, 3, -1_000_000 * n) for n in range(96)], TIMED)
+    stamps_ns = [STAMPS_NS + n * 100_000_000 for n in range(3)]
+    clouds = [encode_points(stamp_ns, "lidar", point_fields(TIMED), points) for stamp_ns in stamps_ns]
+    rows = [("/l", made.POINT_CLOUD, LOG_NS + n, cdr) for n, cdr in enumerate(clouds)]
+    result, rig = imported(written(tmp_path, rows), tmp_path / "out")
+    assert rig["l"].sync.stamp is Stamp.MIDDLE
+    assert "l: what its stamp denotes is not in the recording" in "\n".join(result.findings)
+
+
 PLACES = (
     ("base_link", "lidar", (1.0, 0.0, 2.0), (0.0, 0.0, 0.6, 0.8)),
     ("base_link", "mast", (0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1.0)),
