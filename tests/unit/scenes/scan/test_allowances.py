@@ -40,7 +40,8 @@ def manifest(*frames: int, modality: str = "lidar") -> Manifest:
 
 def of(found: Manifest) -> list[Allowance]:
     keys = [entry.key for entry in found.objects]
-    return [allowances(found, keys)[key] for key in keys]
+    allowed = allowances(found, keys)
+    return [allowed[key] for key in keys]
 
 
 def test_an_object_may_hold_what_its_entry_declares_and_some_more() -> None:
