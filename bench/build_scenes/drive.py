@@ -31,7 +31,7 @@ from sensors.geometry import SE3
 from sensors.rig import Modality, Sensor
 from sensors.time_units import NS_PER_S
 
-VERSION = 2  # of the bytes: a folder of another version is rewritten
+VERSION = 3  # of the bytes: a folder of another version is rewritten
 SECONDS = 60.0
 SEGMENT_NS = 20 * NS_PER_S
 LOG_DELAY_NS = 2_000_000

@@ -30,7 +30,7 @@ IMAGE_PX = (1600, 900)
 IMAGE_BYTES = 150_000
 IMAGE_BYTES_SD = 10_000
 COMMENT_BYTES = 0xFFFF - 2  # the capacity of one COM segment
-DISTINCT_IMAGES = 4
+DISTINCT_IMAGES = 10
 
 
 class Lidar:
@@ -77,7 +77,7 @@ class Camera:
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
-        self._images = itertools.cycle([texture(random) for _ in range(DISTINCT_IMAGES)])  # no image equals the one before it
+        self._images = itertools.cycle([texture(random) for _ in range(DISTINCT_IMAGES)])  # none equals one of the eight before it
 
     def measure(self) -> bytes:
         """A JPEG of 1600 x 900 pixels."""
