@@ -77,7 +77,7 @@ class Camera:
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
-        self._images = itertools.cycle([texture(random) for _ in range(DISTINCT_IMAGES)])  # none equals one of the eight before it
+        self._images = itertools.cycle([texture(random) for _ in range(DISTINCT_IMAGES)])  # none equals one of the last eight
 
     def measure(self) -> bytes:
         """A JPEG of 1600 x 900 pixels."""
