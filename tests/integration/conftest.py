@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from lake.settings import AwsSettings, Settings
 
 BUCKETS = ("raw", "lake", "quarantine")
+logging.getLogger("py4j").setLevel(logging.WARNING)  # it logs as the interpreter ends, when pytest has closed the output
 
 
 @pytest.fixture(scope="module")
