@@ -106,7 +106,8 @@ def inspect_drive(spark: SparkSession, step: Step, connect: Connect = ObjectStor
     faulty = frozenset(key for key, found in object_findings.items() if has_errors(found))
     sound = [report for report in reports if report.key not in faulty]
     with area.writing({INDEX: index, **_samples(area, sound, rig)}):
-        clocks = drive_clocks(index, rig, manifest, DriveFrames.of(index, faulty).sound)
+        landed = [key for report in reports if isinstance(key := parse_raw_key(report.key), SensorKey)]
+        clocks = drive_clocks(index, rig, manifest, DriveFrames.of(index, faulty).sound, landed)
     metrics = clocks.metrics
     area.write_table(LEFT_OUT, clocks.left_out.table())
     calibrated = check_calibration(spark, step, rig, index, faulty, clocks.left_out, connect)

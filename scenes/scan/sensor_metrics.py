@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.documents import Manifest
+from lake.landing import SensorKey
 from quality.measurements.rule_measures import MEASURES, Bounds
 from quality.measurements.sensor_metrics import SensorMetrics, measured
 from quality.rules.catalogue import Outcome
@@ -39,15 +40,20 @@ def sensor_metrics(index: pa.Table, rig: Rig | None, manifest: Manifest | None) 
 
 
 def drive_clocks(
-    index: pa.Table, rig: Rig | None, manifest: Manifest | None, sound: npt.NDArray[np.bool_] | None = None
+    index: pa.Table,
+    rig: Rig | None,
+    manifest: Manifest | None,
+    sound: npt.NDArray[np.bool_] | None = None,
+    landed: Iterable[SensorKey] = (),
 ) -> DriveClocks:
     """Measure the clocks of a drive's sensors; `index` is in (sensor, stamp) order.
 
-    `sound` (N,) is whether a frame can be read and its object is not quarantined; None: all are.
+    `sound` (N,) is whether a frame can be read and its object is not quarantined; None: all are. `landed`: the objects, whose
+    sensors may have no frame.
 
     A sensor's modality is the recorded one; where several were recorded, one that differs from the rig's.
     """
-    kinds = _modalities(index, rig, manifest)
+    kinds = {key.sensor: key.modality for key in landed} | _modalities(index, rig, manifest)
     expected: dict[str, int] = {}
     for entry in manifest.objects if manifest else ():
         expected[entry.sensor] = expected.get(entry.sensor, 0) + entry.frame_count

@@ -146,6 +146,20 @@ def test_a_drive_that_the_gate_refused_is_quarantined_with_all_its_frames(landed
     assert {row["reason"] for row in rows(landed, audit, "gold.frames")} == {"CAL001"}
 
 
+def test_an_object_that_nothing_names_and_nobody_can_read_is_accounted_for(landed: Landed) -> None:
+    """Without manifest and calibration, only the key says that there is a sensor."""
+    key = f"{landed.drive}/lidar/other/{T0:019d}.mcap"
+    landed.land_bytes(key, b"junk" * 250)
+    whole = landed.finish(RIG, STAMPS[-1], with_manifest=False)
+    drive_input = DriveInput(whole.drive, whole.objects, None, None)
+    assert serial_jobs.inspect(landed, drive_input).inspection.verdict == "quarantine"
+    audit = serial_jobs.audit(landed, drive_input)
+    assert (audit.verdict, audit.files["gold.scenes"]) == ("quarantine", ())
+    assert {row["sensor"] for row in rows(landed, audit, "gold.frames")} == {"top", "cam"}, "the object has no frames"
+    kept_out = {row["source"]["key"]: set(row["rule_ids"]) for row in rows(landed, audit, "quarantine.records")}
+    assert "DEC002" in kept_out[key]
+
+
 def test_an_override_of_the_rig_reaches_inspection_scenes_and_audit(landed: Landed) -> None:
     late = [T0 + n * 100 * MS for n in (0, 1, 2, 6)]
     landed.land("cam2", "camera", [(ns, image(ns)) for ns in late])
