@@ -3,7 +3,7 @@
 A work message can be lost after it was sent: a queue is purged, a message expires or is deleted by hand. SQS cannot be asked
 for one message, so messages are counted: while fewer exist than drives that must have one, the drives that have waited
 longest get another. A message too many costs little, because whoever receives it finds the work done or under way; every
-drive that was sent one goes to the back.
+drive that was sent one goes to the back. While more drives wait than one sweep looks at, a lost message shows by age alone.
 
 Evaluating a drive reads what its vehicle wrote, and may be the end of the process. So all else is done before, and the drives are
 taken in the order in which they were last tried: one that ends each sweep is the last of the next.

@@ -130,7 +130,7 @@ def _calibration(
         )
     for sensor, mounted in implausible(rig).items():
         usual = None if mounted.certain else Severity.WARNING
-        found.append(rules.finding("CAL008", f"{sensor}: {mounted.words}", sensor=sensor, measured=1, severity=usual))
+        found.append(rules.finding("CAL008", f"{sensor}: {mounted.message}", sensor=sensor, measured=1, severity=usual))
     for entry in metrics:
         if entry.sensor not in rig:
             message = f"{entry.sensor} has frames, but rig {rig.rig_id} does not know it"

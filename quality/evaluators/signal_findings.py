@@ -62,7 +62,7 @@ class Found:
     def repeated(self, code: str, frame_ids: npt.NDArray[np.int64], found: Repeats, what: str) -> None:
         """The rule on frames (F,) that have the content of one before them; `what`: what the content is called."""
         for ago in range(1, RING + 1):
-            message = f"{what} of {'the frame before it' if ago == 1 else f'{ago} frames before'}, for the {{measured:.0f}}. time"
+            message = f"{what} of {'the frame before it' if ago == 1 else f'{ago} frames earlier'} (repeat {{measured:.0f}})"
             self.judge(code, frame_ids, np.where(found.ago == ago, found.times, 0), message)
 
     def enough(self, frames: Series, codes: Sequence[str]) -> bool:

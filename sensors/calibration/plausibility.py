@@ -30,7 +30,7 @@ _MEASURING = (Modality.LIDAR, Modality.CAMERA, Modality.RADAR)
 class Contradiction:
     """What a declared mounting contradicts. `certain`: no vehicle has it; otherwise a camera may be mounted so on purpose."""
 
-    words: str
+    message: str
     certain: bool = True
 
 
@@ -53,8 +53,8 @@ def implausible(rig: Rig) -> Mapping[str, Contradiction]:
     unset = [sensor.name for sensor in placed if not _pose(sensor).translation_m.any()]
     if len(unset) > 1:
         for name in unset:
-            words = f"{', '.join(unset)} are all at the origin, and no two sensors can be: their mountings were never set"
-            found.setdefault(name, Contradiction(words))
+            message = f"{', '.join(unset)} are all at the origin, and no two sensors can be: their mountings were never set"
+            found.setdefault(name, Contradiction(message))
     return found
 
 

@@ -90,8 +90,8 @@ def test_content_that_comes_round_again_is_reported_with_how_long_ago_it_was(kin
     assert {frame: [(one.rule_id, one.measured) for one in entries] for frame, entries in found.items()} == {
         8: [(code, 1)], 9: [(code, 1)], 10: [(code, 2)], 11: [(code, 2)], 20: [(code, 1)],
     }  # fmt: skip
-    assert "of 2 frames before, for the 2. time" in found[11][0].message
-    assert "of 8 frames before, for the 1. time" in found[20][0].message
+    assert "of 2 frames earlier (repeat 2)" in found[11][0].message
+    assert "of 8 frames earlier (repeat 1)" in found[20][0].message
 
 
 def test_scans_of_a_few_detections_may_come_about_again() -> None:

@@ -20,7 +20,7 @@ FRONT = "camera_front"
 
 
 def implausible(rig: Rig) -> dict[str, str]:
-    return {name: found.words for name, found in contradictions(rig).items()}
+    return {name: found.message for name, found in contradictions(rig).items()}
 
 
 def mounted(name: str, pose: SE3, rig: Rig = RIG) -> Rig:
@@ -105,7 +105,7 @@ def facing(yaw_deg: float, *, x_forward: bool = True) -> SE3:
 def test_an_inverse_is_named_by_how_the_image_then_lies() -> None:
     found = contradictions(mounted(FRONT, NUSCENES_FRONT.inverse(), UNPLACED))[FRONT]
     assert found.certain
-    assert found.words == (
+    assert found.message == (
         "its image lies on its side: its right points 90° up; "
         "it would be plausible if the transform is the inverse of what it should be"
     )
@@ -130,6 +130,6 @@ def test_a_swapped_quaternion_that_rolls_the_image_is_a_warning() -> None:
     swapped = SE3.from_wxyz(facing(180).translation_m, (x, y, z, w))
     found = contradictions(mounted(FRONT, swapped, UNPLACED))[FRONT]
     assert not found.certain
-    assert found.words == (
+    assert found.message == (
         "its image is upside down: its bottom points 90° upwards; it would be plausible if the quaternion is in the order x y z w"
     )
