@@ -1,0 +1,135 @@
+"""A lake in a folder that drives are published to, and Iceberg's own maintenance on it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.landing import DriveId
+from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.publish import Batch
+from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
+
+DAY = datetime.date(2024, 5, 1)
+DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")
+BOUNDED = ("vehicle_id", "drive_id", "day", "anchor_ns", "stamp_ns")
+
+
+def scene(drive: DriveId, revision: str, anchor_ns: int) -> dict[str, Any]:
+    return {
+        "scene_id": f"{drive.vehicle_id}.{drive.drive_id}.{anchor_ns}",
+        "vehicle_id": drive.vehicle_id,
+        "drive_id": drive.drive_id,
+        "revision": revision,
+        "day": DAY,
+        "anchor_sensor": "lidar",
+        "anchor_ns": anchor_ns,
+        "complete": True,
+        "missing": [],
+        "quality_flags": [],
+        "lidars": [],
+        "cameras": [],
+        "radars": [],
+        "sources": [{"key": "k", "version_id": "v", "sha256": "s"}],
+        "calibration": "{}",
+        "code_version": "c",
+        "config_hash": "h",
+    }
+
+
+def frame(drive: DriveId, revision: str, stamp_ns: int) -> dict[str, Any]:
+    return {
+        "vehicle_id": drive.vehicle_id,
+        "drive_id": drive.drive_id,
+        "revision": revision,
+        "day": DAY,
+        "sensor": "lidar",
+        "modality": "lidar",
+        "stamp_ns": stamp_ns,
+        "key": "k",
+        "chunk_offset": 0,
+        "message_offset": 0,
+        "fate": "gold",
+        "scenes": 1,
+    }
+
+
+def record(drive: DriveId, revision: str, stamp_ns: int) -> dict[str, Any]:
+    return {
+        "record_id": f"{revision}-{stamp_ns}",
+        "level": "object",
+        "vehicle_id": drive.vehicle_id,
+        "drive_id": drive.drive_id,
+        "revision": revision,
+        "stamp_ns": stamp_ns,
+        "rule_ids": ["DEC005"],
+        "findings": [],
+        "source": {"key": "k", "version_id": "v", "offset": 0},
+        "frames": 1,
+        "status": "quarantined",
+        "code_version": "c",
+        "config_hash": "h",
+    }
+
+
+class FenceLake:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = 0
+        ensure_tables(self.catalog())
+
+    def catalog(self) -> LakeCatalog:
+        """Opened anew, as every process does."""
+        return LakeCatalog("unit", uri=f"sqlite:///{self.folder}/catalog.db", warehouse=f"file://{self.folder}/warehouse")
+
+    def put(self, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> str:
+        self.files += 1
+        path = self.folder / f"{self.files}.parquet"
+        bounded = [name for name in BOUNDED if name in schema.names]
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path, write_statistics=bounded)
+        return f"file://{path}"
+
+    def batch(self, revision: str, generation: int, anchors: Sequence[int], drive: DriveId = DRIVE) -> Batch:
+        """One scene and one frame for each anchor, and one quarantine record."""
+        return Batch(
+            drive=drive,
+            revision=revision,
+            generation=generation,
+            files={
+                "gold.scenes": [self.put([scene(drive, revision, anchor) for anchor in anchors], SCENES)],
+                "gold.frames": [self.put([frame(drive, revision, anchor) for anchor in anchors], FRAMES)],
+                "quarantine.records": [self.put([record(drive, revision, anchors[0])], RECORDS)],
+            },
+            properties={"scenelake.code_version": "c"},
+        )
+
+    def expire(self) -> None:
+        """Iceberg's everyday maintenance at its strictest: of every table, only the current snapshot stays."""
+        catalog = self.catalog()
+        for name in PUBLISHED:
+            table = catalog.load_table(name)
+            current = table.current_snapshot()
+            old = [one.snapshot_id for one in table.snapshots() if current is not None and one.snapshot_id != current.snapshot_id]
+            if old:
+                table.maintenance.expire_snapshots().by_ids(old).commit()
+            assert len(catalog.load_table(name).snapshots()) == min(len(table.snapshots()), 1)
+
+    def rows(self, drive: DriveId = DRIVE) -> dict[str, list[tuple[str, int]]]:
+        """Revision and time of every row of a drive, by table."""
+        keys = {"gold.scenes": "anchor_ns", "gold.frames": "stamp_ns", "quarantine.records": "stamp_ns"}
+        catalog, found = self.catalog(), {}
+        for name, key in keys.items():
+            rows = catalog.load_table(name).scan(row_filter=f"drive_id == '{drive.drive_id}'").to_arrow()
+            found[name] = sorted(zip(rows["revision"].to_pylist(), rows[key].to_pylist(), strict=True))
+        return found
+
+
+def held(revision: str, anchors: Sequence[int]) -> dict[str, list[tuple[str, int]]]:
+    """What `FenceLake.rows` finds where `FenceLake.batch` of this revision is published once, and nothing else."""
+    times = [(revision, anchor) for anchor in anchors]
+    return {"gold.scenes": times, "gold.frames": times, "quarantine.records": times[:1]}
