@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.storage import ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
-from lake.tables.publish import VALIDATIONS, Batch, PublishOutcome, publish
+from lake.tables.publish import Batch, PublishOutcome, publish
+from lake.tables.rows import PublicationFacts
 from scenes.documents import AuditDocument, AuditVerdict, DriveStatistics, encode
 from scenes.work_area import AUDIT, STATISTICS, WorkArea
 from spark_jobs.runtime.entry import Job, run_job
@@ -16,11 +18,6 @@ from spark_jobs.runtime.results import PublicationResult
 from spark_jobs.runtime.step import Step
 
 PUBLISHED, QUARANTINED, SUPERSEDED = "published", "quarantined", "superseded"
-VERDICT, WARNINGS, QUARANTINED_OBJECTS = "scenelake.verdict", "scenelake.warnings", "scenelake.quarantined_objects"
-BASELINE = "scenelake.baseline"  # SHA-256 of the baseline that the drive was compared with, or NO_BASELINE
-NO_BASELINE = "none"
-SCENES, FRAMES, RECORDS = "scenelake.scenes", "scenelake.frames", "scenelake.records"
-PROPERTIES = frozenset({VERDICT, WARNINGS, QUARANTINED_OBJECTS, SCENES, FRAMES, RECORDS})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,42 +47,33 @@ def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> Publicat
     """
     audit = step.area.read_document(AUDIT, AuditDocument)
     step.check(audit.provenance)
-    batch = Batch(
-        drive=step.drive_input.drive,
-        revision=step.drive_input.revision,
-        generation=generation,
-        files={table: list(files) for table, files in audit.files.items()},
-        properties={
-            "scenelake.code_version": audit.provenance.code_version,
-            "scenelake.config_hash": audit.provenance.config_hash,
-            **_committed(audit),
-            VALIDATIONS: audit.validations,
-            BASELINE: step.drive_input.baseline.sha256 if step.drive_input.baseline else NO_BASELINE,
-        },
-    )
+    facts = _facts(audit, step.drive_input)
+    files = {table: list(files) for table, files in audit.files.items()}
+    batch = Batch(step.drive_input.drive, step.drive_input.revision, generation, files, facts)
     try:
         publication = publish(catalog, batch)
     except SupersededError as error:
         print(error, file=sys.stderr)
         _delete(step.area, audit.unused)
         return PublicationResult(
-            outcome=SUPERSEDED, scenes=0, records=0, rows=_rows(_committed(audit)), published_generation=error.generation
+            outcome=SUPERSEDED, scenes=0, records=0, rows=_rows(facts, facts), published_generation=error.generation
         )
     _delete(step.area, audit.unused)
-    # A snapshot of an earlier version of this code lacks some of the properties.
-    committed = _committed(audit) | {name: value for name, value in publication.properties.items() if name in PROPERTIES}
-    rows = _rows(committed)
-    if audit.verdict is AuditVerdict.PUBLISH and committed[VERDICT] == AuditVerdict.PUBLISH.value:
+    committed = publication.row
+    # A publication of an earlier version of this code may have no verdict.
+    published = (committed.verdict or facts.verdict) == AuditVerdict.PUBLISH.value
+    if audit.verdict is AuditVerdict.PUBLISH and published:
         _keep_statistics(step)
+    rows = _rows(committed, facts)
     return PublicationResult(
-        outcome=PUBLISHED if committed[VERDICT] == AuditVerdict.PUBLISH.value else QUARANTINED,
+        outcome=PUBLISHED if published else QUARANTINED,
         already=publication.outcome is PublishOutcome.ALREADY,
-        snapshot_id=publication.snapshot_id,
+        snapshot_id=committed.scenes_snapshot_id,
         scenes=rows["gold.scenes"],
         records=rows["quarantine.records"],
         rows=rows,
-        quarantined_objects=committed[QUARANTINED_OBJECTS] or None,
-        warnings=tuple(committed[WARNINGS].split()),
+        quarantined_objects=committed.quarantined_objects,
+        warnings=committed.warnings or (),
     )
 
 
@@ -96,20 +84,31 @@ def _keep_statistics(step: Step) -> None:
     step.area.store.put(step.targets.statistics(statistics.first_ns), encode(statistics))
 
 
-def _committed(audit: AuditDocument) -> dict[str, str]:
-    """What `acknowledge` and lineage need to know of a commit, as properties of its snapshot."""
-    counts = {SCENES: audit.scenes, FRAMES: audit.frames, RECORDS: audit.records}
-    return {
-        VERDICT: audit.verdict.value,
-        **{name: str(count) for name, count in counts.items()},
-        QUARANTINED_OBJECTS: audit.quarantined_objects or "",
-        WARNINGS: " ".join(audit.warnings),
-    }
+def _facts(audit: AuditDocument, drive_input: DriveInput) -> PublicationFacts:
+    """What `acknowledge`, lineage and the lake's readers need to know of a publication."""
+    calibration, baseline = drive_input.calibration, drive_input.baseline
+    return PublicationFacts(
+        verdict=audit.verdict.value,
+        scenes=audit.scenes,
+        frames=audit.frames,
+        records=audit.records,
+        sensors=tuple(sorted(account.sensor for account in audit.accounts)),
+        calibration_hash=(calibration.sha256 or None) if calibration else None,
+        code_version=audit.provenance.code_version,
+        config_hash=audit.provenance.config_hash,
+        lock_hash=audit.provenance.lock_hash,
+        baseline=baseline.sha256 if baseline else None,
+        validations=audit.validations,
+        quarantined_objects=audit.quarantined_objects,
+        warnings=audit.warnings,
+    )
 
 
-def _rows(committed: Mapping[str, str]) -> dict[str, int]:
-    tables = {"gold.scenes": SCENES, "gold.frames": FRAMES, "quarantine.records": RECORDS}
-    return {table: int(committed[name]) for table, name in tables.items()}
+def _rows(committed: PublicationFacts, audited: PublicationFacts) -> dict[str, int]:
+    """Rows by table; counts that a publication of an earlier version of this code lacks are those of this audit."""
+    frames = audited.frames if committed.frames is None else committed.frames
+    records = audited.records if committed.records is None else committed.records
+    return {"gold.scenes": committed.scenes, "gold.frames": frames or 0, "quarantine.records": records or 0}
 
 
 def _delete(area: WorkArea, uris: Sequence[str]) -> None:

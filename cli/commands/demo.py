@@ -93,10 +93,10 @@ def demo(
 
 
 def _validations(found: DemoResult, catalog: Catalog) -> tuple[DriveResults, ...]:
-    from ops.audit.lake_reader import snapshots
+    from ops.audit.lake_reader import publications
     from ops.report.validations import validations
 
-    return validations(snapshots(catalog), found.deployment.store(), [result.drive for result in found.results])
+    return validations(publications(catalog), found.deployment.store(), [result.drive for result in found.results])
 
 
 def _figure_table(measured: tuple[Figure, ...]) -> object:

@@ -19,36 +19,37 @@ if TYPE_CHECKING:
 
     from lake.landing import DriveId
 
-app = typer.Typer(no_args_is_help=True, help="Show published scenes and snapshots.")
+app = typer.Typer(no_args_is_help=True, help="Show publications and their scenes.")
 LISTS = ("lidars", "cameras", "radars")
 PAYLOAD = ("points", "image")
 
 
 @app.command("ls", epilog=examples("gold ls", "gold ls --json"))
 def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List the snapshots of `gold.scenes`, newest last.
+    """List what was published, newest last.
 
-    Each with the time of its commit, the drive and batch that it published, and the number of scenes that it added.
+    Each publication with the time of its commit, its drive, revision and generation, the audit's verdict, the number of scenes
+    that it added, and the snapshot of `gold.scenes` that it made. Publications stay listed when their snapshots have expired.
     """
     from ops.audit import lake_reader
 
-    found = lake_reader.snapshots(deployment.enter(endpoint, home).catalog())
+    found = lake_reader.publications(deployment.enter(endpoint, home).catalog())
     if as_json:
         console.print_json(found)
         return
     rows = [
         (
-            entry.snapshot_id,
-            display.utc(entry.committed_ms * 1_000_000),
-            entry.drive or f"({entry.operation})",
-            "" if entry.revision is None else f"{entry.revision[:12]} generation {entry.generation}",
-            entry.added_scenes,
-            entry.total_scenes,
+            row.scenes_snapshot_id,
+            display.utc(row.committed_ns),
+            str(row.drive),
+            f"{row.revision[:12]} generation {row.generation}",
+            row.verdict or "",
+            row.scenes,
         )
-        for entry in found
+        for row in found
     ]
-    columns = ("snapshot", "committed", "drive", "batch", "scenes", "total")
-    console.out().print(console.table(None, columns, rows, ("scenes", "total")))
+    columns = ("snapshot", "committed", "drive", "batch", "verdict", "scenes")
+    console.out().print(console.table(None, columns, rows, ("scenes",)))
     if not rows:
         console.say("gold is empty: upload a drive with `scenelake drive upload DIR`, or run `scenelake demo`")
 

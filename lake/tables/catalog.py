@@ -1,7 +1,7 @@
 """The Iceberg catalog: opening it, creating the tables, and committing several tables in one transaction.
 
-Iceberg promises atomicity per table. A drive's publication touches three (scenes, frames, quarantine records), so this
-catalog stages each table's new metadata file and then moves all three pointers in one SQL transaction (ADR 0004).
+Iceberg promises atomicity per table. A drive's publication touches four (scenes, frames, quarantine records, and the row that
+says so), so this catalog stages each table's new metadata file and then moves all pointers in one SQL transaction (ADR 0004).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
-from pyiceberg.table import StagedTable, Transaction
+from pyiceberg.table import StagedTable, Table, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
 from sqlalchemy import create_engine, select, update
@@ -25,14 +25,16 @@ from sqlalchemy.pool import NullPool
 
 from lake.errors import TableError
 from lake.settings import AwsSettings, Settings
-from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES, SORTING
+from lake.tables.backfill import FILLED, fill_drives
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
 MAX_ATTEMPTS = 5
 _FIRST_PARTITION_ID = 1000  # Iceberg table spec, "Partition Field IDs"
 _PROPERTIES = {
-    # `publish` re-reads the batch identity before each attempt; a blind retry would publish a batch twice.
+    # `publish` re-reads `gold.drives` before each attempt; a blind retry would publish a batch twice.
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "false",
     # Bounds cut to 16 characters cannot prove that a file holds one drive only.
@@ -47,7 +49,11 @@ _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument 
     "s3.secret-access-key": "aws_secret_access_key",
     "s3.session-token": "aws_session_token",
 }
-_NO_METRICS = {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES}
+_TABLE_PROPERTIES = {
+    "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES},
+    # Every commit adds one file of one row, and its manifest: without merging, each commit would list all commits before it.
+    "gold.drives": {"commit.manifest-merge.enabled": "true", "commit.manifest.min-count-to-merge": "32"},
+}
 
 
 class LakeCatalog(SqlCatalog):
@@ -132,7 +138,8 @@ def _s3_properties(aws: AwsSettings) -> dict[str, str]:
 
 
 def ensure_tables(catalog: LakeCatalog) -> None:
-    """Create the published tables that do not exist yet, and add the columns that an older one lacks.
+    """Create the published tables that do not exist yet, and add the columns and the rows of `gold.drives` that an older lake
+    lacks.
 
     Safe to call from several processes at once. A new column is null in every row that was written before it.
     """
@@ -146,25 +153,26 @@ def ensure_tables(catalog: LakeCatalog) -> None:
         if not catalog.table_exists(name):
             try:
                 numbered = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
-                properties = _PROPERTIES | (_NO_METRICS if schema is SCENES else {})
                 catalog.create_table(
                     name,
                     numbered,
                     partition_spec=_partitioning(name, numbered),
                     sort_order=_sorting(name, numbered),
-                    properties=properties,
+                    properties=_PROPERTIES | _TABLE_PROPERTIES.get(name, {}),
                 )
             except TableAlreadyExistsError:
                 pass  # as above
-        _add_columns(catalog, name, schema)
+        table = _add_columns(catalog, name, schema)
+        if name == DRIVES_TABLE and FILLED not in table.properties:
+            fill_drives(catalog)
 
 
-def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> None:
+def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
     expected = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
         if set(expected.column_names) <= set(table.schema().column_names):
-            return
+            return table
         try:
             with table.update_schema() as change:
                 change.union_by_name(expected)

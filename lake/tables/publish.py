@@ -1,9 +1,9 @@
 """Publish a drive exactly once: the commit is the fence (promise P2).
 
-Every commit carries the batch identity (drive, revision, generation) in the snapshot summary of `gold.scenes`. Each attempt
-re-reads the tables and checks for it before it commits, so neither a second run of the same drive nor a driver that outlived
-its lease can add a scene twice or bring an older revision back. Only ancestors of the current snapshot count: a snapshot that
-was rolled back is not published.
+Every commit adds a row to `gold.drives` beside the drive's scenes, frames and quarantine records. Each attempt re-reads the
+drive's rows before it commits, and any other commit in between makes it fail. So neither a second run of the same drive nor a
+driver that outlived its lease can add a scene twice or bring an older revision back, whatever maintenance has done to the
+history of the tables. Snapshot summaries say the same to people; nothing is decided by them.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table, Transaction
-from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
 from lake.errors import PublishError, SupersededError
 from lake.landing import DriveId
+from lake.tables import drives
 from lake.tables.catalog import LakeCatalog
 from lake.tables.drive_rows import of_drive
-from lake.tables.schemas import PUBLISHED
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
+from lake.tables.schemas import DATA_TABLES
+from lake.tables.staged import Staged, StagedFile, staged
+from lake.tables.summaries import summary_of
+from sensors.time_units import NS_PER_MS
 
-SCENES_TABLE = "gold.scenes"
-DRIVE, REVISION, GENERATION = "scenelake.drive", "scenelake.revision", "scenelake.generation"
-VALIDATIONS = "scenelake.validations"  # URI of the audit's results
+SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE = DATA_TABLES
 MAX_ATTEMPTS = 12
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
@@ -49,17 +53,16 @@ class Batch:
     revision: str
     generation: int
     files: Mapping[str, Sequence[str]]
-    properties: Mapping[str, str]
+    facts: PublicationFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The result of `publish`: the snapshot of `gold.scenes` that holds the batch, and the properties that it was committed
-    with. With ALREADY they are those of the earlier attempt, whatever the batch at hand says."""
+    """The result of `publish`: the row of `gold.drives` that the batch was committed with. With ALREADY it is that of the
+    earlier attempt, whatever the batch at hand says."""
 
     outcome: PublishOutcome
-    snapshot_id: int
-    properties: Mapping[str, str] = field(default_factory=dict)
+    row: DriveRow
 
 
 def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
@@ -67,79 +70,97 @@ def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
 
     Raises:
         SupersededError: A later generation of the drive has been published; nothing was changed.
-        PublishError: Other commits won every attempt; nothing was changed, and trying again is safe.
+        PublishError: The files do not hold the rows that `batch.facts` counts; or other commits won every attempt. Nothing was
+            changed, and in the second case trying again is safe.
     """
-    unknown = set(batch.files) - set(PUBLISHED)
+    unknown = set(batch.files) - set(DATA_TABLES)
     if unknown:
         raise PublishError(f"batch names tables that do not exist: {', '.join(sorted(unknown))}")
     pause_s = FIRST_PAUSE_S
     for _ in range(MAX_ATTEMPTS):
-        tables = {name: catalog.load_table(name) for name in PUBLISHED}
-        earlier = _batches_of(tables[SCENES_TABLE], batch.drive)
-        if published := _find(earlier, batch):
-            return _publication(PublishOutcome.ALREADY, published)
-        _refuse_older(earlier, batch)
-        transactions = [_stage(tables[name], batch, name, replace=bool(earlier)) for name in PUBLISHED]
+        tables = {name: catalog.load_table(name) for name in (*DATA_TABLES, DRIVES_TABLE)}
+        published = drives.newest(tables[DRIVES_TABLE], batch.drive)
+        if published is not None and _is_committed(published, batch):
+            return Publication(PublishOutcome.ALREADY, published)
+        changes = {name: _stage(tables[name], batch, batch.files.get(name, ())) for name in DATA_TABLES}
+        row = _row(batch, {name: staged(change, tables[name].io) for name, change in changes.items()})
+        changes[DRIVES_TABLE] = _stage_row(tables[DRIVES_TABLE], batch, row)
         try:
-            catalog.commit_together(transactions)
+            catalog.commit_together(list(changes.values()))
         except CommitFailedException:
             # Jitter keeps publishers that collided once from colliding again in lockstep.
             time.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             continue
-        committed = _find(_batches_of(catalog.load_table(SCENES_TABLE), batch.drive), batch)
-        if committed is None:
-            raise PublishError(f"{batch.drive}: the commit succeeded, but its batch identity is not in {SCENES_TABLE}")
-        return _publication(PublishOutcome.PUBLISHED, committed)
+        return Publication(PublishOutcome.PUBLISHED, row)
     raise PublishError(f"{batch.drive}: {MAX_ATTEMPTS} commits lost the race against other publishers; run it again")
 
 
-def _batches_of(table: Table, drive: DriveId) -> list[Snapshot]:
-    current = ancestors_of(table.current_snapshot(), table.metadata)
-    return [snapshot for snapshot in current if snapshot.summary is not None and snapshot.summary[DRIVE] == str(drive)]
+def _is_committed(published: DriveRow, batch: Batch) -> bool:
+    """Whether the newest publication of the drive is the batch; False if the batch is to replace it.
+
+    Raises:
+        SupersededError: The batch is older.
+    """
+    if published.generation < batch.generation:
+        return False
+    if (published.generation, published.revision) == (batch.generation, batch.revision):
+        return True
+    raise SupersededError(
+        f"{batch.drive}: generation {published.generation} has been published; generation {batch.generation} comes too late",
+        published.generation,
+    )
 
 
-def _find(snapshots: Sequence[Snapshot], batch: Batch) -> Snapshot | None:
-    for snapshot in snapshots:
-        if snapshot.summary is not None and _identity(snapshot) == (batch.revision, batch.generation):
-            return snapshot
-    return None
-
-
-def _refuse_older(snapshots: Sequence[Snapshot], batch: Batch) -> None:
-    newest = max((_identity(snapshot)[1] for snapshot in snapshots), default=0)
-    if newest >= batch.generation:
-        raise SupersededError(
-            f"{batch.drive}: generation {newest} has been published; generation {batch.generation} comes too late", newest
-        )
-
-
-def _publication(outcome: PublishOutcome, snapshot: Snapshot) -> Publication:
-    properties = {} if snapshot.summary is None else snapshot.summary.additional_properties
-    return Publication(outcome, snapshot.snapshot_id, dict(properties))
-
-
-def _identity(snapshot: Snapshot) -> tuple[str, int]:
-    assert snapshot.summary is not None
-    return str(snapshot.summary[REVISION]), int(str(snapshot.summary[GENERATION]))
-
-
-def _stage(table: Table, batch: Batch, name: str, *, replace: bool) -> Transaction:
-    identity = {
-        **batch.properties,
-        DRIVE: str(batch.drive),
-        REVISION: batch.revision,
-        GENERATION: str(batch.generation),
-    }
+def _stage(table: Table, batch: Batch, files: Sequence[str]) -> Transaction:
+    """Replace all rows of the drive, whichever revision they are of, by those in `files`."""
     transaction = table.transaction()
-    if replace:
-        old_rows = of_drive(batch.drive)
-        if any(table.scan(row_filter=old_rows, selected_fields=("vehicle_id",)).plan_files()):
-            transaction.delete(old_rows)
-    # Attempt-unique names make a duplicate check over all files of the table useless; the batch identity is the check.
-    with _bounds_may_lack():
-        transaction.add_files(list(batch.files.get(name, ())), snapshot_properties=identity, check_duplicate_files=False)
+    old_rows = of_drive(batch.drive)
+    # Not only where a publication is known: rows without one, of a lake that lost its history, must not stay beside these.
+    if any(table.scan(row_filter=old_rows, selected_fields=("vehicle_id",)).plan_files()):
+        transaction.delete(old_rows)
+    _add(transaction, batch, files)
     return transaction
+
+
+def _stage_row(table: Table, batch: Batch, row: DriveRow) -> Transaction:
+    """Add the row; those of earlier publications stay."""
+    transaction = table.transaction()
+    _add(transaction, batch, [drives.write_rows(table, [row])])
+    return transaction
+
+
+def _add(transaction: Transaction, batch: Batch, files: Sequence[str]) -> None:
+    summary = summary_of(batch.drive, batch.revision, batch.generation, batch.facts)
+    # Attempt-unique names make a duplicate check over all files of the table useless; the row of the drive is the check.
+    with _bounds_may_lack():
+        transaction.add_files(list(files), snapshot_properties=summary, check_duplicate_files=False)
+
+
+def _row(batch: Batch, found: Mapping[str, Staged]) -> DriveRow:
+    counted = {SCENES_TABLE: batch.facts.scenes, FRAMES_TABLE: batch.facts.frames, RECORDS_TABLE: batch.facts.records}
+    for table, rows in counted.items():
+        if rows != found[table].rows:
+            raise PublishError(f"{batch.drive}: the files of {table} hold {found[table].rows} rows, the audit counted {rows}")
+    scenes = found[SCENES_TABLE]
+    return DriveRow(
+        **msgspec.structs.asdict(batch.facts),
+        vehicle_id=batch.drive.vehicle_id,
+        drive_id=batch.drive.drive_id,
+        revision=batch.revision,
+        generation=batch.generation,
+        committed_ns=scenes.timestamp_ms * NS_PER_MS,
+        first_anchor_ns=min((file.first_ns for file in scenes.files if file.first_ns is not None), default=None),
+        last_anchor_ns=max((file.last_ns for file in scenes.files if file.last_ns is not None), default=None),
+        scenes_snapshot_id=scenes.snapshot_id,
+        frames_snapshot_id=found[FRAMES_TABLE].snapshot_id,
+        records_snapshot_id=found[RECORDS_TABLE].snapshot_id,
+        files=tuple(_file(name, file) for name in DATA_TABLES for file in found[name].files),
+    )
+
+
+def _file(table: str, file: StagedFile) -> PublishedFile:
+    return PublishedFile(table=table, uri=file.uri, bytes=file.size)
 
 
 @contextmanager

@@ -207,6 +207,58 @@ class RecordRow(RecordFields, frozen=True, kw_only=True):
         return DriveId(self.vehicle_id, self.drive_id)
 
 
+class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A data file that a publication added to a table."""
+
+    table: str
+    uri: str
+    bytes: int
+    sha256: str | None = None
+
+
+class PublicationFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the audit knows of a publication. Row counts are of `gold.scenes`, `gold.frames` and `quarantine.records`.
+
+    None, except where `lake.tables.schemas.DRIVES` gives it a meaning: the row was made from an older lake.
+    """
+
+    verdict: str | None = None
+    scenes: int
+    frames: int | None = None
+    records: int | None = None
+    sensors: tuple[str, ...] | None = None
+    calibration_hash: str | None = None
+    code_version: str | None = None
+    config_hash: str | None = None
+    lock_hash: str | None = None
+    baseline: str | None = None
+    validations: str | None = None
+    quarantined_objects: str | None = None
+    warnings: tuple[str, ...] | None = None
+    content_digest: str | None = None
+
+
+class DriveRow(PublicationFacts, frozen=True, kw_only=True):
+    """A row of `gold.drives`: one publication of a drive. `files` is None also where that column was not read."""
+
+    vehicle_id: str
+    drive_id: str
+    revision: str
+    generation: int
+    committed_ns: int
+    first_anchor_ns: int | None = None
+    last_anchor_ns: int | None = None
+    scenes_snapshot_id: int
+    frames_snapshot_id: int | None = None
+    records_snapshot_id: int | None = None
+    files: tuple[PublishedFile, ...] | None = None
+
+    @property
+    def drive(self) -> DriveId:
+        """The drive that was published."""
+        return DriveId(self.vehicle_id, self.drive_id)
+
+
 def row_of(kind: type[T], columns: Mapping[str, object]) -> T:
     """A row as its type.
 

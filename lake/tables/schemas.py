@@ -20,6 +20,11 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
+def _documented(name: str, kind: pa.DataType, doc: str, *, required: bool = False) -> pa.Field:
+    """A column whose description is stored in the table itself; null in a row made from an older lake, if not `required`."""
+    return pa.field(name, kind, nullable=not required, metadata={"doc": doc})
+
+
 def _many(*fields: pa.Field) -> pa.DataType:
     return pa.list_(pa.field("element", pa.struct(list(fields)), nullable=False))
 
@@ -164,6 +169,48 @@ RECORDS = pa.schema(
     ]
 )
 
+_STRINGS = pa.list_(pa.field("element", pa.string(), nullable=False))
+
+PUBLISHED_FILE = pa.struct(
+    [
+        _documented("table", pa.string(), "Table that the file was added to", required=True),
+        _documented("uri", pa.string(), "Location of the file", required=True),
+        _documented("bytes", pa.int64(), "Size of the file", required=True),
+        _documented("sha256", pa.string(), "SHA-256 of the file, hex; null: not computed"),
+    ]
+)
+
+# One row for each publication. Rows are never changed and never removed: they decide what may be published (ADR 0036).
+DRIVES = pa.schema(
+    [
+        _documented("vehicle_id", pa.string(), "Vehicle that recorded the drive", required=True),
+        _documented("drive_id", pa.string(), "Drive, unique within its vehicle", required=True),
+        _documented("revision", pa.string(), "Identity of the drive's input that was published", required=True),
+        _documented("generation", pa.int64(), "Attempt to publish the drive; the highest is the valid one", required=True),
+        _documented("committed_ns", NS, "Time of the commit, Unix epoch, in whole milliseconds", required=True),
+        _documented("verdict", pa.string(), "Verdict of the audit: publish | quarantine"),
+        _documented("scenes", pa.int64(), "Rows added to gold.scenes", required=True),
+        _documented("frames", pa.int64(), "Rows added to gold.frames"),
+        _documented("records", pa.int64(), "Rows added to quarantine.records"),
+        _documented("first_anchor_ns", NS, "Anchor of the first scene; null without scenes"),
+        _documented("last_anchor_ns", NS, "Anchor of the last scene; null without scenes"),
+        _documented("sensors", _STRINGS, "Sensors of the drive, sorted"),
+        _documented("calibration_hash", pa.string(), "SHA-256 of calibration.json, as its manifest declares it"),
+        _documented("code_version", pa.string(), "Git commit of the code; +dirty where the tree differed"),
+        _documented("config_hash", pa.string(), "Hash of the effective configuration"),
+        _documented("lock_hash", pa.string(), "Hash of the installed distributions and their versions"),
+        _documented("baseline", pa.string(), "SHA-256 of the vehicle's baseline that the drive was compared with; null: none"),
+        _documented("validations", pa.string(), "URI of the audit's results"),
+        _documented("quarantined_objects", pa.string(), "URI of the keys of quarantined objects; null: none"),
+        _documented("warnings", _STRINGS, "Rules that flagged the drive or an object and quarantined nothing, sorted"),
+        _documented("content_digest", pa.string(), "SHA-256 over the drive's scenes, independent of files; null: not computed"),
+        _documented("scenes_snapshot_id", pa.int64(), "Snapshot of gold.scenes that the commit made", required=True),
+        _documented("frames_snapshot_id", pa.int64(), "Snapshot of gold.frames that the commit made"),
+        _documented("records_snapshot_id", pa.int64(), "Snapshot of quarantine.records that the commit made"),
+        _documented("files", pa.list_(pa.field("element", PUBLISHED_FILE, nullable=False)), "Data files that the commit added"),
+    ]
+)
+
 FRAME_INDEX = pa.schema(
     [
         _required("frame_id", pa.int64()),  # row number in (sensor, stamp_ns, key, chunk_offset, message_offset) order
@@ -183,16 +230,19 @@ FRAME_INDEX = pa.schema(
     ]
 )
 
-PUBLISHED = {"gold.scenes": SCENES, "gold.frames": FRAMES, "quarantine.records": RECORDS}
+DATA_TABLES = ("gold.scenes", "gold.frames", "quarantine.records")  # what a drive becomes; gold.drives says that it did
+PUBLISHED = {"gold.scenes": SCENES, "gold.frames": FRAMES, "quarantine.records": RECORDS, "gold.drives": DRIVES}
 SORTING = {
     "gold.scenes": ("drive_id", "anchor_ns"),
     "gold.frames": ("drive_id", "sensor", "stamp_ns"),
     "quarantine.records": ("drive_id", "record_id"),
+    "gold.drives": ("drive_id", "generation"),
 }
 PARTITIONS = {
     "gold.scenes": ("day", "vehicle_id"),
     "gold.frames": ("day", "vehicle_id"),
     "quarantine.records": ("vehicle_id",),
+    "gold.drives": ("vehicle_id",),
 }
 
 

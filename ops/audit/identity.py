@@ -88,7 +88,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class BatchRef:
-    """One publication, from the snapshots of `gold.scenes`."""
+    """One publication, from `gold.drives`."""
 
     drive: str
     revision: str

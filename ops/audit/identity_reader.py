@@ -16,7 +16,7 @@ from lake.errors import LandingError
 from lake.landing import DriveId, parse_raw_key
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.rows import RecordRow
+from lake.tables.rows import DriveRow, RecordRow
 from ops.audit import lake_reader
 from ops.audit.accounting import Frames
 from ops.audit.identity import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 def read(settings: Settings, s3: S3Client, ledger: Ledger, catalog: Catalog) -> AuditInputs:
     """All inputs of the audit. Reads no payload; memory grows with the number of objects, scenes and records."""
     drives = tuple(ledger.drives())
-    snapshots = lake_reader.snapshots(catalog)
     published = published_rows(catalog)
     store = ObjectStore(s3)
     return AuditInputs(
@@ -53,7 +52,7 @@ def read(settings: Settings, s3: S3Client, ledger: Ledger, catalog: Catalog) -> 
         held=held(published.matches),
         records=tuple(record(row) for row in published.records),
         payloads=frozenset(f"s3://{settings.quarantine_bucket}/{key}" for key in store.list(settings.quarantine_bucket, "")),
-        batches=tuple(batch_ref(entry) for entry in lake_reader.batches(snapshots)),
+        batches=tuple(batch_ref(row) for row in lake_reader.publications(catalog)),
     )
 
 
@@ -138,9 +137,9 @@ def declared(store: ObjectStore, bucket: str, drives: tuple[DriveRecord, ...]) -
             yield ObjectFrames(str(drive.drive), entry.key, entry.frame_count)
 
 
-def batch_ref(entry: lake_reader.Snapshot) -> BatchRef:
+def batch_ref(row: DriveRow) -> BatchRef:
     """A publication as input of the audit."""
-    return BatchRef(entry.drive or "", entry.revision or "", entry.generation or 0, entry.snapshot_id)
+    return BatchRef(str(row.drive), row.revision, row.generation, row.scenes_snapshot_id)
 
 
 def record(row: RecordRow) -> Record:

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 
 from lake.errors import LandingError
 from lake.landing import DriveId
+from lake.tables import drives
 from lake.tables.drive_rows import of_drive
-from lake.tables.publish import DRIVE, GENERATION, REVISION, SCENES_TABLE, VALIDATIONS
-from lake.tables.rows import RecordRow, SceneFields, SceneRow, row_of
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
+from lake.tables.rows import DriveRow, RecordRow, SceneFields, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
 from ops.audit.accounting import Frames, Line, account
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
 
-FRAMES_TABLE, RECORDS_TABLE = "gold.frames", "quarantine.records"
 LISTS = ("lidars", "cameras", "radars")
 _IDENTITY = ("vehicle_id", "drive_id", "revision")
 _MATCH = ("sensor", "stamp_ns", "offset_ns", "residual_ns")
@@ -37,21 +38,6 @@ class Tables(Protocol):
     def load_table(self, identifier: str) -> Table:
         """The table of that name."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One version of `gold.scenes`; the batch fields are None for a snapshot that is not a publication."""
-
-    snapshot_id: int
-    committed_ms: int
-    operation: str
-    drive: str | None
-    revision: str | None
-    generation: int | None
-    added_scenes: int
-    total_scenes: int
-    validations: str | None = None  # URI of its audit document
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +54,9 @@ class SceneMatches:
     residual_ns: Nanoseconds
 
 
-def snapshots(catalog: Tables) -> tuple[Snapshot, ...]:
-    """Versions of `gold.scenes`, oldest first."""
-    return tuple(_snapshot(entry) for entry in catalog.load_table(SCENES_TABLE).snapshots())
+def publications(catalog: Tables, drive: DriveId | None = None) -> tuple[DriveRow, ...]:
+    """The publications of one drive, or of all, oldest first; whatever has expired, they are all of them."""
+    return drives.publications(catalog.load_table(DRIVES_TABLE), drive)
 
 
 def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames, ...]:
@@ -178,23 +164,6 @@ def _flatten(scenes: pa.Table, name: str) -> pa.Table:
     return rows.cast(pa.schema([(field, pa.int64() if field.endswith("_ns") else pa.string()) for field in rows.column_names]))
 
 
-def _snapshot(entry: Any) -> Snapshot:
-    summary = entry.summary
-    properties = {} if summary is None else summary.additional_properties
-    generation = properties.get(GENERATION)
-    return Snapshot(
-        snapshot_id=entry.snapshot_id,
-        committed_ms=entry.timestamp_ms,
-        operation="" if summary is None else str(summary.operation.value),
-        drive=properties.get(DRIVE),
-        revision=properties.get(REVISION),
-        generation=None if generation is None else int(generation),
-        added_scenes=int(properties.get("added-records", 0)),
-        total_scenes=int(properties.get("total-records", 0)),
-        validations=properties.get(VALIDATIONS),
-    )
-
-
 def _ns(column: pa.ChunkedArray) -> Nanoseconds:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
@@ -203,8 +172,3 @@ def _counted(catalog: Tables, columns: tuple[str, ...], drive: DriveId | None) -
     """The distinct values of some columns of the frames, and how many frames have them."""
     counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
     return zip(*(counted[name].to_pylist() for name in (*columns, "count_all")), strict=True)
-
-
-def batches(found: tuple[Snapshot, ...]) -> Iterator[Snapshot]:
-    """The snapshots that are publications."""
-    return (entry for entry in found if entry.drive is not None and entry.revision is not None and entry.generation is not None)

@@ -18,7 +18,7 @@ from lake.documents import parse_document
 from lake.errors import AbsentError
 from lake.settings import Settings
 from lake.storage import ObjectStore
-from lake.tables.rows import RecordRow
+from lake.tables.rows import DriveRow, RecordRow
 from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
 from ops.audit.identity import AuditInputs, audit
@@ -145,7 +145,7 @@ class Sources:
 
 
 def read_drive(
-    sources: Sources, tables: lake_reader.Tables, record: DriveRecord, batches: Sequence[lake_reader.Snapshot], *, whole: bool
+    sources: Sources, tables: lake_reader.Tables, record: DriveRecord, batches: Sequence[DriveRow], *, whole: bool
 ) -> DriveFacts:
     """The facts of a drive.
 
@@ -185,7 +185,7 @@ def _audit_inputs(
     sources: Sources,
     record: DriveRecord,
     objects: tuple[ObjectRecord, ...],
-    batches: Sequence[lake_reader.Snapshot],
+    batches: Sequence[DriveRow],
     published: audit_reader.Published | None,
 ) -> AuditInputs:
     settings = sources.settings
@@ -216,13 +216,13 @@ def _payloads(sources: Sources, published: audit_reader.Published) -> Iterator[s
         yield from (f"s3://{bucket}/{key}" for key in store.list(bucket, folder))
 
 
-def _validations(sources: Sources, snapshot: lake_reader.Snapshot) -> ValidationResults | None:
+def _validations(sources: Sources, published: DriveRow) -> ValidationResults | None:
     """The validation results of a publication; None if their document is gone or of another version, which must not hide the
     drive's other facts."""
-    if snapshot.validations is None:
+    if published.validations is None:
         return None
     try:
-        return read_validations(ObjectStore(sources.s3), snapshot.validations)
+        return read_validations(ObjectStore(sources.s3), published.validations)
     except AbsentError:
         return None
     except DocumentError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lake.landing import DriveId
+from lake.tables.rows import DriveRow
 from ops.audit import lake_reader
 from ops.metrics.drive_facts import Amount, DriveFacts, Sources, read_drive
 from ops.metrics.ledger import DriveMark, LedgerWatch
@@ -179,8 +180,8 @@ class LakeWatch:
         self._open_catalog = open_catalog
         self._catalog: LakeCatalog | None = None
         self._tables: PinnedTables | None = None
-        self._snapshots: tuple[lake_reader.Snapshot, ...] = ()
-        self._batches: dict[str, list[lake_reader.Snapshot]] = {}
+        self._publications: tuple[DriveRow, ...] = ()
+        self._batches: dict[DriveId, list[DriveRow]] = {}
         self._read: dict[DriveId, _Read] = {}
         self._summary: LakeSummary | None = None
         self._readings = 0
@@ -205,8 +206,8 @@ class LakeWatch:
                 drives=[read.facts for read in self._read.values()],
                 recent=[self._read[drive].facts for drive in recent],
                 refused=refused,
-                publications=len(self._snapshots),
-                published_scenes=sum(snapshot.added_scenes for snapshot in self._snapshots),
+                publications=len(self._publications),
+                published_scenes=sum(row.scenes for row in self._publications),
             )
         return self._summary
 
@@ -218,21 +219,20 @@ class LakeWatch:
             return
         self._summary = None
         self._tables = pinned
-        self._snapshots = tuple(lake_reader.batches(lake_reader.snapshots(pinned))) if pinned else ()
+        self._publications = lake_reader.publications(pinned) if pinned else ()
         self._batches = {}
-        for snapshot in self._snapshots:
-            drive = snapshot.drive or ""
+        for row in self._publications:
             # Removed and inserted again, so that drives are ordered by their last publication.
-            self._batches[drive] = [*self._batches.pop(drive, []), snapshot]
+            self._batches[row.drive] = [*self._batches.pop(row.drive, []), row]
 
     def _unbalanced_longest_ago(self) -> frozenset[DriveId]:
         unbalanced = [(read.reading, drive) for drive, read in self._read.items() if not read.facts.balanced]
         return frozenset(drive for _, drive in sorted(unbalanced)[:MAX_AGAIN])
 
     def _read_drive(self, mark: DriveMark, *, whole: bool, again: bool) -> None:
-        drive, batches = mark.drive, self._batches.get(str(mark.drive), [])
+        drive, batches = mark.drive, self._batches.get(mark.drive, [])
         known = self._read.get(drive)
-        newest = batches[-1].snapshot_id if batches else None
+        newest = batches[-1].scenes_snapshot_id if batches else None
         unchanged = known is not None and (known.mark, known.snapshot_id) == (mark, newest)
         if known is not None and unchanged and not again and (known.whole or not whole):
             if known.whole and not whole:
@@ -249,10 +249,9 @@ class LakeWatch:
         return sum((Amount(1, entry.head.size_bytes) for entry in first), Amount())
 
 
-def _newest(published: dict[str, list[lake_reader.Snapshot]], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
+def _newest(published: dict[DriveId, list[DriveRow]], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
     """The drives published last, newest first."""
-    drives = (DriveId(*name.split("/")) for name in reversed(published))
-    return tuple(islice((drive for drive in drives if drive in marks), RECENT_DRIVES))
+    return tuple(islice((drive for drive in reversed(published) if drive in marks), RECENT_DRIVES))
 
 
 def _light(facts: DriveFacts) -> DriveFacts:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pyiceberg.table import DataScan, FileScanTask
 
 from lake.errors import TableError
-from lake.tables.publish import DRIVE
-from lake.tables.schemas import PUBLISHED
+from lake.tables.schemas import DATA_TABLES, PUBLISHED
+from lake.tables.summaries import DRIVE
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -33,7 +33,8 @@ class PinnedTables:
 
     def __init__(self, tables: Mapping[str, Table], pointers: Mapping[str, str]) -> None:
         self._tables = dict(tables)
-        self._added_by = {name: _publications(table) for name, table in tables.items()}
+        # The manifests of `gold.drives` are merged: they say nothing of the drives in them.
+        self._added_by = {name: _publications(table) if name in DATA_TABLES else None for name, table in tables.items()}
         self.pointers = dict(pointers)
 
     def __bool__(self) -> bool:

@@ -48,7 +48,7 @@ def drive_facts(catalog: Catalog, store: ObjectStore, drive: DriveId, state: str
         views=_views(catalog, scenes),
         reasons=reasons(records),
         examples=tuple(_example(store, row) for row in _different(records)),
-        calibration=calibration(lake_reader.snapshots(catalog), store, drive),
+        calibration=calibration(lake_reader.publications(catalog, drive), store, drive),
     )
 
 

@@ -1,4 +1,4 @@
-"""The Great Expectations results of each publication's audit, read from the documents that the snapshots name."""
+"""The Great Expectations results of each publication's audit, read from the documents that `gold.drives` names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import msgspec
 
 from lake.landing import DriveId
 from lake.storage import ObjectStore
-from ops.audit.lake_reader import Snapshot
+from lake.tables.rows import DriveRow
 from quality.gx.results import Expectation, SuiteReport, SuiteResults
 from quality.rules.rule import Outcome
 from scenes.documents import CalibrationRow, ValidationResults
 from scenes.errors import DocumentError
 from scenes.outcome.validation import read_validations
-from sensors.time_units import NS_PER_MS
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ class SuiteView:
 
 @dataclass(frozen=True, slots=True)
 class DriveResults:
-    """The results of one drive revision; `published_ns` is the time of the snapshot that names them."""
+    """The results of one drive revision; `published_ns` is the time of its commit."""
 
     drive: str
     revision: str
@@ -64,48 +63,50 @@ class DriveResults:
     suites: tuple[SuiteView, ...]
 
 
-def validations(snapshots: Iterable[Snapshot], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[DriveResults, ...]:
+def validations(published: Iterable[DriveRow], store: ObjectStore, drives: Sequence[DriveId]) -> tuple[DriveResults, ...]:
     """The results of the newest publication of each drive, in the order of `drives`; a drive without one is left out, and so
     is one whose results this code cannot read, with a warning in the log.
 
+    `published`: publications in the order of their commits.
+
     Raises:
-        LakeError: An object that a snapshot names is missing or could not be read.
+        LakeError: An object that a publication names is missing or could not be read.
     """
-    newest = {entry.drive: entry for entry in snapshots if entry.validations is not None}
-    found = (_results(store, newest[str(drive)]) for drive in drives if str(drive) in newest)
+    newest = {row.drive: row for row in published if row.validations is not None}
+    found = (_results(store, newest[drive]) for drive in drives if drive in newest)
     return tuple(results for results in found if results is not None)
 
 
-def calibration(snapshots: Iterable[Snapshot], store: ObjectStore, drive: DriveId) -> tuple[CalibrationRow, ...]:
+def calibration(published: Iterable[DriveRow], store: ObjectStore, drive: DriveId) -> tuple[CalibrationRow, ...]:
     """The verdicts on a drive's calibration, by sensor and quantity; none where its newest publication kept none
     that this code can read.
 
     Raises:
-        LakeError: An object that a snapshot names is missing or could not be read.
+        LakeError: An object that a publication names is missing or could not be read.
     """
-    newest = [entry for entry in snapshots if entry.drive == str(drive) and entry.validations is not None][-1:]
-    found = (_read(store, entry) for entry in newest)
+    newest = [row for row in published if row.drive == drive and row.validations is not None][-1:]
+    found = (_read(store, row) for row in newest)
     return tuple(row for results in found if results is not None for row in results.calibration)
 
 
-def _read(store: ObjectStore, snapshot: Snapshot) -> ValidationResults | None:
+def _read(store: ObjectStore, published: DriveRow) -> ValidationResults | None:
     """None, with a warning in the log, for results of another version: they must not hide those of other drives."""
     try:
-        return read_validations(store, snapshot.validations or "")
+        return read_validations(store, published.validations or "")
     except DocumentError as error:
         _log.warning("the results of an audit are left out: %s", error)
         return None
 
 
-def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults | None:
-    document = _read(store, snapshot)
+def _results(store: ObjectStore, published: DriveRow) -> DriveResults | None:
+    document = _read(store, published)
     if document is None:
         return None
     try:
         found = {name: msgspec.json.decode(raw, type=SuiteReport) for name, raw in document.validations.items()}
     except msgspec.MsgspecError as error:
         _log.warning(
-            "the results of an audit are left out: %s is not in the form of Great Expectations: %s", snapshot.validations, error
+            "the results of an audit are left out: %s is not in the form of Great Expectations: %s", published.validations, error
         )
         return None
     suites = tuple(
@@ -113,7 +114,7 @@ def _results(store: ObjectStore, snapshot: Snapshot) -> DriveResults | None:
         for name, report in found.items()
         if name in document.suites
     )
-    return DriveResults(document.drive, document.revision, snapshot.committed_ms * NS_PER_MS, suites)
+    return DriveResults(document.drive, document.revision, published.committed_ns, suites)
 
 
 def _expectations(judged: SuiteResults, report: SuiteReport) -> Iterable[ExpectationView]:

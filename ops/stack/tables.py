@@ -14,6 +14,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from lake.settings import Settings
 from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 
 
 def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:
-    """Drop published tables whose metadata is no longer in the lake's bucket; returns their names."""
-    lost = tuple(name for name in PUBLISHED if _is_lost(catalog, name))
+    """Drop published tables whose metadata is no longer in the lake's bucket; returns their names.
+
+    `gold.drives` is dropped with any other: it would say of drives whose rows are gone that they are published.
+    """
+    lost = {name for name in PUBLISHED if _is_lost(catalog, name)}
+    if lost and catalog.table_exists(DRIVES_TABLE):
+        lost.add(DRIVES_TABLE)
     for name in lost:
         catalog.drop_table(name)
-    return lost
+    return tuple(name for name in PUBLISHED if name in lost)
 
 
 def _is_lost(catalog: LakeCatalog, name: str) -> bool:

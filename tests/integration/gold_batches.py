@@ -1,10 +1,10 @@
-"""The batch identities of publishing commits."""
+"""The batch identities of publishing commits, as the snapshots of `gold.scenes` name them."""
 
 from __future__ import annotations
 
 from pyiceberg.table import Table
 
-from lake.tables.publish import DRIVE, GENERATION, REVISION
+from lake.tables.summaries import DRIVE, GENERATION, REVISION
 
 
 def batch_identities(table: Table) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +18,8 @@ from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
 from lake.tables.publish import Batch, PublishOutcome, publish
-from lake.tables.schemas import FRAMES, PARTITIONS, RECORDS, SCENES, SORTING
+from lake.tables.rows import PublicationFacts
+from lake.tables.schemas import FRAMES, PARTITIONS, PUBLISHED, SCENES, SORTING
 from tests.integration.gold_batches import batch_identities
 
 DAY = datetime.date(2024, 5, 1)
@@ -94,7 +96,7 @@ class Lake:
                 "gold.scenes": [self.put("scenes", [scene(drive, revision, anchor) for anchor in anchors], SCENES)],
                 "gold.frames": [self.put("frames", [frame(drive, revision, anchor) for anchor in anchors], FRAMES)],
             },
-            properties={"scenelake.code_version": "c"},
+            facts=PublicationFacts(verdict="publish", scenes=len(anchors), frames=len(anchors), records=0, code_version="c"),
         )
 
     def anchors(self, drive: DriveId = DRIVE) -> list[tuple[str, int]]:
@@ -121,7 +123,7 @@ def test_a_batch_is_visible_in_all_tables_with_its_identity(lake: Lake, caplog: 
     assert lake.frames() == [("r1", 10), ("r1", 20)]
     table = lake.catalog().load_table("gold.scenes")
     assert batch_identities(table) == [
-        {"drive": str(DRIVE), "revision": "r1", "generation": "1", "snapshot_id": str(publication.snapshot_id)}
+        {"drive": str(DRIVE), "revision": "r1", "generation": "1", "snapshot_id": str(publication.row.scenes_snapshot_id)}
     ]
     assert table.scan(selected_fields=("lidars",)).to_arrow()["lidars"].to_pylist()[0][0]["points"] == b"\x01\x02"
 
@@ -129,7 +131,7 @@ def test_a_batch_is_visible_in_all_tables_with_its_identity(lake: Lake, caplog: 
 def test_the_same_batch_again_adds_nothing(lake: Lake) -> None:
     first = publish(lake.catalog(), lake.batch("r1", 1, (10,)))
     again = publish(lake.catalog(), lake.batch("r1", 1, (10,)))
-    assert (again.outcome, again.snapshot_id) == (PublishOutcome.ALREADY, first.snapshot_id)
+    assert (again.outcome, again.row) == (PublishOutcome.ALREADY, msgspec.structs.replace(first.row, files=None))
     assert lake.anchors() == [("r1", 10)]
 
 
@@ -159,7 +161,7 @@ def roll_back(catalog: LakeCatalog, to: dict[str, int]) -> None:
 
 
 def test_what_a_rollback_took_out_can_be_published_again(lake: Lake) -> None:
-    names = ("gold.scenes", "gold.frames", "quarantine.records")
+    names = tuple(PUBLISHED)
     publish(lake.catalog(), lake.batch("r1", 1, (10,)))
     current = {name: lake.catalog().load_table(name).current_snapshot() for name in names}
     before = {name: snapshot.snapshot_id for name, snapshot in current.items() if snapshot is not None}
@@ -173,10 +175,10 @@ def test_what_a_rollback_took_out_can_be_published_again(lake: Lake) -> None:
 
 
 def test_a_batch_that_was_there_answers_with_what_it_was_committed_with(lake: Lake) -> None:
-    first = replace(lake.batch("r1", 1, (10,)), properties={"scenelake.verdict": "publish"})
-    assert publish(lake.catalog(), first).properties["scenelake.verdict"] == "publish"
-    again = publish(lake.catalog(), replace(first, properties={"scenelake.verdict": "quarantine"}))
-    assert (again.outcome, again.properties["scenelake.verdict"]) == (PublishOutcome.ALREADY, "publish")
+    first = lake.batch("r1", 1, (10,))
+    assert publish(lake.catalog(), first).row.verdict == "publish"
+    again = publish(lake.catalog(), replace(first, facts=msgspec.structs.replace(first.facts, verdict="quarantine")))
+    assert (again.outcome, again.row.verdict) == (PublishOutcome.ALREADY, "publish")
 
 
 def test_publishers_that_race_end_as_one_clean_run(lake: Lake) -> None:
@@ -215,14 +217,15 @@ def test_a_commit_that_dies_between_two_tables_leaves_nothing(lake: Lake, monkey
 
 
 def test_a_drive_without_a_scene_still_leaves_its_identity(lake: Lake) -> None:
-    batch = replace(lake.batch("r1", 1, (10,)), files={})
+    nothing = PublicationFacts(verdict="quarantine", scenes=0, frames=0, records=0)
+    batch = replace(lake.batch("r1", 1, (10,)), files={}, facts=nothing)
     assert publish(lake.catalog(), batch).outcome is PublishOutcome.PUBLISHED
     assert publish(lake.catalog(), batch).outcome is PublishOutcome.ALREADY
     assert lake.anchors() == []
 
 
 def test_schemas_of_the_tables_are_those_of_the_contract(lake: Lake) -> None:
-    for name, schema in (("gold.scenes", SCENES), ("gold.frames", FRAMES), ("quarantine.records", RECORDS)):
+    for name, schema in PUBLISHED.items():
         table = lake.catalog().load_table(name)
         assert [field.name for field in table.schema().fields] == schema.names
         assert [field.required for field in table.schema().fields] == [not field.nullable for field in schema]

@@ -142,12 +142,14 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run("audit").exception, ZeroDivisionError)
 
 
-def test_gold_ls_lists_versions(lake: LakeCatalog) -> None:
+def test_gold_ls_lists_publications(lake: LakeCatalog) -> None:
     text = run("gold", "ls").stdout
     assert str(GOOD) in text
     assert "generation 1" in text
     found = json.loads(run("gold", "ls", "--json").stdout)
-    assert [(entry["drive"], entry["added_scenes"]) for entry in found] == [(str(GOOD), SCENES), (str(BAD), SCENES)]
+    assert [(entry["vehicle_id"], entry["drive_id"], entry["scenes"]) for entry in found] == [
+        (drive.vehicle_id, drive.drive_id, SCENES) for drive in (GOOD, BAD)
+    ]
 
 
 def test_gold_show_tells_matches_and_what_is_missing(lake: LakeCatalog) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from PIL import Image
@@ -17,10 +18,10 @@ from pyiceberg.catalog import Catalog
 
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
-from lake.tables.publish import DRIVE, GENERATION, REVISION
-from lake.tables.rows import RecordRow, SceneRow, row_of
+from lake.tables.rows import DriveRow, PublicationFacts, RecordRow, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
-from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
+from lake.tables.schemas import DRIVES, FRAMES, PUBLISHED, RECORDS, SCENES
+from lake.tables.summaries import summary_of
 
 EPOCH_NS = 1_780_000_000_000_000_000
 PERIOD_NS = 100_000_000
@@ -247,11 +248,37 @@ def fill(
     revision: str = REVISION_A,
     generation: int = 1,
 ) -> None:
-    """Append rows as one publication would."""
-    identity = {DRIVE: str(drive), REVISION: revision, GENERATION: str(generation)}
+    """Append rows as one publication would, and the row of `gold.drives` that says so."""
+    facts = PublicationFacts(verdict="publish", scenes=len(scenes), frames=len(frames), records=len(records))
+    identity = summary_of(drive, revision, generation, facts)
     for name, made in (
         ("gold.scenes", scenes_table(scenes)),
         ("gold.frames", frames_table(frames)),
         ("quarantine.records", records_table(records)),
     ):
         catalog.load_table(name).append(made, snapshot_properties=identity)
+    snapshot = catalog.load_table("gold.scenes").current_snapshot()
+    assert snapshot is not None
+    row = publication(drive, revision, generation, snapshot.snapshot_id, snapshot.timestamp_ms * 10**6, facts)
+    table = pa.Table.from_pylist([msgspec.to_builtins(row)], schema=DRIVES)
+    catalog.load_table("gold.drives").append(table, snapshot_properties=identity)
+
+
+def publication(
+    drive: DriveId = DRIVE_A,
+    revision: str = REVISION_A,
+    generation: int = 1,
+    snapshot_id: int = 1,
+    committed_ns: int = EPOCH_NS,
+    facts: PublicationFacts | None = None,
+) -> DriveRow:
+    """A row of `gold.drives`."""
+    return DriveRow(
+        **msgspec.structs.asdict(facts or PublicationFacts(verdict="publish", scenes=1, frames=1, records=0)),
+        vehicle_id=drive.vehicle_id,
+        drive_id=drive.drive_id,
+        revision=revision,
+        generation=generation,
+        committed_ns=committed_ns,
+        scenes_snapshot_id=snapshot_id,
+    )

@@ -29,6 +29,7 @@ from spark_jobs.publish import publish_drive
 from spark_jobs.runtime.results import BuildResult
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import DRIVE, MS, T0, Landed, cloud, image, pose, rig_document, sensor
+from tests.unit.spark_jobs.committed_batches import committed
 
 STAMPS = [T0 + n * 100 * MS for n in range(4)]
 RIG = rig_document(sensor("top", "lidar", required=True), sensor("cam", "camera"))
@@ -206,7 +207,7 @@ def test_a_publication_is_reported_by_its_effect(landed: Landed, built: DriveInp
 
     def publish(_: object, batch: Batch) -> Publication:
         batches.append(batch)
-        return Publication(PublishOutcome.ALREADY if len(batches) > 1 else PublishOutcome.PUBLISHED, 77)
+        return Publication(PublishOutcome.ALREADY if len(batches) > 1 else PublishOutcome.PUBLISHED, committed(batch))
 
     monkeypatch.setattr(spark_jobs.publish, "publish", publish)
     first, second = (publish_drive(None, serial_jobs.step_of(landed, built), 3) for _ in range(2))  # type: ignore[arg-type]
@@ -220,7 +221,8 @@ def test_a_publication_is_reported_by_its_effect(landed: Landed, built: DriveInp
         3,
         {table: list(files) for table, files in audit.files.items()},
     )
-    assert batch.properties["scenelake.validations"] == audit.validations
+    assert batch.facts.validations == audit.validations
+    assert (batch.facts.verdict, batch.facts.sensors, batch.facts.frames) == ("publish", ("cam", "top"), 8)
 
     def superseded(*_: object) -> Publication:
         raise SupersededError("generation 4 has been published", 4)
@@ -241,7 +243,7 @@ class OneCommit:
     def publish(self, _: object, batch: Batch) -> Publication:
         outcome = PublishOutcome.ALREADY if self.committed else PublishOutcome.PUBLISHED
         self.committed = self.committed or [batch]
-        return Publication(outcome, 77, self.committed[0].properties)
+        return Publication(outcome, committed(self.committed[0]))
 
 
 def test_a_second_attempt_with_another_verdict_reports_what_is_committed(

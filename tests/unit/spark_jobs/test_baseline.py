@@ -39,6 +39,7 @@ from spark_jobs.publish import publish_drive
 from tests.unit.lake.fake_s3 import FakeS3
 from tests.unit.scenes import serial_jobs
 from tests.unit.scenes.job_builders import MS, T0, Landed, cloud, rig_document, sensor
+from tests.unit.spark_jobs.committed_batches import committed
 
 VEHICLE, POINTS = "car-1", 100
 SENSORS = (sensor("top", "lidar", required=True), sensor("cam", "camera"), sensor("rad", "radar", required=True))
@@ -91,7 +92,7 @@ class Fleet:
 
     def publish(self, landed: Landed, drive_input: DriveInput) -> None:
         """Commit, and let the ledger say so."""
-        commit = lambda _, batch: Publication(PublishOutcome.PUBLISHED, 1, batch.properties)  # noqa: E731
+        commit = lambda _, batch: Publication(PublishOutcome.PUBLISHED, committed(batch))  # noqa: E731
         self.monkeypatch.setattr(spark_jobs.publish, "publish", commit)
         result = publish_drive(None, serial_jobs.step_of(landed, drive_input), 1)  # type: ignore[arg-type]
         state = DriveState(result.outcome)

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.drives import DRIVES_TABLE, publications
 from lake.tables.publish import Batch
+from lake.tables.rows import DriveRow, PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
 
 DAY = datetime.date(2024, 5, 1)
@@ -105,7 +107,7 @@ class FenceLake:
                 "gold.frames": [self.put([frame(drive, revision, anchor) for anchor in anchors], FRAMES)],
                 "quarantine.records": [self.put([record(drive, revision, anchors[0])], RECORDS)],
             },
-            properties={"scenelake.code_version": "c"},
+            facts=PublicationFacts(verdict="publish", scenes=len(anchors), frames=len(anchors), records=1, code_version="c"),
         )
 
     def expire(self) -> None:
@@ -118,6 +120,14 @@ class FenceLake:
             if old:
                 table.maintenance.expire_snapshots().by_ids(old).commit()
             assert len(catalog.load_table(name).snapshots()) == min(len(table.snapshots()), 1)
+
+    def drives(self, drive: DriveId = DRIVE) -> tuple[DriveRow, ...]:
+        """The publications of a drive."""
+        return publications(self.catalog().load_table(DRIVES_TABLE), drive)
+
+    def row_files(self) -> set[str]:
+        """Data files of `gold.drives`, whether a commit has added them or not."""
+        return {f"file://{path}" for path in self.folder.glob("warehouse/gold/drives/data/**/*.parquet")}
 
     def rows(self, drive: DriveId = DRIVE) -> dict[str, list[tuple[str, int]]]:
         """Revision and time of every row of a drive, by table."""

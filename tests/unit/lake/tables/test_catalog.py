@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pyiceberg.types import ListType, StructType
 
 from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED
@@ -30,6 +31,18 @@ def test_tables_have_the_schemas_partitions_and_properties_of_the_contract(tmp_p
         assert table.properties["write.metadata.metrics.column.drive_id"] == "full"
         opaque = [f"write.metadata.metrics.column.{leaf}" in table.properties for leaf in OPAQUE_LEAVES]
         assert opaque == [name == "gold.scenes"] * len(OPAQUE_LEAVES)
+    close(catalog)
+
+
+def test_every_column_of_the_drives_is_described_in_the_table_itself(tmp_path: Path) -> None:
+    catalog = open_local(tmp_path)
+    ensure_tables(catalog)
+    schema = catalog.load_table("gold.drives").schema()
+    files = schema.find_field("files").field_type
+    assert isinstance(files, ListType)
+    assert isinstance(files.element_type, StructType)
+    for field in (*schema.fields, *files.element_type.fields):
+        assert field.doc, field.name
     close(catalog)
 
 

@@ -11,7 +11,7 @@ import pytest
 from lake.errors import TableError
 from lake.landing import DriveId
 from lake.tables import rows
-from lake.tables.schemas import RECORDS, SCENES
+from lake.tables.schemas import DRIVES, RECORDS, SCENES
 
 RECORD: dict[str, Any] = {
     "record_id": "c" * 64, "level": "object", "vehicle_id": "veh-1", "drive_id": "drive-a", "revision": "a" * 64,
@@ -21,7 +21,7 @@ RECORD: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "schema"), [(rows.SceneRow, SCENES), (rows.RecordRow, RECORDS)])
+@pytest.mark.parametrize(("kind", "schema"), [(rows.SceneRow, SCENES), (rows.RecordRow, RECORDS), (rows.DriveRow, DRIVES)])
 def test_a_type_names_every_column_of_its_table(kind: type[msgspec.Struct], schema: pa.Schema) -> None:
     assert set(kind.__struct_fields__) == set(schema.names)
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from lake.errors import TableError
-from lake.tables.schemas import FRAME_INDEX, FRAMES, OPAQUE_LEAVES, PARTITIONS, PUBLISHED, RECORDS, SCENES, check_schema
+from lake.tables.schemas import DRIVES, FRAME_INDEX, FRAMES, OPAQUE_LEAVES, PARTITIONS, PUBLISHED, RECORDS, SCENES, check_schema
 
-ALL = [SCENES, FRAMES, RECORDS, FRAME_INDEX]
+ALL = [SCENES, FRAMES, RECORDS, DRIVES, FRAME_INDEX]
 
 
 @pytest.mark.parametrize("schema", ALL)

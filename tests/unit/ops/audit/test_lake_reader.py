@@ -24,18 +24,19 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> LakeCatalog:
 
 def test_an_empty_lake_reads_as_nothing(tmp_path: Path) -> None:
     empty = rows.catalog_of(tmp_path)
-    assert lake_reader.snapshots(empty) == ()
+    assert lake_reader.publications(empty) == ()
     assert lake_reader.accounting(empty) == ()
     assert lake_reader.scene_facts(empty) == ()
     assert lake_reader.scene(empty, "none") is None
 
 
-def test_snapshots_tell_the_batches(catalog: LakeCatalog) -> None:
-    found = lake_reader.snapshots(catalog)
-    assert [(entry.drive, entry.revision, entry.generation, entry.added_scenes, entry.total_scenes) for entry in found] == [
-        (str(GOOD), rows.REVISION_A, 1, SCENES, SCENES),
-        (str(BAD), REVISION_B, 1, SCENES, 2 * SCENES),
+def test_publications_of_one_drive_and_of_all(catalog: LakeCatalog) -> None:
+    found = lake_reader.publications(catalog)
+    assert [(row.drive, row.revision, row.generation, row.scenes) for row in found] == [
+        (GOOD, rows.REVISION_A, 1, SCENES),
+        (BAD, REVISION_B, 1, SCENES),
     ]
+    assert lake_reader.publications(catalog, BAD) == found[1:]
 
 
 def test_matches_are_read_without_payload(catalog: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> None:

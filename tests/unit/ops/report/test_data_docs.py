@@ -6,11 +6,11 @@ import dataclasses
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from ops.audit.lake_reader import Snapshot
 from ops.report.data_docs import build_data_docs
 from ops.report.validations import DriveResults, ExpectationView, SuiteView, validations
 from quality.accounting import SensorAccount
@@ -24,7 +24,9 @@ from quality.rules.rulebook import DEFAULT_RULES
 from quality.tables.audit_metrics import audit_table
 from quality.tables.object import object_table
 from scenes.documents import ValidationResults, encode
+from sensors.time_units import NS_PER_MS
 from tests.unit.lake.fake_s3 import FakeS3
+from tests.unit.ops import lake_builders
 
 START_NS = 1_700_000_000_000_000_000
 COMMITTED_MS = 1_767_225_600_000  # 2026-01-01
@@ -91,12 +93,12 @@ def results() -> tuple[DriveResults, ...]:
     """The results of a clean drive, of one with a warning, and of one with an error."""
     clean = metrics("lidar_top", "lidar")
     lidars = (clean, dataclasses.replace(clean, duplicates=4), dataclasses.replace(clean, regressions=1))
-    store, snapshots = ObjectStore(FakeS3()), []
+    store, published = ObjectStore(FakeS3()), []
     for number, (drive, lidar) in enumerate(zip(DRIVES, lidars, strict=True)):
         store.put(ObjectVersion("lake", f"v/{number}.json"), stored(drive, lidar))
-        uri = f"s3://lake/v/{number}.json"
-        snapshots.append(Snapshot(number, COMMITTED_MS, "append", str(drive), REVISION, number, 1, 1, uri))
-    return validations(snapshots, store, DRIVES)
+        row = lake_builders.publication(drive, REVISION, number, number, COMMITTED_MS * NS_PER_MS)
+        published.append(msgspec.structs.replace(row, validations=f"s3://lake/v/{number}.json"))
+    return validations(published, store, DRIVES)
 
 
 @pytest.fixture

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from lake.errors import AbsentError
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
-from ops.audit.lake_reader import Snapshot
+from lake.tables.rows import DriveRow
 from ops.report.validations import DriveResults, ExpectationView, SuiteView, calibration, validations
 from scenes.documents import VALIDATIONS_VERSION, CalibrationRow
+from sensors.time_units import NS_PER_S
 from tests.unit.lake.fake_s3 import FakeS3
+from tests.unit.ops import lake_builders
 
 ONE, TWO, THREE = (DriveId("car-1", name) for name in ("one", "two", "three"))
 
 
-def snapshot(number: int, drive: DriveId | None, uri: str | None) -> Snapshot:
-    name = None if drive is None else str(drive)
-    return Snapshot(number, number * 1000, "append", name, "ab" * 32, number, 1, 1, uri)
+def published(number: int, drive: DriveId, uri: str | None) -> DriveRow:
+    row = lake_builders.publication(drive, "ab" * 32, number, number, number * NS_PER_S)
+    return msgspec.structs.replace(row, validations=uri)
 
 
 def document(**changed: Any) -> dict[str, Any]:
@@ -37,11 +40,10 @@ def test_the_newest_of_each_drive_in_the_order_that_is_asked_for() -> None:
     for name in ("old", "new", "other"):
         keep(store, name, document(drive=name, revision=name * 2))
     found = [
-        snapshot(1, ONE, "s3://lake/v/old.json"),
-        snapshot(2, TWO, "s3://lake/v/other.json"),
-        snapshot(3, ONE, "s3://lake/v/new.json"),
-        snapshot(4, None, None),
-        snapshot(5, THREE, None),
+        published(1, ONE, "s3://lake/v/old.json"),
+        published(2, TWO, "s3://lake/v/other.json"),
+        published(3, ONE, "s3://lake/v/new.json"),
+        published(5, THREE, None),
     ]
     assert validations(found, store, [TWO, THREE, ONE]) == (
         DriveResults("other", "otherother", 2_000_000_000, ()),
@@ -75,7 +77,7 @@ def test_the_outcome_is_that_of_the_rules_and_the_values_are_those_of_great_expe
     store = ObjectStore(FakeS3())
     suites = {"drive": {"success": True, "evaluated": 2, "expectations": [judged, counted]}}
     keep(store, "one", document(suites=suites, validations={"drive": {"success": False, "results": results}}))
-    (drive,) = validations([snapshot(1, ONE, "s3://lake/v/one.json")], store, [ONE])
+    (drive,) = validations([published(1, ONE, "s3://lake/v/one.json")], store, [ONE])
     rows = (("lidar_top", "4.0"), ("zed", "unknown"))
     assert drive.suites == (
         SuiteView(
@@ -99,10 +101,9 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
     for name, rows in (("old", [row, row]), ("new", [row]), ("before", [])):
         keep(store, name, document(calibration=rows))
     found = [
-        snapshot(1, ONE, "s3://lake/v/old.json"),
-        snapshot(2, TWO, "s3://lake/v/before.json"),
-        snapshot(3, ONE, "s3://lake/v/new.json"),
-        snapshot(4, None, None),
+        published(1, ONE, "s3://lake/v/old.json"),
+        published(2, TWO, "s3://lake/v/before.json"),
+        published(3, ONE, "s3://lake/v/new.json"),
     ]
     assert calibration(found, store, ONE) == (CalibrationRow(**row),)
     assert calibration(found, store, TWO) == calibration(found, store, THREE) == ()
@@ -110,7 +111,7 @@ def test_calibration_is_that_of_the_newest_publication() -> None:
 
 def test_missing_results_are_an_error() -> None:
     with pytest.raises(AbsentError):
-        validations([snapshot(1, ONE, "s3://lake/v/gone.json")], ObjectStore(FakeS3()), [ONE])
+        validations([published(1, ONE, "s3://lake/v/gone.json")], ObjectStore(FakeS3()), [ONE])
 
 
 OTHER_VERSION = json.dumps(document(version=VALIDATIONS_VERSION + 1)).encode()
@@ -122,7 +123,7 @@ def test_results_that_cannot_be_read_are_left_out_by_name(body: bytes, caplog: p
     store = ObjectStore(FakeS3())
     store.put(ObjectVersion("lake", "v/odd.json"), body)
     keep(store, "two", document(drive="car-1/two"))
-    found = [snapshot(1, ONE, "s3://lake/v/odd.json"), snapshot(2, TWO, "s3://lake/v/two.json")]
+    found = [published(1, ONE, "s3://lake/v/odd.json"), published(2, TWO, "s3://lake/v/two.json")]
     assert [results.drive for results in validations(found, store, [ONE, TWO])] == ["car-1/two"]
     assert "s3://lake/v/odd.json" in caplog.text
     assert calibration(found, store, ONE) == ()

@@ -32,14 +32,17 @@ def test_an_empty_catalog_and_a_whole_lake_lose_nothing(catalog: LakeCatalog) ->
     assert {name: metadata_file(catalog, name) for name in PUBLISHED} == before
 
 
-def test_tables_without_their_metadata_begin_anew(catalog: LakeCatalog) -> None:
+def test_tables_without_their_metadata_begin_anew_and_with_them_what_says_that_drives_are_published(
+    catalog: LakeCatalog,
+) -> None:
     ensure_tables(catalog)
-    lost, *kept = PUBLISHED
+    lost, *kept, drives = PUBLISHED
     before = {name: metadata_file(catalog, name) for name in PUBLISHED}
     before[lost].unlink()
-    assert forget_lost(catalog) == (lost,)
+    assert forget_lost(catalog) == (lost, drives)
     ensure_tables(catalog)
     assert metadata_file(catalog, lost) != before[lost]
+    assert metadata_file(catalog, drives) != before[drives]
     assert {name: metadata_file(catalog, name) for name in kept} == {name: before[name] for name in kept}
 
 

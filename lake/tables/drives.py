@@ -1,0 +1,60 @@
+"""Rows of `gold.drives`: one for each publication, appended in its commit and never removed.
+
+They are the fence of publications (promise P2) and the index of what was ever published. A file of the table holds rows of one
+vehicle, its partition, so a drive is found by partition and by the bounds of `drive_id`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.expressions import AlwaysTrue
+
+from lake.landing import DriveId
+from lake.tables.drive_rows import of_drive
+from lake.tables.rows import DriveRow, row_of
+from lake.tables.schemas import DRIVES
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+DRIVES_TABLE = "gold.drives"
+WITHOUT_FILES = tuple(name for name in DRIVES.names if name != "files")
+
+
+def publications(table: Table, drive: DriveId | None = None) -> tuple[DriveRow, ...]:
+    """The publications of a drive, or of all drives, in the order of their commits; `files` is not read."""
+    row_filter = AlwaysTrue() if drive is None else of_drive(drive)
+    found = table.scan(row_filter=row_filter, selected_fields=WITHOUT_FILES).to_arrow()
+    return tuple(sorted((row_of(DriveRow, row) for row in found.to_pylist()), key=_age))
+
+
+def newest(table: Table, drive: DriveId) -> DriveRow | None:
+    """The publication of a drive with the highest generation; None if it was never published."""
+    return max(publications(table, drive), key=lambda row: row.generation, default=None)
+
+
+def write_rows(table: Table, rows: Sequence[DriveRow]) -> str:
+    """Write rows of one vehicle to a new file and return its URI; no reader sees it until a commit adds it to the table.
+
+    The name is the attempt's own and begins with vehicle and drive, so that all files of a drive can be listed; a file of
+    several drives begins with the vehicle alone.
+    """
+    (vehicle,) = {row.vehicle_id for row in rows}
+    drives = {row.drive_id for row in rows}
+    stem = f"{drives.pop()}/{rows[0].revision[:16]}-" if len(drives) == 1 else ""
+    uri = f"{table.location()}/data/{vehicle}/{stem}{uuid.uuid4().hex}.parquet"
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([msgspec.to_builtins(row) for row in rows], schema=DRIVES), sink, compression="zstd")
+    with table.io.new_output(uri).create() as stream:
+        stream.write(sink.getvalue().to_pybytes())
+    return uri
+
+
+def _age(row: DriveRow) -> tuple[int, str, int]:
+    return row.committed_ns, str(row.drive), row.generation
