@@ -27,7 +27,7 @@ def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:
     `gold.drives` is dropped with any other: it would say of drives whose rows are gone that they are published.
     """
     lost = {name for name in PUBLISHED if _is_lost(catalog, name)}
-    if lost and catalog.table_exists(DRIVES_TABLE):
+    if lost and DRIVES_TABLE in catalog.pointers():
         lost.add(DRIVES_TABLE)
     for name in lost:
         catalog.drop_table(name)

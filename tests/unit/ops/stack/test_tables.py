@@ -52,3 +52,12 @@ def test_what_cannot_be_read_for_another_reason_is_not_taken_for_lost(catalog: L
     metadata_file(catalog, lost).write_text("{")
     with pytest.raises(ValidationError, match="Invalid JSON"):
         forget_lost(catalog)
+
+
+def test_a_lake_that_lost_everything_begins_anew(catalog: LakeCatalog) -> None:
+    ensure_tables(catalog)
+    for name in PUBLISHED:
+        metadata_file(catalog, name).unlink()
+    assert forget_lost(catalog) == tuple(PUBLISHED)
+    ensure_tables(catalog)
+    assert all(metadata_file(catalog, name).exists() for name in PUBLISHED)
