@@ -6,7 +6,6 @@ its rows, because rows are deleted by drive (`lake.tables.publish`). Only that a
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from pyiceberg.table.snapshots import ancestors_of
 from lake.errors import TableError
 from lake.landing import DriveId
 from lake.tables import summaries
-from lake.tables.drives import DRIVES_TABLE, publications, write_rows
+from lake.tables.drives import DRIVES_TABLE, add_rows, publications
 from lake.tables.rows import DriveRow
 from lake.tables.schemas import DATA_TABLES
 from sensors.time_units import NS_PER_MS
@@ -50,7 +49,7 @@ def fill_drives(catalog: LakeCatalog) -> int:
         change = table.transaction()
         change.set_properties({FILLED: "true"})
         if missing:
-            change.add_files([write_rows(table, rows) for rows in _by_vehicle(missing)], check_duplicate_files=False)
+            add_rows(change, table, missing, {})
         try:
             catalog.commit_together([change])
         except CommitFailedException:
@@ -111,10 +110,3 @@ def _properties(snapshot: Snapshot) -> Properties:
 
 def _identity(row: DriveRow) -> Identity:
     return str(row.drive), row.revision, row.generation
-
-
-def _by_vehicle(rows: Iterable[DriveRow]) -> list[list[DriveRow]]:
-    found: dict[str, list[DriveRow]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row.drive, row.generation)):
-        found[row.vehicle_id].append(row)
-    return list(found.values())

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema, assign_fresh_schema_ids
+from pyiceberg.schema import Schema
 from pyiceberg.table import StagedTable, Table, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
@@ -27,6 +27,7 @@ from lake.errors import TableError
 from lake.settings import AwsSettings, Settings
 from lake.tables.backfill import FILLED, fill_drives
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.iceberg_internals import IcebergTables, numbered_schema, stage, table_of
 from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SORTING
 
 CATALOG_NAME = "scenelake"
@@ -51,8 +52,6 @@ _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument 
 }
 _TABLE_PROPERTIES = {
     "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES},
-    # Every commit adds one file of one row, and its manifest: without merging, each commit would list all commits before it.
-    "gold.drives": {"commit.manifest-merge.enabled": "true", "commit.manifest.min-count-to-merge": "32"},
 }
 
 
@@ -74,7 +73,7 @@ class LakeCatalog(SqlCatalog):
         Raises:
             CommitFailedException: Another commit moved one of the tables; nothing has changed.
         """
-        staged = [(transaction, self._stage(transaction)) for transaction in transactions]
+        staged = [(transaction, stage(self, transaction)) for transaction in transactions]
         try:
             with Session(self.engine) as session:
                 for transaction, table in staged:
@@ -91,14 +90,8 @@ class LakeCatalog(SqlCatalog):
             found = session.execute(select(*columns).where(of_catalog)).all()
         return {f"{namespace}.{table}": str(location) for namespace, table, location in found}
 
-    def _stage(self, transaction: Transaction) -> StagedTable:
-        current = transaction._table
-        staged = self._update_and_stage_table(current, current.name(), transaction._requirements, transaction._updates)
-        self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
-        return staged
-
     def _move_pointer(self, session: Session, transaction: Transaction, staged: StagedTable) -> None:
-        current = transaction._table
+        current = table_of(transaction)
         namespace = Catalog.namespace_to_string(Catalog.namespace_from(current.name()))
         moved: Any = session.execute(
             update(IcebergTables)
@@ -152,7 +145,7 @@ def ensure_tables(catalog: LakeCatalog) -> None:
                 pass  # another process was faster: the table exists
         if not catalog.table_exists(name):
             try:
-                numbered = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
+                numbered = numbered_schema(schema)
                 catalog.create_table(
                     name,
                     numbered,
@@ -168,7 +161,7 @@ def ensure_tables(catalog: LakeCatalog) -> None:
 
 
 def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
-    expected = assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
+    expected = numbered_schema(schema)
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
         if set(expected.column_names) <= set(table.schema().column_names):

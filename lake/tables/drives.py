@@ -7,7 +7,8 @@ vehicle, its partition, so a drive is found by partition and by the bounds of `d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,11 +18,12 @@ from pyiceberg.expressions import AlwaysTrue
 
 from lake.landing import DriveId
 from lake.tables.drive_rows import of_drive
+from lake.tables.iceberg_internals import append_clustered
 from lake.tables.rows import DriveRow, row_of
 from lake.tables.schemas import DRIVES
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
 
 DRIVES_TABLE = "gold.drives"
 WITHOUT_FILES = tuple(name for name in DRIVES.names if name != "files")
@@ -39,7 +41,15 @@ def newest(table: Table, drive: DriveId) -> DriveRow | None:
     return max(publications(table, drive), key=lambda row: row.generation, default=None)
 
 
-def write_rows(table: Table, rows: Sequence[DriveRow]) -> str:
+def add_rows(transaction: Transaction, table: Table, rows: Sequence[DriveRow], summary: Mapping[str, str]) -> None:
+    """Let a transaction on the table add rows of any vehicles; rows that are there stay."""
+    by_vehicle: dict[str, list[DriveRow]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row.drive, row.generation)):
+        by_vehicle[row.vehicle_id].append(row)
+    append_clustered(transaction, table.io, [_write(table, some) for some in by_vehicle.values()], summary)
+
+
+def _write(table: Table, rows: Sequence[DriveRow]) -> str:
     """Write rows of one vehicle to a new file and return its URI; no reader sees it until a commit adds it to the table.
 
     The name is the attempt's own and begins with vehicle and drive, so that all files of a drive can be listed; a file of

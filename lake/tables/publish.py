@@ -119,22 +119,21 @@ def _stage(table: Table, batch: Batch, files: Sequence[str]) -> Transaction:
     # Not only where a publication is known: rows without one, of a lake that lost its history, must not stay beside these.
     if any(table.scan(row_filter=old_rows, selected_fields=("vehicle_id",)).plan_files()):
         transaction.delete(old_rows)
-    _add(transaction, batch, files)
+    # Attempt-unique names make a duplicate check over all files of the table useless; the row of the drive is the check.
+    with _bounds_may_lack():
+        transaction.add_files(list(files), snapshot_properties=_summary(batch), check_duplicate_files=False)
     return transaction
 
 
 def _stage_row(table: Table, batch: Batch, row: DriveRow) -> Transaction:
     """Add the row; those of earlier publications stay."""
     transaction = table.transaction()
-    _add(transaction, batch, [drives.write_rows(table, [row])])
+    drives.add_rows(transaction, table, [row], _summary(batch))
     return transaction
 
 
-def _add(transaction: Transaction, batch: Batch, files: Sequence[str]) -> None:
-    summary = summary_of(batch.drive, batch.revision, batch.generation, batch.facts)
-    # Attempt-unique names make a duplicate check over all files of the table useless; the row of the drive is the check.
-    with _bounds_may_lack():
-        transaction.add_files(list(files), snapshot_properties=summary, check_duplicate_files=False)
+def _summary(batch: Batch) -> dict[str, str]:
+    return summary_of(batch.drive, batch.revision, batch.generation, batch.facts)
 
 
 def _row(batch: Batch, found: Mapping[str, Staged]) -> DriveRow:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pyiceberg.table import DataScan, FileScanTask
 
 from lake.errors import TableError
+from lake.tables.iceberg_internals import plan_manifests
 from lake.tables.schemas import DATA_TABLES, PUBLISHED
 from lake.tables.summaries import DRIVE
 
@@ -85,8 +86,7 @@ class _DriveScan(DataScan):
         snapshot = self.snapshot()
         if snapshot is None or self.added_by is None:
             return super().plan_files()
-        manifests: list[Any] = [entry for entry in snapshot.manifests(self.io) if entry.added_snapshot_id in self.added_by]
-        return self._manifest_planner.plan_files(manifests)
+        return plan_manifests(self, [entry for entry in snapshot.manifests(self.io) if entry.added_snapshot_id in self.added_by])
 
 
 def _publications(table: Table) -> dict[str, Ids] | None:
