@@ -10,6 +10,7 @@ from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
 from lake.tables.publish import SCENES_TABLE, Batch, publish
+from lake.tables.rows import PublicationFacts
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
 from tests.unit.lake.tables.scenes_files import LIDAR_BYTES, RADAR_BYTES, noise, parquet
@@ -27,7 +28,8 @@ def test_a_published_scene_is_read_alone(settings: Settings, through_store: bool
         target = ObjectVersion(settings.lake_bucket, f"warehouse/gold/scenes/data/{number}.parquet")
         store.put(target, parquet(KEYS[number : number + 4], 2))
         files.append(target.uri)
-    publish(catalog, Batch(DRIVE, "r1", 1, {SCENES_TABLE: files}, {}))
+    facts = PublicationFacts(scenes=len(KEYS), frames=0, records=0)
+    publish(catalog, Batch(DRIVE, "r1", 1, {SCENES_TABLE: files}, facts))
     table = catalog.load_table(SCENES_TABLE)
 
     def ranges(uri: str, start: int, length: int) -> bytes:
