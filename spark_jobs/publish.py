@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
 from lake.storage import ObjectVersion
-from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from lake.tables.catalog import ensure_tables, open_catalog
 from lake.tables.publish import Batch, PublishOutcome, publish
+from lake.tables.publisher import Publisher
 from lake.tables.rows import PublicationFacts
 from scenes.documents import AuditDocument, AuditVerdict, DriveStatistics, encode
 from scenes.work_area import AUDIT, STATISTICS, WorkArea
@@ -33,7 +34,7 @@ def _run(job: Job) -> PublicationResult:
     return result
 
 
-def publish_drive(catalog: LakeCatalog, step: Step, generation: int) -> PublicationResult:
+def publish_drive(catalog: Publisher, step: Step, generation: int) -> PublicationResult:
     """Commit the audit's output. A drive that was committed before, or superseded by a later revision, adds nothing.
 
     Two attempts of one generation may come to different verdicts (other code, other settings): the result of the second is

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.publisher import Publisher
 
 FILLED = "scenelake.filled-from-summaries"  # property of the table: done, and not repeated by `ensure_tables`
 MAX_ATTEMPTS = 5
@@ -32,7 +32,7 @@ Identity = tuple[str, str, int]  # drive, revision, generation
 Properties = Mapping[str, str]
 
 
-def fill_drives(catalog: LakeCatalog) -> int:
+def fill_drives(catalog: Publisher) -> int:
     """Add the rows that `gold.drives` lacks, and return how many; running it again adds none.
 
     Stop publishers of a version without `gold.drives` first: what they commit afterwards has no row until this runs again.
@@ -58,7 +58,7 @@ def fill_drives(catalog: LakeCatalog) -> int:
     raise TableError(f"{DRIVES_TABLE} could not be filled in {MAX_ATTEMPTS} attempts; run it again")
 
 
-def _published(catalog: LakeCatalog) -> Iterable[DriveRow]:
+def _published(catalog: Publisher) -> Iterable[DriveRow]:
     """The publications that the snapshots of `gold.scenes` name. What was rolled back is none of the current ancestors."""
     scenes, frames, records = (_named(catalog.load_table(name)) for name in DATA_TABLES)
     for identity, snapshot in scenes.items():

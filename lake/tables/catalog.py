@@ -56,7 +56,11 @@ _TABLE_PROPERTIES = {
 
 
 class LakeCatalog(SqlCatalog):
-    """An SQL catalog that can commit several tables at once."""
+    """An SQL catalog that can commit several tables at once: the adapter of `lake.tables.publisher.Publisher`.
+
+    Atomic: the pointers of all tables, in one transaction of the database, each only from the metadata file that its change was
+    staged on. Metadata and data files of a commit that failed stay unreferenced.
+    """
 
     def __init__(self, name: str, **properties: str) -> None:
         super().__init__(name, **properties)
@@ -66,12 +70,11 @@ class LakeCatalog(SqlCatalog):
             self.engine = create_engine(properties["uri"], poolclass=NullPool)
 
     def commit_together(self, transactions: Sequence[Transaction]) -> None:
-        """Make the staged changes of all transactions visible, or none of them.
-
-        The transactions must not be used afterwards.
+        """Make the staged changes of all transactions visible, or none of them (`Publisher.commit_together`).
 
         Raises:
-            CommitFailedException: Another commit moved one of the tables; nothing has changed.
+            CommitFailedException: Another commit moved one of the tables, and nothing has changed; or the database is busy or
+                did not answer.
         """
         staged = [(transaction, stage(self, transaction)) for transaction in transactions]
         try:

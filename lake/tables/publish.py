@@ -23,9 +23,9 @@ from pyiceberg.table import Table, Transaction
 from lake.errors import PublishError, SupersededError
 from lake.landing import DriveId
 from lake.tables import drives
-from lake.tables.catalog import LakeCatalog
 from lake.tables.drive_rows import of_drive
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.publisher import Publisher
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
 from lake.tables.schemas import DATA_TABLES
 from lake.tables.staged import Staged, StagedFile, staged
@@ -65,7 +65,7 @@ class Publication:
     row: DriveRow
 
 
-def publish(catalog: LakeCatalog, batch: Batch) -> Publication:
+def publish(catalog: Publisher, batch: Batch) -> Publication:
     """Make a drive's scenes, frames and quarantine records visible in one commit, replacing its earlier revision.
 
     Raises:
