@@ -16,6 +16,7 @@ from lake.errors import TableError
 from lake.landing import DriveId
 from lake.tables import summaries
 from lake.tables.drives import DRIVES_TABLE, add_rows, publications
+from lake.tables.iceberg_internals import begin
 from lake.tables.rows import DriveRow
 from lake.tables.schemas import DATA_TABLES
 from sensors.time_units import NS_PER_MS
@@ -46,7 +47,7 @@ def fill_drives(catalog: Publisher) -> int:
         missing = [row for row in _published(catalog) if _identity(row) not in known]
         if not missing and FILLED in table.properties:
             return 0
-        change = table.transaction()
+        change = begin(table)
         change.set_properties({FILLED: "true"})
         if missing:
             add_rows(change, table, missing, {})

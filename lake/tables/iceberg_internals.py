@@ -5,6 +5,7 @@ changes of each name here, and run the tests of `lake.tables`.
 
 - `Transaction._table`, `_requirements`, `_updates`, `MetastoreCatalog._update_and_stage_table`, `_write_metadata`: a commit of
   several tables needs the new metadata of each before any of them is visible.
+- `Transaction._table`, `_updates`, `table_metadata`: what a transaction has staged is computed once.
 - `IcebergTables`: the catalog's rows, whose pointers move together.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
 - `DataScan._manifest_planner`: a scan of chosen manifests.
@@ -30,13 +31,33 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import ManifestFile
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.update import TableUpdate
 
 CHECKED_WITH = "0.12.0"
 MOST_MANIFESTS = 8  # of one partition; the commit that would exceed it merges them
 _NO_TARGET_SIZE = 2**62
 Cluster = tuple[int, tuple[bytes | None, ...]]
 
-__all__ = ["CHECKED_WITH", "IcebergTables", "append_clustered", "numbered_schema", "plan_manifests", "stage", "table_of"]
+__all__ = ["CHECKED_WITH", "IcebergTables", "append_clustered", "begin", "numbered_schema", "plan_manifests", "stage", "table_of"]
+
+
+class _Transaction(Transaction):
+    """A transaction whose metadata is computed once for each change of its updates, not at every access: pyiceberg copies all
+    snapshots of the table each time, some fifteen times for one append. Its callers only read it."""
+
+    _known: tuple[Table, tuple[TableUpdate, ...], TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        if self._known is None or self._known[0] is not self._table or self._known[1] is not self._updates:
+            self._known = self._table, self._updates, super().table_metadata
+        return self._known[2]
+
+
+def begin(table: Table) -> Transaction:
+    """A transaction on the table as it was loaded, for `Publisher.commit_together`."""
+    return _Transaction(table)
 
 
 def table_of(transaction: Transaction) -> Table:

@@ -25,6 +25,7 @@ from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_rows import of_drive
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.iceberg_internals import begin
 from lake.tables.publisher import Publisher
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
 from lake.tables.schemas import DATA_TABLES
@@ -114,7 +115,7 @@ def _is_committed(published: DriveRow, batch: Batch) -> bool:
 
 def _stage(table: Table, batch: Batch, files: Sequence[str]) -> Transaction:
     """Replace all rows of the drive, whichever revision they are of, by those in `files`."""
-    transaction = table.transaction()
+    transaction = begin(table)
     old_rows = of_drive(batch.drive)
     # Not only where a publication is known: rows without one, of a lake that lost its history, must not stay beside these.
     if any(table.scan(row_filter=old_rows, selected_fields=("vehicle_id",)).plan_files()):
@@ -127,7 +128,7 @@ def _stage(table: Table, batch: Batch, files: Sequence[str]) -> Transaction:
 
 def _stage_row(table: Table, batch: Batch, row: DriveRow) -> Transaction:
     """Add the row; those of earlier publications stay."""
-    transaction = table.transaction()
+    transaction = begin(table)
     drives.add_rows(transaction, table, [row], _summary(batch))
     return transaction
 

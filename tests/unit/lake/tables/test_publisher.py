@@ -11,6 +11,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Transaction
 
 from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.iceberg_internals import begin
 from lake.tables.publish import Publication, PublishOutcome, publish
 from lake.tables.publisher import Publisher
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS
@@ -38,13 +39,13 @@ def open_publisher(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
 
 def frames(publisher: Publisher, stamp_ns: int) -> Transaction:
-    change = publisher.load_table(FRAMES_TABLE).transaction()
+    change = begin(publisher.load_table(FRAMES_TABLE))
     change.append(pa.Table.from_pylist([frame(DRIVE, "r1", stamp_ns)], schema=FRAMES))
     return change
 
 
 def records(publisher: Publisher, stamp_ns: int) -> Transaction:
-    change = publisher.load_table(RECORDS_TABLE).transaction()
+    change = begin(publisher.load_table(RECORDS_TABLE))
     change.append(pa.Table.from_pylist([record(DRIVE, "r1", stamp_ns)], schema=RECORDS))
     return change
 
@@ -102,7 +103,7 @@ def test_commits_of_different_tables_do_not_disturb_each_other(open_publisher: O
 def test_a_delete_and_an_append_of_one_table_become_visible_together(open_publisher: Open) -> None:
     publisher = open_publisher()
     publisher.commit_together([frames(publisher, 1)])
-    change = publisher.load_table(FRAMES_TABLE).transaction()
+    change = begin(publisher.load_table(FRAMES_TABLE))
     change.delete("drive_id == '" + DRIVE.drive_id + "'")
     change.append(pa.Table.from_pylist([frame(DRIVE, "r2", 2)], schema=FRAMES))
     assert stamps(open_publisher(), FRAMES_TABLE) == [1]
