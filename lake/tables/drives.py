@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,7 +61,8 @@ def _write(table: Table, rows: Sequence[DriveRow]) -> str:
     stem = f"{drives.pop()}/{rows[0].revision[:16]}-" if len(drives) == 1 else ""
     uri = f"{table.location()}/data/{vehicle}/{stem}{uuid.uuid4().hex}.parquet"
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([msgspec.to_builtins(row) for row in rows], schema=DRIVES), sink, compression="zstd")
+    built = [msgspec.to_builtins(row, builtin_types=(date,)) for row in rows]
+    pq.write_table(pa.Table.from_pylist(built, schema=DRIVES), sink, compression="zstd")
     with table.io.new_output(uri).create() as stream:
         stream.write(sink.getvalue().to_pybytes())
     return uri

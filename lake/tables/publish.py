@@ -152,6 +152,7 @@ def _row(batch: Batch, found: Mapping[str, Staged]) -> DriveRow:
         committed_ns=scenes.timestamp_ms * NS_PER_MS,
         first_anchor_ns=min((file.first_ns for file in scenes.files if file.first_ns is not None), default=None),
         last_anchor_ns=max((file.last_ns for file in scenes.files if file.last_ns is not None), default=None),
+        days=tuple(sorted({file.day for part in found.values() for file in part.files if file.day is not None})),
         scenes_snapshot_id=scenes.snapshot_id,
         frames_snapshot_id=found[FRAMES_TABLE].snapshot_id,
         records_snapshot_id=found[RECORDS_TABLE].snapshot_id,

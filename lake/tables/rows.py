@@ -248,6 +248,7 @@ class DriveRow(PublicationFacts, frozen=True, kw_only=True):
     committed_ns: int
     first_anchor_ns: int | None = None
     last_anchor_ns: int | None = None
+    days: tuple[date, ...] | None = None
     scenes_snapshot_id: int
     frames_snapshot_id: int | None = None
     records_snapshot_id: int | None = None

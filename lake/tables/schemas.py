@@ -170,6 +170,7 @@ RECORDS = pa.schema(
 )
 
 _STRINGS = pa.list_(pa.field("element", pa.string(), nullable=False))
+_DAYS = pa.list_(pa.field("element", pa.date32(), nullable=False))
 
 PUBLISHED_FILE = pa.struct(
     [
@@ -194,6 +195,9 @@ DRIVES = pa.schema(
         _documented("records", pa.int64(), "Rows added to quarantine.records"),
         _documented("first_anchor_ns", NS, "Anchor of the first scene; null without scenes"),
         _documented("last_anchor_ns", NS, "Anchor of the last scene; null without scenes"),
+        _documented(
+            "days", pa.list_(pa.field("element", pa.date32(), nullable=False)), "Days that its rows are filed under, sorted"
+        ),
         _documented("sensors", _STRINGS, "Sensors of the drive, sorted"),
         _documented("calibration_hash", pa.string(), "SHA-256 of calibration.json, as its manifest declares it"),
         _documented("code_version", pa.string(), "Git commit of the code; +dirty where the tree differed"),

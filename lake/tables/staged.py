@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.types import LongType
+from pyiceberg.utils.datetime import days_to_date
 
 from lake.errors import PublishError
 
@@ -16,18 +19,20 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Transaction
 
-ANCHOR = "anchor_ns"
+ANCHOR, DAY = "anchor_ns", "day"
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A data file to be added. `first_ns` and `last_ns` are the bounds of its anchors, None where it states none."""
+    """A data file to be added. `first_ns` and `last_ns` are the bounds of its anchors, None where it states none; `day` is its
+    partition's, None in a table that is not partitioned by day."""
 
     uri: str
     size: int
     rows: int
     first_ns: int | None
     last_ns: int | None
+    day: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,9 @@ def staged(transaction: Transaction, io: FileIO) -> Staged:
         raise PublishError("the transaction has staged no snapshot")
     fields = {field.name: field.field_id for field in metadata.schema().fields}
     anchor_id = fields.get(ANCHOR, -1)
+    partitions = [field.name for field in metadata.spec().fields]
     files = [
-        _file(entry.data_file, anchor_id)
+        _file(entry.data_file, anchor_id, partitions)
         for manifest in snapshot.manifests(io)
         if manifest.added_snapshot_id == snapshot.snapshot_id
         for entry in manifest.fetch_manifest_entry(io)
@@ -66,13 +72,15 @@ def staged(transaction: Transaction, io: FileIO) -> Staged:
     return Staged(snapshot.snapshot_id, snapshot.timestamp_ms, tuple(sorted(files, key=lambda file: file.uri)))
 
 
-def _file(found: DataFile, anchor_id: int) -> StagedFile:
+def _file(found: DataFile, anchor_id: int, partitions: Sequence[str]) -> StagedFile:
+    partition = {name: found.partition[position] for position, name in enumerate(partitions)}
     return StagedFile(
         uri=found.file_path,
         size=found.file_size_in_bytes,
         rows=found.record_count,
         first_ns=_bound(found.lower_bounds, anchor_id),
         last_ns=_bound(found.upper_bounds, anchor_id),
+        day=days_to_date(partition[DAY]) if DAY in partition else None,
     )
 
 

@@ -17,7 +17,7 @@ from lake.tables.catalog import LakeCatalog
 from lake.tables.publish import Batch, Publication, PublishOutcome, publish
 from lake.tables.rows import DriveRow, PublicationFacts, row_of
 from lake.tables.schemas import DATA_TABLES
-from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, held
+from tests.unit.lake.tables.fence_lake import DAY, DRIVE, FenceLake, held
 
 NEIGHBOUR = DriveId("car-1", "another-drive-that-is-published-later")
 
@@ -135,6 +135,7 @@ def test_the_row_says_what_was_committed(lake: FenceLake) -> None:
     row = publish(lake.catalog(), dataclasses.replace(batch, facts=facts)).row
     assert (row.drive, row.revision, row.generation, row.verdict) == (DRIVE, "r1", 7, "publish")
     assert (row.scenes, row.frames, row.records, row.first_anchor_ns, row.last_anchor_ns) == (3, 3, 1, 10, 30)
+    assert row.days == (DAY,)
     assert (row.sensors, row.calibration_hash, row.lock_hash, row.warnings) == (("cam", "top"), "cal", "lock", ("CLK004",))
     ids = row.scenes_snapshot_id, row.frames_snapshot_id, row.records_snapshot_id
     for name, snapshot_id in zip(DATA_TABLES, ids, strict=True):
@@ -160,7 +161,7 @@ def test_a_drive_that_becomes_empty_leaves_its_rows_and_keeps_its_history(lake: 
     publish(lake.catalog(), lake.batch("r1", 1, (10, 20)))
     nothing = PublicationFacts(verdict="quarantine", scenes=0, frames=0, records=0)
     row = publish(lake.catalog(), Batch(DRIVE, "r2", 2, {}, nothing)).row
-    assert (row.first_anchor_ns, row.last_anchor_ns, row.files) == (None, None, ())
+    assert (row.first_anchor_ns, row.last_anchor_ns, row.days, row.files) == (None, None, (), ())
     lake.expire()
     assert lake.rows() == {"gold.scenes": [], "gold.frames": [], "quarantine.records": []}
     assert [(row.revision, row.verdict) for row in lake.drives()] == [("r1", "publish"), ("r2", "quarantine")]
