@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status compose-env compose-demo compose-test compose-down test check unit integration e2e fuzz bench quality-score fault-tour rules configuration lock clean
+.PHONY: help demo up down status compose-env compose-demo compose-test compose-down test check unit integration e2e fuzz bench soak-lake quality-score fault-tour rules configuration lock clean
 
 BIN := .venv/bin
 DRIVE ?=
@@ -67,6 +67,9 @@ bench: ## Run the benchmarks; updates build/bench.json and docs/performance.md (
 	@requirements/install.sh dev
 	@requirements/install.sh bench
 	$(BIN)/python bench/run.py $(if $(ONLY),--only "$(ONLY)")
+soak-lake: ## Send 10,000 tiny drives through a lake that is maintained daily; updates docs/performance.md (TESTS="--drives 672")
+	@requirements/install.sh dev
+	$(BIN)/python -m bench.soak_lake.run $(TESTS)
 quality-score: ## Measure precision and recall of every rule; updates docs/quality.md and build/quality-score.json (TESTS="--seeds 8 --only CAM")
 	@requirements/install.sh dev
 	$(BIN)/python -m bench.quality_score.run $(TESTS)
