@@ -50,8 +50,15 @@ _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument 
     "s3.secret-access-key": "aws_secret_access_key",
     "s3.session-token": "aws_session_token",
 }
+# How rows are read, for whoever finds the table without this code.
+READER, POINT_LAYOUT = "scenelake.reader", "scenelake.point-layout"
+_ANY_READER = "any Iceberg reader"
 _TABLE_PROPERTIES = {
-    "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES},
+    "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES}
+    | {
+        READER: "lake.tables.scene_reader.SceneReader; any Iceberg reader for columns without points",
+        POINT_LAYOUT: "column point_layout: rows (as in the message), planes (byte k of every point, for each k) or null (rows)",
+    }
 }
 
 
@@ -134,8 +141,8 @@ def _s3_properties(aws: AwsSettings) -> dict[str, str]:
 
 
 def ensure_tables(catalog: LakeCatalog) -> None:
-    """Create the published tables that do not exist yet, and add the columns and the rows of `gold.drives` that an older lake
-    lacks.
+    """Create the published tables that do not exist yet, and add what an older lake lacks: columns, descriptions, properties,
+    and the rows of `gold.drives`.
 
     Safe to call from several processes at once. A new column is null in every row that was written before it.
     """
@@ -154,27 +161,42 @@ def ensure_tables(catalog: LakeCatalog) -> None:
                     numbered,
                     partition_spec=_partitioning(name, numbered),
                     sort_order=_sorting(name, numbered),
-                    properties=_PROPERTIES | _TABLE_PROPERTIES.get(name, {}),
+                    properties=_PROPERTIES | _described(name),
                 )
             except TableAlreadyExistsError:
                 pass  # as above
-        table = _add_columns(catalog, name, schema)
+        table = _bring_up_to_date(catalog, name, schema)
         if name == DRIVES_TABLE and FILLED not in table.properties:
             fill_drives(catalog)
 
 
-def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
-    expected = numbered_schema(schema)
+def _described(name: str) -> dict[str, str]:
+    """The properties of one table alone."""
+    return {READER: _ANY_READER} | _TABLE_PROPERTIES.get(name, {})
+
+
+def _bring_up_to_date(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
+    """Add the columns, descriptions and properties that an older table lacks; a current one is only read."""
+    expected, properties = numbered_schema(schema), _described(name)
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
-        if set(expected.column_names) <= set(table.schema().column_names):
+        described = properties.items() <= table.properties.items()
+        if described and _docs(expected).items() <= _docs(table.schema()).items():
             return table
         try:
-            with table.update_schema() as change:
-                change.union_by_name(expected)
+            with table.transaction() as change:
+                if not described:
+                    change.set_properties(properties)
+                with change.update_schema() as columns:
+                    columns.union_by_name(expected)
         except CommitFailedException:
             continue  # another process changed the table: read it again
     raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
+
+
+def _docs(schema: Schema) -> dict[str, str | None]:
+    """Description by column, nested ones included."""
+    return {name: schema.find_field(name).doc for name in schema.column_names}
 
 
 def _partitioning(name: str, schema: Schema) -> PartitionSpec:

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -48,13 +48,17 @@ class PublishOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One drive revision and the Parquet files that hold it, by table; a table without files gets an empty snapshot."""
+    """One drive revision and the Parquet files that hold it, by table; a table without files gets an empty snapshot.
+
+    `sha256`: of each file, by URI, as it was written; a file without one is published as not verifiable.
+    """
 
     drive: DriveId
     revision: str
     generation: int
     files: Mapping[str, Sequence[str]]
     facts: PublicationFacts
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +160,12 @@ def _row(batch: Batch, found: Mapping[str, Staged]) -> DriveRow:
         scenes_snapshot_id=scenes.snapshot_id,
         frames_snapshot_id=found[FRAMES_TABLE].snapshot_id,
         records_snapshot_id=found[RECORDS_TABLE].snapshot_id,
-        files=tuple(_file(name, file) for name in DATA_TABLES for file in found[name].files),
+        files=tuple(_file(name, file, batch.sha256) for name in DATA_TABLES for file in found[name].files),
     )
 
 
-def _file(table: str, file: StagedFile) -> PublishedFile:
-    return PublishedFile(table=table, uri=file.uri, bytes=file.size)
+def _file(table: str, file: StagedFile, sha256: Mapping[str, str]) -> PublishedFile:
+    return PublishedFile(table=table, uri=file.uri, bytes=file.size, sha256=sha256.get(file.uri))
 
 
 @contextmanager
