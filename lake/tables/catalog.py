@@ -25,10 +25,10 @@ from sqlalchemy.pool import NullPool
 
 from lake.errors import TableError
 from lake.settings import AwsSettings, Settings
-from lake.tables.backfill import FILLED, fill_drives
-from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import IcebergTables, numbered_schema, stage, table_of
-from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SORTING
+from lake.tables.backfill import fill_drives
+from lake.tables.drives import DRIVES_TABLE, FILLED
+from lake.tables.iceberg_internals import IcebergTables, begin, numbered_schema, stage, table_of
+from lake.tables.schemas import PARTITIONS, PUBLISHED, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
@@ -38,11 +38,15 @@ _PROPERTIES = {
     # `publish` re-reads `gold.drives` before each attempt; a blind retry would publish a batch twice.
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "false",
-    # Bounds cut to 16 characters cannot prove that a file holds one drive only.
-    "write.metadata.metrics.column.vehicle_id": "full",
-    "write.metadata.metrics.column.drive_id": "full",
-    "write.metadata.metrics.column.revision": "full",
+    "write.metadata.compression-codec": "gzip",
+    # Bounds and counts of other columns are of no use to any reader, and would be most of every manifest.
+    "write.metadata.metrics.default": "none",
 }
+# Bounds cut to 16 characters, as by default, cannot prove that a file holds one drive only.
+_BOUNDED = (
+    *("vehicle_id", "drive_id", "revision", "generation", "day", "sensor", "fate", "status", "level"),
+    *("scene_id", "anchor_ns", "record_id", "stamp_ns", "committed_ns", "first_anchor_ns", "last_anchor_ns"),
+)
 _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument of boto3
     "s3.endpoint": "endpoint_url",
     "s3.region": "region_name",
@@ -53,9 +57,8 @@ _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument 
 # How rows are read, for whoever finds the table without this code.
 READER, POINT_LAYOUT = "scenelake.reader", "scenelake.point-layout"
 _ANY_READER = "any Iceberg reader"
-_TABLE_PROPERTIES = {
-    "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES}
-    | {
+_OWN_PROPERTIES = {
+    "gold.scenes": {
         READER: "lake.tables.scene_reader.SceneReader; any Iceberg reader for columns without points",
         POINT_LAYOUT: "column point_layout: rows (as in the message), planes (byte k of every point, for each k) or null (rows)",
     }
@@ -161,7 +164,7 @@ def ensure_tables(catalog: LakeCatalog) -> None:
                     numbered,
                     partition_spec=_partitioning(name, numbered),
                     sort_order=_sorting(name, numbered),
-                    properties=_PROPERTIES | _described(name),
+                    properties=_properties(name, schema),
                 )
             except TableAlreadyExistsError:
                 pass  # as above
@@ -170,25 +173,21 @@ def ensure_tables(catalog: LakeCatalog) -> None:
             fill_drives(catalog)
 
 
-def _described(name: str) -> dict[str, str]:
-    """The properties of one table alone."""
-    return {READER: _ANY_READER} | _TABLE_PROPERTIES.get(name, {})
-
-
 def _bring_up_to_date(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
-    """Add the columns, descriptions and properties that an older table lacks; a current one is only read."""
-    expected, properties = numbered_schema(schema), _described(name)
+    """Give a table of an older lake the columns, descriptions and properties that it lacks."""
+    expected, properties = numbered_schema(schema), _properties(name, schema)
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
-        described = properties.items() <= table.properties.items()
-        if described and _docs(expected).items() <= _docs(table.schema()).items():
+        columns_lack = not _docs(expected).items() <= _docs(table.schema()).items()
+        if not columns_lack and properties.items() <= table.properties.items():
             return table
+        change = begin(table)
+        if columns_lack:
+            with change.update_schema() as columns:
+                columns.union_by_name(expected)
+        change.set_properties(properties)
         try:
-            with table.transaction() as change:
-                if not described:
-                    change.set_properties(properties)
-                with change.update_schema() as columns:
-                    columns.union_by_name(expected)
+            catalog.commit_together([change])
         except CommitFailedException:
             continue  # another process changed the table: read it again
     raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
@@ -197,6 +196,12 @@ def _bring_up_to_date(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Tab
 def _docs(schema: Schema) -> dict[str, str | None]:
     """Description by column, nested ones included."""
     return {name: schema.find_field(name).doc for name in schema.column_names}
+
+
+def _properties(name: str, schema: pa.Schema) -> dict[str, str]:
+    bounded = [column for column in _BOUNDED if column in schema.names]
+    own = {READER: _ANY_READER} | _OWN_PROPERTIES.get(name, {})
+    return _PROPERTIES | {f"write.metadata.metrics.column.{column}": "full" for column in bounded} | own
 
 
 def _partitioning(name: str, schema: Schema) -> PartitionSpec:
