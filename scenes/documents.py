@@ -29,7 +29,7 @@ from quality.rules.findings import Finding
 from quality.tables.results import RuleResult
 from scenes.errors import DocumentError
 
-VERSION = 3
+VERSION = 4
 VALIDATIONS_VERSION = 1
 STATISTICS_VERSION = 1
 MAX_FRAME_FINDINGS = 1000
@@ -147,7 +147,7 @@ class SceneReport(Part, frozen=True, kw_only=True):
     `scene` is its row in the plan. `missing`: sensors. `uncompensated`: lidars whose points are as recorded. `admitted`:
     whether it, or a frame of it, is in gold only because a reviewer released it; `released`: the rules that the scene itself
     was released from. `poses_used_ns`: first and last stamp of each stretch of pose samples that moved points. `residuals_ns`:
-    of the matched frames, by sensor. `payload_uri`: the file that holds it, if it is quarantined.
+    of the matched frames, by sensor. `payload_uri`: the file that holds it, if it is quarantined. `digest`: `lake.digests`.
     """
 
     scene_id: str
@@ -165,6 +165,7 @@ class SceneReport(Part, frozen=True, kw_only=True):
     frame_ids: tuple[int, ...]
     residuals_ns: dict[str, int]
     payload_uri: str | None
+    digest: str
 
 
 class FrameReport(Part, frozen=True, kw_only=True):
@@ -189,6 +190,7 @@ class DataFile(Part, frozen=True):
     uri: str
     scenes: int
     size_bytes: int
+    sha256: str
 
 
 class WindowReport(Document, frozen=True, kw_only=True):
@@ -221,7 +223,8 @@ class BuiltWindows(Document, frozen=True, kw_only=True):
 class AuditDocument(Document, frozen=True, kw_only=True):
     """The audit's decision, and what `publish` will commit.
 
-    `files`: data files by table. `validations`: URI of the `ValidationResults`. `scenes`, `frames`, `records` count rows.
+    `files`: data files by table, `sha256` the digest of each by URI. `content_digest`: of the gold scenes (`lake.digests`).
+    `validations`: URI of the `ValidationResults`. `scenes`, `frames`, `records` count rows.
     `quarantined_objects`: URI of their keys (`lake.quarantined_keys`), None without any. `warnings`: rules that flagged the
     drive or an object of it and quarantined nothing. `unused`: URIs of files that this attempt wrote and no table will
     reference.
@@ -241,6 +244,8 @@ class AuditDocument(Document, frozen=True, kw_only=True):
     quarantined_objects: str | None
     warnings: tuple[str, ...]
     files: dict[str, tuple[str, ...]]
+    sha256: dict[str, str]
+    content_digest: str
     unused: tuple[str, ...]
 
 

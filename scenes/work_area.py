@@ -149,5 +149,5 @@ def arrow_bytes(table: pa.Table) -> memoryview:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Rows as one Parquet file of fixed settings, so that equal rows give equal bytes."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=1)
+    pq.write_table(table, buffer, compression="zstd", compression_level=1, store_schema=False, write_page_checksum=True)
     return buffer.getvalue()

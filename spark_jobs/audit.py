@@ -6,6 +6,7 @@ whole: better held back than wrong.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -89,6 +90,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         imbalances = outcome.imbalances(entries)
     if imbalances and outcome.verdict is AuditVerdict.QUARANTINE:
         raise AccountError("; ".join(imbalance.message for imbalance in imbalances))
+    files, sha256 = _write(step, outcome)
     document = AuditDocument(
         provenance=inspection.provenance,
         verdict=outcome.verdict,
@@ -103,7 +105,9 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         size_bytes=inspection.size_bytes,
         quarantined_objects=write_keys(area.store, step.targets.quarantined_keys(), inspection.faulty_keys),
         warnings=_warnings(inspection, findings),
-        files=_write(step, outcome),
+        files=files,
+        sha256=sha256,
+        content_digest=outcome.content_digest,
         unused=_unused(step, inspection, outcome),
     )
     if outcome.verdict is AuditVerdict.PUBLISH and rig is not None and windows is not None and built is not None:
@@ -140,19 +144,24 @@ def _documents(step: Step) -> tuple[Rig | None, Manifest | None]:
     return rig, manifest
 
 
-def _write(step: Step, outcome: AuditOutcome) -> dict[str, tuple[str, ...]]:
+def _write(step: Step, outcome: AuditOutcome) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Write frames and records; the files of all tables, and the SHA-256 of each by URI."""
+    sha256 = {file.uri: file.sha256 for file in outcome.gold_files}
+
     def write(table: str, rows: pa.Table) -> tuple[str, ...]:
         if not len(rows):
             return ()
-        target = step.targets.data_file(table, step.targets.unique_name("parquet"))
-        step.area.store.put(target, parquet_bytes(rows))
+        target, body = step.targets.data_file(table, step.targets.unique_name("parquet")), parquet_bytes(rows)
+        step.area.store.put(target, body)
+        sha256[target.uri] = hashlib.sha256(body).hexdigest()
         return (target.uri,)
 
-    return {
-        "gold.scenes": outcome.gold_files,
+    files = {
+        "gold.scenes": tuple(file.uri for file in outcome.gold_files),
         "gold.frames": write("gold.frames", outcome.frames),
         "quarantine.records": write("quarantine.records", records_table(outcome.records)),
     }
+    return files, sha256
 
 
 def _unused(step: Step, inspection: Inspection, outcome: AuditOutcome) -> tuple[str, ...]:
@@ -164,7 +173,7 @@ def _unused(step: Step, inspection: Inspection, outcome: AuditOutcome) -> tuple[
     built = step.area.read_document(BUILT, BuiltWindows)
     replaced, last = (step.area.read_documents(names, WindowReport) for names in (built.replaced, built.windows))
     files = [file for report in replaced for file in (report.gold, report.quarantined)] + [report.gold for report in last]
-    return tuple(sorted({file.uri for file in files if file is not None} - set(outcome.gold_files)))
+    return tuple(sorted({file.uri for file in files if file is not None} - {file.uri for file in outcome.gold_files}))
 
 
 def _warnings(inspection: Inspection, findings: Sequence[Finding]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def publish_drive(catalog: Publisher, step: Step, generation: int) -> Publicatio
     step.check(audit.provenance)
     facts = _facts(audit, step.drive_input)
     files = {table: list(files) for table, files in audit.files.items()}
-    batch = Batch(step.drive_input.drive, step.drive_input.revision, generation, files, facts)
+    batch = Batch(step.drive_input.drive, step.drive_input.revision, generation, files, facts, audit.sha256)
     try:
         publication = publish(catalog, batch)
     except SupersededError as error:
@@ -102,6 +102,7 @@ def _facts(audit: AuditDocument, drive_input: DriveInput) -> PublicationFacts:
         validations=audit.validations,
         quarantined_objects=audit.quarantined_objects,
         warnings=audit.warnings,
+        content_digest=audit.content_digest,
     )
 
 

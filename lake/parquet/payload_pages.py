@@ -10,6 +10,7 @@ unreferenced bytes in the file.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,7 +113,7 @@ def _chunk(
     if compress:
         page = _compressed(page, raw_bytes)
     stored_bytes = sum(map(len, page))
-    header = dictionary_page_header(values, raw_bytes, stored_bytes)
+    header = dictionary_page_header(values, raw_bytes, stored_bytes, _crc32(page))
     data_pages = file[before.data_at : before.dictionary_at + before.compressed_bytes]
     old_header_bytes = page_header_end(file, before.dictionary_at) - before.dictionary_at
     old_raw_bytes = values * (_VALUE_HEAD.size + PLACEHOLDER.size)
@@ -124,6 +125,13 @@ def _chunk(
     )
     grown = payloads.value_bytes - payloads.placed * PLACEHOLDER.size
     return Move(path, before, after, grown), [header, *page, data_pages]
+
+
+def _crc32(pieces: Sequence[bytes | memoryview]) -> int:
+    found = 0
+    for piece in pieces:
+        found = zlib.crc32(piece, found)
+    return found
 
 
 def _values(payloads: Sequence[memoryview]) -> list[bytes | memoryview]:

@@ -73,12 +73,21 @@ def joined(ranges: Sequence[ByteRange], at_most: int = MAX_READS) -> tuple[ByteR
     return tuple(ByteRange(ranges[low].start, ranges[high - 1].end) for low, high in itertools.pairwise(edges) if high > low)
 
 
-def read_row_group(read: RangeRead, uri: str, metadata: pq.FileMetaData, number: int, columns: Sequence[str]) -> pa.Table:
-    """The named top-level columns of a row group.
+def read_row_group(
+    read: RangeRead,
+    uri: str,
+    metadata: pq.FileMetaData,
+    number: int,
+    columns: Sequence[str],
+    repeated: Sequence[str] = (),
+) -> pa.Table:
+    """The named top-level columns of a row group; pages that state a CRC are checked.
+
+    `repeated`: leaves to return as dictionaries of their distinct values.
 
     Raises:
         OversizeError: More than 1 GiB would be read.
-        LakeError: The footer contradicts the file.
+        LakeError: The footer contradicts the file, or a page its CRC.
     """
     ranges = joined(column_ranges(metadata, number, columns))
     size = sum(entry.end - entry.start for entry in ranges)
@@ -86,7 +95,13 @@ def read_row_group(read: RangeRead, uri: str, metadata: pq.FileMetaData, number:
         raise OversizeError(f"{uri}: row group {number} takes {size} bytes, at most {MAX_ROW_GROUP_BYTES} are read")
     pieces = _Pieces(uri, [(entry, memoryview(read(uri, entry.start, entry.end - entry.start))) for entry in ranges])
     try:
-        with pq.ParquetFile(pa.PythonFile(pieces, mode="r"), metadata=metadata, pre_buffer=False) as file:
+        with pq.ParquetFile(
+            pa.PythonFile(pieces, mode="r"),
+            metadata=metadata,
+            read_dictionary=list(repeated),
+            pre_buffer=False,
+            page_checksum_verification=True,
+        ) as file:
             return file.read_row_group(number, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         raise LakeError(f"{uri}: row group {number} cannot be read: {error}") from error

@@ -25,10 +25,10 @@ from sqlalchemy.pool import NullPool
 
 from lake.errors import TableError
 from lake.settings import AwsSettings, Settings
-from lake.tables.backfill import FILLED, fill_drives
-from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import IcebergTables, numbered_schema, stage, table_of
-from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SORTING
+from lake.tables.backfill import fill_drives
+from lake.tables.drives import DRIVES_TABLE, FILLED
+from lake.tables.iceberg_internals import IcebergTables, begin, numbered_schema, stage, table_of
+from lake.tables.schemas import PARTITIONS, PUBLISHED, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
@@ -38,11 +38,15 @@ _PROPERTIES = {
     # `publish` re-reads `gold.drives` before each attempt; a blind retry would publish a batch twice.
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "false",
-    # Bounds cut to 16 characters cannot prove that a file holds one drive only.
-    "write.metadata.metrics.column.vehicle_id": "full",
-    "write.metadata.metrics.column.drive_id": "full",
-    "write.metadata.metrics.column.revision": "full",
+    "write.metadata.compression-codec": "gzip",
+    # Bounds and counts of other columns are of no use to any reader, and would be most of every manifest.
+    "write.metadata.metrics.default": "none",
 }
+# Bounds cut to 16 characters, as by default, cannot prove that a file holds one drive only.
+_BOUNDED = (
+    *("vehicle_id", "drive_id", "revision", "generation", "day", "sensor", "fate", "status", "level"),
+    *("scene_id", "anchor_ns", "record_id", "stamp_ns", "committed_ns", "first_anchor_ns", "last_anchor_ns"),
+)
 _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument of boto3
     "s3.endpoint": "endpoint_url",
     "s3.region": "region_name",
@@ -50,8 +54,14 @@ _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument 
     "s3.secret-access-key": "aws_secret_access_key",
     "s3.session-token": "aws_session_token",
 }
-_TABLE_PROPERTIES = {
-    "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES},
+# How rows are read, for whoever finds the table without this code.
+READER, POINT_LAYOUT = "scenelake.reader", "scenelake.point-layout"
+_ANY_READER = "any Iceberg reader"
+_OWN_PROPERTIES = {
+    "gold.scenes": {
+        READER: "lake.tables.scene_reader.SceneReader; any Iceberg reader for columns without points",
+        POINT_LAYOUT: "column point_layout: rows (as in the message), planes (byte k of every point, for each k) or null (rows)",
+    }
 }
 
 
@@ -134,8 +144,8 @@ def _s3_properties(aws: AwsSettings) -> dict[str, str]:
 
 
 def ensure_tables(catalog: LakeCatalog) -> None:
-    """Create the published tables that do not exist yet, and add the columns and the rows of `gold.drives` that an older lake
-    lacks.
+    """Create the published tables that do not exist yet, and add what an older lake lacks: columns, descriptions, properties,
+    and the rows of `gold.drives`.
 
     Safe to call from several processes at once. A new column is null in every row that was written before it.
     """
@@ -154,27 +164,44 @@ def ensure_tables(catalog: LakeCatalog) -> None:
                     numbered,
                     partition_spec=_partitioning(name, numbered),
                     sort_order=_sorting(name, numbered),
-                    properties=_PROPERTIES | _TABLE_PROPERTIES.get(name, {}),
+                    properties=_properties(name, schema),
                 )
             except TableAlreadyExistsError:
                 pass  # as above
-        table = _add_columns(catalog, name, schema)
+        table = _bring_up_to_date(catalog, name, schema)
         if name == DRIVES_TABLE and FILLED not in table.properties:
             fill_drives(catalog)
 
 
-def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
-    expected = numbered_schema(schema)
+def _bring_up_to_date(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
+    """Give a table of an older lake the columns, descriptions and properties that it lacks."""
+    expected, properties = numbered_schema(schema), _properties(name, schema)
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
-        if set(expected.column_names) <= set(table.schema().column_names):
+        columns_lack = not _docs(expected).items() <= _docs(table.schema()).items()
+        if not columns_lack and properties.items() <= table.properties.items():
             return table
+        change = begin(table)
+        if columns_lack:
+            with change.update_schema() as columns:
+                columns.union_by_name(expected)
+        change.set_properties(properties)
         try:
-            with table.update_schema() as change:
-                change.union_by_name(expected)
+            catalog.commit_together([change])
         except CommitFailedException:
             continue  # another process changed the table: read it again
     raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
+
+
+def _docs(schema: Schema) -> dict[str, str | None]:
+    """Description by column, nested ones included."""
+    return {name: schema.find_field(name).doc for name in schema.column_names}
+
+
+def _properties(name: str, schema: pa.Schema) -> dict[str, str]:
+    bounded = [column for column in _BOUNDED if column in schema.names]
+    own = {READER: _ANY_READER} | _OWN_PROPERTIES.get(name, {})
+    return _PROPERTIES | {f"write.metadata.metrics.column.{column}": "full" for column in bounded} | own
 
 
 def _partitioning(name: str, schema: Schema) -> PartitionSpec:

@@ -19,7 +19,7 @@ from pyiceberg.expressions import AlwaysTrue
 
 from lake.landing import DriveId
 from lake.tables.drive_rows import of_drive
-from lake.tables.iceberg_internals import append_clustered
+from lake.tables.iceberg_internals import replace_files
 from lake.tables.rows import DriveRow, row_of
 from lake.tables.schemas import DRIVES
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
 DRIVES_TABLE = "gold.drives"
+FILLED = "scenelake.filled-from-summaries"  # property of the table: NEW_LAKE, or OLDER_LAKE once `lake.tables.backfill` is done
+NEW_LAKE, OLDER_LAKE = "new-lake", "true"
 WITHOUT_FILES = tuple(name for name in DRIVES.names if name != "files")
 
 
@@ -42,12 +44,17 @@ def newest(table: Table, drive: DriveId) -> DriveRow | None:
     return max(publications(table, drive), key=lambda row: row.generation, default=None)
 
 
+def may_lack_rows(table: Table) -> bool:
+    """Whether drives may have been published that no row is of: the lake is older than the table."""
+    return table.properties.get(FILLED) != NEW_LAKE
+
+
 def add_rows(transaction: Transaction, table: Table, rows: Sequence[DriveRow], summary: Mapping[str, str]) -> None:
     """Let a transaction on the table add rows of any vehicles; rows that are there stay."""
     by_vehicle: dict[str, list[DriveRow]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row.drive, row.generation)):
+    for row in sorted(rows, key=lambda row: (row.vehicle_id, row.drive_id, row.generation)):
         by_vehicle[row.vehicle_id].append(row)
-    append_clustered(transaction, table.io, [_write(table, some) for some in by_vehicle.values()], summary)
+    replace_files(transaction, table.io, (), [_write(table, some) for some in by_vehicle.values()], summary)
 
 
 def _write(table: Table, rows: Sequence[DriveRow]) -> str:
@@ -69,4 +76,4 @@ def _write(table: Table, rows: Sequence[DriveRow]) -> str:
 
 
 def _age(row: DriveRow) -> tuple[int, str, int]:
-    return row.committed_ns, str(row.drive), row.generation
+    return row.committed_ns, f"{row.vehicle_id}/{row.drive_id}", row.generation

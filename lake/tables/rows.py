@@ -30,7 +30,10 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatchedFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame that a scene holds: when it was measured, and how far that is from the anchor and from where it was expected."""
+    """A frame that a scene holds: when it was measured, and how far that is from the anchor and from where it was expected.
+
+    `payload_sha256`: of its points or image; None in rows of older versions.
+    """
 
     sensor: str
     stamp_ns: int
@@ -38,6 +41,7 @@ class MatchedFrame(msgspec.Struct, frozen=True, kw_only=True):
     residual_ns: int
     sweep: int
     ego_pose: Pose | None = None
+    payload_sha256: str | None = None
 
 
 class PointFieldRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +130,8 @@ class SceneFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SceneRow(SceneFields, frozen=True, kw_only=True):
-    """A whole row of `gold.scenes`, payload included. `calibration` is the drive's calibration.json."""
+    """A whole row of `gold.scenes`, payload included. `calibration` is the drive's calibration.json; `scene_digest` is None in
+    rows of older versions."""
 
     day: date
     lidars: tuple[CloudFrame, ...]
@@ -137,6 +142,7 @@ class SceneRow(SceneFields, frozen=True, kw_only=True):
     code_version: str
     config_hash: str
     released: tuple[Release, ...] | None = None
+    scene_digest: str | None = None
 
     @property
     def frames(self) -> tuple[CloudFrame | CameraFrame | RadarFrame, ...]:
@@ -258,6 +264,21 @@ class DriveRow(PublicationFacts, frozen=True, kw_only=True):
     def drive(self) -> DriveId:
         """The drive that was published."""
         return DriveId(self.vehicle_id, self.drive_id)
+
+
+class CompactionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `gold.compactions`: files of one partition that were replaced by fewer with the same rows."""
+
+    table: str
+    vehicle_id: str
+    day: date | None = None
+    committed_ns: int
+    snapshot_id: int
+    replaced_files: int
+    replaced_bytes: int
+    rows: int
+    digest: str
+    files: tuple[PublishedFile, ...]
 
 
 def row_of(kind: type[T], columns: Mapping[str, object]) -> T:

@@ -65,6 +65,7 @@ def scene_writer(
         write_statistics=_STATISTICS,
         # The stored Arrow schema would name the types written from; the stored type is `binary`.
         store_schema=False,
+        write_page_checksum=True,
         metadata_collector=metadata,
     )
 

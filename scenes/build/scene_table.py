@@ -24,7 +24,7 @@ def scene_table(scenes: Sequence[Mapping[str, Any]], payload_column: PayloadColu
     """
     arrays, fields = [], []
     for field in SCENES:
-        values = [scene[field.name] for scene in scenes]
+        values: list[Any] = [scene.get(field.name) if field.nullable else scene[field.name] for scene in scenes]
         if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
             array = _elements(field.name, values, field.type, payload_column)
         else:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 from msgspec.structs import replace as changed
 
+from lake.digests import payload_sha256, scene_digest, sha256_of
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.rows import Release
 from lake.tables.scene_key import SceneKey
@@ -160,6 +161,7 @@ def _report(made: MadeScene, rows: Sequence[PlanRow], frames: Mapping[int, Judge
         frame_ids=tuple(ref.frame_id for _, ref in used),
         residuals_ns={row.sensor: row.residual_ns for row, _ in used if row.sweep == 0},
         payload_uri=payload_uri if verdict.quarantined else None,
+        digest=scene["scene_digest"],
     )
 
 
@@ -186,7 +188,8 @@ class _SceneBuilder:
         self._known, self._decisions = known, decisions
         self._not_evaluated = not_evaluated(context.rig, context.options)
         self._sensors = {sensor.name: sensor for sensor in context.rig.sensors}
-        self._placed: dict[tuple[int, int], Placed] = {}
+        self._placed: dict[tuple[int, int], tuple[Placed, str]] = {}
+        self._images: dict[int, str] = {}
         self._day = DAY_ZERO + datetime.timedelta(days=day)
 
     def scene(self, rows: Sequence[PlanRow]) -> MadeScene:
@@ -231,6 +234,7 @@ class _SceneBuilder:
             "sources": [self._source(key) for key in sorted(keys)],
             "released": [structs.asdict(one) for one in released],
         }
+        scene["scene_digest"] = scene_digest(scene)
         return MadeScene(scene, verdict, released, frozenset(moved_by))
 
     def _facts(self, anchor: PlanRow, verdict: SceneVerdict, keys: Collection[str]) -> dict[str, Any]:
@@ -276,15 +280,28 @@ class _SceneBuilder:
             **frame.columns,
         }
         if frame.cloud is None:
-            return element, None
+            return element | {"payload_sha256": self._image_sha256(ref.frame_id, element.get("image"))}, None
         # An earlier sweep stays at its own time; `ego_pose` allows moving it as a whole.
         reference_ns = row.anchor_ns if row.sweep == 0 else ref.stamp_ns
-        placed = self._place(row.sensor, ref.frame_id, frame.cloud, reference_ns)
-        layout = self._context.options.point_layout.value
-        return element | {"points": placed.points, "point_layout": layout, "reference_ns": placed.reference_ns}, placed
+        placed, sha256 = self._place(row.sensor, ref.frame_id, frame.cloud, reference_ns)
+        points = {
+            "points": placed.points,
+            "point_layout": self._context.options.point_layout.value,
+            "reference_ns": placed.reference_ns,
+            "payload_sha256": sha256,
+        }
+        return element | points, placed
 
-    def _place(self, name: str, frame_id: int, cloud: PointCloud, reference_ns: int) -> Placed:
-        """The frame's points as they are stored; scenes that share a frame at one time share its points."""
+    def _image_sha256(self, frame_id: int, image: memoryview | None) -> str | None:
+        """Scenes that share an image share its digest."""
+        if image is None:
+            return None
+        if frame_id not in self._images:
+            self._images[frame_id] = payload_sha256(image)
+        return self._images[frame_id]
+
+    def _place(self, name: str, frame_id: int, cloud: PointCloud, reference_ns: int) -> tuple[Placed, str]:
+        """The frame's points as they are stored, and their digest; scenes that share a frame at one time share both."""
         sensor = self._sensors[name]
         moves = sensor.modality is Modality.LIDAR
         key = (frame_id, reference_ns if moves else 0)
@@ -292,7 +309,7 @@ class _SceneBuilder:
             placed = place(cloud, sensor, reference_ns, self._track) if moves else Placed(cloud.data, None, None)
             if self._context.options.point_layout is PointLayout.PLANES:
                 placed = replace(placed, points=to_planes(placed.points, cloud.point_step).data)
-            self._placed[key] = placed
+            self._placed[key] = placed, payload_sha256(placed.points)
         return self._placed[key]
 
 
@@ -302,4 +319,5 @@ def _write(
     if not scenes:
         return None
     pieces = scene_pieces(scenes, compress_points=options.point_layout is PointLayout.PLANES)
-    return DataFile(target.uri, len(scenes), store.write(target, pieces))
+    sha256 = sha256_of(pieces)
+    return DataFile(target.uri, len(scenes), store.write(target, pieces), sha256)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from lake.digests import content_digest
 from lake.drive_input import DriveInput
 from lake.overrides import Decisions
 from lake.storage import ObjectStore
@@ -18,7 +19,7 @@ from quality.measurements.residuals import Residuals, ToleratedResiduals
 from quality.records import Origin
 from quality.rules.catalogue import Level, rule
 from quality.rules.findings import Finding, finding
-from scenes.documents import AuditVerdict, Inspection
+from scenes.documents import AuditVerdict, DataFile, Inspection
 from scenes.left_out import NOTHING, LeftOut
 from scenes.outcome.fates import Built, IndexedDrive, reason_of
 from scenes.outcome.records import RecordKeeper
@@ -32,17 +33,27 @@ class AuditOutcome:
     """A drive's account: `frames` (schema FRAMES), its records, and what was built (None: the gate or the audit quarantined
     the drive).
 
-    `gold_files`: URIs of the files with its gold scenes; `scenes` counts them. `residuals`: of the matches to be published, by
+    `gold_files`: the files with its gold scenes. `residuals`: of the matches to be published, by
     sensor.
     """
 
     verdict: AuditVerdict
     frames: pa.Table
     records: Sequence[RecordRow]
-    gold_files: tuple[str, ...] = ()
-    scenes: int = 0
+    gold_files: tuple[DataFile, ...] = ()
     residuals: Mapping[str, ToleratedResiduals] = field(default_factory=dict)
     built: Built | None = None
+
+    @property
+    def scenes(self) -> int:
+        """How many scenes will be published."""
+        return sum(file.scenes for file in self.gold_files)
+
+    @property
+    def content_digest(self) -> str:
+        """Of the scenes that will be published (`lake.digests`)."""
+        scenes = self.built.scenes if self.built is not None else ()
+        return content_digest((scene.anchor_ns, scene.digest) for scene in scenes if not scene.quarantined)
 
     def imbalances(self, entries: Sequence[SensorAccount]) -> list[Finding]:
         """The accounts and records that do not add up."""
@@ -104,8 +115,7 @@ class DriveAccount:
             AuditVerdict.PUBLISH,
             frames,
             with_rejections(records, keeper.decisions.rejected),
-            tuple(file.uri for file in built.gold_files),
-            sum(file.scenes for file in built.gold_files),
+            tuple(built.gold_files),
             residuals_of(built, rig),
             built,
         )

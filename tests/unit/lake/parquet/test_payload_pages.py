@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -32,7 +33,13 @@ def skeleton(groups: Sequence[Sequence[Row]], fact: str = A) -> tuple[bytes, lis
         ]
     )
     with pq.ParquetWriter(
-        sink, kind, compression=COMPRESSION, use_dictionary=[A, B], write_statistics=["before", "after"], store_schema=False
+        sink,
+        kind,
+        compression=COMPRESSION,
+        use_dictionary=[A, B],
+        write_statistics=["before", "after"],
+        store_schema=False,
+        write_page_checksum=True,
     ) as writer:
         for number, rows in enumerate(groups):
             of_group = {A: Payloads(), B: Payloads()}
@@ -102,7 +109,8 @@ def test_the_page_header_is_the_library_s() -> None:
     column = pq.read_metadata(io.BytesIO(body)).row_group(0).column(1)
     size = len(payloads[0][A].distinct) * 12
     theirs = body[column.dictionary_page_offset : column.data_page_offset - size]
-    assert dictionary_page_header(2, size, size) == theirs
+    page = body[column.data_page_offset - size : column.data_page_offset]
+    assert dictionary_page_header(2, size, size, zlib.crc32(page)) == theirs
 
 
 def test_more_than_a_page_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

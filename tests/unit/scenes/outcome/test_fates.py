@@ -120,7 +120,7 @@ def window(scenes: list[SceneReport], bad: list[FrameReport]) -> WindowReport:
         scenes=tuple(scenes),
         quarantined_frames=tuple(bad),
         released_frames=(),
-        gold=DataFile("s3://lake/x", gold, 1) if gold else None,
+        gold=DataFile("s3://lake/x", gold, 1, "") if gold else None,
         quarantined=None,
     )
 
