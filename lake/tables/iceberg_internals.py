@@ -5,6 +5,7 @@ changes of each name here, and run the tests of `lake.tables`.
 
 - `Transaction._table`, `_requirements`, `_updates`, `MetastoreCatalog._update_and_stage_table`, `_write_metadata`: a commit of
   several tables needs the new metadata of each before any of them is visible.
+- `Transaction._apply`: changes of a table's metadata that no method of a transaction makes.
 - `Transaction._table`, `_updates`, `table_metadata`: what a transaction has staged is computed once.
 - `IcebergTables`: the catalog's rows, whose pointers move together.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
@@ -32,14 +33,24 @@ if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.table.update import TableUpdate
+    from pyiceberg.table.update import TableRequirement, TableUpdate
 
 CHECKED_WITH = "0.12.0"
 MOST_MANIFESTS = 8  # of one partition; the commit that would exceed it merges them
 _NO_TARGET_SIZE = 2**62
 Cluster = tuple[int, tuple[bytes | None, ...]]
 
-__all__ = ["CHECKED_WITH", "IcebergTables", "append_clustered", "begin", "numbered_schema", "plan_manifests", "stage", "table_of"]
+__all__ = [
+    "CHECKED_WITH",
+    "IcebergTables",
+    "append_clustered",
+    "begin",
+    "change_metadata",
+    "numbered_schema",
+    "plan_manifests",
+    "stage",
+    "table_of",
+]
 
 
 class _Transaction(Transaction):
@@ -63,6 +74,11 @@ def begin(table: Table) -> Transaction:
 def table_of(transaction: Transaction) -> Table:
     """The table that the transaction was begun on, as it was then."""
     return transaction._table
+
+
+def change_metadata(transaction: Transaction, updates: Sequence[TableUpdate], requirements: Sequence[TableRequirement]) -> None:
+    """Let a transaction change its table's metadata as `updates` say."""
+    transaction._apply(tuple(updates), tuple(requirements))
 
 
 def stage(catalog: MetastoreCatalog, transaction: Transaction) -> StagedTable:
