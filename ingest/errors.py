@@ -99,3 +99,11 @@ class TransitionError(LedgerError):
 
 class SupersededWorkError(LedgerError):
     """The drive has a newer revision; its message can be deleted."""
+
+
+class ForgottenWorkError(SupersededWorkError):
+    """The drive was forgotten; its message can be deleted."""
+
+
+class HeldError(IngestError):
+    """A hold on the drive forbids the step."""

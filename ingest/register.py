@@ -28,13 +28,14 @@ from dataclasses import replace
 from ingest.assess import Assessment, assess
 from ingest.errors import ContentionError, GoneError, UnknownDriveError, UnversionedError
 from ingest.ledger.records import NO_VERSION, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord, Requeue
+from ingest.ledger.states import DriveState
 from ingest.ledger.work_message import DriveWork, WorkReason
 from ingest.ports import Clock, LandingObjects, LandingStore, WorkSender
 from ingest.retries import Sleep, on_contention
 from lake.documents import MAX_DOCUMENT_BYTES, Manifest
 from lake.drive_input import input_key
 from lake.errors import LandingError
-from lake.landing import DriveId, parse_raw_key
+from lake.landing import DriveId, drive_of_prefix, parse_raw_key
 from sensors.time_units import NS_PER_S
 
 MAX_MESSAGE_CHARACTERS = 500
@@ -68,7 +69,8 @@ class Registrar:
     def register(self, key: str) -> DriveId | None:
         """Write the current version of `key` to the ledger and return its drive, which must then be evaluated.
 
-        None if there is nothing to evaluate: no such object, or one that is refused.
+        None if there is nothing to evaluate: no such object, or one that is refused, because of its key or because its drive was
+        forgotten.
 
         Raises:
             ContentionError: Other writers kept registering versions of the same object.
@@ -89,6 +91,9 @@ class Registrar:
             return None
         known = previous is not None and (previous.version_id, previous.head.etag) == (head.version_id, head.etag)
         if not known and not self._ledger.put_object(drive, head, previous):
+            if self._ledger.forgotten(drive) is not None:
+                self._refuse_late(drive, head)
+                return None
             raise ContentionError(f"{key!r} kept changing while it was being registered")
         if known:
             self._ledger.touch(drive)
@@ -114,6 +119,8 @@ class Registrar:
         record = self._ledger.drive(drive)  # before its objects: see `queue`
         if record is None:
             raise UnknownDriveError(f"the ledger has no drive {drive}; nothing of it has landed")
+        if record.state is DriveState.FORGOTTEN:
+            return record
         if not overdue and self._ledger.object_of(drive, drive.manifest_key) is None:
             if swept:
                 self._ledger.pass_over(drive)
@@ -223,12 +230,22 @@ class Registrar:
 
     def _refuse(self, key: str, message: str) -> None:
         head = self._head(key)
+        drive = drive_of_prefix(key)
+        if head is not None and drive is not None and self._ledger.forgotten(drive) is not None:
+            self._refuse_late(drive, head)
+            return
         if head is None or any(seen.head.version_id == head.version_id for seen in self._ledger.refused_versions(key)):
             return
         uri = self._objects.keep_refused(head)
         self._ledger.refuse(RefusedRecord(head, REFUSED_RULE, message[-MAX_MESSAGE_CHARACTERS:], uri, self._clock()))
         facts = {"version_id": head.version_id, "rule_id": REFUSED_RULE, "payload_uri": uri}
         _log.info("object_refused", extra={"key": key, **facts})
+
+    def _refuse_late(self, drive: DriveId, head: ObjectHead) -> None:
+        """Count a version of a drive that was forgotten. No name and no copy of it is kept; it stays in the raw bucket until the
+        drive is forgotten again, which the audit asks for."""
+        self._ledger.refuse_late(drive, head)
+        _log.warning("object_of_forgotten_drive", extra={"size_bytes": head.size_bytes})
 
 
 def _contention(drive: DriveId) -> ContentionError:

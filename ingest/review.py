@@ -35,6 +35,7 @@ _NOT_WAITING = {
     DriveState.LANDING: "it is queued once every object in its manifest has landed, or once it is overdue",
     DriveState.PUBLISHED: "`scenelake drive reprocess` processes it again",
     DriveState.QUARANTINED: "`scenelake drive reprocess` processes it again",
+    DriveState.FORGOTTEN: "it is being forgotten",
 }
 _DONE = {Verdict.RELEASE: "released", Verdict.REJECT: "rejected"}
 
@@ -152,7 +153,8 @@ class ReviewDesk:
                 f"{seen.drive} is {seen.state} (generation {seen.generation}{why}): its records are being judged again", again
             )
         if seen.state not in FINAL:
-            raise DriveBusyError(f"{seen.drive} is {seen.state}: not everything of it has landed", _NOT_WAITING[seen.state])
+            why = "nothing of it is kept" if seen.state is DriveState.FORGOTTEN else "not everything of it has landed"
+            raise DriveBusyError(f"{seen.drive} is {seen.state}: {why}", _NOT_WAITING[seen.state])
 
     def _decided_input(self, seen: DriveRecord, more: Iterable[Override]) -> Assessment:
         """The drive's current data with all decisions about it, including `more`."""

@@ -7,7 +7,8 @@ LakeError
 ├── LandingError      a key, manifest or calibration that breaks the landing contract
 ├── OverrideError     a reviewer's decision outside its bounds
 ├── PublishError      a batch that may not be committed
-│   └── SupersededError   a newer revision of the drive has been published already
+│   ├── SupersededError   a newer revision of the drive has been published already
+│   └── ForgottenError    the drive was forgotten: nothing of it may be published any more
 ├── TableError        rows that do not have their table's schema
 ├── VersionError      a tag or snapshot that does not exist or has expired, or a name that a tag cannot have
 └── MaintenanceError  maintenance that stopped: nothing of it is half-done, and the next run goes on
@@ -52,6 +53,10 @@ class SupersededError(PublishError):
     def __init__(self, message: str, generation: int) -> None:
         super().__init__(message)
         self.generation = generation
+
+
+class ForgottenError(PublishError):
+    """The drive was forgotten: nothing of it may be published any more."""
 
 
 class TableError(LakeError):

@@ -104,6 +104,16 @@ def parse_raw_key(key: str) -> RawKey:
     )
 
 
+def drive_of_prefix(key: str) -> DriveId | None:
+    """The drive under whose prefix a key lies, whether or not the rest of it follows the layout."""
+    vehicle_id, _, rest = key.partition("/")
+    drive_id, slash, _ = rest.partition("/")
+    try:
+        return DriveId(vehicle_id, drive_id) if slash else None
+    except LandingError:
+        return None
+
+
 def sensor_of(key: str) -> str | None:
     """The sensor that an object's key names; None if the key does not follow the layout."""
     parsed = parse_raw_key(key)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyiceberg.io import InputFile, OutputFile
-from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 NAME = f"{__name__}.CountedFileIO"
 
@@ -29,13 +28,13 @@ COUNTS = Counts()
 class CountedFileIO(PyArrowFileIO):
     """As PyArrowFileIO, with every file of metadata noted in `COUNTS`."""
 
-    def new_input(self, location: str) -> InputFile:
+    def new_input(self, location: str) -> PyArrowFile:
         """A file to be read."""
         if is_metadata(location):
             COUNTS.read.append(location)
         return super().new_input(location)
 
-    def new_output(self, location: str) -> OutputFile:
+    def new_output(self, location: str) -> PyArrowFile:
         """A file to be written."""
         if is_metadata(location):
             COUNTS.written.append(location)

@@ -6,12 +6,13 @@ import statistics
 from collections.abc import Sequence
 
 from bench.figures import Measurement, Report, markdown_table, measurement_table
-from bench.soak_lake.curves import Sample, table
+from bench.soak_lake.curves import CURVES, Sample, table
 from bench.soak_lake.fleet import DRIVES_PER_DAY
 
 SECTION = "soak_lake"
 YEAR_DRIVES = 365 * DRIVES_PER_DAY
 _GB = 1e9
+CONTINUED = [curve for curve in CURVES if curve.unit in ("ms CPU", "kB", "s CPU") or curve.title == "after it"]
 
 
 def report(samples: Sequence[Sample]) -> Report:
@@ -40,13 +41,8 @@ def year(samples: Sequence[Sample]) -> str:
     """A year of 336 drives a day, continued from the second half of the soak by the least-squares slope of each cost."""
     half = samples[len(samples) // 2 :]
     rows = []
-    for title, unit, value in (
-        ("publish a drive", "ms CPU", lambda sample: sample.publish_cpu_ms),
-        ("metadata written by it", "kB", lambda sample: sample.commit_bytes / 1e3),
-        ("metadata kept", "MB", lambda sample: sample.kept_bytes / 1e6),
-        ("plan one drive", "ms CPU", lambda sample: sample.plan_cpu_ms),
-        ("maintain a day", "s CPU", lambda sample: sample.maintenance_cpu_s),
-    ):
+    for curve in CONTINUED:
+        title, unit, value = curve.title, curve.unit, curve.value
         slope = _slope([sample.drives for sample in half], [value(sample) for sample in half])
         now = value(samples[-1])
         after = now + slope * (YEAR_DRIVES - samples[-1].drives)

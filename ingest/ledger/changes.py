@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from ingest.ledger.dynamodb_table import ItemChange, Value, baseline_text
+from ingest.ledger.dynamodb_table import ItemChange, Value
+from ingest.ledger.items import baseline_text
 from ingest.ledger.records import DriveRecord, Requeue
 from ingest.ledger.states import DriveState, sources_of
 

@@ -1,14 +1,12 @@
 """The ledger's DynamoDB table: its items, and calls whose write conditions come back as booleans.
 
-boto3 serializes the values and renders the conditions (`boto3.dynamodb`); the items' attributes are listed in
-`ingest.ledger.repository`.
+boto3 serializes the values and renders the conditions (`boto3.dynamodb`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +15,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from ingest.errors import ContentionError, LedgerError
-from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, ObjectRecord, RefusedRecord
-from ingest.ledger.states import DriveState, ObjectState
-from ingest.ledger.work_message import WorkReason
-from lake.drive_input import InputObject, baseline_key
-from lake.landing import DriveId
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -29,12 +22,6 @@ if TYPE_CHECKING:
 Value = str | int | frozenset[str]
 Item = dict[str, Value]
 
-DRIVE = "drive"
-OBJECT = "object#"
-DECISION = "decision#"
-REFUSED = "_refused"  # no vehicle id begins with an underscore
-MAX_SORT_KEY_BYTES = 1024  # Amazon DynamoDB Developer Guide, "Service quotas"
-MAX_VERSION_ID_BYTES = 128
 _SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
 
@@ -71,6 +58,18 @@ class Update:
     sk: str
     change: ItemChange
     condition: ConditionBase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition on an item that a transaction does not write."""
+
+    pk: str
+    sk: str
+    condition: ConditionBase
+
+
+Write = Put | Update | Check
 
 
 class LedgerTable:
@@ -112,7 +111,21 @@ class LedgerTable:
             return None
         return decode_item(answer["Attributes"])
 
-    def write_transaction(self, writes: Sequence[Put | Update]) -> bool:
+    def delete(self, pk: str, sk: str) -> None:
+        """Delete an item, if there is one."""
+        self._client.delete_item(TableName=self._table, Key=_key(pk, sk))
+
+    def scan(self) -> Iterator[Item]:
+        """Every item of the table, page by page, strongly consistent."""
+        arguments: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
+        while True:
+            answer = self._client.scan(**arguments)
+            yield from (decode_item(found) for found in answer["Items"])
+            if not answer.get("LastEvaluatedKey"):
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def write_transaction(self, writes: Sequence[Write]) -> bool:
         """Make all writes or none; False if a condition did not hold or another transaction held one of the items."""
         try:
             self._client.transact_write_items(TransactItems=[self._transact_item(write) for write in writes])
@@ -124,9 +137,12 @@ class LedgerTable:
             raise
         return True
 
-    def _transact_item(self, write: Put | Update) -> Any:
+    def _transact_item(self, write: Write) -> Any:
         if isinstance(write, Put):
             return {"Put": {"TableName": self._table, "Item": _encode_item(write.item), **_condition_terms(write.condition)}}
+        if isinstance(write, Check):
+            terms = {"TableName": self._table, "Key": _key(write.pk, write.sk), **_condition_terms(write.condition)}
+            return {"ConditionCheck": terms}
         terms = _update_terms(write.change, write.condition)
         return {"Update": {"TableName": self._table, "Key": _key(write.pk, write.sk), **terms}}
 
@@ -215,176 +231,3 @@ def _decode(name: str, tagged: Any) -> Value:
     if isinstance(value, set) and all(isinstance(member, str) for member in value):
         return frozenset(value)
     raise LedgerError(f"ledger attribute {name!r} is a DynamoDB {next(iter(tagged))}; expected S, an integer N or SS")
-
-
-def object_sort_key(key: str) -> str:
-    """Sort key of an object item."""
-    return OBJECT + key
-
-
-def refused_prefix(key: str) -> str:
-    """Common prefix of the sort keys of all refused versions of `key`.
-
-    A key near S3's limit does not fit a sort key together with a version id; its SHA-256 takes its place.
-    """
-    plain = f"{OBJECT}{key}#"
-    if len(plain.encode()) + MAX_VERSION_ID_BYTES <= MAX_SORT_KEY_BYTES:
-        return plain
-    return f"{OBJECT}sha256:{hashlib.sha256(key.encode()).hexdigest()}#"
-
-
-def object_item(drive: DriveId, head: ObjectHead, observed_ns: int) -> Item:
-    """Item of a newly landed version."""
-    return {
-        "pk": str(drive),
-        "sk": object_sort_key(head.key),
-        **asdict(head),
-        "object_state": ObjectState.LANDED.value,
-        "observed_ns": observed_ns,
-    }
-
-
-def refused_item(record: RefusedRecord) -> Item:
-    """Item of a refused version."""
-    return {
-        "pk": REFUSED,
-        "sk": refused_prefix(record.head.key) + record.head.version_id,
-        **asdict(record.head),
-        "object_state": ObjectState.REFUSED.value,
-        "rule_id": record.rule_id,
-        "message": record.message,
-        "payload_uri": record.payload_uri,
-        "observed_ns": record.observed_ns,
-    }
-
-
-def object_record(item: Item) -> ObjectRecord:
-    """Value of an object item."""
-    return ObjectRecord(
-        head=_head(item),
-        state=ObjectState(text(item, "object_state")),
-        observed_ns=number(item, "observed_ns"),
-        revision=optional_text(item, "revision"),
-    )
-
-
-def refused_record(item: Item) -> RefusedRecord:
-    """Value of a refused item."""
-    return RefusedRecord(
-        head=_head(item),
-        rule_id=text(item, "rule_id"),
-        message=text(item, "message"),
-        payload_uri=text(item, "payload_uri"),
-        observed_ns=number(item, "observed_ns"),
-    )
-
-
-def drive_record(item: Item) -> DriveRecord:
-    """Value of a drive item.
-
-    Raises:
-        LedgerError: An attribute is missing or of another type.
-    """
-    overrides = item.get("overrides", frozenset())
-    reason = optional_text(item, "reason")
-    drive = drive_of(item)
-    return DriveRecord(
-        drive=drive,
-        state=DriveState(text(item, "drive_state")),
-        revision=optional_text(item, "revision"),
-        generation=number(item, "generation"),
-        reason=None if reason is None else WorkReason(reason),
-        changes=number(item, "changes"),
-        created_ns=number(item, "created_ns"),
-        updated_ns=number(item, "updated_ns"),
-        changed_ns=number(item, "changed_ns"),
-        turn_ns=number(item, "turn_ns") if "turn_ns" in item else 0,
-        tried_ns=number(item, "tried_ns") if "tried_ns" in item else 0,
-        tries=number(item, "tries") if "tries" in item else 0,
-        settling="settling" in item,
-        unsent="outbox" in item,
-        attempts=number(item, "attempts") if "attempts" in item else 0,
-        overrides=overrides if isinstance(overrides, frozenset) else frozenset(),
-        decisions=number(item, "decisions") if "decisions" in item else 0,
-        manifest_version=optional_text(item, "manifest_version"),
-        manifest_fault=optional_text(item, "manifest_fault"),
-        baseline=_baseline(item, drive),
-        detail_json=optional_text(item, "detail"),
-    )
-
-
-def baseline_text(pinned: InputObject) -> str:
-    """The attribute of a pinned baseline: its SHA-256 and its version id; the key follows from the vehicle."""
-    return f"{pinned.sha256} {pinned.version_id}"
-
-
-def _baseline(item: Item, drive: DriveId) -> InputObject | None:
-    pinned = optional_text(item, "baseline")
-    if pinned is None:
-        return None
-    sha256, _, version_id = pinned.partition(" ")
-    return InputObject(baseline_key(drive.vehicle_id), version_id, sha256)
-
-
-def decision_item(record: DecisionRecord) -> Item:
-    """Item of a decision; its number is its sort key."""
-    return {
-        "pk": str(record.drive),
-        "sk": f"{DECISION}{record.number:08d}",
-        "overrides": record.overrides,
-        "decided_ns": record.decided_ns,
-        "revision": record.revision,
-        "generation": record.generation,
-    }
-
-
-def decision_record(item: Item) -> DecisionRecord:
-    """Value of a decision item."""
-    overrides = item.get("overrides")
-    if not isinstance(overrides, frozenset):
-        raise LedgerError(f"ledger item {item.get('pk')!r} {item.get('sk')!r} has no set of overrides")
-    return DecisionRecord(
-        drive=drive_of(item),
-        number=int(text(item, "sk").removeprefix(DECISION)),
-        overrides=overrides,
-        decided_ns=number(item, "decided_ns"),
-        revision=text(item, "revision"),
-        generation=number(item, "generation"),
-    )
-
-
-def drive_of(item: Item) -> DriveId:
-    """The drive that an item's partition key names."""
-    vehicle_id, _, drive_id = text(item, "pk").partition("/")
-    return DriveId(vehicle_id, drive_id)
-
-
-def text(item: Item, name: str) -> str:
-    """A required string attribute."""
-    value = item.get(name)
-    if not isinstance(value, str):
-        raise LedgerError(f"ledger item {item.get('pk')!r} {item.get('sk')!r} has no text {name!r}")
-    return value
-
-
-def optional_text(item: Item, name: str) -> str | None:
-    """A string attribute that may be absent."""
-    return text(item, name) if name in item else None
-
-
-def number(item: Item, name: str) -> int:
-    """A required integer attribute."""
-    value = item.get(name)
-    if not isinstance(value, int):
-        raise LedgerError(f"ledger item {item.get('pk')!r} {item.get('sk')!r} has no number {name!r}")
-    return value
-
-
-def _head(item: Item) -> ObjectHead:
-    return ObjectHead(
-        key=text(item, "key"),
-        version_id=text(item, "version_id"),
-        size_bytes=number(item, "size_bytes"),
-        etag=text(item, "etag"),
-        last_modified_ns=number(item, "last_modified_ns"),
-    )

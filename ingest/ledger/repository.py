@@ -7,6 +7,8 @@
 | `vehicle/drive` | `decision#<number>` | a reviewer's decision, never changed | `overrides`, `decided_ns`, `revision`, `generation` |
 | `_refused` | `object#<key>#<version>` | a refused version | as an object, and `rule_id`, `message`, `payload_uri` |
 | `_sweep` | `reconcile` | the sweep's place in the raw bucket | `cursor` |
+| `_forgotten` | `salt`, `drive#…`, `late#…` | see `ingest.ledger.tombstones` | |
+| `_holds` | `drive#…`, `hold#…` | see `ingest.ledger.holds` | |
 
 Indexes: `by-state` (`drive_state`, `updated_ns`), and two sparse ones that hold only drives with something left to do:
 `by-outbox` (`outbox`, `outbox_ns`) and `by-settling` (`settling`, `turn_ns`).
@@ -25,19 +27,15 @@ from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from ingest.errors import SupersededWorkError, TransitionError, UnknownDriveError
+from ingest.errors import ContentionError, SupersededWorkError, TransitionError, UnknownDriveError
 from ingest.ledger.changes import OUTBOX, SETTLING, UNSENT, in_one_of, mark, may_queue, queueing, registration, undecided, unmoved
 from ingest.ledger.detail import RunFailure, RunResult, encode_detail
-from ingest.ledger.dynamodb_table import (
+from ingest.ledger.dynamodb_table import ItemChange, LedgerTable, Put, Update, Value, Write
+from ingest.ledger.items import (
     DECISION,
     DRIVE,
     OBJECT,
     REFUSED,
-    ItemChange,
-    LedgerTable,
-    Put,
-    Update,
-    Value,
     decision_item,
     decision_record,
     drive_of,
@@ -60,6 +58,7 @@ from ingest.ledger.records import (
     Requeue,
 )
 from ingest.ledger.states import FINAL, WAITING, DriveState, sources_of
+from ingest.ledger.tombstones import Tombstones
 from lake.landing import DriveId
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ class Ledger:
     def __init__(self, client: DynamoDBClient, table_name: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._table = LedgerTable(client, table_name)
         self._clock = clock
+        self._tombstones = Tombstones(self._table, clock)
 
     # Reading drives
 
@@ -113,7 +113,8 @@ class Ledger:
     def put_object(self, drive: DriveId, head: ObjectHead, previous: ObjectRecord | None) -> bool:
         """Register `head` in place of `previous` and count it for the drive, both or neither; creates the drive's item.
 
-        False if another version has been registered meanwhile, or another registration of the drive was under way.
+        False if another version has been registered meanwhile, another registration of the drive was under way, or the drive was
+        forgotten.
 
         The caller read `previous` before it asked S3 for `head`. A registered version was current when it was written,
         and S3 reads are strongly consistent, so `head` is then never older than `previous`: no clock is compared.
@@ -122,15 +123,24 @@ class Ledger:
         if previous is not None:
             condition = Attr("version_id").eq(previous.version_id) & Attr("etag").eq(previous.head.etag)
         now_ns = self._clock()
-        writes: list[Put | Update] = [
+        writes: list[Write] = [
             Put(object_item(drive, head, now_ns), condition),
             Update(str(drive), DRIVE, registration(now_ns, changed=True)),
+            self._tombstones.not_forgotten(drive),
         ]
         return self._table.write_transaction(writes)
 
     def touch(self, drive: DriveId) -> None:
-        """Count another sighting of a version that is registered, which does not put off when the drive is overdue."""
-        self._table.update(str(drive), DRIVE, registration(self._clock(), changed=False))
+        """Count another sighting of a version that is registered, which does not put off when the drive is overdue. Nothing is
+        written of a drive that was forgotten.
+
+        Raises:
+            ContentionError: Another registration of the drive was under way.
+        """
+        counted = Update(str(drive), DRIVE, registration(self._clock(), changed=False))
+        written = self._table.write_transaction([counted, self._tombstones.not_forgotten(drive)])
+        if not written and self.forgotten(drive) is None:
+            raise ContentionError(f"{drive} kept changing while an object of it was being registered")
 
     def queue(self, seen: DriveRecord, requeue: Requeue) -> DriveRecord | None:
         """Make a revision the drive's current one, with the outbox mark, in one write.
@@ -197,6 +207,14 @@ class Ledger:
     def _marked(self, index: str, condition: ConditionBase, limit: int) -> list[DriveId]:
         items = self._table.query(condition, index=index, page=limit)
         return [drive_of(item) for item in islice(items, limit)]
+
+    def forgotten(self, drive: DriveId) -> str | None:
+        """The request by which a drive was forgotten; None if it was not (strongly consistent)."""
+        return self._tombstones.request_of(drive)
+
+    def refuse_late(self, drive: DriveId, head: ObjectHead) -> None:
+        """Count a version that landed although its drive was forgotten, without keeping its name. Idempotent."""
+        self._tombstones.add_late(drive, head)
 
     def refuse(self, record: RefusedRecord) -> bool:
         """Register a refused version; False if it was registered before."""
@@ -333,6 +351,8 @@ class Ledger:
 
     def _current(self, drive: DriveId, revision: str, generation: int | None = None) -> DriveRecord:
         record = self.drive(drive)
+        if record is None or record.state is DriveState.FORGOTTEN:
+            self._tombstones.refuse_run(drive, generation)
         if record is None:
             raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` lists the known drives")
         if record.revision != revision or generation not in (None, record.generation):

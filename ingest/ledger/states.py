@@ -11,6 +11,9 @@
                         │                      ▼ ▼
                         └──────── published · quarantined
                           newer revision
+
+forgotten: entered from every state when the drive is to be forgotten, and never left; the item is deleted soon after
+(`ingest.ledger.tombstones`).
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ class DriveState(StrEnum):
     PUBLISHED = "published"
     QUARANTINED = "quarantined"
     FAILED = "failed"
+    FORGOTTEN = "forgotten"
 
 
 class ObjectState(StrEnum):
@@ -49,6 +53,7 @@ TRANSITIONS: Mapping[DriveState, frozenset[DriveState]] = {
     DriveState.FAILED: frozenset({DriveState.QUEUED, DriveState.PROCESSING, DriveState.FAILED, *FINAL}),
     DriveState.PUBLISHED: frozenset({DriveState.QUEUED}),
     DriveState.QUARANTINED: frozenset({DriveState.QUEUED}),
+    DriveState.FORGOTTEN: frozenset(),  # and no transition leads to it: `Tombstones.fence` enters it from anywhere
 }
 
 

@@ -19,7 +19,7 @@ import msgspec
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table, Transaction
 
-from lake.errors import PublishError, SupersededError
+from lake.errors import ForgottenError, PublishError, SupersededError
 from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_files import without_drive
@@ -74,6 +74,7 @@ def publish(catalog: Publisher, batch: Batch) -> Publication:
 
     Raises:
         SupersededError: A later generation of the drive has been published; nothing was changed.
+        ForgottenError: The drive was forgotten; nothing was changed.
         PublishError: The files do not hold the rows that `batch.facts` counts; or other commits won every attempt. Nothing was
             changed, and in the second case trying again is safe.
     """
@@ -83,6 +84,8 @@ def publish(catalog: Publisher, batch: Batch) -> Publication:
     pause_s = FIRST_PAUSE_S
     for _ in range(MAX_ATTEMPTS):
         tables = {name: catalog.load_table(name) for name in (*DATA_TABLES, DRIVES_TABLE)}
+        if (request := drives.tombstone(tables[DRIVES_TABLE], batch.drive)) is not None:
+            raise ForgottenError(f"the drive of this batch was forgotten by request {request}: nothing of it is published")
         published = drives.newest(tables[DRIVES_TABLE], batch.drive)
         if published is not None and _is_committed(published, batch):
             return Publication(PublishOutcome.ALREADY, published)

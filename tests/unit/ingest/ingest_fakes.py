@@ -156,6 +156,8 @@ class FakeLedger:
         self.refused_items: dict[tuple[str, str], RefusedRecord] = {}
         self.outbox: dict[DriveId, int] = {}
         self.decided: list[DecisionRecord] = []
+        self.tombstones: dict[DriveId, str] = {}
+        self.late: set[tuple[DriveId, str, str]] = set()
         self.place = ""
 
     def drive(self, drive: DriveId) -> DriveRecord | None:
@@ -170,7 +172,15 @@ class FakeLedger:
     def objects_between(self, drive: DriveId, first: str, last: str) -> list[ObjectRecord]:
         return [found for found in self.objects(drive) if first <= found.key <= last]
 
+    def forgotten(self, drive: DriveId) -> str | None:
+        return self.tombstones.get(drive)
+
+    def refuse_late(self, drive: DriveId, head: ObjectHead) -> None:
+        self.late.add((drive, head.key, head.version_id))
+
     def put_object(self, drive: DriveId, head: ObjectHead, previous: ObjectRecord | None) -> bool:
+        if drive in self.tombstones:
+            return False
         known = self.object_items.get((drive, head.key))
         if (known is None) != (previous is None):
             return False
@@ -181,7 +191,8 @@ class FakeLedger:
         return True
 
     def touch(self, drive: DriveId) -> None:
-        self._count(drive, changed=False)
+        if drive not in self.tombstones:
+            self._count(drive, changed=False)
 
     def _count(self, drive: DriveId, *, changed: bool) -> None:
         now_ns = self._clock()

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.errors import LedgerError
 from ingest.ledger.detail import MAX_DETAIL_BYTES, RunDetail, RunFailure, RunResult, decode_detail, encode_detail
-from ingest.ledger.dynamodb_table import drive_record
+from ingest.ledger.items import drive_record
 from ingest.ledger.states import DriveState
 from tests.unit.ingest.ingest_fakes import DRIVE
 

@@ -1,0 +1,322 @@
+"""The successors of a table's versions without one drive, staged as one change of the table.
+
+Nothing that mentions the drive stays in the metadata: a snapshot that lists one of its files, or an entry of one that was
+deleted, or whose summary names it, is removed. Where a branch or tag is on such a snapshot, it moves to a successor: the same
+files without the drive's, listed by manifests that never named it. A delete by a library leaves the path and the bounds of what
+it deleted in the manifest; so the manifests are written here. The successor's summary says which snapshots it stands for
+(`redactions`).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest, write_manifest_list
+from pyiceberg.table import TableProperties
+from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertRefSnapshotId,
+    AssertTableUUID,
+    RemoveSnapshotsUpdate,
+    SetSnapshotRefUpdate,
+    TableRequirement,
+    TableUpdate,
+)
+
+from lake.erasure.files import DriveFiles
+from lake.landing import DriveId
+from lake.tables.iceberg_internals import begin, change_metadata
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table, Transaction
+
+REDACTS, ERASURE = "scenelake.redacts", "scenelake.erasure"
+_COMPRESSION: Any = "gzip"
+_OUR_PROPERTIES = "scenelake."
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """A snapshot that `successor` stands for since `request`: without `rows` rows of the drive that was forgotten."""
+
+    snapshot_id: int
+    successor: int
+    request: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """What an erasure changes in one table.
+
+    `refs`: branch or tag and the redaction of its snapshot; `rows`: of the drive, in what is published now; `removed`: snapshots
+    that are gone, those that successors stand for among them.
+    """
+
+    table: str
+    refs: tuple[tuple[str, Redaction], ...]
+    rows: int
+    removed: tuple[int, ...]
+
+
+def redactions(table: Table) -> dict[int, Redaction]:
+    """The snapshots that successors stand for, by their ids: what became of a version that a run recorded.
+
+    It is known for as long as a successor, or a snapshot that redacts it in turn, is part of the table.
+    """
+    found: dict[int, Redaction] = {}
+    for snapshot in table.metadata.snapshots:
+        for one in _redacted_by(snapshot):
+            known = found.get(one.snapshot_id)
+            rows = one.rows if known is None else max(one.rows, known.rows)
+            found[one.snapshot_id] = Redaction(one.snapshot_id, snapshot.snapshot_id, one.request, rows)
+    return found
+
+
+class TableRedaction:
+    """One table as it is now, and what removing a drive from all of its versions takes."""
+
+    def __init__(self, table: Table, drive: DriveId, request: str) -> None:
+        self._table, self._drive, self._request = table, drive, request
+        self._files = DriveFiles(table, drive)
+        self._entries: dict[str, tuple[ManifestEntry, ...]] = {}
+        self._mentions: dict[str, bool] = {}
+        self._snapshots = {one.snapshot_id: one for one in table.metadata.snapshots}
+        self._sequence = table.metadata.next_sequence_number() - 1
+        self.mentioning = frozenset(one.snapshot_id for one in self._snapshots.values() if self._mentioned_in(one))
+
+    def stage(self, added: Sequence[str] = ()) -> tuple[Transaction, Redacted] | None:
+        """Stage the change; None if nothing mentions the drive, and nothing is to be added.
+
+        Args:
+            added: Data files that the new version of the main branch holds as well.
+        """
+        updates: list[TableUpdate] = []
+        metadata = self._table.metadata
+        requirements: list[TableRequirement] = [AssertTableUUID(uuid=metadata.table_uuid)]
+        successors: dict[tuple[int, bool], Snapshot] = {}
+        refs: list[tuple[str, Redaction]] = []
+        for name, ref in sorted(metadata.refs.items()):
+            requirements.append(_still(name, ref.snapshot_id))
+            is_main = name == MAIN_BRANCH and bool(added)
+            if ref.snapshot_id not in self.mentioning and not is_main:
+                continue
+            if (ref.snapshot_id, is_main) not in successors:
+                made = self._successor(self._snapshots[ref.snapshot_id], added if is_main else ())
+                successors[ref.snapshot_id, is_main] = made
+                updates.append(AddSnapshotUpdate(snapshot=made))
+            successor = successors[ref.snapshot_id, is_main]
+            updates.append(_moved(name, ref, successor.snapshot_id))
+            if ref.snapshot_id in self.mentioning:
+                rows = self._rows_in(self._snapshots[ref.snapshot_id])
+                refs.append((name, Redaction(ref.snapshot_id, successor.snapshot_id, self._request, rows)))
+        if added and MAIN_BRANCH not in metadata.refs:
+            first = self._successor(None, added)
+            requirements.append(_still(MAIN_BRANCH, None))
+            updates += [AddSnapshotUpdate(snapshot=first), _moved(MAIN_BRANCH, None, first.snapshot_id)]
+        if self.mentioning:
+            updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(self.mentioning)}))
+        if not updates:
+            return None
+        transaction = begin(self._table)
+        if metadata.name_mapping() is None:  # the files have no ids of columns; see `replace_files`
+            mapping = metadata.schema().name_mapping.model_dump_json()
+            transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
+        change_metadata(transaction, updates, requirements)
+        current = metadata.current_snapshot()
+        rows = self._rows_in(current) if current is not None else 0
+        return transaction, Redacted(".".join(self._table.name()[-2:]), tuple(refs), rows, tuple(sorted(self.mentioning)))
+
+    def rows(self) -> int:
+        """Rows of the drive in what is published now."""
+        current = self._table.metadata.current_snapshot()
+        return 0 if current is None else self._rows_in(current)
+
+    def _mentioned_in(self, snapshot: Snapshot) -> bool:
+        if _names(snapshot, self._drive):
+            return True
+        return any(self._mentions_drive(manifest) for manifest in snapshot.manifests(self._table.io))
+
+    def _mentions_drive(self, manifest: ManifestFile) -> bool:
+        """Whether an entry of a manifest, a deleted one included, is of a file that holds rows of the drive, or held them."""
+        path = manifest.manifest_path
+        if path not in self._mentions:
+            self._mentions[path] = any(self._of_drive(entry) for entry in self._all_entries(manifest))
+        return self._mentions[path]
+
+    def _of_drive(self, entry: ManifestEntry) -> bool:
+        file = entry.data_file
+        if f"/{self._drive}/" in file.file_path:
+            return True
+        if entry.status is ManifestEntryStatus.DELETED:
+            return self._files.named_by_bounds(file)  # the file may be gone
+        return self._files.rows_of_drive(file) > 0
+
+    def _all_entries(self, manifest: ManifestFile) -> tuple[ManifestEntry, ...]:
+        path = manifest.manifest_path
+        if path not in self._entries:
+            self._entries[path] = tuple(manifest.fetch_manifest_entry(self._table.io, discard_deleted=False))
+        return self._entries[path]
+
+    def _rows_in(self, snapshot: Snapshot) -> int:
+        return sum(self._files.rows_of_drive(file) for file in self._live(snapshot))
+
+    def _live(self, snapshot: Snapshot) -> Iterator[DataFile]:
+        for manifest in snapshot.manifests(self._table.io):
+            for entry in self._all_entries(manifest):
+                if entry.status is not ManifestEntryStatus.DELETED:
+                    yield entry.data_file
+
+    def _successor(self, old: Snapshot | None, added: Sequence[str]) -> Snapshot:
+        """A snapshot with the files of `old` without the drive's, and with `added`; its manifests and their list are written."""
+        metadata, io = self._table.metadata, self._table.io
+        snapshot_id = metadata.new_snapshot_id()
+        self._sequence += 1
+        parent = self._surviving_ancestor(old)
+        writer = _ManifestFolder(self._table, snapshot_id)
+        manifests: list[ManifestFile] = []
+        extra: dict[int, list[DataFile]] = {metadata.default_spec_id: []}
+        for manifest in [] if old is None else old.manifests(io):
+            if not self._mentions_drive(manifest):
+                manifests.append(manifest)
+                continue
+            kept = []
+            for entry in self._all_entries(manifest):
+                if entry.status is ManifestEntryStatus.DELETED:
+                    continue
+                if not self._of_drive(entry):
+                    kept.append(entry)
+                elif (rewritten := self._files.without_drive(entry.data_file)) is not None:
+                    extra.setdefault(manifest.partition_spec_id, []).append(rewritten)
+            manifests += writer.existing(manifest.partition_spec_id, kept)
+        extra[metadata.default_spec_id] += [parquet_file_to_data_file(io, metadata, uri) for uri in added]
+        for spec_id, files in extra.items():
+            manifests += writer.added(spec_id, files)
+        return Snapshot.model_validate(
+            {
+                "snapshot-id": snapshot_id,
+                "parent-snapshot-id": parent,
+                "sequence-number": self._sequence,
+                "timestamp-ms": max(time.time_ns() // 10**6, metadata.last_updated_ms),
+                "manifest-list": writer.write_list(manifests, parent, self._sequence),
+                "summary": self._summary(old, manifests),
+                "schema-id": metadata.current_schema_id,
+            }
+        )
+
+    def _surviving_ancestor(self, snapshot: Snapshot | None) -> int | None:
+        while snapshot is not None:
+            if snapshot.snapshot_id not in self.mentioning:
+                return snapshot.snapshot_id
+            snapshot = self._snapshots.get(snapshot.parent_snapshot_id or -1)
+        return None
+
+    def _summary(self, old: Snapshot | None, manifests: Sequence[ManifestFile]) -> Summary:
+        rows = sum((one.added_rows_count or 0) + (one.existing_rows_count or 0) for one in manifests)
+        files = sum((one.added_files_count or 0) + (one.existing_files_count or 0) for one in manifests)
+        properties = {ERASURE: self._request, "total-records": str(rows), "total-data-files": str(files)}
+        if old is None:
+            return Summary(Operation.APPEND, **properties)
+        if old.snapshot_id in self.mentioning:
+            pairs = [(one.snapshot_id, one.request, one.rows) for one in _redacted_by(old)]
+            pairs.append((old.snapshot_id, self._request, self._rows_in(old)))
+            properties[REDACTS] = " ".join(f"{one}:{rows}:{request}" for one, request, rows in pairs)
+        told = {} if old.summary is None or _names(old, self._drive) else old.summary.additional_properties
+        kept = {name: value for name, value in told.items() if name.startswith(_OUR_PROPERTIES)}
+        return Summary(Operation.OVERWRITE, **(kept | properties))
+
+
+class _ManifestFolder:
+    """Writes the manifests of one new snapshot."""
+
+    def __init__(self, table: Table, snapshot_id: int) -> None:
+        self._table, self._snapshot_id = table, snapshot_id
+
+    def existing(self, spec_id: int, entries: Sequence[ManifestEntry]) -> list[ManifestFile]:
+        """A manifest of files that the table has, with the snapshots that added them; none where there are no entries."""
+        kept = [
+            ManifestEntry.from_args(
+                status=ManifestEntryStatus.EXISTING,
+                snapshot_id=entry.snapshot_id,
+                sequence_number=entry.sequence_number,
+                file_sequence_number=entry.file_sequence_number,
+                data_file=entry.data_file,
+            )
+            for entry in entries
+        ]
+        return self._write(spec_id, kept)
+
+    def added(self, spec_id: int, files: Sequence[DataFile]) -> list[ManifestFile]:
+        """A manifest of new files; none where there are none."""
+        made = [
+            ManifestEntry.from_args(
+                status=ManifestEntryStatus.ADDED,
+                snapshot_id=self._snapshot_id,
+                sequence_number=None,
+                file_sequence_number=None,
+                data_file=file,
+            )
+            for file in files
+        ]
+        return self._write(spec_id, made)
+
+    def write_list(self, manifests: Sequence[ManifestFile], parent: int | None, sequence: int) -> str:
+        """Write the list of a snapshot's manifests, and return its location."""
+        path = f"{self._table.location()}/metadata/snap-{self._snapshot_id}-0-{uuid.uuid4()}.avro"
+        output = self._table.io.new_output(path)
+        with write_manifest_list(2, output, self._snapshot_id, parent, sequence, _COMPRESSION) as writer:
+            writer.add_manifests(list(manifests))
+        return path
+
+    def _write(self, spec_id: int, entries: Sequence[ManifestEntry]) -> list[ManifestFile]:
+        if not entries:
+            return []
+        metadata = self._table.metadata
+        output = self._table.io.new_output(f"{self._table.location()}/metadata/{uuid.uuid4()}-m0.avro")
+        spec = metadata.specs()[spec_id]
+        with write_manifest(2, spec, metadata.schema(), output, self._snapshot_id, _COMPRESSION) as writer:
+            for entry in entries:
+                writer.add_entry(entry)
+        return [writer.to_manifest_file()]
+
+
+def _moved(name: str, ref: Any, snapshot_id: int) -> SetSnapshotRefUpdate:
+    """The change that puts a branch or tag on another snapshot, with the ages that it has."""
+    moved = {"ref-name": name, "type": "branch", "snapshot-id": snapshot_id}
+    if ref is not None:
+        moved |= {
+            "type": ref.snapshot_ref_type.value,
+            "max-ref-age-ms": ref.max_ref_age_ms,
+            "max-snapshot-age-ms": ref.max_snapshot_age_ms,
+            "min-snapshots-to-keep": ref.min_snapshots_to_keep,
+        }
+    return SetSnapshotRefUpdate.model_validate(moved)
+
+
+def _still(name: str, snapshot_id: int | None) -> AssertRefSnapshotId:
+    """The requirement that a branch or tag has not moved."""
+    return AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id})
+
+
+def _names(snapshot: Snapshot, drive: DriveId) -> bool:
+    """Whether a summary names a drive."""
+    told = {} if snapshot.summary is None else snapshot.summary.additional_properties
+    name = str(drive)
+    return any(value == name or f"/{name}/" in value or value.startswith(f"{name}/") for value in told.values())
+
+
+def _redacted_by(snapshot: Snapshot) -> list[Redaction]:
+    told = {} if snapshot.summary is None else snapshot.summary.additional_properties
+    found = []
+    for entry in told.get(REDACTS, "").split():
+        old, rows, request = entry.split(":", 2)
+        found.append(Redaction(int(old), snapshot.snapshot_id, request, int(rows)))
+    return found
