@@ -76,7 +76,7 @@ class Soak:
         sizes = self._metadata_sizes()
         written = sum(sizes.values())
         began_s = time.process_time()
-        maintain(self._environment, last.day)
+        maintain(self._environment, last.day_number)
         maintained_s = time.process_time() - began_s
         audit = run_command(self._environment, "audit", "--day", last.day.isoformat(), "--json")
         sample = Sample(
