@@ -1,0 +1,1 @@
+"""Keeps the tables small and fast without changing what they hold."""
