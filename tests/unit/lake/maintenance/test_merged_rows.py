@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def ranges(body: bytes) -> RangeRead:
 
 def cut(table: pa.Table, cuts: list[int]) -> Iterator[pa.Table]:
     edges = sorted({0, len(table), *(at % (len(table) + 1) for at in cuts)})
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         part = table.slice(first, last - first)
         yield part if (first + last) % 2 else part.combine_chunks()
 
@@ -91,29 +92,23 @@ def stored(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def _older(field: pa.Field) -> pa.Field:
+    if field.name != "findings":
+        return field
+    parts = [part for part in field.type.value_type if part.name not in ("sensor", "severity")]
+    return pa.field("findings", pa.list_(pa.struct(parts)))
+
+
 def test_a_column_that_an_older_file_lacks_is_null_nested_ones_too() -> None:
-    old = pa.Table.from_pylist(
-        [record(DRIVE, "r", 5) | {"findings": [{"rule_id": "X", "measured": 1.0, "threshold": 2.0, "message": "m"}]}],
-        schema=pa.schema(
-            [
-                field
-                if field.name != "findings"
-                else pa.field(
-                    "findings", pa.list_(pa.struct([f for f in field.type.value_type if f.name not in ("sensor", "severity")]))
-                )
-                for field in RECORDS
-                if field.name not in ("reviewer", "reason")
-            ]
-        ),
-    )
+    found = {"rule_id": "X", "measured": 1.0, "threshold": 2.0, "message": "m"}
+    kind = pa.schema([_older(field) for field in RECORDS if field.name not in ("reviewer", "reason")])
+    old = pa.Table.from_pylist([record(DRIVE, "r", 5) | {"findings": [found]}], schema=kind)
     body = stored(old)
-    (found,) = table_rows(ranges(body), "f", len(body), RECORDS)
-    assert found.schema.equals(RECORDS)
-    (row,) = found.to_pylist()
+    (table,) = table_rows(ranges(body), "f", len(body), RECORDS)
+    assert table.schema.equals(RECORDS)
+    (row,) = table.to_pylist()
     assert (row["reviewer"], row["stamp_ns"]) == (None, 5)
-    assert row["findings"] == [
-        {"rule_id": "X", "measured": 1.0, "threshold": 2.0, "message": "m", "sensor": None, "severity": None}
-    ]
+    assert row["findings"] == [found | {"sensor": None, "severity": None}]
 
 
 def test_a_column_that_this_version_does_not_know_is_not_lost() -> None:
