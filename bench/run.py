@@ -39,6 +39,8 @@ GROUPS = {
     "build_scenes": "bench.build_scenes.run",
     "keyframes": "bench.build_scenes.keyframes",
     "payload_pages": "bench.payload_pages",
+    "digests": "bench.gold_files.digests",
+    "compaction": "bench.gold_files.compaction",
     "spark_tasks": "bench.spark_tasks",
     "growth": "bench.build_scenes.scaling",
     "match": "bench.match_planning",

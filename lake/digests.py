@@ -33,6 +33,7 @@ from lake.documents import canonical_json
 CANONICAL = 1  # version of the canonical form, part of every scene digest
 FRAME_LISTS = ("lidars", "cameras", "radars")
 PAYLOADS = ("points", "image")
+FACTS = "facts"  # a scene but for its payload, where the parts of a scene are named
 PROVENANCE = ("revision", "sources", "code_version", "config_hash")
 _POSE = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 _POSE_BYTES = struct.Struct(f"<{len(_POSE)}d")
@@ -100,7 +101,7 @@ class Verdict(StrEnum):
 class SceneCheck:
     """A scene against the digests that it states.
 
-    `digest`: of what it holds. `altered`: the parts that are not what they were, `facts` or a payload such as `cameras/front/0`
+    `digest`: of what it holds. `altered`: the parts that are not what they were, `FACTS` or a payload such as `cameras/front/0`
     (column, sensor, sweep). `unknown`: the parts without a digest.
     """
 
@@ -118,22 +119,26 @@ class SceneCheck:
 
 def check_scene(scene: Columns) -> SceneCheck:
     """Compute the digests of a scene from its columns, payload included, and compare them with those that it states."""
+    hashed = {column: [{**frame, "content_sha256": _payload_digest(frame)} for frame in scene[column]] for column in FRAME_LISTS}
+    return check_facts({**scene, **hashed})
+
+
+def check_facts(scene: Columns) -> SceneCheck:
+    """As `check_scene`, of a scene each of whose frames has the digest of its payload (None: no payload) as `content_sha256`."""
     altered, unknown, found = [], [], dict(scene)
     for column in FRAME_LISTS:
-        frames = []
         for frame in scene[column]:
-            stated, digest = frame.get("payload_sha256"), _payload_digest(frame)
+            stated, digest = frame.get("payload_sha256"), frame["content_sha256"]
             if stated is None and digest is not None:
                 unknown.append(_name(column, frame))
             elif stated != digest:
                 altered.append(_name(column, frame))
-            frames.append({**frame, "payload_sha256": digest})
-        found[column] = frames
+        found[column] = [{**frame, "payload_sha256": frame["content_sha256"]} for frame in scene[column]]
     digest, stated = scene_digest(found), scene.get("scene_digest")
     if stated is None:
-        unknown.append("facts")
+        unknown.append(FACTS)
     elif stated not in (digest, scene_digest(scene)):
-        altered.append("facts")  # the stated digests of the payload do not explain it
+        altered.append(FACTS)  # the stated digests of the payload do not explain it
     return SceneCheck(digest, tuple(altered), tuple(unknown))
 
 

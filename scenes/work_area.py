@@ -38,6 +38,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.errors import AbsentError
+from lake.parquet.table_file import WRITE_OPTIONS
 from lake.storage import CONNECTIONS, ObjectStore, ObjectVersion
 from scenes.documents import AnyDocument, Document, decode, encode
 from scenes.errors import WorkAreaError
@@ -149,5 +150,5 @@ def arrow_bytes(table: pa.Table) -> memoryview:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Rows as one Parquet file of fixed settings, so that equal rows give equal bytes."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=1, store_schema=False, write_page_checksum=True)
+    pq.write_table(table, buffer, **WRITE_OPTIONS)
     return buffer.getvalue()

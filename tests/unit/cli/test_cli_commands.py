@@ -29,7 +29,7 @@ COMMANDS = (
     "up", "down", "status", "demo", "audit", "sync-report", "sync report",
     "drive generate", "drive import", "drive upload", "drive wait", "drive reprocess", "drive requeue", "drive calibrations",
     "dlq ls", "dlq show", "dlq redrive",
-    "gold ls", "gold show", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
+    "gold ls", "gold show", "gold compact", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip
 REFUSED = RefusedRecord(

@@ -1,0 +1,255 @@
+"""Merge small data files into large ones, without a change to what the table holds (ADR 0038).
+
+    plan ▸ merge on this disk ▸ upload ▸ read back and compare ▸ commit
+
+The commit replaces the files in one snapshot and adds a row to `gold.compactions`, together or not at all. It is made only if
+every file that was merged is still in the table: a publication that replaced one of them meanwhile wins. Old snapshots, and so
+tags, keep the old files; nothing is deleted here but merged files that no commit refers to. A process that is killed leaves the
+table as it was before or after, and perhaps files that nothing refers to.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.exceptions import CommitFailedException
+
+from lake.digests import content_digest
+from lake.errors import LakeError
+from lake.maintenance.compaction_plan import SCENES_TABLE, Job, Sizes, SmallFile, partition_filter
+from lake.maintenance.local_files import download, lake_ranges, local_ranges, upload
+from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
+from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, scene_digests
+from lake.parquet.row_group import read_footer
+from lake.parquet.table_file import WRITE_OPTIONS
+from lake.tables.compactions import COMPACTIONS_TABLE, add_row
+from lake.tables.iceberg_internals import begin, replace_files
+from lake.tables.rows import CompactionRow, PublishedFile
+from lake.tables.schemas import PUBLISHED
+from lake.tables.staged import staged
+from sensors.time_units import NS_PER_MS
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table, Transaction
+
+    from lake.tables.publisher import Publisher
+
+MAX_ATTEMPTS = 12
+SUMMARY = {"scenelake.compaction": "true"}
+
+
+class Outcome(StrEnum):
+    """What became of a job. LOST: a file was replaced meanwhile, and nothing was changed. REFUSED: the files are left as they
+    are, because something about them is not right."""
+
+    COMPACTED = "compacted"
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """The result of a job; `row` as committed, `reason` where it was not."""
+
+    job: Job
+    outcome: Outcome
+    row: CompactionRow | None = None
+    reason: str = ""
+
+
+class CompactionError(LakeError):
+    """The merged files do not hold what the files hold that they were made of."""
+
+
+@dataclass(slots=True)
+class _Merged:
+    """Files that were made of a job's, as stored; `rows` and `digest` of what was read to make them."""
+
+    files: list[PublishedFile] = field(default_factory=list)
+    rows: int = 0
+    digest: str = ""
+
+
+def compact(catalog: Publisher, job: Job, sizes: Sizes, scratch: Path | None = None) -> Compaction:
+    """Merge the files of a job, and commit.
+
+    Args:
+        catalog: Of the lake.
+        job: As `lake.maintenance.compaction_plan.plan` made it.
+        sizes: Those of the plan.
+        scratch: Folder for the files while they are merged, at most twice `sizes.largest`; None: the system's.
+
+    Raises:
+        LakeError: Storage does not deliver, or the catalog did not answer; trying again is safe.
+    """
+    table, merged = catalog.load_table(job.table), _Merged()
+    if not {file.uri for file in job.files} <= _live(table, job).keys():
+        return Compaction(job, Outcome.LOST, reason="its files have been replaced since they were planned")
+    try:
+        _merge(table, job, sizes, merged, scratch)
+        _compare(table, job, merged)
+    except LakeError as error:
+        _delete(table.io, merged)
+        return Compaction(job, Outcome.REFUSED, reason=str(error))
+    row = _commit(catalog, job, merged)
+    if row is None:
+        _delete(table.io, merged)
+        return Compaction(job, Outcome.LOST, reason="another commit replaced its files meanwhile")
+    return Compaction(job, Outcome.COMPACTED, row)
+
+
+# ---- merge ----
+
+
+def _merge(table: Table, job: Job, sizes: Sizes, merged: _Merged, scratch: Path | None) -> None:
+    if job.table == SCENES_TABLE:
+        _merge_scenes(table, job, merged, scratch)
+    else:
+        _merge_rows(table, job, sizes, merged, scratch)
+
+
+def _merge_scenes(table: Table, job: Job, merged: _Merged, scratch: Path | None) -> None:
+    found = list[SceneDigest]()
+    with tempfile.TemporaryFile(dir=scratch) as target:
+        merge = SceneMerge(target)
+        for file in job.files:
+            with tempfile.TemporaryFile(dir=scratch) as local:
+                download(table.io, file.uri, file.size, local)
+                read = local_ranges(local)
+                metadata = read_footer(read, file.uri, file.size)
+                found += scene_digests(read, file.uri, file.size, metadata)
+                merge.add(local, metadata)
+        merge.finish()
+        _store(table, job, target, merged)
+    merged.rows, merged.digest = len(found), content_digest(found)
+
+
+def _merge_rows(table: Table, job: Job, sizes: Sizes, merged: _Merged, scratch: Path | None) -> None:
+    schema = PUBLISHED[job.table]
+    digest = RowsDigest()
+    groups = rechunked(_rows(table, job.files, schema), ROW_GROUP_ROWS)
+    group = next(groups, None)
+    while group is not None:
+        with tempfile.TemporaryFile(dir=scratch) as target:
+            with pq.ParquetWriter(target, schema, **WRITE_OPTIONS) as writer:
+                while group is not None and target.tell() < sizes.enough:
+                    digest.add(group)
+                    writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+                    group = next(groups, None)
+            _store(table, job, target, merged)
+    merged.rows, merged.digest = digest.result()
+
+
+def _rows(table: Table, files: Iterable[SmallFile | PublishedFile], schema: pa.Schema) -> Iterator[pa.Table]:
+    for file in files:
+        stream, read = lake_ranges(table.io, file.uri)
+        with closing(stream):
+            yield from table_rows(read, file.uri, file.size if isinstance(file, SmallFile) else file.bytes, schema)
+
+
+def _store(table: Table, job: Job, source: IO[bytes], merged: _Merged) -> None:
+    """Files of one drive begin with vehicle and drive, as `publish` names them, so that all files of a drive can be listed."""
+    place = "/".join(part for part in (job.vehicle_id, job.drive) if part)
+    uri = f"{table.location()}/data/{place}/compacted-{uuid.uuid4().hex}.parquet"
+    merged.files.append(PublishedFile(table=job.table, uri=uri, bytes=0))  # named before it exists: `_delete` knows it
+    size, sha256 = upload(table.io, source, uri)
+    merged.files[-1] = PublishedFile(table=job.table, uri=uri, bytes=size, sha256=sha256)
+
+
+# ---- compare ----
+
+
+def _compare(table: Table, job: Job, merged: _Merged) -> None:
+    """Read the merged files as they are stored.
+
+    Raises:
+        CompactionError: They hold something else.
+    """
+    if job.table == SCENES_TABLE:
+        (file,) = merged.files
+        stream, read = lake_ranges(table.io, file.uri)
+        with closing(stream):
+            found = list(scene_digests(read, file.uri, file.bytes))
+        rows, digest = len(found), content_digest(found)
+    else:
+        stored = RowsDigest()
+        for group in rechunked(_rows(table, merged.files, PUBLISHED[job.table]), ROW_GROUP_ROWS):
+            stored.add(group)
+        rows, digest = stored.result()
+    planned = sum(file.rows for file in job.files)
+    if (rows, digest) != (merged.rows, merged.digest) or rows != planned:
+        raise CompactionError(
+            f"{job}: {planned} rows in the table, {merged.rows} were read ({merged.digest[:12]}), {rows} were written "
+            f"({digest[:12]})"
+        )
+
+
+# ---- commit ----
+
+
+def _commit(catalog: Publisher, job: Job, merged: _Merged) -> CompactionRow | None:
+    """Replace the files; None if one of them has been replaced meanwhile.
+
+    Raises:
+        CompactionError: Other commits won every attempt. The merged files stay, in case that one was made and not confirmed.
+    """
+    row, row_uri = None, ""
+    for _ in range(MAX_ATTEMPTS):
+        table, compactions = catalog.load_table(job.table), catalog.load_table(COMPACTIONS_TABLE)
+        if row is not None:
+            if table.snapshot_by_id(row.snapshot_id) is not None:
+                return row  # the catalog made the last commit, and could not say so
+            compactions.io.delete(row_uri)
+        live = _live(table, job)
+        if not all(file.uri in live for file in job.files):
+            return None
+        change, row_change = begin(table), begin(compactions)
+        replaced, added = [live[file.uri] for file in job.files], [file.uri for file in merged.files]
+        replace_files(change, table.io, replaced, added, SUMMARY, same_rows=True)
+        row = _row(job, merged, change)
+        row_uri = add_row(row_change, compactions, row, SUMMARY)
+        try:
+            catalog.commit_together([change, row_change])
+        except CommitFailedException:
+            continue
+        return row
+    raise CompactionError(f"{job}: {MAX_ATTEMPTS} commits lost the race against others", hint="run it again")
+
+
+def _row(job: Job, merged: _Merged, change: Transaction) -> CompactionRow:
+    made = staged(change, ())
+    return CompactionRow(
+        table=job.table,
+        vehicle_id=job.vehicle_id,
+        day=job.day,
+        committed_ns=made.timestamp_ms * NS_PER_MS,
+        snapshot_id=made.snapshot_id,
+        replaced_files=len(job.files),
+        replaced_bytes=job.size,
+        rows=merged.rows,
+        digest=merged.digest,
+        files=tuple(merged.files),
+    )
+
+
+def _live(table: Table, job: Job) -> dict[str, DataFile]:
+    """The files of the job's partition that the table holds."""
+    return {task.file.file_path: task.file for task in table.scan(row_filter=partition_filter(job)).plan_files()}
+
+
+def _delete(io: FileIO, merged: _Merged) -> None:
+    """Remove merged files that no commit refers to."""
+    for file in merged.files:
+        with suppress(OSError):  # one that was not written; what stays is swept
+            io.delete(file.uri)

@@ -1,0 +1,110 @@
+"""One file of scenes from several: their row groups, byte for byte, and one footer. Nothing is decoded to be written.
+
+What is decoded is what proves it: every scene's digest is computed from its payload, in the files that are merged and in the
+merged one as it is stored, and every page is compared with its CRC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.digests import FRAME_LISTS, PAYLOADS, Verdict, check_facts, payload_sha256
+from lake.errors import LakeError
+from lake.maintenance.local_files import PIECE_BYTES
+from lake.parquet.footer import LENGTH_BYTES, MAGIC, Part, join_footers
+from lake.parquet.row_group import RangeRead, read_footer, read_row_group
+from lake.tables.schemas import OPAQUE_LEAVES, SCENES
+
+SceneDigest = tuple[int, str]
+"""Anchor (ns) and digest of a scene."""
+
+_PAYLOAD_LEAVES = tuple(leaf.replace(".element.", ".list.element.") for leaf in OPAQUE_LEAVES if "." in leaf)
+
+
+class AlteredSceneError(LakeError):
+    """A scene is not what its digests say."""
+
+
+class SceneMerge:
+    """A file that grows by whole files of scenes; `target` is on this disk, empty."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._parts: list[Part] = []
+        target.write(MAGIC)
+
+    def add(self, file: IO[bytes], metadata: pq.FileMetaData) -> None:
+        """Append the row groups of a file on this disk."""
+        end = file.seek(-LENGTH_BYTES - len(MAGIC), 2)
+        footer_at = end - int.from_bytes(file.read(LENGTH_BYTES), "little")
+        file.seek(footer_at)
+        self._parts.append(Part(file.read(end - footer_at), metadata, self._target.tell() - len(MAGIC)))
+        file.seek(len(MAGIC))
+        _copy(file, self._target, footer_at - len(MAGIC))
+
+    def finish(self) -> None:
+        """Write the footer.
+
+        Raises:
+            FooterError: The files have different columns.
+        """
+        footer = join_footers(self._parts)
+        self._target.write(footer + len(footer).to_bytes(LENGTH_BYTES, "little") + MAGIC)
+        self._target.flush()
+
+
+def scene_digests(read: RangeRead, uri: str, size: int, metadata: pq.FileMetaData | None = None) -> Iterator[SceneDigest]:
+    """The scenes of a file, in their order, each with the digest of what it holds; one row group is held at a time.
+
+    Raises:
+        AlteredSceneError: A scene is not what its digests say.
+        LakeError: The file cannot be read, or a page is not what its CRC says.
+    """
+    metadata = metadata or read_footer(read, uri, size)
+    for number in range(metadata.num_row_groups):
+        for scene in _scenes(read_row_group(read, uri, metadata, number, SCENES.names, _PAYLOAD_LEAVES)):
+            found = check_facts(scene)
+            if found.verdict is Verdict.ALTERED:
+                raise AlteredSceneError(
+                    f"{uri}: scene {scene['scene_id']} is not what its digests say: {', '.join(found.altered)}",
+                    hint="build its drive again; until then its files are left as they are",
+                )
+            yield scene["anchor_ns"], found.digest
+
+
+def _scenes(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows with the digest of each payload, as `content_sha256`, in its place."""
+    columns = {name: _hashed(table[name].combine_chunks()) if name in FRAME_LISTS else table[name] for name in table.column_names}
+    rows: list[dict[str, Any]] = pa.table(columns).to_pylist()
+    return rows
+
+
+def _hashed(frames: pa.ListArray) -> pa.ListArray:
+    elements = frames.values
+    fields = {field.name: elements.field(field.name) for field in elements.type}
+    hashed: Sequence[str | None] = [None] * len(elements)
+    for name in PAYLOADS:
+        if name in fields:
+            found = _sha256(fields.pop(name))
+            hashed = [one or other for one, other in zip(hashed, found, strict=True)]
+    fields["content_sha256"] = pa.array(hashed, pa.string())
+    return pa.ListArray.from_arrays(frames.offsets, pa.StructArray.from_arrays(list(fields.values()), list(fields)))
+
+
+def _sha256(payloads: pa.DictionaryArray) -> list[str | None]:
+    """Of each payload; each distinct one is hashed once."""
+    distinct = [payload_sha256(memoryview(one.as_buffer())) for one in payloads.dictionary]
+    return [None if number is None else distinct[number] for number in payloads.indices.to_pylist()]
+
+
+def _copy(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    while size:
+        piece = source.read(min(size, PIECE_BYTES))
+        if not piece:
+            raise LakeError("a file on this disk became shorter while it was copied")
+        target.write(piece)
+        size -= len(piece)

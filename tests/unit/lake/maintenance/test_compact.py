@@ -1,0 +1,287 @@
+"""Compaction changes files and nothing else, whatever comes between, and never silently keeps what is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table import Transaction
+from pyiceberg.table.snapshots import Operation
+
+from lake.errors import LakeError
+from lake.landing import DriveId
+from lake.maintenance import compact as module
+from lake.maintenance.compact import Compaction, Outcome, compact
+from lake.maintenance.compaction_plan import ALONE, LARGE, Sizes, plan
+from lake.tables.catalog import LakeCatalog
+from lake.tables.compactions import COMPACTIONS_TABLE, compactions
+from lake.tables.publisher import Publisher
+from lake.tables.scene_key import SceneKey
+from lake.tables.scene_reader import SceneReader
+from tests.unit.lake.maintenance.small_files import DRIVES, SMALL, SmallFilesLake, at
+from tests.unit.lake.tables.fence_lake import DAY
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> SmallFilesLake:
+    made = SmallFilesLake(tmp_path)
+    for drive in DRIVES:
+        made.publish(drive)
+    return made
+
+
+def compact_all(lake: SmallFilesLake, sizes: Sizes = SMALL) -> list[Compaction]:
+    catalog = lake.catalog()
+    return [compact(catalog, job, sizes) for job in plan(catalog, sizes).jobs]
+
+
+def test_files_are_merged_and_every_row_stays(lake: SmallFilesLake) -> None:
+    before, old = lake.contents(), {name: lake.data_files(name) for name in lake.contents()}
+    found = compact_all(lake)
+    assert {one.outcome for one in found} == {Outcome.COMPACTED}
+    assert lake.contents() == before
+    assert {name: len(lake.data_files(name)) for name in before} == {
+        "gold.scenes": 3,  # one a drive
+        "gold.frames": 1,
+        "quarantine.records": 1,
+    }
+    for name, files in old.items():
+        snapshot = lake.catalog().load_table(name).current_snapshot()
+        assert snapshot is not None
+        assert snapshot.summary is not None
+        assert snapshot.summary.operation is Operation.REPLACE
+        assert snapshot.summary["deleted-data-files"] == ("4" if name == "gold.scenes" else "3")
+        assert set(files) <= lake.referenced(), "the snapshots before it keep their files"
+
+
+def test_scene_files_never_mix_drives_and_keep_layout_and_bounds(lake: SmallFilesLake) -> None:
+    groups = {uri: pq.ParquetFile(uri.removeprefix("file://")).metadata.num_row_groups for uri in lake.data_files("gold.scenes")}
+    compact_all(lake)
+    merged = 0
+    for uri in lake.data_files("gold.scenes"):
+        file = pq.ParquetFile(uri.removeprefix("file://"), page_checksum_verification=True)
+        (drive,) = set(file.read(columns=["drive_id"])["drive_id"].to_pylist())
+        assert f"/car-1/{drive}/" in uri, "all files of a drive can be listed"
+        merged += file.metadata.num_row_groups
+        column = file.metadata.row_group(0).column(0)
+        assert column.statistics.has_min_max
+    assert merged == sum(groups.values()), "a scene is read with as few bytes as before"
+    reader = SceneReader(lake.catalog().load_table("gold.scenes"))
+    row = reader.scene(SceneKey(DRIVES[1], at(7)))
+    assert row is not None
+    assert row.lidars[0].payload_sha256 == hashlib.sha256(row.lidars[0].points or b"").hexdigest()
+
+
+def test_the_commit_says_what_it_did(lake: SmallFilesLake) -> None:
+    found = compact_all(lake)
+    rows = compactions(lake.catalog().load_table(COMPACTIONS_TABLE))
+    assert list(rows) == [one.row for one in found]
+    assert [(row.table, row.vehicle_id, row.day, row.replaced_files, row.rows) for row in rows] == [
+        *[("gold.scenes", "car-1", DAY, 4, 12)] * 3,
+        ("gold.frames", "car-1", DAY, 3, 36),
+        ("quarantine.records", "car-1", rows[-1].day, 3, 3),
+    ]
+    for row in rows:
+        assert lake.catalog().load_table(row.table).snapshot_by_id(row.snapshot_id) is not None
+        for file in row.files:
+            body = Path(file.uri.removeprefix("file://")).read_bytes()
+            assert (file.bytes, file.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+
+
+def test_a_second_run_finds_nothing_to_do(lake: SmallFilesLake) -> None:
+    compact_all(lake)
+    again = plan(lake.catalog(), SMALL)
+    assert again.jobs == ()
+    assert {why for reasons in again.left.values() for why in reasons} <= {ALONE, LARGE}
+    lake.publish(DriveId("car-1", "drive-d"))
+    assert {job.drive for job in plan(lake.catalog(), SMALL).jobs} == {"drive-d", None}
+
+
+@pytest.mark.parametrize("rows", [5, 1000])
+def test_large_tables_of_rows_become_several_files_that_are_left_next_time(
+    lake: SmallFilesLake, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROW_GROUP_ROWS", rows)
+    sizes = Sizes(smallest=4000, largest=9000)
+    before = lake.contents()
+    compact_all(lake, sizes)
+    assert lake.contents() == before
+    assert plan(lake.catalog(), sizes).jobs == ()
+
+
+def test_only_the_day_and_the_vehicle_that_were_asked_for(lake: SmallFilesLake) -> None:
+    lake.publish(DriveId("car-2", "drive-a"))
+    catalog = lake.catalog()
+    assert {job.vehicle_id for job in plan(catalog, SMALL, vehicle_id="car-2").jobs} == {"car-2"}
+    assert plan(catalog, SMALL, day=DAY.replace(year=2020)).jobs == ()
+    assert {job.day for job in plan(catalog, SMALL, day=DAY).jobs} == {DAY}
+
+
+def test_a_size_that_would_merge_again_and_again_is_refused() -> None:
+    with pytest.raises(LakeError, match="half of the second"):
+        Sizes(smallest=100, largest=150)
+
+
+class Meanwhile(LakeCatalog):
+    """Another process acts right before the first commit."""
+
+    act: Callable[[], None] | None = None
+
+    def commit_together(self, transactions: Sequence[Transaction]) -> None:
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+        super().commit_together(transactions)
+
+
+def meanwhile(lake: SmallFilesLake, act: Callable[[], None]) -> Meanwhile:
+    catalog = Meanwhile("unit", uri=f"sqlite:///{lake.folder}/catalog.db", warehouse=f"file://{lake.folder}/warehouse")
+    catalog.act = act
+    return catalog
+
+
+def test_a_publication_that_replaces_a_file_wins_and_nothing_is_left(lake: SmallFilesLake) -> None:
+    job = plan(lake.catalog(), SMALL).jobs[0]
+    catalog = meanwhile(lake, lambda: lake.publish(DRIVES[0], "r2", 2))
+    found = compact(catalog, job, SMALL)
+    assert (found.outcome, found.row) == (Outcome.LOST, None)
+    assert {row["revision"] for row in lake.contents()["gold.scenes"] if row["drive_id"] == DRIVES[0].drive_id} == {"r2"}
+    assert lake.stored() <= lake.referenced(), "no merged file stays behind"
+    assert compactions(lake.catalog().load_table(COMPACTIONS_TABLE)) == ()
+
+
+def test_a_publication_of_another_drive_changes_nothing(lake: SmallFilesLake) -> None:
+    job = plan(lake.catalog(), SMALL).jobs[0]
+    catalog = meanwhile(lake, lambda: lake.publish(DriveId("car-1", "drive-d")))
+    assert compact(catalog, job, SMALL).outcome is Outcome.COMPACTED
+    assert len(lake.contents()["gold.scenes"]) == 48
+    assert lake.stored() <= lake.referenced()
+
+
+def test_a_commit_that_was_made_and_not_confirmed_is_found(lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, job, done = lake.contents(), plan(lake.catalog(), SMALL).jobs[0], LakeCatalog.commit_together
+
+    def silent(self: LakeCatalog, transactions: Sequence[Transaction]) -> None:
+        done(self, transactions)
+        raise CommitFailedException("no answer")
+
+    monkeypatch.setattr(LakeCatalog, "commit_together", silent)
+    found = compact(lake.catalog(), job, SMALL)
+    assert found.outcome is Outcome.COMPACTED
+    assert [found.row] == list(compactions(lake.catalog().load_table(COMPACTIONS_TABLE)))
+    assert lake.contents() == before
+
+
+class Killed(BaseException):
+    """Ends the process."""
+
+
+def steps(lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch, kill_at: int) -> Callable[[], int]:
+    """Let the process end at the n-th access to storage or catalog; returns how many there were."""
+    count = 0
+
+    def counted(owner: type, name: str) -> None:
+        real = getattr(owner, name)
+
+        def step(*arguments: object, **options: object) -> object:
+            nonlocal count
+            count += 1
+            if count == kill_at:
+                raise Killed
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, step)
+
+    for owner, name in (
+        (PyArrowFileIO, "new_input"),
+        (PyArrowFileIO, "new_output"),
+        (LakeCatalog, "load_table"),
+        (LakeCatalog, "commit_together"),
+    ):
+        counted(owner, name)
+    return lambda: count
+
+
+def test_killed_at_any_step_the_lake_is_as_before_or_after_and_the_next_run_finishes(
+    lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, catalog = lake.contents(), lake.catalog()
+    jobs = plan(catalog, SMALL).jobs
+    kill_at, killed = 1, True
+    while killed:
+        with monkeypatch.context() as patch:
+            steps(lake, patch, kill_at)
+            try:
+                compact(catalog, jobs[0], SMALL)
+                killed = False
+            except Killed:
+                pass
+        assert lake.contents() == before
+        kill_at += 3
+    assert kill_at > 30
+    compact_all(lake)
+    assert lake.contents() == before
+    assert plan(lake.catalog(), SMALL).jobs == ()
+
+
+def flip(uri: str, at: int) -> None:
+    path = Path(uri.removeprefix("file://"))
+    body = bytearray(path.read_bytes())
+    body[at] ^= 4
+    path.write_bytes(body)
+
+
+def test_a_flipped_bit_is_found_and_the_files_are_left(lake: SmallFilesLake) -> None:
+    job = plan(lake.catalog(), SMALL).jobs[0]
+    path = job.files[1].uri.removeprefix("file://")
+    column = pq.read_metadata(path).row_group(0)
+    images = next(
+        column.column(at)
+        for at in range(column.num_columns)
+        if column.column(at).path_in_schema.endswith("s.image")
+        or column.column(at).path_in_schema == "cameras.list.element.image"
+    )
+    flip(job.files[1].uri, images.dictionary_page_offset + 1000)
+    old = lake.data_files("gold.scenes")
+    found = compact(lake.catalog(), job, SMALL)
+    assert found.outcome is Outcome.REFUSED
+    assert "CRC" in found.reason
+    assert lake.data_files("gold.scenes") == old
+    assert lake.stored() <= lake.referenced()
+
+
+def test_a_merged_file_that_is_stored_damaged_is_not_committed(lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, real = plan(lake.catalog(), SMALL).jobs, module.upload
+
+    def damaged(io: object, source: object, uri: str) -> tuple[int, str]:
+        found = real(io, source, uri)  # type: ignore[arg-type]
+        flip(uri, found[0] // 3)
+        return found
+
+    monkeypatch.setattr(module, "upload", damaged)
+    for job in (jobs[0], jobs[-2]):
+        assert compact(lake.catalog(), job, SMALL).outcome is Outcome.REFUSED
+    assert lake.stored() <= lake.referenced()
+
+
+def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
+    peaks = []
+    for windows in (4, 40):
+        folder = tmp_path / str(windows)
+        folder.mkdir()
+        lake = SmallFilesLake(folder)
+        lake.publish(DRIVES[0], windows=windows)
+        catalog: Publisher = lake.catalog()
+        sizes = Sizes(1_000_000, 100_000_000)
+        job = plan(catalog, sizes).jobs[0]
+        tracemalloc.start()
+        assert compact(catalog, job, sizes).outcome is Outcome.COMPACTED
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 3_000_000  # 40 files hold 1 MB of payload; what grows is one footer and one digest a scene
