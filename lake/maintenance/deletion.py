@@ -9,8 +9,8 @@ from lake.maintenance.candidates import Candidate
 from lake.maintenance.judgement import Judge, KeptObject
 from lake.maintenance.reference_file import plain
 from lake.maintenance.references import TableReferences
-from lake.maintenance.swept_buckets import MOST_VERSIONS, Bucket
 from lake.maintenance.sweep_report import SweepReport
+from lake.maintenance.swept_buckets import MOST_VERSIONS, Bucket
 from lake.versions.moments import load_tables
 
 if TYPE_CHECKING:

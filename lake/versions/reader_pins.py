@@ -24,9 +24,7 @@ class ReaderPin:
     Each pin, and each renewal, is a commit: meant for readers that work for minutes or more.
     """
 
-    def __init__(
-        self, catalog: Publisher, at: str = MAIN, max_age_s: float = DEFAULT_AGE_S, clock: Clock = time.time_ns
-    ) -> None:
+    def __init__(self, catalog: Publisher, at: str = MAIN, max_age_s: float = DEFAULT_AGE_S, clock: Clock = time.time_ns) -> None:
         self._catalog, self._at, self._max_age_s, self._clock = catalog, at, max_age_s, clock
         self.tag = f"{TagKind.READER}-{uuid.uuid4().hex}"
         self._version: Version | None = None

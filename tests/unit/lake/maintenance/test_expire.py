@@ -70,7 +70,9 @@ def test_age_and_count_keep_and_each_kept_thing_has_a_line_with_its_reason(lake:
     create_tag(lake.catalog(), "hold-a", f"{DRIVE}@1")
     times = {s.snapshot_id: s.timestamp_ms for s in lake.catalog().load_table("gold.scenes").snapshots()}
     now_ns = (times[rows[-1].scenes_snapshot_id] + 100_000) * 10**6
-    (plan,) = [p for p in expire(lake.catalog(), ExpirePolicy(50, 2), apply=False, clock=lambda: now_ns) if p.table == "gold.scenes"]
+    (plan,) = [
+        p for p in expire(lake.catalog(), ExpirePolicy(50, 2), apply=False, clock=lambda: now_ns) if p.table == "gold.scenes"
+    ]
     reasons = {kept.reason: kept.snapshots for kept in plan.kept}
     assert reasons[f"snapshot {rows[-1].scenes_snapshot_id}: the current state"] == 1
     assert reasons[f"snapshot {rows[0].scenes_snapshot_id}: hold tag hold-a"] == 1
