@@ -2,8 +2,8 @@
 
 `gold.drives` is ordered by the sequence number of the commit that added a row, which manifests keep when they are merged. A
 manifest states the highest and the lowest that it holds, so the newest rows are found by opening manifests from the newest down,
-until none can hold a newer row. Memory: a few hundred bytes for each publication in the manifests that are opened, and the rows of
-a page.
+until none can hold a newer row. Memory: a few hundred bytes for each publication in the manifests that are opened, and the rows
+of a page.
 """
 
 from __future__ import annotations
