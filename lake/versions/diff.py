@@ -130,21 +130,22 @@ def diff(tables: Tables, first: Version, second: Version, progress: Progress | N
 
 def _publications(table: Table, first: int, second: int) -> dict[DriveName, tuple[DriveRow | None, DriveRow | None]]:
     """The newest publication in each version of every drive that has rows in only one of them."""
-    own = [set[str](), set[str]()]
-    for side, manifests in enumerate(_unshared(table, first, second)):
-        for manifest in manifests:
-            own[side] |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
-    changed: list[dict[DriveName, list[DriveRow]]] = [defaultdict(list), defaultdict(list)]
-    for side in (0, 1):
-        for uri in sorted(own[side] - own[1 - side]):
-            for row in read_rows(table.io, uri):
-                changed[side][row.vehicle_id, row.drive_id].append(row)
+    files = []
+    for manifests in _unshared(table, first, second):
+        files.append({entry.data_file.file_path for one in manifests for entry in one.fetch_manifest_entry(table.io)})
+    own = [_identities(table, files[side] - files[1 - side]) for side in (0, 1)]
     found = {}
-    for name in changed[0].keys() | changed[1].keys():
-        sides = [_newest(table, snapshot, name) for snapshot in (first, second)]
-        if sides[0] != sides[1]:
-            found[name] = (sides[0], sides[1])
+    for name in {(vehicle, drive) for vehicle, drive, *_ in own[0] ^ own[1]}:
+        before, after = (_newest(table, snapshot, name) for snapshot in (first, second))
+        if before != after:
+            found[name] = before, after
     return found
+
+
+def _identities(table: Table, uris: set[str]) -> set[tuple[str, str, int, str]]:
+    """The publications in some files; those whose files were only merged are in files of both versions."""
+    rows = (row for uri in sorted(uris) for row in read_rows(table.io, uri))
+    return {(row.vehicle_id, row.drive_id, row.generation, row.revision) for row in rows}
 
 
 def _newest(table: Table, snapshot_id: int, name: DriveName) -> DriveRow | None:

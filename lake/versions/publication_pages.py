@@ -1,19 +1,19 @@
 """Publications by page, the newest first, without reading those of other pages.
 
-`gold.drives` is ordered by the sequence number of the commit that added a row, which manifests keep when they are merged. A
-manifest states the highest and the lowest that it holds, so the newest rows are found by opening manifests from the newest down,
-until none can hold a newer row. Memory: a few hundred bytes for each publication in the manifests that are opened, and the rows
-of a page.
+Files of `gold.drives` state the first and the last commit of their rows. What a manifest holds was committed before the snapshot
+that added it, also where maintenance has merged manifests or files since. So manifests and files are opened from the newest down,
+until none can hold a row that belongs on the page. Memory: the rows of a page and of one file, and a few hundred bytes for each
+file that an opened manifest lists.
 """
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -23,23 +23,30 @@ from pyiceberg.types import LongType, StringType
 from lake.errors import VersionError
 from lake.tables.drives import WITHOUT_FILES
 from lake.tables.rows import DriveRow, row_of
-from sensors.time_units import NS_PER_DAY
+from sensors.time_units import NS_PER_DAY, NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import Table
 
+SKEW_NS = 3_600 * NS_PER_S  # between the clocks of publishers
 _EPOCH = date(1970, 1, 1)
+_EVER = 2**63
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
     """The place of a publication in the order of commits; its string is what `--before` and `--after` take."""
 
-    sequence: int
     committed_ns: int
     tie: int
+
+    @classmethod
+    def of(cls, row: DriveRow) -> Cursor:
+        """The place of a row; publications of one millisecond are told apart by a hash."""
+        name = f"{row.vehicle_id}/{row.drive_id}@{row.generation}".encode()
+        return cls(row.committed_ns, int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big"))
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
@@ -49,12 +56,12 @@ class Cursor:
             VersionError: It is not one.
         """
         parts = text.split(".")
-        if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
+        if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
             raise VersionError(f"{text!r} is no cursor", "`scenelake gold ls` prints the one of the next page")
         return cls(*map(int, parts))
 
     def __str__(self) -> str:
-        return f"{self.sequence}.{self.committed_ns}.{self.tie}"
+        return f"{self.committed_ns}.{self.tie}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,111 +112,124 @@ def publication_page(
     """
     if limit < 1 or (before is not None and after is not None):
         raise VersionError("a page has at least 1 publication, and is before a cursor or after one")
+    search = _Search(table, wanted, limit + (after is None), falling=after is None, cursor=before or after)
+    found = search.run()
     if after is not None:
-        rising = list(islice(_stream(table, wanted, after, falling=False), limit))
-        return Page(tuple(reversed(rising)), rising[0].cursor if rising else None)
-    found = list(islice(_stream(table, wanted, before, falling=True), limit + 1))
-    more = found[limit - 1].cursor if len(found) > limit else None
-    return Page(tuple(found[:limit]), more)
+        return Page(tuple(reversed(found)), found[0].cursor if found else None)
+    return Page(tuple(found[:limit]), found[limit - 1].cursor if len(found) > limit else None)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _File:
-    """A data file; `turn` orders files: falling or rising sequence numbers."""
+class _Search:
+    """The first `most` rows in falling or rising order, beyond a cursor."""
 
-    turn: int
-    uri: str
-    sequence: int
-
-
-def _stream(table: Table, wanted: PageFilter, cursor: Cursor | None, *, falling: bool) -> Iterator[Listed]:
-    snapshot = table.current_snapshot()
-    if snapshot is None:
-        return
-    sign = -1 if falling else 1
-    manifests = [one for one in snapshot.manifests(table.io) if _may_hold(one, wanted, cursor, falling=falling)]
-    manifests.sort(key=lambda one: sign * _end(one, falling=falling), reverse=True)
-    reader, waiting = _Reader(table, wanted), list[_File]()
-    while manifests or waiting:
-        while manifests and (not waiting or sign * _end(manifests[-1], falling=falling) <= waiting[0].turn):
-            for sequence, uri in reader.files(manifests.pop()):
-                if cursor is None or sign * (sequence - cursor.sequence) >= 0:
-                    heapq.heappush(waiting, _File(sign * sequence, uri, sequence))
-        if not waiting:
-            continue
-        together = [heapq.heappop(waiting)]  # the files of one commit: their rows are ordered among themselves
-        while waiting and waiting[0].turn == together[0].turn:
-            together.append(heapq.heappop(waiting))
-        rows = sorted((one for file in together for one in reader.rows(file)), key=lambda one: one.cursor, reverse=falling)
-        yield from (one for one in rows if cursor is None or (one.cursor < cursor if falling else one.cursor > cursor))
-        if falling and wanted.since_ns is not None and reader.newest_ns < wanted.since_ns - NS_PER_DAY:
-            return  # clocks of publishers differ by less than that
-
-
-def _end(manifest: ManifestFile, *, falling: bool) -> int:
-    return manifest.sequence_number if falling else manifest.min_sequence_number
-
-
-def _may_hold(manifest: ManifestFile, wanted: PageFilter, cursor: Cursor | None, *, falling: bool) -> bool:
-    if cursor is not None:
-        if falling and manifest.min_sequence_number > cursor.sequence:
-            return False
-        if not falling and manifest.sequence_number < cursor.sequence:
-            return False
-    if wanted.vehicle is None or not manifest.partitions:
-        return True
-    vehicle, bounds = to_bytes(StringType(), wanted.vehicle), manifest.partitions[0]
-    return bounds.lower_bound is None or bounds.upper_bound is None or bounds.lower_bound <= vehicle <= bounds.upper_bound
-
-
-class _Reader:
-    """Reads manifests and files of `gold.drives`; `newest_ns` is the newest commit among the rows that were read last."""
-
-    def __init__(self, table: Table, wanted: PageFilter) -> None:
-        self._io, self._wanted, self.newest_ns = table.io, wanted, 0
+    def __init__(self, table: Table, wanted: PageFilter, most: int, *, falling: bool, cursor: Cursor | None) -> None:
+        self._table, self._wanted, self._most, self._falling, self._cursor = table, wanted, most, falling, cursor
         fields = {field.name: field.field_id for field in table.schema().fields}
-        self._committed, self._first, self._last = (
-            fields[name] for name in ("committed_ns", "first_anchor_ns", "last_anchor_ns")
-        )
+        self._ids = {name: fields[name] for name in ("committed_ns", "first_anchor_ns", "last_anchor_ns")}
+        self._best: list[tuple[tuple[int, int], int, Listed]] = []  # by their place in the order that is asked for
+        self._waiting: list[tuple[int, int, ManifestFile | str]] = []  # by the first place that one can hold
+        self._pushed = 0
 
-    def files(self, manifest: ManifestFile) -> Iterator[tuple[int, str]]:
-        for entry in manifest.fetch_manifest_entry(self._io):
-            if self._may_match(entry.data_file):
-                yield entry.sequence_number or 0, entry.data_file.file_path
+    def run(self) -> list[Listed]:
+        """Open what may hold a row of the page, the most promising first."""
+        snapshot = self._table.current_snapshot()
+        if snapshot is None:
+            return []
+        times = _Times(self._table)
+        for manifest in snapshot.manifests(self._table.io):
+            newest_ns = times(manifest) + SKEW_NS
+            if self._may_hold(manifest, newest_ns):
+                self._push(newest_ns if self._falling else -_EVER, manifest)
+        while self._waiting:
+            place, _, one = heapq.heappop(self._waiting)
+            if len(self._best) == self._most and place > self._best[-1][0][0]:
+                break
+            if isinstance(one, str):
+                self._read(one)
+            else:
+                for entry in one.fetch_manifest_entry(self._table.io):
+                    self._consider(entry.data_file)
+        return [listed for _, _, listed in self._best]
 
-    def rows(self, file: _File) -> list[Listed]:
-        found = read_rows(self._io, file.uri)
-        self.newest_ns = max((row.committed_ns for row in found), default=0)
-        return [Listed(_place(file.sequence, row), row) for row in found if self._wanted.admits(row)]
+    def _push(self, edge_ns: int, one: ManifestFile | str) -> None:
+        self._pushed += 1
+        heapq.heappush(self._waiting, (-edge_ns if self._falling else edge_ns, self._pushed, one))
 
-    def _may_match(self, file: DataFile) -> bool:
-        wanted = self._wanted
-        if wanted.vehicle is not None and file.partition[0] != wanted.vehicle:
+    def _may_hold(self, manifest: ManifestFile, newest_ns: int) -> bool:
+        if newest_ns < (self._wanted.since_ns or -_EVER):
             return False
-        if wanted.since_ns is not None and _bound(file.upper_bounds, self._committed, 2**63) < wanted.since_ns - NS_PER_DAY:
+        if self._cursor is not None and not self._falling and newest_ns < self._cursor.committed_ns:
             return False
-        if wanted.day is None or not file.lower_bounds or self._first not in file.lower_bounds:
+        if self._wanted.vehicle is None or not manifest.partitions:
             return True
-        begin_ns = (wanted.day - _EPOCH).days * NS_PER_DAY  # a drive's days reach beyond its anchors by its frames, not by a day
-        first, last = _bound(file.lower_bounds, self._first, 0), _bound(file.upper_bounds, self._last, 2**63)
+        vehicle, bounds = to_bytes(StringType(), self._wanted.vehicle), manifest.partitions[0]
+        return bounds.lower_bound is None or bounds.upper_bound is None or bounds.lower_bound <= vehicle <= bounds.upper_bound
+
+    def _consider(self, file: DataFile) -> None:
+        oldest = _bound(file.lower_bounds, self._ids["committed_ns"], -_EVER)
+        newest = _bound(file.upper_bounds, self._ids["committed_ns"], _EVER)
+        cursor, wanted = self._cursor, self._wanted
+        if wanted.vehicle is not None and file.partition[0] != wanted.vehicle:
+            return
+        if wanted.since_ns is not None and newest < wanted.since_ns:
+            return
+        if cursor is not None and (oldest > cursor.committed_ns if self._falling else newest < cursor.committed_ns):
+            return
+        if wanted.day is None or self._may_be_of(file, wanted.day):
+            self._push(newest if self._falling else oldest, file.file_path)
+
+    def _may_be_of(self, file: DataFile, day: date) -> bool:
+        """By the anchors of its rows; frames are filed under the day of the drive's first, so less than a day from an anchor."""
+        if file.record_count != 1 or not file.lower_bounds or self._ids["first_anchor_ns"] not in file.lower_bounds:
+            return True  # a row without scenes has no anchors, and does not count in the bounds of those that have
+        begin_ns = (day - _EPOCH).days * NS_PER_DAY
+        first = _bound(file.lower_bounds, self._ids["first_anchor_ns"], -_EVER)
+        last = _bound(file.upper_bounds, self._ids["last_anchor_ns"], _EVER)
         return first < begin_ns + 2 * NS_PER_DAY and last >= begin_ns - NS_PER_DAY
 
+    def _read(self, uri: str) -> None:
+        for row in read_rows(self._table.io, uri):
+            cursor = Cursor.of(row)
+            if self._cursor is not None and (cursor >= self._cursor if self._falling else cursor <= self._cursor):
+                continue
+            if self._wanted.admits(row):
+                sign = -1 if self._falling else 1
+                self._pushed += 1
+                bisect.insort(self._best, ((sign * cursor.committed_ns, sign * cursor.tie), self._pushed, Listed(cursor, row)))
+                del self._best[self._most :]
 
-def read_rows(io: FileIO, uri: str) -> list[DriveRow]:
+
+class _Times:
+    """Until when what a manifest holds was committed, ns since the Unix epoch."""
+
+    def __init__(self, table: Table) -> None:
+        snapshots = sorted((one.sequence_number or 0, one.timestamp_ms) for one in table.snapshots())
+        self._sequences = [sequence for sequence, _ in snapshots]
+        newest_ms = _EVER // NS_PER_MS
+        self._newest_ms = []  # of the snapshots from here on, the oldest time
+        for _, timestamp_ms in reversed(snapshots):
+            newest_ms = min(newest_ms, timestamp_ms)
+            self._newest_ms.append(newest_ms)
+        self._newest_ms.reverse()
+
+    def __call__(self, manifest: ManifestFile) -> int:
+        """By its own snapshot, or where that has expired by those after it."""
+        at = bisect.bisect_left(self._sequences, manifest.sequence_number)
+        return self._newest_ms[at] * NS_PER_MS if at < len(self._sequences) else _EVER - 2 * SKEW_NS
+
+
+def read_rows(io: FileIO, uri: str) -> Iterator[DriveRow]:
     """The rows of a data file of `gold.drives`, without their files."""
     with io.new_input(uri).open() as stream, pq.ParquetFile(stream) as file:
-        columns: Sequence[str] = [name for name in WITHOUT_FILES if name in file.schema_arrow.names]
-        return [row_of(DriveRow, row) for row in file.read(columns=columns).to_pylist()]
-
-
-def _place(sequence: int, row: DriveRow) -> Cursor:
-    name = f"{row.vehicle_id}/{row.drive_id}@{row.generation}".encode()
-    return Cursor(sequence, row.committed_ns, int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big"))
+        columns = [name for name in WITHOUT_FILES if name in file.schema_arrow.names]
+        for batch in file.iter_batches(columns=columns):
+            for row in batch.to_pylist():
+                yield row_of(DriveRow, row)
 
 
 def _days(row: DriveRow) -> set[date]:
     ends = (row.first_anchor_ns, row.last_anchor_ns)
-    return {datetime.fromtimestamp(end // 10**9, UTC).date() for end in ends if end is not None}
+    return {datetime.fromtimestamp(end // NS_PER_S, UTC).date() for end in ends if end is not None}
 
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int, without: int) -> int:

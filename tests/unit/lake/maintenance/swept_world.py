@@ -111,8 +111,8 @@ class FakeAttempts(dict[DriveId, DriveProgress]):
 
 
 class SweptWorld(VersionLake):
-    """The lake bucket is the folder `lake`: its files are objects. Its time begins 60 days before the tables' own, so that what is
-    written is older than the tables' last change until `now` is moved beyond it."""
+    """The lake bucket is the folder `lake`: its files are objects. Its time begins 60 days before the tables' own, so that what
+    is written is older than the tables' last change until `now` is moved beyond it."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "lake").mkdir()
@@ -162,10 +162,12 @@ class SweptWorld(VersionLake):
     def finished(self, drive: DriveId = DRIVE, revision: str = REVISION) -> None:
         self.attempts[drive] = DriveProgress(True, revision)
 
-    def sweep(self, *, apply: bool = True, catalog: LakeCatalog | None = None, **more: Any) -> SweepReport:
+    def swept(self, catalog: LakeCatalog | None = None) -> SweptLake:
         self.lake.observe()
-        swept = SweptLake(catalog or self.catalog(), Store(self.lake), self.lake, self.quarantine, self.attempts)
-        return sweep(swept, POLICY, apply=apply, clock=lambda: self.now, **more)
+        return SweptLake(catalog or self.catalog(), Store(self.lake), self.lake, self.quarantine, self.attempts)
+
+    def sweep(self, *, apply: bool = True, catalog: LakeCatalog | None = None, **more: Any) -> SweepReport:
+        return sweep(self.swept(catalog), POLICY, apply=apply, clock=lambda: self.now, **more)
 
     def pass_days(self, days: float = 1) -> None:
         self.lake.observe()

@@ -375,7 +375,7 @@ def test_an_error_of_s3_in_the_middle_says_what_was_deleted_and_the_next_run_goe
     listed = world.sweep().candidates.objects
     world.pass_days()
     world.lake.before_delete = [world.lake.fail_after(2)]
-    with pytest.raises(MaintenanceError, match="SlowDown.*0 objects .0 bytes. were deleted, the rest remains") as caught:
+    with pytest.raises(MaintenanceError, match=r"SlowDown.*0 objects .0 bytes. were deleted, the rest remains") as caught:
         world.sweep()
     assert caught.value.hint == "run it again: it goes on with what remains"
     assert world.sweep().deleted.objects == listed - 2

@@ -22,6 +22,7 @@ from lake.versions.diff import Cause, Change, DriveDiff, diff
 from lake.versions.moments import load_together, resolve
 from lake.versions.tags import create_tag
 from tests.unit.lake.tables.fence_lake import scene
+from tests.unit.lake.versions.test_publication_pages import merge_files
 from tests.unit.lake.versions.version_lake import DRIVE, OTHER, VersionLake
 
 DIGESTED = SCENES if "scene_digest" in SCENES.names else SCENES.append(pa.field("scene_digest", pa.string()))
@@ -199,6 +200,19 @@ def test_only_drives_that_differ_are_read(lake: DiffLake, monkeypatch: pytest.Mo
     (found,) = lake.compared("one", "main")
     assert found.drive_id == "d3"
     assert set(names) == {("car-1", "d3")}
+
+
+def test_rows_of_drives_that_were_only_merged_are_no_difference(lake: DiffLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        lake.release("r1", 1, {10: {}}, DriveId("car-1", f"d{number}"))
+    create_tag(lake.catalog(), "one")
+    lake.release("r2", 2, {10: {"scene_digest": "x"}}, DriveId("car-1", "d1"))
+    merge_files(lake)
+    asked: list[object] = []
+    plain = module._newest
+    monkeypatch.setattr(module, "_newest", lambda *given: asked.append(given[2]) or plain(*given))
+    assert [one.drive_id for one in lake.compared("one", "main")] == ["d1"]
+    assert set(asked) == {("car-1", "d1")}
 
 
 def test_a_version_does_not_differ_from_itself(lake: DiffLake) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from lake.landing import DriveId
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.tables.drives import DRIVES_TABLE, add_rows, publications
 from lake.tables.iceberg_internals import MOST_MANIFESTS, begin
-from lake.tables.rows import DriveRow
+from lake.tables.rows import DriveRow, row_of
 from lake.versions import publication_pages as module
 from lake.versions.publication_pages import Cursor, PageFilter, publication_page
 from tests.unit.lake.versions.version_lake import DRIVE, OTHER, VersionLake
@@ -61,8 +62,8 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> VersionLake:
     """40 publications of three vehicles, one a commit, so that manifests have been merged."""
     lake = VersionLake(tmp_path_factory.mktemp("lake"))
     for number in range(40):
-        commit(lake, row(number, f"car-{number % 3}"))
-    expire(lake.catalog(), ExpirePolicy(0, 1), apply=True)
+        commit(lake, row(number, f"car-{number % 3}", committed_ns=time.time_ns()))
+    expire(lake.catalog(), ExpirePolicy(0, 10), apply=True)
     return lake
 
 
@@ -85,6 +86,7 @@ def test_pages_follow_each_other_down_and_up_and_miss_nothing(forty: VersionLake
 def test_the_newest_page_opens_the_newest_manifests_only(forty: VersionLake, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyiceberg.manifest import ManifestFile
 
+    monkeypatch.setattr(module, "SKEW_NS", 0)
     table, opened, read = load(forty), [], []
     plain_fetch, plain_read = ManifestFile.fetch_manifest_entry, module.read_rows
     monkeypatch.setattr(
@@ -111,9 +113,9 @@ def test_since_and_day_are_kept_to(tmp_path: Path) -> None:
     commit(lake, row(DAY_S + 5, "car-2", days=None))
     commit(lake, row(1, "car-2", first_anchor_ns=None, last_anchor_ns=None, days=(datetime.date(1970, 1, 2),)))
     second = PageFilter(day=datetime.date(1970, 1, 2))
-    assert listed(publication_page(load(lake), 9, second)) == [1, DAY_S + 5, DAY_S]
+    assert listed(publication_page(load(lake), 9, second)) == [DAY_S + 5, DAY_S, 1]
     since = PageFilter(since_ns=(1_000_000 + DAY_S) * S)
-    assert listed(publication_page(load(lake), 9, since)) == [DAY_S + 5, 3 * DAY_S, DAY_S]
+    assert listed(publication_page(load(lake), 9, since)) == [3 * DAY_S, DAY_S + 5, DAY_S]
 
 
 def test_rows_of_one_commit_are_ordered_and_paged_too(tmp_path: Path) -> None:
@@ -143,14 +145,14 @@ def test_an_empty_table_has_an_empty_page(tmp_path: Path) -> None:
     assert (page.publications, page.before) == ((), None)
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.2", "1.2.x", "1.2.-3", "-1.2.3", "1.2.3.4", "١.2.3", "9" * 30 + ".1.1"])
+@pytest.mark.parametrize("text", ["", "1", "1.2.3", "1.x", "1.-3", "-1.2", "١.2", "9" * 30 + ".1"])
 def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(VersionError, match="is no cursor"):
         Cursor.parse(text)
 
 
-@given(st.tuples(*[st.integers(0, 2**62)] * 3))
-def test_a_cursor_survives_being_printed(parts: tuple[int, int, int]) -> None:
+@given(st.tuples(*[st.integers(0, 2**62)] * 2))
+def test_a_cursor_survives_being_printed(parts: tuple[int, int]) -> None:
     assert Cursor.parse(str(Cursor(*parts))) == Cursor(*parts)
 
 
@@ -159,7 +161,7 @@ def test_a_page_has_room_and_one_direction(tmp_path: Path) -> None:
     with pytest.raises(VersionError):
         publication_page(table, 0)
     with pytest.raises(VersionError):
-        publication_page(table, 1, before=Cursor(1, 1, 1), after=Cursor(1, 1, 1))
+        publication_page(table, 1, before=Cursor(1, 1), after=Cursor(1, 1))
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
@@ -167,9 +169,10 @@ def test_a_page_has_room_and_one_direction(tmp_path: Path) -> None:
     commits=st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=3), min_size=1, max_size=12),
     limit=st.integers(1, 5),
     vehicle=st.sampled_from([None, "car-0", "car-2"]),
+    merged=st.booleans(),
 )
 def test_any_lake_is_listed_as_sorting_all_of_its_rows_would(
-    commits: list[list[tuple[int, int]]], limit: int, vehicle: str | None, tmp_path_factory: pytest.TempPathFactory
+    commits: list[list[tuple[int, int]]], limit: int, vehicle: str | None, merged: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     lake, number, expected = VersionLake(tmp_path_factory.mktemp("lake")), 0, []
     for part in commits:
@@ -178,22 +181,35 @@ def test_any_lake_is_listed_as_sorting_all_of_its_rows_would(
             number += 1
             rows.append(row(number, f"car-{vehicle_number}", committed_ns=committed))
         commit(lake, *rows)
-        expected.append([one for one in rows if vehicle in (None, one.vehicle_id)])
-    found: list[int] = []
-    before = None
+        expected += [one for one in rows if vehicle in (None, one.vehicle_id)]
+    if merged:
+        merge_files(lake)
+    found, before, pages = [], None, []
     while True:
         page = publication_page(load(lake), limit, PageFilter(vehicle=vehicle), before=before)
+        pages.append(listed(page))
         found += listed(page)
         before = page.before
         if before is None:
             break
-    groups = [{one.scenes for one in rows} for rows in reversed(expected)]
-    assert sorted(found) == sorted(number for group in groups for number in group)
-    for group in groups:
-        assert set(found[: len(group)]) == group
-        times = {one.scenes: one.committed_ns for rows in expected for one in rows}
-        assert [times[one] for one in found[: len(group)]] == sorted((times[one] for one in group), reverse=True)
-        found = found[len(group) :]
+    assert found == [one.scenes for one in sorted(expected, key=Cursor.of, reverse=True)]
+    if len(pages) > 1:
+        first = publication_page(load(lake), limit, PageFilter(vehicle=vehicle), before=Cursor(2**62, 0))
+        last = publication_page(load(lake), len(found), PageFilter(vehicle=vehicle)).publications[-1].cursor
+        up = publication_page(load(lake), limit, PageFilter(vehicle=vehicle), after=last)
+        assert listed(first) == pages[0]
+        assert listed(up) == found[:-1][-limit:]
+
+
+def merge_files(lake: VersionLake) -> None:
+    """The rows of each vehicle in one file, as maintenance of `gold.drives` leaves them."""
+    catalog = lake.catalog()
+    table = catalog.load_table(DRIVES_TABLE)
+    rows = [row_of(DriveRow, one) for one in table.scan().to_arrow().to_pylist()]
+    change = begin(table)
+    change.delete("generation >= 0")
+    add_rows(change, table, rows, {})
+    catalog.commit_together([change])
 
 
 def test_it_lists_what_publications_lists(tmp_path: Path) -> None:
