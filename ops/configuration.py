@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenelake_airflow.settings import QueueSettings, SchedulingSettings
+from scenelake_airflow.settings import MaintenanceSettings, QueueSettings, SchedulingSettings
 
 from ingest.environment import IngestSettings, MappingSettings
 from lake.settings import Settings, SettingsModel, Variable, variables
@@ -28,7 +28,11 @@ class Process:
 PROCESSES = (
     Process("function", "Lambda, for object events and for the sweep", (IngestSettings,)),
     Process("mapping", "`python -m ingest.event_source_mapping`, where there is no Lambda", (MappingSettings,)),
-    Process("DAG", "Airflow, whenever it parses `dags/process_drive.py`", (SchedulingSettings,)),
+    Process(
+        "DAG",
+        "Airflow, whenever it parses `dags/process_drive.py` or `dags/maintain_lake.py`",
+        (SchedulingSettings, MaintenanceSettings),
+    ),
     Process("task", "Airflow, for the steps that start no job", (Settings,)),
     Process("operator", "Airflow, for the triggerer and for the steps that start a job", (QueueSettings,)),
     Process("job", "the operator: `python -m spark_jobs.…`", (JobSettings,)),

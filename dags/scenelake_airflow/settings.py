@@ -1,7 +1,8 @@
-"""Settings of Airflow's own processes: how `process_drive` is scheduled, and which queue its triggerer watches."""
+"""Settings of Airflow's own processes: how its DAGs are scheduled, and which queue its triggerer watches."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -62,6 +63,24 @@ class SchedulingSettings(SettingsModel):
     def runs_at_once(self) -> int:
         """How many runs there are at the same time, so that each of their drives has a slot."""
         return min(self.active_runs, self.jobs_at_once // self.leases_per_run)
+
+
+class MaintenanceMode(StrEnum):
+    """Whether the daily runs of `maintain_lake` change anything."""
+
+    DRY_RUN = "dry-run"
+    APPLY = "apply"
+
+
+class MaintenanceSettings(SettingsModel):
+    """How `maintain_lake` runs every day."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{DAG_PREFIX}MAINTAIN_", env_ignore_empty=False)
+
+    mode: MaintenanceMode = Field(
+        default=MaintenanceMode.DRY_RUN, description="Whether the daily runs of `maintain_lake` change something."
+    )
+    timeout_s: int = _tunable(21600, 1, 43200, "Longest run of a step of `maintain_lake`, in seconds.")
 
 
 class QueueSettings(SettingsModel):

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import ancestors_of
-from pyiceberg.table.update import AssertRefSnapshotId, RemovePartitionStatisticsUpdate, RemoveSnapshotRefUpdate
 
 from lake.errors import MaintenanceError
 from lake.tables.attempts import committed
 from lake.tables.iceberg_internals import begin, remove_snapshots, stage_updates
+from lake.tables.refs import drop_partition_statistics, drop_ref, ref_is
 from lake.versions.moments import load_tables
 from lake.versions.names import TagKind, kind_of
 from lake.versions.tags import deadline_ms, is_tag
@@ -92,7 +92,7 @@ def expire(
 ) -> tuple[TablePlan, ...]:
     """Expire snapshots, and forget the tags of readers that did not renew them, of all tables together.
 
-    Returns what was removed, or would be where `apply` is false, and what stays. Where nothing is to be removed nothing is written.
+    Returns what was removed, or would be where `apply` is false, and what stays. Without anything to remove nothing is written.
     A commit removes up to `MOST_AT_ONCE` snapshots of a table; a run that is killed between two has removed the oldest.
 
     Raises:
@@ -172,15 +172,15 @@ def _is_forgotten(table: Table, ref: str, now_ms: int) -> bool:
 def _stage(table: Table, plan: TablePlan) -> Transaction:
     """Remove what the plan names if every ref is still where the plan saw it."""
     metadata, expired = table.metadata, set(plan.expired)
-    updates: list[TableUpdate] = [RemoveSnapshotRefUpdate(ref_name=name) for name in plan.forgotten]
+    updates: list[TableUpdate] = [drop_ref(name) for name in plan.forgotten]
     updates += [
-        RemovePartitionStatisticsUpdate(snapshot_id=statistics.snapshot_id)
+        drop_partition_statistics(statistics.snapshot_id)
         for statistics in metadata.partition_statistics
         if statistics.snapshot_id in expired
     ]
     if expired:
         updates.append(remove_snapshots(plan.expired))
-    refs = [AssertRefSnapshotId(ref=name, snapshot_id=ref.snapshot_id) for name, ref in sorted(metadata.refs.items())]
+    refs = [ref_is(name, ref.snapshot_id) for name, ref in sorted(metadata.refs.items())]
     change = begin(table)
     stage_updates(change, updates, refs)
     return change

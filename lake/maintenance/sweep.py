@@ -9,8 +9,8 @@ The buckets are versioned: a delete without a version id frees nothing. An objec
 5. the last sweep, `delay_s` ago or longer, listed the same versions of it, and
 6. right before it is deleted, no table has moved to a state that needs it, and its drive is still finished.
 
-What the sweep knows no rule for stays. Names that are needed are kept in a file (`lake.maintenance.reference_file`), everything else
-is a stream in key order, so memory does not depend on the size of the lake.
+What the sweep knows no rule for stays. Names that are needed are kept in a file (`lake.maintenance.reference_file`), everything
+else is a stream in key order, so memory does not depend on the size of the lake.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +98,8 @@ def sweep(
     Without `apply` nothing is written: the report says what would be deleted and listed. `relist`: ignore the last listing.
 
     Raises:
-        MaintenanceError: The last listing is refused; a bucket did not answer or the disk is full. The message says what was deleted
-            until then; what remains is deleted by the next run.
+        MaintenanceError: The last listing is refused; a bucket did not answer or the disk is full. The message says what was
+            deleted until then; what remains is deleted by the next run.
     """
     now_ns = clock()
     report = SweepReport(applied=apply)
@@ -190,7 +190,7 @@ def _candidates(run: _Run, judge: Judge, expected: int) -> Iterator[Candidate]:
     for bucket in sorted((run.swept.lake, run.swept.quarantine), key=lambda one: one.name):
         before = ""
         for found in _pages(bucket, prefixes[bucket.name]):
-            if found[0].key <= before or any(a.key >= b.key for a, b in zip(found, found[1:], strict=False)):
+            if found[0].key <= before or any(a.key >= b.key for a, b in pairwise(found)):
                 raise MaintenanceError(f"{bucket.name} does not list its keys in order; nothing can be compared")
             before = found[-1].key
             for verdict in judge.judge(bucket.name, found):

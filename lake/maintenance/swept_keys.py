@@ -19,8 +19,8 @@ RESULTS = ("warehouse/quality/validations/", "warehouse/quality/quarantined-obje
 class Area(StrEnum):
     """What an object is for, and so what needs it.
 
-    DATA, METADATA: files of a table. RESULT: of an audit. INPUT: of a revision. WORK: of an attempt. COPY: of what was kept out of
-    gold. LISTING: of an earlier sweep. OTHER: nothing that a sweep knows, so it stays.
+    DATA, METADATA: files of a table. RESULT: of an audit. INPUT: of a revision. WORK: of an attempt. COPY: of what was kept out
+    of gold. LISTING: of an earlier sweep. OTHER: nothing that a sweep knows, so it stays.
     """
 
     DATA = "data file"

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyiceberg.table.refs import SnapshotRefType
-from pyiceberg.table.update import AssertRefSnapshotId, RemoveSnapshotRefUpdate, SetSnapshotRefUpdate
 
 from lake.errors import VersionError
 from lake.tables.attempts import committed
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.iceberg_internals import begin, stage_updates
 from lake.tables.publish import SCENES_TABLE
+from lake.tables.refs import drop_ref, ref_is, set_tag
 from lake.tables.schemas import DATA_TABLES
 from lake.tables.snapshots import snapshot_of
 from lake.versions.moments import Tables, Version, load_tables, load_together, resolve
@@ -170,22 +170,17 @@ def _pin(tables: Tables, name: str, snapshots: Mapping[str, int], deadline: int 
     changes = []
     for table, snapshot_id in snapshots.items():
         snapshot = snapshot_of(tables[table], snapshot_id)
-        update = SetSnapshotRefUpdate(
-            ref_name=name,
-            type=SnapshotRefType.TAG,
-            snapshot_id=snapshot_id,
-            max_ref_age_ms=None if deadline is None else max(deadline - snapshot.timestamp_ms, 1),
-        )
+        max_age_ms = None if deadline is None else max(deadline - snapshot.timestamp_ms, 1)
         change = begin(tables[table])
-        stage_updates(change, [update], [AssertRefSnapshotId(ref=name, snapshot_id=snapshot_id if known else None)])
+        stage_updates(change, [set_tag(name, snapshot_id, max_age_ms)], [ref_is(name, snapshot_id if known else None)])
         changes.append(change)
     return changes
 
 
 def _unpin(table: Table, names: Sequence[str]) -> Transaction:
     change = begin(table)
-    asserted = [AssertRefSnapshotId(ref=name, snapshot_id=table.metadata.refs[name].snapshot_id) for name in names]
-    stage_updates(change, [RemoveSnapshotRefUpdate(ref_name=name) for name in names], asserted)
+    asserted = [ref_is(name, table.metadata.refs[name].snapshot_id) for name in names]
+    stage_updates(change, [drop_ref(name) for name in names], asserted)
     return change
 
 

@@ -24,8 +24,8 @@ PACKAGES = ("ingest", "lake", "dags", "plugins", "scenes", "spark_jobs", "qualit
 LOCAL_ONLY = {"ingest/event_source_mapping.py", "ops/stack/inspection.py"}  # of the local stack, where no role is assumed
 CLIENTS = {"client", "_client", "s3", "_s3", "sqs", "_sqs", "dynamodb"}
 MANAGED = {"copy", "upload_fileobj", "upload_file", "download_fileobj", "download_file"}  # of boto3.s3.inject
-REGISTER, SWEEP, AIRFLOW, EXECUTOR, OPERATOR, METRICS, VEHICLE = (
-    "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MetricsRole", "VehicleRole",
+REGISTER, SWEEP, AIRFLOW, EXECUTOR, OPERATOR, MAINTENANCE, METRICS, VEHICLE = (
+    "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MaintenanceRole", "MetricsRole", "VehicleRole",
 )  # fmt: skip
 
 S3 = "arn:aws:s3:::scenelake-{}-123456789012"
@@ -35,6 +35,7 @@ INPUT, WORK_AREA = f"{LAKE}/inputs/car-1/d/a.json", f"{LAKE}/work/car-1/d/a/1/in
 BASELINE, STATISTICS = f"{LAKE}/baselines/car-1.json", f"{LAKE}/warehouse/quality/statistics/car-1/1-d.json"
 SCENES, KEPT = f"{LAKE}/warehouse/gold/scenes/data/car-1/d/1.parquet", f"{LAKE}/warehouse/quality/validations/car-1/d/1.json"
 RECORDS, METADATA = f"{LAKE}/warehouse/quarantine/records/data/1.parquet", f"{LAKE}/warehouse/gold/scenes/metadata/1.json"
+LISTING = f"{LAKE}/maintenance/sweep/1/listing.json"
 BAD_SCENES, BAD_FRAME = f"{QUARANTINE}/scenes/car-1/d/1.parquet", f"{QUARANTINE}/frames/car-1/d/a/1"
 BAD_OBJECT, BAD_DRIVE, REFUSED = (
     f"{QUARANTINE}/objects/a/car-1/d/x",
@@ -73,7 +74,7 @@ CALLS = (
     Call("ingest/s3_objects.py copy_object", (READ, READ_VERSION), dict.fromkeys((REGISTER, SWEEP), (OBJECT,))),
     Call("ingest/s3_objects.py copy_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP), (REFUSED,))),
     Call("ingest/s3_objects.py put_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (INPUT,))),
-    Call("ingest/ledger/dynamodb_table.py get_item", ("dynamodb:GetItem",), WRITERS | {METRICS: (LEDGER,)}),
+    Call("ingest/ledger/dynamodb_table.py get_item", ("dynamodb:GetItem",), WRITERS | dict.fromkeys((METRICS, MAINTENANCE), (LEDGER,))),
     Call("ingest/ledger/dynamodb_table.py put_item", ("dynamodb:PutItem",), dict.fromkeys((REGISTER, SWEEP), (LEDGER,))),
     Call("ingest/ledger/dynamodb_table.py update_item", ("dynamodb:UpdateItem",), WRITERS),
     Call("ingest/ledger/dynamodb_table.py transact_write_items", ("dynamodb:PutItem", "dynamodb:UpdateItem"), WRITERS),
@@ -114,10 +115,20 @@ CALLS = (
     Call("fleet/uploader.py head_object", (READ,), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (LIST,), {VEHICLE: (RAW,)}),
     Call("fleet/uploader.py head_bucket", (LIST,), {VEHICLE: (RAW,)}),
+    # Maintenance: the sweep of the lake and quarantine buckets.
+    Call("lake/storage.py get_object", (READ,), {MAINTENANCE: (LISTING,)}),
+    Call("lake/storage.py get_object", (LIST,), {MAINTENANCE: (LAKE,)}),
+    Call("lake/storage.py put_object", (WRITE,), {MAINTENANCE: (LISTING,)}),
+    Call("ops/maintenance/swept_bucket.py list_object_versions", ("s3:ListBucketVersions",), {MAINTENANCE: (LAKE, QUARANTINE)}),
+    Call("ops/maintenance/swept_bucket.py list_multipart_uploads", ("s3:ListBucketMultipartUploads",), {MAINTENANCE: (LAKE, QUARANTINE)}),
+    Call("ops/maintenance/swept_bucket.py abort_multipart_upload", (ABORT,), {MAINTENANCE: (SCENES, BASELINE, BAD_OBJECT)}),
+    Call("ops/maintenance/swept_bucket.py delete_objects", ("s3:DeleteObjectVersion",), {
+        MAINTENANCE: (SCENES, METADATA, KEPT, WORK_AREA, INPUT, LISTING, BAD_SCENES, BAD_FRAME, BAD_OBJECT, BAD_DRIVE)}),
     # What libraries call: Lambda's poller, and Iceberg through pyarrow's S3, in multipart uploads.
     Call("AWS Lambda", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), {REGISTER: (EVENTS,)}),
     Call("pyiceberg commit", (READ, WRITE, CLEAR, ABORT), {AIRFLOW: (METADATA, SCENES)}),
-    Call("pyiceberg scan", (READ,), dict.fromkeys((AIRFLOW, OPERATOR, METRICS), (METADATA, SCENES, RECORDS))),
+    Call("pyiceberg commit", (READ, WRITE, ABORT), {MAINTENANCE: (METADATA,)}),
+    Call("pyiceberg scan", (READ,), dict.fromkeys((AIRFLOW, OPERATOR, METRICS, MAINTENANCE), (METADATA, SCENES, RECORDS))),
 )  # fmt: skip
 LIBRARIES = {"AWS Lambda", "pyiceberg commit", "pyiceberg scan"}
 
@@ -217,3 +228,10 @@ def test_a_role_allows_nothing_that_its_component_does_not_do(role: str) -> None
 def test_who_does_not_commit_writes_no_metadata_and_clears_nothing(role: str) -> None:
     for action, arn in ((WRITE, METADATA), (CLEAR, SCENES), (CLEAR, OBJECT), (WRITE, RECORDS)):
         assert not any(matches(grant, role, action, arn) for grant in grants()), (action, arn)
+
+
+def test_maintenance_deletes_versions_of_nothing_that_an_input_or_a_scene_names() -> None:
+    for arn in (OBJECT, MANIFEST, BASELINE):
+        for action in (CLEAR, "s3:DeleteObjectVersion", WRITE):
+            assert not any(matches(grant, MAINTENANCE, action, arn) for grant in grants()), (action, arn)
+    assert not any(matches(grant, MAINTENANCE, WRITE, arn) for grant in grants() for arn in (SCENES, RECORDS))

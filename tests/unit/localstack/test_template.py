@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cfnlint.api import lint_file
 
+from lake.drive_input import baseline_key
 from lake.settings import Settings, variables
 from tests.unit.localstack.stack_tools import provision, template, template_values
 
@@ -37,12 +38,37 @@ def test_every_bucket_is_versioned_encrypted_closed_and_keeps_its_data(name: str
         ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
     )
     assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert [rule["AbortIncompleteMultipartUpload"] for rule in properties["LifecycleConfiguration"]["Rules"]]
+    assert [rule for rule in properties["LifecycleConfiguration"]["Rules"] if "AbortIncompleteMultipartUpload" in rule]
     assert (about["DeletionPolicy"], about["UpdateReplacePolicy"]) == ("Retain", "Retain")
     policies = [each["Properties"] for each in of_kind("AWS::S3::BucketPolicy").values()]
     [document] = [each["PolicyDocument"] for each in policies if each["Bucket"] == {"Ref": name}]
     [deny] = document["Statement"]
     assert (deny["Effect"], deny["Principal"], deny["Condition"]) == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def lifecycle(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = RESOURCES[name]["Properties"]["LifecycleConfiguration"]["Rules"]
+    return found
+
+
+def test_old_versions_of_raw_objects_never_expire() -> None:
+    assert [sorted(set(rule) - {"Id", "Status"}) for rule in lifecycle("RawBucket")] == [["AbortIncompleteMultipartUpload"]]
+
+
+@pytest.mark.parametrize("name", ["LakeBucket", "QuarantineBucket"])
+def test_old_versions_expire_after_time_to_notice_and_current_ones_never(name: str) -> None:
+    old = [rule for rule in lifecycle(name) if "NoncurrentVersionExpiration" in rule]
+    assert old
+    assert all(rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30} for rule in old)
+    assert all(rule["ExpiredObjectDeleteMarker"] is True and rule["Status"] == "Enabled" for rule in old)
+    forbidden = {"ExpirationInDays", "ExpirationDate", "Transition", "Transitions"}
+    assert not any(forbidden & set(rule) for rule in lifecycle(name))
+
+
+def test_versions_of_baselines_which_inputs_pin_do_not_expire() -> None:
+    prefixes = [rule.get("Prefix", "") for rule in lifecycle("LakeBucket") if "NoncurrentVersionExpiration" in rule]
+    assert sorted(prefixes) == ["inputs/", "maintenance/", "warehouse/", "work/"]
+    assert not any(baseline_key("car-1").startswith(prefix) for prefix in prefixes)
 
 
 def test_every_work_queue_has_its_dead_letters_after_at_least_five_receives() -> None:

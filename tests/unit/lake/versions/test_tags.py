@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyiceberg.exceptions import CommitFailedException
 
-from lake.errors import MaintenanceError, VersionError
+from lake.errors import LakeError, MaintenanceError, VersionError
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.tables.publish import publish
 from lake.tables.scene_key import SceneKey
@@ -57,7 +58,7 @@ def test_an_existing_name_is_refused_and_the_tag_stays_where_it_is(lake: Version
     first = create_tag(lake.catalog(), "release-1")
     lake.publish("r2", 2, (20,))
     before = lake.locations()
-    with pytest.raises(VersionError, match="exists already, in gold.drives, gold.frames, gold.scenes, quarantine.records"):
+    with pytest.raises(VersionError, match=r"exists already, in gold\.drives, gold\.frames, gold\.scenes, quarantine\.records"):
         create_tag(lake.catalog(), "release-1")
     assert lake.locations() == before
     assert resolve(load_together(lake.catalog()), "release-1") == first
@@ -67,7 +68,7 @@ def test_a_name_that_another_tool_gave_in_one_table_is_taken_and_is_no_version(l
     lake.publish("r1", 1, (10,))
     table = lake.catalog().load_table("gold.frames")
     table.manage_snapshots().create_tag(lake.current()["gold.frames"], "stray").commit()
-    with pytest.raises(VersionError, match="exists already, in gold.frames"):
+    with pytest.raises(VersionError, match=r"exists already, in gold\.frames"):
         create_tag(lake.catalog(), "stray")
     (tag,) = tags(lake.catalog())
     assert tag.missing == ("gold.drives", "gold.scenes", "quarantine.records")
@@ -199,7 +200,7 @@ def test_an_empty_gold_cannot_be_tagged(lake: VersionLake) -> None:
 def test_a_run_and_a_hold_lose_their_tag_only_if_it_is_said(lake: VersionLake, name: str) -> None:
     lake.publish("r1", 1, (10,))
     create_tag(lake.catalog(), name)
-    with pytest.raises(VersionError, match="say so|may expire"):
+    with pytest.raises(VersionError, match="may expire"):
         remove_tag(lake.catalog(), name)
     assert [tag.name for tag in tags(lake.catalog())] == [name]
     remove_tag(lake.catalog(), name, even_protected=True)
@@ -277,12 +278,12 @@ def test_a_checked_name_is_neither_a_drive_nor_a_snapshot_nor_main(name: str) ->
 
 def test_publishers_and_taggers_at_once_all_come_through(lake: VersionLake) -> None:
     lake.publish("r1", 1, (10,))
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def run(work) -> None:  # type: ignore[no-untyped-def]
         try:
             work()
-        except BaseException as error:
+        except (LakeError, CommitFailedException) as error:
             failures.append(error)
 
     batch = lake.batch("b1", 1, (77,), OTHER)

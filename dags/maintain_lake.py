@@ -1,0 +1,80 @@
+"""# maintain_lake: what keeps the lake from growing with its age
+
+Runs once a day. By default it is a **dry run**: every step says what it would do, and changes nothing.
+
+```
+expire ─▶ sweep
+```
+
+| step | does |
+| --- | --- |
+| `expire` | removes old snapshots from the tables' metadata, never what a tag, a run, a hold or a live reader pins |
+| `sweep` | deletes, by version id, what no snapshot leads to and two sweeps in a row have listed |
+
+The log of each step has a line for each thing that it keeps, and why. `scenelake gold expire` and `gold sweep` do the same.
+
+| parameter | default | meaning |
+| --- | --- | --- |
+| `dry_run` | `true` | say what would be done and change nothing |
+| `older_than_h` | 24 | hours; younger snapshots stay |
+| `keep_last` | 10 | so many of the newest snapshots of each table stay, however old |
+
+`SCENELAKE_DAG_MAINTAIN_MODE=apply` in the environment of the DAG processor makes the daily runs change something.
+
+## When something fails
+
+* **A step is killed or fails**: it is tried again, and goes on with what remains. Nothing that it did needs to be undone.
+* **A publication or a tag comes meanwhile**: it wins; the step reads the tables again.
+* **`sweep` refuses its last listing**: somebody has changed it. `scenelake gold sweep --relist --apply` begins a new one.
+* **Two at once**: one run at a time, and a missed one is not made up for. A command beside it does no harm.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk.bases.operator import chain
+from scenelake_airflow.maintenance_steps import STEPS
+from scenelake_airflow.settings import MaintenanceMode, MaintenanceSettings, SchedulingSettings
+
+from lake.settings import Settings
+
+SCHEDULING = SchedulingSettings.from_env()
+MAINTENANCE = MaintenanceSettings.from_env()
+
+
+@dag(
+    dag_id="maintain_lake",
+    doc_md=__doc__,
+    schedule="@daily",
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "dry_run": Param(
+            MAINTENANCE.mode is MaintenanceMode.DRY_RUN, type="boolean", description="say what would be done and change nothing"
+        ),
+        "older_than_h": Param(24, type="number", minimum=0, maximum=8760, description="hours; younger snapshots stay"),
+        "keep_last": Param(10, type="integer", minimum=1, maximum=10000, description="newest snapshots of a table that stay"),
+    },
+    default_args={
+        "retries": SCHEDULING.retries,
+        "retry_delay": timedelta(seconds=SCHEDULING.retry_delay_s),
+        "execution_timeout": timedelta(seconds=MAINTENANCE.timeout_s),
+    },
+    tags=["scenelake"],
+)
+def maintain_lake() -> None:
+    """The steps, one after another."""
+
+    @task
+    def maintain(step: str) -> dict[str, Any]:
+        from scenelake_airflow import maintenance_steps
+
+        return maintenance_steps.run(step, Settings.from_env(), get_current_context()["params"])
+
+    chain(*(maintain.override(task_id=step)(step) for step in STEPS))
+
+
+maintain_lake()
