@@ -1,13 +1,13 @@
-"""Forgets a drive in the tables: its rows, its tombstone and every version that held it change in one commit."""
+"""Forgets a drive in the tables: first its tombstone, then its rows and every version that held them, in one commit."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import CommitFailedException
 
-from lake import pseudonyms
 from lake.erasure.redact import Redacted, TableRedaction
 from lake.errors import TableError
 from lake.landing import DriveId
@@ -17,6 +17,8 @@ from lake.tables.iceberg_internals import begin
 from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
+    from pyiceberg.table import Transaction
+
     from lake.tables.publisher import Publisher
 
 MAX_ATTEMPTS = 12
@@ -34,19 +36,17 @@ def keep_salt(catalog: Publisher, salt: str) -> str:
     Raises:
         TableError: Other commits won every attempt; nothing was changed.
     """
-    for _ in range(MAX_ATTEMPTS):
+
+    def stage() -> list[Transaction]:
         table = catalog.load_table(DRIVES_TABLE)
         if SALT in table.properties:
-            return table.properties[SALT]
+            return []
         change = begin(table)
         change.set_properties({SALT: salt})
-        try:
-            catalog.commit_together([change])
-        except CommitFailedException:
-            time.sleep(FIRST_PAUSE_S)
-            continue
-        return salt
-    raise TableError(f"{DRIVES_TABLE} kept changing; run it again")
+        return [change]
+
+    _commit(catalog, stage)
+    return salt_of(catalog) or salt
 
 
 def rows_of(catalog: Publisher, drive: DriveId) -> dict[str, int]:
@@ -54,39 +54,57 @@ def rows_of(catalog: Publisher, drive: DriveId) -> dict[str, int]:
     return {name: TableRedaction(catalog.load_table(name), drive, "").rows() for name in PUBLISHED}
 
 
-def forget_rows(catalog: Publisher, drive: DriveId, request: str, now_ns: int) -> tuple[Redacted, ...]:
-    """Replace the drive's rows by its tombstone and every version that mentions it by a successor, in one commit.
-
-    What changes is what still mentions the drive, so that running it again changes nothing. Publishers whose commit comes first
-    make it read the tables again; those that come later find the tombstone.
+def put_tombstone(catalog: Publisher, drive: DriveId, request: str, now_ns: int) -> None:
+    """Let no publication of the drive succeed any more; what is published stays until `forget_rows`. Idempotent.
 
     Raises:
         TableError: The table has no salt, see `keep_salt`; or other commits won every attempt, and nothing was changed.
     """
+
+    def stage() -> list[Transaction]:
+        table = catalog.load_table(DRIVES_TABLE)
+        if SALT not in table.properties:
+            raise TableError(f"{DRIVES_TABLE} has no salt for pseudonyms")
+        if drives.tombstone(table, drive) is not None:
+            return []
+        change = begin(table)
+        drives.add_rows(change, table, [drives.tombstone_row(table.properties[SALT], drive, request, now_ns)], {})
+        return [change]
+
+    _commit(catalog, stage)
+
+
+def forget_rows(catalog: Publisher, drive: DriveId, request: str) -> tuple[Redacted, ...]:
+    """Replace every version that mentions the drive by a successor without it, in one commit over all tables.
+
+    What changes is what still mentions the drive, so that running it again changes nothing.
+
+    Raises:
+        TableError: Other commits won every attempt, and nothing was changed.
+    """
+    done: list[Redacted] = []
+
+    def stage() -> list[Transaction]:
+        staged = [TableRedaction(catalog.load_table(name), drive, request).stage() for name in PUBLISHED]
+        done[:] = [redacted for found in staged if found is not None for redacted in found[1:]]
+        return [found[0] for found in staged if found is not None]
+
+    _commit(catalog, stage)
+    return tuple(done)
+
+
+def _commit(catalog: Publisher, stage: Callable[[], list[Transaction]]) -> None:
+    """Commit what `stage` makes of the tables as they are; where another commit comes first, it makes it anew."""
     pause_s = FIRST_PAUSE_S
     for _ in range(MAX_ATTEMPTS):
-        staged = []
-        for name in PUBLISHED:
-            table = catalog.load_table(name)
-            added: list[str] = []
-            if name == DRIVES_TABLE and drives.tombstone(table, drive) is None:
-                if SALT not in table.properties:
-                    raise TableError(f"{DRIVES_TABLE} has no salt for pseudonyms")
-                added = [drives.write_rows(table, [drives.tombstone_row(table.properties[SALT], drive, request, now_ns)])]
-            found = TableRedaction(table, drive, request).stage(added)
-            if found is not None:
-                staged.append(found)
-        if not staged:
-            return ()
+        changes = stage()
+        if not changes:
+            return
         try:
-            catalog.commit_together([transaction for transaction, _ in staged])
+            catalog.commit_together(changes)
         except CommitFailedException:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             continue
-        return tuple(redacted for _, redacted in staged)
-    raise TableError(f"the tables kept changing while drive {_pseudonym(catalog, drive)} was being forgotten; run it again")
-
-
-def _pseudonym(catalog: Publisher, drive: DriveId) -> str:
-    return pseudonyms.of_drive(salt_of(catalog) or "", drive)[:12]
+        return
+    raise TableError(f"the tables changed {MAX_ATTEMPTS} times while a drive was being forgotten; run it again")
