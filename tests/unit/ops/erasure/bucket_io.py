@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Any
 
 import boto3
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 from lake.storage import ObjectVersion
+
+
+@cache
+def _s3() -> Any:
+    return boto3.client("s3")
 
 
 class _Sink(io.BytesIO):
@@ -18,21 +24,21 @@ class _Sink(io.BytesIO):
 
     def close(self) -> None:
         if not self.closed:
-            boto3.client("s3").put_object(Bucket=self._at.bucket, Key=self._at.key, Body=self.getvalue())
+            _s3().put_object(Bucket=self._at.bucket, Key=self._at.key, Body=self.getvalue())
         super().close()
 
 
 class _Input(InputFile):
     def __len__(self) -> int:
         at = ObjectVersion.from_uri(self.location)
-        return int(boto3.client("s3").head_object(Bucket=at.bucket, Key=at.key)["ContentLength"])
+        return int(_s3().head_object(Bucket=at.bucket, Key=at.key)["ContentLength"])
 
     def exists(self) -> bool:
         return True
 
     def open(self, seekable: bool = True) -> InputStream:  # noqa: ARG002 - the port's signature
         at = ObjectVersion.from_uri(self.location)
-        body: Any = io.BytesIO(boto3.client("s3").get_object(Bucket=at.bucket, Key=at.key)["Body"].read())
+        body: Any = io.BytesIO(_s3().get_object(Bucket=at.bucket, Key=at.key)["Body"].read())
         found: InputStream = body
         return found
 
@@ -62,4 +68,4 @@ class BucketIO(FileIO):
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         at = ObjectVersion.from_uri(location if isinstance(location, str) else location.location)
-        boto3.client("s3").delete_object(Bucket=at.bucket, Key=at.key)
+        _s3().delete_object(Bucket=at.bucket, Key=at.key)
