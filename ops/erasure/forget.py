@@ -144,11 +144,20 @@ class Erasure:
             state=None if record is None else str(record.get("drive_state")),
         )
         if found.empty and found.tombstone is None:
-            raise NotFoundError(
-                f"nothing is known of {self.drive}: no object, no row, no item of the ledger",
-                "check the names: `scenelake drive ls` and `scenelake gold ls` show what there is",
-            )
+            raise self._unknown()
         return found
+
+    def _exists(self) -> bool:
+        """Whether anything is known of the drive; the cheapest sources first."""
+        if next(self.tombstones.items_of(self.drive), None) is not None or any(rows_of(self.world.catalog, self.drive).values()):
+            return True
+        return any(not one.version.marker for one in self._listed())
+
+    def _unknown(self) -> NotFoundError:
+        return NotFoundError(
+            f"nothing is known of {self.drive}: no object, no row, no item of the ledger",
+            "check the names: `scenelake gold ls` and `scenelake status` show what there is",
+        )
 
     def _listed(self) -> Iterator[Listed]:
         world = self.world
@@ -187,8 +196,8 @@ class Erasure:
                 f"the drive was forgotten by request {known.request}, not {request}",
                 f"`--request {known.request}` deletes what has come since; `--check` searches for it",
             )
-        if known is None:
-            self.plan()  # refuses what nothing is known of
+        if known is None and not self._exists():
+            raise self._unknown()
         return [
             ("tombstone", lambda: self._bury(request)),
             ("wait", lambda: self._wait(run_ended=run_ended)),

@@ -142,9 +142,9 @@ class Deployed:
                 )
 
     def again(self, drive: DriveId) -> None:
-        """The drive is to be processed again: another object has landed."""
+        """The drive is to be processed again: an object has landed again."""
         key = next(iter(drive_files(drive)))
-        self.put(RAW, key, f"more of {drive}".encode())
+        self.put(RAW, key, drive_files(drive)[key])
         registrar = self.registrar()
         assert registrar.register(key) == drive
         registrar.evaluate(drive)
