@@ -15,7 +15,7 @@ from pyiceberg.table.snapshots import ancestors_of
 from lake.errors import TableError
 from lake.landing import DriveId
 from lake.tables import summaries
-from lake.tables.drives import DRIVES_TABLE, add_rows, publications
+from lake.tables.drives import DRIVES_TABLE, FILLED, NEW_LAKE, OLDER_LAKE, add_rows, publications
 from lake.tables.iceberg_internals import begin
 from lake.tables.rows import DriveRow
 from lake.tables.schemas import DATA_TABLES
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from lake.tables.publisher import Publisher
 
-FILLED = "scenelake.filled-from-summaries"  # property of the table: done, and not repeated by `ensure_tables`
 MAX_ATTEMPTS = 5
 Identity = tuple[str, str, int]  # drive, revision, generation
 Properties = Mapping[str, str]
@@ -48,7 +47,8 @@ def fill_drives(catalog: Publisher) -> int:
         if not missing and FILLED in table.properties:
             return 0
         change = begin(table)
-        change.set_properties({FILLED: "true"})
+        if FILLED not in table.properties:
+            change.set_properties({FILLED: OLDER_LAKE if _has_history(catalog) else NEW_LAKE})
         if missing:
             add_rows(change, table, missing, {})
         try:
@@ -57,6 +57,10 @@ def fill_drives(catalog: Publisher) -> int:
             continue  # another process published or filled: read again
         return len(missing)
     raise TableError(f"{DRIVES_TABLE} could not be filled in {MAX_ATTEMPTS} attempts; run it again")
+
+
+def _has_history(catalog: Publisher) -> bool:
+    return any(catalog.load_table(name).current_snapshot() for name in DATA_TABLES)
 
 
 def _published(catalog: Publisher) -> Iterable[DriveRow]:

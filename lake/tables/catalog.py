@@ -25,10 +25,10 @@ from sqlalchemy.pool import NullPool
 
 from lake.errors import TableError
 from lake.settings import AwsSettings, Settings
-from lake.tables.backfill import FILLED, fill_drives
-from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import IcebergTables, numbered_schema, stage, table_of
-from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SORTING
+from lake.tables.backfill import fill_drives
+from lake.tables.drives import DRIVES_TABLE, FILLED
+from lake.tables.iceberg_internals import IcebergTables, begin, numbered_schema, stage, table_of
+from lake.tables.schemas import PARTITIONS, PUBLISHED, SORTING
 
 CATALOG_NAME = "scenelake"
 BUSY_TIMEOUT_S = 60
@@ -38,20 +38,21 @@ _PROPERTIES = {
     # `publish` re-reads `gold.drives` before each attempt; a blind retry would publish a batch twice.
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "false",
-    # Bounds cut to 16 characters cannot prove that a file holds one drive only.
-    "write.metadata.metrics.column.vehicle_id": "full",
-    "write.metadata.metrics.column.drive_id": "full",
-    "write.metadata.metrics.column.revision": "full",
+    "write.metadata.compression-codec": "gzip",
+    # Bounds and counts of other columns are of no use to any reader, and would be most of every manifest.
+    "write.metadata.metrics.default": "none",
 }
+# Bounds cut to 16 characters, as by default, cannot prove that a file holds one drive only.
+_BOUNDED = (
+    *("vehicle_id", "drive_id", "revision", "generation", "day", "sensor", "fate", "status", "level"),
+    *("scene_id", "anchor_ns", "record_id", "stamp_ns", "committed_ns", "first_anchor_ns", "last_anchor_ns"),
+)
 _S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument of boto3
     "s3.endpoint": "endpoint_url",
     "s3.region": "region_name",
     "s3.access-key-id": "aws_access_key_id",
     "s3.secret-access-key": "aws_secret_access_key",
     "s3.session-token": "aws_session_token",
-}
-_TABLE_PROPERTIES = {
-    "gold.scenes": {f"write.metadata.metrics.column.{leaf}": "none" for leaf in OPAQUE_LEAVES},
 }
 
 
@@ -154,27 +155,38 @@ def ensure_tables(catalog: LakeCatalog) -> None:
                     numbered,
                     partition_spec=_partitioning(name, numbered),
                     sort_order=_sorting(name, numbered),
-                    properties=_PROPERTIES | _TABLE_PROPERTIES.get(name, {}),
+                    properties=_properties(schema),
                 )
             except TableAlreadyExistsError:
                 pass  # as above
-        table = _add_columns(catalog, name, schema)
+        table = _bring_up_to_date(catalog, name, schema)
         if name == DRIVES_TABLE and FILLED not in table.properties:
             fill_drives(catalog)
 
 
-def _add_columns(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
-    expected = numbered_schema(schema)
+def _bring_up_to_date(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
+    """Give a table of an older lake the columns and properties that it lacks."""
+    expected, properties = numbered_schema(schema), _properties(schema)
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
-        if set(expected.column_names) <= set(table.schema().column_names):
+        columns_lack = not set(expected.column_names) <= set(table.schema().column_names)
+        if not columns_lack and properties.items() <= table.properties.items():
             return table
+        change = begin(table)
+        if columns_lack:
+            with change.update_schema() as columns:
+                columns.union_by_name(expected)
+        change.set_properties(properties)
         try:
-            with table.update_schema() as change:
-                change.union_by_name(expected)
+            catalog.commit_together([change])
         except CommitFailedException:
             continue  # another process changed the table: read it again
     raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
+
+
+def _properties(schema: pa.Schema) -> dict[str, str]:
+    bounded = [name for name in _BOUNDED if name in schema.names]
+    return _PROPERTIES | {f"write.metadata.metrics.column.{name}": "full" for name in bounded}
 
 
 def _partitioning(name: str, schema: Schema) -> PartitionSpec:

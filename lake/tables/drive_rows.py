@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
+from datetime import date
 from typing import TYPE_CHECKING
 
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, Reference
-from pyiceberg.expressions.literals import literal
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, IsNull, Or, Reference
+from pyiceberg.expressions.literals import DateLiteral, literal
 
 from lake.landing import DriveId
 from lake.tables.schemas import QUARANTINED
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 RECORDS_TABLE = "quarantine.records"
+_EPOCH = date(1970, 1, 1)
 
 
 def equal(column: str, value: str) -> BooleanExpression:
@@ -25,6 +28,13 @@ def equal(column: str, value: str) -> BooleanExpression:
 def of_drive(drive: DriveId) -> BooleanExpression:
     """The rows of a drive, in any table."""
     return And(equal("vehicle_id", drive.vehicle_id), equal("drive_id", drive.drive_id))
+
+
+def on_days(days: Collection[date], *, or_none: bool = False) -> BooleanExpression:
+    """Rows that are filed under one of the days; with `or_none` also those under no day."""
+    wanted = {DateLiteral((day - _EPOCH).days) for day in days}
+    found: BooleanExpression = In(term=Reference("day"), values=wanted)  # of one: an equality; of none: nothing
+    return Or(found, IsNull(term=Reference("day"))) if or_none else found
 
 
 def drives_with_rule(catalog: Catalog, rule_id: str, drive: DriveId | None = None) -> dict[DriveId, int]:

@@ -23,7 +23,7 @@ from pyiceberg.expressions.literals import literal
 from lake import pseudonyms
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive
-from lake.tables.iceberg_internals import append_clustered
+from lake.tables.iceberg_internals import replace_files
 from lake.tables.rows import DriveRow, row_of
 from lake.tables.schemas import DRIVES
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
 DRIVES_TABLE = "gold.drives"
+FILLED = "scenelake.filled-from-summaries"  # property of the table: NEW_LAKE, or OLDER_LAKE once `lake.tables.backfill` is done
+NEW_LAKE, OLDER_LAKE = "new-lake", "true"
 FORGOTTEN = "~forgotten"  # vehicle of the tombstones; no vehicle id begins with a tilde
 SALT = "scenelake.pseudonym-salt"  # property of the table, from the first drive that was forgotten on
 WITHOUT_FILES = tuple(name for name in DRIVES.names if name != "files")
@@ -47,6 +49,11 @@ def publications(table: Table, drive: DriveId | None = None) -> tuple[DriveRow, 
 def newest(table: Table, drive: DriveId) -> DriveRow | None:
     """The publication of a drive with the highest generation; None if it was never published."""
     return max(publications(table, drive), key=lambda row: row.generation, default=None)
+
+
+def may_lack_rows(table: Table) -> bool:
+    """Whether drives may have been published that no row is of: the lake is older than the table."""
+    return table.properties.get(FILLED) != NEW_LAKE
 
 
 def tombstone(table: Table, drive: DriveId) -> str | None:
@@ -78,10 +85,10 @@ def add_rows(transaction: Transaction, table: Table, rows: Sequence[DriveRow], s
     by_vehicle: dict[str, list[DriveRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.vehicle_id, row.drive_id, row.generation)):
         by_vehicle[row.vehicle_id].append(row)
-    append_clustered(transaction, table.io, [write_rows(table, some) for some in by_vehicle.values()], summary)
+    replace_files(transaction, table.io, (), [_write(table, some) for some in by_vehicle.values()], summary)
 
 
-def write_rows(table: Table, rows: Sequence[DriveRow]) -> str:
+def _write(table: Table, rows: Sequence[DriveRow]) -> str:
     """Write rows of one vehicle to a new file and return its URI; no reader sees it until a commit adds it to the table.
 
     The name is the attempt's own and begins with vehicle and drive, so that all files of a drive can be listed; a file of

@@ -8,12 +8,11 @@ history of the tables. Snapshot summaries say the same to people; nothing is dec
 
 from __future__ import annotations
 
-import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 import msgspec
@@ -23,13 +22,13 @@ from pyiceberg.table import Table, Transaction
 from lake.errors import ForgottenError, PublishError, SupersededError
 from lake.landing import DriveId
 from lake.tables import drives
-from lake.tables.drive_rows import of_drive
+from lake.tables.drive_files import without_drive
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import begin
+from lake.tables.iceberg_internals import begin, data_files, replace_files
 from lake.tables.publisher import Publisher
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
 from lake.tables.schemas import DATA_TABLES
-from lake.tables.staged import Staged, StagedFile, staged
+from lake.tables.staged import Staged, StagedFile, described, staged
 from lake.tables.summaries import summary_of
 from sensors.time_units import NS_PER_MS
 
@@ -86,11 +85,9 @@ def publish(catalog: Publisher, batch: Batch) -> Publication:
         published = drives.newest(tables[DRIVES_TABLE], batch.drive)
         if published is not None and _is_committed(published, batch):
             return Publication(PublishOutcome.ALREADY, published)
-        changes = {name: _stage(tables[name], batch, batch.files.get(name, ())) for name in DATA_TABLES}
-        row = _row(batch, {name: staged(change, tables[name].io) for name, change in changes.items()})
-        changes[DRIVES_TABLE] = _stage_row(tables[DRIVES_TABLE], batch, row)
+        changes, row = _stage(tables, batch, published)
         try:
-            catalog.commit_together(list(changes.values()))
+            catalog.commit_together(changes)
         except CommitFailedException:
             # Jitter keeps publishers that collided once from colliding again in lockstep.
             time.sleep(pause_s * random.uniform(0.5, 1.5))
@@ -116,24 +113,34 @@ def _is_committed(published: DriveRow, batch: Batch) -> bool:
     )
 
 
-def _stage(table: Table, batch: Batch, files: Sequence[str]) -> Transaction:
-    """Replace all rows of the drive, whichever revision they are of, by those in `files`."""
-    transaction = begin(table)
-    old_rows = of_drive(batch.drive)
-    # Not only where a publication is known: rows without one, of a lake that lost its history, must not stay beside these.
-    if any(table.scan(row_filter=old_rows, selected_fields=("vehicle_id",)).plan_files()):
-        transaction.delete(old_rows)
-    # Attempt-unique names make a duplicate check over all files of the table useless; the row of the drive is the check.
-    with _bounds_may_lack():
-        transaction.add_files(list(files), snapshot_properties=_summary(batch), check_duplicate_files=False)
-    return transaction
+def _stage(tables: Mapping[str, Table], batch: Batch, published: DriveRow | None) -> tuple[list[Transaction], DriveRow]:
+    """Replace all rows of the drive, whichever revision they are of, by those of the batch: one snapshot for each table.
+
+    Not only where a publication is known: rows without one, of a lake that lost its history, must not stay beside these.
+
+    `published`: the drive's newest publication.
+    """
+    files = {name: data_files(tables[name], batch.files.get(name, ())) for name in DATA_TABLES}
+    added = {name: described(tables[name].metadata, some) for name, some in files.items()}
+    days = _days(tables[DRIVES_TABLE], published, added)
+    changes = {name: begin(table) for name, table in tables.items()}
+    found = {}
+    for name in DATA_TABLES:
+        old = without_drive(tables[name], batch.drive, days)
+        replace_files(changes[name], tables[name].io, old.held, [*files[name], *old.rest], _summary(batch))
+        found[name] = staged(changes[name], added[name])
+    row = _row(batch, found)
+    # The rows of earlier publications stay.
+    drives.add_rows(changes[DRIVES_TABLE], tables[DRIVES_TABLE], [row], _summary(batch))
+    return list(changes.values()), row
 
 
-def _stage_row(table: Table, batch: Batch, row: DriveRow) -> Transaction:
-    """Add the row; those of earlier publications stay."""
-    transaction = begin(table)
-    drives.add_rows(transaction, table, [row], _summary(batch))
-    return transaction
+def _days(table: Table, published: DriveRow | None, added: Mapping[str, Sequence[StagedFile]]) -> frozenset[date] | None:
+    """The days that rows of the drive are or will be filed under; None if nobody recorded those of earlier ones."""
+    earlier: Collection[date] | None = published.days if published else None if drives.may_lack_rows(table) else ()
+    if earlier is None:
+        return None
+    return frozenset(earlier) | {file.day for some in added.values() for file in some if file.day is not None}
 
 
 def _summary(batch: Batch) -> dict[str, str]:
@@ -165,18 +172,3 @@ def _row(batch: Batch, found: Mapping[str, Staged]) -> DriveRow:
 
 def _file(table: str, file: StagedFile) -> PublishedFile:
     return PublishedFile(table=table, uri=file.uri, bytes=file.size)
-
-
-@contextmanager
-def _bounds_may_lack() -> Iterator[None]:
-    """Silence the library's warnings about columns without bounds: some ten thousand lines per drive.
-
-    The files have bounds in the columns that readers prune by (`scenes.build.scene_file`).
-    """
-    logger = logging.getLogger("pyiceberg.io.pyarrow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

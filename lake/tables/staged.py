@@ -8,16 +8,15 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.types import LongType
 from pyiceberg.utils.datetime import days_to_date
 
 from lake.errors import PublishError
 
 if TYPE_CHECKING:
-    from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Transaction
+    from pyiceberg.table.metadata import TableMetadata
 
 ANCHOR, DAY = "anchor_ns", "day"
 
@@ -49,38 +48,35 @@ class Staged:
         return sum(file.rows for file in self.files)
 
 
-def staged(transaction: Transaction, io: FileIO) -> Staged:
-    """What `transaction` has staged; reads the manifest that it wrote, and no data file.
+def staged(transaction: Transaction, added: Sequence[StagedFile]) -> Staged:
+    """The snapshot that `transaction` has staged, and the files that it was given to add.
 
     Raises:
         PublishError: It has staged no snapshot.
     """
-    metadata = transaction.table_metadata
-    snapshot = metadata.current_snapshot()
+    snapshot = transaction.table_metadata.current_snapshot()
     if snapshot is None:
         raise PublishError("the transaction has staged no snapshot")
+    return Staged(snapshot.snapshot_id, snapshot.timestamp_ms, tuple(added))
+
+
+def described(metadata: TableMetadata, files: Sequence[DataFile]) -> tuple[StagedFile, ...]:
+    """Data files of the table's current partitioning, sorted by URI."""
     fields = {field.name: field.field_id for field in metadata.schema().fields}
     anchor_id = fields.get(ANCHOR, -1)
     partitions = [field.name for field in metadata.spec().fields]
-    files = [
-        _file(entry.data_file, anchor_id, partitions)
-        for manifest in snapshot.manifests(io)
-        if manifest.added_snapshot_id == snapshot.snapshot_id
-        for entry in manifest.fetch_manifest_entry(io)
-        if entry.status is ManifestEntryStatus.ADDED and entry.snapshot_id == snapshot.snapshot_id
-    ]
-    return Staged(snapshot.snapshot_id, snapshot.timestamp_ms, tuple(sorted(files, key=lambda file: file.uri)))
+    return tuple(sorted((_file(file, anchor_id, partitions) for file in files), key=lambda file: file.uri))
 
 
 def _file(found: DataFile, anchor_id: int, partitions: Sequence[str]) -> StagedFile:
-    partition = {name: found.partition[position] for position, name in enumerate(partitions)}
+    day = found.partition[partitions.index(DAY)] if DAY in partitions else None
     return StagedFile(
         uri=found.file_path,
         size=found.file_size_in_bytes,
         rows=found.record_count,
         first_ns=_bound(found.lower_bounds, anchor_id),
         last_ns=_bound(found.upper_bounds, anchor_id),
-        day=days_to_date(partition[DAY]) if DAY in partition else None,
+        day=None if day is None else days_to_date(day),
     )
 
 

@@ -10,9 +10,9 @@ from pyiceberg.exceptions import CommitFailedException
 from lake.errors import SupersededError, TableError
 from lake.landing import DriveId
 from lake.tables import backfill
-from lake.tables.backfill import FILLED, fill_drives
+from lake.tables.backfill import fill_drives
 from lake.tables.catalog import LakeCatalog, ensure_tables
-from lake.tables.drives import DRIVES_TABLE
+from lake.tables.drives import DRIVES_TABLE, FILLED, NEW_LAKE
 from lake.tables.publish import PublishOutcome, publish
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, held
 
@@ -74,7 +74,7 @@ def test_a_new_lake_is_marked_as_filled_and_written_once(tmp_path: Path) -> None
     lake = FenceLake(tmp_path)
     before = lake.catalog().load_table(DRIVES_TABLE).metadata_location
     ensure_tables(lake.catalog())
-    assert properties(lake)[FILLED] == "true"
+    assert properties(lake)[FILLED] == NEW_LAKE
     assert lake.catalog().load_table(DRIVES_TABLE).metadata_location == before
 
 
