@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from cli import console
-from cli.commands import audit, demo, dlq, drive, gold, metrics, quarantine, stack, sync, vehicle
+from cli.commands import (
+    audit,
+    demo,
+    dlq,
+    drive,
+    gold,
+    gold_diff,
+    gold_maintenance,
+    gold_tag,
+    metrics,
+    quarantine,
+    stack,
+    sync,
+    vehicle,
+)
 from cli.options import CHECK, DATA, examples
 from ops.errors import explain
 
@@ -39,6 +53,8 @@ app = typer.Typer(
     epilog=examples("demo", "gold ls", "quarantine ls", "audit", title="Start here:"),
 )
 app.add_typer(drive.app, name="drive", rich_help_panel=DATA)
+for gold_commands in (gold_tag, gold_diff, gold_maintenance):
+    gold_commands.register(gold.app)
 app.add_typer(gold.app, name="gold", rich_help_panel=DATA)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=DATA)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=DATA)

@@ -9,7 +9,9 @@ LakeError
 ├── PublishError      a batch that may not be committed
 │   ├── SupersededError   a newer revision of the drive has been published already
 │   └── ForgottenError    the drive was forgotten: nothing of it may be published any more
-└── TableError        rows that do not have their table's schema
+├── TableError        rows that do not have their table's schema
+├── VersionError      a tag or snapshot that does not exist or has expired, or a name that a tag cannot have
+└── MaintenanceError  maintenance that stopped: nothing of it is half-done, and the next run goes on
 """
 
 from __future__ import annotations
@@ -59,3 +61,11 @@ class ForgottenError(PublishError):
 
 class TableError(LakeError):
     """Rows that do not have their table's schema; names every difference."""
+
+
+class VersionError(LakeError):
+    """A tag or snapshot that does not exist or has expired, or a name that a tag cannot have."""
+
+
+class MaintenanceError(LakeError):
+    """Maintenance that stopped: nothing of it is half-done, and the next run goes on."""

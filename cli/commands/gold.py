@@ -1,57 +1,94 @@
-"""`gold ls`, `gold show`: the contents of the lake."""
+"""The group `gold`: `ls` and `show`, the contents of the lake; versions and maintenance are in modules of their own."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from cli import console
-from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, drive_filter, examples
+from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, VehicleFilter, drive_filter, examples
 from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFields, SceneRow
 from ops import DEFAULT_HOME, deployment
 from ops.errors import NotFoundError
 from ops.report import display
+from sensors.time_units import NS_PER_DAY
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from lake.landing import DriveId
 
-app = typer.Typer(no_args_is_help=True, help="Show publications and their scenes.")
+app = typer.Typer(no_args_is_help=True, help="Show publications and their scenes; keep, compare and clean up versions.")
 LISTS = ("lidars", "cameras", "radars")
 PAYLOAD = ("points", "image")
 
 
-@app.command("ls", epilog=examples("gold ls", "gold ls --json"))
-def ls(endpoint: EndpointOption = None, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List what was published, newest last.
+@app.command("ls", epilog=examples("gold ls", "gold ls --vehicle veh-1 --day 2026-05-01", "gold ls --json"))
+def ls(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, metavar="N", help="Publications on a page.")] = 50,
+    before: Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page of older ones.")] = None,
+    after: Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="The page of newer ones.")] = None,
+    vehicle: VehicleFilter = None,
+    day: Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="Only with data of this UTC day.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="YYYY-MM-DD", help="Only committed on this UTC day or later.")
+    ] = None,
+    endpoint: EndpointOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was published, newest first, by page.
 
     Each publication with the time of its commit, its drive, revision and generation, the audit's verdict, the number of scenes
     that it added, and the snapshot of `gold.scenes` that it made. Publications stay listed when their snapshots have expired.
     """
-    from ops.audit import lake_reader
+    from lake.tables.drives import DRIVES_TABLE
+    from lake.versions.publication_pages import Cursor, PageFilter, publication_page
 
-    found = lake_reader.publications(deployment.enter(endpoint, home).catalog())
+    if before is not None and after is not None:
+        raise typer.BadParameter("give --before or --after, not both", param_hint="--before")
+    since_day = _day(since, "--since")
+    since_ns = None if since_day is None else (since_day - date(1970, 1, 1)).days * NS_PER_DAY
+    wanted = PageFilter(vehicle, _day(day, "--day"), since_ns)
+    cursors = [None if text is None else Cursor.parse(text) for text in (before, after)]
+    table = deployment.enter(endpoint, home).catalog().load_table(DRIVES_TABLE)
+    page = publication_page(table, limit, wanted, before=cursors[0], after=cursors[1])
+    newest = page.publications[0].cursor if page.publications else None
     if as_json:
-        console.print_json(found)
+        publications = [{**msgspec.structs.asdict(one.row), "cursor": str(one.cursor)} for one in page.publications]
+        cursor = None if page.before is None else str(page.before)
+        console.print_json({"publications": publications, "before": cursor, "after": None if newest is None else str(newest)})
         return
     rows = [
         (
             row.scenes_snapshot_id,
             display.utc(row.committed_ns),
-            str(row.drive),
+            f"{row.vehicle_id}/{row.drive_id}",
             f"{row.revision[:12]} generation {row.generation}",
             row.verdict or "",
             row.scenes,
         )
-        for row in found
+        for row in (one.row for one in page.publications)
     ]
     columns = ("snapshot", "committed", "drive", "batch", "verdict", "scenes")
     console.out().print(console.table(None, columns, rows, ("scenes",)))
+    if page.before is not None:
+        console.say(f"older ones: --before {page.before}")
+    if newest is not None and (before or after):
+        console.say(f"newer ones: --after {newest}")
     if not rows:
-        console.say("gold is empty: upload a drive with `scenelake drive upload DIR`, or run `scenelake demo`")
+        console.say("nothing is listed: upload a drive with `scenelake drive upload DIR`, or run `scenelake demo`")
+
+
+def _day(text: str | None, option: str) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a day such as 2026-05-01", param_hint=option) from error
 
 
 @app.command("show", epilog=examples("gold show --drive veh-1/drive-a", "gold show SCENE_ID --html scene.html"))

@@ -20,9 +20,7 @@ from pyiceberg.table.refs import SnapshotRef
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
-    AssertRefSnapshotId,
     AssertTableUUID,
-    RemoveSnapshotsUpdate,
     SetSnapshotRefUpdate,
     TableRequirement,
     TableUpdate,
@@ -30,7 +28,9 @@ from pyiceberg.table.update import (
 
 from lake.erasure.files import DriveFiles
 from lake.landing import DriveId
-from lake.tables.iceberg_internals import begin, change_metadata
+from lake.tables.iceberg_internals import begin, remove_snapshots, stage_updates
+from lake.tables.refs import ref_is
+from lake.tables.snapshots import table_name
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -101,7 +101,7 @@ class TableRedaction:
         successors: dict[int, Snapshot] = {}
         refs: list[tuple[str, Redaction]] = []
         for name, ref in sorted(metadata.refs.items()):
-            requirements.append(_still(name, ref.snapshot_id))
+            requirements.append(ref_is(name, ref.snapshot_id))
             if ref.snapshot_id not in self.mentioning:
                 continue
             old = self._snapshots[ref.snapshot_id]
@@ -109,13 +109,12 @@ class TableRedaction:
                 successors[old.snapshot_id] = self._successor(old)
                 updates.append(AddSnapshotUpdate(snapshot=successors[old.snapshot_id]))
             successor = successors[old.snapshot_id]
-            updates.append(_moved(name, ref, successor.snapshot_id))
+            updates.append(_moved(name, ref, old, successor))
             refs.append((name, Redaction(old.snapshot_id, successor.snapshot_id, self._request, self._rows_in(old))))
-        updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(self.mentioning)}))
+        updates.append(remove_snapshots(sorted(self.mentioning)))
         transaction = begin(self._table)
-        change_metadata(transaction, updates, requirements)
-        name = ".".join(self._table.name()[-2:])
-        return transaction, Redacted(name, tuple(refs), self.rows(), tuple(sorted(self.mentioning)))
+        stage_updates(transaction, updates, requirements)
+        return transaction, Redacted(table_name(self._table), tuple(refs), self.rows(), tuple(sorted(self.mentioning)))
 
     def rows(self) -> int:
         """Rows of the drive in what is published now."""
@@ -269,22 +268,21 @@ class _ManifestFolder:
         return [writer.to_manifest_file()]
 
 
-def _moved(name: str, ref: SnapshotRef, snapshot_id: int) -> SetSnapshotRefUpdate:
-    """The change that puts a branch or tag on another snapshot, with the ages that it has."""
+def _moved(name: str, ref: SnapshotRef, old: Snapshot, successor: Snapshot) -> SetSnapshotRefUpdate:
+    """The change that puts a branch or tag on a successor. Its deadline, which Iceberg counts from the time of the snapshot,
+    stays."""
+    max_age_ms = ref.max_ref_age_ms
+    if max_age_ms is not None:
+        max_age_ms = max(old.timestamp_ms + max_age_ms - successor.timestamp_ms, 1)
     moved = {
         "ref-name": name,
         "type": ref.snapshot_ref_type.value,
-        "snapshot-id": snapshot_id,
-        "max-ref-age-ms": ref.max_ref_age_ms,
+        "snapshot-id": successor.snapshot_id,
+        "max-ref-age-ms": max_age_ms,
         "max-snapshot-age-ms": ref.max_snapshot_age_ms,
         "min-snapshots-to-keep": ref.min_snapshots_to_keep,
     }
     return SetSnapshotRefUpdate.model_validate(moved)
-
-
-def _still(name: str, snapshot_id: int) -> AssertRefSnapshotId:
-    """The requirement that a branch or tag has not moved."""
-    return AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id})
 
 
 def _names(snapshot: Snapshot, drive: DriveId) -> bool:

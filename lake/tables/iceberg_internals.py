@@ -5,8 +5,9 @@ changes of each name here, and run the tests of `lake.tables`.
 
 - `Transaction._table`, `_requirements`, `_updates`, `MetastoreCatalog._update_and_stage_table`, `_write_metadata`: a commit of
   several tables needs the new metadata of each before any of them is visible.
-- `Transaction._apply`: changes of a table's metadata that no method of a transaction makes.
 - `Transaction._table`, `_updates`, `table_metadata`: what a transaction has staged is computed once.
+- `Transaction._updates`, `_requirements`: changes of refs, and the removal of snapshots, with an assertion on every ref.
+  `Transaction._stage` keeps one assertion of each type, and `RemoveSnapshotsUpdate` looks ids up in a list.
 - `IcebergTables`: the catalog's rows, whose pointers move together.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
 - `DataScan._manifest_planner`: a scan of chosen manifests.
@@ -30,6 +31,7 @@ from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, Manifes
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.table import DataScan, FileScanTask, StagedTable, Table, TableProperties, Transaction
 from pyiceberg.table.snapshots import Operation, Summary
+from pyiceberg.table.update import RemoveSnapshotsUpdate
 from pyiceberg.table.update.snapshot import _SnapshotProducer
 from pyiceberg.typedef import EMPTY_DICT, Record
 
@@ -52,12 +54,13 @@ __all__ = [
     "MOST_MANIFESTS",
     "IcebergTables",
     "begin",
-    "change_metadata",
     "data_files",
     "numbered_schema",
     "plan_manifests",
+    "remove_snapshots",
     "replace_files",
     "stage",
+    "stage_updates",
     "table_of",
 ]
 
@@ -85,17 +88,42 @@ def table_of(transaction: Transaction) -> Table:
     return transaction._table
 
 
-def change_metadata(transaction: Transaction, updates: Sequence[TableUpdate], requirements: Sequence[TableRequirement]) -> None:
-    """Let a transaction change its table's metadata as `updates` say."""
-    transaction._apply(tuple(updates), tuple(requirements))
-
-
 def stage(catalog: MetastoreCatalog, transaction: Transaction) -> StagedTable:
     """Write the metadata file that a commit of `transaction` would make current; no reader sees it."""
     current = transaction._table
     staged = catalog._update_and_stage_table(current, current.name(), transaction._requirements, transaction._updates)
     catalog._write_metadata(staged.metadata, staged.io, staged.metadata_location)
     return staged
+
+
+def stage_updates(
+    transaction: Transaction, updates: Sequence[TableUpdate], requirements: Sequence[TableRequirement] = ()
+) -> None:
+    """Let a transaction make these changes if all of the requirements still hold when it commits.
+
+    Raises:
+        CommitFailedException: A requirement does not hold of the table as it was loaded.
+    """
+    for requirement in requirements:
+        requirement.validate(transaction.table_metadata)
+    transaction._updates += tuple(updates)
+    transaction._requirements += tuple(requirements)
+
+
+class _Ids(list[int]):
+    """Ids that are found in constant time: each snapshot of the table is looked up several times."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        super().__init__(ids)
+        self._set = frozenset(self)
+
+    def __contains__(self, one: object) -> bool:
+        return one in self._set
+
+
+def remove_snapshots(ids: Iterable[int]) -> TableUpdate:
+    """The removal of snapshots from a table's metadata; it also drops the refs to them, without a word."""
+    return RemoveSnapshotsUpdate.model_construct(action="remove-snapshots", snapshot_ids=_Ids(ids))
 
 
 def numbered_schema(schema: pa.Schema) -> Schema:

@@ -11,7 +11,7 @@ import datetime
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,6 +27,7 @@ from lake.tables.drive_rows import of_drive
 from lake.tables.rows import CloudFrame, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
+from lake.tables.snapshots import scan_at, snapshot_of, tagged_snapshot
 from sensors.decode.planes import PLANES, ROWS, from_planes
 from sensors.decode.points import Datatype, PointCloud, PointField
 from sensors.errors import DecodeError
@@ -55,14 +56,26 @@ class SceneReader:
 
     `read` fetches byte ranges; without it the table's own file access is used, which requests the size of a file each time
     it opens one. Not thread-safe.
+
+    Raises:
+        VersionError: The table has no such snapshot, or it has expired.
     """
 
     def __init__(self, table: Table, read: RangeRead | None = None, snapshot_id: int | None = None) -> None:
         self._table = table
-        self._snapshot_id = snapshot_id
+        self._snapshot_id = None if snapshot_id is None else snapshot_of(table, snapshot_id).snapshot_id
         self._read = read or _through_table(table)
         self._plans: OrderedDict[tuple[DriveId, datetime.date], tuple[ScenesFile, ...]] = OrderedDict()
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
+
+    @classmethod
+    def at_tag(cls, table: Table, tag: str, read: RangeRead | None = None) -> Self:
+        """A reader of the snapshot that a tag pins.
+
+        Raises:
+            VersionError: The table has no such tag.
+        """
+        return cls(table, read, tagged_snapshot(table, tag))
 
     def scene(self, key: SceneKey, modalities: Iterable[str] = PAYLOAD_COLUMNS) -> SceneRow | None:
         """A scene; None where the snapshot has none.
@@ -105,7 +118,7 @@ class SceneReader:
 
     def _plan(self, drive: DriveId, day: datetime.date) -> tuple[ScenesFile, ...]:
         of_day = EqualTo(term=Reference("day"), value=DateLiteral((day - datetime.date(1970, 1, 1)).days))
-        scan = self._table.scan(row_filter=And(of_drive(drive), of_day), snapshot_id=self._snapshot_id)
+        scan = scan_at(self._table, self._snapshot_id, And(of_drive(drive), of_day))
         anchor_id = self._table.schema().find_field("anchor_ns").field_id
         files = []
         for task in scan.plan_files():

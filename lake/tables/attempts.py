@@ -1,0 +1,45 @@
+"""Commits that are tried again from a new reading where another commit was faster."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from pyiceberg.exceptions import CommitFailedException
+
+from lake.errors import MaintenanceError
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Transaction
+
+    from lake.tables.publisher import Publisher
+
+MAX_ATTEMPTS = 12
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+Result = TypeVar("Result")
+
+
+def committed(catalog: Publisher, attempt: Callable[[], tuple[Sequence[Transaction], Result]], what: str) -> Result:
+    """Commit what `attempt` stages, together; nothing is written where it stages nothing. Returns the result of the attempt.
+
+    `attempt` reads the tables anew each time it is called. `what` names the change in the error.
+
+    Raises:
+        MaintenanceError: Other commits won every attempt; nothing was changed, and trying again is safe.
+    """
+    pause_s = FIRST_PAUSE_S
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            changes, result = attempt()
+            if changes:
+                catalog.commit_together(list(changes))
+        except CommitFailedException:
+            # Jitter keeps writers that collided once from colliding again in lockstep.
+            time.sleep(pause_s * random.uniform(0.5, 1.5))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            continue
+        return result
+    raise MaintenanceError(f"{what}: {MAX_ATTEMPTS} commits lost the race against other commits", "run it again")

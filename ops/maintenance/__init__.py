@@ -1,0 +1,1 @@
+"""Maintenance of a deployment: its buckets and its ledger behind the ports of `lake.maintenance`."""
