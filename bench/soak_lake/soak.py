@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.soak_lake.maintenance import maintain
-
 from bench.soak_lake import counted_io
 from bench.soak_lake.batches import write_batch
 from bench.soak_lake.commands import Finished, run_command
@@ -17,6 +15,7 @@ from bench.soak_lake.curves import Sample
 from bench.soak_lake.endpoint import SoakError, settings_of
 from bench.soak_lake.fleet import DRIVES_PER_DAY, FleetDrive
 from bench.soak_lake.landing import FRAMES, Landed, Landing
+from bench.soak_lake.maintenance import maintain
 from ingest.ledger.repository import Ledger
 from lake.clients import client
 from lake.storage import ObjectStore

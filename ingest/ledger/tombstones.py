@@ -21,7 +21,7 @@ from ingest.errors import ContentionError, ForgottenWorkError, HeldError
 from ingest.ledger import holds
 from ingest.ledger.dynamodb_table import Check, Item, ItemChange, LedgerTable, Put
 from ingest.ledger.items import DRIVE, REFUSED, drive_record, number, text
-from ingest.ledger.records import DriveRecord, ObjectHead
+from ingest.ledger.records import ObjectHead
 from ingest.ledger.states import DriveState
 from lake import pseudonyms
 from lake.landing import DriveId
@@ -42,10 +42,15 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A drive that nothing can be begun of. `in_work`: the generation of a run that had begun and has not said that it ended."""
+    """A drive that nothing can be begun of.
 
-    record: DriveRecord
+    `in_work`: the generation of a run that had begun and has not said that it ended; `changed_ns`: the last change of its state
+    before; `attempts`: how many runs its revision had.
+    """
+
     in_work: int | None
+    changed_ns: int
+    attempts: int
 
 
 class Tombstones:
@@ -115,14 +120,19 @@ class Tombstones:
                 return None
             seen = drive_record(item)
             if seen.state is DriveState.FORGOTTEN:
-                return Fence(seen, number(item, "in_work") if "in_work" in item else None)
-            assigned: Item = {"drive_state": DriveState.FORGOTTEN.value, "updated_ns": self._clock()}
+                return Fence(number(item, "in_work") if "in_work" in item else None, number(item, "left_ns"), seen.attempts)
+            assigned: Item = {
+                "drive_state": DriveState.FORGOTTEN.value,
+                "updated_ns": self._clock(),
+                "left_ns": seen.updated_ns,
+            }
             if seen.state is DriveState.PROCESSING:
                 assigned["in_work"] = seen.generation
             change = ItemChange(assigned, add={"generation": 1}, remove=("outbox", "outbox_ns", "settling", "tries"))
             unmoved = Attr("generation").eq(seen.generation) & Attr("drive_state").eq(seen.state.value)
             if self._table.update(str(drive), DRIVE, change, unmoved) is not None:
-                return Fence(seen, seen.generation if seen.state is DriveState.PROCESSING else None)
+                in_work = seen.generation if seen.state is DriveState.PROCESSING else None
+                return Fence(in_work, seen.updated_ns, seen.attempts)
         raise ContentionError("the drive kept changing; run it again")
 
     def run_ended(self, drive: DriveId, generation: int | None = None) -> None:

@@ -15,16 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest, write_manifest_list
-from pyiceberg.table import TableProperties
-from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.refs import SnapshotRef
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
-    AssertRefSnapshotId,
     AssertTableUUID,
-    RemoveSnapshotsUpdate,
     SetSnapshotRefUpdate,
     TableRequirement,
     TableUpdate,
@@ -32,7 +28,9 @@ from pyiceberg.table.update import (
 
 from lake.erasure.files import DriveFiles
 from lake.landing import DriveId
-from lake.tables.iceberg_internals import begin, change_metadata
+from lake.tables.iceberg_internals import begin, remove_snapshots, stage_updates
+from lake.tables.refs import ref_is
+from lake.tables.snapshots import table_name
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -93,47 +91,30 @@ class TableRedaction:
         self._sequence = table.metadata.next_sequence_number() - 1
         self.mentioning = frozenset(one.snapshot_id for one in self._snapshots.values() if self._mentioned_in(one))
 
-    def stage(self, added: Sequence[str] = ()) -> tuple[Transaction, Redacted] | None:
-        """Stage the change; None if nothing mentions the drive, and nothing is to be added.
-
-        Args:
-            added: Data files that the new version of the main branch holds as well.
-        """
+    def stage(self) -> tuple[Transaction, Redacted] | None:
+        """Stage the change; None if nothing mentions the drive."""
+        if not self.mentioning:
+            return None
         updates: list[TableUpdate] = []
         metadata = self._table.metadata
         requirements: list[TableRequirement] = [AssertTableUUID(uuid=metadata.table_uuid)]
-        successors: dict[tuple[int, bool], Snapshot] = {}
+        successors: dict[int, Snapshot] = {}
         refs: list[tuple[str, Redaction]] = []
         for name, ref in sorted(metadata.refs.items()):
-            requirements.append(_still(name, ref.snapshot_id))
-            is_main = name == MAIN_BRANCH and bool(added)
-            if ref.snapshot_id not in self.mentioning and not is_main:
+            requirements.append(ref_is(name, ref.snapshot_id))
+            if ref.snapshot_id not in self.mentioning:
                 continue
-            if (ref.snapshot_id, is_main) not in successors:
-                made = self._successor(self._snapshots[ref.snapshot_id], added if is_main else ())
-                successors[ref.snapshot_id, is_main] = made
-                updates.append(AddSnapshotUpdate(snapshot=made))
-            successor = successors[ref.snapshot_id, is_main]
-            updates.append(_moved(name, ref, successor.snapshot_id))
-            if ref.snapshot_id in self.mentioning:
-                rows = self._rows_in(self._snapshots[ref.snapshot_id])
-                refs.append((name, Redaction(ref.snapshot_id, successor.snapshot_id, self._request, rows)))
-        if added and MAIN_BRANCH not in metadata.refs:
-            first = self._successor(None, added)
-            requirements.append(_still(MAIN_BRANCH, None))
-            updates += [AddSnapshotUpdate(snapshot=first), _moved(MAIN_BRANCH, None, first.snapshot_id)]
-        if self.mentioning:
-            updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(self.mentioning)}))
-        if not updates:
-            return None
+            old = self._snapshots[ref.snapshot_id]
+            if old.snapshot_id not in successors:
+                successors[old.snapshot_id] = self._successor(old)
+                updates.append(AddSnapshotUpdate(snapshot=successors[old.snapshot_id]))
+            successor = successors[old.snapshot_id]
+            updates.append(_moved(name, ref, old, successor))
+            refs.append((name, Redaction(old.snapshot_id, successor.snapshot_id, self._request, self._rows_in(old))))
+        updates.append(remove_snapshots(sorted(self.mentioning)))
         transaction = begin(self._table)
-        if metadata.name_mapping() is None:  # the files have no ids of columns; see `replace_files`
-            mapping = metadata.schema().name_mapping.model_dump_json()
-            transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
-        change_metadata(transaction, updates, requirements)
-        current = metadata.current_snapshot()
-        rows = self._rows_in(current) if current is not None else 0
-        return transaction, Redacted(".".join(self._table.name()[-2:]), tuple(refs), rows, tuple(sorted(self.mentioning)))
+        stage_updates(transaction, updates, requirements)
+        return transaction, Redacted(table_name(self._table), tuple(refs), self.rows(), tuple(sorted(self.mentioning)))
 
     def rows(self) -> int:
         """Rows of the drive in what is published now."""
@@ -175,16 +156,16 @@ class TableRedaction:
                 if entry.status is not ManifestEntryStatus.DELETED:
                     yield entry.data_file
 
-    def _successor(self, old: Snapshot | None, added: Sequence[str]) -> Snapshot:
-        """A snapshot with the files of `old` without the drive's, and with `added`; its manifests and their list are written."""
+    def _successor(self, old: Snapshot) -> Snapshot:
+        """A snapshot with the files of `old` without the drive's; its manifests and their list are written."""
         metadata, io = self._table.metadata, self._table.io
         snapshot_id = metadata.new_snapshot_id()
         self._sequence += 1
         parent = self._surviving_ancestor(old)
         writer = _ManifestFolder(self._table, snapshot_id)
         manifests: list[ManifestFile] = []
-        extra: dict[int, list[DataFile]] = {metadata.default_spec_id: []}
-        for manifest in [] if old is None else old.manifests(io):
+        rewritten: dict[int, list[DataFile]] = {}
+        for manifest in old.manifests(io):
             if not self._mentions_drive(manifest):
                 manifests.append(manifest)
                 continue
@@ -194,11 +175,10 @@ class TableRedaction:
                     continue
                 if not self._of_drive(entry):
                     kept.append(entry)
-                elif (rewritten := self._files.without_drive(entry.data_file)) is not None:
-                    extra.setdefault(manifest.partition_spec_id, []).append(rewritten)
+                elif (file := self._files.without_drive(entry.data_file)) is not None:
+                    rewritten.setdefault(manifest.partition_spec_id, []).append(file)
             manifests += writer.existing(manifest.partition_spec_id, kept)
-        extra[metadata.default_spec_id] += [parquet_file_to_data_file(io, metadata, uri) for uri in added]
-        for spec_id, files in extra.items():
+        for spec_id, files in rewritten.items():
             manifests += writer.added(spec_id, files)
         return Snapshot.model_validate(
             {
@@ -212,26 +192,26 @@ class TableRedaction:
             }
         )
 
-    def _surviving_ancestor(self, snapshot: Snapshot | None) -> int | None:
-        while snapshot is not None:
-            if snapshot.snapshot_id not in self.mentioning:
-                return snapshot.snapshot_id
-            snapshot = self._snapshots.get(snapshot.parent_snapshot_id or -1)
-        return None
+    def _surviving_ancestor(self, snapshot: Snapshot) -> int | None:
+        found: Snapshot | None = snapshot
+        while found is not None and found.snapshot_id in self.mentioning:
+            found = self._snapshots.get(found.parent_snapshot_id or -1)
+        return None if found is None else found.snapshot_id
 
-    def _summary(self, old: Snapshot | None, manifests: Sequence[ManifestFile]) -> Summary:
+    def _summary(self, old: Snapshot, manifests: Sequence[ManifestFile]) -> Summary:
+        """What the successor says of itself. What `old` said of another drive's publication still holds."""
         rows = sum((one.added_rows_count or 0) + (one.existing_rows_count or 0) for one in manifests)
         files = sum((one.added_files_count or 0) + (one.existing_files_count or 0) for one in manifests)
-        properties = {ERASURE: self._request, "total-records": str(rows), "total-data-files": str(files)}
-        if old is None:
-            return Summary(Operation.APPEND, **properties)
-        if old.snapshot_id in self.mentioning:
-            pairs = [(one.snapshot_id, one.request, one.rows) for one in _redacted_by(old)]
-            pairs.append((old.snapshot_id, self._request, self._rows_in(old)))
-            properties[REDACTS] = " ".join(f"{one}:{rows}:{request}" for one, request, rows in pairs)
+        stands_for = [(one.snapshot_id, one.rows, one.request) for one in _redacted_by(old)]
+        stands_for.append((old.snapshot_id, self._rows_in(old), self._request))
         told = {} if old.summary is None or _names(old, self._drive) else old.summary.additional_properties
-        kept = {name: value for name, value in told.items() if name.startswith(_OUR_PROPERTIES)}
-        return Summary(Operation.OVERWRITE, **(kept | properties))
+        properties = {name: value for name, value in told.items() if name.startswith(_OUR_PROPERTIES)} | {
+            ERASURE: self._request,
+            REDACTS: " ".join(f"{one}:{gone}:{request}" for one, gone, request in stands_for),
+            "total-records": str(rows),
+            "total-data-files": str(files),
+        }
+        return Summary(Operation.OVERWRITE, **properties)
 
 
 class _ManifestFolder:
@@ -288,22 +268,21 @@ class _ManifestFolder:
         return [writer.to_manifest_file()]
 
 
-def _moved(name: str, ref: Any, snapshot_id: int) -> SetSnapshotRefUpdate:
-    """The change that puts a branch or tag on another snapshot, with the ages that it has."""
-    moved = {"ref-name": name, "type": "branch", "snapshot-id": snapshot_id}
-    if ref is not None:
-        moved |= {
-            "type": ref.snapshot_ref_type.value,
-            "max-ref-age-ms": ref.max_ref_age_ms,
-            "max-snapshot-age-ms": ref.max_snapshot_age_ms,
-            "min-snapshots-to-keep": ref.min_snapshots_to_keep,
-        }
+def _moved(name: str, ref: SnapshotRef, old: Snapshot, successor: Snapshot) -> SetSnapshotRefUpdate:
+    """The change that puts a branch or tag on a successor. Its deadline, which Iceberg counts from the time of the snapshot,
+    stays."""
+    max_age_ms = ref.max_ref_age_ms
+    if max_age_ms is not None:
+        max_age_ms = max(old.timestamp_ms + max_age_ms - successor.timestamp_ms, 1)
+    moved = {
+        "ref-name": name,
+        "type": ref.snapshot_ref_type.value,
+        "snapshot-id": successor.snapshot_id,
+        "max-ref-age-ms": max_age_ms,
+        "max-snapshot-age-ms": ref.max_snapshot_age_ms,
+        "min-snapshots-to-keep": ref.min_snapshots_to_keep,
+    }
     return SetSnapshotRefUpdate.model_validate(moved)
-
-
-def _still(name: str, snapshot_id: int | None) -> AssertRefSnapshotId:
-    """The requirement that a branch or tag has not moved."""
-    return AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id})
 
 
 def _names(snapshot: Snapshot, drive: DriveId) -> bool:

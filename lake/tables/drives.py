@@ -85,10 +85,10 @@ def add_rows(transaction: Transaction, table: Table, rows: Sequence[DriveRow], s
     by_vehicle: dict[str, list[DriveRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.vehicle_id, row.drive_id, row.generation)):
         by_vehicle[row.vehicle_id].append(row)
-    replace_files(transaction, table.io, (), [write_rows(table, some) for some in by_vehicle.values()], summary)
+    replace_files(transaction, table.io, (), [_write(table, some) for some in by_vehicle.values()], summary)
 
 
-def write_rows(table: Table, rows: Sequence[DriveRow]) -> str:
+def _write(table: Table, rows: Sequence[DriveRow]) -> str:
     """Write rows of one vehicle to a new file and return its URI; no reader sees it until a commit adds it to the table.
 
     The name is the attempt's own and begins with vehicle and drive, so that all files of a drive can be listed; a file of

@@ -5,7 +5,6 @@ changes of each name here, and run the tests of `lake.tables`.
 
 - `Transaction._table`, `_requirements`, `_updates`, `MetastoreCatalog._update_and_stage_table`, `_write_metadata`: a commit of
   several tables needs the new metadata of each before any of them is visible.
-- `Transaction._apply`: changes of a table's metadata that no method of a transaction makes.
 - `Transaction._table`, `_updates`, `table_metadata`: what a transaction has staged is computed once.
 - `Transaction._updates`, `_requirements`: changes of refs, and the removal of snapshots, with an assertion on every ref.
   `Transaction._stage` keeps one assertion of each type, and `RemoveSnapshotsUpdate` looks ids up in a list.
@@ -55,7 +54,6 @@ __all__ = [
     "MOST_MANIFESTS",
     "IcebergTables",
     "begin",
-    "change_metadata",
     "data_files",
     "numbered_schema",
     "plan_manifests",
@@ -88,11 +86,6 @@ def begin(table: Table) -> Transaction:
 def table_of(transaction: Transaction) -> Table:
     """The table that the transaction was begun on, as it was then."""
     return transaction._table
-
-
-def change_metadata(transaction: Transaction, updates: Sequence[TableUpdate], requirements: Sequence[TableRequirement]) -> None:
-    """Let a transaction change its table's metadata as `updates` say."""
-    transaction._apply(tuple(updates), tuple(requirements))
 
 
 def stage(catalog: MetastoreCatalog, transaction: Transaction) -> StagedTable:
