@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -103,7 +104,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         size_bytes=inspection.size_bytes,
         quarantined_objects=write_keys(area.store, step.targets.quarantined_keys(), inspection.faulty_keys),
         warnings=_warnings(inspection, findings),
-        files=_write(step, outcome),
+        files=_write(step, outcome, account.indexed.day),
         unused=_unused(step, inspection, outcome),
     )
     if outcome.verdict is AuditVerdict.PUBLISH and rig is not None and windows is not None and built is not None:
@@ -140,7 +141,7 @@ def _documents(step: Step) -> tuple[Rig | None, Manifest | None]:
     return rig, manifest
 
 
-def _write(step: Step, outcome: AuditOutcome) -> dict[str, tuple[str, ...]]:
+def _write(step: Step, outcome: AuditOutcome, day: date) -> dict[str, tuple[str, ...]]:
     def write(table: str, rows: pa.Table) -> tuple[str, ...]:
         if not len(rows):
             return ()
@@ -151,7 +152,7 @@ def _write(step: Step, outcome: AuditOutcome) -> dict[str, tuple[str, ...]]:
     return {
         "gold.scenes": outcome.gold_files,
         "gold.frames": write("gold.frames", outcome.frames),
-        "quarantine.records": write("quarantine.records", records_table(outcome.records)),
+        "quarantine.records": write("quarantine.records", records_table(outcome.records, day)),
     }
 
 

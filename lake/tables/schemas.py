@@ -166,6 +166,8 @@ RECORDS = pa.schema(
         pa.field("input", pa.string()),  # the revision without its overrides: decisions are taken on it
         pa.field("reviewer", pa.string()),  # who released or rejected it
         pa.field("reason", pa.string()),  # and why
+        # UTC day of the drive's first frame, as in FRAMES; null in records that were written before the column existed
+        pa.field("day", pa.date32()),
     ]
 )
 
@@ -245,7 +247,7 @@ SORTING = {
 PARTITIONS = {
     "gold.scenes": ("day", "vehicle_id"),
     "gold.frames": ("day", "vehicle_id"),
-    "quarantine.records": ("vehicle_id",),
+    "quarantine.records": ("day", "vehicle_id"),
     "gold.drives": ("vehicle_id",),
 }
 

@@ -1,0 +1,1 @@
+"""Upkeep of the published tables. Whatever it does is a commit like any other, or none."""
