@@ -223,7 +223,10 @@ class Settings(DeploymentNames):
 
     object_events_url: str = Field(description="URL of the SQS queue of events about new objects in the raw bucket.")
     catalog_uri: SecretStr = Field(
-        description="Address of the Iceberg SQL catalog: `sqlite:///…`, `postgresql+psycopg2://…`; it may hold a password."
+        description=(
+            "Address of the Iceberg catalog, which may hold a password: `sqlite:///…`, `postgresql+psycopg2://…`; or of a REST "
+            "catalog that commits several tables at once: `rest+https://[TOKEN|ID:SECRET@]HOST/PATH[?PROPERTY=VALUE&…]`."
+        )
     )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 from msgspec import structs
@@ -155,8 +156,10 @@ def _as_recorded(found: Finding) -> RecordFinding:
     )
 
 
-def records_table(records: Iterable[RecordRow]) -> pa.Table:
-    """The records as rows of `lake.tables.schemas.RECORDS`, sorted by `record_id`.
+def records_table(records: Iterable[RecordRow], day: date) -> pa.Table:
+    """A drive's records as rows of `lake.tables.schemas.RECORDS`, sorted by `record_id`.
+
+    `day`: UTC day of the drive's first frame, which its rows are filed under.
 
     Raises:
         FindingError: Two records have the same id: the positions do not tell them apart.
@@ -165,7 +168,7 @@ def records_table(records: Iterable[RecordRow]) -> pa.Table:
     for before, after in itertools.pairwise(rows):
         if before.record_id == after.record_id:
             raise FindingError(f"two records have the id {after.record_id}: {before.source} and {after.source}")
-    return pa.Table.from_pylist([_columns(row) for row in rows], schema=RECORDS)
+    return pa.Table.from_pylist([_columns(row) | {"day": day} for row in rows], schema=RECORDS)
 
 
 def _columns(row: RecordRow) -> dict[str, object]:

@@ -10,6 +10,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,7 +91,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         imbalances = outcome.imbalances(entries)
     if imbalances and outcome.verdict is AuditVerdict.QUARANTINE:
         raise AccountError("; ".join(imbalance.message for imbalance in imbalances))
-    files, sha256 = _write(step, outcome)
+    files, sha256 = _write(step, outcome, account.indexed.day)
     document = AuditDocument(
         provenance=inspection.provenance,
         verdict=outcome.verdict,
@@ -144,7 +145,7 @@ def _documents(step: Step) -> tuple[Rig | None, Manifest | None]:
     return rig, manifest
 
 
-def _write(step: Step, outcome: AuditOutcome) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+def _write(step: Step, outcome: AuditOutcome, day: date) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Write frames and records; the files of all tables, and the SHA-256 of each by URI."""
     sha256 = {file.uri: file.sha256 for file in outcome.gold_files}
 
@@ -159,7 +160,7 @@ def _write(step: Step, outcome: AuditOutcome) -> tuple[dict[str, tuple[str, ...]
     files = {
         "gold.scenes": tuple(file.uri for file in outcome.gold_files),
         "gold.frames": write("gold.frames", outcome.frames),
-        "quarantine.records": write("quarantine.records", records_table(outcome.records)),
+        "quarantine.records": write("quarantine.records", records_table(outcome.records, day)),
     }
     return files, sha256
 

@@ -19,7 +19,7 @@ from bench.soak_lake.maintenance import maintain
 from ingest.ledger.repository import Ledger
 from lake.clients import client
 from lake.storage import ObjectStore
-from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from lake.tables.catalog import AnyCatalog, ensure_tables, open_catalog
 from lake.tables.publish import publish
 from lake.tables.scene_reader import SceneReader
 
@@ -102,7 +102,7 @@ class Soak:
         """
         run_command(self._environment, "audit", "--all", "--json")
 
-    def _catalog(self) -> LakeCatalog:
+    def _catalog(self) -> AnyCatalog:
         """Opened anew, as each step of a drive does."""
         catalog = open_catalog(self._settings)
         catalog.properties["py-io-impl"] = counted_io.NAME

@@ -15,7 +15,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import StagedTable, Table, Transaction
+from pyiceberg.table import Table, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
 from sqlalchemy import create_engine, select, update
@@ -28,6 +28,7 @@ from lake.settings import AwsSettings, Settings
 from lake.tables.backfill import fill_drives
 from lake.tables.drives import DRIVES_TABLE, FILLED
 from lake.tables.iceberg_internals import IcebergTables, begin, numbered_schema, stage, table_of
+from lake.tables.rest_catalog import RestLakeCatalog, rest_properties
 from lake.tables.schemas import PARTITIONS, PUBLISHED, SORTING
 
 CATALOG_NAME = "scenelake"
@@ -39,6 +40,7 @@ _PROPERTIES = {
     "commit.retry.num-retries": "0",
     "write.metadata.delete-after-commit.enabled": "false",
     "write.metadata.compression-codec": "gzip",
+    "write.metadata.previous-versions-max": "20",  # names of earlier metadata files, in every metadata file
     # Bounds and counts of other columns are of no use to any reader, and would be most of every manifest.
     "write.metadata.metrics.default": "none",
 }
@@ -86,11 +88,11 @@ class LakeCatalog(SqlCatalog):
             CommitFailedException: Another commit moved one of the tables, and nothing has changed; or the database is busy or
                 did not answer.
         """
-        staged = [(transaction, stage(self, transaction)) for transaction in transactions]
+        staged = [(transaction, stage(transaction)) for transaction in transactions]
         try:
             with Session(self.engine) as session:
-                for transaction, table in staged:
-                    self._move_pointer(session, transaction, table)
+                for transaction, location in staged:
+                    self._move_pointer(session, transaction, location)
                 session.commit()
         except OperationalError as error:
             raise CommitFailedException(f"catalog is busy: {error}") from error
@@ -103,7 +105,7 @@ class LakeCatalog(SqlCatalog):
             found = session.execute(select(*columns).where(of_catalog)).all()
         return {f"{namespace}.{table}": str(location) for namespace, table, location in found}
 
-    def _move_pointer(self, session: Session, transaction: Transaction, staged: StagedTable) -> None:
+    def _move_pointer(self, session: Session, transaction: Transaction, location: str) -> None:
         current = table_of(transaction)
         namespace = Catalog.namespace_to_string(Catalog.namespace_from(current.name()))
         moved: Any = session.execute(
@@ -115,7 +117,7 @@ class LakeCatalog(SqlCatalog):
                 IcebergTables.metadata_location == current.metadata_location,
             )
             .values(
-                metadata_location=staged.metadata_location,
+                metadata_location=location,
                 previous_metadata_location=current.metadata_location,
             )
         )
@@ -123,9 +125,19 @@ class LakeCatalog(SqlCatalog):
             raise CommitFailedException(f"{'.'.join(current.name())} was changed by another commit")
 
 
-def open_catalog(settings: Settings) -> LakeCatalog:
-    """Open the catalog that `settings` names, with the S3 endpoint, region and credentials of `settings.aws`."""
+AnyCatalog = LakeCatalog | RestLakeCatalog
+
+
+def open_catalog(settings: Settings) -> AnyCatalog:
+    """Open the catalog that `settings` names, with the S3 endpoint, region and credentials of `settings.aws`.
+
+    Raises:
+        SettingsError: The address of a REST catalog is not one.
+        TableError: The REST catalog cannot commit several tables at once.
+    """
     uri = settings.catalog_uri.get_secret_value()
+    if uri.startswith("rest+"):
+        return RestLakeCatalog(CATALOG_NAME, **_s3_properties(settings.aws), **rest_properties(uri))
     properties = {"uri": uri, "warehouse": settings.warehouse, **_s3_properties(settings.aws)}
     if uri.startswith("sqlite:"):
         properties["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={BUSY_TIMEOUT_S}"
@@ -143,9 +155,9 @@ def _s3_properties(aws: AwsSettings) -> dict[str, str]:
     return {name: given[argument] for name, argument in _S3_PROPERTIES.items() if argument in given}
 
 
-def ensure_tables(catalog: LakeCatalog) -> None:
-    """Create the published tables that do not exist yet, and add what an older lake lacks: columns, descriptions, properties,
-    and the rows of `gold.drives`.
+def ensure_tables(catalog: AnyCatalog) -> None:
+    """Create the published tables that do not exist yet, and add what an older lake lacks: columns, descriptions, partition
+    fields, properties, and the rows of `gold.drives`.
 
     Safe to call from several processes at once. A new column is null in every row that was written before it.
     """
@@ -173,18 +185,25 @@ def ensure_tables(catalog: LakeCatalog) -> None:
             fill_drives(catalog)
 
 
-def _bring_up_to_date(catalog: LakeCatalog, name: str, schema: pa.Schema) -> Table:
-    """Give a table of an older lake the columns, descriptions and properties that it lacks."""
+def _bring_up_to_date(catalog: AnyCatalog, name: str, schema: pa.Schema) -> Table:
+    """Give a table of an older lake the columns, descriptions, partition fields and properties that it
+    lacks; its files stay as they are."""
     expected, properties = numbered_schema(schema), _properties(name, schema)
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(name)
         columns_lack = not _docs(expected).items() <= _docs(table.schema()).items()
-        if not columns_lack and properties.items() <= table.properties.items():
+        partitions = [field.name for field in table.spec().fields]
+        coarse = [column for column in PARTITIONS[name] if column not in partitions]
+        if not columns_lack and not coarse and properties.items() <= table.properties.items():
             return table
         change = begin(table)
         if columns_lack:
             with change.update_schema() as columns:
                 columns.union_by_name(expected)
+        if coarse:
+            with change.update_spec() as spec:
+                for column in coarse:
+                    spec.add_identity(column)
         change.set_properties(properties)
         try:
             catalog.commit_together([change])

@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyiceberg.expressions import And
+from pyiceberg.expressions.visitors import inclusive_projection, manifest_evaluator
+from pyiceberg.manifest import ManifestContent
 
 from lake.errors import TableError
-from lake.tables.drive_rows import of_drive, on_days
+from lake.tables.drive_rows import DAY, of_drive
+from lake.tables.iceberg_internals import entries_of, manifests_of, table_of
+from lake.tables.manifest_clusters import files_of
 
 if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
 
     from lake.landing import DriveId
 
 _KEYS = ("vehicle_id", "drive_id")
-_DAY = "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,49 +42,54 @@ class DriveFiles:
     rest: tuple[str, ...] = ()
 
 
-def without_drive(table: Table, drive: DriveId, days: Collection[date] | None) -> DriveFiles:
+def without_drive(change: Transaction, drive: DriveId, days: Collection[date] | None) -> DriveFiles:
     """Find a drive's files in the current snapshot, and write the rows of other drives that share one with it.
 
     Rows are copied a row group at a time. No reader sees a new file until a commit adds it to the table.
 
     Args:
-        table: One of `lake.tables.schemas.DATA_TABLES`, as of the snapshot that is to be changed.
+        change: A transaction on one of `lake.tables.schemas.DATA_TABLES` that has no snapshot staged.
         drive: The drive.
         days: The days that its rows may be filed under; None if that is not known. Manifests of other days are not opened.
 
     Raises:
-        TableError: A file has rows that were deleted without rewriting it; rows of other drives would come back.
+        TableError: The table has delete files that may be of the drive's files; rows of other drives would come back.
     """
-    where = of_drive(drive)
-    if days is not None and any(field.name == _DAY for field in table.spec().fields):
-        # A row without a day is older than the column.
-        undated = not table.schema().find_field(_DAY).required
-        if not days and not undated:
-            return DriveFiles()
-        where = And(where, on_days(days, or_none=undated))
+    table = table_of(change)
+    dated = any(field.name == DAY for field in table.spec().fields)
+    where = of_drive(drive, days if dated else None)
+    keys = {table.schema().find_field(name).field_id: getattr(drive, name).encode() for name in _KEYS}
     held: list[DataFile] = []
     rest: list[str] = []
-    for task in table.scan(row_filter=where, selected_fields=_KEYS).plan_files():
-        if not _holds_only(table, task.file, drive):
-            rows = _count(table, task.file, drive)
+    for file in _in_partitions(change, where):
+        lower, upper = file.lower_bounds or {}, file.upper_bounds or {}
+        if not all(lower.get(key, wanted) <= wanted <= upper.get(key, wanted) for key, wanted in keys.items()):
+            continue
+        if not all(lower.get(key) == upper.get(key) == wanted for key, wanted in keys.items()):
+            rows = _count(table, file, drive)
             if rows == 0:
                 continue
-            if rows < task.file.record_count:
-                if task.delete_files:
-                    raise TableError(f"{task.file.file_path} has delete files, which would be lost when it is rewritten")
-                rest.append(_write_rest(table, task.file, drive))
-        held.append(task.file)
+            if rows < file.record_count:
+                rest.append(_write_rest(table, file, drive))
+        held.append(file)
     return DriveFiles(tuple(held), tuple(rest))
 
 
-def _holds_only(table: Table, file: DataFile, drive: DriveId) -> bool:
-    """Whether the bounds of a file prove that all its rows are of the drive."""
-    lower, upper = file.lower_bounds or {}, file.upper_bounds or {}
-    for name in _KEYS:
-        key, wanted = table.schema().find_field(name).field_id, getattr(drive, name).encode()
-        if not lower.get(key) == upper.get(key) == wanted:
-            return False
-    return True
+def _in_partitions(change: Transaction, where: BooleanExpression) -> Iterator[DataFile]:
+    """The data files of the manifests whose partitions may hold such rows."""
+    table = table_of(change)
+    schema = table.schema()
+    may_hold = {
+        number: manifest_evaluator(spec, schema, inclusive_projection(schema, spec)(where))
+        for number, spec in table.specs().items()
+    }
+    for manifest in filter(files_of, manifests_of(change)):
+        if not may_hold[manifest.partition_spec_id](manifest):
+            continue
+        if manifest.content is not ManifestContent.DATA:
+            raise TableError(f"{'.'.join(table.name())} has delete files, which are lost when data files are rewritten")
+        for entry in entries_of(change, manifest):
+            yield entry.data_file
 
 
 def _count(table: Table, file: DataFile, drive: DriveId) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, IsNull, Or, Reference
-from pyiceberg.expressions.literals import DateLiteral, literal
+from pyiceberg.expressions.literals import DateLiteral, Literal, literal
 
 from lake.landing import DriveId
 from lake.tables.schemas import QUARANTINED
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 RECORDS_TABLE = "quarantine.records"
+DAY = "day"
 _EPOCH = date(1970, 1, 1)
 
 
@@ -25,16 +26,22 @@ def equal(column: str, value: str) -> BooleanExpression:
     return EqualTo(term=Reference(column), value=literal(value))
 
 
-def of_drive(drive: DriveId) -> BooleanExpression:
-    """The rows of a drive, in any table."""
-    return And(equal("vehicle_id", drive.vehicle_id), equal("drive_id", drive.drive_id))
+def of_drive(drive: DriveId, days: Collection[date] | None = None) -> BooleanExpression:
+    """The rows of a drive, in any table.
+
+    `days`: where its rows are filed, as `DriveRow.days` says; for the tables that have days. Without them, a plan opens the
+    manifests of all days. Rows of no day are older than that column, and always meant.
+    """
+    found = And(equal("vehicle_id", drive.vehicle_id), equal("drive_id", drive.drive_id))
+    if days is None:
+        return found
+    return And(found, Or(on_days(days), IsNull(term=Reference(DAY))))
 
 
-def on_days(days: Collection[date], *, or_none: bool = False) -> BooleanExpression:
-    """Rows that are filed under one of the days; with `or_none` also those under no day."""
-    wanted = {DateLiteral((day - _EPOCH).days) for day in days}
-    found: BooleanExpression = In(term=Reference("day"), values=wanted)  # of one: an equality; of none: nothing
-    return Or(found, IsNull(term=Reference("day"))) if or_none else found
+def on_days(days: Collection[date]) -> BooleanExpression:
+    """Rows that are filed under one of the days."""
+    wanted: set[Literal[Any]] = {DateLiteral((day - _EPOCH).days) for day in days}
+    return In(term=Reference(DAY), values=wanted)
 
 
 def drives_with_rule(catalog: Catalog, rule_id: str, drive: DriveId | None = None) -> dict[DriveId, int]:

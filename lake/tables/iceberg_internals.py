@@ -3,13 +3,15 @@
 They may change with any release: a test compares the installed version with `CHECKED_WITH`. Before raising that, read the
 changes of each name here, and run the tests of `lake.tables`.
 
-- `Transaction._table`, `_requirements`, `_updates`, `MetastoreCatalog._update_and_stage_table`, `_write_metadata`: a commit of
-  several tables needs the new metadata of each before any of them is visible.
-- `Transaction._table`, `_updates`, `table_metadata`: what a transaction has staged is computed once.
+- `Transaction._table`, `_requirements`, `_updates`: a commit of several tables needs the changes of each before any is visible.
+- `MetastoreCatalog._parse_metadata_version`, `_update_table_metadata_log`: the metadata file of such a change.
+- `_apply_table_update`, `_TableMetadataUpdateContext`: pyiceberg's own `update_table_metadata` ends with a deep copy of all
+  snapshots, and a transaction calls it at every look at what it has staged.
 - `Transaction._updates`, `_requirements`: changes of refs, and the removal of snapshots, with an assertion on every ref.
   `Transaction._stage` keeps one assertion of each type, and `RemoveSnapshotsUpdate` looks ids up in a list.
 - `IcebergTables`: the catalog's rows, whose pointers move together.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
+- `RestCatalog._session`, `_supported_endpoints`, `_refresh_token`: a request that pyiceberg does not make.
 - `DataScan._manifest_planner`: a scan of chosen manifests.
 - `_SnapshotProducer` and its parts in `_ReplaceFiles`: pyiceberg makes two snapshots of a delete and an append, and merges
   manifests by age, so that each holds files of every vehicle, and a search for one drive reads them all.
@@ -17,48 +19,80 @@ changes of each name here, and run the tests of `lake.tables`.
 
 from __future__ import annotations
 
+import gzip
 import logging
+import time
+import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyiceberg.catalog import Catalog, MetastoreCatalog
+from pyiceberg.catalog.rest import API_PREFIX, Endpoint, HttpMethod
 from pyiceberg.catalog.sql import IcebergTables
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
-from pyiceberg.table import DataScan, FileScanTask, StagedTable, Table, TableProperties, Transaction
+from pyiceberg.table import DataScan, FileScanTask, Table, TableProperties, Transaction
+from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.snapshots import Operation, Summary
-from pyiceberg.table.update import RemoveSnapshotsUpdate
+from pyiceberg.table.update import (
+    RemoveSnapshotsUpdate,
+    _apply_table_update,
+    _TableMetadataUpdateContext,
+    _update_table_metadata_log,
+)
 from pyiceberg.table.update.snapshot import _SnapshotProducer
 from pyiceberg.typedef import EMPTY_DICT, Record
+from requests import RequestException
 
 from lake.errors import TableError
+from lake.tables.manifest_clusters import (
+    FEW_ENTRIES,
+    Cluster,
+    belong_together,
+    cluster_of,
+    cluster_of_files,
+    files_of,
+    first_of,
+    in_batches,
+    in_parts,
+    is_mergeable,
+)
+from sensors.time_units import NS_PER_MS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyiceberg.catalog.rest import RestCatalog
     from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
+    from pyiceberg.types import StructType
 
 CHECKED_WITH = "0.12.0"
-MOST_MANIFESTS = 8  # of one partition that are not full; the commit that would exceed it merges them
-MOST_ENTRIES = 1000  # files of a manifest that is not merged further
-Cluster = tuple[int, tuple[bytes | None, ...]]
+_TIMEOUT_S = (10, 120)  # to connect, and between two pieces of an answer
+_EXPIRED = (401, 419)
+_MESSAGE = 500
+_GZIP_LEVEL = 6
 
 __all__ = [
     "CHECKED_WITH",
-    "MOST_ENTRIES",
-    "MOST_MANIFESTS",
+    "Answer",
     "IcebergTables",
     "begin",
+    "changes_of",
+    "entries_of",
     "data_files",
+    "manifests_of",
     "numbered_schema",
     "plan_manifests",
+    "post_to",
     "remove_snapshots",
     "replace_files",
+    "serves",
     "stage",
     "stage_updates",
     "table_of",
@@ -66,16 +100,36 @@ __all__ = [
 
 
 class _Transaction(Transaction):
-    """A transaction whose metadata is computed once for each change of its updates, not at every access: pyiceberg copies all
-    snapshots of the table each time, some fifteen times for one append. Its callers only read it."""
+    """A transaction that computes its metadata once for each change of its updates, and reads the manifests that its table has
+    once. Callers of `table_metadata` only read it; it shares all that has not changed with the table."""
 
     _known: tuple[Table, tuple[TableUpdate, ...], TableMetadata] | None = None
 
     @property
     def table_metadata(self) -> TableMetadata:
         if self._known is None or self._known[0] is not self._table or self._known[1] is not self._updates:
-            self._known = self._table, self._updates, super().table_metadata
+            self._known = self._table, self._updates, _applied(self._table.metadata, self._updates)
         return self._known[2]
+
+    @cached_property
+    def manifests(self) -> tuple[ManifestFile, ...]:
+        current = self._table.metadata.current_snapshot()
+        return () if current is None else tuple(current.manifests(self._table.io))
+
+    @cached_property
+    def entries(self) -> dict[str, list[ManifestEntry]]:
+        """Of the small manifests that were opened, by path."""
+        return {}
+
+
+def _applied(metadata: TableMetadata, updates: Iterable[TableUpdate]) -> TableMetadata:
+    changes = _TableMetadataUpdateContext()
+    result = metadata
+    for update in updates:
+        result = _apply_table_update(update, result, changes)
+    if changes.has_changes() and result.last_updated_ms == metadata.last_updated_ms:
+        result = result.model_copy(update={"last_updated_ms": time.time_ns() // NS_PER_MS})
+    return result
 
 
 def begin(table: Table) -> Transaction:
@@ -88,12 +142,69 @@ def table_of(transaction: Transaction) -> Table:
     return transaction._table
 
 
-def stage(catalog: MetastoreCatalog, transaction: Transaction) -> StagedTable:
-    """Write the metadata file that a commit of `transaction` would make current; no reader sees it."""
+def manifests_of(transaction: Transaction) -> Sequence[ManifestFile]:
+    """The manifests of that table, whatever the transaction has staged; read once for a transaction of `begin`."""
+    if isinstance(transaction, _Transaction):
+        return transaction.manifests
+    current = transaction._table.metadata.current_snapshot()
+    return () if current is None else current.manifests(transaction._table.io)
+
+
+def entries_of(transaction: Transaction, manifest: ManifestFile) -> list[ManifestEntry]:
+    """The files that a manifest names and that are still there; a small one is read once for a transaction of `begin`."""
+    if not isinstance(transaction, _Transaction) or files_of(manifest) > FEW_ENTRIES:
+        return manifest.fetch_manifest_entry(transaction._table.io)
+    if manifest.manifest_path not in transaction.entries:
+        transaction.entries[manifest.manifest_path] = manifest.fetch_manifest_entry(transaction._table.io)
+    return transaction.entries[manifest.manifest_path]
+
+
+def changes_of(transaction: Transaction) -> tuple[tuple[TableRequirement, ...], tuple[TableUpdate, ...]]:
+    """What a transaction has staged, as a catalog's protocol sends it."""
+    return transaction._requirements, transaction._updates
+
+
+def stage(transaction: Transaction) -> str:
+    """Write the metadata file that a commit of `transaction` would make current, and return its location; no reader sees it."""
     current = transaction._table
-    staged = catalog._update_and_stage_table(current, current.name(), transaction._requirements, transaction._updates)
-    catalog._write_metadata(staged.metadata, staged.io, staged.metadata_location)
-    return staged
+    metadata = _update_table_metadata_log(transaction.table_metadata, current.metadata_location, current.metadata.last_updated_ms)
+    version = MetastoreCatalog._parse_metadata_version(current.metadata_location) + 1
+    packed = metadata.properties.get("write.metadata.compression-codec") == "gzip"
+    name = f"{version:05d}-{uuid.uuid4()}{'.gz' if packed else ''}.metadata.json"
+    location = load_location_provider(metadata.location, metadata.properties).new_metadata_location(name)
+    body = metadata.model_dump_json(exclude_none=True).encode()
+    with current.io.new_output(location).create() as stream:
+        stream.write(gzip.compress(body, _GZIP_LEVEL) if packed else body)
+    return location
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A server's answer: HTTP status, and the message of its error, cut."""
+
+    status: int
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status} {self.message}".strip()
+
+
+def serves(catalog: RestCatalog, endpoint: str) -> bool:
+    """Whether a REST catalog announces `POST /v1/{prefix}/<endpoint>`."""
+    return Endpoint(http_method=HttpMethod.POST, path=f"{API_PREFIX}/{endpoint}") in catalog._supported_endpoints
+
+
+def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> Answer | None:
+    """The answer of a REST catalog to a request with its session; None if there is none. A token that expired is renewed once."""
+    for renewed in (False, True):
+        try:
+            response = catalog._session.post(catalog.url(endpoint), json=body, timeout=_TIMEOUT_S)
+        except RequestException:
+            return None
+        if response.status_code not in _EXPIRED or renewed:
+            break
+        catalog._refresh_token()
+    return Answer(response.status_code, response.text[:_MESSAGE])
 
 
 def stage_updates(
@@ -150,8 +261,11 @@ def replace_files(
     summary: Mapping[str, str],
     *,
     same_rows: bool = False,
+    merge: bool = False,
 ) -> None:
     """Stage one snapshot that removes and adds data files; without any, an empty one.
+
+    The table must not have been given another snapshot by the same transaction.
 
     Manifests that cannot hold a removed file are not opened. Removed files are listed as deleted in a manifest of their own, as
     the table specification asks for (readers of changes, and clean-up after expiry, go by it); the next snapshot leaves it out,
@@ -165,6 +279,7 @@ def replace_files(
         added: Files as `data_files` describes them, or URIs of Parquet files, whose footers are read.
         summary: Properties of the snapshot, beside those of Iceberg.
         same_rows: The added files hold the rows of the removed ones; readers of changes may skip the snapshot.
+        merge: Merge all manifests that are less than half full, across partitions, sorted by partition.
 
     Raises:
         TableError: A removed file is not in the table.
@@ -178,6 +293,7 @@ def replace_files(
         new = [parquet_file_to_data_file(io, metadata, one) if isinstance(one, str) else one for one in added]
     operation = Operation.REPLACE if same_rows else _operation(bool(gone), bool(new))
     with _ReplaceFiles(operation, transaction, io, snapshot_properties=dict(summary)) as change:
+        change.merge = merge
         for file in gone:
             change.delete_data_file(file)
         for file in new:
@@ -206,6 +322,8 @@ def _operation(removes: bool, adds: bool) -> Operation:
 
 
 class _ReplaceFiles(_SnapshotProducer["_ReplaceFiles"]):
+    merge = False
+
     def _validate_concurrency(self) -> None:
         """Nothing to do: `Publisher.commit_together` refuses whatever another commit came before."""
 
@@ -214,12 +332,11 @@ class _ReplaceFiles(_SnapshotProducer["_ReplaceFiles"]):
         by_partition: dict[Record, list[ManifestEntry]] = defaultdict(list)
         for file in self._added_data_files:
             by_partition[file.partition].append(self._entry(ManifestEntryStatus.ADDED, file))
-        current = self._transaction.table_metadata.default_spec_id
-        added = [self._written(current, entries) for entries in by_partition.values()]
         by_spec: dict[int, list[ManifestEntry]] = defaultdict(list)
         for entry in self._deleted_entries():
             by_spec[entry.data_file.spec_id].append(entry)
-        return self._merged(added + kept) + [self._written(spec_id, entries) for spec_id, entries in by_spec.items()]
+        current = (self._merged if self.merge else self._clustered)(kept, by_partition)
+        return current + [self._written(spec_id, entries) for spec_id, entries in by_spec.items()]
 
     def _existing_manifests(self) -> list[ManifestFile]:
         return self._without_removed[0]
@@ -233,65 +350,68 @@ class _ReplaceFiles(_SnapshotProducer["_ReplaceFiles"]):
         self._build_delete_files_partition_predicate()
         may_hold = {spec_id: self._build_manifest_evaluator(spec_id) for spec_id in self.partition_filters}
         kept, deleted = list[ManifestFile](), list[ManifestEntry]()
-        for manifest in self._of_parent():
-            if manifest.content is not ManifestContent.DATA or not _is_in(manifest, may_hold):
+        for manifest in filter(files_of, manifests_of(self._transaction)):
+            evaluator = may_hold.get(manifest.partition_spec_id)
+            if manifest.content is not ManifestContent.DATA or evaluator is None or not evaluator(manifest):
                 kept.append(manifest)
                 continue
-            entries = self.fetch_manifest_entry(manifest)
-            rest = [entry for entry in entries if entry.data_file not in self._deleted_data_files]
-            if len(rest) == len(entries):
+            gone, rest = list[ManifestEntry](), list[ManifestEntry]()
+            for entry in entries_of(self._transaction, manifest):
+                (gone if entry.data_file in self._deleted_data_files else rest).append(entry)
+            deleted += [self._entry(ManifestEntryStatus.DELETED, entry.data_file, entry) for entry in gone]
+            if not gone:
                 kept.append(manifest)
-                continue
-            deleted += [
-                self._entry(ManifestEntryStatus.DELETED, entry.data_file, entry)
-                for entry in entries
-                if entry.data_file in self._deleted_data_files
-            ]
-            if rest:
+            elif rest:
                 existing = [self._entry(ManifestEntryStatus.EXISTING, entry.data_file, entry) for entry in rest]
                 kept.append(self._written(manifest.partition_spec_id, existing))
         if missing := self._deleted_data_files - {entry.data_file for entry in deleted}:
             raise TableError(f"not in the table: {', '.join(sorted(file.file_path for file in missing))}")
         return kept, deleted
 
-    def _of_parent(self) -> list[ManifestFile]:
-        """The manifests of the parent that name a file which is still there."""
-        metadata = self._transaction.table_metadata
-        parent = None if self._parent_snapshot_id is None else metadata.snapshot_by_id(self._parent_snapshot_id)
-        found = [] if parent is None else parent.manifests(self._io)
-        return [manifest for manifest in found if manifest.has_added_files() or manifest.has_existing_files()]
+    def _clustered(self, kept: list[ManifestFile], added: Mapping[Record, list[ManifestEntry]]) -> list[ManifestFile]:
+        clusters: dict[Cluster | None, list[ManifestFile]] = defaultdict(list)
+        for manifest in kept:
+            clusters[cluster_of(manifest)].append(manifest)
+        spec_id, result = self._transaction.table_metadata.default_spec_id, list[ManifestFile]()
+        for partition, entries in added.items():
+            cluster = cluster_of_files(spec_id, self._partition_type(spec_id), partition)
+            together = belong_together(clusters[cluster], len(entries))
+            result.append(self._written(spec_id, entries + (self._existing(clusters.pop(cluster)) if together else [])))
+        return result + [manifest for members in clusters.values() for manifest in members]
 
-    def _merged(self, manifests: Iterable[ManifestFile]) -> list[ManifestFile]:
-        clusters: dict[Cluster, list[ManifestFile]] = defaultdict(list)
-        result = []
-        for manifest in manifests:
-            cluster = _cluster(manifest)
-            if cluster is None:
-                result.append(manifest)
-            else:
-                clusters[cluster].append(manifest)
-        for (spec_id, _), members in clusters.items():
-            changed = any(manifest.added_snapshot_id == self._snapshot_id for manifest in members)
-            if not changed or len(members) <= MOST_MANIFESTS:
-                result += members
-                continue
-            entries = [entry for manifest in members for entry in self.fetch_manifest_entry(manifest)]
-            result.append(self._written(spec_id, [self._carried(entry) for entry in entries]))
+    def _merged(self, kept: list[ManifestFile], added: Mapping[Record, list[ManifestEntry]]) -> list[ManifestFile]:
+        by_spec: dict[int, list[ManifestFile]] = defaultdict(list)
+        for manifest in filter(is_mergeable, kept):
+            by_spec[manifest.partition_spec_id].append(manifest)
+        result = [manifest for manifest in kept if not is_mergeable(manifest)]
+        current = self._transaction.table_metadata.default_spec_id
+        new = [entry for entries in added.values() for entry in entries]
+        for spec_id in by_spec.keys() | ({current} if new else set()):
+            kind = self._partition_type(spec_id)
+            batches = list(in_batches(sorted(by_spec[spec_id], key=lambda manifest: first_of(manifest, kind)))) or [[]]
+            for position, batch in enumerate(batches):
+                entries = self._existing(batch) + (new if spec_id == current and position == 0 else [])
+                result += [self._written(spec_id, part) for part in in_parts(entries)]
         return result
 
-    def _carried(self, entry: ManifestEntry) -> ManifestEntry:
-        """A live entry of another manifest, in one of this snapshot."""
-        new = entry.status is ManifestEntryStatus.ADDED and entry.snapshot_id == self._snapshot_id
-        return self._entry(ManifestEntryStatus.ADDED if new else ManifestEntryStatus.EXISTING, entry.data_file, entry)
+    def _partition_type(self, spec_id: int) -> StructType:
+        return self.spec(spec_id).partition_type(self.schema())
+
+    def _existing(self, manifests: Iterable[ManifestFile]) -> list[ManifestEntry]:
+        """What manifests of earlier snapshots, or rewritten ones, name, as a manifest of this snapshot does."""
+        return [
+            self._entry(ManifestEntryStatus.EXISTING, entry.data_file, entry)
+            for manifest in manifests
+            for entry in entries_of(self._transaction, manifest)
+        ]
 
     def _entry(self, status: ManifestEntryStatus, file: DataFile, before: ManifestEntry | None = None) -> ManifestEntry:
         """`before`: what named the file until now. The sequence numbers of an added file are those of the commit to come."""
-        inherits = before is None or status is ManifestEntryStatus.ADDED
         return ManifestEntry.from_args(
             status=status,
             snapshot_id=before.snapshot_id if before and status is ManifestEntryStatus.EXISTING else self._snapshot_id,
-            sequence_number=None if inherits or before is None else before.sequence_number,
-            file_sequence_number=None if inherits or before is None else before.file_sequence_number,
+            sequence_number=before.sequence_number if before else None,
+            file_sequence_number=before.file_sequence_number if before else None,
             data_file=file,
         )
 
@@ -309,19 +429,3 @@ class _ReplaceFiles(_SnapshotProducer["_ReplaceFiles"]):
         finally:
             self._operation = stated
         return Summary(stated, **made.additional_properties)
-
-
-def _is_in(manifest: ManifestFile, may_hold: Mapping[int, Callable[[ManifestFile], bool]]) -> bool:
-    evaluator = may_hold.get(manifest.partition_spec_id)
-    return evaluator is not None and evaluator(manifest)
-
-
-def _cluster(manifest: ManifestFile) -> Cluster | None:
-    """The partition of a manifest; None for one that is not to be merged: full, of several partitions, or of delete files."""
-    partitions = manifest.partitions or []
-    if any(one.lower_bound != one.upper_bound or (one.contains_null and one.lower_bound is not None) for one in partitions):
-        return None
-    files = (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
-    if files >= MOST_ENTRIES or manifest.content is not ManifestContent.DATA:
-        return None
-    return manifest.partition_spec_id, tuple(one.lower_bound for one in partitions)

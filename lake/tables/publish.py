@@ -130,7 +130,7 @@ def _stage(tables: Mapping[str, Table], batch: Batch, published: DriveRow | None
     changes = {name: begin(table) for name, table in tables.items()}
     found = {}
     for name in DATA_TABLES:
-        old = without_drive(tables[name], batch.drive, days)
+        old = without_drive(changes[name], batch.drive, days)
         replace_files(changes[name], tables[name].io, old.held, [*files[name], *old.rest], _summary(batch))
         found[name] = staged(changes[name], added[name])
     row = _row(batch, found)
@@ -148,7 +148,7 @@ def _days(table: Table, published: DriveRow | None, added: Mapping[str, Sequence
 
 
 def _summary(batch: Batch) -> dict[str, str]:
-    return summary_of(batch.drive, batch.revision, batch.generation, batch.facts)
+    return summary_of(batch.drive, batch.revision, batch.generation)
 
 
 def _row(batch: Batch, found: Mapping[str, Staged]) -> DriveRow:

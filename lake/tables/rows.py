@@ -199,13 +199,14 @@ class RecordFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordRow(RecordFields, frozen=True, kw_only=True):
-    """A row of `quarantine.records`."""
+    """A row of `quarantine.records`. `day` is set where the row is written."""
 
     vehicle_id: str
     drive_id: str
     revision: str
     code_version: str
     config_hash: str
+    day: date | None = None
 
     @property
     def drive(self) -> DriveId:

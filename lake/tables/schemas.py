@@ -217,6 +217,7 @@ RECORDS = pa.schema(
         _optional("input", pa.string(), "The revision without its overrides: decisions are taken on it"),
         _optional("reviewer", pa.string(), "Who released or rejected it"),
         _optional("reason", pa.string(), "Why it was released or rejected"),
+        _optional("day", pa.date32(), "UTC day of the drive's first frame, as in gold.frames; null in records of an older lake"),
     ]
 )
 
@@ -318,7 +319,7 @@ SORTING = {
 PARTITIONS = {
     "gold.scenes": ("day", "vehicle_id"),
     "gold.frames": ("day", "vehicle_id"),
-    "quarantine.records": ("vehicle_id",),
+    "quarantine.records": ("day", "vehicle_id"),
     "gold.drives": ("vehicle_id",),
     "gold.compactions": ("vehicle_id",),
 }

@@ -123,17 +123,21 @@ class IndexedDrive:
         fates = np.full(len(self.index), QUARANTINED, dtype=object)
         return self._rows(fates, reasons, np.zeros(len(self.index), dtype=np.int32))
 
+    @property
+    def day(self) -> datetime.date:
+        """UTC day of the first frame, which the drive's frames and records are filed under; without frames, the first of all."""
+        first_ns = int(self.index["stamp_ns"].to_numpy().min()) if len(self.index) else 0
+        return DAY_ZERO + datetime.timedelta(days=first_ns // NS_PER_DAY)
+
     def _rows(
         self, fates: npt.NDArray[np.object_], reasons: npt.NDArray[np.object_], in_scenes: npt.NDArray[np.int32]
     ) -> pa.Table:
         count = len(self.index)
-        first_ns = int(self.index["stamp_ns"].to_numpy().min()) if count else 0
-        day = DAY_ZERO + datetime.timedelta(days=first_ns // NS_PER_DAY)
         columns: dict[str, Any] = {
             "vehicle_id": [self.drive.vehicle_id] * count,
             "drive_id": [self.drive.drive_id] * count,
             "revision": [self.revision] * count,
-            "day": [day] * count,
+            "day": [self.day] * count,
             "fate": fates.tolist(),
             "reason": reasons.tolist(),
             "scenes": in_scenes,

@@ -250,7 +250,7 @@ def fill(
 ) -> None:
     """Append rows as one publication would, and the row of `gold.drives` that says so."""
     facts = PublicationFacts(verdict="publish", scenes=len(scenes), frames=len(frames), records=len(records))
-    identity = summary_of(drive, revision, generation, facts)
+    identity = summary_of(drive, revision, generation)
     for name, made in (
         ("gold.scenes", scenes_table(scenes)),
         ("gold.frames", frames_table(frames)),

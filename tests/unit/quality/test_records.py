@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lake.landing import DriveId
 from lake.tables.rows import RawPosition, RecordFinding, RecordRow, row_of
@@ -23,6 +25,7 @@ from quality.records import (
 from quality.rules.catalogue import Level
 from quality.rules.findings import finding
 
+DAY = datetime.date(2024, 5, 1)
 ORIGIN = Origin(DriveId("car-1", "drive-1"), "r1", "c" * 40, "h" * 64)
 POSITION = Position("car-1/drive-1/camera/cam/1700000000000000000.mcap", "v1", 4096, 12)
 BROKEN = finding("DEC005", "cut short", sensor="cam", measured=1)
@@ -85,9 +88,9 @@ def test_frame_record_holds_all_findings_and_fits_the_table() -> None:
     )
     assert row.source == RawPosition(key=POSITION.key, version_id="v1", offset=4096)
     assert (row.level, row.frames, row.status, row.payload_uri) == ("object", 1, "quarantined", "s3://q/x")
-    table = records_table([row])
+    table = records_table([row], DAY)
     assert table.schema == RECORDS
-    assert [row_of(RecordRow, columns) for columns in table.to_pylist()] == [row]
+    assert [row_of(RecordRow, columns) for columns in table.to_pylist()] == [replace(row, day=DAY)]
     assert set(table.column_names) == set(row.__struct_fields__)
 
 
@@ -98,7 +101,7 @@ def test_each_level() -> None:
     assert [row.level for row in (whole_object, drive, scene)] == ["object", "drive", "scene"]
     assert (scene.sensor, scene.anchor_ns, scene.stamp_ns) == ("lidar", 5, None)
     assert drive.source == RawPosition()
-    ids = records_table([whole_object, drive, scene])["record_id"].to_pylist()
+    ids = records_table([whole_object, drive, scene], DAY)["record_id"].to_pylist()
     assert ids == sorted(ids)
 
 
@@ -108,13 +111,13 @@ def test_two_messages_of_one_chunk_with_one_stamp_are_two_records() -> None:
         record(Level.OBJECT, ORIGIN, [BROKEN], frames=1, sensor="cam", stamp_ns=7, position=position)
         for position in (POSITION, second)
     ]
-    assert records_table(rows).num_rows == 2
+    assert records_table(rows, DAY).num_rows == 2
 
 
 def test_records_that_cannot_be_distinguished_are_refused() -> None:
     row = record(Level.OBJECT, ORIGIN, [BROKEN], frames=1, sensor="cam", stamp_ns=7, position=NOWHERE)
     with pytest.raises(FindingError, match=row.record_id):
-        records_table([row, row])
+        records_table([row, row], DAY)
 
 
 def test_a_record_without_reason_is_refused() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyiceberg.manifest import DataFile
 
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.maintenance.manifests import compact_drives, merge_manifests
+from lake.tables.catalog import AnyCatalog, LakeCatalog, ensure_tables
 from lake.tables.drives import DRIVES_TABLE, publications
+from lake.tables.iceberg_internals import begin, replace_files
 from lake.tables.publish import Batch
 from lake.tables.rows import DriveRow, PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
@@ -76,17 +79,24 @@ def record(drive: DriveId, revision: str, stamp_ns: int) -> dict[str, Any]:
         "status": "quarantined",
         "code_version": "c",
         "config_hash": "h",
+        "day": DAY,
     }
 
 
 class FenceLake:
-    def __init__(self, folder: Path) -> None:
+    """`opened`: opens another catalog than SQLite's, anew each time, whose warehouse is in the folder, too."""
+
+    def __init__(self, folder: Path, opened: Callable[[], AnyCatalog] | None = None) -> None:
         self.folder = folder
         self.files = 0
+        self._opened = opened or self._sqlite
         ensure_tables(self.catalog())
 
-    def catalog(self) -> LakeCatalog:
+    def catalog(self) -> AnyCatalog:
         """Opened anew, as every process does."""
+        return self._opened()
+
+    def _sqlite(self) -> LakeCatalog:
         return LakeCatalog("unit", uri=f"sqlite:///{self.folder}/catalog.db", warehouse=f"file://{self.folder}/warehouse")
 
     def put(self, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> str:
@@ -120,6 +130,30 @@ class FenceLake:
             if old:
                 table.maintenance.expire_snapshots().by_ids(old).commit()
             assert len(catalog.load_table(name).snapshots()) == min(len(table.snapshots()), 1)
+
+    def merge(self) -> None:
+        """The lake's own maintenance at its strictest: manifests, rows of drives, and the frames of all drives of a day."""
+        for name in PUBLISHED:
+            merge_manifests(self.catalog(), name)
+        compact_drives(self.catalog(), least_files=2)
+        self.merge_frames()
+
+    def merge_frames(self) -> None:
+        """Put the frames of each partition into one file, as compaction does, with row groups of two rows."""
+        catalog = self.catalog()
+        table = catalog.load_table("gold.frames")
+        by_partition: dict[str, list[DataFile]] = {}
+        for task in table.scan().plan_files():
+            by_partition.setdefault(repr(task.file.partition), []).append(task.file)
+        for files in by_partition.values():
+            self.files += 1
+            path = self.folder / f"merged-{self.files}.parquet"
+            rows = pa.concat_tables([pq.read_table(one.file_path.removeprefix("file://")) for one in files])
+            pq.write_table(rows, path, row_group_size=2)
+            table = catalog.load_table("gold.frames")
+            change = begin(table)
+            replace_files(change, table.io, files, [f"file://{path}"], {}, same_rows=True)
+            catalog.commit_together([change])
 
     def drives(self, drive: DriveId = DRIVE) -> tuple[DriveRow, ...]:
         """The publications of a drive."""

@@ -9,19 +9,28 @@ from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import SupersededError, TableError
 from lake.landing import DriveId
-from lake.tables import backfill
+from lake.tables import backfill, summaries
+from lake.tables import publish as publish_module
 from lake.tables.backfill import fill_drives
 from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.drives import DRIVES_TABLE, FILLED, NEW_LAKE
 from lake.tables.publish import PublishOutcome, publish
+from lake.tables.summaries import summary_of
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, held
 
 OTHER = DriveId("car-2", "b")
 
 
+def older_summary(drive: DriveId, revision: str, generation: int) -> dict[str, str]:
+    """What an earlier version of this code wrote."""
+    more = {summaries.VERDICT: "publish", summaries.CODE_VERSION: "c", summaries.BASELINE: "none", summaries.WARNINGS: ""}
+    return summary_of(drive, revision, generation) | more
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> FenceLake:
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FenceLake:
     """Three publications of two drives, in an older lake: its tables have no row that says so."""
+    monkeypatch.setattr(publish_module, "summary_of", older_summary)
     lake = FenceLake(tmp_path)
     publish(lake.catalog(), lake.batch("r1", 1, (10, 20)))
     publish(lake.catalog(), lake.batch("o1", 1, (10,), OTHER))

@@ -12,7 +12,8 @@ from pyiceberg.manifest import ManifestFile
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.drives import DRIVES_TABLE, add_rows, newest, publications
-from lake.tables.iceberg_internals import MOST_MANIFESTS, begin
+from lake.tables.iceberg_internals import begin
+from lake.tables.manifest_clusters import MOST_MANIFESTS
 from lake.tables.rows import DriveRow, PublishedFile
 
 VEHICLES = tuple(f"car-{number}" for number in range(5))

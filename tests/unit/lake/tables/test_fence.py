@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from pyiceberg.table import Transaction
 
 from lake.errors import PublishError, SupersededError
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
+from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.publish import Batch, Publication, PublishOutcome, publish
 from lake.tables.rows import DriveRow, PublicationFacts, row_of
 from lake.tables.schemas import DATA_TABLES
+from tests.unit.lake.tables import fence_lake
 from tests.unit.lake.tables.fence_lake import DAY, DRIVE, FenceLake, held
 
 NEIGHBOUR = DriveId("car-1", "another-drive-that-is-published-later")
@@ -102,6 +104,65 @@ def test_a_publisher_that_resumes_after_its_own_batch_reports_that_commit(lake: 
     assert (first[0].outcome, second.outcome) == (PublishOutcome.PUBLISHED, PublishOutcome.ALREADY)
     assert second.row == replace(first[0].row, files=None)
     assert lake.rows() == held("r1", (10, 20))
+
+
+@pytest.mark.parametrize("paused", ["new drive", "new revision", "duplicate", "stale"])
+def test_a_publisher_that_was_paused_while_everything_was_expired_and_merged(lake: FenceLake, paused: str) -> None:
+    """It resumes hours later, on snapshots, manifests and files that are all gone from the tables."""
+    if paused not in ("new drive", "duplicate"):
+        publish(lake.catalog(), lake.batch("r2", 2, (20, 30)))
+    batch = lake.batch("r2", 2, (20, 30)) if paused == "duplicate" else lake.batch("r3", 3, (40,))
+
+    def hours() -> None:
+        if paused == "duplicate":
+            publish(lake.catalog(), lake.batch("r2", 2, (20, 30)))
+        for number in range(3):
+            publish(lake.catalog(), lake.batch(f"n{number}", number + 1, (10, 50), NEIGHBOUR))
+            lake.expire()
+            lake.merge()
+        if paused == "stale":
+            publish(lake.catalog(), lake.batch("r4", 4, (60,)))
+        lake.expire()
+
+    catalog = interrupted(lake, hours)
+    if paused == "stale":
+        with pytest.raises(SupersededError, match="generation 4 has been published"):
+            publish(catalog, batch)
+    else:
+        assert publish(catalog, batch).outcome == ("already" if paused == "duplicate" else "published")
+    expected = {"duplicate": held("r2", (20, 30)), "stale": held("r4", (60,))}
+    assert lake.rows() == expected.get(paused, held("r3", (40,)))
+    assert lake.rows(NEIGHBOUR) == held("n2", (10, 50))
+    assert len(lake.drives(NEIGHBOUR)) == 3
+
+
+def test_a_drive_is_replaced_where_its_newest_publication_was_filed(lake: FenceLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first frame was late: the new revision begins on the day before."""
+    publish(lake.catalog(), lake.batch("r1", 1, (10, 20)))
+    monkeypatch.setattr(fence_lake, "DAY", DAY - timedelta(days=1))
+    publish(lake.catalog(), lake.batch("r2", 2, (5, 10)))
+    assert lake.rows() == held("r2", (5, 10))
+    monkeypatch.setattr(fence_lake, "DAY", DAY)
+    publish(lake.catalog(), lake.batch("r3", 3, (7,)))
+    assert lake.rows() == held("r3", (7,))
+    assert [row.days for row in lake.drives()] == [(DAY,), (DAY - timedelta(days=1),), (DAY,)]
+
+
+@pytest.mark.parametrize("unknown", ["days of its row", "its row"])
+def test_a_drive_of_an_older_lake_is_replaced_on_whatever_day_it_is(
+    lake: FenceLake, unknown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake.catalog(), lake.batch("r1", 1, (10, 20)))
+    publish(lake.catalog(), lake.batch("n1", 1, (10,), NEIGHBOUR))
+    if unknown == "its row":
+        lake.expire()
+    lake.catalog().drop_table("gold.drives")
+    ensure_tables(lake.catalog())
+    assert [one.days for one in lake.drives()] == ([None] if unknown == "days of its row" else [])
+    monkeypatch.setattr(fence_lake, "DAY", DAY + timedelta(days=40))
+    publish(lake.catalog(), lake.batch("r2", 2, (30,)))
+    assert lake.rows() == held("r2", (30,))
+    assert lake.rows(NEIGHBOUR) == held("n1", (10,))
 
 
 def test_an_attempt_that_lost_leaves_a_file_of_its_own_that_nothing_references(lake: FenceLake) -> None:

@@ -1,0 +1,115 @@
+"""Keeps finding a drive's files cheap: merges manifests, and the small files of `gold.drives`.
+
+Publications leave a manifest for each partition. Merged, some thousand files are in one manifest, sorted by partition: a plan for
+one drive opens one or two, and the list of manifests, which each commit writes anew, grows by an entry for some thousand files.
+Nothing that a reader of rows can see changes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.exceptions import CommitFailedException
+
+from lake.errors import TableError
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.iceberg_internals import begin, manifests_of, replace_files
+from lake.tables.manifest_clusters import is_mergeable
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+
+    from lake.tables.publisher import Publisher
+
+MAX_ATTEMPTS = 5
+LEAST_FILES = 8  # of one vehicle; fewer are not worth a commit
+FULL_ROWS = 1000  # of a file of `gold.drives` that is not merged further
+_ROW_GROUP = 64  # rows; a drive is found by the bounds of its group
+_MAINTENANCE = "scenelake.maintenance"  # property of a snapshot: what made it
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How many manifests, or files, there were before, and are now; equal: nothing was committed."""
+
+    before: int
+    after: int
+
+
+def merge_manifests(catalog: Publisher, name: str) -> Merged:
+    """Merge the manifests of a table that name few files; those that are at least half full stay as they are.
+
+    Raises:
+        TableError: Other commits won every attempt; nothing was changed, and trying again is safe.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        table = catalog.load_table(name)
+        change = begin(table)
+        before = manifests_of(change)
+        if sum(map(is_mergeable, before)) < 2:
+            return Merged(len(before), len(before))
+        replace_files(change, table.io, (), (), {_MAINTENANCE: "manifests"}, same_rows=True, merge=True)
+        current = change.table_metadata.current_snapshot()
+        after = len(before) if current is None else len(current.manifests(table.io))
+        try:
+            catalog.commit_together([change])
+        except CommitFailedException:
+            continue  # another commit came first: read again
+        return Merged(len(before), after)
+    raise TableError(f"{name}: {MAX_ATTEMPTS} commits lost the race against publishers; run it again")
+
+
+def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged:
+    """Merge the files of `gold.drives`, one for each publication, by vehicle; and its manifests, in the same commit.
+
+    `least_files`: small files that a vehicle must have to be worth it.
+
+    Raises:
+        TableError: A file that was written does not hold the rows it was made from; or other commits won every attempt. Nothing
+            was changed, and in the second case trying again is safe.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        table = catalog.load_table(DRIVES_TABLE)
+        by_vehicle: dict[str, list[DataFile]] = defaultdict(list)
+        files = [task.file for task in table.scan().plan_files()]
+        for file in files:
+            if file.record_count < FULL_ROWS:
+                by_vehicle[str(file.partition[0])].append(file)
+        small = {vehicle: some for vehicle, some in by_vehicle.items() if len(some) >= max(2, least_files)}
+        if not small:
+            return Merged(len(files), len(files))
+        change = begin(table)
+        written = [_write_merged(table, vehicle, some) for vehicle, some in sorted(small.items())]
+        removed = [file for some in small.values() for file in some]
+        replace_files(change, table.io, removed, written, {_MAINTENANCE: "drives"}, same_rows=True, merge=True)
+        try:
+            catalog.commit_together([change])
+        except CommitFailedException:
+            continue  # another commit came first: read again
+        return Merged(len(files), len(files) - len(removed) + len(written))
+    raise TableError(f"{DRIVES_TABLE}: {MAX_ATTEMPTS} commits lost the race against publishers; run it again")
+
+
+def _write_merged(table: Table, vehicle: str, files: list[DataFile]) -> str:
+    """Write the rows of a vehicle's files to a new one, and read it back; columns unknown to this version are kept."""
+    rows = pa.concat_tables([_read(table, file.file_path) for file in files], promote_options="permissive")
+    rows = rows.sort_by([("drive_id", "ascending"), ("generation", "ascending")]).combine_chunks()
+    uri = f"{table.location()}/data/{vehicle}/{uuid.uuid4().hex}.parquet"
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", row_group_size=_ROW_GROUP)
+    with table.io.new_output(uri).create() as stream:
+        stream.write(sink.getvalue().to_pybytes())
+    if not _read(table, uri).equals(rows):
+        raise TableError(f"{uri} does not hold the rows of the {len(files)} files that it was made from")
+    return uri
+
+
+def _read(table: Table, uri: str) -> pa.Table:
+    with table.io.new_input(uri).open() as stream, pq.ParquetFile(stream) as file:
+        return file.read()
