@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lake.landing import DriveId
     from lake.settings import Settings
     from lake.storage import ObjectStore
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.catalog import AnyCatalog
     from ops.drives.follower import Steps
     from ops.settings import CommandSettings
 
@@ -61,7 +61,7 @@ class Deployment:
 
         return Ledger(self.client("dynamodb"), self.settings.ledger_table)
 
-    def catalog(self) -> LakeCatalog:
+    def catalog(self) -> AnyCatalog:
         """The catalog of its lake."""
         from lake.tables.catalog import open_catalog
 

@@ -30,7 +30,7 @@ def _run(job: Job) -> PublicationResult:
     catalog = open_catalog(job.step.settings)
     ensure_tables(catalog)
     result = publish_drive(catalog, job.step, job.generation)
-    job.run.published(result.snapshot_id, result.rows)
+    job.run.published(result.snapshots, result.rows)
     return result
 
 
@@ -70,6 +70,7 @@ def publish_drive(catalog: Publisher, step: Step, generation: int) -> Publicatio
         outcome=PUBLISHED if published else QUARANTINED,
         already=publication.outcome is PublishOutcome.ALREADY,
         snapshot_id=committed.scenes_snapshot_id,
+        snapshots=committed.snapshots,
         scenes=rows["gold.scenes"],
         records=rows["quarantine.records"],
         rows=rows,

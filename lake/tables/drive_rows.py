@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, IsNull, Or, Reference
 from pyiceberg.expressions.literals import DateLiteral, Literal, literal
 
@@ -56,7 +57,11 @@ def drives_with_rule(catalog: Catalog, rule_id: str, drive: DriveId | None = Non
         row_filter = And(row_filter, of_drive(drive))
     columns = ("vehicle_id", "drive_id", "rule_ids", "status")
     found: Counter[DriveId] = Counter()
-    for batch in catalog.load_table(RECORDS_TABLE).scan(row_filter=row_filter, selected_fields=columns).to_arrow_batch_reader():
+    try:
+        table = catalog.load_table(RECORDS_TABLE)
+    except NoSuchTableError:
+        return {}  # nothing has been published yet
+    for batch in table.scan(row_filter=row_filter, selected_fields=columns).to_arrow_batch_reader():
         for row in batch.to_pylist():
             if rule_id in row["rule_ids"]:
                 found[DriveId(row["vehicle_id"], row["drive_id"])] += 1

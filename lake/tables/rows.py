@@ -13,6 +13,7 @@ import msgspec
 
 from lake.errors import TableError
 from lake.landing import DriveId
+from lake.tables.schemas import DATA_TABLES
 
 T = TypeVar("T")
 
@@ -260,6 +261,12 @@ class DriveRow(PublicationFacts, frozen=True, kw_only=True):
     frames_snapshot_id: int | None = None
     records_snapshot_id: int | None = None
     files: tuple[PublishedFile, ...] | None = None
+
+    @property
+    def snapshots(self) -> dict[str, int]:
+        """The snapshot that the publication made in each table of its data, where it is known."""
+        made = zip(DATA_TABLES, (self.scenes_snapshot_id, self.frames_snapshot_id, self.records_snapshot_id), strict=True)
+        return {table: snapshot_id for table, snapshot_id in made if snapshot_id is not None}
 
     @property
     def drive(self) -> DriveId:

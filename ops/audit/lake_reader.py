@@ -19,6 +19,7 @@ from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, RecordRow, SceneFields, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
+from lake.tables.schemas import PUBLISHED
 from ops.audit.accounting import Frames, Line, account
 from ops.audit.identity import ObjectFrames
 from sensors.stamps import Nanoseconds
@@ -56,7 +57,8 @@ class SceneMatches:
 
 def publications(catalog: Tables, drive: DriveId | None = None) -> tuple[DriveRow, ...]:
     """The publications of one drive, or of all, oldest first; whatever has expired, they are all of them."""
-    return drives.publications(catalog.load_table(DRIVES_TABLE), drive)
+    table = _table(catalog, DRIVES_TABLE)
+    return () if table is None else drives.publications(table, drive)
 
 
 def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames, ...]:
@@ -124,19 +126,23 @@ def scene(catalog: Tables, scene_id: str) -> SceneRow | None:
         key = SceneKey.parse(scene_id)
     except LandingError:
         return None
-    return SceneReader(catalog.load_table(SCENES_TABLE)).scene(key)
+    table = _table(catalog, SCENES_TABLE)
+    return None if table is None else SceneReader(table).scene(key)
 
 
 def calibration(catalog: Tables, drive: DriveId) -> str | None:
     """The calibration document that the scenes of a drive hold; None where gold holds no scene of it."""
-    scan = catalog.load_table(SCENES_TABLE).scan(row_filter=_of(drive), selected_fields=("calibration",), limit=1)
+    table = _table(catalog, SCENES_TABLE)
+    if table is None:
+        return None
+    scan = table.scan(row_filter=_of(drive), selected_fields=("calibration",), limit=1)
     found: list[str] = scan.to_arrow()["calibration"].to_pylist()
     return found[0] if found else None
 
 
 def records(catalog: Tables, drive: DriveId | None = None) -> tuple[RecordRow, ...]:
     """The quarantine records, by drive, then level, sensor and time."""
-    found = catalog.load_table(RECORDS_TABLE).scan(row_filter=_of(drive)).to_arrow()
+    found = _scan(catalog, RECORDS_TABLE, ("*",), drive)
     return tuple(sorted((row_of(RecordRow, row) for row in found.to_pylist()), key=_record_order))
 
 
@@ -145,7 +151,20 @@ def _record_order(row: RecordRow) -> tuple[str, str, str, int, int, str]:
 
 
 def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:
-    return catalog.load_table(table).scan(row_filter=_of(drive), selected_fields=columns).to_arrow()
+    found = _table(catalog, table)
+    if found is None:
+        return PUBLISHED[table].empty_table()
+    return found.scan(row_filter=_of(drive), selected_fields=columns).to_arrow()
+
+
+def _table(catalog: Tables, name: str) -> Table | None:
+    """A table; None in a lake to which nothing has been published, and which so has no tables yet."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        return catalog.load_table(name)
+    except NoSuchTableError:
+        return None
 
 
 def _of(drive: DriveId | None) -> BooleanExpression:

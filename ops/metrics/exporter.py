@@ -24,7 +24,7 @@ from ops.metrics.queues import QueueState, QueueWatch
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.catalog import AnyCatalog
 
 _CALLS = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20)
 
@@ -58,7 +58,7 @@ class Exporter(Collector):
 
 
 def open_exporter(
-    settings: Settings, open_catalog: Callable[[], LakeCatalog], clock: Callable[[], int] = time.time_ns
+    settings: Settings, open_catalog: Callable[[], AnyCatalog], clock: Callable[[], int] = time.time_ns
 ) -> Exporter:
     """The exporter of a deployment. Reads nothing yet; the first successful reading opens the catalog."""
     ledger = Ledger(client("dynamodb", settings.aws, _CALLS), settings.ledger_table)

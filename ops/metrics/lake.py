@@ -24,7 +24,7 @@ from quality.rules.rule import Outcome
 from sensors.stamps import Nanoseconds, percentile
 
 if TYPE_CHECKING:
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.catalog import AnyCatalog
 
 
 MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake could add arbitrarily many
@@ -174,11 +174,11 @@ class LakeWatch:
     Not thread-safe.
     """
 
-    def __init__(self, sources: Sources, drives: LedgerWatch, open_catalog: Callable[[], LakeCatalog]) -> None:
+    def __init__(self, sources: Sources, drives: LedgerWatch, open_catalog: Callable[[], AnyCatalog]) -> None:
         self._sources = sources
         self._drives = drives
         self._open_catalog = open_catalog
-        self._catalog: LakeCatalog | None = None
+        self._catalog: AnyCatalog | None = None
         self._tables: PinnedTables | None = None
         self._publications: tuple[DriveRow, ...] = ()
         self._batches: dict[DriveId, list[DriveRow]] = {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from lake.landing import DriveId
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.catalog import AnyCatalog
     from ops.audit.lake_reader import Tables
 
 ATTEMPTS = 5
@@ -106,7 +106,7 @@ def _publications(table: Table) -> dict[str, Ids] | None:
     return {drive: frozenset(ids) for drive, ids in found.items()}
 
 
-def pin(catalog: LakeCatalog, before: PinnedTables | None) -> PinnedTables:
+def pin(catalog: AnyCatalog, before: PinnedTables | None) -> PinnedTables:
     """The tables as of now; `before` itself if no commit has changed one since.
 
     Raises:
@@ -122,5 +122,5 @@ def pin(catalog: LakeCatalog, before: PinnedTables | None) -> PinnedTables:
     raise TableError(f"the tables changed {ATTEMPTS} times while they were being loaded")
 
 
-def _pointers(catalog: LakeCatalog) -> dict[str, str]:
+def _pointers(catalog: AnyCatalog) -> dict[str, str]:
     return {name: location for name, location in catalog.pointers().items() if name in PUBLISHED}

@@ -11,7 +11,7 @@ from ops.review import decisions, evidence, listing
 if TYPE_CHECKING:
     from ingest.ledger.repository import Ledger
     from lake.storage import ObjectStore
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.catalog import AnyCatalog
     from ops.deployment import Deployment
     from ops.review.listing import ReviewRecord
 
@@ -32,7 +32,7 @@ class ReviewSession:
         return self._deployment.ledger()
 
     @cached_property
-    def _catalog(self) -> LakeCatalog:
+    def _catalog(self) -> AnyCatalog:
         return self._deployment.catalog()
 
     @cached_property

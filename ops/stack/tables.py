@@ -18,10 +18,10 @@ from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
-    from lake.tables.catalog import LakeCatalog
+    from lake.tables.catalog import AnyCatalog
 
 
-def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:
+def forget_lost(catalog: AnyCatalog) -> tuple[str, ...]:
     """Drop published tables whose metadata is no longer in the lake's bucket; returns their names.
 
     `gold.drives` is dropped with any other: it would say of drives whose rows are gone that they are published.
@@ -34,7 +34,7 @@ def forget_lost(catalog: LakeCatalog) -> tuple[str, ...]:
     return tuple(name for name in PUBLISHED if name in lost)
 
 
-def _is_lost(catalog: LakeCatalog, name: str) -> bool:
+def _is_lost(catalog: AnyCatalog, name: str) -> bool:
     try:
         catalog.load_table(name)
     except NoSuchTableError:

@@ -91,17 +91,15 @@ class TracedRun:
         name = s3_object(self._settings.lake_bucket, f"{prefix}/{self._input.drive}")
         self._run.outputs.append(output_dataset(name, version=self._input.revision, statistics=Statistics(rows)))
 
-    def published(self, snapshot_id: int | None, rows: Mapping[str, int]) -> None:
-        """The tables that a commit changed, at the snapshot of `gold.scenes` that names the batch."""
-        if snapshot_id is None:
-            return
-        for table, count in rows.items():
+    def published(self, snapshots: Mapping[str, int], rows: Mapping[str, int]) -> None:
+        """The tables that a commit changed, each at the snapshot that the commit made of it."""
+        for table, snapshot_id in snapshots.items():
             self._run.outputs.append(
                 output_dataset(
                     iceberg_table(self._settings.warehouse, table),
                     version=str(snapshot_id),
                     schema=PUBLISHED[table],
-                    statistics=Statistics(count),
+                    statistics=Statistics(rows[table]),
                 )
             )
 

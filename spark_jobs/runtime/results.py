@@ -5,6 +5,8 @@ Their size does not depend on the objects, sensors or frames of a drive: `scenel
 
 from __future__ import annotations
 
+import msgspec
+
 from quality.evaluators.drive import GateVerdict
 from scenes.documents import AuditVerdict, Part
 
@@ -34,7 +36,7 @@ class AuditResult(Part, frozen=True, kw_only=True):
 
 
 class PublicationResult(Part, frozen=True, kw_only=True):
-    """Result of `publish`: the drive's outcome, the snapshot of `gold.scenes`, and the rows by table.
+    """Result of `publish`: the drive's outcome, the snapshot of `gold.scenes` and that of each table, and the rows by table.
 
     `outcome`: published, quarantined or superseded. `already`: an earlier run committed the same batch, and all else is what it
     committed. `quarantined_objects`: URI of their keys (`lake.quarantined_keys`); `warnings`: rules. `published_generation`: of
@@ -44,6 +46,7 @@ class PublicationResult(Part, frozen=True, kw_only=True):
     outcome: str
     already: bool = False
     snapshot_id: int | None = None
+    snapshots: dict[str, int] = msgspec.field(default_factory=dict)
     scenes: int
     records: int
     rows: dict[str, int]

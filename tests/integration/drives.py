@@ -21,7 +21,7 @@ from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
-from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from lake.tables.catalog import AnyCatalog, ensure_tables, open_catalog
 from quality.evaluators.drive import GateVerdict
 from scenes.documents import AuditDocument, Inspection
 from scenes.work_area import WorkArea
@@ -138,7 +138,7 @@ def process(
     if inspection.verdict is GateVerdict.BUILD:
         build_drive(spark, step, connect)
     audit = audit_drive(step)
-    catalog: LakeCatalog = open_catalog(settings)
+    catalog: AnyCatalog = open_catalog(settings)
     ensure_tables(catalog)
     published = publish_drive(catalog, step, generation)
     names = ("gold.scenes", "gold.frames", "quarantine.records")

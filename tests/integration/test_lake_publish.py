@@ -16,7 +16,7 @@ from lake.errors import SupersededError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import LakeCatalog, ensure_tables, open_catalog
+from lake.tables.catalog import AnyCatalog, LakeCatalog, ensure_tables, open_catalog
 from lake.tables.publish import Batch, PublishOutcome, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.schemas import FRAMES, PARTITIONS, PUBLISHED, SCENES, SORTING
@@ -75,7 +75,7 @@ class Lake:
         self.store = ObjectStore.connect()
         self.files = 0
 
-    def catalog(self) -> LakeCatalog:
+    def catalog(self) -> AnyCatalog:
         return open_catalog(self.settings)
 
     def put(self, table: str, rows: list[dict[str, Any]], schema: pa.Schema) -> str:
@@ -154,7 +154,7 @@ def test_an_older_generation_that_outlived_its_lease_is_refused(lake: Lake) -> N
     assert lake.anchors() == [("r2", 20)]
 
 
-def roll_back(catalog: LakeCatalog, to: dict[str, int]) -> None:
+def roll_back(catalog: AnyCatalog, to: dict[str, int]) -> None:
     """The undo of Iceberg: the tables are what they were at these snapshots; later ones stay in the metadata."""
     for name, snapshot_id in to.items():
         catalog.load_table(name).manage_snapshots().rollback_to_snapshot(snapshot_id).commit()

@@ -22,8 +22,8 @@ Delivery = tuple[DriveId, int]  # a drive, and the generation that is delivered
 DELIVERIES = st.tuples(st.sampled_from(DRIVES), st.integers(1, 3))
 PLAIN = st.one_of(DELIVERIES, st.sampled_from((EXPIRE, MERGE)))
 # A publisher that is paused before its commit while the other steps happen.
-PAUSED = st.tuples(DELIVERIES, st.lists(PLAIN, min_size=1, max_size=3)).map(lambda found: (*found[0], found[1]))
-STEPS = st.lists(st.one_of(PLAIN, PAUSED), min_size=2, max_size=6)
+PAUSED = st.tuples(DELIVERIES, st.lists(PLAIN, min_size=1, max_size=2)).map(lambda found: (*found[0], found[1]))
+STEPS = st.lists(st.one_of(PLAIN, PAUSED), min_size=2, max_size=5)
 
 
 def anchors(generation: int) -> tuple[int, ...]:
@@ -71,7 +71,7 @@ class Run:
             self.published[drive].append(generation)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(STEPS)
 def test_each_drive_is_what_its_newest_generation_made_it(steps: list[object]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ import pytest
 
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
+from lake.tables.drive_rows import drives_with_rule
 from ops.audit import lake_reader
 from ops.audit.identity import Held
 from ops.audit.identity_reader import held
@@ -78,3 +79,14 @@ def test_frames_that_several_scenes_share_are_held_once(tmp_path: Path) -> None:
     rows.fill(catalog, [first, {**second, "cameras": [shared]}])
     assert Held(str(GOOD), rows.REVISION_A, "cam_front", 1) in held(lake_reader.matches(catalog))
     assert Held(str(GOOD), rows.REVISION_A, "lidar_top", 2) in held(lake_reader.matches(catalog))
+
+
+def test_a_lake_without_tables_is_empty(tmp_path: Path) -> None:
+    fresh = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
+    drive = DriveId("car-1", "drive-1")
+    assert lake_reader.publications(fresh) == lake_reader.publications(fresh, drive) == ()
+    assert lake_reader.records(fresh) == lake_reader.frame_counts(fresh) == ()
+    assert lake_reader.matches(fresh).scene_id == ()
+    assert lake_reader.calibration(fresh, drive) is None
+    assert lake_reader.scene(fresh, "car-1.drive-1.1700000000000000000") is None
+    assert drives_with_rule(fresh, "DEC005") == {}

@@ -59,3 +59,12 @@ def test_a_rule_that_could_not_be_evaluated_is_not_a_success(landed: Landed) -> 
     assert (found["CMP002", None].success, found["CMP002", None].actual) == (False, "0")
     coverage = found["CMP005", "cam"]
     assert (coverage.success, coverage.actual) == (False, None)
+
+
+def test_each_table_is_told_at_the_snapshot_of_its_own(landed: Landed) -> None:
+    run = JobRun(RunContext(job=job("publish"), run_id="00000000-0000-0000-0000-000000000000"))
+    traced = TracedRun(run, SETTINGS, landed.finish(RIG, STAMPS[-1]))
+    traced.published({"gold.scenes": 11, "gold.frames": 22}, {"gold.scenes": 3, "gold.frames": 9, "quarantine.records": 0})
+    versions = {output.name: (output.facets or {})["version"].datasetVersion for output in run.outputs}  # type: ignore[attr-defined]
+    assert sorted(versions.values()) == ["11", "22"]
+    assert next(version for name, version in versions.items() if "frames" in name) == "22"
