@@ -28,7 +28,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from lake.documents import canonical_json
+import msgspec
 
 CANONICAL = 1  # version of the canonical form, part of every scene digest
 FRAME_LISTS = ("lidars", "cameras", "radars")
@@ -57,6 +57,7 @@ _FRAME = (
     "payload_sha256",
 )
 Columns = Mapping[str, Any]
+_encoded = msgspec.json.Encoder(order="sorted").encode
 
 
 def payload_sha256(payload: bytes | bytearray | memoryview) -> str:
@@ -78,7 +79,7 @@ def scene_digest(scene: Columns) -> str:
     A pose may also be the sequence of its seven values. A frame may leave out what it does not have. `payload_sha256` of its
     frames is taken as given, its payload is not looked at, and neither is `scene_digest`.
     """
-    return hashlib.sha256(canonical_json(canonical_scene(scene))).hexdigest()
+    return hashlib.sha256(_encoded(canonical_scene(scene))).hexdigest()
 
 
 def content_digest(scenes: Iterable[tuple[int, str]]) -> str:
@@ -195,7 +196,7 @@ def _frame(frame: Columns) -> dict[str, Any]:
 
 
 def _place(frame: Columns) -> tuple[str, int, int, bytes]:
-    return frame["sensor"], frame["sweep"], frame["stamp_ns"], canonical_json(frame)
+    return frame["sensor"], frame["sweep"], frame["stamp_ns"], _encoded(frame)
 
 
 def _release(release: Columns) -> list[Any]:

@@ -75,7 +75,7 @@ def _compacted(folder: Path, drive_input: DriveInput, files: list[Path], scenes:
     publish(catalog, Batch(drive_input.drive, drive_input.revision, 1, uris, facts))
     began_s = time.process_time()
     jobs = plan(catalog, SIZES).jobs
-    done = [compact(catalog, job, SIZES, folder) for job in jobs]
+    done = [compact(catalog, job, SIZES) for job in jobs]
     taken_s = time.process_time() - began_s
     merged = [file.uri.removeprefix("file://") for one in done if one.row is not None for file in one.row.files]
     if {one.outcome for one in done} != {Outcome.COMPACTED} or sum(pq.read_metadata(uri).num_rows for uri in merged) != scenes:

@@ -1,6 +1,6 @@
 """Merge small data files into large ones, without a change to what the table holds (ADR 0038).
 
-    plan ▸ merge on this disk ▸ upload ▸ read back and compare ▸ commit
+    plan ▸ merge into new files ▸ read them back and compare ▸ commit
 
 The commit replaces the files in one snapshot and adds a row to `gold.compactions`, together or not at all. It is made only if
 every file that was merged is still in the table: a publication that replaced one of them meanwhile wins. Old snapshots, and so
@@ -10,14 +10,12 @@ table as it was before or after, and perhaps files that nothing refers to.
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +24,7 @@ from pyiceberg.exceptions import CommitFailedException
 from lake.digests import content_digest
 from lake.errors import LakeError
 from lake.maintenance.compaction_plan import SCENES_TABLE, Job, Sizes, SmallFile, partition_filter
-from lake.maintenance.local_files import download, lake_ranges, local_ranges, upload
+from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
 from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, scene_digests
 from lake.parquet.row_group import read_footer
@@ -81,14 +79,8 @@ class _Merged:
     digest: str = ""
 
 
-def compact(catalog: Publisher, job: Job, sizes: Sizes, scratch: Path | None = None) -> Compaction:
-    """Merge the files of a job, and commit.
-
-    Args:
-        catalog: Of the lake.
-        job: As `lake.maintenance.compaction_plan.plan` made it.
-        sizes: Those of the plan.
-        scratch: Folder for the files while they are merged, at most twice `sizes.largest`; None: the system's.
+def compact(catalog: Publisher, job: Job, sizes: Sizes) -> Compaction:
+    """Merge the files of a job, and commit. Job and sizes are those of `lake.maintenance.compaction_plan.plan`.
 
     Raises:
         LakeError: Storage does not deliver, or the catalog did not answer; trying again is safe.
@@ -97,7 +89,7 @@ def compact(catalog: Publisher, job: Job, sizes: Sizes, scratch: Path | None = N
     if not {file.uri for file in job.files} <= _live(table, job).keys():
         return Compaction(job, Outcome.LOST, reason="its files have been replaced since they were planned")
     try:
-        _merge(table, job, sizes, merged, scratch)
+        _merge(table, job, sizes, merged)
         _compare(table, job, merged)
     except LakeError as error:
         _delete(table.io, merged)
@@ -112,59 +104,58 @@ def compact(catalog: Publisher, job: Job, sizes: Sizes, scratch: Path | None = N
 # ---- merge ----
 
 
-def _merge(table: Table, job: Job, sizes: Sizes, merged: _Merged, scratch: Path | None) -> None:
+def _merge(table: Table, job: Job, sizes: Sizes, merged: _Merged) -> None:
     if job.table == SCENES_TABLE:
-        _merge_scenes(table, job, merged, scratch)
+        _merge_scenes(table, job, merged)
     else:
-        _merge_rows(table, job, sizes, merged, scratch)
+        _merge_rows(table, job, sizes, merged)
 
 
-def _merge_scenes(table: Table, job: Job, merged: _Merged, scratch: Path | None) -> None:
+def _merge_scenes(table: Table, job: Job, merged: _Merged) -> None:
+    """One file at a time is held; none is larger than `Sizes.smallest`."""
     found = list[SceneDigest]()
-    with tempfile.TemporaryFile(dir=scratch) as target:
+    with _new_file(table, job, merged) as target:
         merge = SceneMerge(target)
         for file in job.files:
-            with tempfile.TemporaryFile(dir=scratch) as local:
-                download(table.io, file.uri, file.size, local)
-                read = local_ranges(local)
-                metadata = read_footer(read, file.uri, file.size)
-                found += scene_digests(read, file.uri, file.size, metadata)
-                merge.add(local, metadata)
+            body = read_whole(table.io, file.uri, file.size)
+            read = ranges_of(body)
+            metadata = read_footer(read, file.uri, file.size)
+            found += scene_digests(read, file.uri, file.size, metadata)
+            merge.add(body, metadata)
         merge.finish()
-        _store(table, job, target, merged)
     merged.rows, merged.digest = len(found), content_digest(found)
 
 
-def _merge_rows(table: Table, job: Job, sizes: Sizes, merged: _Merged, scratch: Path | None) -> None:
+def _merge_rows(table: Table, job: Job, sizes: Sizes, merged: _Merged) -> None:
+    """A row group of a file that is merged, and one of the merged file, are held."""
     schema = PUBLISHED[job.table]
     digest = RowsDigest()
     groups = rechunked(_rows(table, job.files, schema), ROW_GROUP_ROWS)
     group = next(groups, None)
     while group is not None:
-        with tempfile.TemporaryFile(dir=scratch) as target:
-            with pq.ParquetWriter(target, schema, **WRITE_OPTIONS) as writer:
-                while group is not None and target.tell() < sizes.enough:
-                    digest.add(group)
-                    writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
-                    group = next(groups, None)
-            _store(table, job, target, merged)
+        with _new_file(table, job, merged) as target, pq.ParquetWriter(target, schema, **WRITE_OPTIONS) as writer:
+            while group is not None and target.size < sizes.enough:
+                digest.add(group)
+                writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+                group = next(groups, None)
     merged.rows, merged.digest = digest.result()
 
 
 def _rows(table: Table, files: Iterable[SmallFile | PublishedFile], schema: pa.Schema) -> Iterator[pa.Table]:
     for file in files:
-        stream, read = lake_ranges(table.io, file.uri)
-        with closing(stream):
+        with reading(table.io, file.uri) as read:
             yield from table_rows(read, file.uri, file.size if isinstance(file, SmallFile) else file.bytes, schema)
 
 
-def _store(table: Table, job: Job, source: IO[bytes], merged: _Merged) -> None:
-    """Files of one drive begin with vehicle and drive, as `publish` names them, so that all files of a drive can be listed."""
+@contextmanager
+def _new_file(table: Table, job: Job, merged: _Merged) -> Iterator[LakeWriter]:
+    """A merged file. One of a single drive begins with vehicle and drive, as `publish` names them: all can be listed."""
     place = "/".join(part for part in (job.vehicle_id, job.drive) if part)
     uri = f"{table.location()}/data/{place}/compacted-{uuid.uuid4().hex}.parquet"
-    merged.files.append(PublishedFile(table=job.table, uri=uri, bytes=0))  # named before it exists: `_delete` knows it
-    size, sha256 = upload(table.io, source, uri)
-    merged.files[-1] = PublishedFile(table=job.table, uri=uri, bytes=size, sha256=sha256)
+    merged.files.append(PublishedFile(table=job.table, uri=uri, bytes=0))  # known before it exists: `_delete` removes it
+    with writing(table.io, uri) as target:
+        yield target
+    merged.files[-1] = PublishedFile(table=job.table, uri=uri, bytes=target.size, sha256=target.sha256)
 
 
 # ---- compare ----
@@ -178,8 +169,7 @@ def _compare(table: Table, job: Job, merged: _Merged) -> None:
     """
     if job.table == SCENES_TABLE:
         (file,) = merged.files
-        stream, read = lake_ranges(table.io, file.uri)
-        with closing(stream):
+        with reading(table.io, file.uri) as read:
             found = list(scene_digests(read, file.uri, file.bytes))
         rows, digest = len(found), content_digest(found)
     else:

@@ -7,14 +7,14 @@ merged one as it is stored, and every page is compared with its CRC.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.digests import FRAME_LISTS, PAYLOADS, Verdict, check_facts, payload_sha256
 from lake.errors import LakeError
-from lake.maintenance.local_files import PIECE_BYTES
+from lake.maintenance.lake_files import LakeWriter
 from lake.parquet.footer import LENGTH_BYTES, MAGIC, Part, join_footers
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.tables.schemas import OPAQUE_LEAVES, SCENES
@@ -30,21 +30,19 @@ class AlteredSceneError(LakeError):
 
 
 class SceneMerge:
-    """A file that grows by whole files of scenes; `target` is on this disk, empty."""
+    """A file that grows by whole files of scenes."""
 
-    def __init__(self, target: IO[bytes]) -> None:
+    def __init__(self, target: LakeWriter) -> None:
         self._target = target
         self._parts: list[Part] = []
         target.write(MAGIC)
 
-    def add(self, file: IO[bytes], metadata: pq.FileMetaData) -> None:
-        """Append the row groups of a file on this disk."""
-        end = file.seek(-LENGTH_BYTES - len(MAGIC), 2)
-        footer_at = end - int.from_bytes(file.read(LENGTH_BYTES), "little")
-        file.seek(footer_at)
-        self._parts.append(Part(file.read(end - footer_at), metadata, self._target.tell() - len(MAGIC)))
-        file.seek(len(MAGIC))
-        _copy(file, self._target, footer_at - len(MAGIC))
+    def add(self, file: memoryview, metadata: pq.FileMetaData) -> None:
+        """Append the row groups of a file."""
+        end = len(file) - LENGTH_BYTES - len(MAGIC)
+        footer_at = end - int.from_bytes(file[end : end + LENGTH_BYTES], "little")
+        self._parts.append(Part(bytes(file[footer_at:end]), metadata, self._target.size - len(MAGIC)))
+        self._target.write(file[len(MAGIC) : footer_at])
 
     def finish(self) -> None:
         """Write the footer.
@@ -54,7 +52,6 @@ class SceneMerge:
         """
         footer = join_footers(self._parts)
         self._target.write(footer + len(footer).to_bytes(LENGTH_BYTES, "little") + MAGIC)
-        self._target.flush()
 
 
 def scene_digests(read: RangeRead, uri: str, size: int, metadata: pq.FileMetaData | None = None) -> Iterator[SceneDigest]:
@@ -66,7 +63,7 @@ def scene_digests(read: RangeRead, uri: str, size: int, metadata: pq.FileMetaDat
     """
     metadata = metadata or read_footer(read, uri, size)
     for number in range(metadata.num_row_groups):
-        for scene in _scenes(read_row_group(read, uri, metadata, number, SCENES.names, _PAYLOAD_LEAVES)):
+        for scene in _scenes(read_row_group(read, uri, metadata, number, SCENES.names, _PAYLOAD_LEAVES, threads=False)):
             found = check_facts(scene)
             if found.verdict is Verdict.ALTERED:
                 raise AlteredSceneError(
@@ -99,12 +96,3 @@ def _sha256(payloads: pa.DictionaryArray) -> list[str | None]:
     """Of each payload; each distinct one is hashed once."""
     distinct = [payload_sha256(memoryview(one.as_buffer())) for one in payloads.dictionary]
     return [None if number is None else distinct[number] for number in payloads.indices.to_pylist()]
-
-
-def _copy(source: IO[bytes], target: IO[bytes], size: int) -> None:
-    while size:
-        piece = source.read(min(size, PIECE_BYTES))
-        if not piece:
-            raise LakeError("a file on this disk became shorter while it was copied")
-        target.write(piece)
-        size -= len(piece)

@@ -156,7 +156,9 @@ def _joined(footer: bytes, parts: Sequence[Part]) -> bytes:
     for part in parts:
         size, at = _list(part.footer, _value_of(part.footer, _ROW_GROUPS))
         for _ in range(size):
-            at = _add(part.footer, at, 0, _shifted(part.shift, total), groups)
+            pieces = list[bytes]()
+            at = _add(part.footer, at, 0, _shifted(part.shift, total), pieces)
+            groups.append(b"".join(pieces))
         total += size
     result, at, last = list[bytes](), 0, 0
     while footer[at]:

@@ -29,6 +29,7 @@ from lake.digests import (
     scene_digest,
     sha256_of,
 )
+from lake.documents import content_hash
 from lake.tables.schemas import SCENES
 from scenes.build import scene_file
 from scenes.build.scene_file import scene_pieces
@@ -73,7 +74,11 @@ def scene(**columns: Any) -> dict[str, Any]:
 def test_golden_pairs() -> None:
     """A change of any of these makes every digest in every lake worth nothing: raise CANONICAL, and keep the old form."""
     assert payload_sha256(memoryview(b"abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert scene()["scene_digest"] == "6ea1cd0b1067f0c9f3b4a5f83a7de0977c696cffa84e1f17ee5db10cb86bb273"
+    assert (
+        scene()["scene_digest"]
+        == content_hash(canonical_scene(scene()))
+        == "6ea1cd0b1067f0c9f3b4a5f83a7de0977c696cffa84e1f17ee5db10cb86bb273"
+    )
     assert content_digest([]) == "169efec9fe5605a67b6167194ba8997bcc46e7caed5719c23e4f630f31ff8beb"
     assert content_digest([(10, "aa"), (-5, "bb")]) == "aa02236c8fcdff3e57f5ba3d908618d2cb57b232627342ce82767a4a2f1a828e"
     assert content_digest([(10, "aa"), (-5, "bb")]) == hashlib.sha256(b"drive/1\n-5 bb\n10 aa\n").hexdigest()
