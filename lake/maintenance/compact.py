@@ -26,7 +26,7 @@ from lake.errors import LakeError
 from lake.maintenance.compaction_plan import SCENES_TABLE, Job, Sizes, SmallFile, partition_filter
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
-from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, scene_digests
+from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_before, scene_digests
 from lake.parquet.row_group import read_footer
 from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.compactions import COMPACTIONS_TABLE, add_row
@@ -120,7 +120,7 @@ def _merge_scenes(table: Table, job: Job, merged: _Merged) -> None:
             body = read_whole(table.io, file.uri, file.size)
             read = ranges_of(body)
             metadata = read_footer(read, file.uri, file.size)
-            found += scene_digests(read, file.uri, file.size, metadata)
+            found += digests_before(read, file.uri, file.size, metadata)
             merge.add(body, metadata)
         merge.finish()
     merged.rows, merged.digest = len(found), content_digest(found)

@@ -1,7 +1,7 @@
 """One file of scenes from several: their row groups, byte for byte, and one footer. Nothing is decoded to be written.
 
-What is decoded is what proves it: every scene's digest is computed from its payload, in the files that are merged and in the
-merged one as it is stored, and every page is compared with its CRC.
+What is decoded is what proves it: the digest of every scene of the merged file as it is stored, computed from its payload, has to
+be the one that the scene had when it was built, and every page has to be what its CRC says.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SceneDigest = tuple[int, str]
 """Anchor (ns) and digest of a scene."""
 
 _PAYLOAD_LEAVES = tuple(leaf.replace(".element.", ".list.element.") for leaf in OPAQUE_LEAVES if "." in leaf)
+
+_STATED = ("anchor_ns", "scene_digest")
 
 
 class AlteredSceneError(LakeError):
@@ -52,6 +54,22 @@ class SceneMerge:
         """
         footer = join_footers(self._parts)
         self._target.write(footer + len(footer).to_bytes(LENGTH_BYTES, "little") + MAGIC)
+
+
+def digests_before(read: RangeRead, uri: str, size: int, metadata: pq.FileMetaData) -> list[SceneDigest]:
+    """The scenes of a file, each with the digest that it was given when it was built; of a file that has none, with the digest
+    of what it holds.
+
+    Raises:
+        LakeError: As of `scene_digests`.
+    """
+    found = list[SceneDigest]()
+    for number in range(metadata.num_row_groups):
+        table = read_row_group(read, uri, metadata, number, _STATED, threads=False)
+        if _STATED[1] not in table.column_names or table[_STATED[1]].null_count:
+            return list(scene_digests(read, uri, size, metadata))
+        found += zip(*(table[name].to_pylist() for name in _STATED), strict=True)
+    return found
 
 
 def scene_digests(read: RangeRead, uri: str, size: int, metadata: pq.FileMetaData | None = None) -> Iterator[SceneDigest]:
