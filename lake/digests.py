@@ -90,7 +90,7 @@ def content_digest(scenes: Iterable[tuple[int, str]]) -> str:
     return found.hexdigest()
 
 
-class Verdict(StrEnum):
+class Intactness(StrEnum):
     """What a check of a scene found. UNKNOWN: nothing differs, but not everything has a digest to compare with; no pass."""
 
     VERIFIED = "verified"
@@ -111,11 +111,11 @@ class SceneCheck:
     unknown: tuple[str, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Intactness:
         """Whether the scene is what it was."""
         if self.altered:
-            return Verdict.ALTERED
-        return Verdict.UNKNOWN if self.unknown else Verdict.VERIFIED
+            return Intactness.ALTERED
+        return Intactness.UNKNOWN if self.unknown else Intactness.VERIFIED
 
 
 def check_scene(scene: Columns) -> SceneCheck:

@@ -23,7 +23,7 @@ from pyiceberg.exceptions import CommitFailedException
 
 from lake.digests import content_digest
 from lake.errors import LakeError
-from lake.maintenance.compaction_plan import SCENES_TABLE, Job, Sizes, SmallFile, partition_filter
+from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
 from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_before, scene_digests
@@ -47,7 +47,7 @@ MAX_ATTEMPTS = 12
 SUMMARY = {"scenelake.compaction": "true"}
 
 
-class Outcome(StrEnum):
+class MergeOutcome(StrEnum):
     """What became of a job. LOST: a file was replaced meanwhile, and nothing was changed. REFUSED: the files are left as they
     are, because something about them is not right."""
 
@@ -60,8 +60,8 @@ class Outcome(StrEnum):
 class Compaction:
     """The result of a job; `row` as committed, `reason` where it was not."""
 
-    job: Job
-    outcome: Outcome
+    job: MergeJob
+    outcome: MergeOutcome
     row: CompactionRow | None = None
     reason: str = ""
 
@@ -79,39 +79,39 @@ class _Merged:
     digest: str = ""
 
 
-def compact(catalog: Publisher, job: Job, sizes: Sizes) -> Compaction:
-    """Merge the files of a job, and commit. Job and sizes are those of `lake.maintenance.compaction_plan.plan`.
+def compact(catalog: Publisher, job: MergeJob, sizes: Sizes) -> Compaction:
+    """Merge the files of a job, and commit. MergeJob and sizes are those of `lake.maintenance.compaction_plan.plan`.
 
     Raises:
         LakeError: Storage does not deliver, or the catalog did not answer; trying again is safe.
     """
     table, merged = catalog.load_table(job.table), _Merged()
     if not {file.uri for file in job.files} <= _live(table, job).keys():
-        return Compaction(job, Outcome.LOST, reason="its files have been replaced since they were planned")
+        return Compaction(job, MergeOutcome.LOST, reason="its files have been replaced since they were planned")
     try:
         _merge(table, job, sizes, merged)
         _compare(table, job, merged)
     except LakeError as error:
         _delete(table.io, merged)
-        return Compaction(job, Outcome.REFUSED, reason=str(error))
+        return Compaction(job, MergeOutcome.REFUSED, reason=str(error))
     row = _commit(catalog, job, merged)
     if row is None:
         _delete(table.io, merged)
-        return Compaction(job, Outcome.LOST, reason="another commit replaced its files meanwhile")
-    return Compaction(job, Outcome.COMPACTED, row)
+        return Compaction(job, MergeOutcome.LOST, reason="another commit replaced its files meanwhile")
+    return Compaction(job, MergeOutcome.COMPACTED, row)
 
 
 # ---- merge ----
 
 
-def _merge(table: Table, job: Job, sizes: Sizes, merged: _Merged) -> None:
+def _merge(table: Table, job: MergeJob, sizes: Sizes, merged: _Merged) -> None:
     if job.table == SCENES_TABLE:
         _merge_scenes(table, job, merged)
     else:
         _merge_rows(table, job, sizes, merged)
 
 
-def _merge_scenes(table: Table, job: Job, merged: _Merged) -> None:
+def _merge_scenes(table: Table, job: MergeJob, merged: _Merged) -> None:
     """One file at a time is held; none is larger than `Sizes.smallest`."""
     found = list[SceneDigest]()
     with _new_file(table, job, merged) as target:
@@ -126,7 +126,7 @@ def _merge_scenes(table: Table, job: Job, merged: _Merged) -> None:
     merged.rows, merged.digest = len(found), content_digest(found)
 
 
-def _merge_rows(table: Table, job: Job, sizes: Sizes, merged: _Merged) -> None:
+def _merge_rows(table: Table, job: MergeJob, sizes: Sizes, merged: _Merged) -> None:
     """A row group of a file that is merged, and one of the merged file, are held."""
     schema = PUBLISHED[job.table]
     digest = RowsDigest()
@@ -148,7 +148,7 @@ def _rows(table: Table, files: Iterable[SmallFile | PublishedFile], schema: pa.S
 
 
 @contextmanager
-def _new_file(table: Table, job: Job, merged: _Merged) -> Iterator[LakeWriter]:
+def _new_file(table: Table, job: MergeJob, merged: _Merged) -> Iterator[LakeWriter]:
     """A merged file. One of a single drive begins with vehicle and drive, as `publish` names them: all can be listed."""
     place = "/".join(part for part in (job.vehicle_id, job.drive) if part)
     uri = f"{table.location()}/data/{place}/compacted-{uuid.uuid4().hex}.parquet"
@@ -161,7 +161,7 @@ def _new_file(table: Table, job: Job, merged: _Merged) -> Iterator[LakeWriter]:
 # ---- compare ----
 
 
-def _compare(table: Table, job: Job, merged: _Merged) -> None:
+def _compare(table: Table, job: MergeJob, merged: _Merged) -> None:
     """Read the merged files as they are stored.
 
     Raises:
@@ -188,7 +188,7 @@ def _compare(table: Table, job: Job, merged: _Merged) -> None:
 # ---- commit ----
 
 
-def _commit(catalog: Publisher, job: Job, merged: _Merged) -> CompactionRow | None:
+def _commit(catalog: Publisher, job: MergeJob, merged: _Merged) -> CompactionRow | None:
     """Replace the files; None if one of them has been replaced meanwhile.
 
     Raises:
@@ -217,7 +217,7 @@ def _commit(catalog: Publisher, job: Job, merged: _Merged) -> CompactionRow | No
     raise CompactionError(f"{job}: {MAX_ATTEMPTS} commits lost the race against others", hint="run it again")
 
 
-def _row(job: Job, merged: _Merged, change: Transaction) -> CompactionRow:
+def _row(job: MergeJob, merged: _Merged, change: Transaction) -> CompactionRow:
     made = staged(change, ())
     return CompactionRow(
         table=job.table,
@@ -233,7 +233,7 @@ def _row(job: Job, merged: _Merged, change: Transaction) -> CompactionRow:
     )
 
 
-def _live(table: Table, job: Job) -> dict[str, DataFile]:
+def _live(table: Table, job: MergeJob) -> dict[str, DataFile]:
     """The files of the job's partition that the table holds."""
     return {task.file.file_path: task.file for task in table.scan(row_filter=partition_filter(job)).plan_files()}
 

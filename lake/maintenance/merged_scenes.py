@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.digests import FRAME_LISTS, PAYLOADS, Verdict, check_facts, payload_sha256
+from lake.digests import FRAME_LISTS, PAYLOADS, Intactness, check_facts, payload_sha256
 from lake.errors import LakeError
 from lake.maintenance.lake_files import LakeWriter
-from lake.parquet.footer import LENGTH_BYTES, MAGIC, Part, join_footers
+from lake.parquet.footer import LENGTH_BYTES, MAGIC, JoinedPart, join_footers
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.tables.schemas import OPAQUE_LEAVES, SCENES
 
@@ -36,14 +36,14 @@ class SceneMerge:
 
     def __init__(self, target: LakeWriter) -> None:
         self._target = target
-        self._parts: list[Part] = []
+        self._parts: list[JoinedPart] = []
         target.write(MAGIC)
 
     def add(self, file: memoryview, metadata: pq.FileMetaData) -> None:
         """Append the row groups of a file."""
         end = len(file) - LENGTH_BYTES - len(MAGIC)
         footer_at = end - int.from_bytes(file[end : end + LENGTH_BYTES], "little")
-        self._parts.append(Part(bytes(file[footer_at:end]), metadata, self._target.size - len(MAGIC)))
+        self._parts.append(JoinedPart(bytes(file[footer_at:end]), metadata, self._target.size - len(MAGIC)))
         self._target.write(file[len(MAGIC) : footer_at])
 
     def finish(self) -> None:
@@ -83,7 +83,7 @@ def scene_digests(read: RangeRead, uri: str, size: int, metadata: pq.FileMetaDat
     for number in range(metadata.num_row_groups):
         for scene in _scenes(read_row_group(read, uri, metadata, number, SCENES.names, _PAYLOAD_LEAVES, threads=False)):
             found = check_facts(scene)
-            if found.verdict is Verdict.ALTERED:
+            if found.verdict is Intactness.ALTERED:
                 raise AlteredSceneError(
                     f"{uri}: scene {scene['scene_id']} is not what its digests say: {', '.join(found.altered)}",
                     hint="build its drive again; until then its files are left as they are",

@@ -20,7 +20,7 @@ from lake.digests import (
     FRAME_LISTS,
     PAYLOADS,
     PROVENANCE,
-    Verdict,
+    Intactness,
     canonical_scene,
     check_scene,
     content_digest,
@@ -211,7 +211,7 @@ def test_files_row_groups_and_compression_do_not_matter(sizes: list[int], group_
                 found += pq.read_table(io.BytesIO(b"".join(pieces)), page_checksum_verification=True).to_pylist()
                 assert sha256_of(pieces) == hashlib.sha256(b"".join(pieces)).hexdigest()
     checks = [check_scene(row) for row in found]
-    assert [check.verdict for check in checks] == [Verdict.VERIFIED] * len(rows)
+    assert [check.verdict for check in checks] == [Intactness.VERIFIED] * len(rows)
     digests = [(row["anchor_ns"], check.digest) for row, check in zip(found, checks, strict=True)]
     assert digests == [(row["anchor_ns"], row["scene_digest"]) for row in rows]
     assert content_digest(reversed(digests)) == content_digest(digests)
@@ -229,7 +229,7 @@ def test_a_drive_changes_with_any_of_its_scenes(scenes: dict[int, str], data: st
 class TestChecking:
     def test_a_scene_that_is_what_it_was_is_verified(self) -> None:
         found = check_scene(scene())
-        assert (found.verdict, found.altered, found.unknown) == (Verdict.VERIFIED, (), ())
+        assert (found.verdict, found.altered, found.unknown) == (Intactness.VERIFIED, (), ())
         assert found.digest == scene()["scene_digest"]
 
     @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ class TestChecking:
         row = scene()
         row[column][number] = row[column][number] | {name: b"12345679"}
         found = check_scene(row)
-        assert (found.verdict, found.altered) == (Verdict.ALTERED, (part,))
+        assert (found.verdict, found.altered) == (Intactness.ALTERED, (part,))
         assert found.digest != row["scene_digest"]
 
     def test_altered_facts_are_not_blamed_on_the_payload(self) -> None:
@@ -264,7 +264,7 @@ class TestChecking:
     def test_without_digests_nothing_is_known_and_that_is_no_pass(self) -> None:
         row = scene() | {"scene_digest": None}
         found = check_scene(row)
-        assert (found.verdict, found.unknown) == (Verdict.UNKNOWN, (FACTS,))
+        assert (found.verdict, found.unknown) == (Intactness.UNKNOWN, (FACTS,))
         old = row | {"lidars": [one | {"payload_sha256": None} for one in row["lidars"]]}
         assert check_scene(old).unknown == ("lidars/top/0", "lidars/top/1", FACTS)
         assert check_scene(old).digest == scene()["scene_digest"], "what it would be"

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from lake.digests import Verdict, check_scene, content_digest
+from lake.digests import Intactness, check_scene, content_digest
 from lake.drive_input import DriveInput
 from scenes.options import BuildOptions, PointLayout
 from tests.unit.scenes import serial_jobs
@@ -52,7 +52,7 @@ def test_what_is_stored_is_what_the_digests_say(layout: PointLayout) -> None:
     built(landed, drive_input, 10**9, BuildOptions(point_layout=layout))
     scenes = serial_jobs.scenes(landed)
     assert len(scenes) == 6
-    assert {check_scene(scene).verdict for scene in scenes} == {Verdict.VERIFIED}
+    assert {check_scene(scene).verdict for scene in scenes} == {Intactness.VERIFIED}
     assert all(frame["payload_sha256"] for scene in scenes for frame in (*scene["lidars"], *scene["cameras"]))
     stated = content_digest((scene["anchor_ns"], scene["scene_digest"]) for scene in scenes)
     assert stated == serial_jobs.outcome(landed, drive_input).content_digest

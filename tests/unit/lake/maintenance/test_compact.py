@@ -20,7 +20,7 @@ from pyiceberg.table.snapshots import Operation
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.maintenance import compact as module
-from lake.maintenance.compact import Compaction, Outcome, compact
+from lake.maintenance.compact import Compaction, MergeOutcome, compact
 from lake.maintenance.compaction_plan import ALONE, LARGE, Sizes, plan
 from lake.maintenance.lake_files import LakeWriter
 from lake.tables.catalog import LakeCatalog
@@ -47,7 +47,7 @@ def compact_all(lake: SmallFilesLake, sizes: Sizes = SMALL) -> list[Compaction]:
 def test_files_are_merged_and_every_row_stays(lake: SmallFilesLake) -> None:
     before, old = lake.contents(), {name: lake.data_files(name) for name in lake.contents()}
     found = compact_all(lake)
-    assert {one.outcome for one in found} == {Outcome.COMPACTED}
+    assert {one.outcome for one in found} == {MergeOutcome.COMPACTED}
     assert lake.contents() == before
     assert {name: len(lake.data_files(name)) for name in before} == {
         "gold.scenes": 3,  # one a drive
@@ -153,7 +153,7 @@ def test_a_publication_that_replaces_a_file_wins_and_nothing_is_left(lake: Small
     job = plan(lake.catalog(), SMALL).jobs[0]
     catalog = meanwhile(lake, lambda: lake.publish(DRIVES[0], "r2", 2))
     found = compact(catalog, job, SMALL)
-    assert (found.outcome, found.row) == (Outcome.LOST, None)
+    assert (found.outcome, found.row) == (MergeOutcome.LOST, None)
     assert {row["revision"] for row in lake.contents()["gold.scenes"] if row["drive_id"] == DRIVES[0].drive_id} == {"r2"}
     assert lake.stored() <= lake.referenced(), "no merged file stays behind"
     assert compactions(lake.catalog().load_table(COMPACTIONS_TABLE)) == ()
@@ -162,7 +162,7 @@ def test_a_publication_that_replaces_a_file_wins_and_nothing_is_left(lake: Small
 def test_a_publication_of_another_drive_changes_nothing(lake: SmallFilesLake) -> None:
     job = plan(lake.catalog(), SMALL).jobs[0]
     catalog = meanwhile(lake, lambda: lake.publish(DriveId("car-1", "drive-d")))
-    assert compact(catalog, job, SMALL).outcome is Outcome.COMPACTED
+    assert compact(catalog, job, SMALL).outcome is MergeOutcome.COMPACTED
     assert len(lake.contents()["gold.scenes"]) == 48
     assert lake.stored() <= lake.referenced()
 
@@ -176,7 +176,7 @@ def test_a_commit_that_was_made_and_not_confirmed_is_found(lake: SmallFilesLake,
 
     monkeypatch.setattr(LakeCatalog, "commit_together", silent)
     found = compact(lake.catalog(), job, SMALL)
-    assert found.outcome is Outcome.COMPACTED
+    assert found.outcome is MergeOutcome.COMPACTED
     assert [found.row] == list(compactions(lake.catalog().load_table(COMPACTIONS_TABLE)))
     assert lake.contents() == before
 
@@ -253,7 +253,7 @@ def test_a_flipped_bit_is_found_and_the_files_are_left(lake: SmallFilesLake) -> 
     flip(job.files[1].uri, images.dictionary_page_offset + 1000)
     old = lake.data_files("gold.scenes")
     found = compact(lake.catalog(), job, SMALL)
-    assert found.outcome is Outcome.REFUSED
+    assert found.outcome is MergeOutcome.REFUSED
     assert "CRC" in found.reason
     assert lake.data_files("gold.scenes") == old
     assert lake.stored() <= lake.referenced()
@@ -270,7 +270,7 @@ def test_a_merged_file_that_is_stored_damaged_is_not_committed(lake: SmallFilesL
 
     monkeypatch.setattr(module, "writing", damaged)
     for job in (jobs[0], jobs[-2]):
-        assert compact(lake.catalog(), job, SMALL).outcome is Outcome.REFUSED
+        assert compact(lake.catalog(), job, SMALL).outcome is MergeOutcome.REFUSED
     assert lake.stored() <= lake.referenced()
 
 
@@ -289,7 +289,7 @@ def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
         pa.set_memory_pool(pool)
         tracemalloc.start()
         try:
-            assert compact(catalog, job, sizes).outcome is Outcome.COMPACTED
+            assert compact(catalog, job, sizes).outcome is MergeOutcome.COMPACTED
             peaks.append(tracemalloc.get_traced_memory()[1] + pool.max_memory())
         finally:
             tracemalloc.stop()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.parquet.footer import LENGTH_BYTES, MAGIC, FooterError, Part, join_footers
+from lake.parquet.footer import LENGTH_BYTES, MAGIC, FooterError, JoinedPart, join_footers
 
 KIND = pa.schema([("n", pa.int64()), ("frames", pa.list_(pa.struct([("text", pa.string()), ("raw", pa.binary())])))])
 ROWS = st.lists(
@@ -34,12 +34,12 @@ def parquet(rows: Sequence[dict[str, object]], group: int = 4, kind: pa.Schema =
     return sink.getvalue()
 
 
-def parts_of(bodies: Sequence[bytes]) -> tuple[list[Part], bytes]:
+def parts_of(bodies: Sequence[bytes]) -> tuple[list[JoinedPart], bytes]:
     parts, content = [], MAGIC
     for body in bodies:
         at = len(body) - LENGTH_BYTES - len(MAGIC)
         footer_at = at - int.from_bytes(body[at : at + LENGTH_BYTES], "little")
-        parts.append(Part(body[footer_at:at], pq.read_metadata(io.BytesIO(body)), len(content) - len(MAGIC)))
+        parts.append(JoinedPart(body[footer_at:at], pq.read_metadata(io.BytesIO(body)), len(content) - len(MAGIC)))
         content += body[len(MAGIC) : footer_at]
     return parts, content
 
@@ -88,4 +88,4 @@ def test_a_footer_that_is_cut_is_an_error() -> None:
     whole = parts[1]
     for end in range(0, len(whole.footer), 7):
         with pytest.raises(FooterError):
-            join_footers([Part(whole.footer[:end], whole.metadata, 0), whole])
+            join_footers([JoinedPart(whole.footer[:end], whole.metadata, 0), whole])

@@ -31,7 +31,7 @@ def test_tables_have_the_schemas_partitions_and_properties_of_the_contract(tmp_p
         assert [field.required for field in table.schema().fields] == [not field.nullable for field in schema]
         assert tuple(field.name for field in table.spec().fields) == PARTITIONS[name]
         assert table.properties["commit.retry.num-retries"] == "0"
-        assert table.properties["write.metadata.metrics.column.drive_id"] == "full"
+        assert table.properties["write.metadata.metrics.column.vehicle_id"] == "full"
         assert table.properties["write.metadata.metrics.default"] == "none"
         assert not any(f"write.metadata.metrics.column.{leaf}" in table.properties for leaf in OPAQUE_LEAVES)
     close(catalog)
