@@ -78,9 +78,8 @@ def _compacted(folder: Path, drive_input: DriveInput, files: list[Path], scenes:
     done = [compact(catalog, job, SIZES) for job in jobs]
     taken_s = time.process_time() - began_s
     merged = [file.uri.removeprefix("file://") for one in done if one.row is not None for file in one.row.files]
-    if {one.outcome for one in done} != {MergeOutcome.COMPACTED} or sum(
-        pq.read_metadata(uri).num_rows for uri in merged
-    ) != scenes:
+    rows = sum(pq.read_metadata(uri).num_rows for uri in merged)
+    if {one.outcome for one in done} != {MergeOutcome.COMPACTED} or rows != scenes:
         raise FiguresError(f"{scenes} scenes were not compacted: {done}")
     return taken_s
 

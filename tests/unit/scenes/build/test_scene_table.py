@@ -95,7 +95,7 @@ def test_a_flipped_bit_of_any_page_is_found() -> None:
         for start in {column.dictionary_page_offset, column.data_page_offset} - {None}:
             damaged = bytearray(body)
             damaged[page_header_end(memoryview(body), start)] ^= 1  # the page's first byte, or of the next header
-            with pytest.raises(OSError, match="CRC|page header"):
+            with pytest.raises(OSError, match=r"CRC|page header"):
                 pq.read_table(io.BytesIO(damaged), page_checksum_verification=True)
             pages += 1
     assert pages > group.num_columns
