@@ -28,7 +28,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from lake.documents import canonical_json
+import msgspec
 
 CANONICAL = 1  # version of the canonical form, part of every scene digest
 FRAME_LISTS = ("lidars", "cameras", "radars")
@@ -57,6 +57,7 @@ _FRAME = (
     "payload_sha256",
 )
 Columns = Mapping[str, Any]
+_encoded = msgspec.json.Encoder(order="sorted").encode
 
 
 def payload_sha256(payload: bytes | bytearray | memoryview) -> str:
@@ -78,7 +79,7 @@ def scene_digest(scene: Columns) -> str:
     A pose may also be the sequence of its seven values. A frame may leave out what it does not have. `payload_sha256` of its
     frames is taken as given, its payload is not looked at, and neither is `scene_digest`.
     """
-    return hashlib.sha256(canonical_json(canonical_scene(scene))).hexdigest()
+    return hashlib.sha256(_encoded(canonical_scene(scene))).hexdigest()
 
 
 def content_digest(scenes: Iterable[tuple[int, str]]) -> str:
@@ -89,7 +90,7 @@ def content_digest(scenes: Iterable[tuple[int, str]]) -> str:
     return found.hexdigest()
 
 
-class Verdict(StrEnum):
+class Intactness(StrEnum):
     """What a check of a scene found. UNKNOWN: nothing differs, but not everything has a digest to compare with; no pass."""
 
     VERIFIED = "verified"
@@ -110,11 +111,11 @@ class SceneCheck:
     unknown: tuple[str, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Intactness:
         """Whether the scene is what it was."""
         if self.altered:
-            return Verdict.ALTERED
-        return Verdict.UNKNOWN if self.unknown else Verdict.VERIFIED
+            return Intactness.ALTERED
+        return Intactness.UNKNOWN if self.unknown else Intactness.VERIFIED
 
 
 def check_scene(scene: Columns) -> SceneCheck:
@@ -195,7 +196,7 @@ def _frame(frame: Columns) -> dict[str, Any]:
 
 
 def _place(frame: Columns) -> tuple[str, int, int, bytes]:
-    return frame["sensor"], frame["sweep"], frame["stamp_ns"], canonical_json(frame)
+    return frame["sensor"], frame["sweep"], frame["stamp_ns"], _encoded(frame)
 
 
 def _release(release: Columns) -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import TypedDict
 
 import pyarrow as pa
 
@@ -91,7 +92,6 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         imbalances = outcome.imbalances(entries)
     if imbalances and outcome.verdict is AuditVerdict.QUARANTINE:
         raise AccountError("; ".join(imbalance.message for imbalance in imbalances))
-    files, sha256 = _write(step, outcome, account.indexed.day)
     document = AuditDocument(
         provenance=inspection.provenance,
         verdict=outcome.verdict,
@@ -106,8 +106,7 @@ def audit_drive(step: Step, data_docs: Path | None = None) -> AuditDocument:
         size_bytes=inspection.size_bytes,
         quarantined_objects=write_keys(area.store, step.targets.quarantined_keys(), inspection.faulty_keys),
         warnings=_warnings(inspection, findings),
-        files=files,
-        sha256=sha256,
+        **_write(step, outcome, account.indexed.day),
         content_digest=outcome.content_digest,
         unused=_unused(step, inspection, outcome),
     )
@@ -145,7 +144,12 @@ def _documents(step: Step) -> tuple[Rig | None, Manifest | None]:
     return rig, manifest
 
 
-def _write(step: Step, outcome: AuditOutcome, day: date) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+class _Written(TypedDict):
+    files: dict[str, tuple[str, ...]]
+    sha256: dict[str, str]
+
+
+def _write(step: Step, outcome: AuditOutcome, day: date) -> _Written:
     """Write frames and records; the files of all tables, and the SHA-256 of each by URI."""
     sha256 = {file.uri: file.sha256 for file in outcome.gold_files}
 
@@ -162,7 +166,7 @@ def _write(step: Step, outcome: AuditOutcome, day: date) -> tuple[dict[str, tupl
         "gold.frames": write("gold.frames", outcome.frames),
         "quarantine.records": write("quarantine.records", records_table(outcome.records, day)),
     }
-    return files, sha256
+    return {"files": files, "sha256": sha256}
 
 
 def _unused(step: Step, inspection: Inspection, outcome: AuditOutcome) -> tuple[str, ...]:

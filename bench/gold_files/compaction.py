@@ -27,7 +27,7 @@ from bench.gold_table import land, pinned_input
 from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from lake.drive_input import DriveInput
-from lake.maintenance.compact import Outcome, compact
+from lake.maintenance.compact import MergeOutcome, compact
 from lake.maintenance.compaction_plan import MB, Sizes, plan
 from lake.storage import ObjectVersion
 from lake.tables.catalog import LakeCatalog, ensure_tables
@@ -75,10 +75,11 @@ def _compacted(folder: Path, drive_input: DriveInput, files: list[Path], scenes:
     publish(catalog, Batch(drive_input.drive, drive_input.revision, 1, uris, facts))
     began_s = time.process_time()
     jobs = plan(catalog, SIZES).jobs
-    done = [compact(catalog, job, SIZES, folder) for job in jobs]
+    done = [compact(catalog, job, SIZES) for job in jobs]
     taken_s = time.process_time() - began_s
     merged = [file.uri.removeprefix("file://") for one in done if one.row is not None for file in one.row.files]
-    if {one.outcome for one in done} != {Outcome.COMPACTED} or sum(pq.read_metadata(uri).num_rows for uri in merged) != scenes:
+    rows = sum(pq.read_metadata(uri).num_rows for uri in merged)
+    if {one.outcome for one in done} != {MergeOutcome.COMPACTED} or rows != scenes:
         raise FiguresError(f"{scenes} scenes were not compacted: {done}")
     return taken_s
 

@@ -15,7 +15,7 @@ from ops.report import display
 
 if TYPE_CHECKING:
     from lake.maintenance.compact import Compaction
-    from lake.maintenance.compaction_plan import Plan
+    from lake.maintenance.compaction_plan import CompactionPlan
 
 MB = 1_000_000
 
@@ -40,7 +40,7 @@ def compact(
     Every scene's digest is computed before and after, and rows are compared, or nothing is committed. A drive that is published
     meanwhile wins. Old snapshots keep the old files until they expire. The status is 1 if files were left for a fault.
     """
-    from lake.maintenance.compact import Outcome
+    from lake.maintenance.compact import MergeOutcome
     from lake.maintenance.compact import compact as run
     from lake.maintenance.compaction_plan import Sizes, plan
 
@@ -62,7 +62,7 @@ def compact(
         console.print_json(_document(planned, done, apply=apply))
     else:
         _show(planned, done, apply=apply)
-    if any(one.outcome is Outcome.REFUSED for one in done):
+    if any(one.outcome is MergeOutcome.REFUSED for one in done):
         raise typer.Exit(1)
 
 
@@ -73,7 +73,7 @@ def _day(day: str | None) -> datetime.date | None:
         raise typer.BadParameter(f"{day!r} is not a day such as 2026-11-30", param_hint="--day") from error
 
 
-def _document(planned: Plan, done: Sequence[Compaction], *, apply: bool) -> dict[str, Any]:
+def _document(planned: CompactionPlan, done: Sequence[Compaction], *, apply: bool) -> dict[str, Any]:
     jobs = [
         {
             "table": job.table,
@@ -93,7 +93,7 @@ def _document(planned: Plan, done: Sequence[Compaction], *, apply: bool) -> dict
     }
 
 
-def _show(planned: Plan, done: Sequence[Compaction], *, apply: bool) -> None:
+def _show(planned: CompactionPlan, done: Sequence[Compaction], *, apply: bool) -> None:
     columns = ("table", "drive", "day", "files", "size", *(("outcome", "why") if apply else ()))
     rows = [
         (

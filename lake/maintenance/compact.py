@@ -1,6 +1,6 @@
 """Merge small data files into large ones, without a change to what the table holds (ADR 0038).
 
-    plan ▸ merge on this disk ▸ upload ▸ read back and compare ▸ commit
+    plan ▸ merge into new files ▸ read them back and compare ▸ commit
 
 The commit replaces the files in one snapshot and adds a row to `gold.compactions`, together or not at all. It is made only if
 every file that was merged is still in the table: a publication that replaced one of them meanwhile wins. Old snapshots, and so
@@ -10,14 +10,12 @@ table as it was before or after, and perhaps files that nothing refers to.
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,10 +23,10 @@ from pyiceberg.exceptions import CommitFailedException
 
 from lake.digests import content_digest
 from lake.errors import LakeError
-from lake.maintenance.compaction_plan import SCENES_TABLE, Job, Sizes, SmallFile, partition_filter
-from lake.maintenance.local_files import download, lake_ranges, local_ranges, upload
+from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
+from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
-from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, scene_digests
+from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_before, scene_digests
 from lake.parquet.row_group import read_footer
 from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.compactions import COMPACTIONS_TABLE, add_row
@@ -49,7 +47,7 @@ MAX_ATTEMPTS = 12
 SUMMARY = {"scenelake.compaction": "true"}
 
 
-class Outcome(StrEnum):
+class MergeOutcome(StrEnum):
     """What became of a job. LOST: a file was replaced meanwhile, and nothing was changed. REFUSED: the files are left as they
     are, because something about them is not right."""
 
@@ -62,8 +60,8 @@ class Outcome(StrEnum):
 class Compaction:
     """The result of a job; `row` as committed, `reason` where it was not."""
 
-    job: Job
-    outcome: Outcome
+    job: MergeJob
+    outcome: MergeOutcome
     row: CompactionRow | None = None
     reason: str = ""
 
@@ -81,96 +79,89 @@ class _Merged:
     digest: str = ""
 
 
-def compact(catalog: Publisher, job: Job, sizes: Sizes, scratch: Path | None = None) -> Compaction:
-    """Merge the files of a job, and commit.
-
-    Args:
-        catalog: Of the lake.
-        job: As `lake.maintenance.compaction_plan.plan` made it.
-        sizes: Those of the plan.
-        scratch: Folder for the files while they are merged, at most twice `sizes.largest`; None: the system's.
+def compact(catalog: Publisher, job: MergeJob, sizes: Sizes) -> Compaction:
+    """Merge the files of a job, and commit. MergeJob and sizes are those of `lake.maintenance.compaction_plan.plan`.
 
     Raises:
         LakeError: Storage does not deliver, or the catalog did not answer; trying again is safe.
     """
     table, merged = catalog.load_table(job.table), _Merged()
     if not {file.uri for file in job.files} <= _live(table, job).keys():
-        return Compaction(job, Outcome.LOST, reason="its files have been replaced since they were planned")
+        return Compaction(job, MergeOutcome.LOST, reason="its files have been replaced since they were planned")
     try:
-        _merge(table, job, sizes, merged, scratch)
+        _merge(table, job, sizes, merged)
         _compare(table, job, merged)
     except LakeError as error:
         _delete(table.io, merged)
-        return Compaction(job, Outcome.REFUSED, reason=str(error))
+        return Compaction(job, MergeOutcome.REFUSED, reason=str(error))
     row = _commit(catalog, job, merged)
     if row is None:
         _delete(table.io, merged)
-        return Compaction(job, Outcome.LOST, reason="another commit replaced its files meanwhile")
-    return Compaction(job, Outcome.COMPACTED, row)
+        return Compaction(job, MergeOutcome.LOST, reason="another commit replaced its files meanwhile")
+    return Compaction(job, MergeOutcome.COMPACTED, row)
 
 
 # ---- merge ----
 
 
-def _merge(table: Table, job: Job, sizes: Sizes, merged: _Merged, scratch: Path | None) -> None:
+def _merge(table: Table, job: MergeJob, sizes: Sizes, merged: _Merged) -> None:
     if job.table == SCENES_TABLE:
-        _merge_scenes(table, job, merged, scratch)
+        _merge_scenes(table, job, merged)
     else:
-        _merge_rows(table, job, sizes, merged, scratch)
+        _merge_rows(table, job, sizes, merged)
 
 
-def _merge_scenes(table: Table, job: Job, merged: _Merged, scratch: Path | None) -> None:
+def _merge_scenes(table: Table, job: MergeJob, merged: _Merged) -> None:
+    """One file at a time is held; none is larger than `Sizes.smallest`."""
     found = list[SceneDigest]()
-    with tempfile.TemporaryFile(dir=scratch) as target:
+    with _new_file(table, job, merged) as target:
         merge = SceneMerge(target)
         for file in job.files:
-            with tempfile.TemporaryFile(dir=scratch) as local:
-                download(table.io, file.uri, file.size, local)
-                read = local_ranges(local)
-                metadata = read_footer(read, file.uri, file.size)
-                found += scene_digests(read, file.uri, file.size, metadata)
-                merge.add(local, metadata)
+            body = read_whole(table.io, file.uri, file.size)
+            read = ranges_of(body)
+            metadata = read_footer(read, file.uri, file.size)
+            found += digests_before(read, file.uri, file.size, metadata)
+            merge.add(body, metadata)
         merge.finish()
-        _store(table, job, target, merged)
     merged.rows, merged.digest = len(found), content_digest(found)
 
 
-def _merge_rows(table: Table, job: Job, sizes: Sizes, merged: _Merged, scratch: Path | None) -> None:
+def _merge_rows(table: Table, job: MergeJob, sizes: Sizes, merged: _Merged) -> None:
+    """A row group of a file that is merged, and one of the merged file, are held."""
     schema = PUBLISHED[job.table]
     digest = RowsDigest()
     groups = rechunked(_rows(table, job.files, schema), ROW_GROUP_ROWS)
     group = next(groups, None)
     while group is not None:
-        with tempfile.TemporaryFile(dir=scratch) as target:
-            with pq.ParquetWriter(target, schema, **WRITE_OPTIONS) as writer:
-                while group is not None and target.tell() < sizes.enough:
-                    digest.add(group)
-                    writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
-                    group = next(groups, None)
-            _store(table, job, target, merged)
+        with _new_file(table, job, merged) as target, pq.ParquetWriter(target, schema, **WRITE_OPTIONS) as writer:
+            while group is not None and target.size < sizes.enough:
+                digest.add(group)
+                writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+                group = next(groups, None)
     merged.rows, merged.digest = digest.result()
 
 
 def _rows(table: Table, files: Iterable[SmallFile | PublishedFile], schema: pa.Schema) -> Iterator[pa.Table]:
     for file in files:
-        stream, read = lake_ranges(table.io, file.uri)
-        with closing(stream):
+        with reading(table.io, file.uri) as read:
             yield from table_rows(read, file.uri, file.size if isinstance(file, SmallFile) else file.bytes, schema)
 
 
-def _store(table: Table, job: Job, source: IO[bytes], merged: _Merged) -> None:
-    """Files of one drive begin with vehicle and drive, as `publish` names them, so that all files of a drive can be listed."""
+@contextmanager
+def _new_file(table: Table, job: MergeJob, merged: _Merged) -> Iterator[LakeWriter]:
+    """A merged file. One of a single drive begins with vehicle and drive, as `publish` names them: all can be listed."""
     place = "/".join(part for part in (job.vehicle_id, job.drive) if part)
     uri = f"{table.location()}/data/{place}/compacted-{uuid.uuid4().hex}.parquet"
-    merged.files.append(PublishedFile(table=job.table, uri=uri, bytes=0))  # named before it exists: `_delete` knows it
-    size, sha256 = upload(table.io, source, uri)
-    merged.files[-1] = PublishedFile(table=job.table, uri=uri, bytes=size, sha256=sha256)
+    merged.files.append(PublishedFile(table=job.table, uri=uri, bytes=0))  # known before it exists: `_delete` removes it
+    with writing(table.io, uri) as target:
+        yield target
+    merged.files[-1] = PublishedFile(table=job.table, uri=uri, bytes=target.size, sha256=target.sha256)
 
 
 # ---- compare ----
 
 
-def _compare(table: Table, job: Job, merged: _Merged) -> None:
+def _compare(table: Table, job: MergeJob, merged: _Merged) -> None:
     """Read the merged files as they are stored.
 
     Raises:
@@ -178,8 +169,7 @@ def _compare(table: Table, job: Job, merged: _Merged) -> None:
     """
     if job.table == SCENES_TABLE:
         (file,) = merged.files
-        stream, read = lake_ranges(table.io, file.uri)
-        with closing(stream):
+        with reading(table.io, file.uri) as read:
             found = list(scene_digests(read, file.uri, file.bytes))
         rows, digest = len(found), content_digest(found)
     else:
@@ -198,7 +188,7 @@ def _compare(table: Table, job: Job, merged: _Merged) -> None:
 # ---- commit ----
 
 
-def _commit(catalog: Publisher, job: Job, merged: _Merged) -> CompactionRow | None:
+def _commit(catalog: Publisher, job: MergeJob, merged: _Merged) -> CompactionRow | None:
     """Replace the files; None if one of them has been replaced meanwhile.
 
     Raises:
@@ -227,7 +217,7 @@ def _commit(catalog: Publisher, job: Job, merged: _Merged) -> CompactionRow | No
     raise CompactionError(f"{job}: {MAX_ATTEMPTS} commits lost the race against others", hint="run it again")
 
 
-def _row(job: Job, merged: _Merged, change: Transaction) -> CompactionRow:
+def _row(job: MergeJob, merged: _Merged, change: Transaction) -> CompactionRow:
     made = staged(change, ())
     return CompactionRow(
         table=job.table,
@@ -243,7 +233,7 @@ def _row(job: Job, merged: _Merged, change: Transaction) -> CompactionRow:
     )
 
 
-def _live(table: Table, job: Job) -> dict[str, DataFile]:
+def _live(table: Table, job: MergeJob) -> dict[str, DataFile]:
     """The files of the job's partition that the table holds."""
     return {task.file.file_path: task.file for task in table.scan(row_filter=partition_filter(job)).plan_files()}
 

@@ -69,7 +69,7 @@ class SmallFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class MergeJob:
     """Files of one partition, and of one drive where `drive` is given, to be merged in this order."""
 
     table: str
@@ -97,10 +97,10 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CompactionPlan:
     """Jobs in table and partition order, and by table and reason what is left."""
 
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[MergeJob, ...] = ()
     left: Mapping[str, Mapping[str, Left]] = field(default_factory=dict)
 
     @property
@@ -109,9 +109,11 @@ class Plan:
         return sum(job.size for job in self.jobs)
 
 
-def plan(catalog: Publisher, sizes: Sizes = DEFAULT_SIZES, day: date | None = None, vehicle_id: str | None = None) -> Plan:
+def plan(
+    catalog: Publisher, sizes: Sizes = DEFAULT_SIZES, day: date | None = None, vehicle_id: str | None = None
+) -> CompactionPlan:
     """Plan the compaction of all data tables. `day`: only its partitions; of `quarantine.records`, which has none, nothing."""
-    jobs: list[Job] = []
+    jobs: list[MergeJob] = []
     left: dict[str, dict[str, Left]] = {}
     for name in DATA_TABLES:
         table = catalog.load_table(name)
@@ -122,10 +124,10 @@ def plan(catalog: Publisher, sizes: Sizes = DEFAULT_SIZES, day: date | None = No
             found.add(table, task_file, sizes, deletes=deletes)
         jobs += found.jobs(sizes)
         left[name] = found.left()
-    return Plan(tuple(jobs), left)
+    return CompactionPlan(tuple(jobs), left)
 
 
-def partition_filter(job: Job) -> BooleanExpression:
+def partition_filter(job: MergeJob) -> BooleanExpression:
     """The rows of a job's partition, and drive."""
     if job.drive is None:
         return _where(job.day, job.vehicle_id)
@@ -177,14 +179,14 @@ class _Found:
             drive = small.first if self._name == SCENES_TABLE else ""
             self._small[day, str(partition["vehicle_id"]), drive].append(small)
 
-    def jobs(self, sizes: Sizes) -> Iterator[Job]:
+    def jobs(self, sizes: Sizes) -> Iterator[MergeJob]:
         for (day, vehicle_id, drive), files in sorted(self._small.items()):
             bins = _bins(sorted(files), sizes) if drive else [sorted(files)]
             for some in bins:
                 if len(some) < 2:
                     self._leave(ALONE, some)
                 else:
-                    yield Job(self._name, vehicle_id, None if day == date.min else day, drive or None, tuple(some))
+                    yield MergeJob(self._name, vehicle_id, None if day == date.min else day, drive or None, tuple(some))
 
     def left(self) -> dict[str, Left]:
         return {why: Left(count, self._left_size[why]) for why, count in sorted(self._left.items())}

@@ -117,7 +117,7 @@ def move_chunks(footer: bytes, metadata: pq.FileMetaData, moves: Sequence[Sequen
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class JoinedPart:
     """A file whose row groups become part of another: its footer, what the library reads from that, and how many bytes later
     its content lies there."""
 
@@ -126,7 +126,7 @@ class Part:
     shift: int
 
 
-def join_footers(parts: Sequence[Part]) -> bytes:
+def join_footers(parts: Sequence[JoinedPart]) -> bytes:
     """The footer (without its length and the magic) of a file that holds the content of others, one after the other.
 
     Key-value metadata is that of the first.
@@ -151,12 +151,14 @@ def join_footers(parts: Sequence[Part]) -> bytes:
     return joined
 
 
-def _joined(footer: bytes, parts: Sequence[Part]) -> bytes:
+def _joined(footer: bytes, parts: Sequence[JoinedPart]) -> bytes:
     groups, total = list[bytes](), 0
     for part in parts:
         size, at = _list(part.footer, _value_of(part.footer, _ROW_GROUPS))
         for _ in range(size):
-            at = _add(part.footer, at, 0, _shifted(part.shift, total), groups)
+            pieces = list[bytes]()
+            at = _add(part.footer, at, 0, _shifted(part.shift, total), pieces)
+            groups.append(b"".join(pieces))
         total += size
     result, at, last = list[bytes](), 0, 0
     while footer[at]:

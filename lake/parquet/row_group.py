@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from lake.errors import LakeError, OversizeError
 
-RangeRead: TypeAlias = Callable[[str, int, int], bytes]
+RangeRead: TypeAlias = Callable[[str, int, int], bytes | memoryview]
 """(URI, first byte, number of bytes) to exactly those bytes."""
 
 MAX_READS = 2
@@ -45,7 +45,7 @@ def read_footer(read: RangeRead, uri: str, size: int) -> pq.FileMetaData:
     if size <= _TRAILER_BYTES or tail[-4:] != b"PAR1" or needed > min(size, MAX_FOOTER_BYTES):
         raise LakeError(f"{uri} ends in {tail[-_TRAILER_BYTES:].hex()}, which does not end a Parquet file of {size} bytes")
     if needed > len(tail):
-        tail = read(uri, size - needed, needed - len(tail)) + tail
+        tail = bytes(read(uri, size - needed, needed - len(tail))) + bytes(tail)
     try:
         return pq.read_metadata(pa.BufferReader(tail))
     except (pa.ArrowException, OSError) as error:
@@ -80,10 +80,12 @@ def read_row_group(
     number: int,
     columns: Sequence[str],
     repeated: Sequence[str] = (),
+    *,
+    threads: bool = True,
 ) -> pa.Table:
     """The named top-level columns of a row group; pages that state a CRC are checked.
 
-    `repeated`: leaves to return as dictionaries of their distinct values.
+    `repeated`: leaves to return as dictionaries of their distinct values. `threads`: decode columns at the same time.
 
     Raises:
         OversizeError: More than 1 GiB would be read.
@@ -102,7 +104,7 @@ def read_row_group(
             pre_buffer=False,
             page_checksum_verification=True,
         ) as file:
-            return file.read_row_group(number, columns=list(columns))
+            return file.read_row_group(number, columns=list(columns), use_threads=threads)
     except (pa.ArrowException, OSError) as error:
         raise LakeError(f"{uri}: row group {number} cannot be read: {error}") from error
 

@@ -20,7 +20,7 @@ from lake.digests import (
     FRAME_LISTS,
     PAYLOADS,
     PROVENANCE,
-    Verdict,
+    Intactness,
     canonical_scene,
     check_scene,
     content_digest,
@@ -29,6 +29,7 @@ from lake.digests import (
     scene_digest,
     sha256_of,
 )
+from lake.documents import content_hash
 from lake.tables.schemas import SCENES
 from scenes.build import scene_file
 from scenes.build.scene_file import scene_pieces
@@ -73,7 +74,11 @@ def scene(**columns: Any) -> dict[str, Any]:
 def test_golden_pairs() -> None:
     """A change of any of these makes every digest in every lake worth nothing: raise CANONICAL, and keep the old form."""
     assert payload_sha256(memoryview(b"abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert scene()["scene_digest"] == "6ea1cd0b1067f0c9f3b4a5f83a7de0977c696cffa84e1f17ee5db10cb86bb273"
+    assert (
+        scene()["scene_digest"]
+        == content_hash(canonical_scene(scene()))
+        == "6ea1cd0b1067f0c9f3b4a5f83a7de0977c696cffa84e1f17ee5db10cb86bb273"
+    )
     assert content_digest([]) == "169efec9fe5605a67b6167194ba8997bcc46e7caed5719c23e4f630f31ff8beb"
     assert content_digest([(10, "aa"), (-5, "bb")]) == "aa02236c8fcdff3e57f5ba3d908618d2cb57b232627342ce82767a4a2f1a828e"
     assert content_digest([(10, "aa"), (-5, "bb")]) == hashlib.sha256(b"drive/1\n-5 bb\n10 aa\n").hexdigest()
@@ -206,7 +211,7 @@ def test_files_row_groups_and_compression_do_not_matter(sizes: list[int], group_
                 found += pq.read_table(io.BytesIO(b"".join(pieces)), page_checksum_verification=True).to_pylist()
                 assert sha256_of(pieces) == hashlib.sha256(b"".join(pieces)).hexdigest()
     checks = [check_scene(row) for row in found]
-    assert [check.verdict for check in checks] == [Verdict.VERIFIED] * len(rows)
+    assert [check.verdict for check in checks] == [Intactness.VERIFIED] * len(rows)
     digests = [(row["anchor_ns"], check.digest) for row, check in zip(found, checks, strict=True)]
     assert digests == [(row["anchor_ns"], row["scene_digest"]) for row in rows]
     assert content_digest(reversed(digests)) == content_digest(digests)
@@ -224,7 +229,7 @@ def test_a_drive_changes_with_any_of_its_scenes(scenes: dict[int, str], data: st
 class TestChecking:
     def test_a_scene_that_is_what_it_was_is_verified(self) -> None:
         found = check_scene(scene())
-        assert (found.verdict, found.altered, found.unknown) == (Verdict.VERIFIED, (), ())
+        assert (found.verdict, found.altered, found.unknown) == (Intactness.VERIFIED, (), ())
         assert found.digest == scene()["scene_digest"]
 
     @pytest.mark.parametrize(
@@ -239,7 +244,7 @@ class TestChecking:
         row = scene()
         row[column][number] = row[column][number] | {name: b"12345679"}
         found = check_scene(row)
-        assert (found.verdict, found.altered) == (Verdict.ALTERED, (part,))
+        assert (found.verdict, found.altered) == (Intactness.ALTERED, (part,))
         assert found.digest != row["scene_digest"]
 
     def test_altered_facts_are_not_blamed_on_the_payload(self) -> None:
@@ -259,7 +264,7 @@ class TestChecking:
     def test_without_digests_nothing_is_known_and_that_is_no_pass(self) -> None:
         row = scene() | {"scene_digest": None}
         found = check_scene(row)
-        assert (found.verdict, found.unknown) == (Verdict.UNKNOWN, (FACTS,))
+        assert (found.verdict, found.unknown) == (Intactness.UNKNOWN, (FACTS,))
         old = row | {"lidars": [one | {"payload_sha256": None} for one in row["lidars"]]}
         assert check_scene(old).unknown == ("lidars/top/0", "lidars/top/1", FACTS)
         assert check_scene(old).digest == scene()["scene_digest"], "what it would be"

@@ -67,13 +67,15 @@ class SmallFilesLake(FenceLake):
         pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, **WRITE_OPTIONS)
         return self.write([sink.getvalue().to_pybytes()])
 
-    def publish(self, drive: DriveId, revision: str = "r1", generation: int = 1, windows: int = 4, scenes: int = 3) -> None:
+    def publish(
+        self, drive: DriveId, revision: str = "r1", generation: int = 1, windows: int = 4, scenes: int = 3, points: int = 3000
+    ) -> None:
         """Publish a drive whose scenes are in `windows` files of `scenes` each."""
         anchors = [[at(number) for number in range(first * scenes, (first + 1) * scenes)] for first in range(windows)]
         stamps = [stamp for some in anchors for stamp in some]
         frames = [fence_lake.frame(drive, revision, stamp) for stamp in stamps]
         files = {
-            "gold.scenes": [self.write(scene_pieces([scene(drive, one, revision) for one in some])) for some in anchors],
+            "gold.scenes": [self.write(scene_pieces([scene(drive, one, revision, points) for one in some])) for some in anchors],
             "gold.frames": [self.put_rows(frames, FRAMES)],
             "quarantine.records": [self.put_rows([fence_lake.record(drive, revision, stamps[0])], RECORDS)],
         }

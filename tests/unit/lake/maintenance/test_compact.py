@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Transaction
 from pyiceberg.table.snapshots import Operation
@@ -17,11 +20,11 @@ from pyiceberg.table.snapshots import Operation
 from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.maintenance import compact as module
-from lake.maintenance.compact import Compaction, Outcome, compact
+from lake.maintenance.compact import Compaction, MergeOutcome, compact
 from lake.maintenance.compaction_plan import ALONE, LARGE, Sizes, plan
+from lake.maintenance.lake_files import LakeWriter
 from lake.tables.catalog import LakeCatalog
 from lake.tables.compactions import COMPACTIONS_TABLE, compactions
-from lake.tables.publisher import Publisher
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
 from tests.unit.lake.maintenance.small_files import DRIVES, SMALL, SmallFilesLake, at
@@ -44,7 +47,7 @@ def compact_all(lake: SmallFilesLake, sizes: Sizes = SMALL) -> list[Compaction]:
 def test_files_are_merged_and_every_row_stays(lake: SmallFilesLake) -> None:
     before, old = lake.contents(), {name: lake.data_files(name) for name in lake.contents()}
     found = compact_all(lake)
-    assert {one.outcome for one in found} == {Outcome.COMPACTED}
+    assert {one.outcome for one in found} == {MergeOutcome.COMPACTED}
     assert lake.contents() == before
     assert {name: len(lake.data_files(name)) for name in before} == {
         "gold.scenes": 3,  # one a drive
@@ -150,7 +153,7 @@ def test_a_publication_that_replaces_a_file_wins_and_nothing_is_left(lake: Small
     job = plan(lake.catalog(), SMALL).jobs[0]
     catalog = meanwhile(lake, lambda: lake.publish(DRIVES[0], "r2", 2))
     found = compact(catalog, job, SMALL)
-    assert (found.outcome, found.row) == (Outcome.LOST, None)
+    assert (found.outcome, found.row) == (MergeOutcome.LOST, None)
     assert {row["revision"] for row in lake.contents()["gold.scenes"] if row["drive_id"] == DRIVES[0].drive_id} == {"r2"}
     assert lake.stored() <= lake.referenced(), "no merged file stays behind"
     assert compactions(lake.catalog().load_table(COMPACTIONS_TABLE)) == ()
@@ -159,7 +162,7 @@ def test_a_publication_that_replaces_a_file_wins_and_nothing_is_left(lake: Small
 def test_a_publication_of_another_drive_changes_nothing(lake: SmallFilesLake) -> None:
     job = plan(lake.catalog(), SMALL).jobs[0]
     catalog = meanwhile(lake, lambda: lake.publish(DriveId("car-1", "drive-d")))
-    assert compact(catalog, job, SMALL).outcome is Outcome.COMPACTED
+    assert compact(catalog, job, SMALL).outcome is MergeOutcome.COMPACTED
     assert len(lake.contents()["gold.scenes"]) == 48
     assert lake.stored() <= lake.referenced()
 
@@ -173,7 +176,7 @@ def test_a_commit_that_was_made_and_not_confirmed_is_found(lake: SmallFilesLake,
 
     monkeypatch.setattr(LakeCatalog, "commit_together", silent)
     found = compact(lake.catalog(), job, SMALL)
-    assert found.outcome is Outcome.COMPACTED
+    assert found.outcome is MergeOutcome.COMPACTED
     assert [found.row] == list(compactions(lake.catalog().load_table(COMPACTIONS_TABLE)))
     assert lake.contents() == before
 
@@ -250,38 +253,46 @@ def test_a_flipped_bit_is_found_and_the_files_are_left(lake: SmallFilesLake) -> 
     flip(job.files[1].uri, images.dictionary_page_offset + 1000)
     old = lake.data_files("gold.scenes")
     found = compact(lake.catalog(), job, SMALL)
-    assert found.outcome is Outcome.REFUSED
+    assert found.outcome is MergeOutcome.REFUSED
     assert "CRC" in found.reason
     assert lake.data_files("gold.scenes") == old
     assert lake.stored() <= lake.referenced()
 
 
 def test_a_merged_file_that_is_stored_damaged_is_not_committed(lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs, real = plan(lake.catalog(), SMALL).jobs, module.upload
+    jobs, real = plan(lake.catalog(), SMALL).jobs, module.writing
 
-    def damaged(io: object, source: object, uri: str) -> tuple[int, str]:
-        found = real(io, source, uri)  # type: ignore[arg-type]
-        flip(uri, found[0] // 3)
-        return found
+    @contextmanager
+    def damaged(io: FileIO, uri: str) -> Iterator[LakeWriter]:
+        with real(io, uri) as target:
+            yield target
+        flip(uri, target.size // 3)
 
-    monkeypatch.setattr(module, "upload", damaged)
+    monkeypatch.setattr(module, "writing", damaged)
     for job in (jobs[0], jobs[-2]):
-        assert compact(lake.catalog(), job, SMALL).outcome is Outcome.REFUSED
+        assert compact(lake.catalog(), job, SMALL).outcome is MergeOutcome.REFUSED
     assert lake.stored() <= lake.referenced()
 
 
 def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
-    peaks = []
+    """What grows is one footer and one digest a scene. Arrow's memory is not Python's."""
+    peaks, default = [], pa.default_memory_pool()
     for windows in (4, 40):
         folder = tmp_path / str(windows)
         folder.mkdir()
         lake = SmallFilesLake(folder)
-        lake.publish(DRIVES[0], windows=windows)
-        catalog: Publisher = lake.catalog()
-        sizes = Sizes(1_000_000, 100_000_000)
+        lake.publish(DRIVES[0], windows=windows, points=300_000)
+        catalog, sizes = lake.catalog(), Sizes(2_000_000, 100_000_000)
         job = plan(catalog, sizes).jobs[0]
+        assert len(job.files) == windows
+        pool = pa.proxy_memory_pool(default)
+        pa.set_memory_pool(pool)
         tracemalloc.start()
-        assert compact(catalog, job, sizes).outcome is Outcome.COMPACTED
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 3_000_000  # 40 files hold 1 MB of payload; what grows is one footer and one digest a scene
+        try:
+            assert compact(catalog, job, sizes).outcome is MergeOutcome.COMPACTED
+            peaks.append(tracemalloc.get_traced_memory()[1] + pool.max_memory())
+        finally:
+            tracemalloc.stop()
+            pa.set_memory_pool(default)
+    assert job.size > 30_000_000
+    assert peaks[1] < peaks[0] + 6_000_000

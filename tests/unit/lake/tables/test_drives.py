@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pyiceberg.manifest import ManifestFile
 
@@ -14,7 +16,9 @@ from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.drives import DRIVES_TABLE, add_rows, newest, publications
 from lake.tables.iceberg_internals import begin
 from lake.tables.manifest_clusters import MOST_MANIFESTS
+from lake.tables.publish import publish
 from lake.tables.rows import DriveRow, PublishedFile
+from tests.unit.lake.tables.fence_lake import FenceLake
 
 VEHICLES = tuple(f"car-{number}" for number in range(5))
 
@@ -126,3 +130,16 @@ def test_a_drive_whose_name_is_like_another_one_is_not_taken_for_it(catalog: Lak
     commit(catalog, row("car-1", 1), row("car-10", 1), row("car-1", 11))
     table = catalog.load_table(DRIVES_TABLE)
     assert [str(one.drive) for one in publications(table, DriveId("car-1", "drive-0001"))] == ["car-1/drive-0001"]
+
+
+def test_a_publication_states_the_digest_of_each_file_that_has_one(tmp_path: Path) -> None:
+    lake = FenceLake(tmp_path)
+    batch = lake.batch("r1", 1, [1, 2])
+    (scenes,) = batch.files["gold.scenes"]
+    facts = msgspec.structs.replace(batch.facts, content_digest="c" * 64)
+    found = publish(lake.catalog(), replace(batch, sha256={scenes: "a" * 64}, facts=facts))
+    stored = lake.catalog().load_table(DRIVES_TABLE).scan().to_arrow().to_pylist()[0]
+    assert {file["uri"]: file["sha256"] for file in stored["files"]} == {
+        uri: "a" * 64 if uri == scenes else None for uris in batch.files.values() for uri in uris
+    }
+    assert found.row.content_digest == stored["content_digest"] == "c" * 64

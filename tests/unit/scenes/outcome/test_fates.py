@@ -110,6 +110,7 @@ def scene(
         poses_used_ns=tuple(used_ns),
         findings=(finding("SYN001", "cam: no_frames", measured=1),) if quarantined else (),
         payload_uri="s3://quarantine/scenes/x" if quarantined else None,
+        digest="",
     )
 
 
