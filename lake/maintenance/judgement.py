@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Amazon SQS Developer Guide, "Amazon SQS visibility timeout": no message stays invisible longer, however often that is extended.
 LONGEST_LEASE_S = 43_200
-SKEW_S = 3_600  # between the clocks of the writers and that of S3
+SKEW_S = 3_600  # between the clocks of the writers and that of S3, which refuses requests that are off by more than 15 minutes
 REFERENCED = "referenced"
 
 __all__ = ["LONGEST_LEASE_S", "Attempts", "DriveProgress", "Judge", "KeptObject", "ObjectVersions", "TableState"]
