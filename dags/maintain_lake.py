@@ -34,8 +34,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
-from airflow.sdk.bases.operator import chain
+from airflow.sdk import Param, chain, dag, get_current_context, task
 from scenelake_airflow.maintenance_steps import STEPS
 from scenelake_airflow.settings import MaintenanceMode, MaintenanceSettings, SchedulingSettings
 

@@ -13,7 +13,7 @@ from ops.report import display
 
 if TYPE_CHECKING:
     from lake.maintenance.expire import TablePlan
-    from lake.maintenance.sweep_report import SweepReport
+    from lake.maintenance.sweep_report import LakeSweepReport
 
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would be done.")]
 HOUR_S = 3600.0
@@ -91,7 +91,7 @@ def _show_plans(plans: tuple[TablePlan, ...], *, apply: bool) -> None:
     _dry(apply=apply)
 
 
-def _show_report(report: SweepReport) -> None:
+def _show_report(report: LakeSweepReport) -> None:
     named: list[tuple[Any, ...]] = [(one.bucket, one.key, display.size(one.bytes), one.reason) for one in report.lines]
     console.out().print(console.table("Kept, though nothing references it", ("bucket", "key", "size", "why"), named, ("size",)))
     for reason, amount in sorted(report.kept_by.items()):

@@ -9,7 +9,7 @@ from lake.maintenance.candidates import Candidate
 from lake.maintenance.judgement import Judge, KeptObject
 from lake.maintenance.reference_file import plain
 from lake.maintenance.references import TableReferences
-from lake.maintenance.sweep_report import SweepReport
+from lake.maintenance.sweep_report import LakeSweepReport
 from lake.maintenance.swept_buckets import MOST_VERSIONS, Bucket
 from lake.versions.moments import load_tables
 
@@ -24,7 +24,7 @@ class Deletion:
     """
 
     def __init__(
-        self, catalog: Publisher, walked: TableReferences, judge: Judge, buckets: Sequence[Bucket], report: SweepReport
+        self, catalog: Publisher, walked: TableReferences, judge: Judge, buckets: Sequence[Bucket], report: LakeSweepReport
     ) -> None:
         self._catalog, self._walked, self._judge, self._report = catalog, walked, judge, report
         self._buckets = {bucket.name: bucket for bucket in buckets}
@@ -56,6 +56,7 @@ class Deletion:
         if not batch:
             return
         self._look_again()
+        self._judge.ask_anew()
         agreed = [candidate for candidate in batch if self._agreed(candidate)]
         if agreed:
             self._buckets[batch[0].bucket].delete([(one.key, version) for one in agreed for version in one.versions])

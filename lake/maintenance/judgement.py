@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Amazon SQS Developer Guide, "Amazon SQS visibility timeout": no message stays invisible longer, however often that is extended.
 LONGEST_LEASE_S = 43_200
-SKEW_S = 3_600  # between the clocks of the writers and that of S3
+SKEW_S = 3_600  # between the clocks of the writers and that of S3, which refuses requests that are off by more than 15 minutes
 REFERENCED = "referenced"
 
 __all__ = ["LONGEST_LEASE_S", "Attempts", "DriveProgress", "Judge", "KeptObject", "ObjectVersions", "TableState"]
@@ -90,11 +90,12 @@ class Judge:
         return lake_key(key, self._names) if bucket == self._lake_bucket else quarantine_key(key)
 
     def progress_reason(self, key: SweptKey) -> str | None:
-        """Why the ledger's state of its drive, as of now, keeps an object; None if it does not."""
-        if key.drive is None:
-            return None
+        """Why the ledger's state of its drive keeps an object; None if it does not."""
+        return None if key.drive is None else self._of_drive(key)
+
+    def ask_anew(self) -> None:
+        """Forget what the ledger has said."""
         self._asked = None
-        return self._of_drive(key)
 
     def _needed(self, bucket: str, found: ObjectVersions) -> Candidate | KeptObject | None:
         latest, *older = found.entries

@@ -24,14 +24,16 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from lake.errors import LakeError, MaintenanceError
 from lake.maintenance.candidates import Candidate, Documents, FormerListing, ListingWriter, comparing, former_listing
 from lake.maintenance.deletion import Deletion
 from lake.maintenance.judgement import LONGEST_LEASE_S, Attempts, Judge, ObjectVersions, TableState
 from lake.maintenance.reference_file import References, ReferenceWriter, plain
 from lake.maintenance.references import TableReferences
-from lake.maintenance.sweep_report import SweepReport
-from lake.maintenance.swept_buckets import Bucket, Upload
+from lake.maintenance.sweep_report import LakeSweepReport
+from lake.maintenance.swept_buckets import Bucket
 from lake.maintenance.swept_keys import LAKE_PREFIXES, QUARANTINE_PREFIXES
 from lake.versions.moments import load_tables
 from sensors.time_units import NS_PER_MS, NS_PER_S
@@ -92,7 +94,7 @@ def sweep(
     relist: bool = False,
     clock: Clock = time.time_ns,
     progress: Progress | None = None,
-) -> SweepReport:
+) -> LakeSweepReport:
     """List what nothing needs, and delete what the last sweep listed, too.
 
     Without `apply` nothing is written: the report says what would be deleted and listed. `relist`: ignore the last listing.
@@ -102,14 +104,14 @@ def sweep(
             deleted until then; what remains is deleted by the next run.
     """
     now_ns = clock()
-    report = SweepReport(applied=apply)
+    report = LakeSweepReport(applied=apply)
     former = None if relist else _former(swept, now_ns, report)
     try:
         with tempfile.TemporaryDirectory(prefix="scenelake-sweep-") as folder:
             _run(_Run(swept, policy, report, former, now_ns, apply, progress or _silent), Path(folder))
     except MaintenanceError as error:
         raise MaintenanceError(f"{error}; {report.so_far()}", error.hint) from error
-    except (LakeError, OSError) as error:
+    except (LakeError, OSError, BotoCoreError, ClientError) as error:
         raise MaintenanceError(
             f"the sweep stopped: {error}; {report.so_far()}", "run it again: it goes on with what remains"
         ) from error
@@ -120,7 +122,7 @@ def sweep(
 class _Run:
     swept: SweptLake
     policy: SweepPolicy
-    report: SweepReport
+    report: LakeSweepReport
     former: FormerListing | None
     now_ns: int
     apply: bool
@@ -154,7 +156,7 @@ def _run(run: _Run, folder: Path) -> None:
     _abort_uploads(run)
 
 
-def _former(swept: SweptLake, now_ns: int, report: SweepReport) -> FormerListing | None:
+def _former(swept: SweptLake, now_ns: int, report: LakeSweepReport) -> FormerListing | None:
     """The last listing, if it may be used. A stale one is not: a lake changes too much in that time to call it a second look."""
     found = former_listing(swept.catalog, swept.store, swept.buckets)
     if found is None:
@@ -251,7 +253,7 @@ def _abort_uploads(run: _Run) -> None:
             old = upload.begun_ns < before_ns
             if old and run.apply:
                 bucket.abort(upload)
-            run.report.upload(Upload(upload.bucket, upload.key, upload.upload_id, upload.begun_ns), aborted=old)
+            run.report.upload(aborted=old)
 
 
 def _silent(step: str, done: int, total: int) -> None:

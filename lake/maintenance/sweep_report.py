@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from lake.maintenance.candidates import Candidate
 from lake.maintenance.judgement import REFERENCED, KeptObject
-from lake.maintenance.swept_buckets import Upload
 
 MOST_LINES = 1_000  # of kept objects that are named; all of them are counted
 
 
 @dataclass(slots=True)
-class Amount:
+class ObjectAmount:
     """Objects and their bytes, old versions included."""
 
     objects: int = 0
@@ -26,7 +24,7 @@ class Amount:
 
 
 @dataclass(slots=True)
-class SweepReport:
+class LakeSweepReport:
     """Filled while a sweep runs.
 
     Attributes:
@@ -42,16 +40,15 @@ class SweepReport:
     """
 
     applied: bool
-    due: Amount = field(default_factory=Amount)
-    deleted: Amount = field(default_factory=Amount)
-    candidates: Amount = field(default_factory=Amount)
-    kept_by: dict[str, Amount] = field(default_factory=dict)
+    due: ObjectAmount = field(default_factory=ObjectAmount)
+    deleted: ObjectAmount = field(default_factory=ObjectAmount)
+    candidates: ObjectAmount = field(default_factory=ObjectAmount)
+    kept_by: dict[str, ObjectAmount] = field(default_factory=dict)
     lines: list[KeptObject] = field(default_factory=list)
     hidden: list[KeptObject] = field(default_factory=list)
     aborted: int = 0
     kept_uploads: int = 0
     notes: list[str] = field(default_factory=list)
-    by_area: Counter[str] = field(default_factory=Counter)
 
     def would_delete(self, candidate: Candidate) -> None:
         """Count an object that both sweeps listed."""
@@ -67,15 +64,14 @@ class SweepReport:
 
     def kept(self, one: KeptObject) -> None:
         """Count an object that stays, and name it unless it is referenced."""
-        self.kept_by.setdefault(one.reason, Amount()).add(one.bytes)
+        self.kept_by.setdefault(one.reason, ObjectAmount()).add(one.bytes)
         if one.hidden and len(self.hidden) < MOST_LINES:
             self.hidden.append(one)
         elif one.reason != REFERENCED and len(self.lines) < MOST_LINES:
             self.lines.append(one)
 
-    def upload(self, upload: Upload, *, aborted: bool) -> None:
+    def upload(self, *, aborted: bool) -> None:
         """Count a multipart upload."""
-        del upload
         self.aborted += aborted
         self.kept_uploads += not aborted
 

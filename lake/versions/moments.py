@@ -60,11 +60,13 @@ def load_tables(catalog: Publisher) -> dict[str, Table]:
     Raises:
         NoSuchTableError: There is no `gold.scenes`.
     """
-    found = {SCENES_TABLE: catalog.load_table(SCENES_TABLE)}
+    found = {}
     for name in PUBLISHED:
         try:
             found[name] = catalog.load_table(name)
         except NoSuchTableError:
+            if name == SCENES_TABLE:
+                raise
             continue  # a table of a later version, which the first publication makes
     return found
 

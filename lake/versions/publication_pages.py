@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import Table
 
-SKEW_NS = 3_600 * NS_PER_S  # between the clocks of publishers
+SKEW_NS = 1_800 * NS_PER_S  # between the clocks of two publishers: S3 refuses requests of one that is off by more than 15 minutes
 _EPOCH = date(1970, 1, 1)
 _EVER = 2**63
 
@@ -124,6 +124,7 @@ class _Search:
 
     def __init__(self, table: Table, wanted: PageFilter, most: int, *, falling: bool, cursor: Cursor | None) -> None:
         self._table, self._wanted, self._most, self._falling, self._cursor = table, wanted, most, falling, cursor
+        self._partitioned = bool(table.spec().fields)  # by vehicle
         fields = {field.name: field.field_id for field in table.schema().fields}
         self._ids = {name: fields[name] for name in ("committed_ns", "first_anchor_ns", "last_anchor_ns")}
         self._best: list[tuple[tuple[int, int], int, Listed]] = []  # by their place in the order that is asked for
@@ -169,7 +170,7 @@ class _Search:
         oldest = _bound(file.lower_bounds, self._ids["committed_ns"], -_EVER)
         newest = _bound(file.upper_bounds, self._ids["committed_ns"], _EVER)
         cursor, wanted = self._cursor, self._wanted
-        if wanted.vehicle is not None and file.partition[0] != wanted.vehicle:
+        if wanted.vehicle is not None and self._partitioned and file.partition[0] != wanted.vehicle:
             return
         if wanted.since_ns is not None and newest < wanted.since_ns:
             return

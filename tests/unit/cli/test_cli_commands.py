@@ -29,7 +29,8 @@ COMMANDS = (
     "up", "down", "status", "demo", "audit", "sync-report", "sync report",
     "drive generate", "drive import", "drive upload", "drive wait", "drive reprocess", "drive requeue", "drive calibrations",
     "dlq ls", "dlq show", "dlq redrive",
-    "gold ls", "gold show", "gold compact", "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
+    "gold ls", "gold show", "gold tag", "gold untag", "gold tags", "gold diff", "gold compact", "gold expire", "gold sweep",
+    "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
     "metrics serve", "metrics show",
 )  # fmt: skip
 REFUSED = RefusedRecord(
@@ -147,9 +148,37 @@ def test_gold_ls_lists_publications(lake: LakeCatalog) -> None:
     assert str(GOOD) in text
     assert "generation 1" in text
     found = json.loads(run("gold", "ls", "--json").stdout)
-    assert [(entry["vehicle_id"], entry["drive_id"], entry["scenes"]) for entry in found] == [
-        (drive.vehicle_id, drive.drive_id, SCENES) for drive in (GOOD, BAD)
+    assert [(entry["vehicle_id"], entry["drive_id"], entry["scenes"]) for entry in found["publications"]] == [
+        (drive.vehicle_id, drive.drive_id, SCENES) for drive in (BAD, GOOD)
     ]
+
+
+def test_gold_ls_goes_by_page_and_filter(lake: LakeCatalog) -> None:
+    first = run("gold", "ls", "--limit", "1")
+    assert str(BAD) in first.stdout
+    assert str(GOOD) not in first.stdout
+    cursor = json.loads(run("gold", "ls", "--limit", "1", "--json").stdout)["before"]
+    assert f"older ones: --before {cursor}" in first.stderr
+    second = json.loads(run("gold", "ls", "--limit", "1", "--before", cursor, "--json").stdout)
+    assert [entry["drive_id"] for entry in second["publications"]] == [GOOD.drive_id]
+    assert second["before"] is None
+    newer = json.loads(run("gold", "ls", "--after", second["after"], "--json").stdout)
+    assert [entry["drive_id"] for entry in newer["publications"]] == [BAD.drive_id]
+    for words in (("--vehicle", "veh-9"), ("--since", "2999-01-01"), ("--day", "1999-01-01")):
+        assert json.loads(run("gold", "ls", *words, "--json").stdout)["publications"] == []
+    assert len(json.loads(run("gold", "ls", "--vehicle", GOOD.vehicle_id, "--json").stdout)["publications"]) == 2
+
+
+@pytest.mark.parametrize(
+    "words", [("--limit", "0"), ("--day", "May"), ("--since", "2026-13-01"), ("--before", "1.1", "--after", "1.1")]
+)
+def test_gold_ls_refuses_a_page_that_cannot_be(lake: LakeCatalog, words: tuple[str, ...]) -> None:
+    assert run("gold", "ls", *words).exit_code == 2
+
+
+def test_gold_ls_refuses_what_is_no_cursor(lake: LakeCatalog) -> None:
+    result = run("gold", "ls", "--before", "yesterday")
+    assert (result.exit_code, "is no cursor" in result.stderr, "next:" in result.stderr) == (1, True, True)
 
 
 def test_gold_show_tells_matches_and_what_is_missing(lake: LakeCatalog) -> None:

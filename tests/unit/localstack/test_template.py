@@ -120,7 +120,8 @@ ROLES = {
 
 def test_one_role_for_each_component() -> None:
     assert set(ROLES) == {
-        "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MetricsRole", "VehicleRole",
+        "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MaintenanceRole", "MetricsRole",
+        "VehicleRole",
     }  # fmt: skip
     functions = {name: about["Properties"]["Role"]["Fn::GetAtt"][0] for name, about in of_kind("AWS::Lambda::Function").items()}
     assert functions == {"RegisterFunction": "RegisterRole", "SweepFunction": "SweepRole"}

@@ -11,7 +11,7 @@ from lake.errors import AbsentError, LakeError
 from lake.landing import DriveId
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweepPolicy, SweptLake, sweep
-from lake.maintenance.sweep_report import SweepReport
+from lake.maintenance.sweep_report import LakeSweepReport
 from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, Upload
 from lake.storage import ObjectVersion
 from lake.tables.catalog import LakeCatalog
@@ -166,14 +166,14 @@ class SweptWorld(VersionLake):
         self.lake.observe()
         return SweptLake(catalog or self.catalog(), Store(self.lake), self.lake, self.quarantine, self.attempts)
 
-    def sweep(self, *, apply: bool = True, catalog: LakeCatalog | None = None, **more: Any) -> SweepReport:
+    def sweep(self, *, apply: bool = True, catalog: LakeCatalog | None = None, **more: Any) -> LakeSweepReport:
         return sweep(self.swept(catalog), POLICY, apply=apply, clock=lambda: self.now, **more)
 
     def pass_days(self, days: float = 1) -> None:
         self.lake.observe()
         self.now += int(days * DAY)
 
-    def twice(self, **more: Any) -> SweepReport:
+    def twice(self, **more: Any) -> LakeSweepReport:
         """Two sweeps a day apart, the first one of things that are old enough; what the second did."""
         self.pass_days(2)
         self.sweep(**more)

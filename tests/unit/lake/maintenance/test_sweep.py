@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lake.errors import LakeError, MaintenanceError
 from lake.maintenance import candidates as candidates_module
@@ -13,7 +15,7 @@ from lake.maintenance.candidates import ANCHOR
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweepPolicy
-from lake.maintenance.swept_buckets import Upload
+from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, Upload
 from lake.tables.publish import publish
 from lake.versions.moments import load_together, resolve
 from lake.versions.tags import create_tag
@@ -547,6 +549,56 @@ def test_a_bucket_that_lists_out_of_order_is_not_swept(world: SweptWorld, monkey
 def test_no_limit_is_shorter_than_the_longest_lease(field: str) -> None:
     with pytest.raises(MaintenanceError, match="43200 s"):
         SweepPolicy(**{field: 43_199.0})
+
+
+def test_an_error_of_s3_while_the_listing_is_written_leaves_the_former_one(world: SweptWorld) -> None:
+    revised(world)
+    world.pass_days(2)
+    world.sweep()
+    former = anchored(world)
+    world.now += HOUR
+    plain_put = world.lake.put
+
+    def refuse(key: str, *more: object, **named: object) -> str:
+        if key.startswith("maintenance/"):
+            raise ClientError({"Error": {"Code": "SlowDown", "Message": "slow down"}}, "PutObject")
+        return plain_put(key, *more, **named)  # type: ignore[arg-type]
+
+    world.lake.put = refuse  # type: ignore[method-assign]
+    with pytest.raises(MaintenanceError, match="SlowDown") as caught:
+        world.sweep()
+    assert "goes on with what remains" in (caught.value.hint or "")
+    world.lake.put = plain_put  # type: ignore[method-assign]
+    assert anchored(world) == former
+    world.pass_days()
+    assert world.sweep().deleted.objects > 0
+
+
+class LongBucket(FakeBucket):
+    """A bucket of many objects that no one holds in memory."""
+
+    count = 0
+
+    def keys(self, prefix: str) -> Iterator[ObjectVersions]:
+        if prefix != "scenes/":
+            yield from super().keys(prefix)
+            return
+        for number in range(self.count):
+            entry = ObjectEntry(f"v{number}", self.clock() - 5 * DAY, 10)
+            yield ObjectVersions(f"scenes/{DRIVE}/{number:08d}.parquet", (entry,))
+
+
+def test_its_memory_does_not_grow_with_the_objects(world: SweptWorld) -> None:
+    revised(world)
+    bucket = world.quarantine = LongBucket("quarantine", lambda: world.now)
+    peaks = []
+    for bucket.count in (1_500, 3_000, 15_000):  # the first one warms up
+        tracemalloc.start()
+        assert world.sweep(apply=False).candidates.objects >= bucket.count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.2 * peaks[1]
+    assert world.attempts.asked < 100, "the ledger is asked once for objects of one drive that follow each other"
 
 
 def test_an_empty_lake_can_be_swept(world: SweptWorld) -> None:

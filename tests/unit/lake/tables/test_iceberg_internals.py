@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import pyarrow as pa
 import pyiceberg
 import pyiceberg.table
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Transaction
 
 from lake.tables.catalog import LakeCatalog, ensure_tables
-from lake.tables.iceberg_internals import CHECKED_WITH, begin
+from lake.tables.iceberg_internals import CHECKED_WITH, begin, remove_snapshots, stage_updates
+from lake.tables.publish import publish
+from lake.tables.refs import ref_is, set_tag
 from lake.tables.schemas import FRAMES
-from tests.unit.lake.tables.fence_lake import DRIVE, frame
+from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame
 
 
 @pytest.fixture
@@ -61,3 +65,23 @@ def test_what_a_transaction_has_staged_is_computed_once_for_each_change(
     assert len(transaction.table_metadata.snapshots) == 3
     catalog.commit_together([transaction])
     assert catalog.load_table("gold.frames").scan().to_arrow()["stamp_ns"].to_pylist() == [2]
+
+
+def test_a_removal_of_snapshots_is_sent_as_the_specification_has_it_and_finds_ids_fast() -> None:
+    update: Any = remove_snapshots(range(1, 4))
+    assert update.model_dump(by_alias=True, mode="json") == {"action": "remove-snapshots", "snapshot-ids": [1, 2, 3]}
+    assert json.loads(update.model_dump_json(by_alias=True)) == {"action": "remove-snapshots", "snapshot-ids": [1, 2, 3]}
+    assert (2 in update.snapshot_ids, 9 in update.snapshot_ids) == (True, False)
+
+
+def test_every_assertion_is_kept_and_one_that_does_not_hold_is_refused(tmp_path: Path) -> None:
+    lake = FenceLake(tmp_path)
+    publish(lake.catalog(), lake.batch("r1", 1, (10,)))
+    table = lake.catalog().load_table("gold.scenes")
+    current = table.current_snapshot()
+    assert current is not None
+    change = begin(table)
+    stage_updates(change, [set_tag("a", current.snapshot_id)], [ref_is("main", current.snapshot_id), ref_is("a", None)])
+    assert len(change._requirements) == 2
+    with pytest.raises(CommitFailedException):
+        stage_updates(begin(table), [], [ref_is("main", 1)])
