@@ -21,7 +21,7 @@ from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.types import LongType, StringType
 
 from lake.errors import VersionError
-from lake.tables.drives import WITHOUT_FILES
+from lake.tables.drives import FORGOTTEN, WITHOUT_FILES
 from lake.tables.rows import DriveRow, row_of
 from sensors.time_units import NS_PER_DAY
 
@@ -196,10 +196,11 @@ class _Reader:
 
 
 def read_rows(io: FileIO, uri: str) -> list[DriveRow]:
-    """The rows of a data file of `gold.drives`, without their files."""
+    """The publications in a data file of `gold.drives`, without their files; tombstones are none."""
     with io.new_input(uri).open() as stream, pq.ParquetFile(stream) as file:
         columns: Sequence[str] = [name for name in WITHOUT_FILES if name in file.schema_arrow.names]
-        return [row_of(DriveRow, row) for row in file.read(columns=columns).to_pylist()]
+        rows = file.read(columns=columns).to_pylist()
+        return [row_of(DriveRow, row) for row in rows if row["vehicle_id"] != FORGOTTEN]
 
 
 def _place(sequence: int, row: DriveRow) -> Cursor:

@@ -36,7 +36,7 @@ class _Input(InputFile):
     def exists(self) -> bool:
         return True
 
-    def open(self, seekable: bool = True) -> InputStream:  # noqa: ARG002 - the port's signature
+    def open(self, seekable: bool = True) -> InputStream:
         at = ObjectVersion.from_uri(self.location)
         body: Any = io.BytesIO(_s3().get_object(Bucket=at.bucket, Key=at.key)["Body"].read())
         found: InputStream = body
@@ -53,7 +53,7 @@ class _Output(OutputFile):
     def to_input_file(self) -> InputFile:
         return _Input(self.location)
 
-    def create(self, overwrite: bool = False) -> OutputStream:  # noqa: ARG002 - the port's signature
+    def create(self, overwrite: bool = False) -> OutputStream:
         sink: Any = _Sink(ObjectVersion.from_uri(self.location))
         made: OutputStream = sink
         return made
