@@ -33,10 +33,23 @@ BEGIN_NS = 1_714_521_600 * 10**9  # 2024-05-01T00:00:00Z
 
 
 def row(drive: DriveId, generation: int = 1, **more: Any) -> DriveRow:
-    facts = {"scenes": 5, "frames": 5, "records": 0, "sensors": ("front", "lidar_top"), "calibration_hash": "c1", "warnings": ()}
-    times = {"first_anchor_ns": BEGIN_NS, "last_anchor_ns": BEGIN_NS + HOUR_NS}
-    fixed = {"revision": f"r{generation}", "generation": generation, "committed_ns": 1, "scenes_snapshot_id": 1}
-    return DriveRow(vehicle_id=drive.vehicle_id, drive_id=drive.drive_id, **(fixed | facts | times | more))
+    known: dict[str, Any] = {
+        "vehicle_id": drive.vehicle_id,
+        "drive_id": drive.drive_id,
+        "revision": f"r{generation}",
+        "generation": generation,
+        "committed_ns": 1,
+        "scenes_snapshot_id": 1,
+        "scenes": 5,
+        "frames": 5,
+        "records": 0,
+        "sensors": ("front", "lidar_top"),
+        "calibration_hash": "c1",
+        "warnings": (),
+        "first_anchor_ns": BEGIN_NS,
+        "last_anchor_ns": BEGIN_NS + HOUR_NS,
+    }
+    return DriveRow(**(known | more))
 
 
 def lake_of(folder: Path, rows: list[DriveRow]) -> LakeCatalog:
@@ -273,21 +286,19 @@ def test_what_is_in_force_is_what_no_lift_ends(events: list[tuple[str, bool, int
 
 
 def test_a_recall_over_ten_thousand_drives_takes_seconds_not_minutes(tmp_path: Path) -> None:
-    """The figure to reach, 2 s, is measured by `make soak-lake`; here the machine is shared, so the bound only catches a scan that
-    grows with something else."""
+    """The goal is 2 s; machines that run tests are shared, so the bound only catches what grows with something else."""
+    drives = [DriveId(f"car-{number % 100}", f"d{number:05d}") for number in range(10_000)]
     rows = [
-        row(
-            DriveId(f"car-{number % 100}", f"d{number:05d}"),
-            first_anchor_ns=number * HOUR_NS,
-            last_anchor_ns=(number + 1) * HOUR_NS,
-        )
-        for number in range(10_000)
+        row(drive, first_anchor_ns=number * HOUR_NS, last_anchor_ns=(number + 1) * HOUR_NS) for number, drive in enumerate(drives)
     ]
-    catalog = lake_of(tmp_path, [msgspec.structs.replace(one, sensors=("lidar_top",)) for one in rows])
-    began = time.process_time()
-    found = find(catalog, Criteria(sensor="lidar_top", from_ns=2000 * HOUR_NS + 1, to_ns=3000 * HOUR_NS - 1))
-    assert len(found.drives) == 1000
-    assert len(find(catalog, Criteria(sensor="lidar_top")).drives) == 10_000
-    spent = time.process_time() - began
-    print(f"two recalls over 10,000 drives: {spent:.2f} s of CPU")
-    assert spent < 10
+    catalog = lake_of(tmp_path, rows)
+    spent = []
+    for criteria, count in (
+        (Criteria(sensor="lidar_top", from_ns=2000 * HOUR_NS + 1, to_ns=3000 * HOUR_NS - 1), 1000),
+        (Criteria(sensor="lidar_top"), 10_000),
+    ):
+        began = time.process_time()
+        assert len(find(catalog, criteria).drives) == count
+        spent.append(time.process_time() - began)
+    print(f"recalls over 10,000 drives: {spent[0]:.2f} s (of 1,000), {spent[1]:.2f} s (of all) of CPU")
+    assert max(spent) < 10
