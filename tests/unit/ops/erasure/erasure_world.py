@@ -103,10 +103,10 @@ class Deployed:
 
     # What the parts of the system do with a drive
 
-    def land(self, drive: DriveId) -> None:
-        """Every object, each of them twice, and one upload that its vehicle gave up."""
+    def land(self, drive: DriveId, times: int = 1) -> None:
+        """Every object, each of them `times` times, and one upload that its vehicle gave up."""
         registrar = self.registrar()
-        for _ in range(2):
+        for _ in range(times):
             for key, body in drive_files(drive).items():
                 self.put(RAW, key, body)
                 found = registrar.register(key)
