@@ -14,13 +14,16 @@ from cli.commands import (
     demo,
     dlq,
     drive,
+    forget,
     gold,
     gold_compact,
     gold_diff,
     gold_maintenance,
     gold_tag,
+    hold,
     metrics,
     quarantine,
+    recall,
     stack,
     sync,
     vehicle,
@@ -58,6 +61,9 @@ for gold_commands in (gold_compact, gold_tag, gold_diff, gold_maintenance):
     gold_commands.register(gold.app)
 app.add_typer(gold.app, name="gold", rich_help_panel=DATA)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=DATA)
+app.add_typer(recall.app, name="recall", rich_help_panel=DATA)
+app.add_typer(hold.app, name="hold", rich_help_panel=DATA)
+forget.register(app)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=DATA)
 app.add_typer(vehicle.app, name="vehicle", rich_help_panel=DATA)
 app.add_typer(metrics.app, name="metrics", rich_help_panel=CHECK)

@@ -7,9 +7,10 @@ as one value each (`Filter`, `DriveId`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from lake.landing import DriveId
@@ -75,6 +76,18 @@ def drive_id(vehicle: str, drive: str) -> DriveId:
         raise typer.BadParameter(str(error)) from error
 
 
+def named_drive(named: str) -> DriveId:
+    """The drive of an argument VEHICLE/DRIVE.
+
+    Raises:
+        typer.BadParameter: Not two ids with a slash between them.
+    """
+    vehicle, slash, drive = named.partition("/")
+    if not slash:
+        raise typer.BadParameter(f"{named!r} is not VEHICLE/DRIVE")
+    return drive_id(vehicle, drive)
+
+
 def drive_filter(named: str | None) -> DriveId | None:
     """The drive of `--drive VEHICLE/DRIVE`.
 
@@ -89,6 +102,22 @@ def drive_filter(named: str | None) -> DriveId | None:
     return drive_id(vehicle, drive)
 
 
+class WithDefault(TyperGroup):
+    """A group whose command `default` runs where no other is named: `recall --vehicle V` beside `recall ls`."""
+
+    default = "find"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the default command where the first argument is none of the commands."""
+        named = args[0] if args else ""
+        if args and named not in self.commands and named not in ctx.help_option_names:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
+PersonOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does it; default: the current user.")]
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would be done.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 EndpointOption = Annotated[
     str | None,
     typer.Option(

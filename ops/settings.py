@@ -25,6 +25,10 @@ class CommandSettings(SettingsModel):
     code_version: str | None = Field(
         default=None, description="Commit that is running, with `+dirty` where the tree differs; else git is asked."
     )
+    certificate_key: Path | None = Field(
+        default=None,
+        description="PEM file with the Ed25519 key that certificates of erasure are signed with; they are unsigned without one.",
+    )
     columns: Annotated[int, Named("COLUMNS")] = Field(
         default=PIPE_WIDTH, description="Width of tables when the output is not a terminal."
     )

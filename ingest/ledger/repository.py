@@ -78,7 +78,7 @@ class Ledger:
     def __init__(self, client: DynamoDBClient, table_name: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._table = LedgerTable(client, table_name)
         self._clock = clock
-        self._tombstones = Tombstones(self._table, clock)
+        self.tombstones = Tombstones(self._table, clock)
 
     # Reading drives
 
@@ -126,7 +126,7 @@ class Ledger:
         writes: list[Write] = [
             Put(object_item(drive, head, now_ns), condition),
             Update(str(drive), DRIVE, registration(now_ns, changed=True)),
-            self._tombstones.not_forgotten(drive),
+            self.tombstones.not_forgotten(drive),
         ]
         return self._table.write_transaction(writes)
 
@@ -138,7 +138,7 @@ class Ledger:
             ContentionError: Another registration of the drive was under way.
         """
         counted = Update(str(drive), DRIVE, registration(self._clock(), changed=False))
-        written = self._table.write_transaction([counted, self._tombstones.not_forgotten(drive)])
+        written = self._table.write_transaction([counted, self.tombstones.not_forgotten(drive)])
         if not written and self.forgotten(drive) is None:
             raise ContentionError(f"{drive} kept changing while an object of it was being registered")
 
@@ -210,11 +210,11 @@ class Ledger:
 
     def forgotten(self, drive: DriveId) -> str | None:
         """The request by which a drive was forgotten; None if it was not (strongly consistent)."""
-        return self._tombstones.request_of(drive)
+        return self.tombstones.request_of(drive)
 
     def refuse_late(self, drive: DriveId, head: ObjectHead) -> None:
         """Count a version that landed although its drive was forgotten, without keeping its name. Idempotent."""
-        self._tombstones.add_late(drive, head)
+        self.tombstones.add_late(drive, head)
 
     def refuse(self, record: RefusedRecord) -> bool:
         """Register a refused version; False if it was registered before."""
@@ -352,7 +352,7 @@ class Ledger:
     def _current(self, drive: DriveId, revision: str, generation: int | None = None) -> DriveRecord:
         record = self.drive(drive)
         if record is None or record.state is DriveState.FORGOTTEN:
-            self._tombstones.refuse_run(drive, generation)
+            self.tombstones.refuse_run(drive, generation)
         if record is None:
             raise UnknownDriveError(f"the ledger has no drive {drive}; `scenelake status` lists the known drives")
         if record.revision != revision or generation not in (None, record.generation):

@@ -282,6 +282,23 @@ COMPACTIONS = pa.schema(
     ]
 )
 
+# What must not be used although it is published: one row for each drive of a recall, and for each drive of one that is lifted.
+RECALLS = pa.schema(
+    [
+        _documented("recall_id", pa.string(), "The recall; of a lift, the recall that it ends", required=True),
+        _documented("kind", pa.string(), "exclude | lift", required=True),
+        _documented("vehicle_id", pa.string(), "Vehicle that recorded the drive", required=True),
+        _documented("drive_id", pa.string(), "Drive, unique within its vehicle", required=True),
+        _documented("sensors", _STRINGS, "Sensors that are excluded; empty: whole scenes", required=True),
+        _documented("from_ns", NS, "First anchor that is excluded, Unix epoch; null: from the drive's first"),
+        _documented("to_ns", NS, "Last anchor that is excluded, Unix epoch; null: to the drive's last"),
+        _documented("criteria", pa.string(), "What was looked for, as JSON", required=True),
+        _documented("reason", pa.string(), "Why", required=True),
+        _documented("person", pa.string(), "Who", required=True),
+        _documented("recorded_ns", NS, "When, Unix epoch", required=True),
+    ]
+)
+
 FRAME_INDEX = pa.schema(
     [
         _required("frame_id", pa.int64()),  # row number in (sensor, stamp_ns, key, chunk_offset, message_offset) order
@@ -308,6 +325,7 @@ PUBLISHED = {
     "quarantine.records": RECORDS,
     "gold.drives": DRIVES,
     "gold.compactions": COMPACTIONS,
+    "gold.recalls": RECALLS,
 }
 SORTING = {
     "gold.scenes": ("drive_id", "anchor_ns"),
@@ -315,6 +333,7 @@ SORTING = {
     "quarantine.records": ("drive_id", "record_id"),
     "gold.drives": ("drive_id", "generation"),
     "gold.compactions": ("table", "committed_ns"),
+    "gold.recalls": ("drive_id", "recall_id"),
 }
 PARTITIONS = {
     "gold.scenes": ("day", "vehicle_id"),
@@ -322,6 +341,7 @@ PARTITIONS = {
     "quarantine.records": ("day", "vehicle_id"),
     "gold.drives": ("vehicle_id",),
     "gold.compactions": ("vehicle_id",),
+    "gold.recalls": ("vehicle_id",),
 }
 
 

@@ -21,7 +21,7 @@ from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.types import LongType, StringType
 
 from lake.errors import VersionError
-from lake.tables.drives import WITHOUT_FILES
+from lake.tables.drives import FORGOTTEN, WITHOUT_FILES
 from lake.tables.rows import DriveRow, row_of
 from sensors.time_units import NS_PER_DAY, NS_PER_MS, NS_PER_S
 
@@ -220,12 +220,13 @@ class _Times:
 
 
 def read_rows(io: FileIO, uri: str) -> Iterator[DriveRow]:
-    """The rows of a data file of `gold.drives`, without their files."""
+    """The rows of a data file of `gold.drives`, without their files; tombstones are none."""
     with io.new_input(uri).open() as stream, pq.ParquetFile(stream) as file:
         columns = [name for name in WITHOUT_FILES if name in file.schema_arrow.names]
         for batch in file.iter_batches(columns=columns):
             for row in batch.to_pylist():
-                yield row_of(DriveRow, row)
+                if row["vehicle_id"] != FORGOTTEN:
+                    yield row_of(DriveRow, row)
 
 
 def _days(row: DriveRow) -> set[date]:

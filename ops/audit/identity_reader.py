@@ -30,6 +30,7 @@ from ops.audit.identity import (
     RawObject,
     Record,
 )
+from ops.audit.late_objects import late_objects
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -41,9 +42,10 @@ def read(settings: Settings, s3: S3Client, ledger: Ledger, catalog: Catalog) -> 
     drives = tuple(ledger.drives())
     published = published_rows(catalog)
     store = ObjectStore(s3)
+    raw = tuple(raw_objects(s3, settings.raw_bucket))
     return AuditInputs(
-        raw=tuple(raw_objects(s3, settings.raw_bucket)),
-        ledger_objects=tuple(_ledger_objects(ledger, drives)),
+        raw=raw,
+        ledger_objects=(*_ledger_objects(ledger, drives), *late_objects(ledger.tombstones, raw)),
         ledger_drives=tuple(ledger_drive(drive) for drive in drives),
         declared=tuple(declared(store, settings.raw_bucket, drives)),
         indexed=published.indexed,

@@ -306,7 +306,7 @@ class Erasure:
         if before is None:
             raise NotFoundError(f"no erasure of this drive by request {request} is known", "`scenelake forget --apply` begins it")
         found = self.search(request, deep=deep)
-        said = statement(before, found, self.successors(request), self._exempt(before), self.world.clock(), deep=deep)
+        said = statement(before, found, self.successors(request), self._exempt(before, found), self.world.clock(), deep=deep)
         made = envelope(said, signer)
         target = documents.at("certificate.json")
         documents.store.put(target, canonical_json(made))
@@ -327,12 +327,13 @@ class Erasure:
         """The documents of this erasure."""
         return Documents(ObjectStore(self.world.s3), self.world.settings.lake_bucket, request, self._pseudonym)
 
-    def _exempt(self, before: Before) -> list[Exempt]:
+    def _exempt(self, before: Before, found: Found) -> list[Exempt]:
         now_ns = self.world.clock()
+        kept = [one.version for one in self._listed()] if found.count else []
         urls = (self.world.settings.drive_work_url, self.world.settings.object_events_url)
         return [
             *of_runs(before.in_work_until_ns, now_ns),
-            *(kept_by_store(self.world.s3, one.version, self._salt) for one in self._listed()),
+            *(kept_by_store(self.world.s3, version, self._salt) for version in kept),
             *of_ledger(self.world.dynamodb, self.world.settings.ledger_table, before.begun_ns),
             *(one for url in urls for one in of_queue(self.world.sqs, url, now_ns)),
             *out_of_reach(),

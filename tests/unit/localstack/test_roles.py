@@ -24,8 +24,9 @@ PACKAGES = ("ingest", "lake", "dags", "plugins", "scenes", "spark_jobs", "qualit
 LOCAL_ONLY = {"ingest/event_source_mapping.py", "ops/stack/inspection.py"}  # of the local stack, where no role is assumed
 CLIENTS = {"client", "_client", "s3", "_s3", "sqs", "_sqs", "dynamodb"}
 MANAGED = {"copy", "upload_fileobj", "upload_file", "download_fileobj", "download_file"}  # of boto3.s3.inject
-REGISTER, SWEEP, AIRFLOW, EXECUTOR, OPERATOR, MAINTENANCE, METRICS, VEHICLE = (
-    "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MaintenanceRole", "MetricsRole", "VehicleRole",
+REGISTER, SWEEP, AIRFLOW, EXECUTOR, OPERATOR, MAINTENANCE, METRICS, ERASER, VEHICLE = (
+    "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MaintenanceRole", "MetricsRole", "EraserRole",
+    "VehicleRole",
 )  # fmt: skip
 
 S3 = "arn:aws:s3:::scenelake-{}-123456789012"
@@ -61,7 +62,9 @@ class Call(NamedTuple):
 READ, READ_VERSION = "s3:GetObject", "s3:GetObjectVersion"  # HeadObject is GetObject to IAM
 LIST = "s3:ListBucket"  # with it S3 answers 404, not 403, for what is not there
 WRITE, CLEAR, ABORT = "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"
-WRITERS = dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (LEDGER,))
+WRITERS = dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR, ERASER), (LEDGER,))
+BUCKETS, EVERYTHING = (RAW, LAKE, QUARANTINE), (OBJECT, INPUT, SCENES, METADATA, BASELINE, BAD_FRAME, REFUSED)
+CERTIFICATE = f"{LAKE}/erasures/F-1/ab/certificate.json"
 CALLS = (
     # The functions, and everyone who registers, assesses or sends: reviews, replays.
     Call("ingest/s3_objects.py head_object", (READ,), dict.fromkeys((REGISTER, SWEEP), (OBJECT, MANIFEST))),
@@ -75,9 +78,12 @@ CALLS = (
     Call("ingest/s3_objects.py copy_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP), (REFUSED,))),
     Call("ingest/s3_objects.py put_object", (WRITE,), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (INPUT,))),
     Call("ingest/ledger/dynamodb_table.py get_item", ("dynamodb:GetItem",), WRITERS | dict.fromkeys((METRICS, MAINTENANCE), (LEDGER,))),
-    Call("ingest/ledger/dynamodb_table.py put_item", ("dynamodb:PutItem",), dict.fromkeys((REGISTER, SWEEP), (LEDGER,))),
+    Call("ingest/ledger/dynamodb_table.py put_item", ("dynamodb:PutItem",), dict.fromkeys((REGISTER, SWEEP, ERASER), (LEDGER,))),
+    Call("ingest/ledger/dynamodb_table.py delete_item", ("dynamodb:DeleteItem",), {ERASER: (LEDGER,)}),
+    Call("ingest/ledger/dynamodb_table.py scan", ("dynamodb:Scan",), {ERASER: (LEDGER,)}),
     Call("ingest/ledger/dynamodb_table.py update_item", ("dynamodb:UpdateItem",), WRITERS),
-    Call("ingest/ledger/dynamodb_table.py transact_write_items", ("dynamodb:PutItem", "dynamodb:UpdateItem"), WRITERS),
+    Call("ingest/ledger/dynamodb_table.py transact_write_items", (
+        "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"), WRITERS),
     Call("ingest/ledger/dynamodb_table.py query", ("dynamodb:Query",), WRITERS | {
         SWEEP: (LEDGER, OUTBOX, SETTLING, STATE), OPERATOR: (LEDGER, STATE), METRICS: (LEDGER, STATE, SETTLING)}),
     Call("ingest/queues.py send_message", ("sqs:SendMessage",), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (WORK,))),
@@ -85,25 +91,26 @@ CALLS = (
     Call("ingest/queues.py change_message_visibility", ("sqs:ChangeMessageVisibility",), {AIRFLOW: (WORK,)}),
     Call("ingest/queues.py delete_message", ("sqs:DeleteMessage",), {AIRFLOW: (WORK,)}),
     Call("ingest/queues.py get_queue_attributes", ("sqs:GetQueueAttributes",), {
-        AIRFLOW: (WORK,), SWEEP: (WORK, DEAD), **dict.fromkeys((OPERATOR, METRICS), (EVENTS, EVENTS_DEAD, WORK, DEAD))}),
+        AIRFLOW: (WORK,), SWEEP: (WORK, DEAD), **dict.fromkeys((OPERATOR, METRICS), (EVENTS, EVENTS_DEAD, WORK, DEAD)), ERASER: (EVENTS, WORK)}),
     Call("ingest/dead_letters.py get_queue_attributes", ("sqs:GetQueueAttributes",), {
-        SWEEP: (WORK,), OPERATOR: (WORK,), METRICS: (EVENTS, WORK)}),
+        SWEEP: (WORK,), OPERATOR: (WORK,), METRICS: (EVENTS, WORK), ERASER: (EVENTS, WORK)}),
     Call("ingest/dead_letters.py get_queue_url", ("sqs:GetQueueUrl",), {
-        SWEEP: (DEAD,), **dict.fromkeys((OPERATOR, METRICS), (EVENTS, EVENTS_DEAD, WORK, DEAD))}),
-    Call("ingest/dead_letters.py receive_message", ("sqs:ReceiveMessage",), {OPERATOR: (DEAD,)}),
-    Call("ingest/dead_letters.py change_message_visibility", ("sqs:ChangeMessageVisibility",), {OPERATOR: (DEAD,)}),
+        SWEEP: (DEAD,), **dict.fromkeys((OPERATOR, METRICS), (EVENTS, EVENTS_DEAD, WORK, DEAD)), ERASER: (EVENTS_DEAD, DEAD)}),
+    Call("ingest/dead_letters.py receive_message", ("sqs:ReceiveMessage",), {OPERATOR: (DEAD,), ERASER: (EVENTS_DEAD, DEAD)}),
+    Call("ingest/dead_letters.py change_message_visibility", ("sqs:ChangeMessageVisibility",), {
+        OPERATOR: (DEAD,), ERASER: (EVENTS_DEAD, DEAD)}),
     Call("ingest/dead_letters.py delete_message", ("sqs:DeleteMessage",), {OPERATOR: (DEAD,)}),
     Call("ingest/dead_letters.py send_message", ("sqs:SendMessage",), {OPERATOR: (WORK,)}),
     # Files of the lake: steps and jobs in Airflow's pod, executors elsewhere, commands, the exporter.
     Call("lake/storage.py get_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT, MANIFEST, BASELINE), EXECUTOR: (OBJECT,),
-         METRICS: (MANIFEST,), OPERATOR: (OBJECT, INPUT, KEPT, BAD_FRAME, BASELINE, STATISTICS)}),
+         METRICS: (MANIFEST,), OPERATOR: (OBJECT, INPUT, KEPT, BAD_FRAME, BASELINE, STATISTICS), ERASER: EVERYTHING}),
     Call("lake/storage.py get_object", (READ,), {
         AIRFLOW: (INPUT, WORK_AREA, KEPT, BAD_FRAME, BAD_SCENES), EXECUTOR: (WORK_AREA,), METRICS: (KEPT,)}),
-    Call("lake/storage.py get_object", (LIST,), {AIRFLOW: (RAW, LAKE, QUARANTINE), EXECUTOR: (RAW, LAKE), OPERATOR: (RAW, LAKE, QUARANTINE)}),
+    Call("lake/storage.py get_object", (LIST,), {AIRFLOW: (RAW, LAKE, QUARANTINE), EXECUTOR: (RAW, LAKE), OPERATOR: (RAW, LAKE, QUARANTINE), ERASER: BUCKETS}),
     Call("lake/storage.py head_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT,), OPERATOR: (OBJECT,)}),
     Call("lake/storage.py put_object", (WRITE,), {
         AIRFLOW: (WORK_AREA, SCENES, KEPT, STATISTICS, RECORDS, BAD_SCENES, BAD_FRAME, BAD_DRIVE),
-        OPERATOR: (BASELINE,),
+        OPERATOR: (BASELINE,), ERASER: (CERTIFICATE,),
         EXECUTOR: (WORK_AREA, SCENES, BAD_SCENES, BAD_FRAME)}),
     Call("lake/storage.py copy", (READ, READ_VERSION), {AIRFLOW: (OBJECT,)}),
     Call("lake/storage.py copy", (WRITE, ABORT), {AIRFLOW: (BAD_OBJECT,)}),
@@ -111,6 +118,15 @@ CALLS = (
     Call("lake/storage.py list_objects_v2", (LIST,), {OPERATOR: (QUARANTINE, LAKE), METRICS: (QUARANTINE,)}),
     Call("ops/deployment.py head_object", (READ,), {OPERATOR: (MANIFEST,)}),
     Call("ops/audit/identity_reader.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,), METRICS: (RAW,)}),
+    # Forgetting a drive, and the search for what is left of it.
+    Call("ops/erasure/buckets.py list_object_versions", ("s3:ListBucketVersions",), {ERASER: BUCKETS}),
+    Call("ops/erasure/buckets.py list_multipart_uploads", ("s3:ListBucketMultipartUploads",), {ERASER: BUCKETS}),
+    Call("ops/erasure/buckets.py delete_objects", ("s3:DeleteObjectVersion",), {ERASER: EVERYTHING}),
+    Call("ops/erasure/buckets.py abort_multipart_upload", (ABORT,), {ERASER: EVERYTHING}),
+    Call("ops/erasure/exempt.py get_object_retention", ("s3:GetObjectRetention",), {ERASER: EVERYTHING}),
+    Call("ops/erasure/exempt.py describe_continuous_backups", ("dynamodb:DescribeContinuousBackups",), {ERASER: (LEDGER,)}),
+    Call("ops/erasure/exempt.py get_queue_attributes", ("sqs:GetQueueAttributes",), {ERASER: (EVENTS, WORK)}),
+    Call("ops/erasure/forget.py delete_message", ("sqs:DeleteMessage",), {ERASER: (EVENTS_DEAD, DEAD)}),
     Call("fleet/uploader.py upload_fileobj", (WRITE, ABORT, "s3:ListMultipartUploadParts"), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (READ,), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (LIST,), {VEHICLE: (RAW,)}),
@@ -126,9 +142,9 @@ CALLS = (
         MAINTENANCE: (SCENES, METADATA, KEPT, WORK_AREA, INPUT, LISTING, BAD_SCENES, BAD_FRAME, BAD_OBJECT, BAD_DRIVE)}),
     # What libraries call: Lambda's poller, and Iceberg through pyarrow's S3, in multipart uploads.
     Call("AWS Lambda", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), {REGISTER: (EVENTS,)}),
-    Call("pyiceberg commit", (READ, WRITE, CLEAR, ABORT), {AIRFLOW: (METADATA, SCENES)}),
+    Call("pyiceberg commit", (READ, WRITE, CLEAR, ABORT), {AIRFLOW: (METADATA, SCENES), ERASER: (METADATA, SCENES)}),
     Call("pyiceberg commit", (READ, WRITE, ABORT), {MAINTENANCE: (METADATA,)}),
-    Call("pyiceberg scan", (READ,), dict.fromkeys((AIRFLOW, OPERATOR, METRICS, MAINTENANCE), (METADATA, SCENES, RECORDS))),
+    Call("pyiceberg scan", (READ,), dict.fromkeys((AIRFLOW, OPERATOR, METRICS, MAINTENANCE, ERASER), (METADATA, SCENES, RECORDS))),
 )  # fmt: skip
 LIBRARIES = {"AWS Lambda", "pyiceberg commit", "pyiceberg scan"}
 

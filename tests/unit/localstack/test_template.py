@@ -121,7 +121,7 @@ ROLES = {
 def test_one_role_for_each_component() -> None:
     assert set(ROLES) == {
         "RegisterRole", "SweepRole", "OrchestratorRole", "SparkRole", "OperatorRole", "MaintenanceRole", "MetricsRole",
-        "VehicleRole",
+        "EraserRole", "VehicleRole",
     }  # fmt: skip
     functions = {name: about["Properties"]["Role"]["Fn::GetAtt"][0] for name, about in of_kind("AWS::Lambda::Function").items()}
     assert functions == {"RegisterFunction": "RegisterRole", "SweepFunction": "SweepRole"}
@@ -145,10 +145,11 @@ def actions_on(role: str, part: str) -> set[str]:
     return found
 
 
-def test_only_the_vehicle_writes_raw_objects_and_no_role_deletes_them() -> None:
+def test_only_the_vehicle_writes_raw_objects_and_only_the_eraser_deletes_them() -> None:
+    expected = {"VehicleRole": {"s3:PutObject"}, "EraserRole": {"s3:DeleteObjectVersion"}}
     for role in ROLES:
         writes = {action for action in actions_on(role, "RawBucket") if "Put" in action or "Delete" in action}
-        assert writes == ({"s3:PutObject"} if role == "VehicleRole" else set()), role
+        assert writes == expected.get(role, set()), role
 
 
 def test_the_exporter_changes_nothing() -> None:

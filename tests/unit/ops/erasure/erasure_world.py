@@ -50,7 +50,9 @@ class Deployed:
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self.s3, self.dynamodb, self.sqs = (boto3.client(name) for name in ("s3", "dynamodb", "sqs"))
+        self.s3 = boto3.client("s3")
+        self.dynamodb = boto3.client("dynamodb")
+        self.sqs = boto3.client("sqs")
         for bucket in (RAW, LAKE, QUARANTINE):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -101,10 +103,10 @@ class Deployed:
 
     # What the parts of the system do with a drive
 
-    def land(self, drive: DriveId) -> None:
-        """Every object, each of them twice, and one upload that its vehicle gave up."""
+    def land(self, drive: DriveId, times: int = 1) -> None:
+        """Every object, each of them `times` times, and one upload that its vehicle gave up."""
         registrar = self.registrar()
-        for _ in range(2):
+        for _ in range(times):
             for key, body in drive_files(drive).items():
                 self.put(RAW, key, body)
                 found = registrar.register(key)
@@ -227,8 +229,8 @@ class Deployed:
                 for one in page.get("Versions", ()):
                     body = self.s3.get_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])["Body"].read()
                     found[bucket, one["Key"], one["VersionId"]] = body
-                for one in page.get("DeleteMarkers", ()):
-                    found[bucket, one["Key"], one["VersionId"]] = b""
+                for marker in page.get("DeleteMarkers", ()):
+                    found[bucket, marker["Key"], marker["VersionId"]] = b""
         return found
 
     def items(self) -> list[dict[str, Any]]:
