@@ -9,8 +9,8 @@ import pytest
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from ops.audit import lake_reader
-from ops.audit.identity import Held
-from ops.audit.identity_reader import held
+from scenes.accounting.drive_sources import held
+from scenes.accounting.identity import Held
 from tests.unit.ops import lake_builders as rows
 from tests.unit.ops.report.report_builders import BAD, GOOD, REVISION_B, SCENES, fill_two_drives
 

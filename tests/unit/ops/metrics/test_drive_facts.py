@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ops.audit.identity import AuditInputs, LedgerDrive, LedgerObject, RawObject
+from ops.audit.identity_reader import published_rows
+from ops.metrics.pinned_tables import pin
 from pyiceberg.manifest import ManifestFile
 
 from ingest.ledger.records import ObjectHead, ObjectRecord
@@ -22,12 +25,9 @@ from lake.tables.rows import RecordRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import PUBLISHED
 from ops.audit import lake_reader
-from ops.audit.identity import AuditInputs, LedgerDrive, LedgerObject, RawObject
-from ops.audit.identity_reader import published_rows
 from ops.metrics import drive_facts
 from ops.metrics.drive_facts import Amount, DriveFacts
 from ops.metrics.lake import MAX_SENSORS, OTHER, ResidualSizes, summarise
-from ops.metrics.pinned_tables import pin
 from quality.gx.results import Expectation, SuiteResults
 from quality.rules.rule import Outcome, Severity
 from scenes.documents import ValidationResults

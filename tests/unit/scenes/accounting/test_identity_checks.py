@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-
 from ops.audit.accounting import Frames
 from ops.audit.identity import (
     AuditInputs,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from ops.audit.identity import LedgerDrive
+from ops.audit.identity_reader import ledger_drive
 
 from ingest.ledger.detail import RunDetail, RunFailure, RunResult, encode_detail
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
-from ops.audit.identity import LedgerDrive
-from ops.audit.identity_reader import ledger_drive
 
 DRIVE = DriveId("car-1", "d-1")
 
