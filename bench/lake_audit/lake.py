@@ -24,7 +24,7 @@ from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
 from lake.documents import Manifest, ManifestObject
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.catalog import CATALOG_NAME, LakeCatalog, ensure_tables
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.scene_key import SceneKey
@@ -63,7 +63,7 @@ class SmallLake:
 
     def catalog(self) -> LakeCatalog:
         """The catalog, opened anew."""
-        return LakeCatalog("small", uri=f"sqlite:///{self.folder}/catalog.db", warehouse=f"file://{self.folder}/warehouse")
+        return LakeCatalog(CATALOG_NAME, uri=f"sqlite:///{self.folder}/catalog.db", warehouse=f"file://{self.folder}/warehouse")
 
     @property
     def sources(self) -> AuditSources:

@@ -16,13 +16,11 @@ import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import And, BooleanExpression, In, Reference
 from pyiceberg.expressions.literals import DateLiteral, literal
-from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.types import DateType, StringType
 from pyiceberg.utils.datetime import date_to_days, days_to_date
 
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
-from lake.tables.drive_rows import of_drive
 from lake.tables.drives import WITHOUT_FILES
 from lake.tables.rows import DriveRow, row_of
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 Days = frozenset[datetime.date]
 Span = tuple[str | None, str | None]
 _EPOCH = datetime.date(1970, 1, 1)
-BATCH_ROWS = 4096
+BATCH_ROWS = 16_384
 
 
 def days_of(publications: Sequence[DriveRow]) -> Days | None:
@@ -64,34 +62,53 @@ class DriveFiles:
         found = [task for task, vehicles, drives in self._tasks if within(drive, vehicles, drives)]
         return sorted(found, key=lambda task: task.file.file_path)
 
-    def batches(self, drive: DriveId, columns: tuple[str, ...], encoded: tuple[str, ...] = ()) -> Iterator[pa.RecordBatch]:
-        """The drive's rows, file by file; `columns` are flat, and those in `encoded` come as dictionaries."""
-        row_filter = of_drive(drive)
-        schema = self._table.scan(row_filter=row_filter, selected_fields=columns).projection()
-        scan = ArrowScan(self._table.metadata, self._table.io, schema, row_filter, dictionary_columns=encoded)
-        for task in self.of(drive):
-            yield from scan.to_record_batches([task])
+    def batches(
+        self,
+        drive: DriveId,
+        columns: Sequence[str],
+        nested: Mapping[str, Sequence[str]] | None = None,
+        encoded: Sequence[str] = (),
+    ) -> Iterator[pa.RecordBatch]:
+        """The drive's rows, file by file.
 
-    def leaves(self, drive: DriveId, columns: tuple[str, ...], nested: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
-        """The drive's rows with flat `columns`, and of columns that are lists of structs only the fields that are named.
+        pyiceberg reads a column that is a list of structs whole, payload included, and drops the rest afterwards.
 
-        pyiceberg reads such a column whole, payload included, and drops the rest afterwards.
+        Args:
+            drive: One of the drives.
+            columns: Columns to read; a file that was written before one of them existed goes without.
+            nested: Of columns that are lists of structs, the fields to read.
+            encoded: Columns of text with few distinct values, which come as dictionaries.
 
         Raises:
             LakeError: A file has rows that were deleted without rewriting it.
+            OSError: A file cannot be read.
         """
-        identity = ("vehicle_id", "drive_id")
-        wanted = {*columns, *identity} | {f"{column}.list.element.{field}" for column, names in nested.items() for field in names}
+        flat = {*columns, "vehicle_id", "drive_id"}
+        leaves = {f"{column}.list.element.{field}" for column, fields in (nested or {}).items() for field in fields}
         is_it = (pc.field("vehicle_id") == drive.vehicle_id) & (pc.field("drive_id") == drive.drive_id)
         for task in self.of(drive):
             if task.delete_files:
                 raise LakeError(f"{task.file.file_path} has delete files, which this reader does not apply")
-            with self._table.io.new_input(task.file.file_path).open() as stream, pq.ParquetFile(stream) as file:
+            with (
+                self._table.io.new_input(task.file.file_path).open() as stream,
+                pq.ParquetFile(stream, read_dictionary=list(encoded)) as file,
+            ):
                 paths = [file.schema.column(number).path for number in range(len(file.schema))]
-                chosen = [path for path in paths if path in wanted]
-                for batch in file.iter_batches(BATCH_ROWS, columns=chosen):
+                chosen = [path for path in paths if path in leaves or path.partition(".")[0] in flat]
+                groups = [number for number in range(file.num_row_groups) if _may_have(file.metadata.row_group(number), drive)]
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=chosen) if groups else ():
                     rows = pa.Table.from_batches([batch]).filter(is_it)
                     yield from rows.combine_chunks().to_batches()
+
+
+def _may_have(group: pq.RowGroupMetaData, drive: DriveId) -> bool:
+    wanted = {"vehicle_id": drive.vehicle_id, "drive_id": drive.drive_id}
+    for number in range(group.num_columns):
+        column = group.column(number)
+        value, found = wanted.get(column.path_in_schema), column.statistics
+        if value is not None and found is not None and found.has_min_max and not found.min <= value <= found.max:
+            return False
+    return True
 
 
 def _among(table: Table, drives: Collection[DriveId], days: Days | None) -> BooleanExpression:

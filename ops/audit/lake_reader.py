@@ -83,7 +83,7 @@ def scene_facts(catalog: Tables, drive: DriveId) -> tuple[SceneFields, ...]:
 def matches(catalog: Tables, drive: DriveId) -> SceneMatches:
     """Every match of the scenes of a drive; of the files, the payload is not read."""
     files = DriveFiles(catalog.load_table(SCENES_TABLE), [drive])
-    found = files.leaves(drive, (*_IDENTITY, "scene_id", "anchor_ns"), dict.fromkeys(LISTS, _MATCH))
+    found = files.batches(drive, (*_IDENTITY, "scene_id", "anchor_ns"), dict.fromkeys(LISTS, _MATCH))
     tables = [pa.Table.from_batches([batch]) for batch in found] or [_NO_MATCHES.empty_table()]
     return flatten_matches(pa.concat_tables(tables, promote_options="permissive"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,7 +65,7 @@ class Auditor:
         if watermark is None:
             return self.everything()
         tally, tables = self._tally(), pin(self.sources.catalog)
-        check_current(watermark, tables, time.time_ns())
+        check_current(watermark, tables, tally.as_of_ns)
         self._selected(tally, lambda known: selection.add_since_watermark(known, self.ledger, tables, watermark))
         signed = self._sign(tally.result(), tables, watermark)
         return AuditDone(tally.result(), "drives that changed since the watermark", watermark, signed)

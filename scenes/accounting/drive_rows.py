@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables import drives as drive_index
 from lake.tables.drive_files import Days, DriveFiles, days_of
@@ -75,7 +76,7 @@ class GroupRows:
         for table, read in _READERS.items():
             try:
                 found[table] = read(self._files[table], drive)
-            except (OSError, pa.ArrowInvalid) as error:
+            except (OSError, pa.ArrowInvalid, LakeError) as error:
                 found[table] = TableRows()
                 unreadable.append(f"{table} ({error})")
         return TableRows(
@@ -117,7 +118,7 @@ def _frames(files: DriveFiles, drive: DriveId) -> TableRows:
 def _scenes(files: DriveFiles, drive: DriveId) -> TableRows:
     scenes: list[GoldScene] = []
     stamps: dict[tuple[str, str], list[Nanoseconds]] = defaultdict(list)
-    for batch in files.leaves(drive, ("scene_id", "revision"), MATCHES):
+    for batch in files.batches(drive, ("scene_id", "revision"), MATCHES):
         revisions = batch["revision"].to_pylist()
         scenes += [GoldScene(*row) for row in zip(batch["scene_id"].to_pylist(), revisions, strict=True)]
         for revision in sorted(set(revisions)):

@@ -14,7 +14,7 @@ from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord
 from ingest.ledger.states import FINAL
 from lake.documents import Manifest
-from lake.errors import LakeError, LandingError
+from lake.errors import AbsentError, LakeError, LandingError
 from lake.landing import DriveId, parse_raw_key
 from lake.storage import ABSENT_OBJECT, ObjectStore, ObjectVersion
 from lake.tables.pinned import PointedCatalog
@@ -113,8 +113,9 @@ def declared(store: ObjectStore, bucket: str, record: DriveRecord) -> Iterator[O
     try:
         body = store.read(ObjectVersion(bucket, record.drive.manifest_key, record.manifest_version))
         manifest = Manifest.parse(body, record.drive)
-    except LandingError:
-        return  # an invalid manifest declares nothing; the drive is quarantined for it (CMP002)
+    except (LandingError, AbsentError):
+        # An invalid manifest declares nothing; the drive is quarantined for it (CMP002). One that is gone is a missing object.
+        return
     for entry in manifest.objects:
         yield ObjectFrames(entry.key, entry.frame_count)
 

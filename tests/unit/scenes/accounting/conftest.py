@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -22,8 +23,9 @@ CREDENTIALS = {
 }
 
 
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallLake]:
+@contextmanager
+def in_process(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[SmallLake]:
+    """An empty lake, its tables in `folder`."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -33,4 +35,10 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallLake]
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         dynamodb.create_table(**table_arguments())
-        yield SmallLake(tmp_path, s3, Ledger(dynamodb, table_arguments()["TableName"]))
+        yield SmallLake(folder, s3, Ledger(dynamodb, table_arguments()["TableName"]))
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallLake]:
+    with in_process(monkeypatch, tmp_path) as made:
+        yield made
