@@ -109,7 +109,10 @@ CALLS = (
     Call("lake/storage.py delete_object", (CLEAR,), {AIRFLOW: (SCENES, BAD_SCENES)}),
     Call("lake/storage.py list_objects_v2", (LIST,), {OPERATOR: (QUARANTINE, LAKE), METRICS: (QUARANTINE,)}),
     Call("ops/deployment.py head_object", (READ,), {OPERATOR: (MANIFEST,)}),
-    Call("ops/audit/identity_reader.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,), METRICS: (RAW,)}),
+    Call("scenes/accounting/drive_sources.py list_object_versions", ("s3:ListBucketVersions",), {
+        OPERATOR: (RAW,), METRICS: (RAW,)}),
+    Call("scenes/accounting/known_drives.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,)}),
+    Call("scenes/accounting/drive_sources.py head_object", (READ_VERSION,), {OPERATOR: (OBJECT,)}),
     Call("fleet/uploader.py upload_fileobj", (WRITE, ABORT, "s3:ListMultipartUploadParts"), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (READ,), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (LIST,), {VEHICLE: (RAW,)}),

@@ -124,11 +124,10 @@ def sizes(*values_ns: int) -> Any:
 
 
 Known = tuple[DriveFacts, RecentFacts]
+NONE = Amount()
 
 
-def summary(
-    drives: list[DriveFacts], recent: list[Known], refused: Amount = Amount(), publications: int = 0, scenes: int = 0
-) -> Any:
+def summary(drives: list[DriveFacts], recent: list[Known], refused: Amount = NONE, publications: int = 0, scenes: int = 0) -> Any:
     sums = LakeSums()
     for drive in drives:
         sums.add(drive)

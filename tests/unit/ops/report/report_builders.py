@@ -83,7 +83,7 @@ def example(folder: Path) -> ReportFacts:
     """A whole report over a lake made in `folder`."""
     catalog = rows.catalog_of(folder)
     fill_two_drives(catalog)
-    lines = lake_reader.accounting(catalog)
+    lines = (*lake_reader.accounting(catalog, GOOD), *lake_reader.accounting(catalog, BAD))
     return ReportFacts(
         title="Scenelake demo",
         run=(

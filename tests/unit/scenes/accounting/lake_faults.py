@@ -20,7 +20,7 @@ STRAY = "car-1/model.pkl"
 
 
 def fill(lake: SmallLake) -> None:
-    """Three drives of two vehicles and two days, and an object that was refused. Names sort otherwise with a slash behind them."""
+    """Three drives of two vehicles and two days, and an object that was refused. With a slash behind, names sort otherwise."""
     lake.add(A, DAY)
     lake.add(B, DAY)
     lake.add(C, NEXT_DAY)
@@ -126,8 +126,8 @@ def _refused_deleted(lake: SmallLake, drive: DriveId) -> None:
 
 
 class Fault(NamedTuple):
-    """What is done to a drive, the beginning of the check that fails, and its scope, None for the drive itself. `changed`: whether
-    it leaves a trace that an audit of what changed follows."""
+    """What is done to a drive, the beginning of the check that fails, and its scope, None for the drive itself. `changed`:
+    whether it leaves a trace that an audit of what changed follows."""
 
     do: Callable[[SmallLake, DriveId], None]
     check: str

@@ -1,5 +1,5 @@
-"""Each fault in a lake is found by the audit of everything, in its own drive and in no other; the audit of what changed finds those
-that leave a trace, and says that it has not looked at the others."""
+"""Each fault in a lake is found by the audit of everything, in its own drive and in no other; the audit of what changed finds
+those that leave a trace."""
 
 from __future__ import annotations
 

@@ -48,8 +48,16 @@ def test_what_was_signed_is_read_back_and_names_its_predecessor(store: Watermark
 
 @pytest.mark.parametrize(
     "change",
-    [{"as_of_ns": 10**18}, {"drives": 7}, {"open_drives": []}, {"signed_by": "mallory"}, {"mac": ""}, {"mac": "0" * 64}, {"full_ns": 99}],
-)  # fmt: skip
+    [
+        {"as_of_ns": 10**18},
+        {"drives": 7},
+        {"open_drives": []},
+        {"signed_by": "mallory"},
+        {"mac": ""},
+        {"mac": "0" * 64},
+        {"full_ns": 99},
+    ],
+)
 def test_a_watermark_that_was_changed_is_refused(store: WatermarkStore, change: dict[str, Any]) -> None:
     store.sign(result(open_drives=("car-1/d-1",)), NO_TABLES, "alice", None)
     document = json.loads(store.store.read(TARGET))

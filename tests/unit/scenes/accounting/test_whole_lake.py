@@ -212,4 +212,4 @@ def test_memory_does_not_grow_with_the_lake(monkeypatch: pytest.MonkeyPatch) -> 
         finally:
             tracemalloc.stop()
         assert (tally.result().drives, tally.result().failed) == (count, count)
-    assert peaks[2] < 1.1 * peaks[1], peaks
+    assert peaks[2] < 1.25 * peaks[1], peaks
