@@ -8,15 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from botocore.exceptions import ClientError
-
 from ingest.ledger.detail import RunResult
 from ingest.ledger.records import DriveRecord, ObjectRecord, RefusedRecord
 from ingest.ledger.states import FINAL
 from lake.documents import Manifest
 from lake.errors import AbsentError, LakeError, LandingError
 from lake.landing import DriveId, parse_raw_key
-from lake.storage import ABSENT_OBJECT, ObjectStore, ObjectVersion
+from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.pinned import PointedCatalog
 from scenes.accounting.identity import LedgerDrive, LedgerObject, ObjectFrames, RawObject
 from sensors.time_units import NS_PER_S
@@ -76,15 +74,8 @@ def is_outside(key: str) -> bool:
 
 
 def exists(s3: S3Client, bucket: str, key: str, version_id: str) -> bool:
-    """Whether a version is in a bucket."""
-    try:
-        s3.head_object(Bucket=bucket, Key=key, VersionId=version_id)
-    except ClientError as error:
-        # A HEAD has no body that could say more than the status; of a version that is no id at all, S3 says 400.
-        if error.response["Error"]["Code"] in ABSENT_OBJECT | {"400"}:
-            return False
-        raise
-    return True
+    """Whether a version is in a bucket. Listed, not asked for: that needs no right to read raw data."""
+    return any((entry.key, entry.version_id) == (key, version_id) for entry in raw_versions(s3, bucket, key))
 
 
 def ledger_objects(ledger: AuditLedger, drive: DriveId) -> Iterator[LedgerObject]:

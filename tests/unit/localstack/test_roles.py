@@ -32,6 +32,7 @@ S3 = "arn:aws:s3:::scenelake-{}-123456789012"
 RAW, LAKE, QUARANTINE = (S3.format(kind) for kind in ("raw", "lake", "quarantine"))
 OBJECT, MANIFEST = f"{RAW}/car-1/d/lidar/top/1.mcap", f"{RAW}/car-1/d/manifest.json"
 INPUT, WORK_AREA = f"{LAKE}/inputs/car-1/d/a.json", f"{LAKE}/work/car-1/d/a/1/index.arrow"
+WATERMARK = f"{LAKE}/audit/watermark.json"
 BASELINE, STATISTICS = f"{LAKE}/baselines/car-1.json", f"{LAKE}/warehouse/quality/statistics/car-1/1-d.json"
 SCENES, KEPT = f"{LAKE}/warehouse/gold/scenes/data/car-1/d/1.parquet", f"{LAKE}/warehouse/quality/validations/car-1/d/1.json"
 RECORDS, METADATA = f"{LAKE}/warehouse/quarantine/records/data/1.parquet", f"{LAKE}/warehouse/gold/scenes/metadata/1.json"
@@ -102,7 +103,7 @@ CALLS = (
     Call("lake/storage.py head_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT,), OPERATOR: (OBJECT,)}),
     Call("lake/storage.py put_object", (WRITE,), {
         AIRFLOW: (WORK_AREA, SCENES, KEPT, STATISTICS, RECORDS, BAD_SCENES, BAD_FRAME, BAD_DRIVE),
-        OPERATOR: (BASELINE,),
+        OPERATOR: (BASELINE, WATERMARK),
         EXECUTOR: (WORK_AREA, SCENES, BAD_SCENES, BAD_FRAME)}),
     Call("lake/storage.py copy", (READ, READ_VERSION), {AIRFLOW: (OBJECT,)}),
     Call("lake/storage.py copy", (WRITE, ABORT), {AIRFLOW: (BAD_OBJECT,)}),
@@ -112,7 +113,6 @@ CALLS = (
     Call("scenes/accounting/drive_sources.py list_object_versions", ("s3:ListBucketVersions",), {
         OPERATOR: (RAW,), METRICS: (RAW,)}),
     Call("scenes/accounting/known_drives.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,)}),
-    Call("scenes/accounting/drive_sources.py head_object", (READ_VERSION,), {OPERATOR: (OBJECT,)}),
     Call("fleet/uploader.py upload_fileobj", (WRITE, ABORT, "s3:ListMultipartUploadParts"), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (READ,), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (LIST,), {VEHICLE: (RAW,)}),

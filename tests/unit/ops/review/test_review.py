@@ -300,10 +300,10 @@ def test_a_form_that_is_not_ours_or_not_whole_does_nothing(
 def test_an_endpoint_that_does_not_answer_is_reported(
     web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone() -> list[ReviewRecord]:
+    def gone(*given: object) -> RecordPage:
         raise OSError("AWS Error NETWORK_CONNECTION during HeadObject <operation>")
 
-    monkeypatch.setattr(review, "rows", gone)
+    monkeypatch.setattr(review, "page", gone)
     answer = web.get("/", headers={"x-user": "alice"})
     assert answer.status_code == 503
     assert "NETWORK_CONNECTION during HeadObject &lt;operation&gt;" in answer.text
