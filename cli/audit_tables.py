@@ -12,35 +12,31 @@ from cli import console
 from ops.report.display import ms
 
 if TYPE_CHECKING:
-    from ops.audit.accounting import Line
-    from ops.audit.identity import AuditReport, Check
+    from scenes.accounting.account import Line
+    from scenes.accounting.tally import AuditResultDocument, CheckTotal
 
 
-def print_audit(report: AuditReport) -> None:
-    """Print an audit: one line for each kind of check, and every failure with its scope."""
-    groups: dict[str, list[Check]] = {}
-    for check in report.checks:
-        groups.setdefault(check.name, []).append(check)
-    rows = [_group_row(name, checks) for name, checks in groups.items()]
+def print_audit(result: AuditResultDocument) -> None:
+    """Print an audit: one line for each kind of check, and every failure that is named with its drive and sensor."""
     out = console.out()
+    rows = [_total_row(total) for total in result.totals]
     out.print(console.table("Audit", ("", "check", "left", "right", "scopes"), rows, ("left", "right", "scopes")))
-    for check in report.failures:
-        out.print(
-            Text.assemble(("✗ ", "bold red"), f"{check.name}\n  in {check.scope}: {check.left} ≠ {check.right}. {check.detail}")
-        )
-    verdict = Text("balances", style="bold green") if report.balanced else Text("does not balance", style="bold red")
-    out.print(
-        Text.assemble(
-            "The accounting ", verdict, f" ({len(report.checks) - len(report.failures)} of {len(report.checks)} checks hold)."
-        )
-    )
+    for failure in result.failures:
+        difference = f"{failure.left} ≠ {failure.right}"
+        out.print(Text.assemble(("✗ ", "bold red"), f"{failure.name}\n  in {failure.scope}: {difference}. {failure.detail}"))
+    if result.failed > len(result.failures):
+        out.print(f"and {result.failed - len(result.failures)} more that do not hold")
+    if result.arriving:
+        objects = console.counted(result.arriving, "object")
+        out.print(f"{objects} landed during the audit and were not in the ledger yet: nothing is said of them.")
+    verdict = Text("balances", style="bold green") if result.balanced else Text("does not balance", style="bold red")
+    counts = f" ({result.checks - result.failed} of {result.checks} checks hold, {console.counted(result.drives, 'drive')})."
+    out.print(Text.assemble("The accounting ", verdict, counts))
 
 
-def _group_row(name: str, checks: list[Check]) -> tuple[object, ...]:
-    failed = any(not check.ok for check in checks)
-    whole = [check for check in checks if check.scope == "the lake"] or checks
-    mark = Text("✗", style="bold red") if failed else Text("✓", style="green")
-    return mark, name, sum(check.left for check in whole), sum(check.right for check in whole), len(checks)
+def _total_row(total: CheckTotal) -> tuple[object, ...]:
+    mark = Text("✓", style="green") if total.ok else Text("✗", style="bold red")
+    return mark, total.name, total.left, total.right, total.scopes
 
 
 def accounting_table(lines: Iterable[Line], title: str = "Accounting: frames read = gold + quarantined + unmatched") -> Table:
@@ -63,7 +59,7 @@ def accounting_table(lines: Iterable[Line], title: str = "Accounting: frames rea
 
 
 def _row(line: Line) -> tuple[object, ...]:
-    from ops.audit.accounting import why
+    from scenes.accounting.account import why
 
     residuals = line.residuals
     return (

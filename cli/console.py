@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from enum import Enum
@@ -53,10 +53,35 @@ def complain(cause: str, hint: str | None) -> None:
 
 def print_json(value: object) -> None:
     """Print indented JSON on stdout; dataclasses and structs become objects, paths and enums strings."""
-    document = json.dumps(value, default=_encoded, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(_json(value, indent=2) + "\n")
+
+
+class JsonStream:
+    """A JSON object on stdout whose first field is a list that is printed as it grows, an element a line.
+
+    Nothing is printed before the first element or the end.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._begin = "{" + json.dumps(name) + ": ["
+        self._printed = 0
+
+    def add(self, element: object) -> None:
+        """Print the next element of the list."""
+        sys.stdout.write(("," if self._printed else self._begin) + "\n" + _json(element))
+        self._printed += 1
+
+    def end(self, fields: Mapping[str, object]) -> None:
+        """Print the other fields, and end the object."""
+        rest = "".join(f",\n{json.dumps(name)}: {_json(value)}" for name, value in fields.items())
+        sys.stdout.write(("" if self._printed else self._begin) + "\n]" + rest + "}\n")
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    document = json.dumps(value, default=_encoded, indent=indent, ensure_ascii=False, allow_nan=False)
     if not document.isascii():  # JSON itself escapes the control characters of ASCII but one
         document = "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in document)
-    sys.stdout.write(document.replace("\x7f", "\\u007f") + "\n")
+    return document.replace("\x7f", "\\u007f")
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> Table:

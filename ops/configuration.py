@@ -11,6 +11,7 @@ from scenelake_airflow.settings import MaintenanceSettings, QueueSettings, Sched
 from ingest.environment import IngestSettings, MappingSettings
 from lake.settings import Settings, SettingsModel, Variable, variables
 from ops.settings import CommandSettings, StackSettings
+from scenes.accounting.settings import AuditSettings
 from spark_jobs.runtime.settings import JobSettings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -36,7 +37,7 @@ PROCESSES = (
     Process("task", "Airflow, for the steps that start no job", (Settings,)),
     Process("operator", "Airflow, for the triggerer and for the steps that start a job", (QueueSettings,)),
     Process("job", "the operator: `python -m spark_jobs.…`", (JobSettings,)),
-    Process("command", "`scenelake …`", (CommandSettings, Settings)),
+    Process("command", "`scenelake …`", (CommandSettings, Settings, AuditSettings)),
     Process("up", "`scenelake up`, for the processes that it starts; they inherit all others", (StackSettings,)),
     Process("review", "Airflow's API server", (CommandSettings, Settings)),
     Process("tables", "`python -m ops.stack.tables`", (Settings,)),

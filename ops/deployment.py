@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.storage import ObjectStore
     from lake.tables.catalog import AnyCatalog
+    from ops.audit.run import Auditor
     from ops.drives.follower import Steps
     from ops.settings import CommandSettings
+    from scenes.accounting.identity import Check
+    from scenes.accounting.settings import AuditSettings
+    from scenes.accounting.whole_lake import Progress
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 
@@ -32,11 +36,13 @@ class Deployment:
         settings: Names, addresses and credentials.
         command: The command's own settings.
         home: Folder of the local stack, which has its own Airflow.
+        audit: What audits are signed off with.
     """
 
     settings: Settings
     command: CommandSettings
     home: Path
+    audit: AuditSettings
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """A client of one of its AWS services."""
@@ -66,6 +72,22 @@ class Deployment:
         from lake.tables.catalog import open_catalog
 
         return open_catalog(self.settings)
+
+    def auditor(self, signed_by: str, progress: Progress | None = None, each: Callable[[Check], None] | None = None) -> Auditor:
+        """What audits it; it can sign off where there is an audit key. `progress` and `each` as in `ops.audit.run`.
+
+        Raises:
+            WatermarkError: The key is too short.
+        """
+        from ops.audit.run import Auditor
+        from scenes.accounting.drive_sources import AuditSources
+        from scenes.accounting.watermark import WatermarkStore
+        from scenes.accounting.whole_lake import no_progress
+
+        ledger, key = self.ledger(), self.audit.audit_key
+        sources = AuditSources(self.settings, self.s3(), ledger, self.catalog())
+        watermarks = None if key is None else WatermarkStore(self.store(), self.settings.lake_bucket, key.get_secret_value())
+        return Auditor(sources, ledger, watermarks, signed_by, progress or no_progress, each)
 
     def manifest_versions(self) -> Callable[[DriveId], str | None]:
         """Asks S3 for the version of a drive's manifest; None where there is none."""
@@ -113,10 +135,11 @@ def enter(endpoint: str | None, home: Path) -> Deployment:
     """
     from lake.settings import Settings, inherited
     from ops.settings import CommandSettings
+    from scenes.accounting.settings import AuditSettings
 
     process = inherited()
     chosen = choose(process, endpoint, local_environment(home))
-    return Deployment(Settings.from_env(chosen), CommandSettings.from_env(process), home)
+    return Deployment(Settings.from_env(chosen), CommandSettings.from_env(process), home, AuditSettings.from_env(chosen))
 
 
 def choose(process: Mapping[str, str], endpoint: str | None, local: Mapping[str, str] | None) -> dict[str, str]:

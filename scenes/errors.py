@@ -6,6 +6,7 @@
     │   └── ProvenanceError  the drive was inspected by other code, or under another configuration; exit status 65
     ├── IncompleteError      the windows that were built are not the scenes that were planned
     ├── AccountError         a drive's account does not balance even where all of it is quarantined
+    ├── WatermarkError       an audit's watermark that is forged, damaged, or not of this lake's state
     ├── WorkerError          a known error that ended a Spark worker
     └── WorkerLostError      a Spark worker died at every try, without an error of its own
 
@@ -46,6 +47,10 @@ class IncompleteError(JobError):
 
 class AccountError(JobError):
     """A drive's account does not balance even where all of it is quarantined: a defect of the pipeline."""
+
+
+class WatermarkError(JobError):
+    """An audit's watermark that is forged, damaged, or says nothing about the lake as it is now."""
 
 
 class WorkerError(JobError):

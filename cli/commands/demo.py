@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cli.demo.run import DemoResult
     from ops.report.facts import Figure
     from ops.report.validations import DriveResults
+    from scenes.accounting.identity import Check
 
 DEFAULT_REPORT = Path("build/demo-report.html")
 KEPT = Path("build/demo-drives")
@@ -59,8 +61,6 @@ def demo(
     from cli.demo.report import figures, report_facts
     from cli.demo.run import run_demo
     from cli.demo.stage import stage
-    from ops.audit.identity import audit
-    from ops.audit.identity_reader import read
     from ops.report import page
     from ops.report.data_docs import build_data_docs
 
@@ -72,9 +72,10 @@ def demo(
     out.print(accounting_table([line for result in found.results for line in result.lines]))
     out.print()
     catalog = found.deployment.catalog()
-    audited = audit(read(found.deployment.settings, found.deployment.s3(), found.deployment.ledger(), catalog))
+    checks: list[Check] = []
+    audited = found.deployment.auditor(getpass.getuser(), each=checks.append).everything().result
     print_audit(audited)
-    facts = report_facts(found, audited, (), catalog)
+    facts = report_facts(found, tuple(checks), (), catalog)
     measured = figures(found, time.monotonic() - started_s)  # after the facts: the total time is known last
     page.write(report, page.report_page(replace(facts, figures=measured)))
     out.print()
@@ -96,7 +97,9 @@ def _validations(found: DemoResult, catalog: Catalog) -> tuple[DriveResults, ...
     from ops.audit.lake_reader import publications
     from ops.report.validations import validations
 
-    return validations(publications(catalog), found.deployment.store(), [result.drive for result in found.results])
+    drives = [result.drive for result in found.results]
+    published = tuple(row for drive in drives for row in publications(catalog, drive))
+    return validations(published, found.deployment.store(), drives)
 
 
 def _figure_table(measured: tuple[Figure, ...]) -> object:

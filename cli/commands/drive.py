@@ -228,10 +228,11 @@ def calibrations(
     Lists sensors that were rotated by more than 0.1 degrees, moved by more than 2 cm, added, removed, or given other
     intrinsics. Drives are ordered by recording time, not by arrival.
     """
-    from ops.drives.calibration_history import describe_step, history, read_drives
+    from ops.drives.calibration_history import describe_step, drives_of_vehicle, history, read_drives
 
     target = deployment.enter(endpoint, home)
-    driven, skipped = read_drives(target.store(), target.settings, target.ledger().drives(), vehicle)
+    records = drives_of_vehicle(target.ledger(), target.catalog(), vehicle)
+    driven, skipped = read_drives(target.store(), target.settings, records, vehicle)
     if not driven and not skipped:
         raise NotFoundError(f"the ledger has no drive of {vehicle!r}", "`scenelake gold ls` lists the published drives")
     steps = history(driven)

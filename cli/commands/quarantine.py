@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,9 +35,10 @@ from ops.report import display
 if TYPE_CHECKING:
     from ops.deployment import Deployment
     from ops.review.decisions import Plan, Result
-    from ops.review.listing import Filter, ReviewRecord
+    from ops.review.listing import Filter, RecordList, ReviewRecord
 
 COLUMNS = ("record", "level", "what", "sensor", "rules", "frames", "status", "measured")
+MOST_LISTED, MOST_DECIDED = 500, 10_000
 _LIST_HINT = "`scenelake quarantine ls` lists the records"
 
 Records = Annotated[
@@ -71,11 +73,13 @@ def ls(
     rule: RuleFilter = None,
     sensor: SensorFilter = None,
     status: StatusFilter = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="Most records to list.")] = 100,
+    after: Annotated[str | None, typer.Option("--after", metavar="PLACE", help="List the page behind this place.")] = None,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """List quarantine records.
+    """List quarantine records, a page at a time.
 
     Each record shows its subject, the failed rules, the number of frames that it keeps out of gold, and the decision.
 
@@ -83,16 +87,19 @@ def ls(
     (an object whose key is outside the landing layout, never read).
     """
     chosen = record_filter(vehicle, drive, level, rule, sensor, status)
-    rows = [row for row in listed(deployment.enter(endpoint, home), chosen.drive) if chosen.takes(row)]
+    page = listed(deployment.enter(endpoint, home)).page(chosen, after, limit)
+    rows = page.rows
     if as_json:
         console.print_json(rows)
-        return
-    console.out().print(table(rows))
+    else:
+        console.out().print(table(rows))
     frames = sum(row.frames for row in rows)
     if rows:
         console.say(f"{console.counted(len(rows), 'record')}, {console.counted(frames, 'frame')} kept out of gold")
-    else:
+    elif page.following is None:
         console.say("no records")
+    if page.following is not None:
+        console.say(f"there may be more: add --after {page.following}")
 
 
 @app.command("show", epilog=examples("quarantine show 3f9a0c1d22ab", "quarantine show 3f9a --html why.html"))
@@ -102,6 +109,7 @@ def show(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Where to write the page of pictures; default: `quarantine-RECORD.html`."),
     ] = None,
+    drive: DriveFilter = None,
     no_page: Annotated[bool, typer.Option("--no-page", help="Do not write a page.")] = False,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -114,12 +122,16 @@ def show(
 
     The page shows the frame, its neighbours, the scene with lidar points projected into its images, and measured values
     against their limits.
+
+    With --drive only that drive is read; without it, every drive that has records.
     """
+    drive_filter(drive)
     target = deployment.enter(endpoint, home)
-    rows = listed(target, None)
-    row = one_record(rows, record_id)
+    records = listed(target)
+    row = one_record(records, record_id, drive)
     if not no_page and (html is not None or not as_json):
-        _write_page(target, row, rows, html or Path(f"quarantine-{row.record_id[:12]}.html"))
+        of_drive = [] if row.drive is None else records.of_drive(row.drive)
+        _write_page(target, row, of_drive, html or Path(f"quarantine-{row.record_id[:12]}.html"))
     if as_json:
         console.print_json(row)
         return
@@ -150,7 +162,7 @@ def _decision_command(verdict: str) -> Callable[..., None]:
         chosen = record_filter(vehicle, drive, level, rule, sensor, None)
         request = _Request(verdict, reviewer or getpass.getuser(), reason.strip(), dry_run, yes, as_json)
         target = deployment.enter(endpoint, home)
-        _decide(target, request, _selected(listed(target, drive), records or [], chosen))
+        _decide(target, request, _selected(listed(target), records or [], chosen))
 
     return decide
 
@@ -171,20 +183,22 @@ app.command(
 )(_decision_command("reject"))
 
 
-def listed(target: Deployment, drive: str | None) -> list[ReviewRecord]:
-    """The records of a drive (VEHICLE/DRIVE); of all drives, and the refused objects, where it is None."""
-    from ops.review import listing
+def listed(target: Deployment) -> RecordList:
+    """The records of a deployment."""
+    from ops.review.listing import RecordList
 
-    return listing.rows(target.catalog(), target.ledger(), drive_filter(drive))
+    return RecordList(target.catalog(), target.ledger())
 
 
-def one_record(rows: Sequence[ReviewRecord], record_id: str) -> ReviewRecord:
-    """The record with this id or prefix of an id.
+def one_record(records: RecordList, record_id: str, drive: str | None) -> ReviewRecord:
+    """The record with this id or prefix of an id, among those of a drive or of all.
 
     Raises:
         NotFoundError: None matches, or more than one does.
     """
-    found = [row for row in rows if row.record_id.startswith(record_id)]
+    from ops.review.listing import Filter
+
+    found = list(islice(records.every(Filter(drive=drive, record=record_id)), MOST_LISTED))
     if len(found) != 1:
         cause = f"{len(found)} records begin with {record_id!r}" if found else f"no quarantine record {record_id!r}"
         raise NotFoundError(cause, _LIST_HINT)
@@ -223,12 +237,11 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
-def _write_page(target: Deployment, row: ReviewRecord, rows: Sequence[ReviewRecord], path: Path) -> None:
+def _write_page(target: Deployment, row: ReviewRecord, of_drive: Sequence[ReviewRecord], path: Path) -> None:
     from ops.report.page import write
     from ops.review.evidence import gather
     from ops.review.page import record_page
 
-    of_drive = [other for other in rows if other.drive == row.drive]
     write(path, record_page(row, gather(target.catalog(), target.store(), row, of_drive)))
     console.say(f"pictures: {path}")
 
@@ -258,13 +271,20 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g}"
 
 
-def _selected(rows: Sequence[ReviewRecord], ids: Sequence[str], chosen: Filter) -> list[ReviewRecord]:
+def _selected(records: RecordList, ids: Sequence[str], chosen: Filter) -> list[ReviewRecord]:
     if ids:
-        named = {row.record_id: row for row in (one_record(rows, one) for one in ids)}
+        named = {row.record_id: row for row in (one_record(records, one, chosen.drive) for one in ids)}
         return [row for row in named.values() if chosen.takes(row)]
     if not any((chosen.vehicle, chosen.drive, chosen.level, chosen.rule, chosen.sensor)):
         raise InputError("no records selected: give record ids, or a filter", _LIST_HINT)
-    return [row for row in rows if chosen.takes(row) and row.status == "quarantined"]
+    undecided = (row for row in records.every(chosen) if row.status == "quarantined")
+    found = list(islice(undecided, MOST_DECIDED + 1))
+    if len(found) > MOST_DECIDED:
+        raise InputError(
+            f"more than {MOST_DECIDED} records match, which is the most that one decision takes",
+            "narrow it down: --vehicle, --drive",
+        )
+    return found
 
 
 def _decide(target: Deployment, request: _Request, rows: Sequence[ReviewRecord]) -> None:

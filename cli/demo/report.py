@@ -12,13 +12,14 @@ import psutil
 
 from cli.demo.run import DemoResult, DriveResult
 from lineage.code_version import code_version
-from ops.audit.identity import AuditReport
 from ops.report import display
 from ops.report.collect import drive_facts
 from ops.report.facts import Figure, ReportFacts
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+
+    from scenes.accounting.identity import Check
 
 HEALTHY_LIMIT_S, PUBLISHED_LIMIT_S = 40.0, 90.0
 MEMORY_LIMIT_BYTES = 6_000_000_000
@@ -45,14 +46,14 @@ def figures(found: DemoResult, total_s: float) -> tuple[Figure, ...]:
     return tuple(made)
 
 
-def report_facts(found: DemoResult, audited: AuditReport, measured: tuple[Figure, ...], catalog: Catalog) -> ReportFacts:
+def report_facts(found: DemoResult, checks: tuple[Check, ...], measured: tuple[Figure, ...], catalog: Catalog) -> ReportFacts:
     """Everything that the page shows."""
     store = found.deployment.store()
     return ReportFacts(
         title="Scenelake demo",
         run=run_facts(found),
         figures=measured,
-        checks=audited.checks,
+        checks=checks,
         drives=tuple(
             drive_facts(catalog, store, entry.drive, entry.sighting.state, entry.sighting.revision, _note(entry))
             for entry in found.results

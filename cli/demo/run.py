@@ -22,10 +22,10 @@ from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from ops.audit import lake_reader
-from ops.audit.accounting import Line
 from ops.deployment import Deployment
 from ops.drives.follower import FAILED_PATIENCE_S, POLL_S, Follower, Sighting
 from ops.errors import WaitTimeoutError
+from scenes.accounting.account import Line
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import islice
 from typing import Protocol
 
 from ingest.environment import client
@@ -40,18 +41,19 @@ def find(settings: Settings, rule: str, drive: str | None, most: int) -> dict[st
         LakeError: `drive` is not VEHICLE/DRIVE.
     """
     from lake.tables.catalog import open_catalog
-    from lake.tables.drive_rows import drives_with_rule
+    from lake.tables.drive_walk import drives_with_rule
     from quality.rules.catalogue import rule as known
 
     sentence = known(rule).sentence
     chosen = None if drive is None else parse_drive(drive)
-    found = drives_with_rule(open_catalog(settings), rule, chosen)
-    _log.info("%s (%s): %d records in %d drives", rule, sentence, sum(found.values()), len(found))
-    for name, count in found.items():
+    found = dict(islice(drives_with_rule(open_catalog(settings), rule, chosen), most + 1))
+    selected = dict(islice(found.items(), most))
+    _log.info("%s (%s): %d records in %d drives", rule, sentence, sum(selected.values()), len(selected))
+    for name, count in selected.items():
         _log.info("%s: %d records", name, count)
     if len(found) > most:
-        _log.warning("only the first %d of %d drives are selected; run it again for the others", most, len(found))
-    return {str(name): count for name, count in list(found.items())[:most]}
+        _log.warning("there are more than %d drives, and only these are selected; run it again for the others", most)
+    return {str(name): count for name, count in selected.items()}
 
 
 def replay(settings: Settings, drives: Iterable[str]) -> dict[str, str]:

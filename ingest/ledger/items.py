@@ -37,6 +37,11 @@ def refused_prefix(key: str) -> str:
     return f"{OBJECT}sha256:{hashlib.sha256(key.encode()).hexdigest()}#"
 
 
+def refused_sort_key(record: RefusedRecord) -> str:
+    """Sort key of a refused version."""
+    return refused_prefix(record.head.key) + record.head.version_id
+
+
 def object_item(drive: DriveId, head: ObjectHead, observed_ns: int) -> Item:
     """Item of a newly landed version."""
     return {
@@ -52,7 +57,7 @@ def refused_item(record: RefusedRecord) -> Item:
     """Item of a refused version."""
     return {
         "pk": REFUSED,
-        "sk": refused_prefix(record.head.key) + record.head.version_id,
+        "sk": refused_sort_key(record),
         **asdict(record.head),
         "object_state": ObjectState.REFUSED.value,
         "rule_id": record.rule_id,

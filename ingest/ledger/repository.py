@@ -87,11 +87,12 @@ class Ledger:
         item = self._table.get(str(drive), DRIVE)
         return None if item is None else drive_record(item)
 
-    def drives(self, state: DriveState | None = None, since_ns: int = 0) -> Iterator[DriveRecord]:
-        """Drives in `state`, or all, by state and least recently changed first; with `since_ns` only those that entered
-        their state at that time or later. Eventually consistent."""
+    def drives(self, state: DriveState | None = None, since_ns: int = 0, until_ns: int | None = None) -> Iterator[DriveRecord]:
+        """Drives in `state`, or all, by state and least recently changed first; only those that entered their state at `since_ns`
+        or later, and at `until_ns` or before. Eventually consistent, and read by page."""
+        entered = Key("updated_ns").gte(since_ns) if until_ns is None else Key("updated_ns").between(since_ns, until_ns)
         for drive_state in DriveState if state is None else (state,):
-            condition = Key("drive_state").eq(drive_state.value) & Key("updated_ns").gte(since_ns)
+            condition = Key("drive_state").eq(drive_state.value) & entered
             yield from (drive_record(item) for item in self._table.query(condition, index="by-state"))
 
     # Landing: objects, changes, the outbox, refusals
@@ -216,13 +217,18 @@ class Ledger:
         """Count a version that landed although its drive was forgotten, without keeping its name. Idempotent."""
         self.tombstones.add_late(drive, head)
 
+    def is_late(self, drive: DriveId, key: str, version_id: str) -> bool:
+        """Whether a version was counted by `refuse_late`."""
+        return self.tombstones.is_late(drive, key, version_id)
+
     def refuse(self, record: RefusedRecord) -> bool:
         """Register a refused version; False if it was registered before."""
         return self._table.put(refused_item(record), Attr("pk").not_exists())
 
-    def refused(self) -> Iterator[RefusedRecord]:
-        """Every refused version, in key order (strongly consistent)."""
-        yield from map(refused_record, self._table.query(Key("pk").eq(REFUSED)))
+    def refused(self, after: str = "") -> Iterator[RefusedRecord]:
+        """The refused versions behind the sort key `after`, in the order of their sort keys (strongly consistent)."""
+        behind = Key("pk").eq(REFUSED) & Key("sk").gt(after) if after else Key("pk").eq(REFUSED)
+        yield from map(refused_record, self._table.query(behind))
 
     def refused_versions(self, key: str) -> list[RefusedRecord]:
         """The refused versions of one key (strongly consistent)."""

@@ -285,17 +285,17 @@ COMPACTIONS = pa.schema(
 # What must not be used although it is published: one row for each drive of a recall, and for each drive of one that is lifted.
 RECALLS = pa.schema(
     [
-        _documented("recall_id", pa.string(), "The recall; of a lift, the recall that it ends", required=True),
-        _documented("kind", pa.string(), "exclude | lift", required=True),
-        _documented("vehicle_id", pa.string(), "Vehicle that recorded the drive", required=True),
-        _documented("drive_id", pa.string(), "Drive, unique within its vehicle", required=True),
-        _documented("sensors", _STRINGS, "Sensors that are excluded; empty: whole scenes", required=True),
-        _documented("from_ns", NS, "First anchor that is excluded, Unix epoch; null: from the drive's first"),
-        _documented("to_ns", NS, "Last anchor that is excluded, Unix epoch; null: to the drive's last"),
-        _documented("criteria", pa.string(), "What was looked for, as JSON", required=True),
-        _documented("reason", pa.string(), "Why", required=True),
-        _documented("person", pa.string(), "Who", required=True),
-        _documented("recorded_ns", NS, "When, Unix epoch", required=True),
+        _required("recall_id", pa.string(), "The recall; of a lift, the recall that it ends"),
+        _required("kind", pa.string(), "exclude | lift"),
+        _required("vehicle_id", pa.string(), "Vehicle that recorded the drive"),
+        _required("drive_id", pa.string(), "Drive, unique within its vehicle"),
+        _required("sensors", _STRINGS, "Sensors that are excluded; empty: whole scenes"),
+        _required("from_ns", NS, "First anchor that is excluded, Unix epoch; null: from the drive's first"),
+        _optional("to_ns", NS, "Last anchor that is excluded, Unix epoch; null: to the drive's last"),
+        _optional("criteria", pa.string(), "What was looked for, as JSON"),
+        _required("reason", pa.string(), "Why"),
+        _required("person", pa.string(), "Who"),
+        _required("recorded_ns", NS, "When, Unix epoch"),
     ]
 )
 

@@ -15,22 +15,27 @@ from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_rows import of_drive
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.planned_files import PlannedFiles
 from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, RecordRow, SceneFields, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
 from lake.tables.schemas import PUBLISHED
-from ops.audit.accounting import Frames, Line, account
-from ops.audit.identity import ObjectFrames
+from scenes.accounting.account import Frames, Line, account
 from sensors.stamps import Nanoseconds
 
 if TYPE_CHECKING:
-    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
 
 LISTS = ("lidars", "cameras", "radars")
 _IDENTITY = ("vehicle_id", "drive_id", "revision")
 _MATCH = ("sensor", "stamp_ns", "offset_ns", "residual_ns")
+_ELEMENT = pa.struct([(name, pa.int64() if name.endswith("_ns") else pa.string()) for name in _MATCH])
+_NO_MATCHES = pa.schema(
+    [(name, pa.string()) for name in (*_IDENTITY, "scene_id")]
+    + [("anchor_ns", pa.int64())]
+    + [(name, pa.list_(pa.field("element", _ELEMENT))) for name in LISTS]
+)
 
 
 class Tables(Protocol):
@@ -61,8 +66,8 @@ def publications(catalog: Tables, drive: DriveId | None = None) -> tuple[DriveRo
     return () if table is None else drives.publications(table, drive)
 
 
-def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames, ...]:
-    """How many frames each sensor of each drive has, by fate and reason."""
+def frame_counts(catalog: Tables, drive: DriveId) -> tuple[Frames, ...]:
+    """How many frames each sensor of a drive has, by fate and reason."""
     columns = (*_IDENTITY, "sensor", "modality", "fate", "reason")
     return tuple(
         Frames(f"{vehicle}/{drive_id}", revision, sensor, modality, fate, reason, count)
@@ -70,23 +75,19 @@ def frame_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[Frames,
     )
 
 
-def object_counts(catalog: Tables, drive: DriveId | None = None) -> tuple[ObjectFrames, ...]:
-    """How many frames were read from each raw object."""
-    rows = _counted(catalog, ("vehicle_id", "drive_id", "key"), drive)
-    return tuple(ObjectFrames(f"{vehicle}/{drive_id}", key, count) for vehicle, drive_id, key, count in rows)
-
-
-def scene_facts(catalog: Tables, drive: DriveId | None = None) -> tuple[SceneFields, ...]:
-    """The scenes without their payload and their matches, in anchor order."""
+def scene_facts(catalog: Tables, drive: DriveId) -> tuple[SceneFields, ...]:
+    """The scenes of a drive without their payload and their matches, in anchor order."""
     table = _scan(catalog, SCENES_TABLE, SceneFields.__struct_fields__, drive)
     ordered = table.sort_by([("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending")])
     return tuple(row_of(SceneFields, row) for row in ordered.to_pylist())
 
 
-def matches(catalog: Tables, drive: DriveId | None = None) -> SceneMatches:
-    """Every match of the scenes, read without payload."""
-    columns = (*_IDENTITY, "scene_id", "anchor_ns", *(f"{name}.element.{field}" for name in LISTS for field in _MATCH))
-    return flatten_matches(_scan(catalog, SCENES_TABLE, columns, drive))
+def matches(catalog: Tables, drive: DriveId) -> SceneMatches:
+    """Every match of the scenes of a drive; of the files, the payload is not read."""
+    files = PlannedFiles(catalog.load_table(SCENES_TABLE), [drive])
+    found = files.batches(drive, (*_IDENTITY, "scene_id", "anchor_ns"), dict.fromkeys(LISTS, _MATCH))
+    tables = [pa.Table.from_batches([batch]) for batch in found] or [_NO_MATCHES.empty_table()]
+    return flatten_matches(pa.concat_tables(tables, promote_options="permissive"))
 
 
 def flatten_matches(scenes: pa.Table) -> SceneMatches:
@@ -115,8 +116,8 @@ def residuals(found: SceneMatches) -> dict[tuple[str, str], Nanoseconds]:
     return {key: found.residual_ns[np.asarray(where, dtype=np.int64)] for key, where in positions.items()}
 
 
-def accounting(catalog: Tables, drive: DriveId | None = None) -> tuple[Line, ...]:
-    """The accounting of one drive, or of all."""
+def accounting(catalog: Tables, drive: DriveId) -> tuple[Line, ...]:
+    """The accounting of a drive."""
     return account(frame_counts(catalog, drive), residuals(matches(catalog, drive)))
 
 
@@ -135,13 +136,13 @@ def calibration(catalog: Tables, drive: DriveId) -> str | None:
     table = _table(catalog, SCENES_TABLE)
     if table is None:
         return None
-    scan = table.scan(row_filter=_of(drive), selected_fields=("calibration",), limit=1)
+    scan = table.scan(row_filter=of_drive(drive), selected_fields=("calibration",), limit=1)
     found: list[str] = scan.to_arrow()["calibration"].to_pylist()
     return found[0] if found else None
 
 
-def records(catalog: Tables, drive: DriveId | None = None) -> tuple[RecordRow, ...]:
-    """The quarantine records, by drive, then level, sensor and time."""
+def records(catalog: Tables, drive: DriveId) -> tuple[RecordRow, ...]:
+    """The quarantine records of a drive, by level, sensor and time."""
     found = _scan(catalog, RECORDS_TABLE, ("*",), drive)
     return tuple(sorted((row_of(RecordRow, row) for row in found.to_pylist()), key=_record_order))
 
@@ -150,11 +151,11 @@ def _record_order(row: RecordRow) -> tuple[str, str, str, int, int, str]:
     return str(row.drive), row.level, row.sensor or "", row.stamp_ns or 0, row.anchor_ns or 0, row.record_id
 
 
-def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId | None) -> pa.Table:
+def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId) -> pa.Table:
     found = _table(catalog, table)
     if found is None:
         return PUBLISHED[table].empty_table()
-    return found.scan(row_filter=_of(drive), selected_fields=columns).to_arrow()
+    return found.scan(row_filter=of_drive(drive), selected_fields=columns).to_arrow()
 
 
 def _table(catalog: Tables, name: str) -> Table | None:
@@ -165,12 +166,6 @@ def _table(catalog: Tables, name: str) -> Table | None:
         return catalog.load_table(name)
     except NoSuchTableError:
         return None
-
-
-def _of(drive: DriveId | None) -> BooleanExpression:
-    from pyiceberg.expressions import AlwaysTrue
-
-    return AlwaysTrue() if drive is None else of_drive(drive)
 
 
 def _flatten(scenes: pa.Table, name: str) -> pa.Table:
@@ -187,7 +182,7 @@ def _ns(column: pa.ChunkedArray) -> Nanoseconds:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def _counted(catalog: Tables, columns: tuple[str, ...], drive: DriveId | None) -> Iterator[tuple[Any, ...]]:
+def _counted(catalog: Tables, columns: tuple[str, ...], drive: DriveId) -> Iterator[tuple[Any, ...]]:
     """The distinct values of some columns of the frames, and how many frames have them."""
     counted = _scan(catalog, FRAMES_TABLE, columns, drive).group_by(list(columns)).aggregate([([], "count_all")])
     return zip(*(counted[name].to_pylist() for name in (*columns, "count_all")), strict=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ingest.ledger.states import FINAL, DriveState
 from lake.errors import LandingError
 from lake.landing import DriveId
+from lake.tables.drive_walk import LoadsTables, drives_after
+from lake.tables.drives import DRIVES_TABLE
 from sensors.calibration.changes import CalibrationChange, changes
 from sensors.errors import RigError
 from sensors.rig import Rig
 
 if TYPE_CHECKING:
     from ingest.ledger.records import DriveRecord
+    from ingest.ledger.repository import Ledger
     from lake.settings import Settings
     from lake.storage import ObjectStore
 
@@ -54,6 +58,19 @@ def history(driven: Iterable[Calibrated]) -> tuple[CalibrationStep, ...]:
         CalibrationStep(after.drive, after.start_ns, before.drive, changes(before.rig, after.rig))
         for before, after in pairwise(ordered)
     )
+
+
+def drives_of_vehicle(ledger: Ledger, catalog: LoadsTables, vehicle_id: str) -> Iterator[DriveRecord]:
+    """The drives of a vehicle in the ledger: those that were published, and those in work. No other vehicle's are read, except
+    those in work."""
+    published = [row.drive for row in drives_after(catalog.load_table(DRIVES_TABLE), vehicle_id=vehicle_id)]
+    for drive in published:
+        record = ledger.drive(drive)
+        if record is not None:
+            yield record
+    known = frozenset(published)
+    in_work = (record for state in DriveState if state not in FINAL for record in ledger.drives(state))
+    yield from (record for record in in_work if record.drive.vehicle_id == vehicle_id and record.drive not in known)
 
 
 def read_drives(

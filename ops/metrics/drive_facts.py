@@ -6,36 +6,34 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ingest.ledger.records import DriveRecord, ObjectRecord
-from ingest.ledger.repository import Ledger
+from ingest.ledger.records import DriveRecord
 from lake.documents import parse_document
 from lake.errors import AbsentError
-from lake.settings import Settings
-from lake.storage import ObjectStore
+from lake.landing import DriveId
+from lake.tables.pinned import PinnedTables
 from lake.tables.rows import DriveRow, RecordRow
-from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
-from ops.audit.identity import AuditInputs, audit
 from quality.rules.rule import Outcome
+from scenes.accounting.drive_audit import read_inputs
+from scenes.accounting.drive_rows import GroupRows
+from scenes.accounting.drive_sources import AuditSources
+from scenes.accounting.identity import DriveInputs, KeptOut, LedgerObject, check_drive
 from scenes.documents import ValidationResults
 from scenes.errors import DocumentError
 from scenes.outcome.validation import read_validations
 from sensors.rig import Rig
 from sensors.stamps import Nanoseconds
 
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
-
 _log = logging.getLogger(__name__)
 
 
 RELEASED = "released"
+NEVER_NS = 2**63 - 1  # an object without an entry in the ledger breaks the balance until it has one
 _WORST_FIRST = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.PASSED)
 
 
@@ -55,19 +53,14 @@ class DriveFacts:
     """One drive.
 
     `objects` by state in the ledger; `frames` by (sensor, modality, fate); `records` by (rule, level), without
-    released ones; `checks`: whether each check of the audit holds for it; `outcomes`: the worst outcome of each rule in its
-    newest publication; `residuals_ns`: sizes of the residuals of its published matches by sensor, ascending (N,);
-    `tolerances_ns` by sensor, from its rig.
+    released ones; `checks`: whether each check of the audit holds for it.
     """
 
-    objects: Mapping[str, Amount]
-    checks: Mapping[str, bool]
-    frames: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    objects: dict[str, Amount]
+    checks: dict[str, bool]
+    frames: dict[tuple[str, str, str], int] = field(default_factory=dict)
     scenes: int = 0
-    records: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    residuals_ns: Mapping[str, Nanoseconds] = field(default_factory=dict)
-    tolerances_ns: Mapping[str, int] = field(default_factory=dict)
+    records: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -75,18 +68,31 @@ class DriveFacts:
         return all(self.checks.values())
 
 
-def object_amounts(objects: Iterable[ObjectRecord]) -> dict[str, Amount]:
+@dataclass(frozen=True, slots=True)
+class RecentFacts:
+    """What is known of the newest drives only.
+
+    `outcomes`: the worst outcome of each rule in its newest publication; `residuals_ns`: sizes of the residuals of its published
+    matches by sensor, ascending (N,); `tolerances_ns` by sensor, from its rig.
+    """
+
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    residuals_ns: Mapping[str, Nanoseconds] = field(default_factory=dict)
+    tolerances_ns: Mapping[str, int] = field(default_factory=dict)
+
+
+def object_amounts(objects: Iterable[LedgerObject]) -> dict[str, Amount]:
     """Number and size of the objects in each state."""
     found: dict[str, Amount] = {}
     for entry in objects:
-        found[entry.state.value] = found.get(entry.state.value, Amount()) + Amount(1, entry.head.size_bytes)
+        found[entry.state] = found.get(entry.state, Amount()) + Amount(1, entry.size_bytes)
     return found
 
 
-def check_outcomes(inputs: AuditInputs) -> dict[str, bool]:
+def check_outcomes(inputs: DriveInputs) -> dict[str, bool]:
     """Each kind of check of the audit, and whether all checks of that kind hold."""
     found: dict[str, bool] = {}
-    for check in audit(inputs).checks:
+    for check in check_drive(inputs):
         found[check.name] = found.get(check.name, True) and check.ok
     return found
 
@@ -109,7 +115,7 @@ def rule_outcomes(validations: ValidationResults | None, records: Iterable[Recor
     return {code: next(one for one in _WORST_FIRST if one in outcomes) for code, outcomes in sorted(found.items())}
 
 
-def record_counts(records: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
+def record_counts(records: Iterable[KeptOut]) -> dict[tuple[str, str], int]:
     """Records that keep data out of gold, by (rule, level); one with two rules counts for both."""
     kept_out = (row for row in records if row.status != RELEASED)
     return dict(Counter((code, row.level) for row in kept_out for code in row.rule_ids))
@@ -130,99 +136,47 @@ def tolerances(calibration: str | None) -> dict[str, int]:
     return {sensor.name: sensor.sync.tolerance_ns for sensor in rig.sensors}
 
 
-def payload_prefixes(records: Iterable[RecordRow]) -> frozenset[str]:
-    """The folders, as `s3://bucket/folder/`, that hold the copies of these records."""
-    return frozenset(row.payload_uri.rpartition("/")[0] + "/" for row in records if row.payload_uri)
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The deployment that drives are read from."""
-
-    settings: Settings
-    s3: S3Client
-    ledger: Ledger
-
-
-def read_drive(
-    sources: Sources, tables: lake_reader.Tables, record: DriveRecord, batches: Sequence[DriveRow], *, whole: bool
-) -> DriveFacts:
-    """The facts of a drive.
-
-    Args:
-        sources: The deployment.
-        tables: The lake's tables; not read for a drive without a publication.
-        record: The drive in the ledger.
-        batches: Its publications, oldest first.
-        whole: Also read the facts that only the newest drives need: residuals, tolerances and outcomes of rules.
+def read_facts(sources: AuditSources, tables: PinnedTables, record: DriveRecord) -> DriveFacts:
+    """The facts of a drive, whether or not it was published.
 
     Raises:
         LakeError: A document could not be read.
     """
-    objects = tuple(sources.ledger.objects(record.drive))
-    published = audit_reader.published_rows(tables, record.drive) if batches else None
-    facts = DriveFacts(
-        objects=object_amounts(objects),
-        checks=check_outcomes(_audit_inputs(sources, record, objects, batches, published)),
-    )
-    if published is None:
-        return facts
+    rows = GroupRows(tables, [record.drive])
+    inputs, _ = read_inputs(sources, rows, NEVER_NS, record.drive, record)
     frames: Counter[tuple[str, str, str]] = Counter()
-    for entry in published.frames:
+    for entry in inputs.frames:
         frames[entry.sensor, entry.modality, entry.fate] += entry.count
-    facts = replace(facts, frames=dict(frames), scenes=len(published.scenes), records=record_counts(published.records))
-    if not whole:
-        return facts
-    return replace(
-        facts,
-        outcomes=rule_outcomes(_validations(sources, batches[-1]), published.records),
-        residuals_ns=residual_sizes(published.matches),
-        tolerances_ns=tolerances(lake_reader.calibration(tables, record.drive)),
+    return DriveFacts(
+        objects=object_amounts(inputs.ledger_objects),
+        checks=check_outcomes(inputs),
+        frames=dict(frames),
+        scenes=len(inputs.scenes),
+        records=record_counts(inputs.records),
     )
 
 
-def _audit_inputs(
-    sources: Sources,
-    record: DriveRecord,
-    objects: tuple[ObjectRecord, ...],
-    batches: Sequence[DriveRow],
-    published: audit_reader.Published | None,
-) -> AuditInputs:
-    settings = sources.settings
-    of_ledger = AuditInputs(
-        raw=tuple(audit_reader.raw_objects(sources.s3, settings.raw_bucket, record.drive.prefix)),
-        ledger_objects=tuple(audit_reader.ledger_object(entry) for entry in objects),
-        ledger_drives=(audit_reader.ledger_drive(record),),
-    )
-    if published is None:
-        return of_ledger
-    return replace(
-        of_ledger,
-        declared=tuple(audit_reader.declared(ObjectStore(sources.s3), settings.raw_bucket, (record,))),
-        indexed=published.indexed,
-        frames=published.frames,
-        scenes=published.scenes,
-        held=audit_reader.held(published.matches),
-        records=tuple(audit_reader.record(row) for row in published.records),
-        payloads=frozenset(_payloads(sources, published)),
-        batches=tuple(audit_reader.batch_ref(entry) for entry in batches),
+def read_recent(sources: AuditSources, tables: PinnedTables, drive: DriveId) -> RecentFacts:
+    """What is known of a drive that was published, as one of the newest.
+
+    Raises:
+        LakeError: A document could not be read.
+    """
+    newest = max(lake_reader.publications(tables, drive), key=lambda row: row.generation)
+    return RecentFacts(
+        outcomes=rule_outcomes(_validations(sources, newest), lake_reader.records(tables, drive)),
+        residuals_ns=residual_sizes(lake_reader.matches(tables, drive)),
+        tolerances_ns=tolerances(lake_reader.calibration(tables, drive)),
     )
 
 
-def _payloads(sources: Sources, published: audit_reader.Published) -> Iterator[str]:
-    store = ObjectStore(sources.s3)
-    for prefix in sorted(payload_prefixes(published.records)):
-        bucket, _, folder = prefix.removeprefix("s3://").partition("/")
-        yield from (f"s3://{bucket}/{key}" for key in store.list(bucket, folder))
-
-
-def _validations(sources: Sources, published: DriveRow) -> ValidationResults | None:
+def _validations(sources: AuditSources, published: DriveRow) -> ValidationResults | None:
     """The validation results of a publication; None if their document is gone or of another version, which must not hide the
     drive's other facts."""
     if published.validations is None:
         return None
     try:
-        return read_validations(ObjectStore(sources.s3), published.validations)
+        return read_validations(sources.store, published.validations)
     except AbsentError:
         return None
     except DocumentError as error:

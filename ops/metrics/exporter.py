@@ -15,12 +15,12 @@ from prometheus_client.registry import Collector
 
 from ingest.ledger.repository import Ledger
 from lake.clients import client
-from ops.metrics.drive_facts import Sources
 from ops.metrics.families import drive_families, lake_families, part_families, queue_families
 from ops.metrics.lake import LakeSummary, LakeWatch
 from ops.metrics.ledger import DriveStates, LedgerWatch
 from ops.metrics.part import MetricsPart, Readable
 from ops.metrics.queues import QueueState, QueueWatch
+from scenes.accounting.drive_sources import AuditSources
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -63,12 +63,15 @@ def open_exporter(
     """The exporter of a deployment. Reads nothing yet; the first successful reading opens the catalog."""
     ledger = Ledger(client("dynamodb", settings.aws, _CALLS), settings.ledger_table)
     urls = {"object-events": settings.object_events_url, "drive-work": settings.drive_work_url}
-    sources = Sources(settings, client("s3", settings.aws, _CALLS), ledger)
+
+    def open_sources() -> AuditSources:
+        return AuditSources(settings, client("s3", settings.aws, _CALLS), ledger, open_catalog())
+
     watch = LedgerWatch(ledger, clock)
     return Exporter(
-        drives=MetricsPart("drives", lambda: DriveStates.of(watch.read().values(), clock()), clock),
+        drives=MetricsPart("drives", lambda: DriveStates.of(watch.read(), clock()), clock),
         queues=MetricsPart("queues", QueueWatch(client("sqs", settings.aws, _CALLS), urls).read, clock),
-        lake=MetricsPart("lake", LakeWatch(sources, LedgerWatch(ledger, clock), open_catalog).read, clock),
+        lake=MetricsPart("lake", LakeWatch(open_sources, LedgerWatch(ledger, clock)).read, clock),
     )
 
 

@@ -5,27 +5,25 @@ A drive is read again when its ledger record or its publication changed, or whil
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lake.landing import DriveId
-from lake.tables.rows import DriveRow
-from ops.audit import lake_reader
-from ops.metrics.drive_facts import Amount, DriveFacts, Sources, read_drive
-from ops.metrics.ledger import DriveMark, LedgerWatch
-from ops.metrics.pinned_tables import PinnedTables, pin
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.pinned import PinnedTables, pin
+from lake.tables.planned_files import added_publications
+from ops.metrics.drive_facts import Amount, DriveFacts, RecentFacts, read_facts, read_recent
+from ops.metrics.facts_store import FactsStore
+from ops.metrics.ledger import LedgerWatch
 from quality.measurements.residuals import in_tolerances
 from quality.rules.catalogue import RULES
 from quality.rules.rule import Outcome
+from scenes.accounting.drive_sources import AuditSources
+from scenes.accounting.watermark import TablePosition, sequence_of
 from sensors.stamps import Nanoseconds, percentile
-
-if TYPE_CHECKING:
-    from lake.tables.catalog import AnyCatalog
-
 
 MAX_SENSORS = 64  # names come from vehicles: a fleet has tens, a mistake could add arbitrarily many
 OTHER = "(other)"
@@ -66,44 +64,60 @@ class LakeSummary:
     residuals: Mapping[str, ResidualSizes]
 
 
+class LakeSums:
+    """The facts of many drives, added up. A drive that is read again is first taken away as it was."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Amount] = {}
+        self.frames: Counter[tuple[str, str, str]] = Counter()
+        self.records: Counter[tuple[str, str]] = Counter()
+        self.checks: Counter[tuple[str, bool]] = Counter()
+        self.scenes = 0
+        self.unbalanced = 0
+
+    def add(self, facts: DriveFacts, sign: int = 1) -> None:
+        """Add a drive, or with the sign -1 take it away."""
+        for state, amount in facts.objects.items():
+            self.objects[state] = self.objects.get(state, Amount()) + Amount(sign * amount.objects, sign * amount.size_bytes)
+        for key, count in facts.frames.items():
+            self.frames[key] += sign * count
+        for (code, level), count in facts.records.items():
+            self.records[_known(code), level] += sign * count
+        for check, holds in facts.checks.items():
+            self.checks[check, holds] += sign
+        self.scenes += sign * facts.scenes
+        self.unbalanced += sign * (not facts.balanced)
+
+
 def summarise(
-    drives: Collection[DriveFacts],
-    recent: Sequence[DriveFacts],
-    refused: Amount,
-    publications: int,
-    published_scenes: int,
+    sums: LakeSums, recent: Sequence[tuple[DriveFacts, RecentFacts]], refused: Amount, publications: int, published_scenes: int
 ) -> LakeSummary:
-    """Sum up all drives.
+    """The summary of all drives.
 
     Args:
-        drives: Facts of every drive.
-        recent: Facts of the newest ones, read in full; they are among `drives`.
+        sums: Every drive.
+        recent: The newest ones, read in full; they are in `sums`, too.
         refused: Objects that belong to no drive.
         publications: Commits of drives so far.
         published_scenes: Scenes that they added.
     """
-    objects = {"refused": refused}
-    records: Counter[tuple[str, str]] = Counter()
-    checks: Counter[tuple[str, bool]] = Counter()
-    for drive in drives:
-        for state, amount in drive.objects.items():
-            objects[state] = objects.get(state, Amount()) + amount
-        for (code, level), count in drive.records.items():
-            records[_known(code), level] += count
-        checks.update(drive.checks.items())
+    newest = Counter[tuple[str, str, str]]()
+    for facts, _ in recent:
+        newest.update(facts.frames)
+    details = [details for _, details in recent]
     return LakeSummary(
         publications=publications,
         published_scenes=published_scenes,
-        objects=objects,
-        frames=_frames(drives),
-        scenes=sum(drive.scenes for drive in drives),
-        records=dict(records),
-        checks=dict(checks),
-        unbalanced_drives=sum(not drive.balanced for drive in drives),
+        objects={"refused": refused, **{state: amount for state, amount in sums.objects.items() if amount != Amount()}},
+        frames=_frames(sums.frames),
+        scenes=sums.scenes,
+        records={key: count for key, count in sums.records.items() if count},
+        checks={key: count for key, count in sums.checks.items() if count},
+        unbalanced_drives=sums.unbalanced,
         recent_drives=len(recent),
-        recent_frames=_frames(recent),
-        rules=dict(Counter((_known(code), outcome) for drive in recent for code, outcome in drive.outcomes.items())),
-        residuals=_residuals(recent),
+        recent_frames=_frames(newest),
+        rules=dict(Counter((_known(code), outcome) for one in details for code, outcome in one.outcomes.items())),
+        residuals=_residuals(details),
     )
 
 
@@ -111,19 +125,16 @@ def _known(code: str) -> str:
     return code if code in _CODES else OTHER
 
 
-def _frames(drives: Collection[DriveFacts]) -> dict[tuple[str, str, str], int]:
+def _frames(found: Mapping[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
     """Frames of the sensors with the most frames; all others under one name."""
-    found: Counter[tuple[str, str, str]] = Counter()
     by_sensor: Counter[str] = Counter()
-    for drive in drives:
-        for key, count in drive.frames.items():
-            found[key] += count
-            by_sensor[key[0]] += count
+    for key, count in found.items():
+        by_sensor[key[0]] += count
     named = _named(by_sensor)
     bounded: Counter[tuple[str, str, str]] = Counter()
     for (sensor, modality, fate), count in found.items():
         bounded[sensor if sensor in named else OTHER, modality, fate] += count
-    return dict(bounded)
+    return {key: count for key, count in bounded.items() if count}
 
 
 def _named(by_sensor: Mapping[str, int]) -> frozenset[str]:
@@ -131,7 +142,7 @@ def _named(by_sensor: Mapping[str, int]) -> frozenset[str]:
     return frozenset(ordered[:MAX_SENSORS])
 
 
-def _residuals(drives: Sequence[DriveFacts]) -> dict[str, ResidualSizes]:
+def _residuals(drives: Sequence[RecentFacts]) -> dict[str, ResidualSizes]:
     sizes: dict[str, list[Nanoseconds]] = {}
     excess: dict[str, list[float]] = {}
     matches = Counter({sensor: 0 for drive in drives for sensor in drive.residuals_ns})
@@ -154,37 +165,27 @@ def _sizes(ascending: Nanoseconds, excess: list[float] | None) -> ResidualSizes:
 
 
 RECENT_DRIVES = 32  # covered by the metrics of residuals, rules and quarantine share; bounds memory
-MAX_AGAIN = 16  # unchanged drives that do not balance: this many are read again per reading, in turn
+MAX_AGAIN = 16  # drives that do not balance, and drives at rest: this many are looked at again per reading, in turn
 MAX_REFUSED = 1000  # the count means "this many or more"
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    mark: DriveMark
-    snapshot_id: int | None
-    whole: bool
-    facts: DriveFacts
-    reading: int
-
-
 class LakeWatch:
-    """The lake's summary. A reading reads the drives that changed since the last one, and up to 16 that do not balance,
-    which may be temporary; the first one reads every drive.
+    """The lake's summary. A reading reads the drives that changed since the last one, up to 16 that do not balance, which may be
+    temporary, and asks the ledger whether 16 of the others are still there. The first one reads every drive.
 
-    Not thread-safe.
+    What is known of each drive is on disk; in memory are the sums, and the details of the newest drives. Not thread-safe.
     """
 
-    def __init__(self, sources: Sources, drives: LedgerWatch, open_catalog: Callable[[], AnyCatalog]) -> None:
-        self._sources = sources
+    def __init__(self, open_sources: Callable[[], AuditSources], drives: LedgerWatch) -> None:
+        self._open_sources = open_sources
         self._drives = drives
-        self._open_catalog = open_catalog
-        self._catalog: AnyCatalog | None = None
+        self._sources: AuditSources | None = None
         self._tables: PinnedTables | None = None
-        self._publications: tuple[DriveRow, ...] = ()
-        self._batches: dict[DriveId, list[DriveRow]] = {}
-        self._read: dict[DriveId, _Read] = {}
+        self._position: TablePosition | None = None
+        self._store = FactsStore()
+        self._sums = LakeSums()
+        self._details: dict[DriveId, RecentFacts] = {}
         self._summary: LakeSummary | None = None
-        self._readings = 0
 
     def read(self) -> LakeSummary:
         """The summary as of now.
@@ -192,68 +193,69 @@ class LakeWatch:
         Raises:
             LakeError: A changed drive could not be read; facts of the others are kept for the next reading.
         """
+        if self._sources is None:
+            self._sources = self._open_sources()
+        sources = self._sources
         # The ledger first: a drive is marked published after its commit, so the tables read next hold it.
-        marks = self._drives.read()
-        self._pin()
-        recent = _newest(self._batches, marks)
-        self._readings += 1
-        again = self._unbalanced_longest_ago()
-        for drive, mark in marks.items():
-            self._read_drive(mark, whole=drive in recent, again=drive in again)
-        refused = self._refused()
+        self._drives.read(self._store.expect)
+        tables = self._pin(sources)
+        self._look_again(sources)
+        for drive in self._store.expected():
+            self._summary = None  # before anything can fail: an old summary must not survive a failed reading
+            self._read_drive(sources, tables, drive)
+        recent = self._recent(sources, tables)
+        refused = self._refused(sources)
         if self._summary is None or self._summary.objects["refused"] != refused:
-            self._summary = summarise(
-                drives=[read.facts for read in self._read.values()],
-                recent=[self._read[drive].facts for drive in recent],
-                refused=refused,
-                publications=len(self._publications),
-                published_scenes=sum(row.scenes for row in self._publications),
-            )
+            counted = self._store.publications, self._store.published_scenes
+            self._summary = summarise(self._sums, recent, refused, *counted)
         return self._summary
 
-    def _pin(self) -> None:
-        if self._catalog is None:
-            self._catalog = self._open_catalog()
-        pinned = pin(self._catalog, self._tables)
+    def _pin(self, sources: AuditSources) -> PinnedTables:
+        pinned = pin(sources.catalog, self._tables)
         if pinned is self._tables:
-            return
+            return pinned
         self._summary = None
+        if pinned:
+            table = pinned.load_table(DRIVES_TABLE)
+            now, before = TablePosition(str(table.metadata.table_uuid), sequence_of(table)), self._position
+            if before is not None and (before.uuid != now.uuid or before.sequence > now.sequence):
+                self._store.expect_all()  # the table was put back: what was counted may never have been
+                before = None
+            for row in added_publications(table, 0 if before is None else before.sequence):
+                self._store.add_publication(row)
+            self._position = now
         self._tables = pinned
-        self._publications = lake_reader.publications(pinned) if pinned else ()
-        self._batches = {}
-        for row in self._publications:
-            # Removed and inserted again, so that drives are ordered by their last publication.
-            self._batches[row.drive] = [*self._batches.pop(row.drive, []), row]
+        return pinned
 
-    def _unbalanced_longest_ago(self) -> frozenset[DriveId]:
-        unbalanced = [(read.reading, drive) for drive, read in self._read.items() if not read.facts.balanced]
-        return frozenset(drive for _, drive in sorted(unbalanced)[:MAX_AGAIN])
+    def _look_again(self, sources: AuditSources) -> None:
+        for drive in self._store.unbalanced_longest_ago(MAX_AGAIN):
+            self._store.expect(drive)
+        for drive in self._store.balanced_longest_ago(MAX_AGAIN):
+            if sources.ledger.drive(drive) is None:
+                self._store.expect(drive)
+            else:
+                self._store.looked_at(drive)
 
-    def _read_drive(self, mark: DriveMark, *, whole: bool, again: bool) -> None:
-        drive, batches = mark.drive, self._batches.get(mark.drive, [])
-        known = self._read.get(drive)
-        newest = batches[-1].scenes_snapshot_id if batches else None
-        unchanged = known is not None and (known.mark, known.snapshot_id) == (mark, newest)
-        if known is not None and unchanged and not again and (known.whole or not whole):
-            if known.whole and not whole:
-                self._read[drive] = replace(known, whole=False, facts=_light(known.facts))
-            return
-        self._summary = None  # before anything can fail: an old summary must not survive a failed reading
-        record = self._sources.ledger.drive(drive)
-        assert record is not None and self._tables is not None
-        facts = read_drive(self._sources, self._tables.of_drive(drive), record, batches, whole=whole)
-        self._read[drive] = _Read(mark, newest, whole, facts, self._readings)
+    def _read_drive(self, sources: AuditSources, tables: PinnedTables, drive: DriveId) -> None:
+        record, before = sources.ledger.drive(drive), self._store.get(drive)
+        facts = None if record is None else read_facts(sources, tables, record)
+        self._details.pop(drive, None)
+        if facts is None:
+            self._store.remove(drive)
+        else:
+            self._store.put(drive, facts)
+            self._sums.add(facts)
+        if before is not None:
+            self._sums.add(before, -1)
 
-    def _refused(self) -> Amount:
-        first = islice(self._sources.ledger.refused(), MAX_REFUSED)
+    def _recent(self, sources: AuditSources, tables: PinnedTables) -> list[tuple[DriveFacts, RecentFacts]]:
+        newest = self._store.published_last(RECENT_DRIVES)
+        if newest != list(self._details):
+            self._summary = None
+        self._details = {drive: self._details.get(drive) or read_recent(sources, tables, drive) for drive in newest}
+        facts = {drive: self._store.get(drive) for drive in newest}
+        return [(known, self._details[drive]) for drive, known in facts.items() if known is not None]
+
+    def _refused(self, sources: AuditSources) -> Amount:
+        first = islice(sources.ledger.refused(), MAX_REFUSED)
         return sum((Amount(1, entry.head.size_bytes) for entry in first), Amount())
-
-
-def _newest(published: dict[DriveId, list[DriveRow]], marks: dict[DriveId, DriveMark]) -> tuple[DriveId, ...]:
-    """The drives published last, newest first."""
-    return tuple(islice((drive for drive in reversed(published) if drive in marks), RECENT_DRIVES))
-
-
-def _light(facts: DriveFacts) -> DriveFacts:
-    """The facts without those that only the newest drives need."""
-    return replace(facts, outcomes={}, residuals_ns={}, tolerances_ns={})

@@ -4,94 +4,66 @@ Unfinished drives are read in full each time, finished ones only if they changed
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.ledger.records import DriveRecord
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState
-from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
+from ops.metrics.mark_store import BY_LANDING, WAITING, DriveMark, MarkStore
 from sensors.stamps import Nanoseconds
 from sensors.time_units import NS_PER_S
 
 OVERLAP_NS = 300 * NS_PER_S  # the index is eventually consistent, and the clocks of its writers differ
 MAX_LATE = 256  # finished drives with objects that no revision holds; each takes a request of its own
+RECENT_LAGS = 100
+Changed = Callable[[DriveId], None]
 
 
-@dataclass(frozen=True, slots=True)
-class DriveMark:
-    """The fields of a `DriveRecord` that show whether the drive has changed."""
-
-    drive: DriveId
-    state: DriveState
-    reason: WorkReason | None
-    revision: str | None
-    generation: int
-    updated_ns: int
-    changed_ns: int
-    settling: bool
-
-    @classmethod
-    def of(cls, record: DriveRecord) -> DriveMark:
-        """The mark of a record."""
-        return cls(**{field.name: getattr(record, field.name) for field in fields(cls)})
-
-    @property
-    def unprocessed(self) -> bool:
-        """Whether the drive has data that no finished revision holds."""
-        return self.state not in FINAL or self.settling
+def _unnoticed(drive: DriveId) -> None:
+    del drive
 
 
 class LedgerWatch:
-    """The drives of a ledger. A reading reads the unfinished drives and those finished since the last one; memory grows by
-    some hundred bytes per drive. Not thread-safe.
+    """The drives of a ledger. A reading reads the unfinished drives and those finished since the last one; what is known of the
+    others is on disk. Not thread-safe.
     """
 
     def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._finished: dict[DriveId, DriveMark] = {}
+        self.marks = MarkStore()
 
-    def read(self) -> dict[DriveId, DriveMark]:
-        """Every drive as the ledger's index has it now, in the order of their ids."""
-        unfinished: dict[DriveId, DriveMark] = {}
-        for state in DriveState:
-            for record in () if state in FINAL else self._ledger.drives(state):
-                _keep_newer(unfinished, DriveMark.of(record))
+    def read(self, changed: Changed = _unnoticed) -> MarkStore:
+        """Every drive as the ledger's index has it now. `changed` is called with each drive that is new, has another mark, or is
+        gone."""
+        unfinished: set[DriveId] = set()
+        newest_ns = self.marks.newest_finished_ns()
         # Finished ones last: a drive that finishes between two queries is then read, and its newer state counts.
-        newest_ns = max((mark.updated_ns for mark in self._finished.values()), default=0)
-        for state in sorted(FINAL):
-            for record in self._ledger.drives(state, max(0, newest_ns - OVERLAP_NS)):
-                _keep_newer(self._finished, DriveMark.of(record))
-        self._read_late_objects()
-        marks = dict(self._finished)
-        for mark in unfinished.values():
-            _keep_newer(marks, mark)
-        return dict(sorted(marks.items()))
+        for state in (*WAITING, *sorted(FINAL)):
+            since_ns = max(0, newest_ns - OVERLAP_NS) if state in FINAL else 0
+            for record in self._ledger.drives(state, since_ns):
+                mark = DriveMark.of(record)
+                if state not in FINAL:
+                    unfinished.add(mark.drive)
+                if self.marks.put_newer(mark):
+                    changed(mark.drive)
+        self._read_others(unfinished, changed)
+        return self.marks
 
-    def _read_late_objects(self) -> None:
-        """A new object of a finished drive does not change its state, so no query by state finds it."""
-        settling = self._ledger.settling(self._clock(), MAX_LATE)
-        known = [drive for drive, mark in self._finished.items() if mark.settling]
-        for drive in {*settling, *known} & self._finished.keys():
-            record = self._ledger.drive(drive)
-            if record is not None and record.state in FINAL:
-                self._finished[drive] = DriveMark.of(record)
-
-
-def _keep_newer(marks: dict[DriveId, DriveMark], mark: DriveMark) -> None:
-    known = marks.get(mark.drive)
-    if known is None or (known.generation, known.updated_ns) <= (mark.generation, mark.updated_ns):
-        marks[mark.drive] = mark
-
-
-RECENT_LAGS = 100
-_BY_LANDING = (WorkReason.COMPLETE, WorkReason.OVERDUE)  # other runs are started by a reviewer or operator, not by an object
-WAITING = tuple(state for state in DriveState if state not in FINAL)
+    def _read_others(self, unfinished: set[DriveId], changed: Changed) -> None:
+        """A new object of a finished drive does not change its state, so no query by state finds it; nor one that was removed."""
+        known = {mark.drive for mark in self.marks.unprocessed()} - unfinished
+        for drive in known.union(self._ledger.settling(self._clock(), MAX_LATE)) - unfinished:
+            before, record = self.marks.get(drive), self._ledger.drive(drive)
+            if record is not None and (before is not None or record.state in FINAL):
+                if self.marks.put(DriveMark.of(record)):
+                    changed(drive)
+            elif record is None and before is not None:
+                self.marks.remove(before)
+                changed(drive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +82,19 @@ class DriveStates:
     lags_ns: Nanoseconds
 
     @classmethod
-    def of(cls, marks: Collection[DriveMark], now_ns: int) -> DriveStates:
+    def of(cls, marks: MarkStore, now_ns: int) -> DriveStates:
         """Summarise the drives. Ages are never negative, whatever the clocks say."""
-        counts = Counter(mark.state for mark in marks)
-        since = {state: min((mark.updated_ns for mark in marks if mark.state is state), default=now_ns) for state in WAITING}
-        waiting = [_waiting_since_ns(mark) for mark in marks if mark.unprocessed]
+        since = {state: marks.oldest_ns(state) for state in WAITING}
+        waiting = (_waiting_since_ns(mark) for mark in marks.unprocessed())
+        lags = [max(0, mark.updated_ns - mark.changed_ns) for mark in marks.published_last(RECENT_LAGS)]
         return cls(
-            counts={state: counts[state] for state in DriveState},
-            state_age_ns={state: max(0, now_ns - first_ns) for state, first_ns in since.items()},
+            counts={state: marks.counts.get(state, 0) for state in DriveState},
+            state_age_ns={state: 0 if ns is None else max(0, now_ns - ns) for state, ns in since.items()},
             oldest_unprocessed_ns=max(0, now_ns - min(waiting, default=now_ns)),
-            lags_ns=_lags_ns(marks),
+            lags_ns=np.sort(np.array(lags, dtype=np.int64)),
         )
 
 
 def _waiting_since_ns(mark: DriveMark) -> int:
-    by_landing = mark.reason is None or mark.reason in _BY_LANDING or mark.settling
+    by_landing = mark.reason is None or mark.reason in BY_LANDING or mark.settling
     return mark.changed_ns if by_landing else mark.updated_ns
-
-
-def _lags_ns(marks: Collection[DriveMark]) -> Nanoseconds:
-    at_rest = (mark for mark in marks if mark.state is DriveState.PUBLISHED and not mark.settling)
-    by_landing = (mark for mark in at_rest if mark.reason in _BY_LANDING)
-    newest = sorted(by_landing, key=lambda mark: mark.updated_ns)[-RECENT_LAGS:]
-    lags = np.array([max(0, mark.updated_ns - mark.changed_ns) for mark in newest], dtype=np.int64)
-    return np.sort(lags)

@@ -28,9 +28,9 @@ from pyiceberg.expressions import (
 from pyiceberg.expressions.literals import literal
 
 from lake.landing import DriveId
-from lake.tables.drive_rows import RECORDS_TABLE, equal, of_drive, on_days
+from lake.tables.drive_rows import equal, of_drive, on_days
 from lake.tables.drives import DRIVES_TABLE, FORGOTTEN, WITHOUT_FILES
-from lake.tables.publish import SCENES_TABLE
+from lake.tables.publish import RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, row_of
 from lake.tables.snapshots import scan_at
 from lake.versions.tags import tags

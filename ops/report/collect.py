@@ -13,12 +13,12 @@ from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.rows import RecordRow, SceneFields
 from ops.audit import lake_reader
-from ops.audit.accounting import Line
 from ops.report import chart, picture
 from ops.report.facts import DriveReport, Histogram, PresenceTimeline, RecordView, RuleCount, SceneView
 from ops.report.motion import EgoMotion
 from ops.report.scene import rig_of, scene_view
 from ops.report.validations import calibration
+from scenes.accounting.account import Line
 from sensors.rig import Rig
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops.audit.accounting import Line
-from ops.audit.identity import Check
+from scenes.accounting.account import Line
+from scenes.accounting.identity import Check
 from scenes.documents import CalibrationRow
 
 

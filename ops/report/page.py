@@ -8,9 +8,9 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ops.audit import accounting
 from ops.report import chart, display
 from ops.report.facts import ReportFacts, SceneView
+from scenes.accounting import account
 from sensors.printable import printable
 
 STEPS = (
@@ -55,7 +55,7 @@ def environment(*more: str) -> Environment:
         ms=display.ms,
         utc=display.utc,
         data_uri=_data_uri,
-        why=accounting.why,
+        why=account.why,
         residual_chart=lambda rows: Markup(chart.residual_chart(rows)),  # noqa: S704 - charts escape their own text
         timeline_chart=lambda row: Markup(chart.timeline_chart(row)),  # noqa: S704 - as above
     )

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from itertools import chain
+from typing import Protocol
 
 import msgspec
 from msgspec import structs
 
+from ingest.ledger.items import refused_sort_key
 from ingest.ledger.records import DecisionRecord, DriveRecord, RefusedRecord
 from ingest.ledger.states import FINAL
 from lake.documents import content_hash
+from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict
+from lake.tables.drive_walk import drives_after
+from lake.tables.drives import DRIVES_TABLE
 from lake.tables.rows import RawPosition, RecordFields, RecordFinding, RecordRow
 from lake.tables.schemas import QUARANTINED
 from ops.audit import lake_reader
+from ops.errors import InputError
 from quality.decisions import record_target, why_not_releasable
 from quality.records import REJECTED
-
-if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
 
 REFUSED, RELEASING = "refused", "releasing"
 STATUSES = (QUARANTINED, RELEASING, "released", REJECTED, REFUSED)
 LEVELS = ("object", "drive", "scene", REFUSED)
-_READERS = 8
+_REFUSED = f"~{REFUSED}"  # no vehicle has this name
+_FIRST = "object"  # before every sort key of a refused object
+PAGE = 500
+MOST_DRIVES = 200
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +51,13 @@ class ReviewRecord(RecordFields, frozen=True, kw_only=True):
     decision: Decision | None = None
 
     @property
+    def reference(self) -> str:
+        """Names the record so that it is found without a search: VEHICLE/DRIVE/RECORD, or ~refused/RECORD/KEY."""
+        if self.vehicle_id is None:
+            return f"{_REFUSED}/{self.record_id}/{self.source.key}"
+        return f"{self.vehicle_id}/{self.drive_id}/{self.record_id}"
+
+    @property
     def drive(self) -> DriveId | None:
         """The drive of the record; None for a refused object."""
         return None if self.vehicle_id is None or self.drive_id is None else DriveId(self.vehicle_id, self.drive_id)
@@ -61,7 +73,8 @@ class ReviewLedger(Protocol):
 
     def drive(self, drive: DriveId) -> DriveRecord | None: ...
     def decisions(self, drive: DriveId) -> Sequence[DecisionRecord]: ...
-    def refused(self) -> Iterable[RefusedRecord]: ...
+    def refused(self, after: str = "") -> Iterable[RefusedRecord]: ...
+    def refused_versions(self, key: str) -> list[RefusedRecord]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +102,139 @@ class Filter:
         )
 
 
-def rows(catalog: Catalog, ledger: ReviewLedger, drive: DriveId | None = None) -> list[ReviewRecord]:
-    """Every record, of one drive or of all; without a drive also the objects that were refused before anything was read.
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Some records in order, and where the next page begins; None after the last one.
+
+    A page may hold fewer records than asked for, even none, and still have a next one: it looks at a limited number of drives.
+    """
+
+    rows: tuple[ReviewRecord, ...]
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordList:
+    """Every quarantine record, by drive, then the objects that were refused before anything was read; read by page.
 
     The ledger is the source of truth for decisions. A released record is `releasing` until its drive has been processed
     again; a rejected one is `rejected` from then on, whatever the table says.
     """
-    found = lake_reader.records(catalog, drive)
-    drives = sorted({row.drive for row in found})
-    with ThreadPoolExecutor(max_workers=_READERS) as readers:
-        decided = dict(zip(drives, readers.map(lambda one: _DriveDecisions.read(ledger, one), drives), strict=True))
-    listed = [decided[row.drive].applied(row) for row in found]
-    return listed if drive is not None else listed + [refused_row(entry) for entry in ledger.refused()]
+
+    catalog: lake_reader.Tables
+    ledger: ReviewLedger
+
+    def of_drive(self, drive: DriveId) -> list[ReviewRecord]:
+        """The records of a drive."""
+        found = lake_reader.records(self.catalog, drive)
+        decided = _DriveDecisions.read(self.ledger, drive) if found else None
+        return [] if decided is None else [decided.applied(row) for row in found]
+
+    def page(self, chosen: Filter, after: str | None = None, limit: int = PAGE, most_drives: int = MOST_DRIVES) -> RecordPage:
+        """The next records that a filter selects.
+
+        Args:
+            chosen: The filter; with a vehicle or a drive, nothing else is read.
+            after: Where the page before ended; None for the first page.
+            limit: Most records on the page.
+            most_drives: Most drives whose records are read for it.
+
+        Raises:
+            InputError: `after` is no such place.
+        """
+        place = _Place.parse(after)
+        rows: list[ReviewRecord] = []
+        for read, (drive, in_it) in enumerate(self._drives(chosen, place) if not place.refused else ()):
+            if read == most_drives:
+                return RecordPage(tuple(rows), str(place))
+            for row in in_it:
+                if len(rows) == limit:
+                    return RecordPage(tuple(rows), str(place))
+                if chosen.takes(row):
+                    rows.append(row)
+                place = _Place(drive, row.record_id)
+            place = _Place(drive)
+        if chosen.vehicle is not None or chosen.drive is not None or chosen.level not in (None, REFUSED):
+            return RecordPage(tuple(rows), None)
+        for entry in self.ledger.refused(place.refused or ""):
+            if len(rows) == limit:
+                return RecordPage(tuple(rows), str(place if place.refused else _Place(refused=_FIRST)))
+            row = refused_row(entry)
+            if chosen.takes(row):
+                rows.append(row)
+            place = _Place(refused=refused_sort_key(entry))
+        return RecordPage(tuple(rows), None)
+
+    def every(self, chosen: Filter) -> Iterator[ReviewRecord]:
+        """All records that a filter selects, page by page."""
+        page = self.page(chosen)
+        yield from page.rows
+        while page.following is not None:
+            page = self.page(chosen, page.following)
+            yield from page.rows
+
+    def find(self, references: Iterable[str]) -> dict[str, ReviewRecord | None]:
+        """The records that these values of `ReviewRecord.reference` name; None where there is none, or none any more."""
+        read: dict[DriveId, dict[str, ReviewRecord]] = {}
+        return {reference: self._find(reference, read) for reference in references}
+
+    def _find(self, reference: str, read: dict[DriveId, dict[str, ReviewRecord]]) -> ReviewRecord | None:
+        first, _, rest = reference.partition("/")
+        second, _, record_id = rest.partition("/")
+        if first == _REFUSED:
+            versions = self.ledger.refused_versions(record_id)
+            return next((row for row in map(refused_row, versions) if row.record_id == second), None)
+        try:
+            drive = DriveId(first, second)
+        except LandingError:
+            return None
+        if drive not in read:
+            read[drive] = {row.record_id: row for row in self.of_drive(drive)}
+        return read[drive].get(record_id)
+
+    def _drives(self, chosen: Filter, place: _Place) -> Iterator[tuple[DriveId, list[ReviewRecord]]]:
+        """Drives with records, from `place` on, each with those behind it."""
+        if REFUSED in (chosen.level, chosen.status):
+            return
+        if chosen.drive is not None:
+            drives: Iterable[DriveId] = (DriveId(*chosen.drive.split("/")),)
+        else:
+            table = self.catalog.load_table(DRIVES_TABLE)
+            behind = (row.drive for row in drives_after(table, place.drive, chosen.vehicle) if row.records != 0)
+            drives = behind if place.drive is None or not place.record_id else chain((place.drive,), behind)
+        for drive in drives:
+            rows = self.of_drive(drive)
+            ids = [row.record_id for row in rows]
+            if drive == place.drive and place.record_id in ids:
+                rows = rows[ids.index(place.record_id) + 1 :]
+            elif drive == place.drive and not place.record_id:
+                continue
+            yield drive, rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in the list: behind a record of a drive, behind a drive, or behind a refused object; or its beginning."""
+
+    drive: DriveId | None = None
+    record_id: str = ""
+    refused: str = ""
+
+    def __str__(self) -> str:
+        return f"{_REFUSED}/{self.refused}" if self.refused else f"{self.drive}/{self.record_id}"
+
+    @classmethod
+    def parse(cls, text: str | None) -> _Place:
+        if text is None:
+            return cls()
+        first, slash, rest = text.partition("/")
+        if slash and first == _REFUSED:
+            return cls(refused=rest)
+        drive_id, slash, record_id = rest.partition("/")
+        try:
+            return cls(DriveId(first, drive_id), record_id)
+        except LandingError as error:
+            raise InputError(f"{text!r} is not where a page of records ends", "begin again with the first page") from error
 
 
 @dataclass(frozen=True, slots=True)

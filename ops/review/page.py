@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 
@@ -11,9 +12,9 @@ from lake.overrides import MAX_REASON_CHARACTERS, Verdict
 from ops.report.page import environment
 from ops.review.decisions import Plan, Result
 from ops.review.evidence import RecordEvidence
-from ops.review.listing import LEVELS, STATUSES, Filter, ReviewRecord, why_not
+from ops.review.listing import LEVELS, STATUSES, Filter, RecordPage, ReviewRecord, why_not
+from quality.rules.catalogue import RULES
 
-MAX_LISTED = 500  # records on one page; the filters narrow it down
 TONES = {"quarantined": "bad", "releasing": "warn", "released": "good", "rejected": "", "refused": "bad"}
 
 
@@ -23,21 +24,30 @@ def record_page(row: ReviewRecord, evidence: RecordEvidence, *, frame: Mapping[s
     return _page("record", row=row, subject=subject(row), evidence=evidence, problems=problems, frame=frame)
 
 
-def list_page(rows: Sequence[ReviewRecord], chosen: Filter, frame: Mapping[str, str]) -> str:
-    """The records that the filter selects, with a form that decides about the ticked ones."""
-    taken = [row for row in rows if chosen.takes(row)]
-    rules = sorted({code for row in rows for code in row.rule_ids})
-    sensors = sorted({row.sensor for row in rows if row.sensor})
-    drives = sorted({str(row.drive) for row in rows if row.drive is not None})
-    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
+def list_page(listed: RecordPage, chosen: Filter, frame: Mapping[str, str]) -> str:
+    """A page of the records that the filter selects, with a form that decides about the ticked ones.
+
+    To choose from are the rules of the catalogue, and the sensors and drives on the page.
+    """
+    rows = listed.rows
+    sensors = {row.sensor for row in rows if row.sensor} | ({chosen.sensor} if chosen.sensor else set())
+    drives = {str(row.drive) for row in rows if row.drive is not None} | ({chosen.drive} if chosen.drive else set())
+    kept = {name: value for name in ("vehicle", "drive", "level", "rule", "sensor", "status") if (value := getattr(chosen, name))}
+    following = None if listed.following is None else urlencode({**kept, "after": listed.following})
     return _page(
         "list",
-        rows=[(row, subject(row)) for row in taken[:MAX_LISTED]],
-        total=len(taken),
-        frames=sum(row.frames for row in taken),
-        choices={"status": STATUSES, "level": LEVELS, "rule": rules, "sensor": sensors, "drive": drives},
+        rows=[(row, subject(row)) for row in rows],
+        frames=sum(row.frames for row in rows),
+        choices={
+            "status": STATUSES,
+            "level": LEVELS,
+            "rule": sorted(rule.code for rule in RULES),
+            "sensor": sorted(sensors),
+            "drive": sorted(drives),
+        },
         chosen=chosen,
-        counts=counts,
+        counts={status: sum(row.status == status for row in rows) for status in STATUSES},
+        following=following,
         frame=frame,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,11 +38,12 @@ class ReviewSession:
     def _store(self) -> ObjectStore:
         return self._deployment.store()
 
-    def rows(self) -> list[ReviewRecord]:
-        """Every record, as `ops.review.listing.rows`."""
-        return listing.rows(self._catalog, self._ledger)
+    @cached_property
+    def records(self) -> listing.RecordList:
+        """The quarantine records."""
+        return listing.RecordList(self._catalog, self._ledger)
 
-    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> evidence.RecordEvidence:
-        """The evidence for a record; `rows` may hold those of other drives."""
-        of_drive = [one for one in rows if one.drive == row.drive]
+    def evidence(self, row: ReviewRecord) -> evidence.RecordEvidence:
+        """The evidence for a record."""
+        of_drive = [] if row.drive is None else self.records.of_drive(row.drive)
         return evidence.gather(self._catalog, self._store, row, of_drive)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from lake.errors import LakeError
 from lake.overrides import Verdict, check_person
+from lake.tables.planned_files import is_drive
 from ops.errors import Explanation, OpsError, explain
 from ops.review import decisions, page
 from ops.review.listing import Filter, ReviewRecord
@@ -48,15 +49,16 @@ class ReviewPages:
         self._review, self._key = review, key
 
     def listed(self, request: Request) -> HTMLResponse:
-        """The list, filtered by the query."""
+        """One page of the list, filtered by the query."""
         chosen = Filter(**{name: request.query_params.get(name) or None for name in FILTERS})
-        return HTMLResponse(page.list_page(self._review().rows(), chosen, self.frame(request)))
+        drive_of(chosen.drive)
+        found = self._review().records.page(chosen, request.query_params.get("after"))
+        return HTMLResponse(page.list_page(found, chosen, self.frame(request)))
 
-    def record(self, request: Request, record_id: str) -> HTMLResponse:
+    def record(self, request: Request, reference: str) -> HTMLResponse:
         """One record with its pictures."""
-        rows = self._review().rows()
-        row = _one(rows, record_id)
-        return HTMLResponse(page.record_page(row, self._review().evidence(row, rows), frame=self.frame(request)))
+        (row,) = self._named([reference])
+        return HTMLResponse(page.record_page(row, self._review().evidence(row), frame=self.frame(request)))
 
     async def planned(self, request: Request) -> HTMLResponse:
         """The effect of the form, for confirmation."""
@@ -84,8 +86,13 @@ class ReviewPages:
         return hmac.new(self._key.encode(), f"scenelake-review:{user}".encode(), hashlib.sha256).hexdigest()
 
     def _plan(self, form: Mapping[str, list[str]], verdict: Verdict) -> decisions.Plan:
-        rows = self._review().rows()
-        return decisions.plan([_one(rows, record_id) for record_id in dict.fromkeys(form["record"])], verdict)
+        return decisions.plan(self._named(dict.fromkeys(form["record"])), verdict)
+
+    def _named(self, references: Iterable[str]) -> list[ReviewRecord]:
+        found = list(self._review().records.find(references).values())
+        if None in found:
+            raise HTTPException(404, "No such record; its drive may have been processed again.")
+        return [row for row in found if row is not None]
 
     async def _form(self, request: Request) -> dict[str, list[str]]:
         """The fields of a form, bounded in size; its origin and token are checked before anything is done."""
@@ -121,7 +128,7 @@ def review_app(review: Callable[[], ReviewSession], may_read: Check, may_decide:
     app = FastAPI(title="Scenelake review", openapi_url=None, docs_url=None, redoc_url=None)
     for path, method, endpoint, check in (
         ("/", "GET", pages.listed, may_read),
-        ("/records/{record_id}", "GET", pages.record, may_read),
+        ("/records/{reference:path}", "GET", pages.record, may_read),
         ("/plan", "POST", pages.planned, may_decide),
         ("/decide", "POST", pages.decided, may_decide),
     ):
@@ -153,11 +160,10 @@ def review_app(review: Callable[[], ReviewSession], may_read: Check, may_decide:
     return app
 
 
-def _one(rows: list[ReviewRecord], record_id: str) -> ReviewRecord:
-    found = next((row for row in rows if row.record_id == record_id), None)
-    if found is None:
-        raise HTTPException(404, "No such record; its drive may have been processed again.")
-    return found
+def drive_of(named: str | None) -> None:
+    """Refuse what is not the name of a drive."""
+    if named is not None and not is_drive(named):
+        raise HTTPException(400, "The drive is not VEHICLE/DRIVE.")
 
 
 def _verdict(form: Mapping[str, list[str]]) -> Verdict:

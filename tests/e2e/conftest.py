@@ -24,11 +24,10 @@ from fleet.uploader import CLIENT_CONFIG, upload
 from ingest.ledger.repository import Ledger
 from lake.landing import DriveId
 from lake.settings import Settings
-from ops.audit import identity as audits
-from ops.audit import identity_reader as audit_reader
 from ops.deployment import Deployment
 from ops.drives.follower import Follower, NoSteps, Sighting
 from ops.settings import CommandSettings
+from scenes.accounting.settings import AuditSettings
 
 from .compose_stack import ComposeStack
 from .embedded_stack import EmbeddedStack
@@ -93,10 +92,9 @@ class Deployed:
 
     def check_audit(self) -> None:
         """`scenelake audit` balances, and it compared something."""
-        inputs = audit_reader.read(self.settings, self.s3, self.ledger, self.deployment.catalog())
-        report = audits.audit(inputs)
-        assert report.balanced, "\n".join(map(str, report.failures))
-        assert len(report.checks) > 10
+        found = self.deployment.auditor("test").everything().result
+        assert found.balanced, "\n".join(map(str, found.failures))
+        assert found.checks > 10
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +110,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             stack.up()
             for name, value in stack.environment().items():
                 patch.setenv(name, value)
-            yield Deployed(stack, Deployment(Settings.from_env(), CommandSettings(), Path()))
+            yield Deployed(stack, Deployment(Settings.from_env(), CommandSettings(), Path(), AuditSettings()))
         finally:
             left = stack.down()
         assert left == [], "the end of the stack left something"

@@ -30,10 +30,11 @@ from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
 from lake.tables.rows import RecordRow
-from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
-from ops.audit.identity import AuditReport, audit
+from ops.audit.run import Auditor
 from quality.evaluators.drive import GateVerdict
+from scenes.accounting.drive_sources import AuditSources
+from scenes.accounting.tally import AuditResultDocument
 from scenes.work_area import WorkArea
 from spark_jobs.audit import audit_drive
 from spark_jobs.build_scenes import build_drive
@@ -113,8 +114,9 @@ class Station:
             row for row in rows if drive is None or (row["vehicle_id"], row["drive_id"]) == (drive.vehicle_id, drive.drive_id)
         ]
 
-    def audit(self) -> AuditReport:
-        return audit(audit_reader.read(self.settings, self.s3, self.ledger, self.catalog))
+    def audit(self) -> AuditResultDocument:
+        sources = AuditSources(self.settings, self.s3, self.ledger, self.catalog)
+        return Auditor(sources, self.ledger, None, "test").everything().result
 
     def check_balance(self) -> None:
         """P1, as `scenelake audit` computes it."""

@@ -19,9 +19,9 @@ from lake.settings import Settings
 from lake.tables.catalog import open_catalog
 from lake.tables.rows import RecordRow
 from ops import stack
-from ops.audit import identity_reader as audit_reader
 from ops.audit import lake_reader
-from ops.audit.identity import audit
+from ops.audit.run import Auditor
+from scenes.accounting.drive_sources import AuditSources
 from tests.integration.drives import small_drive
 from tests.integration.review.browser import Browser, find_chromium
 
@@ -57,7 +57,8 @@ class Running:
         return [row for row in lake_reader.records(self.catalog, DRIVE) if row.level == level]
 
     def check_balance(self) -> None:
-        assert audit(audit_reader.read(self.settings, boto3.client("s3"), self.ledger, self.catalog)).failures == ()
+        sources = AuditSources(self.settings, boto3.client("s3"), self.ledger, self.catalog)
+        assert Auditor(sources, self.ledger, None, "test").everything().result.failures == ()
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,11 @@ class FakeLedger:
     def decisions(self, drive: DriveId) -> list[DecisionRecord]:
         return []
 
-    def refused(self) -> Iterator[RefusedRecord]:
-        yield REFUSED
+    def refused(self, after: str = "") -> Iterator[RefusedRecord]:
+        yield from () if after else (REFUSED,)
+
+    def refused_versions(self, key: str) -> list[RefusedRecord]:
+        return [REFUSED] if key == REFUSED.head.key else []
 
 
 def run(*words: str) -> Result:

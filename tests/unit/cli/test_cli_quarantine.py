@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,36 @@ from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from lake.landing import DriveId
 from lake.overrides import Verdict
 from ops import deployment
-from ops.review.listing import Decision
+from ops.review.listing import Decision, Filter, RecordPage, ReviewRecord
 from tests.unit.ops.fake_deployment import deployment_with
 from tests.unit.ops.review.review_rows import NotingDesk, frame, scene, whole_drive, whole_object
 
 ROWS = [scene(1), scene(2), frame("DEC005"), whole_object(), whole_drive("CLK003"), scene(3, status="rejected")]
 
 
+class FakeList:
+    def __init__(self, rows: list[ReviewRecord]) -> None:
+        self.rows = rows
+
+    def page(self, chosen: Filter, after: str | None, limit: int) -> RecordPage:
+        found = [row for row in self.every(chosen) if after is None or row.reference > after]
+        return RecordPage(tuple(found[:limit]), found[limit - 1].reference if len(found) > limit else None)
+
+    def every(self, chosen: Filter) -> Iterator[ReviewRecord]:
+        yield from (row for row in self.rows if chosen.takes(row))
+
+    def of_drive(self, drive: DriveId) -> list[ReviewRecord]:
+        return [row for row in self.rows if row.drive == drive]
+
+
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> NotingDesk:
     made = NotingDesk()
     monkeypatch.setattr(deployment, "enter", lambda endpoint, home: deployment_with(catalog=None, store=None))
-    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target, drive: ROWS)
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target: FakeList(ROWS))
     monkeypatch.setattr("ops.review.decisions.open_desk", lambda settings: made)
     return made
 
@@ -107,7 +124,7 @@ def test_a_busy_drive_keeps_no_other_from_being_done(desk: NotingDesk) -> None:
 def test_the_list_tells_who_decided(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     decision = Decision(verdict=Verdict.REJECT, reviewer="bob", reason="the mast was bent", rules=("SYN001",), decided_ns=10**18)
     rows = [replace(ROWS[0], status="rejected", decision=decision)]
-    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target, drive: rows)
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target: FakeList(rows))
     assert "bob: the mast was bent" in run("ls", "--status", "rejected").stdout
     shown = run("show", rows[0].record_id[:6], "--no-page").stdout
     assert "by bob at 2001-09-09 01:46:40.000Z: the mast was bent" in shown
@@ -124,3 +141,17 @@ def test_show_writes_a_page(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch, t
     text = Path(f"quarantine-{record_id[:12]}.html").read_text()
     assert text.count("data:image/") == 2
     assert {row.drive_id for row in seen[0]} == {"d-1"}
+
+
+def test_the_list_is_read_by_page(desk: NotingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = sorted(ROWS, key=lambda row: row.reference)
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda target: FakeList(rows))
+    seen: list[str] = []
+    words = ["ls", "--limit", "4", "--json"]
+    while True:
+        result = run(*words)
+        seen += [row["record_id"] for row in json.loads(result.stdout)]
+        if "--after" not in result.stderr:
+            break
+        words = ["ls", "--limit", "4", "--json", "--after", result.stderr.replace("\n", "").split("--after ")[1].strip()]
+    assert seen == [row.record_id for row in rows]

@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 from typer.main import get_command
 
 from cli.main import app
-from ops.audit.identity import AuditInputs, audit
+from scenes.accounting.identity import DriveInputs, check_drive
 from tests.unit.deploy.monitoring import (
     GRAFANA,
     PROMETHEUS,
@@ -98,7 +98,7 @@ def test_checks_named_in_alerts_exist_in_the_audit() -> None:
         name for _, rule in ALERTS for names in re.findall(r'check[!=]~"([^"]*)"', rule["expr"]) for name in names.split("|")
     }
     assert len(named) == 3
-    assert named <= {check.name for check in audit(AuditInputs()).checks}
+    assert named <= {check.name for check in check_drive(DriveInputs("car-1/d-1"))}
 
 
 def test_every_alert_has_a_firing_and_a_silent_case() -> None:

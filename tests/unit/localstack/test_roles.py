@@ -33,6 +33,7 @@ S3 = "arn:aws:s3:::scenelake-{}-123456789012"
 RAW, LAKE, QUARANTINE = (S3.format(kind) for kind in ("raw", "lake", "quarantine"))
 OBJECT, MANIFEST = f"{RAW}/car-1/d/lidar/top/1.mcap", f"{RAW}/car-1/d/manifest.json"
 INPUT, WORK_AREA = f"{LAKE}/inputs/car-1/d/a.json", f"{LAKE}/work/car-1/d/a/1/index.arrow"
+WATERMARK = f"{LAKE}/audit/watermark.json"
 BASELINE, STATISTICS = f"{LAKE}/baselines/car-1.json", f"{LAKE}/warehouse/quality/statistics/car-1/1-d.json"
 SCENES, KEPT = f"{LAKE}/warehouse/gold/scenes/data/car-1/d/1.parquet", f"{LAKE}/warehouse/quality/validations/car-1/d/1.json"
 RECORDS, METADATA = f"{LAKE}/warehouse/quarantine/records/data/1.parquet", f"{LAKE}/warehouse/gold/scenes/metadata/1.json"
@@ -110,14 +111,13 @@ CALLS = (
     Call("lake/storage.py head_object", (READ, READ_VERSION), {AIRFLOW: (OBJECT,), OPERATOR: (OBJECT,)}),
     Call("lake/storage.py put_object", (WRITE,), {
         AIRFLOW: (WORK_AREA, SCENES, KEPT, STATISTICS, RECORDS, BAD_SCENES, BAD_FRAME, BAD_DRIVE),
-        OPERATOR: (BASELINE,), ERASER: (CERTIFICATE,),
+        OPERATOR: (BASELINE, WATERMARK), ERASER: (CERTIFICATE,),
         EXECUTOR: (WORK_AREA, SCENES, BAD_SCENES, BAD_FRAME)}),
     Call("lake/storage.py copy", (READ, READ_VERSION), {AIRFLOW: (OBJECT,)}),
     Call("lake/storage.py copy", (WRITE, ABORT), {AIRFLOW: (BAD_OBJECT,)}),
     Call("lake/storage.py delete_object", (CLEAR,), {AIRFLOW: (SCENES, BAD_SCENES)}),
     Call("lake/storage.py list_objects_v2", (LIST,), {OPERATOR: (QUARANTINE, LAKE), METRICS: (QUARANTINE,)}),
     Call("ops/deployment.py head_object", (READ,), {OPERATOR: (MANIFEST,)}),
-    Call("ops/audit/identity_reader.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,), METRICS: (RAW,)}),
     # Forgetting a drive, and the search for what is left of it.
     Call("ops/erasure/buckets.py list_object_versions", ("s3:ListBucketVersions",), {ERASER: BUCKETS}),
     Call("ops/erasure/buckets.py list_multipart_uploads", ("s3:ListBucketMultipartUploads",), {ERASER: BUCKETS}),
@@ -127,6 +127,9 @@ CALLS = (
     Call("ops/erasure/exempt.py describe_continuous_backups", ("dynamodb:DescribeContinuousBackups",), {ERASER: (LEDGER,)}),
     Call("ops/erasure/exempt.py get_queue_attributes", ("sqs:GetQueueAttributes",), {ERASER: (EVENTS, WORK)}),
     Call("ops/erasure/forget.py delete_message", ("sqs:DeleteMessage",), {ERASER: (EVENTS_DEAD, DEAD)}),
+    Call("scenes/accounting/drive_sources.py list_object_versions", ("s3:ListBucketVersions",), {
+        OPERATOR: (RAW,), METRICS: (RAW,)}),
+    Call("scenes/accounting/known_drives.py list_object_versions", ("s3:ListBucketVersions",), {OPERATOR: (RAW,)}),
     Call("fleet/uploader.py upload_fileobj", (WRITE, ABORT, "s3:ListMultipartUploadParts"), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (READ,), {VEHICLE: (f"{RAW}/car-1/d/x",)}),
     Call("fleet/uploader.py head_object", (LIST,), {VEHICLE: (RAW,)}),

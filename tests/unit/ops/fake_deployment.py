@@ -9,6 +9,7 @@ from typing import Any
 from bench.folder_settings import SETTINGS
 from ops.deployment import Deployment
 from ops.settings import CommandSettings
+from scenes.accounting.settings import AuditSettings
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,4 @@ class FakeDeployment(Deployment):
 
 
 def deployment_with(**given: Any) -> FakeDeployment:
-    return FakeDeployment(SETTINGS, CommandSettings(), Path("/nonexistent"), given)
+    return FakeDeployment(SETTINGS, CommandSettings(), Path("/nonexistent"), AuditSettings(), given)

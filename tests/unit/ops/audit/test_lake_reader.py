@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
-from lake.tables.drive_rows import drives_with_rule
+from lake.tables.drive_walk import drives_with_rule
 from ops.audit import lake_reader
-from ops.audit.identity import Held
-from ops.audit.identity_reader import held
 from tests.unit.ops import lake_builders as rows
 from tests.unit.ops.report.report_builders import BAD, GOOD, REVISION_B, SCENES, fill_two_drives
 
@@ -26,8 +26,9 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> LakeCatalog:
 def test_an_empty_lake_reads_as_nothing(tmp_path: Path) -> None:
     empty = rows.catalog_of(tmp_path)
     assert lake_reader.publications(empty) == ()
-    assert lake_reader.accounting(empty) == ()
-    assert lake_reader.scene_facts(empty) == ()
+    assert lake_reader.accounting(empty, GOOD) == ()
+    assert lake_reader.scene_facts(empty, GOOD) == ()
+    assert lake_reader.matches(empty, GOOD).sensor == ()
     assert lake_reader.scene(empty, "none") is None
 
 
@@ -41,12 +42,18 @@ def test_publications_of_one_drive_and_of_all(catalog: LakeCatalog) -> None:
 
 
 def test_matches_are_read_without_payload(catalog: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    original = lake_reader.flatten_matches
-    monkeypatch.setattr(lake_reader, "flatten_matches", lambda table: (seen.append(table.nbytes), original(table))[1])
-    found = lake_reader.matches(catalog)
-    assert len(found.sensor) == SCENES * 3 + SCENES * 2 + 4
-    assert seen[0] < 20_000  # the two drives hold more than 6 MB of points and pixels
+    seen: list[list[str]] = []
+    real = pq.ParquetFile.iter_batches
+
+    def noted(file: pq.ParquetFile, *given: Any, columns: list[str], **more: Any) -> Any:
+        seen.append(columns)
+        return real(file, *given, columns=columns, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", noted)
+    found = lake_reader.matches(catalog, BAD)
+    assert len(found.sensor) == SCENES * 2 + 4
+    leaves = {column for columns in seen for column in columns if "." in column}
+    assert {leaf.rpartition(".")[2] for leaf in leaves} == {"sensor", "stamp_ns", "offset_ns", "residual_ns"}
 
 
 def test_the_accounting_of_one_drive(catalog: LakeCatalog) -> None:
@@ -72,21 +79,12 @@ def test_records_can_be_filtered_by_drive(catalog: LakeCatalog) -> None:
     assert lake_reader.records(catalog, DriveId("veh-9", "none")) == ()
 
 
-def test_frames_that_several_scenes_share_are_held_once(tmp_path: Path) -> None:
-    catalog = rows.catalog_of(tmp_path)
-    first, second = rows.scene(0), rows.scene(1)
-    shared = {**second["cameras"][0], "stamp_ns": first["cameras"][0]["stamp_ns"]}
-    rows.fill(catalog, [first, {**second, "cameras": [shared]}])
-    assert Held(str(GOOD), rows.REVISION_A, "cam_front", 1) in held(lake_reader.matches(catalog))
-    assert Held(str(GOOD), rows.REVISION_A, "lidar_top", 2) in held(lake_reader.matches(catalog))
-
-
 def test_a_lake_without_tables_is_empty(tmp_path: Path) -> None:
     fresh = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
     drive = DriveId("car-1", "drive-1")
     assert lake_reader.publications(fresh) == lake_reader.publications(fresh, drive) == ()
-    assert lake_reader.records(fresh) == lake_reader.frame_counts(fresh) == ()
-    assert lake_reader.matches(fresh).scene_id == ()
+    assert lake_reader.records(fresh, drive) == lake_reader.frame_counts(fresh, drive) == ()
+    assert lake_reader.matches(fresh, drive).scene_id == ()
     assert lake_reader.calibration(fresh, drive) is None
     assert lake_reader.scene(fresh, "car-1.drive-1.1700000000000000000") is None
-    assert drives_with_rule(fresh, "DEC005") == {}
+    assert list(drives_with_rule(fresh, "DEC005")) == []

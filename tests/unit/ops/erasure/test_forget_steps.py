@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from scenes.accounting.drive_sources import late_objects, raw_versions
 
 from ingest.errors import ForgottenWorkError, HeldError
 from ingest.ledger.detail import RunFailure
@@ -16,8 +17,6 @@ from lake.versions.moments import load_together, resolve
 from lake.versions.publication_pages import publication_page
 from lake.versions.recalls import recall_rows
 from lake.versions.tags import tags
-from ops.audit.identity_reader import raw_objects
-from ops.audit.late_objects import late_objects
 from ops.erasure.forget import BusyError, Erasure
 from ops.erasure.holding import HoldDesk
 from ops.errors import InputError, NotFoundError
@@ -181,9 +180,9 @@ def test_what_lands_later_is_refused_without_its_name_and_goes_with_the_next_run
     late = [item for item in deployed.items() if item["sk"]["S"].startswith("late#")]
     assert len(late) == len(drive_files(DRIVE)) + 1
     version = deployed.s3.head_object(Bucket=RAW, Key=stray)["VersionId"]
-    raw = list(raw_objects(deployed.s3, RAW))
+    raw = list(raw_versions(deployed.s3, RAW, ""))
     assert {(one.key, one.version_id) for one in raw} == {
-        (one.key, one.version_id) for one in late_objects(ledger.tombstones, raw) if one.state == "refused"
+        (one.key, one.version_id) for one in late_objects(ledger, DRIVE, raw) if one.state == "refused"
     }, "the audit finds every object that landed in the ledger"
     assert ledger.tombstones.is_late(DRIVE, stray, version) and not ledger.tombstones.is_late(DRIVE, stray, "another")
 

@@ -5,31 +5,24 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyiceberg.manifest import ManifestFile
 
-from ingest.ledger.records import ObjectHead, ObjectRecord
-from ingest.ledger.states import ObjectState
-from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
+from lake.tables.pinned import pin
 from lake.tables.rows import RecordRow, row_of
-from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import PUBLISHED
 from ops.audit import lake_reader
-from ops.audit.identity import AuditInputs, LedgerDrive, LedgerObject, RawObject
-from ops.audit.identity_reader import published_rows
 from ops.metrics import drive_facts
-from ops.metrics.drive_facts import Amount, DriveFacts
-from ops.metrics.lake import MAX_SENSORS, OTHER, ResidualSizes, summarise
-from ops.metrics.pinned_tables import pin
+from ops.metrics.drive_facts import Amount, DriveFacts, RecentFacts
+from ops.metrics.facts_store import FactsStore
+from ops.metrics.lake import MAX_SENSORS, OTHER, LakeSums, ResidualSizes, summarise
 from quality.gx.results import Expectation, SuiteResults
 from quality.rules.rule import Outcome, Severity
+from scenes.accounting.identity import DriveInputs, KeptOut, LedgerDrive, LedgerObject, RawObject
 from scenes.documents import ValidationResults
 from tests.unit.ops import lake_builders as rows
 
@@ -74,10 +67,10 @@ def test_a_rule_has_its_worst_outcome() -> None:
 def test_records_count_for_each_rule_that_they_name_unless_released() -> None:
     found = drive_facts.record_counts(
         [
-            rows.record_row("a", ["DEC005", "CAM001"]),
-            rows.record_row("b", ["DEC005"], status="rejected"),
-            rows.record_row("c", ["SYN001"], level="scene"),
-            rows.record_row("d", ["SYN001"], level="scene", status="released"),
+            KeptOut("a", "r", 1, None, None, rule_ids=("DEC005", "CAM001")),
+            KeptOut("b", "r", 1, None, None, rule_ids=("DEC005",), status="rejected"),
+            KeptOut("c", "r", 1, None, None, rule_ids=("SYN001",), level="scene"),
+            KeptOut("d", "r", 1, None, None, rule_ids=("SYN001",), level="scene", status="released"),
         ]
     )
     assert found == {("DEC005", "object"): 2, ("CAM001", "object"): 1, ("SYN001", "scene"): 1}
@@ -86,7 +79,7 @@ def test_records_count_for_each_rule_that_they_name_unless_released() -> None:
 def test_residuals_are_sizes_by_sensor(tmp_path: Any) -> None:
     catalog = rows.catalog_of(tmp_path)
     rows.fill(catalog, [rows.scene(0, camera_late_ns=-9), rows.scene(1, camera_late_ns=4)])
-    found = drive_facts.residual_sizes(lake_reader.matches(catalog))
+    found = drive_facts.residual_sizes(lake_reader.matches(catalog, rows.DRIVE_A))
     assert {sensor: values.tolist() for sensor, values in found.items()} == {
         "cam_front": [4, 9],
         "lidar_top": [0, 0],
@@ -98,23 +91,17 @@ def test_residuals_are_sizes_by_sensor(tmp_path: Any) -> None:
 
 
 def test_objects_and_bytes_by_state() -> None:
-    def entry(state: ObjectState, size_bytes: int) -> ObjectRecord:
-        return ObjectRecord(ObjectHead(f"k{size_bytes}", "v", size_bytes, "e", 0), state, 0)
-
-    published, landed = ObjectState.PUBLISHED, ObjectState.LANDED
-    assert drive_facts.object_amounts([entry(published, 5), entry(landed, 7), entry(published, 11)]) == {
-        "published": Amount(2, 16),
-        "landed": Amount(1, 7),
-    }
+    objects = [LedgerObject(f"k{size}", "v", state, size) for state, size in (("published", 5), ("landed", 7), ("published", 11))]
+    assert drive_facts.object_amounts(objects) == {"published": Amount(2, 16), "landed": Amount(1, 7)}
 
 
 def test_checks_are_those_of_the_audit() -> None:
     key = f"{rows.DRIVE_A}/camera/cam/1780000000000000000.mcap"
-    name = str(rows.DRIVE_A)
-    inputs = AuditInputs(
-        raw=(RawObject(key, "v1", name), RawObject(key + "x", "v1", name)),
+    inputs = DriveInputs(
+        str(rows.DRIVE_A),
+        raw=(RawObject(key, "v1"), RawObject(key + "x", "v1")),
         ledger_objects=(LedgerObject(key, "v1", "landed"),),
-        ledger_drives=(LedgerDrive(name, "landing", ""),),
+        ledger=LedgerDrive("landing", ""),
     )
     checks = drive_facts.check_outcomes(inputs)
     assert [check for check, holds in checks.items() if not holds] == [
@@ -123,29 +110,47 @@ def test_checks_are_those_of_the_audit() -> None:
     assert not DriveFacts({}, checks).balanced
 
 
-def test_copies_are_looked_for_in_their_folders_only() -> None:
-    records = [rows.record_row(name, ["DEC005"], payload_uri=f"s3://q/frames/d/{name}") for name in ("a/1", "a/2", "b/1")]
-    records.append(rows.record_row("none", ["CMP001"], payload_uri=None))
-    assert drive_facts.payload_prefixes(records) == {"s3://q/frames/d/a/", "s3://q/frames/d/b/"}
+def test_facts_are_the_same_after_a_stay_on_disk() -> None:
+    store = FactsStore()
+    facts = DriveFacts({"published": Amount(2, 5)}, {"a": False}, {("cam", "camera", "gold"): 3}, 4, {("DEC005", "object"): 1})
+    store.put(rows.DRIVE_A, facts)
+    assert store.get(rows.DRIVE_A) == facts
+    store.remove(rows.DRIVE_A)
+    assert store.get(rows.DRIVE_A) is None
 
 
 def sizes(*values_ns: int) -> Any:
     return np.sort(np.array(values_ns, dtype=np.int64))
 
 
+Known = tuple[DriveFacts, RecentFacts]
+NONE = Amount()
+
+
+def summary(drives: list[DriveFacts], recent: list[Known], refused: Amount = NONE, publications: int = 0, scenes: int = 0) -> Any:
+    sums = LakeSums()
+    for drive in drives:
+        sums.add(drive)
+    return summarise(sums, recent, refused, publications, scenes)
+
+
+OLD = DriveFacts({"published": Amount(2, 20)}, {"a": True}, {("cam", "camera", "gold"): 10}, 10, {("DEC005", "object"): 1})
+NEW = DriveFacts(
+    {"published": Amount(1, 5), "quarantined": Amount(1, 1)},
+    {"a": False, "b": True},
+    {("cam", "camera", "gold"): 3, ("cam", "camera", "quarantined"): 2},
+    3,
+    {("DEC005", "object"): 2},
+)
+DETAILS = RecentFacts(
+    {"DEC005": Outcome.FAILED, "CLK003": Outcome.PASSED},
+    {"cam": sizes(1, 2, 30), "imu": sizes(0)},
+    {"cam": 20},
+)
+
+
 def test_a_summary_adds_up_drives_and_speaks_of_the_newest() -> None:
-    old = DriveFacts({"published": Amount(2, 20)}, {"a": True}, {("cam", "camera", "gold"): 10}, 10, {("DEC005", "object"): 1})
-    new = DriveFacts(
-        {"published": Amount(1, 5), "quarantined": Amount(1, 1)},
-        {"a": False, "b": True},
-        {("cam", "camera", "gold"): 3, ("cam", "camera", "quarantined"): 2},
-        3,
-        {("DEC005", "object"): 2},
-        {"DEC005": Outcome.FAILED, "CLK003": Outcome.PASSED},
-        {"cam": sizes(1, 2, 30), "imu": sizes(0)},
-        {"cam": 20},
-    )
-    found = summarise([old, new], [new], Amount(1, 8), publications=4, published_scenes=20)
+    found = summary([OLD, NEW], [(NEW, DETAILS)], Amount(1, 8), publications=4, scenes=20)
     assert found.objects == {"refused": Amount(1, 8), "published": Amount(3, 25), "quarantined": Amount(1, 1)}
     assert found.frames == {("cam", "camera", "gold"): 13, ("cam", "camera", "quarantined"): 2}
     assert found.recent_frames == {("cam", "camera", "gold"): 3, ("cam", "camera", "quarantined"): 2}
@@ -157,21 +162,28 @@ def test_a_summary_adds_up_drives_and_speaks_of_the_newest() -> None:
     assert found.residuals == {"cam": ResidualSizes(2, 30, 30, 30, 1.5), "imu": ResidualSizes(0, 0, 0, 0, None)}
 
 
+def test_a_drive_that_is_taken_away_leaves_nothing() -> None:
+    sums = LakeSums()
+    for facts, sign in ((OLD, 1), (NEW, 1), (NEW, -1)):
+        sums.add(facts, sign)
+    assert summarise(sums, [], Amount(), 0, 0) == summary([OLD], [])
+
+
 def test_each_drive_is_held_against_its_own_tolerance() -> None:
-    wide = DriveFacts({}, {}, residuals_ns={"cam": sizes(30)}, tolerances_ns={"cam": 40})
-    narrow = DriveFacts({}, {}, residuals_ns={"cam": sizes(12)}, tolerances_ns={"cam": 10})
-    nothing = DriveFacts({}, {}, residuals_ns={"cam": sizes(1)}, tolerances_ns={"cam": 0})
-    assert summarise([wide, narrow], [wide, narrow], Amount(), 0, 0).residuals["cam"].tolerances == 1.2
-    assert summarise([wide, nothing], [wide, nothing], Amount(), 0, 0).residuals["cam"].tolerances == math.inf
+    nothing_else = DriveFacts({}, {})
+    wide, narrow, zero = (
+        (nothing_else, RecentFacts(residuals_ns={"cam": sizes(size)}, tolerances_ns={"cam": tolerance}))
+        for size, tolerance in ((30, 40), (12, 10), (1, 0))
+    )
+    assert summary([], [wide, narrow]).residuals["cam"].tolerances == 1.2
+    assert summary([], [wide, zero]).residuals["cam"].tolerances == math.inf
 
 
 @given(st.dictionaries(st.text("abcdef", min_size=1, max_size=6), st.integers(1, 10**6), max_size=200))
 def test_however_many_sensors_there_are_few_are_named_and_none_is_lost(frames: dict[str, int]) -> None:
-    drive = DriveFacts(
-        {}, {}, {(sensor, "camera", "gold"): count for sensor, count in frames.items()},
-        residuals_ns={sensor: sizes(count) for sensor, count in frames.items()},
-    )  # fmt: skip
-    found = summarise([drive], [drive], Amount(), 0, 0)
+    drive = DriveFacts({}, {}, {(sensor, "camera", "gold"): count for sensor, count in frames.items()})
+    details = RecentFacts(residuals_ns={sensor: sizes(count) for sensor, count in frames.items()})
+    found = summary([drive], [(drive, details)])
     for named in ({sensor for sensor, _, _ in found.frames}, found.residuals.keys()):
         assert len(named) <= MAX_SENSORS + 1
     assert sum(found.frames.values()) == sum(frames.values())
@@ -182,8 +194,8 @@ def test_however_many_sensors_there_are_few_are_named_and_none_is_lost(frames: d
 
 
 def test_a_rule_that_the_catalogue_lacks_gets_no_label_of_its_own() -> None:
-    drive = DriveFacts({}, {}, records={("XYZ999", "object"): 2, ("LID001", "object"): 1}, outcomes={"XYZ999": Outcome.FAILED})
-    found = summarise([drive], [drive], Amount(), 0, 0)
+    drive = DriveFacts({}, {}, records={("XYZ999", "object"): 2, ("LID001", "object"): 1})
+    found = summary([drive], [(drive, RecentFacts({"XYZ999": Outcome.FAILED}))])
     assert found.records == {(OTHER, "object"): 2, ("LID001", "object"): 1}
     assert found.rules == {(OTHER, Outcome.FAILED): 1}
 
@@ -217,65 +229,3 @@ def test_a_lake_without_tables_pins_none(tmp_path: Any) -> None:
     empty = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
     assert not pin(empty, None)
     assert json.dumps(pin(empty, None).pointers) == "{}"
-
-
-class Opened:
-    """Counts the manifests that scans open."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.paths: list[str] = []
-        real = ManifestFile.fetch_manifest_entry
-
-        def counted(manifest: Any, io: Any, discard_deleted: bool = True) -> Any:
-            self.paths.append(manifest.manifest_path)
-            return real(manifest, io, discard_deleted)
-
-        monkeypatch.setattr(ManifestFile, "fetch_manifest_entry", counted)
-
-    def taken(self) -> int:
-        found, self.paths = len(self.paths), []
-        return found
-
-
-DRIVES = [DriveId("veh-1", f"drive-{number}") for number in range(6)]
-
-
-@pytest.fixture
-def six_drives(tmp_path: Path) -> LakeCatalog:
-    """Each published once; the third a second time, in place of the first."""
-    catalog = rows.catalog_of(tmp_path)
-    for drive in DRIVES:
-        rows.fill(catalog, [rows.scene(0, drive)], [rows.frame("lidar_top", "lidar", rows.EPOCH_NS, drive=drive)], drive=drive)
-    catalog.load_table("gold.scenes").delete("drive_id = 'drive-2'")
-    rows.fill(catalog, [rows.scene(number, DRIVES[2]) for number in range(2)], drive=DRIVES[2], generation=2)
-    return catalog
-
-
-def test_a_drive_is_found_in_its_own_manifests(six_drives: LakeCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    pinned, opened = pin(six_drives, None), Opened(monkeypatch)
-    for drive in DRIVES:
-        opened.taken()
-        found = published_rows(pinned.of_drive(drive), drive)
-        # Scenes twice, frames twice, no records: of each its own manifest and the one before, more where it was replaced.
-        assert opened.taken() <= (10 if drive == DRIVES[2] else 8)
-        whole = published_rows(six_drives, drive)
-        assert opened.taken() >= 20
-        assert (found.frames, found.scenes, found.records, found.indexed) == (
-            whole.frames, whole.scenes, whole.records, whole.indexed,
-        )  # fmt: skip
-        assert len(found.scenes) == (2 if drive == DRIVES[2] else 1)
-        assert lake_reader.calibration(pinned.of_drive(drive), drive) == lake_reader.calibration(six_drives, drive)
-    assert published_rows(pinned.of_drive(DriveId("veh-1", "none")), DriveId("veh-1", "none")).scenes == ()
-
-
-def test_a_drive_that_was_committed_twice_is_seen_twice(six_drives: LakeCatalog) -> None:
-    rows.fill(six_drives, [rows.scene(0, DRIVES[0])], drive=DRIVES[0])
-    found = published_rows(pin(six_drives, None).of_drive(DRIVES[0]), DRIVES[0])
-    assert [scene.scene_id for scene in found.scenes] == [str(SceneKey(DRIVES[0], rows.EPOCH_NS))] * 2
-
-
-def test_after_a_rewrite_of_the_table_all_manifests_are_opened(six_drives: LakeCatalog) -> None:
-    table = six_drives.load_table("gold.scenes")
-    table.overwrite(table.scan().to_arrow())
-    pinned = pin(six_drives, None)
-    assert [len(published_rows(pinned.of_drive(drive), drive).scenes) for drive in DRIVES] == [1, 1, 2, 1, 1, 1]

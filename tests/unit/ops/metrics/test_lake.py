@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +16,11 @@ from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables.catalog import LakeCatalog
 from ops.audit import lake_reader
-from ops.metrics.drive_facts import Amount, DriveFacts, Sources
+from ops.metrics.drive_facts import Amount, DriveFacts, RecentFacts
 from ops.metrics.lake import LakeWatch
-from ops.metrics.ledger import DriveMark, LedgerWatch
+from ops.metrics.ledger import LedgerWatch
 from quality.rules.rule import Outcome
+from scenes.accounting.drive_sources import AuditSources
 from tests.unit.ops import lake_builders as rows
 
 REFUSED = RefusedRecord(ObjectHead("a.pkl", "v1", 3, "e", 0), "KEY001", "", "", 0)
@@ -27,42 +28,45 @@ REFUSED = RefusedRecord(ObjectHead("a.pkl", "v1", 3, "e", 0), "KEY001", "", "", 
 
 @dataclass
 class World:
-    """A ledger and the facts of each drive; `read` records each drive that was read, and whether in full."""
+    """A ledger and the facts of each drive; `read` records each drive that was read, and `details` those read in full."""
 
     catalog: LakeCatalog
     records: dict[DriveId, DriveRecord] = field(default_factory=dict)
+    changed: set[DriveId] = field(default_factory=set)
     broken: set[DriveId] = field(default_factory=set)
     unreadable: set[DriveId] = field(default_factory=set)
     refused_objects: list[RefusedRecord] = field(default_factory=list)
     refusing: bool = False
-    seen: list[tuple[str, bool]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
     opened: int = 0
 
     def put(self, name: str, state: DriveState = DriveState.PUBLISHED, updated_ns: int = 1) -> DriveId:
         drive = DriveId("veh-1", name)
         self.records[drive] = DriveRecord(drive, state, updated_ns=updated_ns)
+        self.changed.add(drive)
         return drive
 
     def publish(self, name: str, generation: int = 1) -> None:
         drive = self.put(name, updated_ns=generation)
         rows.fill(self.catalog, [rows.scene(0, drive)], drive=drive, generation=generation)
 
-    def read_drive(
-        self, sources: Sources, tables: Any, record: DriveRecord, batches: Sequence[lake_reader.Snapshot], *, whole: bool
-    ) -> DriveFacts:
+    def read_facts(self, sources: Any, tables: Any, record: DriveRecord) -> DriveFacts:
         if record.drive in self.unreadable:
             raise LakeError("cannot be read")
-        self.seen.append((record.drive.drive_id, whole))
-        return DriveFacts(
-            {"published": Amount(1, 10)},
-            {"adds up": record.drive not in self.broken},
-            scenes=len(batches),
-            outcomes={"LID001": Outcome.PASSED} if whole else {},
-        )
+        self.seen.append(record.drive.drive_id)
+        scenes = len(lake_reader.publications(tables, record.drive))
+        return DriveFacts({"published": Amount(1, 10)}, {"adds up": record.drive not in self.broken}, scenes=scenes)
 
-    def read(self) -> dict[DriveId, DriveMark]:
+    def read_recent(self, sources: Any, tables: Any, drive: DriveId) -> RecentFacts:
+        self.details.append(drive.drive_id)
+        return RecentFacts(outcomes={"LID001": Outcome.PASSED})
+
+    def read(self, changed: Callable[[DriveId], None]) -> None:
         """As `LedgerWatch`."""
-        return {drive: DriveMark.of(record) for drive, record in sorted(self.records.items())}
+        for drive in sorted(self.changed):
+            changed(drive)
+        self.changed.clear()
 
     def drive(self, drive: DriveId) -> DriveRecord | None:
         return self.records.get(drive)
@@ -72,26 +76,30 @@ class World:
             raise LakeError("no answer")
         yield from self.refused_objects
 
-    def open(self) -> LakeCatalog:
+    def open(self) -> AuditSources:
         self.opened += 1
-        return self.catalog
+        return AuditSources(cast(Any, None), cast(Any, None), cast(Any, self), self.catalog)
 
-    def taken(self) -> list[tuple[str, bool]]:
+    def taken(self) -> list[str]:
         seen, self.seen = self.seen, []
         return seen
+
+    def detailed(self) -> list[str]:
+        details, self.details = self.details, []
+        return sorted(details)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(rows.catalog_of(tmp_path))
-    monkeypatch.setattr(lake_watch, "read_drive", made.read_drive)
+    monkeypatch.setattr(lake_watch, "read_facts", made.read_facts)
+    monkeypatch.setattr(lake_watch, "read_recent", made.read_recent)
     return made
 
 
 @pytest.fixture
 def watch(world: World) -> LakeWatch:
-    sources = Sources(cast(Any, None), cast(Any, None), cast(Any, world))
-    return LakeWatch(sources, cast(LedgerWatch, world), world.open)
+    return LakeWatch(world.open, cast(LedgerWatch, world))
 
 
 def test_a_drive_is_read_for_each_change_of_its_record_or_its_publication(world: World, watch: LakeWatch) -> None:
@@ -99,17 +107,56 @@ def test_a_drive_is_read_for_each_change_of_its_record_or_its_publication(world:
     world.publish("b")
     world.put("c", DriveState.LANDING)
     first = watch.read()
-    assert world.taken() == [("a", True), ("b", True), ("c", False)]
+    assert (world.taken(), world.detailed()) == (["a", "b", "c"], ["a", "b"])
     assert (first.publications, first.published_scenes, first.scenes, first.recent_drives) == (2, 2, 2, 2)
     assert watch.read() is first
-    assert world.taken() == []
+    assert (world.taken(), world.detailed()) == ([], [])
     world.put("c", DriveState.QUEUED, updated_ns=2)
     watch.read()
-    assert world.taken() == [("c", False)]
+    assert world.taken() == ["c"]
     world.publish("b", generation=2)
     assert watch.read().scenes == 3
-    assert world.taken() == [("b", True)]
+    assert (world.taken(), world.detailed()) == (["b"], ["b"])
+    rows.fill(world.catalog, [rows.scene(0, DriveId("veh-1", "a"))], drive=DriveId("veh-1", "a"), generation=2)
+    assert watch.read().publications == 4
+    assert world.taken() == ["a"], "its ledger record is the same"
     assert world.opened == 1
+
+
+def test_only_new_rows_of_the_index_are_read(world: World, watch: LakeWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abcdef":
+        world.publish(name)
+    assert watch.read().publications == 6
+    opened: list[str] = []
+    real = lake_watch.added_publications
+    monkeypatch.setattr(
+        lake_watch, "added_publications", lambda *given: (opened.append(row.drive_id) or row for row in real(*given))
+    )
+    world.publish("g")
+    assert watch.read().publications == 7
+    assert opened == ["g"]
+
+
+def test_rows_that_maintenance_writes_anew_count_once(world: World, watch: LakeWatch) -> None:
+    for name in "ab":
+        world.publish(name)
+    assert watch.read().publications == 2
+    table = world.catalog.load_table("gold.drives")
+    table.overwrite(table.scan().to_arrow())
+    assert (watch.read().publications, watch.read().published_scenes) == (2, 2)
+
+
+def test_a_table_that_was_put_back_is_counted_anew(world: World, watch: LakeWatch) -> None:
+    world.publish("a")
+    table = world.catalog.load_table("gold.drives")
+    before = table.current_snapshot()
+    world.publish("b")
+    assert watch.read().publications == 2
+    assert before is not None
+    world.catalog.load_table("gold.drives").manage_snapshots().set_current_snapshot(before.snapshot_id).commit()
+    world.taken()
+    assert watch.read().publications == 1
+    assert world.taken() == ["a", "b"]
 
 
 def test_only_the_newest_are_kept_whole(world: World, watch: LakeWatch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,14 +164,19 @@ def test_only_the_newest_are_kept_whole(world: World, watch: LakeWatch, monkeypa
     for name in "abc":
         world.publish(name)
     found = watch.read()
-    assert world.taken() == [("a", False), ("b", True), ("c", True)]
+    assert (world.taken(), world.detailed()) == (["a", "b", "c"], ["b", "c"])
     assert (found.recent_drives, found.rules) == (2, {("LID001", Outcome.PASSED): 2})
     world.publish("a", generation=2)
     assert watch.read().rules == {("LID001", Outcome.PASSED): 2}
-    assert world.taken() == [("a", True)], "b falls out of the newest without being read again"
-    world.publish("b", generation=2)
-    assert watch.read().recent_drives == 2
-    assert world.taken() == [("b", True)]
+    assert (world.taken(), world.detailed()) == (["a"], ["a"]), "b falls out of the newest without being read again"
+
+
+def test_a_drive_that_is_gone_is_taken_away(world: World, watch: LakeWatch) -> None:
+    world.publish("a")
+    gone = world.put("b")
+    assert watch.read().objects["published"] == Amount(2, 20)
+    del world.records[gone]
+    assert watch.read().objects["published"] == Amount(1, 10)
 
 
 def test_what_does_not_add_up_is_looked_at_again_until_it_does(world: World, watch: LakeWatch) -> None:
@@ -134,7 +186,7 @@ def test_what_does_not_add_up_is_looked_at_again_until_it_does(world: World, wat
     assert watch.read().unbalanced_drives == 1
     world.taken()
     assert watch.read().unbalanced_drives == 1
-    assert world.taken() == [("bad", False)]
+    assert world.taken() == ["bad"]
     world.broken.clear()
     assert watch.read().unbalanced_drives == 0
     world.taken()
@@ -152,7 +204,7 @@ def test_however_many_do_not_add_up_few_are_looked_at_again_each_in_turn(
     turns = []
     for _ in range(5):
         assert watch.read().unbalanced_drives == 5
-        turns.append("".join(name for name, _ in world.taken()))
+        turns.append("".join(world.taken()))
     assert turns == ["ab", "cd", "ae", "bc", "ad"]
 
 

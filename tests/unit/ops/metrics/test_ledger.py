@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -16,11 +16,13 @@ from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL, DriveState
 from ingest.ledger.work_message import WorkReason
 from lake.landing import DriveId
-from ops.metrics.ledger import OVERLAP_NS, RECENT_LAGS, DriveMark, DriveStates, LedgerWatch
+from ops.metrics.ledger import OVERLAP_NS, RECENT_LAGS, DriveStates, LedgerWatch
+from ops.metrics.mark_store import DriveMark, MarkStore
 from sensors.stamps import percentile
 
 S = 10**9
 NOW_NS = 1_000_000 * S
+DRIVES = [DriveId("car-1", name) for name in ("d-bad", "d-new", *(f"d-{number}" for number in range(60)))]
 
 
 @dataclass
@@ -62,7 +64,23 @@ def watch(ledger: FakeLedger) -> LedgerWatch:
 
 
 def states(watch: LedgerWatch) -> dict[str, str]:
-    return {drive.drive_id: mark.state.value for drive, mark in watch.read().items()}
+    marks = watch.read()
+    found = [marks.get(drive) for drive in DRIVES]
+    assert sum(marks.counts.values()) == len([mark for mark in found if mark is not None])
+    return {mark.drive.drive_id: mark.state.value for mark in found if mark is not None}
+
+
+def stored(marks: Iterable[DriveMark]) -> MarkStore:
+    store = MarkStore()
+    for one in marks:
+        store.put(one)
+    return store
+
+
+def seen_of(watch: LedgerWatch, drive: DriveId) -> DriveMark:
+    found = watch.read().get(drive)
+    assert found is not None
+    return found
 
 
 def test_finished_drives_are_read_once(ledger: FakeLedger, watch: LedgerWatch) -> None:
@@ -113,12 +131,12 @@ def test_one_that_ends_between_two_queries_is_seen_at_its_end(ledger: FakeLedger
 def test_late_objects_of_a_finished_drive_are_noticed_and_forgotten(ledger: FakeLedger, watch: LedgerWatch) -> None:
     drive = ledger.put("d-1", DriveState.PUBLISHED, 100)
     ledger.put("d-2", DriveState.PUBLISHED, 9000)
-    assert not watch.read()[drive].settling
+    assert not seen_of(watch, drive).settling
     ledger.put("d-1", DriveState.PUBLISHED, 100, settling=True, changed_ns=8000 * S)
-    seen = watch.read()[drive]
+    seen = seen_of(watch, drive)
     assert (seen.settling, seen.unprocessed, seen.changed_ns) == (True, True, 8000 * S)
     ledger.put("d-1", DriveState.PUBLISHED, 100, settling=False)
-    assert not watch.read()[drive].settling
+    assert not seen_of(watch, drive).settling
     ledger.looked_up.clear()
     watch.read()
     assert ledger.looked_up == []
@@ -139,7 +157,7 @@ def test_counts_and_ages() -> None:
         mark("d-3", DriveState.PROCESSING, now_s - 60, now_s - 80),
         mark("d-4", DriveState.PUBLISHED, now_s - 9000, now_s - 9030),
     ]
-    found = DriveStates.of(marks, NOW_NS)
+    found = DriveStates.of(stored(marks), NOW_NS)
     assert {state: count for state, count in found.counts.items() if count} == {
         DriveState.LANDING: 1,
         DriveState.PROCESSING: 2,
@@ -156,18 +174,18 @@ def test_counts_and_ages() -> None:
 def test_a_drive_that_is_processed_again_waits_since_then_and_has_no_lag_from_landing() -> None:
     now_s = NOW_NS // S
     again = mark("d-1", DriveState.QUEUED, now_s - 15, now_s - 90_000, reason=WorkReason.RELEASED)
-    assert DriveStates.of([again], NOW_NS).oldest_unprocessed_ns == 15 * S
+    assert DriveStates.of(stored([again]), NOW_NS).oldest_unprocessed_ns == 15 * S
     published = replace(again, state=DriveState.PUBLISHED)
-    assert DriveStates.of([published], NOW_NS).lags_ns.tolist() == []
+    assert DriveStates.of(stored([published]), NOW_NS).lags_ns.tolist() == []
     late = replace(published, settling=True)
-    assert DriveStates.of([late], NOW_NS).oldest_unprocessed_ns == 90_000 * S
+    assert DriveStates.of(stored([late]), NOW_NS).oldest_unprocessed_ns == 90_000 * S
 
 
 def test_nothing_waits_in_an_empty_ledger_and_clocks_make_no_age_negative() -> None:
-    empty = DriveStates.of([], NOW_NS)
+    empty = DriveStates.of(MarkStore(), NOW_NS)
     assert (empty.oldest_unprocessed_ns, set(empty.state_age_ns.values()), empty.lags_ns.tolist()) == (0, {0}, [])
     ahead = mark("d-1", DriveState.QUEUED, NOW_NS // S + 5, NOW_NS // S + 5)
-    found = DriveStates.of([ahead], NOW_NS)
+    found = DriveStates.of(stored([ahead]), NOW_NS)
     assert (found.oldest_unprocessed_ns, found.state_age_ns[DriveState.QUEUED]) == (0, 0)
 
 
@@ -177,9 +195,23 @@ def test_lags_are_those_of_the_drives_published_last(published: list[tuple[int, 
         mark(f"d-{number}", DriveState.PUBLISHED, at_s, at_s - lag_s)
         for number, (at_s, lag_s) in enumerate(dict(published).items())
     ]
-    lags = DriveStates.of(marks, NOW_NS).lags_ns
+    lags = DriveStates.of(stored(marks), NOW_NS).lags_ns
     newest = sorted(marks, key=lambda one: -one.updated_ns)[:RECENT_LAGS]
     assert sorted(lags.tolist()) == lags.tolist() == sorted(one.updated_ns - one.changed_ns for one in newest)
     if len(lags):
         assert percentile(lags, 50) in lags
         assert np.count_nonzero(lags <= percentile(lags, 95)) >= 0.95 * len(lags)
+
+
+def test_changes_are_told_and_a_drive_that_is_gone_is_one(ledger: FakeLedger, watch: LedgerWatch) -> None:
+    waiting = ledger.put("d-1", DriveState.QUEUED, 100)
+    done = ledger.put("d-2", DriveState.PUBLISHED, 100)
+    changed: list[DriveId] = []
+    watch.read(changed.append)
+    assert sorted(changed) == [waiting, done]
+    changed.clear()
+    watch.read(changed.append)
+    assert changed == []
+    del ledger.records[waiting]
+    marks = watch.read(changed.append)
+    assert (changed, marks.get(waiting), dict(marks.counts)) == ([waiting], None, {DriveState.QUEUED: 0, DriveState.PUBLISHED: 1})

@@ -10,10 +10,10 @@ from pyiceberg.catalog import Catalog
 from lake.landing import DriveId
 from lake.storage import ObjectVersion
 from ops.audit import lake_reader
-from ops.audit.accounting import Line
-from ops.audit.identity import Check
 from ops.report.collect import drive_facts
 from ops.report.facts import DriveReport, Figure, ReportFacts
+from scenes.accounting.account import Line
+from scenes.accounting.identity import Check
 from tests.unit.ops import lake_builders as rows
 
 GOOD, BAD = rows.DRIVE_A, DriveId("veh-1", "drive-b")
@@ -83,7 +83,7 @@ def example(folder: Path) -> ReportFacts:
     """A whole report over a lake made in `folder`."""
     catalog = rows.catalog_of(folder)
     fill_two_drives(catalog)
-    lines = lake_reader.accounting(catalog)
+    lines = (*lake_reader.accounting(catalog, GOOD), *lake_reader.accounting(catalog, BAD))
     return ReportFacts(
         title="Scenelake demo",
         run=(

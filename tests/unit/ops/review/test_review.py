@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from fastapi import HTTPException, Request
 from fastapi.testclient import TestClient
 from msgspec.structs import replace
 
-from ingest.ledger.records import DecisionRecord, DriveRecord
+from ingest.ledger.records import DecisionRecord, DriveRecord, RefusedRecord
 from ingest.ledger.states import DriveState
 from lake.errors import OverrideError
 from lake.landing import DriveId
@@ -19,7 +19,7 @@ from lake.overrides import Override, Verdict
 from lake.tables.rows import RecordRow
 from ops.review import decisions, listing, page
 from ops.review.evidence import Gauge, Picture, RecordEvidence
-from ops.review.listing import Decision, Filter, ReviewRecord
+from ops.review.listing import Decision, Filter, RecordPage, ReviewRecord
 from ops.review.web import MAX_FORM_BYTES, review_app
 from quality.decisions import overrides_for, why_not_releasable
 from quality.rules.findings import finding
@@ -45,14 +45,17 @@ class Decisions:
     def decisions(self, drive: DriveId) -> list[DecisionRecord]:
         return [one for one in self.log if one.drive == drive]
 
-    def refused(self) -> tuple[()]:
+    def refused(self, after: str = "") -> tuple[()]:
         return ()
+
+    def refused_versions(self, key: str) -> list[RefusedRecord]:
+        return []
 
 
 def join(monkeypatch: pytest.MonkeyPatch, rows: list[ReviewRecord], ledger: Decisions) -> list[ReviewRecord]:
     found = tuple(RecordRow(**{name: getattr(row, name) for name in RecordRow.__struct_fields__}) for row in rows)
     monkeypatch.setattr("ops.audit.lake_reader.records", lambda catalog, drive=None: found)
-    return listing.rows(None, ledger)  # type: ignore[arg-type]
+    return listing.RecordList(None, ledger).of_drive(D1)  # type: ignore[arg-type]
 
 
 def decide(verdict: Verdict, *rows: ReviewRecord) -> list[Override]:
@@ -173,10 +176,18 @@ class FakeReview:
     def __init__(self, rows: list[ReviewRecord]) -> None:
         self.listed, self.desk = rows, NotingDesk()
 
-    def rows(self) -> list[ReviewRecord]:
-        return self.listed
+    @property
+    def records(self) -> FakeReview:
+        return self
 
-    def evidence(self, row: ReviewRecord, rows: Sequence[ReviewRecord]) -> RecordEvidence:
+    def page(self, chosen: Filter, after: str | None = None) -> RecordPage:
+        return RecordPage(tuple(row for row in self.listed if chosen.takes(row)), "car-1/d-1/next" if after is None else None)
+
+    def find(self, references: Iterable[str]) -> dict[str, ReviewRecord | None]:
+        known = {row.reference: row for row in self.listed}
+        return {reference: known.get(reference) for reference in references}
+
+    def evidence(self, row: ReviewRecord) -> RecordEvidence:
         return EVIDENCE
 
 
@@ -213,10 +224,10 @@ def token(web: TestClient, user: str = "alice") -> str:
 
 
 def form(web: TestClient, **more: Any) -> dict[str, Any]:
-    return {"token": token(web), "verdict": "release", "reason": "rain", "record": [ROWS[0].record_id]} | more
+    return {"token": token(web), "verdict": "release", "reason": "rain", "record": [ROWS[0].reference]} | more
 
 
-PATHS = (("GET", "/"), ("GET", f"/records/{ROWS[0].record_id}"), ("POST", "/plan"), ("POST", "/decide"))
+PATHS = (("GET", "/"), ("GET", f"/records/{ROWS[0].reference}"), ("POST", "/plan"), ("POST", "/decide"))
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
@@ -233,7 +244,7 @@ def test_there_is_nothing_else(web: TestClient, path: str) -> None:
 
 
 def test_pages_escape_what_they_show_and_close_themselves(web: TestClient) -> None:
-    for path in ("/", f"/records/{ROWS[0].record_id}", "/?rule=%3Cscript%3E&status=%22%3E"):
+    for path in ("/", f"/records/{ROWS[0].reference}", "/?rule=%3Cscript%3E&status=%22%3E"):
         answer = web.get(path, headers={"x-user": "alice"})
         assert answer.status_code == 200
         assert "<script" not in answer.text
@@ -246,7 +257,7 @@ def test_pages_escape_what_they_show_and_close_themselves(web: TestClient) -> No
 
 
 def test_a_release_is_planned_then_done_in_the_name_of_who_is_logged_in(web: TestClient, review: FakeReview) -> None:
-    sent = form(web, record=[row.record_id for row in ROWS], reviewer="mallory")
+    sent = form(web, record=[row.reference for row in ROWS], reviewer="mallory")
     planned = web.post("/plan", data=sent, headers={"x-user": "alice", "origin": "http://127.0.0.1:8080"})
     assert planned.status_code == 200
     assert "Release 2 records?" in planned.text
@@ -289,10 +300,10 @@ def test_a_form_that_is_not_ours_or_not_whole_does_nothing(
 def test_an_endpoint_that_does_not_answer_is_reported(
     web: TestClient, review: FakeReview, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone() -> list[ReviewRecord]:
+    def gone(*given: object) -> RecordPage:
         raise OSError("AWS Error NETWORK_CONNECTION during HeadObject <operation>")
 
-    monkeypatch.setattr(review, "rows", gone)
+    monkeypatch.setattr(review, "page", gone)
     answer = web.get("/", headers={"x-user": "alice"})
     assert answer.status_code == 503
     assert "NETWORK_CONNECTION during HeadObject &lt;operation&gt;" in answer.text
@@ -301,3 +312,15 @@ def test_an_endpoint_that_does_not_answer_is_reported(
 
 def test_a_token_is_one_users_own(web: TestClient) -> None:
     assert token(web, "alice") == token(web, "alice") != token(web, "victor")
+
+
+def test_a_page_of_the_list_leads_to_the_next_and_keeps_the_filter(web: TestClient) -> None:
+    first = web.get("/?status=quarantined", headers={"x-user": "alice"}).text
+    (link,) = re.findall(r'href="(/\?[^"]*after=[^"]*)"', first)
+    assert "status=quarantined" in link
+    assert "next page" not in web.get(link.replace("&amp;", "&"), headers={"x-user": "alice"}).text
+
+
+@pytest.mark.parametrize("query", ["drive=no-slash", "drive=Bad%20One/x", "drive=a/b/c"])
+def test_a_filter_that_names_no_drive_is_refused(web: TestClient, query: str) -> None:
+    assert web.get(f"/?{query}", headers={"x-user": "alice"}).status_code == 400

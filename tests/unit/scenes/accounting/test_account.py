@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.audit.accounting import Frames, account, why
+from scenes.accounting.account import Frames, account, why
 
 DRIVE = ("veh-1/drive-a", "a" * 64)
 

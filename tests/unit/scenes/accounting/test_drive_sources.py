@@ -8,8 +8,8 @@ from ingest.ledger.detail import RunDetail, RunFailure, RunResult, encode_detail
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
-from ops.audit.identity import LedgerDrive
-from ops.audit.identity_reader import ledger_drive
+from scenes.accounting.drive_sources import ledger_drive
+from scenes.accounting.identity import LedgerDrive
 
 DRIVE = DriveId("car-1", "d-1")
 
@@ -20,4 +20,4 @@ DRIVE = DriveId("car-1", "d-1")
 )
 def test_the_warnings_of_a_drive_are_those_of_its_last_finished_run(detail: RunDetail | None, warnings: set[str]) -> None:
     drive = DriveRecord(DRIVE, DriveState.PUBLISHED, "r1", detail_json=None if detail is None else encode_detail(detail))
-    assert ledger_drive(drive) == LedgerDrive(str(DRIVE), "published", "r1", frozenset(warnings))
+    assert ledger_drive(drive) == LedgerDrive("published", "r1", frozenset(warnings))

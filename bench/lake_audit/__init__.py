@@ -1,0 +1,1 @@
+"""Audits of lakes of different sizes."""
