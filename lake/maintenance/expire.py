@@ -50,7 +50,7 @@ class ExpirePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptSnapshots:
     """Snapshots of a table that stay for one reason; each pin is one entry, those that are young or newest are counted."""
 
     table: str
@@ -65,7 +65,7 @@ class TablePlan:
     table: str
     expired: tuple[int, ...]
     forgotten: tuple[str, ...]
-    kept: tuple[Kept, ...] = field(default=())
+    kept: tuple[KeptSnapshots, ...] = field(default=())
 
     @property
     def is_empty(self) -> bool:
@@ -147,11 +147,11 @@ def _plan(name: str, table: Table, policy: ExpirePolicy, now_ms: int) -> TablePl
             counted += 1
         else:
             expired.append(snapshot.snapshot_id)
-    kept = [Kept(name, 1, f"snapshot {pinned}: {', '.join(refs)}") for pinned, refs in sorted(pins.items())]
+    kept = [KeptSnapshots(name, 1, f"snapshot {pinned}: {', '.join(refs)}") for pinned, refs in sorted(pins.items())]
     if young:
-        kept.append(Kept(name, young, f"younger than {policy.max_age_s:g} s"))
+        kept.append(KeptSnapshots(name, young, f"younger than {policy.max_age_s:g} s"))
     if counted:
-        kept.append(Kept(name, counted, f"among the newest {policy.keep_last}"))
+        kept.append(KeptSnapshots(name, counted, f"among the newest {policy.keep_last}"))
     return TablePlan(name, tuple(expired), forgotten, tuple(kept))
 
 

@@ -28,7 +28,7 @@ class ObjectVersions:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UnfinishedUpload:
     """A multipart upload that was begun (ns since the Unix epoch) and neither completed nor aborted."""
 
     bucket: str
@@ -61,7 +61,7 @@ class Bucket(Protocol):
         """
         ...
 
-    def uploads(self) -> Iterator[Upload]:
+    def uploads(self) -> Iterator[UnfinishedUpload]:
         """Multipart uploads that are neither completed nor aborted.
 
         Raises:
@@ -69,7 +69,7 @@ class Bucket(Protocol):
         """
         ...
 
-    def abort(self, upload: Upload) -> None:
+    def abort(self, upload: UnfinishedUpload) -> None:
         """Abort an upload; one that has ended is no error.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.errors import LakeError
-from lake.maintenance.swept_buckets import MOST_VERSIONS, ObjectEntry, ObjectVersions, Upload
+from lake.maintenance.swept_buckets import MOST_VERSIONS, ObjectEntry, ObjectVersions, UnfinishedUpload
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -56,15 +56,15 @@ class SweptBucket:
                 f"{first.get('Code')}, {first.get('Message')}"
             )
 
-    def uploads(self) -> Iterator[Upload]:
+    def uploads(self) -> Iterator[UnfinishedUpload]:
         """Multipart uploads that are neither completed nor aborted."""
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._name)
         with self._answers("list the uploads of"):
             for page in pages:
                 for found in page.get("Uploads", ()):
-                    yield Upload(self._name, found["Key"], found["UploadId"], _ns(found["Initiated"]))
+                    yield UnfinishedUpload(self._name, found["Key"], found["UploadId"], _ns(found["Initiated"]))
 
-    def abort(self, upload: Upload) -> None:
+    def abort(self, upload: UnfinishedUpload) -> None:
         """Abort an upload; one that has ended is no error."""
         try:
             with self._answers("abort an upload to"):

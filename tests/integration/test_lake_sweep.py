@@ -19,7 +19,7 @@ from lake.maintenance.expire import ExpirePolicy, expire
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweepPolicy, sweep
 from lake.maintenance.sweep_report import LakeSweepReport
-from lake.maintenance.swept_buckets import Upload
+from lake.maintenance.swept_buckets import UnfinishedUpload
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.catalog import ensure_tables, open_catalog
@@ -163,6 +163,6 @@ def test_an_upload_that_was_left_is_found_and_aborted(lake: Lake) -> None:
     assert (upload.key, upload.upload_id) == ("warehouse/big", begun)
     lake.sweep(time.time_ns() + LATER_NS)
     assert list(bucket.uploads()) == []
-    bucket.abort(Upload(bucket.name, upload.key, upload.upload_id, 0))
+    bucket.abort(UnfinishedUpload(bucket.name, upload.key, upload.upload_id, 0))
     with pytest.raises(ClientError):
         lake.s3.list_parts(Bucket=bucket.name, Key="warehouse/big", UploadId=begun)

@@ -12,7 +12,7 @@ from lake.landing import DriveId
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweepPolicy, SweptLake, sweep
 from lake.maintenance.sweep_report import LakeSweepReport
-from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, Upload
+from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, UnfinishedUpload
 from lake.storage import ObjectVersion
 from lake.tables.catalog import LakeCatalog
 from lake.tables.schemas import FRAMES, RECORDS, SCENES
@@ -32,7 +32,7 @@ class FakeBucket:
     def __init__(self, name: str, clock: Callable[[], int], mirror: Path | None = None) -> None:
         self.name, self.clock, self.mirror = name, clock, mirror
         self.objects: dict[str, list[tuple[str, int, bytes]]] = {}  # key to versions, oldest first
-        self.left: list[Upload] = []
+        self.left: list[UnfinishedUpload] = []
         self.aborted: list[str] = []
         self.before_delete: list[Callable[[Sequence[tuple[str, str]]], object]] = []
         self.before_page: Callable[[str], object] = lambda key: None
@@ -88,10 +88,10 @@ class FakeBucket:
 
         return fail
 
-    def uploads(self) -> Iterator[Upload]:
+    def uploads(self) -> Iterator[UnfinishedUpload]:
         yield from self.left
 
-    def abort(self, upload: Upload) -> None:
+    def abort(self, upload: UnfinishedUpload) -> None:
         self.aborted.append(upload.key)
         self.left.remove(upload)
 

@@ -15,7 +15,7 @@ from lake.maintenance.candidates import ANCHOR
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweepPolicy
-from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, Upload
+from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, UnfinishedUpload
 from lake.tables.publish import publish
 from lake.versions.moments import load_together, resolve
 from lake.versions.tags import create_tag
@@ -528,8 +528,8 @@ def test_a_listing_of_many_parts_is_compared_part_by_part(world: SweptWorld, mon
 
 def test_uploads_that_were_left_are_aborted_and_young_ones_stay(world: SweptWorld) -> None:
     world.publish(R1, 1, (10,))
-    old = Upload(world.lake.name, "warehouse/old", "u1", world.now - 2 * DAY)
-    young = Upload("quarantine", "objects/young", "u2", world.now - HOUR)
+    old = UnfinishedUpload(world.lake.name, "warehouse/old", "u1", world.now - 2 * DAY)
+    young = UnfinishedUpload("quarantine", "objects/young", "u2", world.now - HOUR)
     world.lake.left, world.quarantine.left = [old], [young]
     dry = world.sweep(apply=False)
     assert (dry.aborted, world.lake.left) == (1, [old])
