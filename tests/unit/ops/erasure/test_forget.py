@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.landing import DriveId
-from ops.erasure.forget import Outcome
+from ops.erasure.forget import ErasureOutcome
 from tests.unit.ingest.ingest_fakes import drive_files
 from tests.unit.ops.erasure.erasure_world import BASIS, DRIVE, NEIGHBOUR, REQUEST, TWIN, Deployed, payload
 
@@ -32,14 +32,14 @@ def populate(deployed: Deployed, *others: DriveId) -> None:
     deployed.traces(DRIVE)
 
 
-def forget(deployed: Deployed, drive: DriveId = DRIVE, request: str = REQUEST) -> Outcome:
+def forget(deployed: Deployed, drive: DriveId = DRIVE, request: str = REQUEST) -> ErasureOutcome:
     erasure = deployed.erasure(drive)
     for _, step in erasure.steps(request, BASIS):
         step()
     return erasure.certify(request, None, deep=True)
 
 
-def said(outcome: Outcome) -> dict[str, Any]:
+def said(outcome: ErasureOutcome) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(base64.b64decode(outcome.certificate["payload"]))
     return found
 
