@@ -60,10 +60,11 @@ def forget(
         raise typer.BadParameter("give either --apply or --check")
     if apply and not basis:
         raise typer.BadParameter("--apply needs a --basis", param_hint="--basis")
+    named = named_drive(drive)
     target = deployment.enter(endpoint, home)
     key = target.command.certificate_key
     with console.progress() as bars:
-        erasure = _erasure(target, named_drive(drive), bars)
+        erasure = _erasure(target, named, bars)
         if not apply and not check:
             plan = erasure.plan()
         elif check:
@@ -74,7 +75,7 @@ def forget(
     if apply:
         _confirm(erasure, confirmed=yes)
         with console.progress() as bars:
-            erasure = _erasure(target, named_drive(drive), bars)
+            erasure = _erasure(target, named, bars)
             for name, step in erasure.steps(request, basis, run_ended=run_ended):
                 bars.say(name)
                 step()

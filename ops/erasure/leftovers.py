@@ -60,7 +60,7 @@ class Leftovers:
                 yield one
 
     def of_documents(self) -> Iterator[FoundVersion]:
-        """ErasureDocuments of maintenance and of the audit."""
+        """Documents of maintenance and of the audit."""
         for prefix in WRITTEN_ANEW:
             for one in versions(self._s3, self._settings.lake_bucket, prefix):
                 if self._mentions(one):

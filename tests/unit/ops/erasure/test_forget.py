@@ -18,6 +18,8 @@ from ops.erasure.forget import ErasureOutcome
 from tests.unit.ingest.ingest_fakes import drive_files
 from tests.unit.ops.erasure.erasure_world import BASIS, DRIVE, NEIGHBOUR, REQUEST, TWIN, Deployed, payload
 
+pytestmark = pytest.mark.timeout(900)  # a thousand calls of services that run in this process
+
 
 def populate(deployed: Deployed, *others: DriveId) -> None:
     for number, drive in enumerate((*others, DRIVE)):

@@ -27,6 +27,8 @@ from tests.unit.ops.erasure.test_forget import forget, mentions, said
 
 STEPS = ("tombstone", "wait", "inventory", "tables", "bytes", "messages", "ledger")
 
+pytestmark = pytest.mark.timeout(900)  # a thousand calls of services that run in this process
+
 
 def published(deployed: Deployed) -> None:
     """The drive, published, with traces everywhere; and no other."""
