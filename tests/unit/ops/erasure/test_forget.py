@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from lake.landing import DriveId
 from ops.erasure.forget import ErasureOutcome
