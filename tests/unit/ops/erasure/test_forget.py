@@ -131,7 +131,13 @@ def test_the_certificate_says_what_there_was_and_does_not_name_the_drive(deploye
     assert DRIVE.drive_id not in text and DRIVE.vehicle_id not in text
     predicate = said(outcome)["predicate"]
     assert (predicate["request"], predicate["basis"]) == (REQUEST, BASIS)
-    assert predicate["before"]["rows"] == {"gold.scenes": 2, "gold.frames": 2, "quarantine.records": 1, "gold.drives": 2}
+    assert predicate["before"]["rows"] == {
+        "gold.scenes": 2,
+        "gold.frames": 2,
+        "quarantine.records": 1,
+        "gold.drives": 2,
+        "gold.recalls": 0,
+    }
     assert predicate["before"]["places"]["raw"]["versions"] == 2 * len(drive_files()) + 2
     assert predicate["before"]["uploads"] == 1 and predicate["before"]["dead_letters"] == 2
     assert {(one["table"], one["ref"]) for one in predicate["successors"]} >= {
