@@ -18,7 +18,7 @@ from ops.report import display
 
 if TYPE_CHECKING:
     from ops.erasure.certificate import Signer
-    from ops.erasure.forget import Erasure, Outcome, Plan
+    from ops.erasure.forget import Erasure, ErasureOutcome, ErasurePlan
 
 _EXAMPLES = examples(
     'forget veh-1/drive-a --request F-2026-17 --basis "erasure request"',
@@ -60,10 +60,11 @@ def forget(
         raise typer.BadParameter("give either --apply or --check")
     if apply and not basis:
         raise typer.BadParameter("--apply needs a --basis", param_hint="--basis")
+    named = named_drive(drive)
     target = deployment.enter(endpoint, home)
     key = target.command.certificate_key
     with console.progress() as bars:
-        erasure = _erasure(target, named_drive(drive), bars)
+        erasure = _erasure(target, named, bars)
         if not apply and not check:
             plan = erasure.plan()
         elif check:
@@ -74,7 +75,7 @@ def forget(
     if apply:
         _confirm(erasure, confirmed=yes)
         with console.progress() as bars:
-            erasure = _erasure(target, named_drive(drive), bars)
+            erasure = _erasure(target, named, bars)
             for name, step in erasure.steps(request, basis, run_ended=run_ended):
                 bars.say(name)
                 step()
@@ -86,15 +87,15 @@ def forget(
 
 def _erasure(target: deployment.Deployment, drive: Any, bars: console.Bars) -> Erasure:
     from lake.tables.catalog import ensure_tables
-    from ops.erasure.forget import Erasure, World
+    from ops.erasure.forget import Erasure, ErasureWorld
 
     catalog = target.catalog()
     ensure_tables(catalog)
     clients = (target.s3(), target.client("dynamodb"), target.client("sqs"))
-    return Erasure(World(target.settings, *clients, catalog, time.time_ns), drive, bars)
+    return Erasure(ErasureWorld(target.settings, *clients, catalog, time.time_ns), drive, bars)
 
 
-def _checked(erasure: Erasure, request: str, signer: Signer | None, *, deep: bool) -> Outcome:
+def _checked(erasure: Erasure, request: str, signer: Signer | None, *, deep: bool) -> ErasureOutcome:
     known = erasure.tombstones.of(erasure.drive)
     if known is None or known.request != request:
         by = "was not forgotten" if known is None else f"was forgotten by request {known.request}"
@@ -110,7 +111,7 @@ def _confirm(erasure: Erasure, *, confirmed: bool) -> None:
     typer.confirm(f"forget {erasure.drive} for good?", abort=True, err=True)
 
 
-def _show_plan(plan: Plan, *, as_json: bool) -> None:
+def _show_plan(plan: ErasurePlan, *, as_json: bool) -> None:
     if as_json:
         console.print_json(
             {
@@ -139,7 +140,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     console.say("nothing was changed; --apply forgets the drive for good")
 
 
-def _show(outcome: Outcome, out: Path | None, *, as_json: bool) -> None:
+def _show(outcome: ErasureOutcome, out: Path | None, *, as_json: bool) -> None:
     from ops.erasure.certificate import opened
 
     body = json.dumps(outcome.certificate, indent=2) + "\n"

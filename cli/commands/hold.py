@@ -43,7 +43,8 @@ def place(
 
     `place` may be left out. A drive may have several holds; each is released by itself.
     """
-    held = _desk(endpoint, home).place(named_drive(drive), reason, person or getpass.getuser())
+    named = named_drive(drive)
+    held = _desk(endpoint, home).place(named, reason, person or getpass.getuser())
     if as_json:
         console.print_json(held)
         return

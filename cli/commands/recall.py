@@ -21,7 +21,7 @@ from ops.report import display
 if TYPE_CHECKING:
     from lake.versions.recalls import RecallRow
     from ops.recall.criteria import Criteria
-    from ops.recall.find import Found
+    from ops.recall.find import RecallResult
 
 NS_PER_US = 1000
 app = typer.Typer(
@@ -128,7 +128,7 @@ def lift(
     console.say(f"recall {recall_id} is lifted for {console.counted(len(rows), 'drive')}")
 
 
-def _exclude(catalog: Any, found: Found, reason: str, person: str | None) -> str:
+def _exclude(catalog: Any, found: RecallResult, reason: str, person: str | None) -> str:
     from lake.tables.catalog import ensure_tables
     from lake.versions.recalls import exclude
     from ops.recall.record import rows_of
@@ -152,7 +152,7 @@ def _moment(text: str | None, option: str) -> int | None:
     return (seconds * 1_000_000 + micros) * NS_PER_US
 
 
-def _print_json(catalog: Any, found: Found, recall_id: str | None, *, scenes: bool) -> None:
+def _print_json(catalog: Any, found: RecallResult, recall_id: str | None, *, scenes: bool) -> None:
     from ops.recall.find import scenes as found_scenes
 
     drives = [
@@ -183,7 +183,7 @@ def _asked(criteria: Criteria) -> dict[str, Any]:
     return {name: value for name, value in asdict(criteria).items() if value is not None}
 
 
-def _show(found: Found) -> None:
+def _show(found: RecallResult) -> None:
     rows = [
         (
             str(one.row.drive),
@@ -201,7 +201,7 @@ def _show(found: Found) -> None:
     console.say(f"{console.counted(len(rows), 'drive')}, {console.counted(found.scenes, 'scene')}; read: {', '.join(found.read)}")
 
 
-def _show_scenes(catalog: Any, found: Found) -> None:
+def _show_scenes(catalog: Any, found: RecallResult) -> None:
     from ops.recall.find import scenes
 
     out = console.out()

@@ -61,7 +61,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ItemCheck:
     """A condition on an item that a transaction does not write."""
 
     pk: str
@@ -69,7 +69,7 @@ class Check:
     condition: ConditionBase
 
 
-Write = Put | Update | Check
+Write = Put | Update | ItemCheck
 
 
 class LedgerTable:
@@ -140,7 +140,7 @@ class LedgerTable:
     def _transact_item(self, write: Write) -> Any:
         if isinstance(write, Put):
             return {"Put": {"TableName": self._table, "Item": _encode_item(write.item), **_condition_terms(write.condition)}}
-        if isinstance(write, Check):
+        if isinstance(write, ItemCheck):
             terms = {"TableName": self._table, "Key": _key(write.pk, write.sk), **_condition_terms(write.condition)}
             return {"ConditionCheck": terms}
         terms = _update_terms(write.change, write.condition)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from boto3.dynamodb.conditions import Attr, Key
 
 from ingest.errors import ContentionError, HeldError
-from ingest.ledger.dynamodb_table import Check, Item, ItemChange, LedgerTable, Put, Update
+from ingest.ledger.dynamodb_table import Item, ItemChange, ItemCheck, LedgerTable, Put, Update
 from ingest.ledger.items import number, optional_text, text
 from lake.landing import DriveId
 
@@ -52,7 +52,7 @@ class Holds:
         self._table = table
         self._clock = clock
 
-    def place(self, hold_id: str, drive: DriveId, reason: str, person: str, unless: Check) -> Hold:
+    def place(self, hold_id: str, drive: DriveId, reason: str, person: str, unless: ItemCheck) -> Hold:
         """Hold a drive.
 
         Args:
@@ -103,9 +103,9 @@ class Holds:
         yield from map(_hold, self._table.query(Key("pk").eq(HOLDS) & Key("sk").begins_with("hold#")))
 
 
-def not_held(drive: DriveId) -> Check:
+def not_held(drive: DriveId) -> ItemCheck:
     """The condition of a transaction that no hold of a drive is in force."""
-    return Check(HOLDS, _count_key(drive), Attr("in_force").not_exists() | Attr("in_force").eq(0))
+    return ItemCheck(HOLDS, _count_key(drive), Attr("in_force").not_exists() | Attr("in_force").eq(0))
 
 
 def items_of(table: LedgerTable, drive: DriveId) -> Iterator[Item]:

@@ -19,7 +19,7 @@ from boto3.dynamodb.conditions import Attr, Key
 
 from ingest.errors import ContentionError, ForgottenWorkError, HeldError
 from ingest.ledger import holds
-from ingest.ledger.dynamodb_table import Check, Item, ItemChange, LedgerTable, Put
+from ingest.ledger.dynamodb_table import Item, ItemChange, ItemCheck, LedgerTable, Put
 from ingest.ledger.items import DRIVE, REFUSED, drive_record, number, text
 from ingest.ledger.records import ObjectHead
 from ingest.ledger.states import DriveState
@@ -85,9 +85,9 @@ class Tombstones:
         """Every tombstone."""
         yield from map(_tombstone, self._table.query(Key("pk").eq(FORGOTTEN) & Key("sk").begins_with("drive#")))
 
-    def not_forgotten(self, drive: DriveId) -> Check:
+    def not_forgotten(self, drive: DriveId) -> ItemCheck:
         """The condition of a transaction that a drive has no tombstone."""
-        return Check(FORGOTTEN, self._key(drive), Attr("pk").not_exists())
+        return ItemCheck(FORGOTTEN, self._key(drive), Attr("pk").not_exists())
 
     def put(self, drive: DriveId, request: str) -> Tombstone:
         """Set the tombstone of a drive: from now on nothing of it is registered. One that is there stays.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VEHICLE, DRIVE = "vehicle_id", "drive_id"
 
 
-class DriveFiles:
+class DriveRowFiles:
     """The data files of one table, as a drive is in them. Each file is read at most once, and only where its bounds cannot tell.
 
     A table without a column `drive_id` names a drive in the paths that it lists: its rows are read.

@@ -26,7 +26,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from lake.erasure.files import DriveFiles
+from lake.erasure.files import DriveRowFiles
 from lake.landing import DriveId
 from lake.tables.iceberg_internals import begin, remove_snapshots, stage_updates
 from lake.tables.refs import ref_is
@@ -84,7 +84,7 @@ class TableRedaction:
 
     def __init__(self, table: Table, drive: DriveId, request: str) -> None:
         self._table, self._drive, self._request = table, drive, request
-        self._files = DriveFiles(table, drive)
+        self._files = DriveRowFiles(table, drive)
         self._entries: dict[str, tuple[ManifestEntry, ...]] = {}
         self._mentions: dict[str, bool] = {}
         self._snapshots = {one.snapshot_id: one for one in table.metadata.snapshots}

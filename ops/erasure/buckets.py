@@ -37,7 +37,7 @@ class FoundVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class OpenUpload:
     """A multipart upload that was not completed."""
 
     bucket: str
@@ -46,7 +46,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptVersion:
     """A version that the store refused to delete, and its answer."""
 
     version: FoundVersion
@@ -62,29 +62,29 @@ def versions(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[FoundVersi
             yield FoundVersion(bucket, gone["Key"], gone.get("VersionId", "null"), 0, marker=True)
 
 
-def uploads(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[Upload]:
+def uploads(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[OpenUpload]:
     """Every multipart upload under a prefix that was not completed; its parts are bytes that no listing of objects shows."""
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Uploads", ()):
-            yield Upload(bucket, entry["Key"], entry["UploadId"])
+            yield OpenUpload(bucket, entry["Key"], entry["UploadId"])
 
 
-def delete(s3: S3Client, bucket: str, found: Iterable[FoundVersion]) -> list[Kept]:
+def delete(s3: S3Client, bucket: str, found: Iterable[FoundVersion]) -> list[KeptVersion]:
     """Delete versions and markers of one bucket by their ids, and return those that the store keeps (an object lock, a policy).
 
     One that is gone already counts as deleted.
     """
-    kept: list[Kept] = []
+    kept: list[KeptVersion] = []
     remaining = iter(found)
     while batch := list(islice(remaining, AT_ONCE)):
         named: Any = {"Objects": [{"Key": one.key, "VersionId": one.version_id} for one in batch], "Quiet": True}
         answer = s3.delete_objects(Bucket=bucket, Delete=named)
         refused = {(one["Key"], one.get("VersionId", "null")): one.get("Code", "") for one in answer.get("Errors", ())}
-        kept += [Kept(one, refused[one.key, one.version_id]) for one in batch if (one.key, one.version_id) in refused]
+        kept += [KeptVersion(one, refused[one.key, one.version_id]) for one in batch if (one.key, one.version_id) in refused]
     return [one for one in kept if one.code not in {"NoSuchVersion", "NoSuchKey"}]
 
 
-def abort(s3: S3Client, upload: Upload) -> None:
+def abort(s3: S3Client, upload: OpenUpload) -> None:
     """Abort an upload; one that was completed or aborted meanwhile is none any more."""
     try:
         s3.abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.upload_id)

@@ -17,7 +17,7 @@ from typing import Any
 
 from lake.documents import canonical_json
 from ops.erasure.documents import Before
-from ops.erasure.search import Found
+from ops.erasure.search import SearchResult
 from ops.errors import InputError
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -73,14 +73,9 @@ class Signer:
 
 
 def statement(
-    before: Before, after: Found, successors: Sequence[Successor], exempt: Sequence[Exempt], issued_ns: int, *, deep: bool
+    before: Before, after: SearchResult, successors: Sequence[Successor], exempt: Sequence[Exempt], issued_ns: int, *, deep: bool
 ) -> dict[str, Any]:
     """The statement about one erasure."""
-    by_place: dict[str, dict[str, int]] = {}
-    for entry in before.entries:
-        counted = by_place.setdefault(entry.what, {"versions": 0, "bytes": 0})
-        counted["versions"] += 1
-        counted["bytes"] += entry.bytes
     return {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": f"drive:{before.pseudonym}", "digest": {"sha256": before.root()}}],
@@ -90,18 +85,7 @@ def statement(
             "basis": before.basis,
             "begun_ns": before.begun_ns,
             "issued_ns": issued_ns,
-            "before": {
-                "merkle_root": before.root(),
-                "versions": len(before.entries),
-                "bytes": sum(entry.bytes for entry in before.entries),
-                "places": dict(sorted(by_place.items())),
-                "delete_markers": before.markers,
-                "uploads": before.uploads,
-                "rows": before.rows,
-                "ledger_items": before.items,
-                "dead_letters": before.letters,
-                "baselines": before.baselines,
-            },
+            "before": _before(before),
             "successors": [
                 {
                     "table": one.table,
@@ -112,27 +96,51 @@ def statement(
                 }
                 for one in successors
             ],
-            "after": {
-                "clean": after.clean,
-                "left": after.count,
-                "unreadable": len(after.unreadable),
-                "searched": {
-                    "deep": deep,
-                    "versions": after.versions,
-                    "opened": after.opened,
-                    "bytes": after.bytes,
-                    "not_opened": after.unopened,
-                    "shared_with_other_drives": after.shared,
-                    "snapshots": after.snapshots,
-                    "ledger_items": after.items,
-                    "messages": after.letters,
-                },
-            },
+            "after": _after(after, deep=deep),
             "exceptions": [{"what": one.what, "why": one.why, "until": one.until} for one in exempt],
             "derived": {
                 "baselines": "versions that name the drive are deleted; what was learned from others with it, too",
                 "models": "not known: no training run is recorded in this lake",
             },
+        },
+    }
+
+
+def _before(before: Before) -> dict[str, Any]:
+    by_place: dict[str, dict[str, int]] = {}
+    for entry in before.entries:
+        counted = by_place.setdefault(entry.what, {"versions": 0, "bytes": 0})
+        counted["versions"] += 1
+        counted["bytes"] += entry.bytes
+    return {
+        "merkle_root": before.root(),
+        "versions": len(before.entries),
+        "bytes": sum(entry.bytes for entry in before.entries),
+        "places": dict(sorted(by_place.items())),
+        "delete_markers": before.markers,
+        "uploads": before.uploads,
+        "rows": before.rows,
+        "ledger_items": before.items,
+        "dead_letters": before.letters,
+        "baselines": before.baselines,
+    }
+
+
+def _after(after: SearchResult, *, deep: bool) -> dict[str, Any]:
+    return {
+        "clean": after.clean,
+        "left": after.count,
+        "unreadable": len(after.unreadable),
+        "searched": {
+            "deep": deep,
+            "versions": after.versions,
+            "opened": after.opened,
+            "bytes": after.bytes,
+            "not_opened": after.unopened,
+            "shared_with_other_drives": after.shared,
+            "snapshots": after.snapshots,
+            "ledger_items": after.items,
+            "messages": after.letters,
         },
     }
 

@@ -57,7 +57,7 @@ class Before(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class ErasureDocuments:
     """The documents of one erasure."""
 
     store: ObjectStore

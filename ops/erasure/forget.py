@@ -36,13 +36,13 @@ from lake.tables.schemas import PUBLISHED
 from ops.dead_letters import about_event
 from ops.erasure import buckets, inventory
 from ops.erasure.certificate import Exempt, Signer, Successor, envelope, statement
-from ops.erasure.documents import Before, Documents, check_request
+from ops.erasure.documents import Before, ErasureDocuments, check_request
 from ops.erasure.exempt import kept_by_store, of_ledger, of_queue, of_runs, out_of_reach
-from ops.erasure.inventory import Listed
+from ops.erasure.inventory import ListedVersion
 from ops.erasure.leftovers import BASELINES, Leftovers
 from ops.erasure.mentions import Names
 from ops.erasure.places import places, revisions_of, uploads_at, versions_at
-from ops.erasure.search import Found, Search
+from ops.erasure.search import Search, SearchResult
 from ops.errors import InputError, NotFoundError, OpsError
 from sensors.time_units import NS_PER_S
 
@@ -68,7 +68,7 @@ class LeftError(OpsError):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ErasureWorld:
     """What an erasure works on."""
 
     settings: Settings
@@ -80,7 +80,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ErasurePlan:
     """What forgetting a drive would delete, and what stands in the way."""
 
     drive: DriveId
@@ -100,18 +100,18 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ErasureOutcome:
     """What became of an erasure: the certificate, as it is stored at `uri`, and the answer of the search that it rests on."""
 
     certificate: dict[str, Any]
     uri: str
-    found: Found
+    found: SearchResult
 
 
 class Erasure:
     """The erasure of one drive."""
 
-    def __init__(self, world: World, drive: DriveId, report: Report) -> None:
+    def __init__(self, world: ErasureWorld, drive: DriveId, report: Report) -> None:
         self.world, self.drive, self._report = world, drive, report
         self._names = Names(drive)
         self._items = LedgerTable(world.dynamodb, world.settings.ledger_table)
@@ -120,7 +120,7 @@ class Erasure:
 
     # What there is
 
-    def plan(self) -> Plan:
+    def plan(self) -> ErasurePlan:
         """What there is of the drive; nothing is changed, and nothing is read but names and metadata.
 
         Raises:
@@ -132,7 +132,7 @@ class Erasure:
             table = self.world.catalog.load_table(name)
             mentioning = TableRedaction(table, self.drive, "").mentioning
             refs[name] = tuple(sorted(ref for ref, at in table.metadata.refs.items() if at.snapshot_id in mentioning))
-        found = Plan(
+        found = ErasurePlan(
             drive=self.drive,
             sums=tuple(inventory.sums(self._listed())),
             uploads=sum(1 for _ in self._uploads()),
@@ -159,20 +159,20 @@ class Erasure:
             "check the names: `scenelake gold ls` and `scenelake status` show what there is",
         )
 
-    def _listed(self) -> Iterator[Listed]:
+    def _listed(self) -> Iterator[ListedVersion]:
         world = self.world
         for place in places(world.settings, self.drive, revisions_of(world.s3, world.settings, self.drive)):
             for one in versions_at(world.s3, place, self.drive):
-                yield Listed(place.what, one)
+                yield ListedVersion(place.what, one)
         left = Leftovers(world.s3, world.settings, world.catalog, self.drive)
         for what, found in ((BASELINES, left.of_baselines()), (DOCUMENTS, left.of_documents()), (LEFTOVERS, left.of_tables())):
-            yield from (Listed(what, one) for one in found if not self._has_place(one.key))
+            yield from (ListedVersion(what, one) for one in found if not self._has_place(one.key))
 
     def _has_place(self, key: str) -> bool:
         """Whether a file of a table lies at one of the drive's own places, and so is listed already."""
         return f"/data/{self.drive}/" in key
 
-    def _uploads(self) -> Iterator[buckets.Upload]:
+    def _uploads(self) -> Iterator[buckets.OpenUpload]:
         for place in places(self.world.settings, self.drive, ()):
             yield from uploads_at(self.world.s3, place, self.drive)
 
@@ -279,7 +279,7 @@ class Erasure:
 
     # The search, and what it says
 
-    def search(self, request: str, *, deep: bool) -> Found:
+    def search(self, request: str, *, deep: bool) -> SearchResult:
         """Search for what is left of the drive, by another path than the steps'."""
         world, documents = self.world, self.documents(request)
         before = documents.before()
@@ -295,7 +295,7 @@ class Erasure:
                 queue.put_back(letter)
         return search.found
 
-    def certify(self, request: str, signer: Signer | None, *, deep: bool) -> Outcome:
+    def certify(self, request: str, signer: Signer | None, *, deep: bool) -> ErasureOutcome:
         """Search, and write the certificate, whatever the search has found.
 
         Raises:
@@ -310,7 +310,7 @@ class Erasure:
         made = envelope(said, signer)
         target = documents.at("certificate.json")
         documents.store.put(target, canonical_json(made))
-        return Outcome(made, target.uri, found)
+        return ErasureOutcome(made, target.uri, found)
 
     def successors(self, request: str) -> list[Successor]:
         """The pinned versions that go on without the drive because of a request."""
@@ -323,11 +323,11 @@ class Erasure:
                     made.append(Successor(name, at[one.successor], one.snapshot_id, one.successor, one.rows))
         return made
 
-    def documents(self, request: str) -> Documents:
+    def documents(self, request: str) -> ErasureDocuments:
         """The documents of this erasure."""
-        return Documents(ObjectStore(self.world.s3), self.world.settings.lake_bucket, request, self._pseudonym)
+        return ErasureDocuments(ObjectStore(self.world.s3), self.world.settings.lake_bucket, request, self._pseudonym)
 
-    def _exempt(self, before: Before, found: Found) -> list[Exempt]:
+    def _exempt(self, before: Before, found: SearchResult) -> list[Exempt]:
         now_ns = self.world.clock()
         kept = [one.version for one in self._listed()] if found.count else []
         urls = (self.world.settings.drive_work_url, self.world.settings.object_events_url)

@@ -24,7 +24,7 @@ Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedVersion:
     """A version of the drive, and the place that it was found at."""
 
     what: str
@@ -41,7 +41,7 @@ class Sum:
     bytes: int
 
 
-def sums(listed: Iterable[Listed]) -> list[Sum]:
+def sums(listed: Iterable[ListedVersion]) -> list[Sum]:
     """The sums by place, in the order in which the places appear."""
     counts: dict[str, Counter[str]] = {}
     for one in listed:
@@ -51,7 +51,7 @@ def sums(listed: Iterable[Listed]) -> list[Sum]:
     return [Sum(what, found["versions"], found["markers"], found["bytes"]) for what, found in counts.items()]
 
 
-def hashed(s3: S3Client, listed: Iterable[Listed], salt: str, report: Report) -> tuple[list[Entry], frozenset[str]]:
+def hashed(s3: S3Client, listed: Iterable[ListedVersion], salt: str, report: Report) -> tuple[list[Entry], frozenset[str]]:
     """Read every version, and return an entry for each, and SHA-256 of every payload in the data files among them."""
     with_bytes = [one for one in listed if not one.version.marker]
     store = ObjectStore(s3)
@@ -66,7 +66,7 @@ def hashed(s3: S3Client, listed: Iterable[Listed], salt: str, report: Report) ->
     return sorted(entries), frozenset(payloads)
 
 
-def _hashed(store: ObjectStore, one: Listed, salt: str) -> tuple[Entry, frozenset[str]] | None:
+def _hashed(store: ObjectStore, one: ListedVersion, salt: str) -> tuple[Entry, frozenset[str]] | None:
     version = one.version
     digest, held = hashlib.sha256(), frozenset[str]()
     try:

@@ -22,7 +22,7 @@ from lake.drive_input import input_key
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.tables.schemas import PUBLISHED
-from ops.erasure.buckets import FoundVersion, Upload, uploads, versions
+from ops.erasure.buckets import FoundVersion, OpenUpload, uploads, versions
 from ops.erasure.mentions import Names
 from scenes.targets import statistics_prefix
 
@@ -80,7 +80,7 @@ def versions_at(s3: S3Client, place: Place, drive: DriveId) -> Iterator[FoundVer
             yield one
 
 
-def uploads_at(s3: S3Client, place: Place, drive: DriveId) -> Iterator[Upload]:
+def uploads_at(s3: S3Client, place: Place, drive: DriveId) -> Iterator[OpenUpload]:
     """The uploads of the drive at one of its places that were not completed."""
     names = Names(drive)
     for one in uploads(s3, place.bucket, place.prefix):

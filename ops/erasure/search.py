@@ -45,7 +45,7 @@ class Left:
 
 
 @dataclass(slots=True)
-class Found:
+class SearchResult:
     """The answer of a search.
 
     `left`: the first of them; `unreadable`: objects of which nothing can be said; `shared`: objects of other drives with bytes
@@ -84,7 +84,7 @@ class Search:
         self._s3, self._settings, self._drive, self._digests, self._deep = s3, settings, drive, digests, deep
         self._store = ObjectStore(s3)
         self._names = Names(drive)
-        self.found = Found()
+        self.found = SearchResult()
 
     def buckets(self, report: Progress) -> None:
         """Every version and every upload that was not completed."""

@@ -69,7 +69,7 @@ class FoundScene:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RecallResult:
     """What was found. `read`: what was read for it, in words."""
 
     criteria: Criteria
@@ -82,7 +82,7 @@ class Found:
         return sum(found.row.scenes for found in self.drives)
 
 
-def find(catalog: Publisher, criteria: Criteria) -> Found:
+def find(catalog: Publisher, criteria: Criteria) -> RecallResult:
     """The drives that the conditions apply to, by vehicle and drive."""
     rows, read = _rows(catalog.load_table(DRIVES_TABLE), criteria)
     newest, counts = _newest(rows)
@@ -98,10 +98,10 @@ def find(catalog: Publisher, criteria: Criteria) -> Found:
         for row in sorted(found, key=lambda row: row.drive)
         for name in [(row.vehicle_id, row.drive_id)]
     )
-    return Found(criteria, tuple(drives), tuple(read))
+    return RecallResult(criteria, tuple(drives), tuple(read))
 
 
-def scenes(catalog: Publisher, found: Found) -> Iterator[FoundScene]:
+def scenes(catalog: Publisher, found: RecallResult) -> Iterator[FoundScene]:
     """The scenes that the conditions apply to, drive by drive in anchor order; the scenes of one drive are in memory at once."""
     table = catalog.load_table(SCENES_TABLE)
     for one in found.drives:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lake.versions.recalls import EXCLUDE, RecallRow
-from ops.recall.find import Found
+from ops.recall.find import RecallResult
 
 
-def rows_of(found: Found, recall_id: str, reason: str, person: str, now_ns: int) -> list[RecallRow]:
+def rows_of(found: RecallResult, recall_id: str, reason: str, person: str, now_ns: int) -> list[RecallRow]:
     """One row for each drive. A recall of a sensor excludes its data; any other excludes whole scenes in the interval.
 
     A recall of one object excludes the whole drive: which of its later revisions hold the object is not known today.

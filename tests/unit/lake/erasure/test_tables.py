@@ -93,7 +93,13 @@ def test_the_rows_go_and_nothing_that_is_left_names_the_drive(lake: FenceLake) -
     put(lake, THIRD, 1, (7,))
     put(lake, DRIVE, 2, (10, 20))
     kept = {drive: (lake.rows(drive), lake.drives(drive)) for drive in (OTHER, THIRD)}
-    assert rows_of(lake.catalog(), DRIVE) == {"gold.scenes": 2, "gold.frames": 2, "quarantine.records": 1, "gold.drives": 2}
+    assert rows_of(lake.catalog(), DRIVE) == {
+        "gold.scenes": 2,
+        "gold.frames": 2,
+        "quarantine.records": 1,
+        "gold.drives": 2,
+        "gold.recalls": 0,
+    }
     assert mentions(lake, DRIVE.drive_id), "the search of this test finds what it looks for"
 
     done = forget(lake)

@@ -31,7 +31,7 @@ from lake.tables.catalog import LakeCatalog, ensure_tables
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
-from ops.erasure.forget import Erasure, World
+from ops.erasure.forget import Erasure, ErasureWorld
 from scenes.targets import DriveTargets
 from tests.unit.ingest.ingest_fakes import FakeClock, drive_files
 from tests.unit.lake.tables.fence_lake import BOUNDED, frame, record, scene
@@ -88,8 +88,8 @@ class Deployed:
     def ledger(self) -> Ledger:
         return Ledger(self.dynamodb, self.settings.ledger_table, self.clock)
 
-    def world(self) -> World:
-        return World(self.settings, self.s3, self.dynamodb, self.sqs, self.catalog(), self.clock)
+    def world(self) -> ErasureWorld:
+        return ErasureWorld(self.settings, self.s3, self.dynamodb, self.sqs, self.catalog(), self.clock)
 
     def erasure(self, drive: DriveId = DRIVE) -> Erasure:
         return Erasure(self.world(), drive, lambda *_: None)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ops.erasure.certificate import PAYLOAD_TYPE, Signer, envelope, opened, pre_authentication, statement
 from ops.erasure.documents import Before, Entry, merkle_root
-from ops.erasure.search import Found
+from ops.erasure.search import SearchResult
 from ops.errors import InputError
 
 BEFORE = Before(
@@ -39,7 +39,7 @@ def pem(path: Path, key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> Path
 
 
 def said() -> dict[str, object]:
-    return statement(BEFORE, Found(), [], [], 2, deep=True)
+    return statement(BEFORE, SearchResult(), [], [], 2, deep=True)
 
 
 def test_a_signature_is_over_type_and_payload(tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_what_is_no_certificate_is_refused(body: bytes) -> None:
 
 
 def test_what_cannot_be_read_is_not_clean() -> None:
-    assert Found().clean
-    assert not Found(unreadable=["x"]).clean
-    left = Found()
+    assert SearchResult().clean
+    assert not SearchResult(unreadable=["x"]).clean
+    left = SearchResult()
     left.add("somewhere", "why")
     assert not left.clean
 

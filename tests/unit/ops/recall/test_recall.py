@@ -23,7 +23,7 @@ from lake.versions.recalls import exclude, in_force, lift, recall_rows, recalled
 from lake.versions.tags import create_tag
 from ops.errors import InputError
 from ops.recall.criteria import Criteria
-from ops.recall.find import Found, find, scenes
+from ops.recall.find import RecallResult, find, scenes
 from ops.recall.record import rows_of
 from tests.unit.lake.tables.fence_lake import FenceLake, record, scene
 
@@ -61,7 +61,7 @@ def lake_of(folder: Path, rows: list[DriveRow]) -> LakeCatalog:
     return catalog
 
 
-def names(found: Found) -> list[str]:
+def names(found: RecallResult) -> list[str]:
     return [str(one.row.drive) for one in found.drives]
 
 
