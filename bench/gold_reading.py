@@ -31,8 +31,9 @@ from rich.console import Console
 from bench.build_scenes.drive import DriveSpec, drive_folder
 from bench.figures import PROJECT, FiguresError, Measurement, Report, console_table, markdown_table, measurement_table
 from bench.gold_table import PROCESSES, TABLE, BuiltDrive
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import MANIFEST, DriveId
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import SCENES_TABLE
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader

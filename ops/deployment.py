@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
     from ingest.ledger.repository import Ledger
+    from lake.iceberg.catalog import AnyCatalog
     from lake.landing import DriveId
     from lake.settings import Settings
     from lake.storage import ObjectStore
-    from lake.tables.catalog import AnyCatalog
     from ops.audit.run import Auditor
     from ops.drives.follower import Steps
     from ops.settings import CommandSettings
@@ -69,7 +69,7 @@ class Deployment:
 
     def catalog(self) -> AnyCatalog:
         """The catalog of its lake."""
-        from lake.tables.catalog import open_catalog
+        from lake.iceberg.catalog import open_catalog
 
         return open_catalog(self.settings)
 

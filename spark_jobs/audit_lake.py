@@ -18,9 +18,9 @@ from pyspark.sql import SparkSession
 
 from ingest.ledger.repository import Ledger
 from lake.clients import client
+from lake.iceberg.catalog import open_catalog
 from lake.settings import AwsSettings, Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import open_catalog
 from lake.tables.pinned import pin
 from scenes.accounting.drive_audit import GROUP, Target, audit_group, begin_ns
 from scenes.accounting.drive_sources import AuditSources

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from lake.drive_input import DriveInput
 from lake.errors import SupersededError
+from lake.iceberg.catalog import open_catalog
+from lake.iceberg.publisher import Publisher
 from lake.storage import ObjectVersion
-from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, PublishOutcome, publish
-from lake.tables.publisher import Publisher
 from lake.tables.rows import PublicationFacts
 from scenes.documents import AuditDocument, AuditVerdict, DriveStatistics, encode
 from scenes.work_area import AUDIT, STATISTICS, WorkArea

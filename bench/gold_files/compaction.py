@@ -27,10 +27,11 @@ from bench.gold_table import land, pinned_input
 from bench.own_step import own_step
 from bench.quality_score.examine import InProcess
 from lake.drive_input import DriveInput
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.maintenance.compact import MergeOutcome, compact
 from lake.maintenance.compaction_plan import MB, Sizes, plan
 from lake.storage import ObjectVersion
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from scenes.documents import BuiltWindows, WindowReport

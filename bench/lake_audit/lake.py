@@ -23,8 +23,10 @@ from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState, ObjectState
 from ingest.ledger.work_message import WorkReason
 from lake.documents import Manifest, ManifestObject
+from lake.iceberg.catalog import CATALOG_NAME
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import CATALOG_NAME, LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.scene_key import SceneKey

@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 
 from bench.soak_lake.endpoint import settings_of
+from lake.iceberg.catalog import open_catalog
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.maintenance.sweep import SweepPolicy, sweep
-from lake.tables.catalog import open_catalog
 from ops.maintenance.deployed import swept_lake
 from sensors.time_units import NS_PER_DAY
 

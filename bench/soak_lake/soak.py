@@ -18,8 +18,9 @@ from bench.soak_lake.landing import FRAMES, Landed, Landing
 from bench.soak_lake.maintenance import maintain
 from ingest.ledger.repository import Ledger
 from lake.clients import client
+from lake.iceberg.catalog import AnyCatalog, open_catalog
 from lake.storage import ObjectStore
-from lake.tables.catalog import AnyCatalog, ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import publish
 from lake.tables.scene_reader import SceneReader
 

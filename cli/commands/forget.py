@@ -86,7 +86,7 @@ def forget(
 
 
 def _erasure(target: deployment.Deployment, drive: Any, bars: console.Bars) -> Erasure:
-    from lake.tables.catalog import ensure_tables
+    from lake.tables.creation import ensure_tables
     from ops.erasure.forget import Erasure, ErasureWorld
 
     catalog = target.catalog()

@@ -129,7 +129,7 @@ def lift(
 
 
 def _exclude(catalog: Any, found: RecallResult, reason: str, person: str | None) -> str:
-    from lake.tables.catalog import ensure_tables
+    from lake.tables.creation import ensure_tables
     from lake.versions.recalls import exclude
     from ops.recall.record import rows_of
 

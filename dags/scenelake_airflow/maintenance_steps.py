@@ -13,8 +13,8 @@ from lake.settings import Settings
 from scenelake_airflow.errors import PayloadError
 
 if TYPE_CHECKING:
+    from lake.iceberg.publisher import Publisher
     from lake.maintenance.sweep import SweptLake
-    from lake.tables.publisher import Publisher
 
 Parameters = Mapping[str, Any]
 HOUR_S = 3600.0
@@ -36,7 +36,7 @@ def run(step: str, settings: Settings, parameters: Parameters) -> dict[str, Any]
 
 
 def _expire(settings: Settings, parameters: Parameters) -> dict[str, Any]:
-    from lake.tables.catalog import open_catalog
+    from lake.iceberg.catalog import open_catalog
 
     return expire_snapshots(open_catalog(settings), parameters)
 

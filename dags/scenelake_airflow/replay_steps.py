@@ -40,7 +40,7 @@ def find(settings: Settings, rule: str, drive: str | None, most: int) -> dict[st
         UnknownRuleError: The rule is not in the catalogue.
         LakeError: `drive` is not VEHICLE/DRIVE.
     """
-    from lake.tables.catalog import open_catalog
+    from lake.iceberg.catalog import open_catalog
     from lake.tables.drive_walk import drives_with_rule
     from quality.rules.catalogue import rule as known
 

@@ -27,10 +27,10 @@ from pyiceberg.table.update import (
 )
 
 from lake.erasure.files import DriveRowFiles
+from lake.iceberg.internals import begin, remove_snapshots, stage_updates
+from lake.iceberg.refs import ref_is
+from lake.iceberg.snapshots import table_name
 from lake.landing import DriveId
-from lake.tables.iceberg_internals import begin, remove_snapshots, stage_updates
-from lake.tables.refs import ref_is
-from lake.tables.snapshots import table_name
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile

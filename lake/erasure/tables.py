@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from lake.erasure.redact import Redacted, TableRedaction
 from lake.errors import TableError
+from lake.iceberg.attempts import committed
+from lake.iceberg.internals import begin
 from lake.landing import DriveId
 from lake.tables import drives
-from lake.tables.attempts import committed
 from lake.tables.drives import DRIVES_TABLE, SALT
-from lake.tables.iceberg_internals import begin
 from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 
 def salt_of(catalog: Publisher) -> str | None:

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 
 from lake.errors import AbsentError, MaintenanceError
+from lake.iceberg.attempts import committed
+from lake.iceberg.internals import begin
 from lake.maintenance.swept_keys import LISTINGS
 from lake.storage import ObjectVersion
-from lake.tables.attempts import committed
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import begin
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 SCHEMA_VERSION = 1
 PART = 5_000

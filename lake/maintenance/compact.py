@@ -23,6 +23,8 @@ from pyiceberg.exceptions import CommitFailedException
 
 from lake.digests import content_digest
 from lake.errors import LakeError
+from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.staged import staged
 from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
@@ -30,10 +32,8 @@ from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_befo
 from lake.parquet.row_group import read_footer
 from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.compactions import COMPACTIONS_TABLE, add_row
-from lake.tables.iceberg_internals import begin, replace_files
 from lake.tables.rows import CompactionRow, PublishedFile
 from lake.tables.schemas import PUBLISHED
-from lake.tables.staged import staged
 from sensors.time_units import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table, Transaction
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MAX_ATTEMPTS = 12
 SUMMARY = {"scenelake.compaction": "true"}

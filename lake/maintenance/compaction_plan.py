@@ -16,15 +16,15 @@ from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
 from pyiceberg.utils.datetime import days_to_date
 
 from lake.errors import LakeError
+from lake.iceberg.internals import plan_manifests
 from lake.tables.drive_rows import equal, on_days
-from lake.tables.iceberg_internals import plan_manifests
 from lake.tables.schemas import DATA_TABLES
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 SCENES_TABLE = "gold.scenes"
 MB = 1_000_000

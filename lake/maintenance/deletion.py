@@ -14,7 +14,7 @@ from lake.maintenance.swept_buckets import MOST_VERSIONS, Bucket
 from lake.versions.moments import load_tables
 
 if TYPE_CHECKING:
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 
 class Deletion:

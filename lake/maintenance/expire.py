@@ -16,9 +16,9 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import MaintenanceError
-from lake.tables.attempts import committed
-from lake.tables.iceberg_internals import begin, remove_snapshots, stage_updates
-from lake.tables.refs import drop_partition_statistics, drop_ref, ref_is
+from lake.iceberg.attempts import committed
+from lake.iceberg.internals import begin, remove_snapshots, stage_updates
+from lake.iceberg.refs import drop_partition_statistics, drop_ref, ref_is
 from lake.versions.moments import load_tables
 from lake.versions.names import TagKind, kind_of
 from lake.versions.tags import deadline_ms, is_tag
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.update import TableUpdate
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MOST_AT_ONCE = 5_000  # of one table in one commit: pyiceberg's time grows with its square
 

@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import TableError
+from lake.iceberg.internals import begin, manifests_of, replace_files
+from lake.iceberg.manifest_clusters import is_mergeable
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import begin, manifests_of, replace_files
-from lake.tables.manifest_clusters import is_mergeable
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MAX_ATTEMPTS = 5
 LEAST_FILES = 8  # of one vehicle; fewer are not worth a commit

@@ -39,7 +39,7 @@ from lake.versions.moments import load_tables
 from sensors.time_units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 PAGE = 1_000
 OLDEST_LISTING_S = 30 * 86400

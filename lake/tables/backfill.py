@@ -13,10 +13,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import TableError
+from lake.iceberg.internals import begin
 from lake.landing import DriveId
 from lake.tables import summaries
 from lake.tables.drives import DRIVES_TABLE, FILLED, NEW_LAKE, OLDER_LAKE, add_rows, publications
-from lake.tables.iceberg_internals import begin
 from lake.tables.rows import DriveRow
 from lake.tables.schemas import DATA_TABLES
 from sensors.time_units import NS_PER_MS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MAX_ATTEMPTS = 5
 Identity = tuple[str, str, int]  # drive, revision, generation

@@ -11,8 +11,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.iceberg.internals import replace_files
 from lake.parquet.table_file import WRITE_OPTIONS
-from lake.tables.iceberg_internals import replace_files
 from lake.tables.rows import CompactionRow, row_of
 from lake.tables.schemas import COMPACTIONS
 

@@ -20,9 +20,9 @@ from pyiceberg.expressions.visitors import inclusive_projection, manifest_evalua
 from pyiceberg.manifest import ManifestContent
 
 from lake.errors import TableError
+from lake.iceberg.internals import entries_of, manifests_of, table_of
+from lake.iceberg.manifest_clusters import files_of
 from lake.tables.drive_rows import DAY, of_drive
-from lake.tables.iceberg_internals import entries_of, manifests_of, table_of
-from lake.tables.manifest_clusters import files_of
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression

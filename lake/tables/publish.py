@@ -20,15 +20,15 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table, Transaction
 
 from lake.errors import ForgottenError, PublishError, SupersededError
+from lake.iceberg.internals import begin, data_files, replace_files
+from lake.iceberg.publisher import Publisher
+from lake.iceberg.staged import Staged, StagedFile, described, staged
 from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_files import without_drive
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import begin, data_files, replace_files
-from lake.tables.publisher import Publisher
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
 from lake.tables.schemas import DATA_TABLES
-from lake.tables.staged import Staged, StagedFile, described, staged
 from lake.tables.summaries import summary_of
 from sensors.time_units import NS_PER_MS
 

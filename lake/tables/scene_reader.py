@@ -21,13 +21,13 @@ from pyiceberg.expressions.literals import DateLiteral
 from pyiceberg.types import LongType
 
 from lake.errors import LakeError
+from lake.iceberg.snapshots import scan_at, snapshot_of, tagged_snapshot
 from lake.landing import DriveId
 from lake.parquet.row_group import RangeRead, read_footer, read_row_group
 from lake.tables.drive_rows import of_drive
 from lake.tables.rows import CloudFrame, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import SCENES
-from lake.tables.snapshots import scan_at, snapshot_of, tagged_snapshot
 from sensors.decode.planes import PLANES, ROWS, from_planes
 from sensors.decode.points import Datatype, PointCloud, PointField
 from sensors.errors import DecodeError

@@ -2,7 +2,7 @@
 
 Tables are loaded one after another, while others commit. Two facts make a moment of them: tables that are loaded twice with the
 same metadata files were in that state together between the two readings; and a commit of several tables succeeds only if none of
-them has changed since it was loaded (`lake.tables.publisher`).
+them has changed since it was loaded (`lake.iceberg.publisher`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import LandingError, VersionError
+from lake.iceberg.snapshots import snapshot_of
 from lake.landing import DriveId
 from lake.tables import drives, summaries
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.schemas import PUBLISHED
-from lake.tables.snapshots import snapshot_of
 from lake.versions.names import MAIN
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
     from lake.tables.rows import DriveRow
 
 ATTEMPTS = 5

@@ -12,7 +12,7 @@ from lake.versions.names import MAIN, TagKind
 from lake.versions.tags import Clock, create_tag, remove_tag, renew_tag
 
 if TYPE_CHECKING:
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 DEFAULT_AGE_S = 86400.0
 

@@ -18,18 +18,18 @@ import pyarrow.parquet as pq
 from pyiceberg.exceptions import NoSuchTableError
 
 from lake.errors import VersionError
+from lake.iceberg.attempts import committed
+from lake.iceberg.internals import begin, replace_files
 from lake.landing import DriveId
 from lake.overrides import check_person
-from lake.tables.attempts import committed
 from lake.tables.drives import DRIVES_TABLE, tombstone
-from lake.tables.iceberg_internals import begin, replace_files
 from lake.tables.rows import row_of
 from lake.tables.schemas import RECALLS
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 RECALLS_TABLE = "gold.recalls"
 EXCLUDE, LIFT = "exclude", "lift"

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from pyiceberg.table.refs import SnapshotRefType
 
 from lake.errors import VersionError
-from lake.tables.attempts import committed
+from lake.iceberg.attempts import committed
+from lake.iceberg.internals import begin, stage_updates
+from lake.iceberg.refs import drop_ref, ref_is, set_tag
+from lake.iceberg.snapshots import snapshot_of
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.iceberg_internals import begin, stage_updates
 from lake.tables.publish import SCENES_TABLE
-from lake.tables.refs import drop_ref, ref_is, set_tag
 from lake.tables.schemas import DATA_TABLES
-from lake.tables.snapshots import snapshot_of
 from lake.versions.moments import Tables, Version, load_tables, load_together, resolve
 from lake.versions.names import MAIN, PROTECTED, TagKind, check_name, kind_of
 from sensors.time_units import NS_PER_MS
@@ -28,7 +28,7 @@ from sensors.time_units import NS_PER_MS
 if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MAX_READER_AGE_S = 7 * 86400
 Clock = Callable[[], int]

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 LONGEST_LEASE_S = 12 * 3600  # SQS keeps no message invisible for longer
 MOST_LETTERS = 1000

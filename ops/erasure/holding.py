@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from types_boto3_dynamodb import DynamoDBClient
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from types_boto3_s3 import S3Client
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 WRITTEN_ANEW = ("audit/", "maintenance/")
 BASELINES = "baselines"

@@ -28,7 +28,7 @@ from ops.errors import InputError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 COPIES = ("scenes", "frames", "drives", "refused")  # folders of the quarantine bucket, by drive
 RECORDINGS = (".mcap", ".db3", ".bag")  # compared as they are, never parsed

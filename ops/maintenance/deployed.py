@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import FINAL
 from lake.clients import client
+from lake.iceberg.catalog import open_catalog
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweptLake
 from lake.storage import ObjectStore
-from lake.tables.catalog import open_catalog
 from ops.maintenance.swept_bucket import SweptBucket
 
 if TYPE_CHECKING:

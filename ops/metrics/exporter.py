@@ -23,8 +23,8 @@ from ops.metrics.queues import QueueState, QueueWatch
 from scenes.accounting.drive_sources import AuditSources
 
 if TYPE_CHECKING:
+    from lake.iceberg.catalog import AnyCatalog
     from lake.settings import Settings
-    from lake.tables.catalog import AnyCatalog
 
 _CALLS = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20)
 

@@ -27,12 +27,12 @@ from pyiceberg.expressions import (
 )
 from pyiceberg.expressions.literals import literal
 
+from lake.iceberg.snapshots import scan_at
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive, on_days
 from lake.tables.drives import DRIVES_TABLE, FORGOTTEN, WITHOUT_FILES
 from lake.tables.publish import RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, row_of
-from lake.tables.snapshots import scan_at
 from lake.versions.tags import tags
 from ops.recall.criteria import Criteria
 from sensors.time_units import NS_PER_S
@@ -40,7 +40,7 @@ from sensors.time_units import NS_PER_S
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MOST_DRIVES = 200  # in one filter, too
 MOST_VEHICLES = 200  # in one filter; the rows of more vehicles are filtered after they were read

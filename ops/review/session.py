@@ -9,8 +9,8 @@ from ops.review import decisions, evidence, listing
 
 if TYPE_CHECKING:
     from ingest.ledger.repository import Ledger
+    from lake.iceberg.catalog import AnyCatalog
     from lake.storage import ObjectStore
-    from lake.tables.catalog import AnyCatalog
     from ops.deployment import Deployment
     from ops.review.listing import ReviewRecord
 

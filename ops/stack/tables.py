@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import NoSuchTableError
 
+from lake.iceberg.catalog import open_catalog
 from lake.settings import Settings
-from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
-    from lake.tables.catalog import AnyCatalog
+    from lake.iceberg.catalog import AnyCatalog
 
 
 def forget_lost(catalog: AnyCatalog) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ from fleet.synthetic.spec import DriveSpec, RigOptions
 from lake.documents import Manifest
 from lake.drive_input import DriveInput, InputObject, input_key
 from lake.errors import LandingError
+from lake.iceberg.catalog import AnyCatalog, open_catalog
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import Connect, ObjectStore, ObjectVersion
-from lake.tables.catalog import AnyCatalog, ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from quality.evaluators.drive import GateVerdict
 from scenes.documents import AuditDocument, Inspection
 from scenes.work_area import WorkArea

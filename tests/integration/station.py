@@ -24,11 +24,12 @@ from ingest.register import Registrar
 from ingest.review import ReviewDesk
 from ingest.s3_objects import S3Objects
 from lake.drive_input import DriveInput, input_key
+from lake.iceberg.catalog import open_catalog
 from lake.landing import DriveId
 from lake.quarantined_keys import read_keys
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.rows import RecordRow
 from ops.audit import lake_reader
 from ops.audit.run import Auditor

@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake.errors import SupersededError
+from lake.iceberg.catalog import AnyCatalog, open_catalog
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import AnyCatalog, LakeCatalog, ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, PublishOutcome, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.schemas import FRAMES, PARTITIONS, PUBLISHED, SCENES, SORTING

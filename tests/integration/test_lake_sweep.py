@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lake.errors import LakeError
+from lake.iceberg.catalog import open_catalog
 from lake.landing import DriveId
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.maintenance.judgement import DriveProgress
@@ -22,7 +23,7 @@ from lake.maintenance.sweep_report import LakeSweepReport
 from lake.maintenance.swept_buckets import UnfinishedUpload
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.schemas import FRAMES, SCENES

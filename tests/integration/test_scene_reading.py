@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from lake.iceberg.catalog import open_catalog
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import ensure_tables, open_catalog
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import SCENES_TABLE, Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.scene_key import SceneKey

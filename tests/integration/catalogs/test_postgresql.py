@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.lake.tables.publisher_cases import PublisherCases, Setting, SqlSetting
+from tests.unit.lake.iceberg.publisher_cases import PublisherCases, Setting, SqlSetting
 
 pytest.importorskip("psycopg2", reason="the PostgreSQL driver is not installed (requirements/compose.lock has it)")
 PROGRAMS = (Path("/usr/lib/postgresql"), Path("/usr/local/pgsql"), Path("/opt/homebrew/opt/postgresql"))

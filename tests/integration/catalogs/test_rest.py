@@ -10,11 +10,12 @@ from pydantic import SecretStr
 from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import SettingsError, TableError
+from lake.iceberg.catalog import open_catalog
+from lake.iceberg.rest_catalog import RestLakeCatalog, rest_properties
 from lake.settings import AwsSettings, Settings
-from lake.tables.catalog import ensure_tables, open_catalog
-from lake.tables.rest_catalog import RestLakeCatalog, rest_properties
+from lake.tables.creation import ensure_tables
 from tests.integration.catalogs.rest_server import Fault, RestStore, rest_server
-from tests.unit.lake.tables.publisher_cases import FRAMES_TABLE, PublisherCases, frames, stamps
+from tests.unit.lake.iceberg.publisher_cases import FRAMES_TABLE, PublisherCases, frames, stamps
 
 
 class RestSetting:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from pyspark.sql import SparkSession
 
 import ops.metrics.lake
-from lake.tables.catalog import open_catalog
+from lake.iceberg.catalog import open_catalog
 from ops.audit import lake_reader
 from ops.metrics.exporter import Exporter, keep_reading, open_exporter, registry_of
 from ops.metrics.queues import QueueWatch

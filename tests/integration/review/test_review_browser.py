@@ -14,9 +14,9 @@ from fleet.drive_folder import DriveFolder
 from fleet.uploader import upload
 from ingest.ledger.repository import Ledger
 from ingest.ledger.states import DriveState
+from lake.iceberg.catalog import open_catalog
 from lake.landing import DriveId
 from lake.settings import Settings
-from lake.tables.catalog import open_catalog
 from lake.tables.rows import RecordRow
 from ops import stack
 from ops.audit import lake_reader

@@ -6,7 +6,7 @@ import ast
 
 from tests.unit.architecture.source_tree import FOLDERS, named, sources, tree
 
-ASKS_FIRST = "lake/tables/snapshots.py"  # it refuses a snapshot that is not there
+ASKS_FIRST = "lake/iceberg/snapshots.py"  # it refuses a snapshot that is not there
 SILENT = {
     "expire_snapshots",  # loses a tag that is made meanwhile
     "create_tag",  # moves a tag that exists; `lake.versions.tags.create_tag` is a function, not a method

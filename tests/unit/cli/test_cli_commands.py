@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from ingest.ledger.records import DecisionRecord, ObjectHead, RefusedRecord
 from lake.errors import LakeError, LandingError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from ops import deployment
 from ops.audit import lake_reader
 from ops.deployment import Deployment

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import OverrideError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.overrides import MAX_TARGETS, Override, Verdict, frame_target, object_target, scene_target
-from lake.tables import catalog
+from lake.tables import creation
 from lake.tables import schemas as tables
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 
 TARGETS = st.one_of(
     st.just("drive"),
@@ -99,7 +100,7 @@ def test_tables_of_an_older_lake_get_the_new_columns(tmp_path: Path, monkeypatch
 
     made = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
     with monkeypatch.context() as patch:
-        patch.setattr(catalog, "PUBLISHED", {name: older(schema) for name, schema in tables.PUBLISHED.items()})
+        patch.setattr(creation, "PUBLISHED", {name: older(schema) for name, schema in tables.PUBLISHED.items()})
         ensure_tables(made)
     before = made.load_table("quarantine.records").schema().column_names
     assert "input" not in before

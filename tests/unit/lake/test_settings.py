@@ -12,8 +12,8 @@ from pydantic_settings import SettingsConfigDict
 
 from lake.clients import client
 from lake.errors import SettingsError
+from lake.iceberg.catalog import open_catalog
 from lake.settings import PREFIX, AwsSettings, Named, Settings, SettingsModel, Variable, variables
-from lake.tables.catalog import open_catalog
 
 ENV = {
     "SCENELAKE_RAW_BUCKET": "raw-b",

@@ -16,8 +16,8 @@ import pyarrow as pa
 from PIL import Image
 from pyiceberg.catalog import Catalog
 
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from lake.tables.rows import DriveRow, PublicationFacts, RecordRow, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import DRIVES, FRAMES, PUBLISHED, RECORDS, SCENES

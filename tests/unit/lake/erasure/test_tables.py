@@ -15,11 +15,11 @@ from pyiceberg.table import Table
 from lake.erasure.redact import redactions
 from lake.erasure.tables import forget_rows, keep_salt, put_tombstone, rows_of, salt_of
 from lake.errors import ForgottenError
+from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables import drives
-from lake.tables.catalog import LakeCatalog
 from lake.tables.drives import DRIVES_TABLE, publications
-from lake.tables.iceberg_internals import begin, replace_files
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lake.errors import AbsentError, LakeError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance.judgement import DriveProgress
 from lake.maintenance.sweep import SweepPolicy, SweptLake, sweep
 from lake.maintenance.sweep_report import LakeSweepReport
 from lake.maintenance.swept_buckets import ObjectEntry, ObjectVersions, UnfinishedUpload
 from lake.storage import ObjectVersion
-from lake.tables.catalog import LakeCatalog
 from lake.tables.schemas import FRAMES, RECORDS, SCENES
 from tests.unit.lake.tables.fence_lake import frame, record, scene
 from tests.unit.lake.versions.version_lake import DRIVE, VersionLake

@@ -18,12 +18,12 @@ from pyiceberg.table import Transaction
 from pyiceberg.table.snapshots import Operation
 
 from lake.errors import LakeError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance import compact as module
 from lake.maintenance.compact import Compaction, MergeOutcome, compact
 from lake.maintenance.compaction_plan import ALONE, LARGE, Sizes, plan
 from lake.maintenance.lake_files import LakeWriter
-from lake.tables.catalog import LakeCatalog
 from lake.tables.compactions import COMPACTIONS_TABLE, compactions
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader

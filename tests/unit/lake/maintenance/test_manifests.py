@@ -13,16 +13,16 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Transaction
 
 from lake.errors import TableError
+from lake.iceberg import manifest_clusters
+from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance.manifests import FULL_ROWS, Merged, compact_drives, merge_manifests
-from lake.tables import manifest_clusters
-from lake.tables.catalog import LakeCatalog
 from lake.tables.drives import newest, publications
-from lake.tables.iceberg_internals import begin, replace_files
 from lake.tables.publish import PublishOutcome, publish
 from lake.tables.schemas import PUBLISHED
+from tests.unit.lake.iceberg.counting_io import CountingIO
 from tests.unit.lake.tables import fence_lake
-from tests.unit.lake.tables.counting_io import CountingIO
 from tests.unit.lake.tables.fence_lake import FenceLake, held
 
 VEHICLES, A_DAY = 3, 6  # vehicles, and drives a day

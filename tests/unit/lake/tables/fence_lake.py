@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
 
+from lake.iceberg.catalog import AnyCatalog
+from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance.manifests import compact_drives, merge_manifests
-from lake.tables.catalog import AnyCatalog, LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE, publications
-from lake.tables.iceberg_internals import begin, replace_files
 from lake.tables.publish import Batch
 from lake.tables.rows import DriveRow, PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES

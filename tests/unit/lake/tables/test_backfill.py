@@ -8,11 +8,12 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import SupersededError, TableError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables import backfill, summaries
 from lake.tables import publish as publish_module
 from lake.tables.backfill import fill_drives
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE, FILLED, NEW_LAKE
 from lake.tables.publish import PublishOutcome, publish
 from lake.tables.summaries import summary_of

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from pyiceberg.manifest import ManifestFile
 
+from lake.iceberg.internals import begin
+from lake.iceberg.manifest_clusters import MOST_MANIFESTS
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE, add_rows, newest, publications
-from lake.tables.iceberg_internals import begin
-from lake.tables.manifest_clusters import MOST_MANIFESTS
 from lake.tables.publish import publish
 from lake.tables.rows import DriveRow, PublishedFile
 from tests.unit.lake.tables.fence_lake import FenceLake

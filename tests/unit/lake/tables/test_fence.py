@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from pyiceberg.table import Transaction
 
 from lake.errors import PublishError, SupersededError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, Publication, PublishOutcome, publish
 from lake.tables.rows import DriveRow, PublicationFacts, row_of
 from lake.tables.schemas import DATA_TABLES

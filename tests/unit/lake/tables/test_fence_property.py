@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pyiceberg.table import Transaction
 
 from lake.errors import SupersededError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from lake.tables.publish import publish
 from tests.unit.lake.tables.fence_lake import FenceLake, held
 

@@ -11,10 +11,11 @@ import pytest
 from pyiceberg.table import Table
 
 from lake.errors import AbsentError, LakeError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables import scene_reader
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader
 from tests.unit.lake.fake_s3 import FakeS3

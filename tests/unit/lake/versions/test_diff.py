@@ -123,7 +123,7 @@ def test_a_compaction_is_layout_only_and_reads_no_payload(lake: DiffLake, monkey
 
 def compacted(lake: DiffLake) -> None:
     """The files of `DRIVE` become one, in one commit, as a compaction does it."""
-    from lake.tables.iceberg_internals import begin
+    from lake.iceberg.internals import begin
 
     catalog = lake.catalog()
     table = catalog.load_table("gold.scenes")

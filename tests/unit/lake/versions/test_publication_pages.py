@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.errors import VersionError
+from lake.iceberg.internals import MOST_MANIFESTS, begin
 from lake.landing import DriveId
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.tables.drives import DRIVES_TABLE, add_rows, publications
-from lake.tables.iceberg_internals import MOST_MANIFESTS, begin
 from lake.tables.rows import DriveRow, row_of
 from lake.versions import publication_pages as module
 from lake.versions.publication_pages import Cursor, PageFilter, publication_page

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import LakeError, MaintenanceError, VersionError
+from lake.iceberg.snapshots import scan_at
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.tables.publish import publish
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
-from lake.tables.snapshots import scan_at
 from lake.versions import tags as tags_module
 from lake.versions.moments import load_together, resolve
 from lake.versions.names import TagKind, check_name, kind_of
@@ -121,7 +121,7 @@ def test_tables_that_change_all_the_time_are_refused_with_a_next_step(lake: Vers
     busy = [lambda: lake.publish("rx", next(generations), (10,))] * 99
     pauses = pytest.MonkeyPatch()
     with pauses.context() as patch:
-        patch.setattr("lake.tables.attempts.time.sleep", lambda _: None)
+        patch.setattr("lake.iceberg.attempts.time.sleep", lambda _: None)
         with pytest.raises(MaintenanceError, match="12 commits lost the race") as caught:
             create_tag(lake.interrupted(*busy), "release-1")
     assert caught.value.hint == "run it again"

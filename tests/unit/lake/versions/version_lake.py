@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pyiceberg.table import Transaction
 
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from lake.tables.publish import publish
 from lake.tables.rows import DriveRow
 from lake.tables.schemas import PUBLISHED

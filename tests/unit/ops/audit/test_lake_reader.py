@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from lake.tables.drive_walk import drives_with_rule
 from ops.audit import lake_reader
 from tests.unit.ops import lake_builders as rows

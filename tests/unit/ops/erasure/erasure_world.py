@@ -24,10 +24,11 @@ from ingest.queues import WorkQueue
 from ingest.register import Registrar
 from ingest.s3_objects import S3Objects
 from lake.drive_input import input_key
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES

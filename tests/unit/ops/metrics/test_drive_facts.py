@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.tables.catalog import LakeCatalog
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.tables.pinned import pin
 from lake.tables.rows import RecordRow, row_of
 from lake.tables.schemas import PUBLISHED

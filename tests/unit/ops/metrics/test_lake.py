@@ -13,8 +13,8 @@ import ops.metrics.lake as lake_watch
 from ingest.ledger.records import DriveRecord, ObjectHead, RefusedRecord
 from ingest.ledger.states import DriveState
 from lake.errors import LakeError
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from ops.audit import lake_reader
 from ops.metrics.drive_facts import Amount, DriveFacts, RecentFacts
 from ops.metrics.lake import LakeWatch

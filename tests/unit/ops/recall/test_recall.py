@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import OverrideError, VersionError
+from lake.iceberg.internals import begin
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE, add_rows
-from lake.tables.iceberg_internals import begin
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import DriveRow, PublicationFacts
 from lake.tables.schemas import SCENES

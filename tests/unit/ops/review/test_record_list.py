@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import ops.review.listing as listing
 from ingest.ledger.dynamodb_table import refused_sort_key
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, RefusedRecord
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.catalog import LakeCatalog
 from lake.tables.drive_walk import drives_after, drives_with_rule, vehicles
 from ops.errors import InputError
 from ops.review.listing import Filter, RecordList

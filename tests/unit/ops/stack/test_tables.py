@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pyiceberg.exceptions import ValidationError
 
-from lake.tables.catalog import LakeCatalog, ensure_tables
+from lake.iceberg.sql_catalog import LakeCatalog
+from lake.tables.creation import ensure_tables
 from lake.tables.schemas import PUBLISHED
 from ops.stack.tables import forget_lost
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lake.tables.catalog import POINT_LAYOUT, READER, LakeCatalog, ensure_tables
+from lake.iceberg.sql_catalog import LakeCatalog
+from lake.tables.creation import POINT_LAYOUT, READER, ensure_tables
 from lake.tables.schemas import OPAQUE_LEAVES, PARTITIONS, PUBLISHED, SCENES
 from tests.unit.lake.tables.fence_lake import DRIVE, scene
 
@@ -55,7 +56,7 @@ def test_a_table_of_an_older_lake_gets_columns_descriptions_and_properties(
     old = pa.schema([pa.field(one.name, one.type, one.nullable) for one in SCENES if one.name != "scene_digest"])
     with monkeypatch.context() as patch:
         patch.setitem(PUBLISHED, SCENES_TABLE, old)
-        patch.setattr("lake.tables.catalog._OWN_PROPERTIES", {})
+        patch.setattr("lake.tables.creation._OWN_PROPERTIES", {})
         catalog = open_local(tmp_path)
         ensure_tables(catalog)
         row = scene(DRIVE, "r", 5)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.lake.tables.publisher_cases import PublisherCases, Setting, SqlSetting
+from tests.unit.lake.iceberg.publisher_cases import PublisherCases, Setting, SqlSetting
 
 
 class TestSqlite(PublisherCases):

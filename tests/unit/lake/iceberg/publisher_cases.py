@@ -18,14 +18,16 @@ from pyiceberg.table import Transaction
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from lake.iceberg import sql_catalog
+from lake.iceberg.catalog import AnyCatalog
+from lake.iceberg.internals import begin, data_files, replace_files
+from lake.iceberg.sql_catalog import LakeCatalog
+from lake.iceberg.staged import staged
 from lake.landing import DriveId
-from lake.tables import catalog as catalog_module
-from lake.tables.catalog import AnyCatalog, LakeCatalog, ensure_tables
+from lake.tables.creation import ensure_tables
 from lake.tables.drives import publications
-from lake.tables.iceberg_internals import begin, data_files, replace_files
 from lake.tables.publish import PublishOutcome, publish
 from lake.tables.schemas import FRAMES, PARTITIONS, PUBLISHED, RECORDS
-from lake.tables.staged import staged
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame, held, record
 
 FRAMES_TABLE, RECORDS_TABLE = "gold.frames", "quarantine.records"
@@ -55,7 +57,7 @@ class SqlSetting:
     def __init__(self, uri: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.uri, self.folder = uri, folder
         self.faults = type("Faults", (_FaultySession,), {"faults": deque()})
-        patch.setattr(catalog_module, "Session", self.faults)
+        patch.setattr(sql_catalog, "Session", self.faults)
         ensure_tables(self.open())
 
     def open(self) -> LakeCatalog:

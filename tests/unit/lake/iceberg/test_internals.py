@@ -14,10 +14,11 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Transaction
 
-from lake.tables.catalog import LakeCatalog, ensure_tables
-from lake.tables.iceberg_internals import CHECKED_WITH, begin, remove_snapshots, stage_updates
+from lake.iceberg.internals import CHECKED_WITH, begin, remove_snapshots, stage_updates
+from lake.iceberg.refs import ref_is, set_tag
+from lake.iceberg.sql_catalog import LakeCatalog
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import publish
-from lake.tables.refs import ref_is, set_tag
 from lake.tables.schemas import FRAMES
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame
 

@@ -1,8 +1,7 @@
 """The port to a catalog that drives are published through, and what publications rely on.
 
-An adapter exists for SQL catalogs (`lake.tables.catalog.LakeCatalog`: SQLite, PostgreSQL). One for Iceberg's REST protocol would
-send the staged changes of all tables in one request (`POST /v1/{prefix}/transactions/commit`); AWS Glue has no such request and
-cannot be one. `tests/unit/lake/tables/test_publisher.py` is what an adapter has to pass.
+Two adapters exist: `lake.iceberg.sql_catalog` (SQLite, PostgreSQL) and `lake.iceberg.rest_catalog`. AWS Glue has no request that
+changes several tables, and cannot be one. `tests/unit/lake/iceberg/publisher_cases.py` is what an adapter has to pass.
 """
 
 from __future__ import annotations

@@ -16,13 +16,14 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation
 
 from lake.errors import TableError
+from lake.iceberg import manifest_clusters
+from lake.iceberg.internals import begin, data_files, replace_files
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables import manifest_clusters
-from lake.tables.catalog import LakeCatalog, ensure_tables
-from lake.tables.iceberg_internals import begin, data_files, replace_files
+from lake.tables.creation import ensure_tables
 from lake.tables.publish import publish
 from lake.tables.schemas import FRAMES, RECORDS
-from tests.unit.lake.tables.counting_io import CountingIO
+from tests.unit.lake.iceberg.counting_io import CountingIO
 from tests.unit.lake.tables.fence_lake import DAY, DRIVE, FenceLake, frame, held, record
 
 FRAMES_TABLE = "gold.frames"

@@ -50,7 +50,7 @@ from pyiceberg.typedef import EMPTY_DICT, Record
 from requests import RequestException
 
 from lake.errors import TableError
-from lake.tables.manifest_clusters import (
+from lake.iceberg.manifest_clusters import (
     FEW_ENTRIES,
     Cluster,
     belong_together,

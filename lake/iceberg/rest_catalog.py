@@ -17,7 +17,7 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, SetSnapshotRefUpdate, TableRequirement
 
 from lake.errors import SettingsError, TableError
-from lake.tables.iceberg_internals import changes_of, post_to, replace_files, serves, table_of
+from lake.iceberg.internals import changes_of, post_to, replace_files, serves, table_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction
@@ -29,7 +29,7 @@ MAX_ROUNDS = 10
 
 
 class RestLakeCatalog(RestCatalog):
-    """A REST catalog that can commit several tables at once: an adapter of `lake.tables.publisher.Publisher`.
+    """A REST catalog that can commit several tables at once: an adapter of `lake.iceberg.publisher.Publisher`.
 
     Atomic: the changes of all tables, in one request to the server, which checks the requirements of each and moves all or none.
 

@@ -14,7 +14,7 @@ from lake.errors import MaintenanceError
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
-    from lake.tables.publisher import Publisher
+    from lake.iceberg.publisher import Publisher
 
 MAX_ATTEMPTS = 12
 FIRST_PAUSE_S = 0.05

@@ -1,38 +1,27 @@
-"""The Iceberg catalog: opening it, creating the tables, and committing several tables in one transaction.
-
-Iceberg promises atomicity per table. A drive's publication touches four (scenes, frames, quarantine records, and the row that
-says so), so this catalog stages each table's new metadata file and then moves all pointers in one SQL transaction (ADR 0004).
-"""
+"""The tables: creating those that do not exist, and bringing those of an older lake up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table, Transaction
+from pyiceberg.table import Table
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
-from sqlalchemy import create_engine, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
-from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import IntegrityError
 
 from lake.errors import TableError
-from lake.settings import AwsSettings, Settings
+from lake.iceberg.internals import begin, numbered_schema
 from lake.tables.backfill import fill_drives
 from lake.tables.drives import DRIVES_TABLE, FILLED
-from lake.tables.iceberg_internals import IcebergTables, begin, numbered_schema, stage, table_of
-from lake.tables.rest_catalog import RestLakeCatalog, rest_properties
 from lake.tables.schemas import PARTITIONS, PUBLISHED, SORTING
 
-CATALOG_NAME = "scenelake"
-BUSY_TIMEOUT_S = 60
+if TYPE_CHECKING:
+    from lake.iceberg.catalog import AnyCatalog
+
 MAX_ATTEMPTS = 5
 _FIRST_PARTITION_ID = 1000  # Iceberg table spec, "Partition Field IDs"
 _PROPERTIES = {
@@ -49,13 +38,6 @@ _BOUNDED = (
     *("vehicle_id", "drive_id", "revision", "generation", "day", "sensor", "fate", "status", "level"),
     *("scene_id", "anchor_ns", "record_id", "stamp_ns", "committed_ns", "first_anchor_ns", "last_anchor_ns"),
 )
-_S3_PROPERTIES = {  # of PyIceberg's file IO, each from the equivalent argument of boto3
-    "s3.endpoint": "endpoint_url",
-    "s3.region": "region_name",
-    "s3.access-key-id": "aws_access_key_id",
-    "s3.secret-access-key": "aws_secret_access_key",
-    "s3.session-token": "aws_session_token",
-}
 # How rows are read, for whoever finds the table without this code.
 READER, POINT_LAYOUT = "scenelake.reader", "scenelake.point-layout"
 _ANY_READER = "any Iceberg reader"
@@ -65,94 +47,6 @@ _OWN_PROPERTIES = {
         POINT_LAYOUT: "column point_layout: rows (as in the message), planes (byte k of every point, for each k) or null (rows)",
     }
 }
-
-
-class LakeCatalog(SqlCatalog):
-    """An SQL catalog that can commit several tables at once: the adapter of `lake.tables.publisher.Publisher`.
-
-    Atomic: the pointers of all tables, in one transaction of the database, each only from the metadata file that its change was
-    staged on. Metadata and data files of a commit that failed stay unreferenced.
-    """
-
-    def __init__(self, name: str, **properties: str) -> None:
-        super().__init__(name, **properties)
-        if properties["uri"].startswith("sqlite:///"):
-            # A file needs no connection pool, and a connection left to the garbage collector holds its lock until then.
-            self.engine.dispose()
-            self.engine = create_engine(properties["uri"], poolclass=NullPool)
-
-    def commit_together(self, transactions: Sequence[Transaction]) -> None:
-        """Make the staged changes of all transactions visible, or none of them (`Publisher.commit_together`).
-
-        Raises:
-            CommitFailedException: Another commit moved one of the tables, and nothing has changed; or the database is busy or
-                did not answer.
-        """
-        staged = [(transaction, stage(transaction)) for transaction in transactions]
-        try:
-            with Session(self.engine) as session:
-                for transaction, location in staged:
-                    self._move_pointer(session, transaction, location)
-                session.commit()
-        except OperationalError as error:
-            raise CommitFailedException(f"catalog is busy: {error}") from error
-
-    def pointers(self) -> dict[str, str]:
-        """The current metadata file of every table, by table name, as of one moment; the files are not read."""
-        of_catalog = IcebergTables.catalog_name == self.name
-        columns = (IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
-        with Session(self.engine) as session:
-            found = session.execute(select(*columns).where(of_catalog)).all()
-        return {f"{namespace}.{table}": str(location) for namespace, table, location in found}
-
-    def _move_pointer(self, session: Session, transaction: Transaction, location: str) -> None:
-        current = table_of(transaction)
-        namespace = Catalog.namespace_to_string(Catalog.namespace_from(current.name()))
-        moved: Any = session.execute(
-            update(IcebergTables)
-            .where(
-                IcebergTables.catalog_name == self.name,
-                IcebergTables.table_namespace == namespace,
-                IcebergTables.table_name == Catalog.table_name_from(current.name()),
-                IcebergTables.metadata_location == current.metadata_location,
-            )
-            .values(
-                metadata_location=location,
-                previous_metadata_location=current.metadata_location,
-            )
-        )
-        if moved.rowcount != 1:
-            raise CommitFailedException(f"{'.'.join(current.name())} was changed by another commit")
-
-
-AnyCatalog = LakeCatalog | RestLakeCatalog
-
-
-def open_catalog(settings: Settings) -> AnyCatalog:
-    """Open the catalog that `settings` names, with the S3 endpoint, region and credentials of `settings.aws`.
-
-    Raises:
-        SettingsError: The address of a REST catalog is not one.
-        TableError: The REST catalog cannot commit several tables at once.
-    """
-    uri = settings.catalog_uri.get_secret_value()
-    if uri.startswith("rest+"):
-        return RestLakeCatalog(CATALOG_NAME, **_s3_properties(settings.aws), **rest_properties(uri))
-    properties = {"uri": uri, "warehouse": settings.warehouse, **_s3_properties(settings.aws)}
-    if uri.startswith("sqlite:"):
-        properties["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={BUSY_TIMEOUT_S}"
-    else:
-        properties["pool_pre_ping"] = "true"  # a connection that a restarted server has closed is replaced before use
-    try:
-        return LakeCatalog(CATALOG_NAME, **properties)
-    except (IntegrityError, OperationalError, ProgrammingError):
-        # Another process may have created the catalog's own tables between check and creation. A real fault recurs.
-        return LakeCatalog(CATALOG_NAME, **properties)
-
-
-def _s3_properties(aws: AwsSettings) -> dict[str, str]:
-    given = aws.client_arguments("s3")
-    return {name: given[argument] for name, argument in _S3_PROPERTIES.items() if argument in given}
 
 
 def ensure_tables(catalog: AnyCatalog) -> None:
