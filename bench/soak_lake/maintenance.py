@@ -10,8 +10,12 @@ import time
 from collections.abc import Mapping
 
 from bench.soak_lake.endpoint import settings_of
+from bench.soak_lake.fleet import DRIVES_PER_DAY, FleetDrive
 from lake.iceberg.catalog import open_catalog
+from lake.maintenance.compact import compact
+from lake.maintenance.compaction_plan import DEFAULT_SIZES, plan
 from lake.maintenance.expire import ExpirePolicy, expire
+from lake.maintenance.metadata import merge_metadata
 from lake.maintenance.sweep import SweepPolicy, sweep
 from ops.maintenance.deployed import swept_lake
 from sensors.time_units import NS_PER_DAY
@@ -28,4 +32,7 @@ def maintain(environment: Mapping[str, str], day_number: int) -> None:
 
     catalog = open_catalog(settings)
     expire(catalog, ExpirePolicy(), apply=True, clock=clock)
+    for job in plan(catalog, DEFAULT_SIZES, FleetDrive(day_number * DRIVES_PER_DAY).day).jobs:
+        compact(catalog, job, DEFAULT_SIZES)
+    merge_metadata(catalog, apply=True)
     sweep(swept_lake(settings), SweepPolicy(), apply=True, clock=clock)

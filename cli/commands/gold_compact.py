@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,11 +38,13 @@ def compact(
     """Merge small data files: scenes drive by drive, frames and quarantine records partition by partition.
 
     Every scene's digest is computed before and after, and rows are compared, or nothing is committed. A drive that is published
-    meanwhile wins. Old snapshots keep the old files until they expire. The status is 1 if files were left for a fault.
+    meanwhile wins. Old snapshots keep the old files until they expire. Then small manifests are merged, and the row files of
+    gold.drives. The status is 1 if files were left for a fault.
     """
     from lake.maintenance.compact import MergeOutcome
     from lake.maintenance.compact import compact as run
     from lake.maintenance.compaction_plan import Sizes, plan
+    from lake.maintenance.metadata import merge_metadata
 
     if largest_mb < 2 * smallest_mb:
         raise typer.BadParameter("must be at least twice --smallest", param_hint="--largest")
@@ -58,10 +60,11 @@ def compact(
                 done.append(run(catalog, job, sizes))
                 merged += job.size
             bars("merge", planned.size, planned.size)
+    metadata = merge_metadata(catalog, apply=apply)
     if as_json:
-        console.print_json(_document(planned, done, apply=apply))
+        console.print_json(_document(planned, done, apply=apply) | {"metadata": metadata})
     else:
-        _show(planned, done, apply=apply)
+        _show(planned, done, metadata, apply=apply)
     if any(one.outcome is MergeOutcome.REFUSED for one in done):
         raise typer.Exit(1)
 
@@ -93,7 +96,7 @@ def _document(planned: CompactionPlan, done: Sequence[Compaction], *, apply: boo
     }
 
 
-def _show(planned: CompactionPlan, done: Sequence[Compaction], *, apply: bool) -> None:
+def _show(planned: CompactionPlan, done: Sequence[Compaction], metadata: Mapping[str, int], *, apply: bool) -> None:
     columns = ("table", "drive", "day", "files", "size", *(("outcome", "why") if apply else ()))
     rows = [
         (
@@ -110,5 +113,7 @@ def _show(planned: CompactionPlan, done: Sequence[Compaction], *, apply: bool) -
     for table, reasons in planned.left.items():
         for why, left in reasons.items():
             console.say(f"{table}: {console.counted(left.files, 'file')} left, {display.size(left.size)}: {why}")
+    for what, count in metadata.items():
+        console.say(f"{what}: {count} {'merged' if apply else 'to be merged'}")
     if not apply:
         console.say("a dry run: nothing was changed; --apply does it")

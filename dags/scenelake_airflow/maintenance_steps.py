@@ -6,6 +6,8 @@ A step imports what it needs when it runs: this module is read whenever the DAG 
 from __future__ import annotations
 
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,33 @@ def expire_snapshots(catalog: Publisher, parameters: Parameters) -> dict[str, An
     return {plan.table: {"expired": len(plan.expired), "forgotten": list(plan.forgotten)} for plan in plans}
 
 
+def _compact(settings: Settings, parameters: Parameters) -> dict[str, Any]:
+    from lake.iceberg.catalog import open_catalog
+
+    return compact_days(open_catalog(settings), parameters)
+
+
+def compact_days(catalog: Publisher, parameters: Parameters) -> dict[str, Any]:
+    """`compact` with its port: the days of the drives that were published lately, and the metadata of all tables."""
+    from lake.maintenance.compact import compact
+    from lake.maintenance.compaction_plan import DEFAULT_SIZES, plan
+    from lake.maintenance.metadata import merge_metadata
+    from lake.maintenance.recent_days import recent_days
+
+    since_ns = time.time_ns() - int(float(parameters["published_h"]) * HOUR_S * 1e9)
+    outcomes: Counter[str] = Counter()
+    for day in recent_days(catalog, since_ns):
+        for job in plan(catalog, DEFAULT_SIZES, day).jobs:
+            if parameters["dry_run"]:
+                outcomes["to be merged"] += len(job.files)
+                continue
+            done = compact(catalog, job, DEFAULT_SIZES)
+            outcomes[done.outcome.value] += len(job.files)
+            if done.reason:
+                _log.warning("%s: %s, %s", job, done.outcome.value, done.reason)
+    return {"files": dict(outcomes), **merge_metadata(catalog, apply=not parameters["dry_run"])}
+
+
 def _sweep(settings: Settings, parameters: Parameters) -> dict[str, Any]:
     from ops.maintenance.deployed import swept_lake
 
@@ -76,5 +105,6 @@ def sweep_files(swept: SweptLake, parameters: Parameters) -> dict[str, Any]:
 
 STEPS: Mapping[str, Callable[[Settings, Parameters], dict[str, Any]]] = {  # in their order
     "expire": _expire,
+    "compact": _compact,
     "sweep": _sweep,
 }

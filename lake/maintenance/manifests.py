@@ -42,6 +42,12 @@ class Merged:
     after: int
 
 
+def mergeable_manifests(catalog: Publisher, name: str) -> int:
+    """How many manifests of a table `merge_manifests` would merge."""
+    found = sum(map(is_mergeable, manifests_of(begin(catalog.load_table(name)))))
+    return found if found > 1 else 0
+
+
 def merge_manifests(catalog: Publisher, name: str) -> Merged:
     """Merge the manifests of a table that name few files; those that are at least half full stay as they are.
 
@@ -76,14 +82,9 @@ def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged
     """
     for _ in range(MAX_ATTEMPTS):
         table = catalog.load_table(DRIVES_TABLE)
-        by_vehicle: dict[str, list[DataFile]] = defaultdict(list)
-        files = [task.file for task in table.scan().plan_files()]
-        for file in files:
-            if file.record_count < FULL_ROWS:
-                by_vehicle[str(file.partition[0])].append(file)
-        small = {vehicle: some for vehicle, some in by_vehicle.items() if len(some) >= max(2, least_files)}
+        count, small = _small_files(table, least_files)
         if not small:
-            return Merged(len(files), len(files))
+            return Merged(count, count)
         change = begin(table)
         written = [_write_merged(table, vehicle, some) for vehicle, some in sorted(small.items())]
         removed = [file for some in small.values() for file in some]
@@ -92,8 +93,23 @@ def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged
             catalog.commit_together([change])
         except CommitFailedException:
             continue  # another commit came first: read again
-        return Merged(len(files), len(files) - len(removed) + len(written))
+        return Merged(count, count - len(removed) + len(written))
     raise TableError(f"{DRIVES_TABLE}: {MAX_ATTEMPTS} commits lost the race against publishers; run it again")
+
+
+def small_row_files(catalog: Publisher, least_files: int = LEAST_FILES) -> int:
+    """How many files of `gold.drives` `compact_drives` would merge."""
+    return sum(map(len, _small_files(catalog.load_table(DRIVES_TABLE), least_files)[1].values()))
+
+
+def _small_files(table: Table, least_files: int) -> tuple[int, dict[str, list[DataFile]]]:
+    """How many files there are, and by vehicle those that are worth merging."""
+    count, by_vehicle = 0, defaultdict[str, list[DataFile]](list)
+    for task in table.scan().plan_files():
+        count += 1
+        if task.file.record_count < FULL_ROWS:
+            by_vehicle[str(task.file.partition[0])].append(task.file)
+    return count, {vehicle: some for vehicle, some in by_vehicle.items() if len(some) >= max(2, least_files)}
 
 
 def _write_merged(table: Table, vehicle: str, files: list[DataFile]) -> str:

@@ -101,21 +101,25 @@ class Secrets:
     jwt_secret: str
     api_secret_key: str
     fernet_key: str
+    audit_key: str
 
     def __repr__(self) -> str:
         return "Secrets(…)"
 
     @classmethod
     def load_or_generate(cls, layout: StackLayout) -> Self:
-        """The secrets of this state folder, generated at its first start (files of mode 0600)."""
+        """The secrets of this state folder (a file of mode 0600); those that it does not hold yet are generated."""
+        generated = {
+            "airflow_password": secrets.token_urlsafe(18),
+            "jwt_secret": secrets.token_urlsafe(64),  # Airflow warns at each call below 64 bytes
+            "api_secret_key": secrets.token_urlsafe(32),
+            "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "audit_key": secrets.token_urlsafe(32),
+        }
         try:
-            return cls(**json.loads(layout.secrets.read_text()))
+            known: dict[str, str] = json.loads(layout.secrets.read_text())
         except FileNotFoundError:
-            generated = cls(
-                airflow_password=secrets.token_urlsafe(18),
-                jwt_secret=secrets.token_urlsafe(64),  # Airflow warns at each call below 64 bytes
-                api_secret_key=secrets.token_urlsafe(32),
-                fernet_key=urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            )
-        write_private(layout.secrets, json.dumps(asdict(generated)))
-        return generated
+            known = {}
+        if generated.keys() - known.keys():
+            write_private(layout.secrets, json.dumps(generated | known))
+        return cls(**generated | known)

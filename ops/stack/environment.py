@@ -29,6 +29,7 @@ def stack_environment(layout: StackLayout, choices: Choices, secrets: Secrets, c
         "SCENELAKE_HOME": str(layout.home),
         "SCENELAKE_CATALOG_URI": f"sqlite:///{layout.catalog(choices.external_endpoint)}",
         "SCENELAKE_LINEAGE_FILE": str(layout.lineage),
+        "SCENELAKE_AUDIT_KEY": secrets.audit_key,
         **StackSettings.from_env(caller).variables(),
         **resource_names(layout),
         **aws_environment(choices, caller),

@@ -146,7 +146,8 @@ CALLS = (
     # What libraries call: Lambda's poller, and Iceberg through pyarrow's S3, in multipart uploads.
     Call("AWS Lambda", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), {REGISTER: (EVENTS,)}),
     Call("pyiceberg commit", (READ, WRITE, CLEAR, ABORT), {AIRFLOW: (METADATA, SCENES), ERASER: (METADATA, SCENES)}),
-    Call("pyiceberg commit", (READ, WRITE, ABORT), {MAINTENANCE: (METADATA,)}),
+    Call("pyiceberg commit", (READ, WRITE, ABORT), {MAINTENANCE: (METADATA, SCENES)}),
+    Call("pyiceberg commit", (CLEAR,), {MAINTENANCE: (SCENES,)}),
     Call("pyiceberg scan", (READ,), dict.fromkeys((AIRFLOW, OPERATOR, METRICS, MAINTENANCE, ERASER), (METADATA, SCENES, RECORDS))),
 )  # fmt: skip
 LIBRARIES = {"AWS Lambda", "pyiceberg commit", "pyiceberg scan"}

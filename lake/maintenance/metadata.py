@@ -1,0 +1,34 @@
+"""Merges what publications leave small besides data files: the manifests of all tables, and the row files of `gold.drives`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lake.maintenance.manifests import compact_drives, merge_manifests, mergeable_manifests, small_row_files
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.schemas import PUBLISHED
+
+if TYPE_CHECKING:
+    from lake.iceberg.publisher import Publisher
+
+
+def merge_metadata(catalog: Publisher, *, apply: bool) -> dict[str, int]:
+    """How many manifests of each table, and row files, went into larger ones, or would if `apply` were true.
+
+    Raises:
+        TableError: Other commits won every attempt; nothing is half-done, and trying again is safe.
+    """
+    found = {f"row files of {DRIVES_TABLE}": _row_files(catalog, apply=apply)}
+    for name in PUBLISHED:
+        mergeable = mergeable_manifests(catalog, name)
+        if apply and mergeable:
+            merge_manifests(catalog, name)
+        found[f"manifests of {name}"] = mergeable
+    return found
+
+
+def _row_files(catalog: Publisher, *, apply: bool) -> int:
+    if not apply:
+        return small_row_files(catalog)
+    merged = compact_drives(catalog)
+    return merged.before - merged.after
