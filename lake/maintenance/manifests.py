@@ -104,7 +104,8 @@ def small_row_files(catalog: Publisher, least_files: int = LEAST_FILES) -> int:
 
 def _small_files(table: Table, least_files: int) -> tuple[int, dict[str, list[DataFile]]]:
     """How many files there are, and by vehicle those that are worth merging."""
-    count, by_vehicle = 0, defaultdict[str, list[DataFile]](list)
+    count = 0
+    by_vehicle: dict[str, list[DataFile]] = defaultdict(list)
     for task in table.scan().plan_files():
         count += 1
         if task.file.record_count < FULL_ROWS:
