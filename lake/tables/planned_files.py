@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
-from pyiceberg.expressions import And, BooleanExpression, In, Reference
-from pyiceberg.expressions.literals import DateLiteral, literal
+from pyiceberg.expressions import And, BooleanExpression, In, IsNull, Or, Reference
+from pyiceberg.expressions.literals import literal
 from pyiceberg.types import DateType, StringType
 from pyiceberg.utils.datetime import date_to_days, days_to_date
 
 from lake.errors import LakeError, LandingError
 from lake.landing import DriveId
+from lake.tables.drive_rows import on_days
 from lake.tables.drives import WITHOUT_FILES
 from lake.tables.rows import DriveRow, row_of
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 Days = frozenset[datetime.date]
 Span = tuple[str | None, str | None]
-_EPOCH = datetime.date(1970, 1, 1)
 BATCH_ROWS = 16_384
 
 
@@ -116,7 +116,7 @@ def _among(table: Table, drives: Collection[DriveId], days: Days | None) -> Bool
     drive_ids = {literal(drive.drive_id) for drive in drives}
     found: BooleanExpression = And(_in("vehicle_id", vehicle_ids), _in("drive_id", drive_ids))
     if days and "day" in table.schema().column_names:
-        return And(found, _in("day", {DateLiteral((day - _EPOCH).days) for day in days}))
+        return And(found, Or(on_days(days), IsNull(term=Reference("day"))))  # rows of no day are of an older lake
     return found
 
 

@@ -17,7 +17,7 @@ from scenes.accounting.identity import Check
 from scenes.accounting.known_drives import KnownDrives, no_drives
 from scenes.accounting.tally import AuditResultDocument, AuditTally
 from scenes.accounting.watermark import Watermark, WatermarkStore, check_current
-from scenes.accounting.whole_lake import Progress, audit_lake, no_progress, one_by_one
+from scenes.accounting.whole_lake import Progress, add_shared_files, audit_lake, no_progress, one_by_one
 
 if TYPE_CHECKING:
     from ingest.ledger.repository import Ledger
@@ -102,6 +102,7 @@ class Auditor:
     def _selected(self, tally: AuditTally, add: Callable[[KnownDrives], None]) -> None:
         with no_drives() as known:
             add(known)
+            add_shared_files(tally, known)
             one_by_one(self.sources)(known, tally, self.progress, len(known))
 
     def _sign(self, result: AuditResultDocument, tables: PinnedTables, since: Watermark | None) -> Watermark | None:

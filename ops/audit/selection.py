@@ -17,7 +17,7 @@ from lake.tables.drives import DRIVES_TABLE
 from lake.tables.pinned import PinnedTables
 from lake.tables.planned_files import is_drive
 from ops.errors import InputError
-from scenes.accounting.known_drives import NO_DAY, KnownDrives, Rows, table_drives
+from scenes.accounting.known_drives import NO_DAY, KnownDrives, Rows
 from scenes.accounting.watermark import Watermark
 from sensors.time_units import NS_PER_DAY, NS_PER_S
 
@@ -38,7 +38,7 @@ class ChangedLedger(Protocol):
 def add_day(known: KnownDrives, ledger: ChangedLedger, tables: PinnedTables, day: datetime.date) -> None:
     """Add the drives of a UTC day: those with rows filed under it, those that entered their final state on it, and those in work
     that landed or changed on it. So a drive that came to nothing is of a day, too."""
-    known.add(table_drives(tables, day=day))
+    known.add_tables(tables, day=day)
     begin_ns = (day - _EPOCH).days * NS_PER_DAY
     end_ns = begin_ns + NS_PER_DAY - 1
     for state in sorted(FINAL):
@@ -62,7 +62,7 @@ def add_since_watermark(known: KnownDrives, ledger: ChangedLedger, tables: Pinne
     """Add the drives of which the watermark says nothing: their ledger record changed after it, or a table has a file of theirs
     that was added after it; those in work; and those that it leaves open."""
     _add_changed_in_ledger(known, ledger, watermark.as_of_ns)
-    known.add(table_drives(tables, after={name: position.sequence for name, position in watermark.tables.items()}))
+    known.add_tables(tables, after={name: position.sequence for name, position in watermark.tables.items()})
     known.add((drive, NO_DAY) for drive in watermark.open_drives)
 
 

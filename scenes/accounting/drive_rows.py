@@ -24,6 +24,7 @@ from sensors.stamps import Nanoseconds
 
 SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE = DATA_TABLES
 MATCHES = dict.fromkeys(("lidars", "cameras", "radars"), ("sensor", "stamp_ns"))
+_UNREADABLE = (OSError, pa.ArrowException, LakeError)
 _FRAME_COLUMNS = ("revision", "sensor", "modality", "fate", "reason", "key")
 _RECORD_COLUMNS = ("record_id", "revision", "frames", "payload_uri", "source", "level", "rule_ids", "status")
 
@@ -50,12 +51,16 @@ class GroupRows:
     def __init__(self, tables: PinnedTables, drives: Collection[DriveId], days: Days = frozenset()) -> None:
         self._drives = frozenset(drives)
         self._publications: dict[DriveId, list[DriveRow]] = {drive: [] for drive in drives}
+        self._unreadable: dict[DriveId, str] = {}
         self._files: dict[str, PlannedFiles] = {}
         if not tables or not drives:
             return
         index = PlannedFiles(tables.load_table(DRIVES_TABLE), drives)
         for drive in drives:
-            self._publications[drive] = _publications(index, drive)
+            try:
+                self._publications[drive] = _publications(index, drive)
+            except _UNREADABLE as error:
+                self._unreadable[drive] = f"{DRIVES_TABLE} ({error})"
         published = [row for rows in self._publications.values() for row in rows]
         known = days_of(published)
         # A drive without any publication is looked for under every day.
@@ -72,11 +77,12 @@ class GroupRows:
         batches = tuple(batch_ref(row) for row in self._publications[drive])
         if not self._files:
             return TableRows(batches=batches)
-        found, unreadable = {}, []
+        found = {}
+        unreadable = [self._unreadable[drive]] if drive in self._unreadable else []
         for table, read in _READERS.items():
             try:
                 found[table] = read(self._files[table], drive)
-            except (OSError, pa.ArrowInvalid, LakeError) as error:
+            except _UNREADABLE as error:
                 found[table] = TableRows()
                 unreadable.append(f"{table} ({error})")
         return TableRows(

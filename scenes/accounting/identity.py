@@ -9,7 +9,7 @@ all drives that any source knows (`scenes.accounting.known_drives`) are the chec
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lake.errors import LandingError
@@ -172,6 +172,14 @@ def check_outside(landed: Iterable[RawObject], refused: Iterable[LedgerObject], 
 def check_refused(known: int, absent: list[str]) -> Check:
     """That refused versions of the ledger are in S3; `absent` are the keys of those that are not."""
     return _all_but(GHOSTS, LAKE, known, absent, "in the ledger, but not in S3")
+
+
+SHARED = "files of several drives = files that can be read"
+
+
+def check_shared_files(files: int, unreadable: Sequence[str]) -> Check:
+    """That every file of several drives could be read for their names; else there may be drives that nobody looked at."""
+    return _all_but(SHARED, LAKE, files, list(unreadable), "it may hold drives that nothing else knows")
 
 
 def _objects_landed(inputs: DriveInputs) -> Iterator[Check]:
@@ -348,7 +356,8 @@ def _payload_copies(inputs: DriveInputs) -> Iterator[Check]:
 
 def _files_can_be_read(inputs: DriveInputs) -> Iterator[Check]:
     name = "tables of rows = tables that can be read"
-    yield _all_but(name, inputs.drive, len(DATA_TABLES), list(inputs.unreadable), "nothing is known of these rows")
+    tables = len(DATA_TABLES) + 1  # and gold.drives
+    yield _all_but(name, inputs.drive, tables, list(inputs.unreadable), "nothing is known of these rows")
 
 
 _CHECKS: tuple[Callable[[DriveInputs], Iterator[Check]], ...] = (

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pyiceberg.manifest import DataFile
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lake.errors import LandingError
 from lake.landing import DriveId
@@ -26,6 +27,7 @@ from scenes.accounting.drive_sources import AuditSources, raw_object, raw_versio
 from scenes.accounting.identity import RawObject
 
 if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from types_boto3_s3 import S3Client
 
@@ -35,9 +37,14 @@ Outside = Callable[[RawObject], None]
 
 
 class KnownDrives:
-    """The drives found so far, on disk."""
+    """The drives found so far, on disk.
+
+    `shared`: how many files of several drives were read for their names; `unreadable`: those that could not be, and why.
+    """
 
     def __init__(self) -> None:
+        self.shared = 0
+        self.unreadable: list[str] = []
         self._database = sqlite3.connect("")  # a temporary file of SQLite's own, which is gone with the connection
         self._database.execute("CREATE TABLE known (drive TEXT, day TEXT, PRIMARY KEY (drive, day)) WITHOUT ROWID")
 
@@ -45,6 +52,33 @@ class KnownDrives:
         """Add drives by name, each with a day that it has rows under, or `NO_DAY`."""
         with self._database:
             self._database.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", rows)
+
+    def add_tables(self, tables: PinnedTables, after: Mapping[str, int] | None = None, day: datetime.date | None = None) -> None:
+        """Add the drives of the tables, each with a day of its rows, from the bounds of their files; a file of several drives is
+        read for their names.
+
+        `after`: by table, only files that were added after the commit with this sequence number; `day`: only files of this day,
+        in tables that are partitioned by day.
+        """
+        for name in (*DATA_TABLES, DRIVES_TABLE) if tables else ():
+            if day is not None and "day" not in PARTITIONS[name]:
+                continue
+            table = tables.load_table(name)
+            for file in added_files(table, 0 if after is None else after.get(name, 0), day):
+                of = day_of(table, file)
+                names = self._drives_of(table, file)
+                self.add((drive, NO_DAY if of is None else of.isoformat()) for drive in names if is_drive(drive))
+
+    def _drives_of(self, table: Table, file: DataFile) -> list[str]:
+        (low_v, high_v), (low_d, high_d) = drive_spans(file, table.schema())
+        if low_v is not None and low_d is not None and (low_v, low_d) == (high_v, high_d):
+            return [f"{low_v}/{low_d}"]
+        self.shared += 1
+        try:
+            return _drives_in(table, file)
+        except (OSError, pa.ArrowException, KeyError) as error:
+            self.unreadable.append(f"{file.file_path} ({error})")
+            return []
 
     def __len__(self) -> int:
         (count,) = self._database.execute("SELECT COUNT(DISTINCT drive) FROM known").fetchone()
@@ -78,7 +112,7 @@ def add_all(known: KnownDrives, sources: AuditSources, outside: Outside) -> None
     """
     known.add((str(drive), NO_DAY) for drive in raw_drives(sources.s3, sources.names.raw_bucket, outside))
     known.add((str(record.drive), NO_DAY) for record in sources.ledger.drives())
-    known.add(table_drives(pin(sources.catalog)))
+    known.add_tables(pin(sources.catalog))
 
 
 def raw_drives(s3: S3Client, bucket: str, outside: Outside) -> Iterator[DriveId]:
@@ -99,31 +133,7 @@ def _folders(s3: S3Client, bucket: str, prefix: str, outside: Outside) -> Iterat
         yield from (entry["Prefix"] for entry in page.get("CommonPrefixes", ()))
 
 
-def table_drives(tables: PinnedTables, after: Mapping[str, int] | None = None, day: datetime.date | None = None) -> Rows:
-    """The drives of the tables, each with a day of its rows, from the bounds of their files; a file of several drives is read for
-    their names.
-
-    `after`: by table, only files that were added after the commit with this sequence number; `day`: only files of this day, in
-    tables that are partitioned by day.
-
-    Raises:
-        OSError: A file of several drives cannot be read.
-    """
-    for name in (*DATA_TABLES, DRIVES_TABLE) if tables else ():
-        table = tables.load_table(name)
-        if day is not None and "day" not in PARTITIONS[name]:
-            continue
-        for file in added_files(table, 0 if after is None else after.get(name, 0), day):
-            (low_v, high_v), (low_d, high_d) = drive_spans(file, table.schema())
-            one = low_v is not None and low_d is not None and (low_v, low_d) == (high_v, high_d)
-            names = [f"{low_v}/{low_d}"] if one else _drives_in(table, file)
-            of = day_of(table, file)
-            yield from ((drive, NO_DAY if of is None else of.isoformat()) for drive in names if is_drive(drive))
-
-
 def _drives_in(table: Table, file: DataFile) -> list[str]:
-    import pyarrow.parquet as pq
-
     names: set[str] = set()
     with table.io.new_input(file.file_path).open() as stream, pq.ParquetFile(stream) as parquet:
         for batch in parquet.iter_batches(columns=["vehicle_id", "drive_id"]):

@@ -7,8 +7,8 @@ from itertools import islice
 
 from scenes.accounting.drive_audit import Target, audit_drives
 from scenes.accounting.drive_sources import AuditSources, exists, refused_objects
-from scenes.accounting.identity import RawObject, check_outside, check_refused
-from scenes.accounting.known_drives import add_all, no_drives
+from scenes.accounting.identity import RawObject, check_outside, check_refused, check_shared_files
+from scenes.accounting.known_drives import KnownDrives, add_all, no_drives
 from scenes.accounting.tally import AuditTally
 
 CHUNK = 1000  # objects without a drive that are compared at once
@@ -35,20 +35,24 @@ def audit_lake(sources: AuditSources, tally: AuditTally, audit_all: AuditAll, pr
     """Audit everything. Memory is that of a group of drives; the names of all drives are kept on disk.
 
     `audit_all`: audits the drives and adds them to the tally, in their order; here (`one_by_one`) or elsewhere.
-
-    Raises:
-        OSError: A file with rows of several drives cannot be read, so that not every drive is known.
     """
     outside = _Outside(sources, tally)
     with no_drives() as known:
         add_all(known, sources, outside.add)
         outside.compare()
+        add_shared_files(tally, known)
         audit_all(known, tally, progress, len(known))
     refused = iter(sources.ledger.refused())
     while chunk := list(islice(refused, CHUNK)):
         bucket = sources.names.raw_bucket
         absent = [one.head.key for one in chunk if not exists(sources.s3, bucket, one.head.key, one.head.version_id)]
         tally.add_checks([check_refused(len(chunk), absent)])
+
+
+def add_shared_files(tally: AuditTally, known: KnownDrives) -> None:
+    """Count the check of the files that were read for the names of their drives, if there were any."""
+    if known.shared:
+        tally.add_checks([check_shared_files(known.shared, known.unreadable)])
 
 
 class _Outside:

@@ -1,0 +1,105 @@
+"""The audit of a lake whose files maintenance has merged: several drives in a file of frames, records or publications."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+import bench.lake_audit.lake
+import ops.audit.run
+from bench.lake_audit.lake import SmallLake
+from lake.landing import DriveId
+from lake.maintenance.compact import MergeOutcome, compact
+from lake.maintenance.compaction_plan import Sizes, plan
+from lake.maintenance.manifests import compact_drives, merge_manifests
+from lake.tables.schemas import PUBLISHED
+from ops.audit.run import Auditor
+from scenes.accounting.tally import AuditResultDocument
+from tests.unit.scenes.accounting.lake_faults import DAY, of
+
+A, B, C = (DriveId("car-1", f"d-{name}") for name in "abc")
+LATER_NS = 3600 * 10**9
+SIZES = Sizes(smallest=10**6, largest=4 * 10**6)
+ROWS = {"gold.frames": "frames", "quarantine.records": "records"}
+
+
+@pytest.fixture
+def merged(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> SmallLake:
+    """Three drives of a vehicle, compacted, and one of them published again: its rows were taken out of the shared files."""
+    monkeypatch.setattr(ops.audit.run, "begin_ns", lambda: time.time_ns() + LATER_NS)
+    for drive in (A, B, C):
+        lake.add(drive, DAY)
+    compact_all(lake)
+    lake.publish(B, DAY, revision="b" * 64)
+    return lake
+
+
+def compact_all(lake: SmallLake) -> None:
+    catalog = lake.catalog()
+    done = [compact(catalog, job, SIZES) for job in plan(catalog, SIZES).jobs]
+    assert {one.outcome for one in done} == {MergeOutcome.COMPACTED}, [one.reason for one in done]
+    compact_drives(catalog, 2)
+    for name in PUBLISHED:
+        merge_manifests(catalog, name)
+
+
+def audited(lake: SmallLake) -> AuditResultDocument:
+    return Auditor(lake.sources, lake.ledger, None, "test").everything().result
+
+
+def failed(result: AuditResultDocument) -> set[tuple[str, str]]:
+    return {(failure.name.split(" = ")[0], failure.scope.partition("@")[0]) for failure in result.failures}
+
+
+def shared_file(lake: SmallLake, name: str) -> Path:
+    """The file of a table that A and C share, as the publication of B has left it."""
+    table = lake.catalog().load_table(name)
+    (both,) = {
+        tuple(task.file.file_path for task in table.scan(row_filter=of(drive)).plan_files() if task.file.record_count > 1)
+        for drive in (A, C)
+    }
+    (path,) = both
+    return Path(path.removeprefix("file://"))
+
+
+def test_files_that_no_publication_names_are_no_fault(merged: SmallLake) -> None:
+    assert shared_file(merged, "gold.frames") and shared_file(merged, "gold.drives")
+    found = audited(merged)
+    assert (found.failures, found.drives) == ((), 3)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_that_a_merged_file_lost_are_missed(merged: SmallLake, name: str) -> None:
+    merged.catalog().load_table(name).delete(of(A))
+    found = failed(audited(merged))
+    assert ("rows of the last publication", str(A)) in found
+    assert {scope for _, scope in found} == {str(A)}
+
+
+@pytest.mark.parametrize("name", ["gold.frames", "gold.drives"])
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_shared_file_that_cannot_be_read_is_a_failed_check(merged: SmallLake, name: str, damage: str) -> None:
+    path = shared_file(merged, name)
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = audited(merged)
+    found = failed(result)
+    assert ("files of several drives", "the lake") in found
+    assert {("tables of rows", str(drive)) for drive in (A, C)} <= found
+    assert result.drives == 3 and not result.can_be_signed
+    named = next(failure.detail for failure in result.failures if failure.scope == "the lake")
+    assert path.name in named
+
+
+def test_records_of_an_older_lake_which_name_no_day_are_found(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = bench.lake_audit.lake._record
+    with monkeypatch.context() as older:
+        older.setattr(bench.lake_audit.lake, "_record", lambda *given: real(*given) | {"day": None})
+        lake.add(A, DAY)
+    monkeypatch.setattr(ops.audit.run, "begin_ns", lambda: time.time_ns() + LATER_NS)
+    lake.add(B, DAY)
+    assert audited(lake).failures == ()
