@@ -99,6 +99,7 @@ def test_the_rows_go_and_nothing_that_is_left_names_the_drive(lake: FenceLake) -
         "quarantine.records": 1,
         "gold.drives": 2,
         "gold.recalls": 0,
+        "gold.compactions": 0,
     }
     assert mentions(lake, DRIVE.drive_id), "the search of this test finds what it looks for"
 

@@ -49,6 +49,7 @@ REQUEST, BASIS = "F-2026-17", "request of a person who was recorded"
 class Deployed:
     folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
+    scenes_in_file: int = 100
 
     def __post_init__(self) -> None:
         self.s3 = boto3.client("s3")
@@ -170,14 +171,17 @@ class Deployed:
 
     def batch(self, drive: DriveId, revision: str, generation: int, anchors: Sequence[int]) -> Batch:
         targets = DriveTargets(drive, revision, RAW, LAKE, QUARANTINE)
+        windows = [anchors[at : at + self.scenes_in_file] for at in range(0, len(anchors), self.scenes_in_file)]
         bodies = {
-            "gold.scenes": self._scenes(drive, revision, anchors),
-            "gold.frames": parquet([frame(drive, revision, anchor) for anchor in anchors], FRAMES),
-            "quarantine.records": parquet([record(drive, revision, anchors[0])], RECORDS),
+            "gold.scenes": [self._scenes(drive, revision, some) for some in windows],
+            "gold.frames": [parquet([frame(drive, revision, anchor) for anchor in anchors], FRAMES)],
+            "quarantine.records": [parquet([record(drive, revision, anchors[0])], RECORDS)],
         }
-        places = {name: targets.data_file(name, targets.unique_name("parquet")) for name in bodies}
-        for name, body in bodies.items():
-            self.store.put(places[name], body)
+        files: dict[str, list[str]] = {name: [] for name in bodies}
+        for name, body in ((name, body) for name, some in bodies.items() for body in some):
+            place = targets.data_file(name, targets.unique_name("parquet"))
+            self.store.put(place, body)
+            files[name].append(place.uri)
         facts = PublicationFacts(
             verdict="publish",
             scenes=len(anchors),
@@ -186,7 +190,6 @@ class Deployed:
             code_version="c",
             validations=targets.validations().uri,
         )
-        files = {name: [place.uri] for name, place in places.items()}
         return Batch(drive, revision, generation, files, facts)
 
     def _scenes(self, drive: DriveId, revision: str, anchors: Sequence[int]) -> bytes:
@@ -249,7 +252,7 @@ class Deployed:
         catalog, found = self.catalog(), {}
         for name in PUBLISHED:
             table = catalog.load_table(name)
-            if table.current_snapshot() is None:
+            if table.current_snapshot() is None or "drive_id" not in table.schema().column_names:
                 continue
             scan = table.scan(row_filter=f"vehicle_id == '{drive.vehicle_id}' and drive_id == '{drive.drive_id}'")
             found[name] = sorted((scan.use_ref(ref)).to_arrow().to_pylist(), key=str)

@@ -137,6 +137,7 @@ def test_the_certificate_says_what_there_was_and_does_not_name_the_drive(deploye
         "quarantine.records": 1,
         "gold.drives": 2,
         "gold.recalls": 0,
+        "gold.compactions": 0,
     }
     assert predicate["before"]["places"]["raw"]["versions"] == 2 * len(drive_files()) + 2
     assert predicate["before"]["uploads"] == 1 and predicate["before"]["dead_letters"] == 2
