@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -123,7 +124,7 @@ def show(
     The page shows the frame, its neighbours, the scene with lidar points projected into its images, and measured values
     against their limits.
 
-    With --drive only that drive is read; without it, every drive that has records.
+    With --drive only that drive is read; without it, the ids of all records are read to find the drive.
     """
     drive_filter(drive)
     target = deployment.enter(endpoint, home)
@@ -198,7 +199,9 @@ def one_record(records: RecordList, record_id: str, drive: str | None) -> Review
     """
     from ops.review.listing import Filter
 
-    found = list(islice(records.every(Filter(drive=drive, record=record_id)), MOST_LISTED))
+    with console.progress() as bars:
+        every = records.every(Filter(drive=drive, record=record_id), partial(bars, "looking for the record's drive"))
+        found = list(islice(every, MOST_LISTED))
     if len(found) != 1:
         cause = f"{len(found)} records begin with {record_id!r}" if found else f"no quarantine record {record_id!r}"
         raise NotFoundError(cause, _LIST_HINT)
@@ -277,8 +280,9 @@ def _selected(records: RecordList, ids: Sequence[str], chosen: Filter) -> list[R
         return [row for row in named.values() if chosen.takes(row)]
     if not any((chosen.vehicle, chosen.drive, chosen.level, chosen.rule, chosen.sensor)):
         raise InputError("no records selected: give record ids, or a filter", _LIST_HINT)
-    undecided = (row for row in records.every(chosen) if row.status == "quarantined")
-    found = list(islice(undecided, MOST_DECIDED + 1))
+    with console.progress() as bars:
+        every = records.every(chosen, partial(bars, "looking for drives with such records"))
+        found = list(islice((row for row in every if row.status == "quarantined"), MOST_DECIDED + 1))
     if len(found) > MOST_DECIDED:
         raise InputError(
             f"more than {MOST_DECIDED} records match, which is the most that one decision takes",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, And
 
+from lake.iceberg.internals import plan_manifests
+from lake.iceberg.manifest_clusters import files_of
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive
 from lake.tables.drives import DRIVES_TABLE
@@ -71,6 +74,32 @@ def drives_with_rule(
         count = sum(rule_id in rules for batch in batches for rules in batch["rule_ids"].to_pylist())
         if count:
             yield one, count
+
+
+def drives_with_records(
+    records: Table,
+    wanted: Callable[[Mapping[str, Any]], bool],
+    columns: Sequence[str],
+    report: Callable[[int, int], None],
+    vehicle_id: str | None = None,
+) -> list[DriveId]:
+    """The drives that have a record which `wanted` selects by these columns, in the order of their names.
+
+    Every file of `quarantine.records`, or of a vehicle in it, is opened; of each only these columns are read, so neither findings
+    nor payload. `report`: called with the files that were read and all of them.
+    """
+    where = AlwaysTrue() if vehicle_id is None else equal("vehicle_id", vehicle_id)
+    snapshot, scan = records.current_snapshot(), records.scan(row_filter=where)
+    manifests = [] if snapshot is None else snapshot.manifests(records.io)
+    total, done, found = sum(map(files_of, manifests)), 0, set[tuple[str, str]]()
+    for manifest in manifests:
+        for task in plan_manifests(scan, [manifest]):
+            with records.io.new_input(task.file.file_path).open() as stream, pq.ParquetFile(stream) as file:
+                for batch in file.iter_batches(columns=["vehicle_id", "drive_id", *columns]):
+                    found |= {(row["vehicle_id"], row["drive_id"]) for row in batch.to_pylist() if wanted(row)}
+            done += 1
+            report(done, total)
+    return [DriveId(*names) for names in sorted(found) if vehicle_id in (None, names[0])]
 
 
 def vehicles(drives: Table) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
-from msgspec import structs
 
 from ingest.ledger.items import refused_sort_key
 from ingest.ledger.records import DecisionRecord, DriveRecord, RefusedRecord
@@ -17,7 +16,7 @@ from lake.documents import content_hash
 from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict
-from lake.tables.drive_walk import drives_after
+from lake.tables.drive_walk import RECORDS_TABLE, drives_after, drives_with_records
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.rows import RawPosition, RecordFields, RecordFinding, RecordRow
 from lake.tables.schemas import QUARANTINED
@@ -165,8 +164,31 @@ class RecordList:
             place = _Place(refused=refused_sort_key(entry))
         return RecordPage(tuple(rows), None)
 
-    def every(self, chosen: Filter) -> Iterator[ReviewRecord]:
-        """All records that a filter selects, page by page."""
+    def every(self, chosen: Filter, report: Callable[[int, int], None] = lambda _done, _total: None) -> Iterator[ReviewRecord]:
+        """All records that a filter selects.
+
+        For a record id or a rule without a drive, the ids and rules of all records say which drives to read; nothing else of the
+        others is read. `report`: called with the files of that search which are done, and all of them.
+        """
+        narrow = chosen.drive is None and (chosen.record is not None or chosen.rule is not None)
+        if not narrow or REFUSED in (chosen.level, chosen.status):
+            yield from self._pages(chosen)
+            return
+        for drive in self._drives_with(chosen, report):
+            yield from self._pages(replace(chosen, drive=str(drive)))
+        if chosen.vehicle is None and chosen.level is None:
+            yield from self._pages(replace(chosen, level=REFUSED))
+
+    def _drives_with(self, chosen: Filter, report: Callable[[int, int], None]) -> list[DriveId]:
+        def wanted(row: Mapping[str, Any]) -> bool:
+            return (chosen.record is None or row["record_id"].startswith(chosen.record)) and (
+                chosen.rule is None or chosen.rule in row["rule_ids"]
+            )
+
+        records = self.catalog.load_table(RECORDS_TABLE)
+        return drives_with_records(records, wanted, ("record_id", "rule_ids"), report, chosen.vehicle)
+
+    def _pages(self, chosen: Filter) -> Iterator[ReviewRecord]:
         page = self.page(chosen)
         yield from page.rows
         while page.following is not None:
@@ -261,7 +283,8 @@ class _DriveDecisions:
             elif row.revision != self.finished_revision:
                 status = RELEASING
         decision = None if override is None else self._decision(override)
-        return ReviewRecord(**structs.asdict(row) | {"input": base, "status": status, "decision": decision})
+        stated = {name: getattr(row, name) for name in RecordFields.__struct_fields__}  # all but where the row is filed
+        return ReviewRecord(**stated | {"input": base, "status": status, "decision": decision})
 
     def _decision(self, override: Override) -> Decision:
         return Decision(

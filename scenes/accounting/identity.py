@@ -339,8 +339,9 @@ def _published_is_in_gold(inputs: DriveInputs) -> Iterator[Check]:
 
 
 def _gold_is_published(inputs: DriveInputs) -> Iterator[Check]:
-    # While a drive is processed again, its former revision stays readable, which is legitimate.
-    legitimate = ("published", *IN_WORK, "failed")
+    # While a drive is processed again, its former revision stays readable, which is legitimate; and so it does while an
+    # erasure waits for a run to end. An erasure that has ended leaves no drive in the ledger.
+    legitimate = ("published", *IN_WORK, "failed", "forgotten")
     in_gold = bool(inputs.scenes)
     wrong = [inputs.drive] if in_gold and (inputs.ledger is None or inputs.ledger.state not in legitimate) else []
     name = "drives in gold = drives the ledger let in"

@@ -82,8 +82,8 @@ def of(found: Samples, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_drives_and_queues(found: Samples) -> None:
-    states = ("landing", "queued", "processing", "published", "quarantined", "failed")
-    assert of(found, "scenelake_drives") == {(state,): count for state, count in zip(states, (1, 1, 0, 2, 1, 0), strict=True)}
+    counts = {"landing": 1, "queued": 1, "processing": 0, "published": 2, "quarantined": 1, "failed": 0, "forgotten": 0}
+    assert of(found, "scenelake_drives") == {(state,): count for state, count in counts.items()}
     assert 0 < found["scenelake_oldest_unprocessed_drive_age_seconds", ()] < 600
     ages = of(found, "scenelake_drive_state_age_seconds")
     assert ages["landing",] > 0
@@ -169,16 +169,17 @@ def test_the_readings_tell_of_themselves(found: Samples) -> None:
 
 def test_what_has_not_changed_is_not_read_again(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[str] = []
-    real = ops.metrics.lake.read_drive
+    for name, of_what in (("read_facts", lambda record: record.drive), ("read_recent", lambda drive: drive)):
+        real = getattr(ops.metrics.lake, name)
 
-    def counted(sources: Any, tables: Any, record: Any, batches: Any, *, whole: bool) -> Any:
-        looked_at.append(str(record.drive))
-        return real(sources, tables, record, batches, whole=whole)
+        def counted(sources: Any, tables: Any, one: Any, real: Any = real, of_what: Any = of_what) -> Any:
+            looked_at.append(str(of_what(one)))
+            return real(sources, tables, one)
 
-    monkeypatch.setattr(ops.metrics.lake, "read_drive", counted)
+        monkeypatch.setattr(ops.metrics.lake, name, counted)
     exporter = exporter_of(station)
     first = read(exporter)
-    assert len(looked_at) == 5
+    assert len(looked_at) == 5 + 2, "the facts of five drives, and the details of the two that were published"
     scans: list[str] = []
     scan = lake_reader._scan
     monkeypatch.setattr(lake_reader, "_scan", lambda *given: (scans.append(given[1]), scan(*given))[1])

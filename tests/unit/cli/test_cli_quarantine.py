@@ -30,7 +30,7 @@ class FakeList:
         found = [row for row in self.every(chosen) if after is None or row.reference > after]
         return RecordPage(tuple(found[:limit]), found[limit - 1].reference if len(found) > limit else None)
 
-    def every(self, chosen: Filter) -> Iterator[ReviewRecord]:
+    def every(self, chosen: Filter, report: object = None) -> Iterator[ReviewRecord]:
         yield from (row for row in self.rows if chosen.takes(row))
 
     def of_drive(self, drive: DriveId) -> list[ReviewRecord]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import structs
-
 from ingest.errors import DriveBusyError
 from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from lake.tables.rows import RecordRow
+from lake.tables.rows import RecordFields, RecordRow
 from ops.review.listing import ReviewRecord
 from quality.records import Origin, Position, record
 from quality.rules.catalogue import Level, Severity
@@ -26,7 +24,7 @@ def origin(drive: str = "d-1") -> Origin:
 
 
 def listed(row: RecordRow, **more: Any) -> ReviewRecord:
-    return ReviewRecord(**structs.asdict(row) | more)
+    return ReviewRecord(**{name: getattr(row, name) for name in RecordFields.__struct_fields__} | more)
 
 
 def scene(anchor_ns: int, *findings: Finding, drive: str = "d-1", **more: Any) -> ReviewRecord:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ops.review.listing as listing
-from ingest.ledger.dynamodb_table import refused_sort_key
+from ingest.ledger.items import refused_sort_key
 from ingest.ledger.records import DecisionRecord, DriveRecord, ObjectHead, RefusedRecord
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
@@ -99,6 +99,20 @@ def test_a_page_reads_few_drives(records: RecordList, monkeypatch: pytest.Monkey
     page = records.page(Filter(rule="XYZ000"), most_drives=3)
     assert (page.rows, page.following is not None) == ((), True)
     assert len(read) <= 4
+
+
+@pytest.mark.parametrize("chosen", [{"record": "08"}, {"rule": "LID001", "vehicle": "car-2"}, {"rule": "XYZ000"}])
+def test_a_record_id_or_a_rule_leads_to_its_drives(
+    records: RecordList, chosen: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[DriveId] = []
+    seen: list[tuple[int, int]] = []
+    real = RecordList.of_drive
+    monkeypatch.setattr(RecordList, "of_drive", lambda self, drive: (read.append(drive), real(self, drive))[1])
+    found = list(records.every(Filter(**chosen), lambda done, total: seen.append((done, total))))
+    assert read == sorted({row.drive for row in found if row.drive is not None}), "no other drive is read"
+    assert [row.reference for row in found] == everything(records, **chosen)
+    assert seen[-1][0] <= seen[-1][1] and [done for done, _ in seen] == list(range(1, len(seen) + 1))
 
 
 def test_a_record_is_found_by_its_reference_and_by_nothing_else(records: RecordList) -> None:

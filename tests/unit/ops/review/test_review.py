@@ -16,7 +16,7 @@ from ingest.ledger.states import DriveState
 from lake.errors import OverrideError
 from lake.landing import DriveId
 from lake.overrides import Override, Verdict
-from lake.tables.rows import RecordRow
+from lake.tables.rows import RecordFields, RecordRow
 from ops.review import decisions, listing, page
 from ops.review.evidence import Gauge, Picture, RecordEvidence
 from ops.review.listing import Decision, Filter, RecordPage, ReviewRecord
@@ -53,7 +53,7 @@ class Decisions:
 
 
 def join(monkeypatch: pytest.MonkeyPatch, rows: list[ReviewRecord], ledger: Decisions) -> list[ReviewRecord]:
-    found = tuple(RecordRow(**{name: getattr(row, name) for name in RecordRow.__struct_fields__}) for row in rows)
+    found = tuple(RecordRow(**{name: getattr(row, name) for name in RecordFields.__struct_fields__}) for row in rows)
     monkeypatch.setattr("ops.audit.lake_reader.records", lambda catalog, drive=None: found)
     return listing.RecordList(None, ledger).of_drive(D1)  # type: ignore[arg-type]
 
