@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import And, BooleanExpression, In, IsNull, Or, Reference
 from pyiceberg.expressions.literals import literal
+from pyiceberg.manifest import ManifestEntryStatus
+from pyiceberg.table.snapshots import Operation
 from pyiceberg.types import DateType, StringType
 from pyiceberg.utils.datetime import date_to_days, days_to_date
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.snapshots import Snapshot
 
 Days = frozenset[datetime.date]
 Span = tuple[str | None, str | None]
@@ -148,20 +151,48 @@ def added_files(table: Table, after: int = 0, day: datetime.date | None = None) 
     """The data files that were added after the commit with sequence number `after`, only those of `day` if it is given.
 
     Manifests are opened one by one, and only those that may name such a file. What the commits in between removed is not among
-    them.
+    them, nor are files into which maintenance has merged older ones.
     """
     snapshot = table.current_snapshot()
+    merged = _merges_of_older(table, after) if after else frozenset()
     for manifest in () if snapshot is None else snapshot.manifests(table.io):
         if manifest.sequence_number > after and _may_hold(table, manifest, day):
             for entry in manifest.fetch_manifest_entry(table.io):
-                if (entry.sequence_number or 0) > after and day in (None, day_of(table, entry.data_file)):
+                is_new = (entry.sequence_number or 0) > after and entry.snapshot_id not in merged
+                if is_new and day in (None, day_of(table, entry.data_file)):
                     yield entry.data_file
+
+
+def _merges_of_older(table: Table, after: int) -> frozenset[int]:
+    """The snapshots after a commit that say of themselves that they changed no row, added as many rows as they removed, and removed
+    only files that were there at that commit. One that has expired is not among them."""
+    return frozenset(
+        snapshot.snapshot_id
+        for snapshot in table.metadata.snapshots
+        if (snapshot.sequence_number or 0) > after
+        and _keeps_rows(snapshot)
+        and all(sequence <= after for sequence in _removed_files(table, snapshot))
+    )
+
+
+def _keeps_rows(snapshot: Snapshot) -> bool:
+    told = snapshot.summary
+    return told is not None and told.operation is Operation.REPLACE and told.get("added-records") == told.get("deleted-records")
+
+
+def _removed_files(table: Table, snapshot: Snapshot) -> Iterator[int]:
+    """Of each file that a snapshot removed, the sequence number of the commit that had added it."""
+    for manifest in snapshot.manifests(table.io):
+        if manifest.added_snapshot_id == snapshot.snapshot_id and manifest.deleted_files_count:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+                if entry.status is ManifestEntryStatus.DELETED:
+                    yield entry.sequence_number or 0
 
 
 def added_publications(drives: Table, after: int = 0) -> Iterator[DriveRow]:
     """The rows of `gold.drives` that were added after the commit with sequence number `after`; `files` is not read.
 
-    Rows that remember a drive that was forgotten are left out. A row that maintenance has written anew comes again.
+    Rows that remember a drive that was forgotten are left out. A row that maintenance has written anew may come again.
     """
     for file in added_files(drives, after):
         with drives.io.new_input(file.file_path).open() as stream, pq.ParquetFile(stream) as parquet:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import bench.lake_audit.lake
 import ops.audit.run
-from bench.lake_audit.lake import SmallLake
+import ops.audit.selection
+from bench.lake_audit.lake import Size, SmallLake
+from lake.iceberg.internals import begin, replace_files
 from lake.landing import DriveId
 from lake.maintenance.compact import MergeOutcome, compact
 from lake.maintenance.compaction_plan import Sizes, plan
 from lake.maintenance.manifests import compact_drives, merge_manifests
+from lake.storage import ObjectStore
 from lake.tables.schemas import PUBLISHED
 from ops.audit.run import Auditor
 from scenes.accounting.tally import AuditResultDocument
+from scenes.accounting.watermark import WatermarkStore
 from tests.unit.scenes.accounting.lake_faults import DAY, of
 
 A, B, C = (DriveId("car-1", f"d-{name}") for name in "abc")
@@ -103,3 +108,40 @@ def test_records_of_an_older_lake_which_name_no_day_are_found(lake: SmallLake, m
     monkeypatch.setattr(ops.audit.run, "begin_ns", lambda: time.time_ns() + LATER_NS)
     lake.add(B, DAY)
     assert audited(lake).failures == ()
+
+
+def watching(lake: SmallLake) -> Auditor:
+    return Auditor(lake.sources, lake.ledger, WatermarkStore(ObjectStore(lake.s3), "lake", "a secret of auditors"), "test")
+
+
+def test_what_was_signed_off_and_then_merged_is_not_looked_at_again(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops.audit.run, "begin_ns", lambda: time.time_ns() + LATER_NS)
+    monkeypatch.setattr(ops.audit.selection, "OVERLAP_NS", 0)
+    for drive in (A, B, C):
+        lake.add(drive, DAY)
+    assert watching(lake).changed().signed is not None
+    compact_all(lake)
+    merged = watching(lake).changed()
+    assert (merged.result.drives, merged.result.failures) == (0, ()) and merged.signed is not None
+
+    lake.commit(B, "b" * 64, 9, DAY, Size())  # behind the ledger's back
+    compact_all(lake)
+    found = watching(lake).changed()
+    assert ("drives published in the ledger", str(B)) in failed(found.result), "it was published and merged since"
+
+
+def test_a_merge_that_loses_rows_is_looked_at(merged: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops.audit.selection, "OVERLAP_NS", 0)
+    assert watching(merged).changed().signed is not None
+    catalog = merged.catalog()
+    table = catalog.load_table("gold.frames")
+    path = shared_file(merged, "gold.frames")
+    (file,) = (task.file for task in table.scan().plan_files() if task.file.file_path.endswith(path.name))
+    rows = pq.read_table(path)
+    less = path.with_name("less.parquet")
+    pq.write_table(rows.slice(0, len(rows) - 1), less)
+    change = begin(table)
+    replace_files(change, table.io, [file], [f"file://{less}"], {}, same_rows=True)
+    catalog.commit_together([change])
+    found = watching(merged).changed()
+    assert ("rows of the last publication", str(C)) in failed(found.result)
