@@ -14,7 +14,7 @@ from lake.tables.creation import ensure_tables
 from lake.tables.publish import publish
 from lake.tables.schemas import RECORDS
 from tests.unit.lake.tables import fence_lake
-from tests.unit.lake.tables.fence_lake import DAY, DRIVE, FenceLake, held, record
+from tests.unit.lake.tables.fence_lake import DAY, FenceLake, held, record
 
 TABLE = "quarantine.records"
 
