@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.errors import VersionError
-from lake.iceberg.internals import MOST_MANIFESTS, begin
+from lake.iceberg.internals import begin
+from lake.iceberg.manifest_clusters import MOST_MANIFESTS
 from lake.landing import DriveId
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.tables.drives import DRIVES_TABLE, add_rows, publications

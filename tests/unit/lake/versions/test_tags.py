@@ -150,7 +150,7 @@ def test_the_state_between_a_delete_and_an_append_is_no_version(lake: VersionLak
     assert tags(lake.catalog()) == ()
 
 
-@pytest.mark.parametrize("at", ["nothing", "12345", "car-1/unknown", "car-1/drive-a@9", "NO/drive", "//"])
+@pytest.mark.parametrize("at", ["nothing", "12345", "car-1/unknown", "car-1/drive-a@9", "NO/drive", "//", "²", "9" * 5000])
 def test_an_unknown_version_is_an_error(lake: VersionLake, at: str) -> None:
     lake.publish("r1", 1, (10,))
     before = lake.locations()
