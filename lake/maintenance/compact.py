@@ -10,8 +10,9 @@ table as it was before or after, and perhaps files that nothing refers to.
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,15 +27,16 @@ from lake.errors import LakeError
 from lake.iceberg.internals import begin, replace_files
 from lake.iceberg.staged import staged
 from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
+from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
 from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_before, scene_digests
 from lake.parquet.row_group import read_footer
 from lake.parquet.table_file import WRITE_OPTIONS
-from lake.tables.compactions import COMPACTIONS_TABLE, add_row
+from lake.tables.compactions import COMPACTIONS_TABLE, add_row, row_files
 from lake.tables.rows import CompactionRow, PublishedFile
 from lake.tables.schemas import PUBLISHED
-from sensors.time_units import NS_PER_MS
+from sensors.time_units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
     from lake.iceberg.publisher import Publisher
 
 MAX_ATTEMPTS = 12
+LONGEST_S = LONGEST_LEASE_S  # from the first merged file to the commit; a sweep leaves such files alone for longer
 SUMMARY = {"scenelake.compaction": "true"}
+Clock = Callable[[], int]
 
 
 class MergeOutcome(StrEnum):
@@ -72,31 +76,37 @@ class CompactionError(LakeError):
 
 @dataclass(slots=True)
 class _Merged:
-    """Files that were made of a job's, as stored; `rows` and `digest` of what was read to make them."""
+    """Files that were made of a job's since `begun_ns`, as stored; `rows` and `digest` of what was read to make them."""
 
+    begun_ns: int
     files: list[PublishedFile] = field(default_factory=list)
     rows: int = 0
     digest: str = ""
 
+    @property
+    def uris(self) -> list[str]:
+        """Of the files."""
+        return [file.uri for file in self.files]
 
-def compact(catalog: Publisher, job: MergeJob, sizes: Sizes) -> Compaction:
-    """Merge the files of a job, and commit. MergeJob and sizes are those of `lake.maintenance.compaction_plan.plan`.
+
+def compact(catalog: Publisher, job: MergeJob, sizes: Sizes, clock: Clock = time.time_ns) -> Compaction:
+    """Merge the files of a job, and commit. Job and sizes are those of `lake.maintenance.compaction_plan.plan`.
 
     Raises:
         LakeError: Storage does not deliver, or the catalog did not answer; trying again is safe.
     """
-    table, merged = catalog.load_table(job.table), _Merged()
+    table, merged = catalog.load_table(job.table), _Merged(clock())
     if not {file.uri for file in job.files} <= _live(table, job).keys():
         return Compaction(job, MergeOutcome.LOST, reason="its files have been replaced since they were planned")
     try:
         _merge(table, job, sizes, merged)
         _compare(table, job, merged)
     except LakeError as error:
-        _delete(table.io, merged)
+        _delete(table.io, merged.uris)
         return Compaction(job, MergeOutcome.REFUSED, reason=str(error))
-    row = _commit(catalog, job, merged)
+    row = _commit(catalog, job, merged, clock)
     if row is None:
-        _delete(table.io, merged)
+        _delete(table.io, merged.uris)
         return Compaction(job, MergeOutcome.LOST, reason="another commit replaced its files meanwhile")
     return Compaction(job, MergeOutcome.COMPACTED, row)
 
@@ -188,31 +198,36 @@ def _compare(table: Table, job: MergeJob, merged: _Merged) -> None:
 # ---- commit ----
 
 
-def _commit(catalog: Publisher, job: MergeJob, merged: _Merged) -> CompactionRow | None:
+def _commit(catalog: Publisher, job: MergeJob, merged: _Merged, clock: Clock) -> CompactionRow | None:
     """Replace the files; None if one of them has been replaced meanwhile.
 
+    A commit that failed may have been made all the same, or be made yet. Whether one was, the rows of `gold.compactions` say,
+    which stay; none can be made any more when the table has changed since it was staged.
+
     Raises:
-        CompactionError: Other commits won every attempt. The merged files stay, in case that one was made and not confirmed.
+        CompactionError: The merged files are too old, or other commits won every attempt. They stay, in case that one was made.
     """
-    row, row_uri = None, ""
+    tried: dict[str, CompactionRow] = {}  # by the file that holds the row
     for _ in range(MAX_ATTEMPTS):
         table, compactions = catalog.load_table(job.table), catalog.load_table(COMPACTIONS_TABLE)
-        if row is not None:
-            if table.snapshot_by_id(row.snapshot_id) is not None:
-                return row  # the catalog made the last commit, and could not say so
-            compactions.io.delete(row_uri)
+        made = tried.keys() & row_files(compactions, job.vehicle_id) if tried else set[str]()
         live = _live(table, job)
-        if not all(file.uri in live for file in job.files):
-            return None
+        if made or not all(file.uri in live for file in job.files):
+            _delete(compactions.io, tried.keys() - made)
+            return tried[made.pop()] if made else None
+        if clock() - merged.begun_ns > LONGEST_S * NS_PER_S:
+            raise CompactionError(f"{job}: its files were merged more than {LONGEST_S} s ago", hint="run it again")
         change, row_change = begin(table), begin(compactions)
-        replaced, added = [live[file.uri] for file in job.files], [file.uri for file in merged.files]
+        replaced, added = [live[file.uri] for file in job.files], merged.uris
         replace_files(change, table.io, replaced, added, SUMMARY, same_rows=True)
         row = _row(job, merged, change)
         row_uri = add_row(row_change, compactions, row, SUMMARY)
         try:
             catalog.commit_together([change, row_change])
         except CommitFailedException:
+            tried[row_uri] = row
             continue
+        _delete(compactions.io, tried)
         return row
     raise CompactionError(f"{job}: {MAX_ATTEMPTS} commits lost the race against others", hint="run it again")
 
@@ -238,8 +253,8 @@ def _live(table: Table, job: MergeJob) -> dict[str, DataFile]:
     return {task.file.file_path: task.file for task in table.scan(row_filter=partition_filter(job)).plan_files()}
 
 
-def _delete(io: FileIO, merged: _Merged) -> None:
-    """Remove merged files that no commit refers to."""
-    for file in merged.files:
+def _delete(io: FileIO, uris: Iterable[str]) -> None:
+    """Remove files that no commit refers to."""
+    for uri in uris:
         with suppress(OSError):  # one that was not written; what stays is swept
-            io.delete(file.uri)
+            io.delete(uri)

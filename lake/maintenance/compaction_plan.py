@@ -112,7 +112,7 @@ class CompactionPlan:
 def plan(
     catalog: Publisher, sizes: Sizes = DEFAULT_SIZES, day: date | None = None, vehicle_id: str | None = None
 ) -> CompactionPlan:
-    """Plan the compaction of all data tables. `day`: only its partitions; of `quarantine.records`, which has none, nothing."""
+    """Plan the compaction of all data tables, or of a vehicle. `day`: only its partitions; nothing of a table without days."""
     jobs: list[MergeJob] = []
     left: dict[str, dict[str, Left]] = {}
     for name in DATA_TABLES:

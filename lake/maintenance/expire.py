@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pyiceberg.table.refs import MAIN_BRANCH
@@ -134,8 +135,8 @@ def _plan(name: str, table: Table, policy: ExpirePolicy, now_ms: int) -> TablePl
     for ref, target in sorted(table.metadata.refs.items()):
         if ref not in forgotten:
             pins.setdefault(target.snapshot_id, []).append(_pin(table, ref))
-    history = list(ancestors_of(table.current_snapshot(), table.metadata))
-    newest = {snapshot.snapshot_id for snapshot in history[: policy.keep_last]}
+    history = ancestors_of(table.current_snapshot(), table.metadata)
+    newest = {snapshot.snapshot_id for snapshot in islice(history, policy.keep_last)}
     oldest_ms = now_ms - int(policy.max_age_s * 1000)
     expired, young, counted = [], 0, 0
     for snapshot in sorted(table.snapshots(), key=lambda one: (one.sequence_number or 0, one.timestamp_ms)):

@@ -8,7 +8,8 @@ Nothing that a reader of rows can see changes.
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from lake.iceberg.manifest_clusters import is_mergeable
 from lake.tables.drives import DRIVES_TABLE
 
 if TYPE_CHECKING:
-    from pyiceberg.manifest import DataFile
+    from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import Table
 
     from lake.iceberg.publisher import Publisher
@@ -44,8 +45,13 @@ class Merged:
 
 def mergeable_manifests(catalog: Publisher, name: str) -> int:
     """How many manifests of a table `merge_manifests` would merge."""
-    found = sum(map(is_mergeable, manifests_of(begin(catalog.load_table(name)))))
-    return found if found > 1 else 0
+    return _mergeable(manifests_of(begin(catalog.load_table(name))))
+
+
+def _mergeable(manifests: Sequence[ManifestFile]) -> int:
+    """Only manifests of one partitioning can be merged; a small one that is alone in its own stays small."""
+    by_spec = Counter(manifest.partition_spec_id for manifest in manifests if is_mergeable(manifest))
+    return sum(count for count in by_spec.values() if count > 1)
 
 
 def merge_manifests(catalog: Publisher, name: str) -> Merged:
@@ -58,7 +64,7 @@ def merge_manifests(catalog: Publisher, name: str) -> Merged:
         table = catalog.load_table(name)
         change = begin(table)
         before = manifests_of(change)
-        if sum(map(is_mergeable, before)) < 2:
+        if not _mergeable(before):
             return Merged(len(before), len(before))
         replace_files(change, table.io, (), (), {_MAINTENANCE: "manifests"}, same_rows=True, merge=True)
         current = change.table_metadata.current_snapshot()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def merge_metadata(catalog: Publisher, *, apply: bool) -> dict[str, int]:
-    """How many manifests of each table, and row files, went into larger ones, or would if `apply` were true.
+    """Merge manifests and row files where `apply` says so; how many of each went into larger ones, or would.
 
     Raises:
         TableError: Other commits won every attempt; nothing is half-done, and trying again is safe.
@@ -28,7 +28,7 @@ def merge_metadata(catalog: Publisher, *, apply: bool) -> dict[str, int]:
 
 
 def _row_files(catalog: Publisher, *, apply: bool) -> int:
-    if not apply:
-        return small_row_files(catalog)
-    merged = compact_drives(catalog)
-    return merged.before - merged.after
+    mergeable = small_row_files(catalog)
+    if apply and mergeable:
+        compact_drives(catalog)
+    return mergeable

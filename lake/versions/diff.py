@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 DIGEST = "scene_digest"
 FACTS = ("scene_id", DIGEST, "sources", "code_version", "config_hash", "released")
+_MAY_BE_NONE = "baseline"  # a drive that was compared with none
 _MODULUS = 1 << 128
 Progress = Callable[[str, int, int], None]
 Sources = frozenset[tuple[str, str, str]]  # key, version, SHA-256
@@ -57,9 +58,9 @@ class Change(StrEnum):
 class Cause(StrEnum):
     """What a change rests on, by what differs in the provenance of both sides."""
 
-    OBJECT = "object version"
-    CODE = "code"
-    RULE = "rule"
+    OBJECT = "object version"  # of a raw object, or of the calibration
+    CODE = "code"  # or the distributions that are installed with it
+    RULE = "rule"  # the configuration, or the baseline that rules compare with
     OVERRIDE = "override"
     DRIVE = "drive"  # only one version has the drive
     UNKNOWN = "unknown"
@@ -242,9 +243,9 @@ def _causes(before: _Side, after: _Side, scene_id: str) -> tuple[Cause, ...]:
     old, new = before.scenes.get(scene_id), after.scenes.get(scene_id)
     if old is not None and new is not None:
         found = {
-            Cause.OBJECT: old.sources != new.sources,
-            Cause.CODE: old.code_version != new.code_version,
-            Cause.RULE: old.config_hash != new.config_hash,
+            Cause.OBJECT: old.sources != new.sources or _differ(before, after, "calibration_hash"),
+            Cause.CODE: old.code_version != new.code_version or _differ(before, after, "lock_hash"),
+            Cause.RULE: old.config_hash != new.config_hash or _differ(before, after, "baseline"),
             Cause.OVERRIDE: old.released != new.released,
         }
         return tuple(cause for cause, holds in found.items() if holds) or (Cause.UNKNOWN,)
@@ -252,17 +253,22 @@ def _causes(before: _Side, after: _Side, scene_id: str) -> tuple[Cause, ...]:
     assert one is not None
     if other.row is None and not other.scenes:
         return (Cause.DRIVE,)
-    objects = _other_versions(one.sources, other.sources)
-    sides = (before.row, after.row)
-    rows = [row for row in sides if row is not None]
-    codes, rules, revisions = ({getattr(row, name) for row in rows} for name in ("code_version", "config_hash", "revision"))
+    objects = _other_versions(one.sources, other.sources) or _differ(before, after, "calibration_hash")
     found = {
         Cause.OBJECT: objects,
-        Cause.CODE: len(codes) > 1,
-        Cause.RULE: len(rules) > 1,
-        Cause.OVERRIDE: one.released != "[]" or (len(revisions) > 1 and not objects),
+        Cause.CODE: _differ(before, after, "code_version", "lock_hash"),
+        Cause.RULE: _differ(before, after, "config_hash", "baseline"),
+        Cause.OVERRIDE: one.released != "[]" or (_differ(before, after, "revision") and not objects),
     }
     return tuple(cause for cause, holds in found.items() if holds) or (Cause.UNKNOWN,)
+
+
+def _differ(before: _Side, after: _Side, *columns: str) -> bool:
+    """Whether the publications of both sides differ in one of the columns. One of an older lake may not say."""
+    if before.row is None or after.row is None:
+        return False
+    pairs = {column: {getattr(before.row, column), getattr(after.row, column)} for column in columns}
+    return any(len(pair) == 2 and (None not in pair or column == _MAY_BE_NONE) for column, pair in pairs.items())
 
 
 def _other_versions(own: Sources, other: Sources) -> bool:

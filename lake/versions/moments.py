@@ -21,7 +21,7 @@ from lake.tables import drives, summaries
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.schemas import PUBLISHED
-from lake.versions.names import MAIN
+from lake.versions.names import MAIN, is_snapshot_id
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -103,7 +103,7 @@ def resolve(tables: Tables, name: str) -> Version:
         return current(tables)
     if "/" in name:
         return _of_publication(tables, name, _publication(tables, name))
-    if name.isdigit():
+    if is_snapshot_id(name):
         return _of_snapshot(tables, name, int(name))
     return of_tag(tables, name)
 

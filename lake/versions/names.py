@@ -38,6 +38,11 @@ def kind_of(name: str) -> TagKind:
     return next((kind for kind in _PREFIXED if name.startswith(f"{kind}-")), TagKind.USER)
 
 
+def is_snapshot_id(name: str) -> bool:
+    """Whether a name is taken for the id of a snapshot: a number of 64 bits."""
+    return name.isascii() and name.isdigit() and len(name) < 20
+
+
 def check_name(name: str) -> TagKind:
     """The kind of a name that a tag may have. A name cannot be taken for a snapshot id, nor for a drive.
 

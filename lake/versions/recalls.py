@@ -152,9 +152,11 @@ def lift(catalog: Publisher, recall_id: str, reason: str, person: str, now_ns: i
 
 def _add(catalog: Publisher, rows: Sequence[RecallRow]) -> None:
     def attempt() -> tuple[list[Transaction], None]:
-        known = catalog.load_table(DRIVES_TABLE)
-        kept = [row for row in rows if tombstone(known, row.drive) is None]  # a drive that was forgotten is not named again
-        return ([_staged(catalog.load_table(RECALLS_TABLE), kept)] if kept else []), None
+        published, known = catalog.load_table(DRIVES_TABLE), set(recall_rows(catalog))  # by an attempt that was not confirmed
+        # A drive that was forgotten is not named again.
+        kept = [row for row in rows if row not in known and tombstone(published, row.drive) is None]
+        # Nor one that is forgotten before the commit: that the table of drives stays as it was read is part of it.
+        return ([_staged(catalog.load_table(RECALLS_TABLE), kept), begin(published)] if kept else []), None
 
     committed(catalog, attempt, f"recall {rows[0].recall_id}")
 

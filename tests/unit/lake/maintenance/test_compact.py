@@ -21,7 +21,7 @@ from lake.errors import LakeError
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance import compact as module
-from lake.maintenance.compact import Compaction, MergeOutcome, compact
+from lake.maintenance.compact import LONGEST_S, Compaction, CompactionError, MergeOutcome, compact
 from lake.maintenance.compaction_plan import ALONE, LARGE, Sizes, plan
 from lake.maintenance.lake_files import LakeWriter
 from lake.tables.compactions import COMPACTIONS_TABLE, compactions
@@ -179,6 +179,44 @@ def test_a_commit_that_was_made_and_not_confirmed_is_found(lake: SmallFilesLake,
     assert found.outcome is MergeOutcome.COMPACTED
     assert [found.row] == list(compactions(lake.catalog().load_table(COMPACTIONS_TABLE)))
     assert lake.contents() == before
+
+
+class LateCatalog(LakeCatalog):
+    """Makes its first commit when the next one comes, long after it gave no answer to it, and refuses that one."""
+
+    waiting: Sequence[Transaction] = ()
+    commits = 0
+
+    def commit_together(self, transactions: Sequence[Transaction]) -> None:
+        self.commits += 1
+        if self.commits == 1:
+            self.waiting = transactions
+            raise CommitFailedException("HTTP 504")
+        if self.commits == 2:
+            super().commit_together(self.waiting)
+        super().commit_together(transactions)
+
+
+def test_a_commit_that_comes_through_late_keeps_its_files(lake: SmallFilesLake) -> None:
+    """Where a proxy gives up, the catalog may still be at work."""
+    before, catalog = lake.contents(), LateCatalog("unit", **lake.catalog().properties)
+    found = [compact(catalog, job, SMALL) for job in plan(lake.catalog(), SMALL).jobs[:1]]
+    assert [one.outcome for one in found] == [MergeOutcome.COMPACTED]
+    assert [one.row for one in found] == list(compactions(lake.catalog().load_table(COMPACTIONS_TABLE)))
+    assert lake.contents() == before
+    assert lake.stored() <= lake.referenced()
+
+
+def test_merged_files_that_a_sweep_may_have_listed_are_not_committed(lake: SmallFilesLake) -> None:
+    """A process that slept for days must not bring files back whose deletion nobody can rule out."""
+    before, job = lake.contents(), plan(lake.catalog(), SMALL).jobs[0]
+    times = iter((0, LONGEST_S * 10**9 + 1))
+    with pytest.raises(CompactionError, match="43200 s ago") as raised:
+        compact(lake.catalog(), job, SMALL, lambda: next(times))
+    assert raised.value.hint == "run it again"
+    assert lake.contents() == before
+    assert compactions(lake.catalog().load_table(COMPACTIONS_TABLE)) == ()
+    assert compact(lake.catalog(), job, SMALL).outcome is MergeOutcome.COMPACTED
 
 
 class Killed(BaseException):

@@ -97,6 +97,34 @@ def test_a_scene_whose_digest_changed_names_what_differs_in_its_provenance(
     assert (found.before.generation, found.after.generation) == (1, 2)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("column", "cause"),
+    [("calibration_hash", Cause.OBJECT), ("lock_hash", Cause.CODE), ("baseline", Cause.RULE)],
+)
+@pytest.mark.parametrize("added", [False, True])
+def test_what_only_the_publication_says_is_a_cause_too(lake: DiffLake, column: str, cause: Cause, *, added: bool) -> None:
+    """A corrected calibration changes every scene, and none of the raw objects that scenes name."""
+    lake.release("r1", 1, {10: {"scene_digest": "one"}}, **{column: "old"})
+    create_tag(lake.catalog(), "before")
+    lake.release("r2", 2, {10: {"scene_digest": "two"}} | ({11: {}} if added else {}), **{column: "new"})
+    (found,) = lake.compared("before", "main")
+    causes = {name: causes for name, (_, causes) in said(found).items()}
+    assert causes["10"] == (cause,)
+    if added:
+        assert cause in causes["11"]
+
+
+def test_what_a_publication_does_not_say_is_no_cause(lake: DiffLake) -> None:
+    lake.release("r1", 1, {10: {"scene_digest": "one"}})
+    create_tag(lake.catalog(), "before")
+    lake.release("r2", 2, {10: {"scene_digest": "two"}}, calibration_hash="new", lock_hash="new")
+    (found,) = lake.compared("before", "main")
+    assert said(found)["10"] == (Change.CHANGED, (Cause.UNKNOWN,))
+    lake.release("r3", 3, {10: {"scene_digest": "three"}}, calibration_hash="new", lock_hash="new", baseline="its first")
+    (found,) = lake.compared("before", "main")
+    assert said(found)["10"] == (Change.CHANGED, (Cause.RULE,))
+
+
 def test_equal_digests_in_other_files_are_layout_only_whatever_built_them(lake: DiffLake) -> None:
     lake.release("r1", 1, {10: {}, 20: {}, 30: {}})
     create_tag(lake.catalog(), "one")

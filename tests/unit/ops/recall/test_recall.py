@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Transaction
 
 from lake.errors import OverrideError, VersionError
 from lake.iceberg.internals import begin
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables.creation import ensure_tables
-from lake.tables.drives import DRIVES_TABLE, add_rows
+from lake.tables.drives import DRIVES_TABLE, SALT, add_rows, tombstone_row
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import DriveRow, PublicationFacts
 from lake.tables.schemas import SCENES
@@ -233,6 +235,43 @@ def test_a_recall_excludes_a_sensor_in_its_interval_until_it_is_lifted(catalog: 
         ("x1", "lift", "bob"),
         ("x1", "lift", "bob"),
     ]
+
+
+class Eventful(LakeCatalog):
+    """Something happens before its first commit, or its answer is lost."""
+
+    before: Callable[[], None] | None = None
+    silent = False
+
+    def commit_together(self, transactions: Sequence[Transaction]) -> None:
+        before, self.before, silent, self.silent = self.before, None, self.silent, False
+        if before is not None:
+            before()
+        super().commit_together(transactions)
+        if silent:
+            raise CommitFailedException("no answer")
+
+
+def test_a_recall_whose_answer_was_lost_is_recorded_once(catalog: LakeCatalog) -> None:
+    eventful = Eventful(catalog.name, **catalog.properties)
+    eventful.silent = True
+    recall(eventful, "x1", Criteria(vehicle="car-2"))
+    assert [one.recall_id for one in recall_rows(catalog)] == ["x1"]
+
+
+def test_a_drive_that_is_forgotten_before_the_commit_is_not_named(catalog: LakeCatalog) -> None:
+    def forget() -> None:
+        table = catalog.load_table(DRIVES_TABLE)
+        change = begin(table)
+        change.set_properties({SALT: "5a" * 32})
+        add_rows(change, table, [tombstone_row("5a" * 32, C, "request-1", 1)], {})
+        catalog.commit_together([change])
+
+    eventful = Eventful(catalog.name, **catalog.properties)
+    eventful.before = forget
+    recall(eventful, "x1", Criteria(vehicle="car-2"))
+    assert C.vehicle_id == "car-2"
+    assert C not in {one.drive for one in recall_rows(catalog)}
 
 
 @pytest.mark.parametrize("recall_id", ["unknown", "x1"])
