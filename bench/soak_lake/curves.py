@@ -64,12 +64,12 @@ CURVES = (
     Curve("publish a drive", "ms CPU", lambda sample: sample.publish_cpu_ms),
     Curve("metadata files read by it", "files", lambda sample: sample.opened),
     Curve("metadata written by it", "kB", lambda sample: sample.commit_bytes / 1e3),
-    Curve("metadata in the lake, before maintenance", "MB", lambda sample: sample.written_bytes / 1e6),
-    Curve("after it", "MB", lambda sample: sample.kept_bytes / 1e6),
+    Curve("metadata before maintenance", "MB", lambda sample: sample.written_bytes / 1e6),
+    Curve("metadata after maintenance", "MB", lambda sample: sample.kept_bytes / 1e6),
     Curve("plan one drive", "ms CPU", lambda sample: sample.plan_cpu_ms),
     Curve("maintain a day", "s CPU", lambda sample: sample.maintenance_cpu_s),
     Curve("audit a day", "s", lambda sample: sample.audit_s),
-    Curve("memory of that", "MB", lambda sample: sample.audit_mb),
+    Curve("memory of that audit", "MB", lambda sample: sample.audit_mb),
     Curve("recall", "s", lambda sample: sample.recall_s),
 )
 

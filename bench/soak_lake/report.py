@@ -12,7 +12,7 @@ from bench.soak_lake.fleet import DRIVES_PER_DAY
 SECTION = "soak_lake"
 YEAR_DRIVES = 365 * DRIVES_PER_DAY
 _GB = 1e9
-CONTINUED = [curve for curve in CURVES if curve.unit in ("ms CPU", "kB", "s CPU") or curve.title == "after it"]
+CONTINUED = [curve for curve in CURVES if curve.unit in ("ms CPU", "kB", "s CPU") or curve.title == "metadata after maintenance"]
 
 
 def report(samples: Sequence[Sample]) -> Report:

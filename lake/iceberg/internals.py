@@ -13,19 +13,17 @@ changes of each name here, and run the tests of `lake.tables`.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
 - `RestCatalog._session`, `_supported_endpoints`, `_refresh_token`: a request that pyiceberg does not make.
 - `DataScan._manifest_planner`: a scan of chosen manifests.
-- `_SnapshotProducer` and its parts in `_ReplaceFiles`: pyiceberg makes two snapshots of a delete and an append, and merges
+- `_SnapshotProducer` and its parts in `ReplaceFiles`: pyiceberg makes two snapshots of a delete and an append, and merges
   manifests by age, so that each holds files of every vehicle, and a search for one drive reads them all.
 """
 
 from __future__ import annotations
 
 import gzip
-import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,10 +31,9 @@ from typing import TYPE_CHECKING
 from pyiceberg.catalog import Catalog, MetastoreCatalog
 from pyiceberg.catalog.rest import API_PREFIX, Endpoint, HttpMethod
 from pyiceberg.catalog.sql import IcebergTables
-from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
-from pyiceberg.table import DataScan, FileScanTask, Table, TableProperties, Transaction
+from pyiceberg.table import DataScan, FileScanTask, Table, Transaction
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update import (
@@ -67,7 +64,6 @@ from sensors.time_units import NS_PER_MS
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog.rest import RestCatalog
-    from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
     from pyiceberg.types import StructType
@@ -80,18 +76,17 @@ _GZIP_LEVEL = 6
 
 __all__ = [
     "CHECKED_WITH",
-    "Answer",
     "IcebergTables",
+    "ReplaceFiles",
+    "RestAnswer",
     "begin",
     "changes_of",
     "entries_of",
-    "data_files",
     "manifests_of",
     "numbered_schema",
     "plan_manifests",
     "post_to",
     "remove_snapshots",
-    "replace_files",
     "serves",
     "stage",
     "stage_updates",
@@ -179,7 +174,7 @@ def stage(transaction: Transaction) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RestAnswer:
     """A server's answer: HTTP status, and the message of its error, cut."""
 
     status: int
@@ -194,7 +189,7 @@ def serves(catalog: RestCatalog, endpoint: str) -> bool:
     return Endpoint(http_method=HttpMethod.POST, path=f"{API_PREFIX}/{endpoint}") in catalog._supported_endpoints
 
 
-def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> Answer | None:
+def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> RestAnswer | None:
     """The answer of a REST catalog to a request with its session; None if there is none. A token that expired is renewed once."""
     for renewed in (False, True):
         try:
@@ -204,7 +199,7 @@ def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> 
         if response.status_code not in _EXPIRED or renewed:
             break
         catalog._refresh_token()
-    return Answer(response.status_code, response.text[:_MESSAGE])
+    return RestAnswer(response.status_code, response.text[:_MESSAGE])
 
 
 def stage_updates(
@@ -247,81 +242,9 @@ def plan_manifests(scan: DataScan, manifests: Sequence[ManifestFile]) -> Iterabl
     return scan._manifest_planner.plan_files(list(manifests))
 
 
-def data_files(table: Table, uris: Iterable[str]) -> list[DataFile]:
-    """Parquet files as the table's manifests would describe them; only their footers are read."""
-    with _bounds_may_lack():
-        return [parquet_file_to_data_file(table.io, table.metadata, uri) for uri in uris]
+class ReplaceFiles(_SnapshotProducer["ReplaceFiles"]):
+    """One snapshot that removes and adds files; `merge`: and merges manifests. See `lake.iceberg.replace_files`."""
 
-
-def replace_files(
-    transaction: Transaction,
-    io: FileIO,
-    removed: Iterable[DataFile],
-    added: Iterable[DataFile | str],
-    summary: Mapping[str, str],
-    *,
-    same_rows: bool = False,
-    merge: bool = False,
-) -> None:
-    """Stage one snapshot that removes and adds data files; without any, an empty one.
-
-    The table must not have been given another snapshot by the same transaction.
-
-    Manifests that cannot hold a removed file are not opened. Removed files are listed as deleted in a manifest of their own, as
-    the table specification asks for (readers of changes, and clean-up after expiry, go by it); the next snapshot leaves it out,
-    and with it their names and bounds. Added files get a manifest for each partition; where a partition has many, they are
-    merged, so that a scan with a filter on the partition opens few, however many partitions and commits there are.
-
-    Args:
-        transaction: Of `begin`.
-        io: That of the table.
-        removed: Files as a scan of the table, or an earlier snapshot producer, gave them.
-        added: Files as `data_files` describes them, or URIs of Parquet files, whose footers are read.
-        summary: Properties of the snapshot, beside those of Iceberg.
-        same_rows: The added files hold the rows of the removed ones; readers of changes may skip the snapshot.
-        merge: Merge all manifests that are less than half full, across partitions, sorted by partition.
-
-    Raises:
-        TableError: A removed file is not in the table.
-    """
-    metadata = transaction.table_metadata
-    if metadata.name_mapping() is None:
-        mapping = metadata.schema().name_mapping.model_dump_json()
-        transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
-    gone = list(removed)
-    with _bounds_may_lack():
-        new = [parquet_file_to_data_file(io, metadata, one) if isinstance(one, str) else one for one in added]
-    operation = Operation.REPLACE if same_rows else _operation(bool(gone), bool(new))
-    with _ReplaceFiles(operation, transaction, io, snapshot_properties=dict(summary)) as change:
-        change.merge = merge
-        for file in gone:
-            change.delete_data_file(file)
-        for file in new:
-            change.append_data_file(file)
-
-
-@contextmanager
-def _bounds_may_lack() -> Iterator[None]:
-    """Silence the library's warnings about columns without bounds: some ten thousand lines per drive.
-
-    The files have bounds in the columns that readers prune by (`scenes.build.scene_file`).
-    """
-    logger = logging.getLogger("pyiceberg.io.pyarrow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _operation(removes: bool, adds: bool) -> Operation:
-    if not removes:
-        return Operation.APPEND
-    return Operation.OVERWRITE if adds else Operation.DELETE
-
-
-class _ReplaceFiles(_SnapshotProducer["_ReplaceFiles"]):
     merge = False
 
     def _validate_concurrency(self) -> None:

@@ -17,7 +17,8 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, SetSnapshotRefUpdate, TableRequirement
 
 from lake.errors import SettingsError, TableError
-from lake.iceberg.internals import changes_of, post_to, replace_files, serves, table_of
+from lake.iceberg.internals import changes_of, post_to, serves, table_of
+from lake.iceberg.replace_files import replace_files
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction

@@ -24,7 +24,8 @@ from pyiceberg.exceptions import CommitFailedException
 
 from lake.digests import content_digest
 from lake.errors import LakeError
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import begin
+from lake.iceberg.replace_files import replace_files
 from lake.iceberg.staged import staged
 from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
 from lake.maintenance.judgement import LONGEST_LEASE_S

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import TableError
-from lake.iceberg.internals import begin, manifests_of, replace_files
+from lake.iceberg.internals import begin, manifests_of
 from lake.iceberg.manifest_clusters import is_mergeable
+from lake.iceberg.replace_files import replace_files
 from lake.tables.drives import DRIVES_TABLE
 
 if TYPE_CHECKING:

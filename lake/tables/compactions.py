@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.iceberg.internals import replace_files
+from lake.iceberg.replace_files import replace_files
 from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.drive_rows import equal
 from lake.tables.rows import CompactionRow, row_of

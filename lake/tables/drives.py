@@ -21,7 +21,7 @@ from pyiceberg.expressions import And, BooleanExpression, NotEqualTo, Reference
 from pyiceberg.expressions.literals import literal
 
 from lake import pseudonyms
-from lake.iceberg.internals import replace_files
+from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive
 from lake.tables.rows import DriveRow, row_of

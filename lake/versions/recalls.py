@@ -19,7 +19,8 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from lake.errors import VersionError
 from lake.iceberg.attempts import committed
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import begin
+from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
 from lake.overrides import check_person
 from lake.tables.drives import DRIVES_TABLE, tombstone

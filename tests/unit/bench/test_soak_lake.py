@@ -58,7 +58,7 @@ def test_a_promise_that_is_not_kept_is_named(changes: dict[str, float], broken: 
 
 def test_a_year_is_continued_in_a_straight_line() -> None:
     days = [dataclasses.replace(FLAT, drives=1000 * day, kept_bytes=10**6 * day) for day in (1, 2, 3, 4)]
-    (line,) = [line for line in year(days).splitlines() if line.startswith("| metadata kept")]
+    (line,) = [line for line in year(days).splitlines() if line.startswith("| metadata after maintenance")]
     assert [cell.strip() for cell in line.split("|")[2:5]] == ["4", "+1", "123"]  # 122,640 drives, one MB a thousand
 
 

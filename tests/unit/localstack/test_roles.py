@@ -86,7 +86,7 @@ CALLS = (
     Call("ingest/ledger/dynamodb_table.py transact_write_items", (
         "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"), WRITERS),
     Call("ingest/ledger/dynamodb_table.py query", ("dynamodb:Query",), WRITERS | {
-        SWEEP: (LEDGER, OUTBOX, SETTLING, STATE), OPERATOR: (LEDGER, STATE), METRICS: (LEDGER, STATE, SETTLING)}),
+        SWEEP: (LEDGER, OUTBOX, SETTLING, STATE), OPERATOR: (LEDGER, STATE, SETTLING), METRICS: (LEDGER, STATE, SETTLING)}),
     Call("ingest/queues.py send_message", ("sqs:SendMessage",), dict.fromkeys((REGISTER, SWEEP, AIRFLOW, OPERATOR), (WORK,))),
     Call("ingest/queues.py receive_message", ("sqs:ReceiveMessage",), {AIRFLOW: (WORK,)}),
     Call("ingest/queues.py change_message_visibility", ("sqs:ChangeMessageVisibility",), {AIRFLOW: (WORK,)}),
@@ -254,4 +254,3 @@ def test_maintenance_deletes_versions_of_nothing_that_an_input_or_a_scene_names(
     for arn in (OBJECT, MANIFEST, BASELINE):
         for action in (CLEAR, "s3:DeleteObjectVersion", WRITE):
             assert not any(matches(grant, MAINTENANCE, action, arn) for grant in grants()), (action, arn)
-    assert not any(matches(grant, MAINTENANCE, WRITE, arn) for grant in grants() for arn in (SCENES, RECORDS))

@@ -15,7 +15,8 @@ from pyiceberg.table import Table
 from lake.erasure.redact import redactions
 from lake.erasure.tables import forget_rows, keep_salt, put_tombstone, rows_of, salt_of
 from lake.errors import ForgottenError
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import begin
+from lake.iceberg.replace_files import replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables import drives

@@ -14,7 +14,8 @@ from pyiceberg.table import Transaction
 
 from lake.errors import TableError
 from lake.iceberg import manifest_clusters
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import begin
+from lake.iceberg.replace_files import replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance.manifests import FULL_ROWS, Merged, compact_drives, merge_manifests

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
 
 from lake.iceberg.catalog import AnyCatalog
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import begin
+from lake.iceberg.replace_files import replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance.manifests import compact_drives, merge_manifests

@@ -12,7 +12,8 @@ import bench.lake_audit.lake
 import ops.audit.run
 import ops.audit.selection
 from bench.lake_audit.lake import Size, SmallLake
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import begin
+from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
 from lake.maintenance.compact import MergeOutcome, compact
 from lake.maintenance.compaction_plan import Sizes, plan
