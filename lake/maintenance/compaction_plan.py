@@ -18,7 +18,7 @@ from pyiceberg.utils.datetime import days_to_date
 from lake.errors import LakeError
 from lake.iceberg.internals import plan_manifests
 from lake.tables.drive_rows import equal, on_days
-from lake.tables.schemas import DATA_TABLES
+from lake.tables.names import DATA_TABLES
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile

@@ -17,8 +17,8 @@ from lake.iceberg.internals import begin
 from lake.landing import DriveId
 from lake.tables import summaries
 from lake.tables.drives import DRIVES_TABLE, FILLED, NEW_LAKE, OLDER_LAKE, add_rows, publications
+from lake.tables.names import DATA_TABLES
 from lake.tables.rows import DriveRow
-from lake.tables.schemas import DATA_TABLES
 from sensors.time_units import NS_PER_MS
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ def without_drive(change: Transaction, drive: DriveId, days: Collection[date] | 
     Rows are copied a row group at a time. No reader sees a new file until a commit adds it to the table.
 
     Args:
-        change: A transaction on one of `lake.tables.schemas.DATA_TABLES` that has no snapshot staged.
+        change: A transaction on one of `lake.tables.names.DATA_TABLES` that has no snapshot staged.
         drive: The drive.
         days: The days that its rows may be filed under; None if that is not known. Manifests of other days are not opened.
 

@@ -13,9 +13,10 @@ from lake.iceberg.manifest_clusters import files_of
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.names import DATA_TABLES
 from lake.tables.planned_files import drive_spans, is_drive
 from lake.tables.rows import DriveRow, row_of
-from lake.tables.schemas import DATA_TABLES, QUARANTINED
+from lake.tables.schemas import QUARANTINED
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile

@@ -28,8 +28,8 @@ from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_files import without_drive
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.names import DATA_TABLES
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
-from lake.tables.schemas import DATA_TABLES
 from lake.tables.summaries import summary_of
 from sensors.time_units import NS_PER_MS
 

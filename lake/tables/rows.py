@@ -13,7 +13,7 @@ import msgspec
 
 from lake.errors import TableError
 from lake.landing import DriveId
-from lake.tables.schemas import DATA_TABLES
+from lake.tables.names import DATA_TABLES
 
 T = TypeVar("T")
 

@@ -318,7 +318,6 @@ FRAME_INDEX = pa.schema(
     ]
 )
 
-DATA_TABLES = ("gold.scenes", "gold.frames", "quarantine.records")  # what a drive becomes; gold.drives says that it did
 PUBLISHED = {
     "gold.scenes": SCENES,
     "gold.frames": FRAMES,

@@ -14,10 +14,10 @@ from lake.errors import LakeError
 from lake.landing import DriveId
 from lake.tables import drives as drive_index
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.names import DATA_TABLES
 from lake.tables.pinned import PinnedTables
 from lake.tables.planned_files import Days, PlannedFiles, days_of
 from lake.tables.rows import DriveRow, row_of
-from lake.tables.schemas import DATA_TABLES
 from scenes.accounting.account import Frames
 from scenes.accounting.identity import BatchRef, GoldScene, Held, KeptOut, ObjectFrames
 from sensors.stamps import Nanoseconds

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lake.errors import LandingError
+from lake.tables.names import DATA_TABLES
 from lake.tables.scene_key import SceneKey
-from lake.tables.schemas import DATA_TABLES, GOLD, QUARANTINED
+from lake.tables.schemas import GOLD, QUARANTINED
 from scenes.accounting.account import SCENE_MODALITIES, Frames, account
 
 

@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.names import DATA_TABLES
 from lake.tables.pinned import PinnedTables, pin
 from lake.tables.planned_files import added_files, day_of, drive_spans, is_drive
-from lake.tables.schemas import DATA_TABLES, PARTITIONS
+from lake.tables.schemas import PARTITIONS
 from scenes.accounting.drive_audit import Target
 from scenes.accounting.drive_sources import AuditSources, raw_object, raw_versions
 from scenes.accounting.identity import RawObject

@@ -15,9 +15,10 @@ from lake.digests import payload_sha256, scene_digest
 from lake.landing import DriveId
 from lake.maintenance.compaction_plan import Sizes
 from lake.parquet.table_file import WRITE_OPTIONS
+from lake.tables.names import DATA_TABLES
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
-from lake.tables.schemas import DATA_TABLES, FRAMES, RECORDS
+from lake.tables.schemas import FRAMES, RECORDS
 from scenes.build.scene_file import scene_pieces
 from sensors.time_units import NS_PER_DAY
 from tests.unit.lake.tables import fence_lake

@@ -16,9 +16,9 @@ from lake.errors import PublishError, SupersededError
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables.creation import ensure_tables
+from lake.tables.names import DATA_TABLES
 from lake.tables.publish import Batch, Publication, PublishOutcome, publish
 from lake.tables.rows import DriveRow, PublicationFacts, row_of
-from lake.tables.schemas import DATA_TABLES
 from tests.unit.lake.tables import fence_lake
 from tests.unit.lake.tables.fence_lake import DAY, DRIVE, FenceLake, held
 
