@@ -11,7 +11,6 @@ import msgspec
 
 from lake.errors import AbsentError
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.schemas import PUBLISHED
 from scenes.accounting.tally import AuditResultDocument
 from scenes.errors import WatermarkError
 from sensors.time_units import NS_PER_DAY
@@ -141,7 +140,7 @@ class WatermarkStore:
 
 def positions(tables: PinnedTables) -> dict[str, TablePosition]:
     """Where the tables stand."""
-    found = {name: tables.load_table(name) for name in PUBLISHED} if tables else {}
+    found = {name: tables.load_table(name) for name in tables.pointers} if tables else {}
     return {name: TablePosition(str(table.metadata.table_uuid), sequence_of(table)) for name, table in found.items()}
 
 
