@@ -16,9 +16,11 @@ from urllib.parse import unquote_plus
 
 from ingest.ledger.dynamodb_table import LedgerTable
 from lake.errors import AbsentError
+from lake.iceberg.snapshots import scan_at
 from lake.landing import DriveId, drive_of_prefix
 from lake.settings import Settings
 from lake.storage import ObjectStore
+from lake.tables.drive_rows import of_drive
 from lake.tables.schemas import PUBLISHED
 from ops.erasure.buckets import FoundVersion, uploads, versions
 from ops.erasure.contents import names_drive, payload_digests
@@ -37,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Remnant:
     """Something that is left: where, and why it counts."""
 
     where: str
@@ -61,7 +63,7 @@ class SearchResult:
     letters: int = 0
     snapshots: int = 0
     count: int = 0
-    left: list[Left] = field(default_factory=list)
+    left: list[Remnant] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
     @property
@@ -73,7 +75,7 @@ class SearchResult:
         """Count something that is left."""
         self.count += 1
         if len(self.left) < MOST_NAMED:
-            self.left.append(Left(where, why))
+            self.left.append(Remnant(where, why))
 
 
 class Search:
@@ -147,9 +149,7 @@ class Search:
                 self.found.snapshots += 1
                 if "drive_id" not in columns:
                     continue  # its files were opened as objects
-                row_filter = f"vehicle_id == '{self._drive.vehicle_id}' and drive_id == '{self._drive.drive_id}'"
-                scan = table.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id, selected_fields=("drive_id",))
-                rows = scan.to_arrow().num_rows
+                rows = scan_at(table, snapshot.snapshot_id, of_drive(self._drive), ("drive_id",)).to_arrow().num_rows
                 if rows:
                     self.found.add(f"{name} at snapshot {snapshot.snapshot_id}", f"{rows} rows")
 
