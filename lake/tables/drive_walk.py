@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow.parquet as pq
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And
 
 from lake.iceberg.internals import plan_manifests
@@ -67,7 +68,10 @@ def drives_with_rule(
 
     `drive`: only this one. `after`: begin behind this one.
     """
-    records = catalog.load_table(RECORDS_TABLE)
+    try:
+        records = catalog.load_table(RECORDS_TABLE)
+    except NoSuchTableError:
+        return  # nothing has been published yet
     walk = (row.drive for row in drives_after(catalog.load_table(DRIVES_TABLE), after) if row.records != 0)
     for one in walk if drive is None else (drive,):
         row_filter = And(equal("status", QUARANTINED), of_drive(one))

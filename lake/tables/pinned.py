@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from lake.errors import TableError
-from lake.tables.schemas import PUBLISHED
+from lake.tables.drives import DRIVES_TABLE
+from lake.tables.schemas import DATA_TABLES, PUBLISHED
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 ATTEMPTS = 5
+NEEDED = frozenset((*DATA_TABLES, DRIVES_TABLE))
 
 
 class PointedCatalog(Protocol):
@@ -34,7 +36,7 @@ class PinnedTables:
         self.pointers = dict(pointers)
 
     def __bool__(self) -> bool:
-        """Whether the lake has its tables; before the first publication it may not."""
+        """Whether the lake has the tables that every lake has; before the first publication it may not."""
         return bool(self._tables)
 
     def load_table(self, identifier: str) -> Table:
@@ -52,7 +54,8 @@ def pin(catalog: PointedCatalog, before: PinnedTables | None = None) -> PinnedTa
     for _ in range(ATTEMPTS):
         if before is not None and before.pointers == pointers:
             return before
-        names = PUBLISHED if PUBLISHED.keys() <= pointers.keys() else ()
+        # An older lake lacks tables that later releases have added; it is not empty.
+        names = pointers if pointers.keys() >= NEEDED else ()
         before = PinnedTables({name: catalog.load_table(name) for name in names}, pointers)
         pointers = _pointers(catalog)
     raise TableError(f"the tables changed {ATTEMPTS} times while they were being loaded")

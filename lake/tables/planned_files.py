@@ -164,8 +164,8 @@ def added_files(table: Table, after: int = 0, day: datetime.date | None = None) 
 
 
 def _merges_of_older(table: Table, after: int) -> frozenset[int]:
-    """The snapshots after a commit that say of themselves that they changed no row, added as many rows as they removed, and
-    removed only files that were there at that commit. One that has expired is not among them."""
+    """The snapshots after a commit that say that they changed no row, added as many rows as they removed, and removed only files
+    that were there at that commit. One that has expired is not among them."""
     return frozenset(
         snapshot.snapshot_id
         for snapshot in table.metadata.snapshots

@@ -15,7 +15,7 @@ from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_rows import of_drive
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.planned_files import PlannedFiles
+from lake.tables.planned_files import Days, PlannedFiles, days_of
 from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, RecordRow, SceneFields, SceneRow, row_of
 from lake.tables.scene_key import SceneKey
@@ -62,7 +62,7 @@ class SceneMatches:
 
 def publications(catalog: Tables, drive: DriveId | None = None) -> tuple[DriveRow, ...]:
     """The publications of one drive, or of all, oldest first; whatever has expired, they are all of them."""
-    table = _table(catalog, DRIVES_TABLE)
+    table = table_or_none(catalog, DRIVES_TABLE)
     return () if table is None else drives.publications(table, drive)
 
 
@@ -84,8 +84,9 @@ def scene_facts(catalog: Tables, drive: DriveId) -> tuple[SceneFields, ...]:
 
 def matches(catalog: Tables, drive: DriveId) -> SceneMatches:
     """Every match of the scenes of a drive; of the files, the payload is not read."""
-    files = PlannedFiles(catalog.load_table(SCENES_TABLE), [drive])
-    found = files.batches(drive, (*_IDENTITY, "scene_id", "anchor_ns"), dict.fromkeys(LISTS, _MATCH))
+    table = table_or_none(catalog, SCENES_TABLE)
+    files = None if table is None else PlannedFiles(table, [drive], _days(catalog, drive))
+    found = () if files is None else files.batches(drive, (*_IDENTITY, "scene_id", "anchor_ns"), dict.fromkeys(LISTS, _MATCH))
     tables = [pa.Table.from_batches([batch]) for batch in found] or [_NO_MATCHES.empty_table()]
     return flatten_matches(pa.concat_tables(tables, promote_options="permissive"))
 
@@ -127,16 +128,16 @@ def scene(catalog: Tables, scene_id: str) -> SceneRow | None:
         key = SceneKey.parse(scene_id)
     except LandingError:
         return None
-    table = _table(catalog, SCENES_TABLE)
+    table = table_or_none(catalog, SCENES_TABLE)
     return None if table is None else SceneReader(table).scene(key)
 
 
 def calibration(catalog: Tables, drive: DriveId) -> str | None:
     """The calibration document that the scenes of a drive hold; None where gold holds no scene of it."""
-    table = _table(catalog, SCENES_TABLE)
+    table = table_or_none(catalog, SCENES_TABLE)
     if table is None:
         return None
-    scan = table.scan(row_filter=of_drive(drive), selected_fields=("calibration",), limit=1)
+    scan = table.scan(row_filter=of_drive(drive, _days(catalog, drive)), selected_fields=("calibration",), limit=1)
     found: list[str] = scan.to_arrow()["calibration"].to_pylist()
     return found[0] if found else None
 
@@ -152,13 +153,20 @@ def _record_order(row: RecordRow) -> tuple[str, str, str, int, int, str]:
 
 
 def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId) -> pa.Table:
-    found = _table(catalog, table)
+    found = table_or_none(catalog, table)
     if found is None:
         return PUBLISHED[table].empty_table()
-    return found.scan(row_filter=of_drive(drive), selected_fields=columns).to_arrow()
+    return found.scan(row_filter=of_drive(drive, _days(catalog, drive)), selected_fields=columns).to_arrow()
 
 
-def _table(catalog: Tables, name: str) -> Table | None:
+def _days(catalog: Tables, drive: DriveId) -> Days | None:
+    """The days that rows of a drive are filed under; None if that is not known. Without them, a plan opens the manifests of all
+    days, and its cost grows with the age of the lake."""
+    published = publications(catalog, drive)
+    return days_of(published) if published else None
+
+
+def table_or_none(catalog: Tables, name: str) -> Table | None:
     """A table; None in a lake to which nothing has been published, and which so has no tables yet."""
     from pyiceberg.exceptions import NoSuchTableError
 

@@ -31,6 +31,14 @@ def of_runs(until_ns: int | None, now_ns: int) -> Iterator[Exempt]:
         yield Exempt("work of runs that had begun", why, _utc(until_ns))
 
 
+def of_commits(until_ns: int, now_ns: int) -> Iterator[Exempt]:
+    """A publication of another drive, or a compaction, that had read the tables before the drive was taken out of them fails at
+    its commit. What it had copied from a file that drives share stays until it is swept, or found by the next run."""
+    if until_ns > now_ns:
+        why = "what fails at its commit may leave copies of shared files, which nothing refers to: run this again then"
+        yield Exempt("publications and maintenance that had begun", why, _utc(until_ns))
+
+
 def kept_by_store(s3: S3Client, version: FoundVersion, salt: str) -> Exempt:
     """A version that is still there after the deletion, its key as a pseudonym.
 

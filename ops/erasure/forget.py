@@ -37,7 +37,7 @@ from ops.dead_letters import about_event
 from ops.erasure import buckets, inventory
 from ops.erasure.certificate import Exempt, Signer, Successor, envelope, statement
 from ops.erasure.documents import Before, ErasureDocuments, check_request
-from ops.erasure.exempt import kept_by_store, of_ledger, of_queue, of_runs, out_of_reach
+from ops.erasure.exempt import kept_by_store, of_commits, of_ledger, of_queue, of_runs, out_of_reach
 from ops.erasure.inventory import ListedVersion
 from ops.erasure.leftovers import BASELINES, Leftovers
 from ops.erasure.mentions import Names
@@ -333,6 +333,7 @@ class Erasure:
         urls = (self.world.settings.drive_work_url, self.world.settings.object_events_url)
         return [
             *of_runs(before.in_work_until_ns, now_ns),
+            *of_commits(before.begun_ns + LONGEST_LEASE_S * NS_PER_S, now_ns),
             *(kept_by_store(self.world.s3, version, self._salt) for version in kept),
             *of_ledger(self.world.dynamodb, self.world.settings.ledger_table, before.begun_ns),
             *(one for url in urls for one in of_queue(self.world.sqs, url, now_ns)),

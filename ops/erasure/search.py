@@ -39,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class LeftTrace:
+class Remnant:
     """Something that is left: where, and why it counts."""
 
     where: str
@@ -63,7 +63,7 @@ class SearchResult:
     letters: int = 0
     snapshots: int = 0
     count: int = 0
-    left: list[LeftTrace] = field(default_factory=list)
+    left: list[Remnant] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
     @property
@@ -75,7 +75,7 @@ class SearchResult:
         """Count something that is left."""
         self.count += 1
         if len(self.left) < MOST_NAMED:
-            self.left.append(LeftTrace(where, why))
+            self.left.append(Remnant(where, why))
 
 
 class Search:
@@ -149,8 +149,7 @@ class Search:
                 self.found.snapshots += 1
                 if "drive_id" not in columns:
                     continue  # its files were opened as objects
-                scan = scan_at(table, snapshot.snapshot_id, of_drive(self._drive), ("drive_id",))
-                rows = scan.to_arrow().num_rows
+                rows = scan_at(table, snapshot.snapshot_id, of_drive(self._drive), ("drive_id",)).to_arrow().num_rows
                 if rows:
                     self.found.add(f"{name} at snapshot {snapshot.snapshot_id}", f"{rows} rows")
 

@@ -157,12 +157,14 @@ def read_facts(sources: AuditSources, tables: PinnedTables, record: DriveRecord)
 
 
 def read_recent(sources: AuditSources, tables: PinnedTables, drive: DriveId) -> RecentFacts:
-    """What is known of a drive that was published, as one of the newest.
+    """What is known of a drive that was published, as one of the newest; nothing, where its rows are gone: it is being forgotten.
 
     Raises:
         LakeError: A document could not be read.
     """
-    newest = max(lake_reader.publications(tables, drive), key=lambda row: row.generation)
+    newest = max(lake_reader.publications(tables, drive), key=lambda row: row.generation, default=None)
+    if newest is None:
+        return RecentFacts()
     return RecentFacts(
         outcomes=rule_outcomes(_validations(sources, newest), lake_reader.records(tables, drive)),
         residuals_ns=residual_sizes(lake_reader.matches(tables, drive)),

@@ -18,6 +18,7 @@ from sensors.time_units import NS_PER_S
 
 OVERLAP_NS = 300 * NS_PER_S  # the index is eventually consistent, and the clocks of its writers differ
 MAX_LATE = 256  # finished drives with objects that no revision holds; each takes a request of its own
+MOST_ASKED = 16  # drives at rest of which a reading asks whether they are still there
 RECENT_LAGS = 100
 Changed = Callable[[DriveId], None]
 
@@ -34,6 +35,7 @@ class LedgerWatch:
     def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._place = ""
         self.marks = MarkStore()
 
     def read(self, changed: Changed = _unnoticed) -> MarkStore:
@@ -51,7 +53,17 @@ class LedgerWatch:
                 if self.marks.put_newer(mark):
                     changed(mark.drive)
         self._read_others(unfinished, changed)
+        self._look_for_forgotten(changed)
         return self.marks
+
+    def _look_for_forgotten(self, changed: Changed) -> None:
+        """Ask in turn whether drives at rest are still there: one may be forgotten between two readings."""
+        some = self.marks.at_rest_after(self._place, MOST_ASKED)
+        for mark in some:
+            if self._ledger.drive(mark.drive) is None:
+                self.marks.remove(mark)
+                changed(mark.drive)
+        self._place = str(some[-1].drive) if len(some) == MOST_ASKED else ""
 
     def _read_others(self, unfinished: set[DriveId], changed: Changed) -> None:
         """A new object of a finished drive does not change its state, so no query by state finds it; nor one that was removed."""
@@ -85,7 +97,7 @@ class DriveStates:
     def of(cls, marks: MarkStore, now_ns: int) -> DriveStates:
         """Summarise the drives. Ages are never negative, whatever the clocks say."""
         since = {state: marks.oldest_ns(state) for state in WAITING}
-        waiting = (_waiting_since_ns(mark) for mark in marks.unprocessed())
+        waiting = (_waiting_since_ns(mark) for mark in marks.unprocessed() if mark.state is not DriveState.FORGOTTEN)
         lags = [max(0, mark.updated_ns - mark.changed_ns) for mark in marks.published_last(RECENT_LAGS)]
         return cls(
             counts={state: marks.counts.get(state, 0) for state in DriveState},

@@ -115,6 +115,11 @@ class MarkStore:
             yield from self._marks("state = ?", state)
         yield from self._marks(f"settling AND state IN ({_quoted(sorted(FINAL))})")
 
+    def at_rest_after(self, name: str, most: int) -> list[DriveMark]:
+        """Some finished drives in the order of their names, which are behind `name`."""
+        # With the plus, SQLite goes by the name, and stops, where it would sort all drives of these states.
+        return list(self._marks(f"drive > ? AND +state IN ({_quoted(sorted(FINAL))}) ORDER BY drive LIMIT ?", name, most))
+
     def published_last(self, most: int) -> Iterator[DriveMark]:
         """The drives at rest in gold whose run was started by an object that landed, the last published first."""
         yield from self._marks(f"{_AT_REST} ORDER BY updated_ns DESC LIMIT ?", most)

@@ -185,8 +185,8 @@ class RecordList:
                 chosen.rule is None or chosen.rule in row["rule_ids"]
             )
 
-        records = self.catalog.load_table(RECORDS_TABLE)
-        return drives_with_records(records, wanted, ("record_id", "rule_ids"), report, chosen.vehicle)
+        records = lake_reader.table_or_none(self.catalog, RECORDS_TABLE)
+        return [] if records is None else drives_with_records(records, wanted, ("record_id", "rule_ids"), report, chosen.vehicle)
 
     def _pages(self, chosen: Filter) -> Iterator[ReviewRecord]:
         page = self.page(chosen)
@@ -221,8 +221,9 @@ class RecordList:
         if chosen.drive is not None:
             drives: Iterable[DriveId] = (DriveId(*chosen.drive.split("/")),)
         else:
-            table = self.catalog.load_table(DRIVES_TABLE)
-            behind = (row.drive for row in drives_after(table, place.drive, chosen.vehicle) if row.records != 0)
+            table = lake_reader.table_or_none(self.catalog, DRIVES_TABLE)
+            walk = () if table is None else drives_after(table, place.drive, chosen.vehicle)
+            behind = (row.drive for row in walk if row.records != 0)
             drives = behind if place.drive is None or not place.record_id else chain((place.drive,), behind)
         for drive in drives:
             rows = self.of_drive(drive)

@@ -340,8 +340,7 @@ def _published_is_in_gold(inputs: DriveInputs) -> Iterator[Check]:
 
 
 def _gold_is_published(inputs: DriveInputs) -> Iterator[Check]:
-    # While a drive is processed again, its former revision stays readable, which is legitimate; and so it does while an
-    # erasure waits for a run to end. An erasure that has ended leaves no drive in the ledger.
+    # The former revision stays readable while a drive is processed again, and while its erasure waits for a run to end.
     legitimate = ("published", *IN_WORK, "failed", "forgotten")
     in_gold = bool(inputs.scenes)
     wrong = [inputs.drive] if in_gold and (inputs.ledger is None or inputs.ledger.state not in legitimate) else []
@@ -358,8 +357,7 @@ def _payload_copies(inputs: DriveInputs) -> Iterator[Check]:
 
 def _files_can_be_read(inputs: DriveInputs) -> Iterator[Check]:
     name = "tables of rows = tables that can be read"
-    tables = len(DATA_TABLES) + 1  # and gold.drives
-    yield _all_but(name, inputs.drive, tables, list(inputs.unreadable), "nothing is known of these rows")
+    yield _all_but(name, inputs.drive, len(DATA_TABLES) + 1, list(inputs.unreadable), "nothing is known of these rows")
 
 
 _CHECKS: tuple[Callable[[DriveInputs], Iterator[Check]], ...] = (

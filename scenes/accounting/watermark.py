@@ -11,7 +11,6 @@ import msgspec
 
 from lake.errors import AbsentError
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.schemas import PUBLISHED
 from scenes.accounting.tally import AuditResultDocument
 from scenes.errors import WatermarkError
 from sensors.time_units import NS_PER_DAY
@@ -31,10 +30,14 @@ _EVERYTHING = "run `scenelake audit --all`: it looks at everything, and signs a 
 
 
 class TablePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table after one of its commits: its identity, and the sequence number of that commit, which only grows."""
+    """A table after one of its commits: its identity, the sequence number of that commit, which only grows, and its snapshot.
+
+    A table that is put back counts on from an earlier number, and comes by the same number again with another snapshot.
+    """
 
     uuid: str
     sequence: int
+    snapshot_id: int | None = None
 
 
 class Watermark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,8 +144,11 @@ class WatermarkStore:
 
 def positions(tables: PinnedTables) -> dict[str, TablePosition]:
     """Where the tables stand."""
-    found = {name: tables.load_table(name) for name in PUBLISHED} if tables else {}
-    return {name: TablePosition(str(table.metadata.table_uuid), sequence_of(table)) for name, table in found.items()}
+    found = {name: tables.load_table(name) for name in tables.pointers} if tables else {}
+    return {
+        name: TablePosition(str(table.metadata.table_uuid), sequence_of(table), table.metadata.current_snapshot_id)
+        for name, table in found.items()
+    }
 
 
 def sequence_of(table: Table) -> int:
@@ -166,6 +172,13 @@ def check_current(watermark: Watermark, tables: PinnedTables, now_ns: int) -> No
         if now.sequence < was.sequence:
             raise WatermarkError(
                 f"the watermark is stale: {name} is at commit {now.sequence}, before commit {was.sequence} that was signed off",
+                _EVERYTHING,
+            )
+        snapshots = tables.load_table(name).metadata.snapshots
+        same = [one.snapshot_id for one in snapshots if one.sequence_number == was.sequence]  # none, if it has expired
+        if was.snapshot_id is not None and same and was.snapshot_id not in same:
+            raise WatermarkError(
+                f"the watermark is stale: commit {was.sequence} of {name} is another one than was signed off; it was put back",
                 _EVERYTHING,
             )
     if watermark.as_of_ns > now_ns:

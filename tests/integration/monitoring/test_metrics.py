@@ -179,7 +179,7 @@ def test_what_has_not_changed_is_not_read_again(station: Station, monkeypatch: p
         monkeypatch.setattr(ops.metrics.lake, name, counted)
     exporter = exporter_of(station)
     first = read(exporter)
-    assert len(looked_at) == 5 + 2, "the facts of five drives, and the details of the two that were published"
+    assert len(looked_at) == 5 + 3, "the facts of five drives, and the details of the three with a publication"
     scans: list[str] = []
     scan = lake_reader._scan
     monkeypatch.setattr(lake_reader, "_scan", lambda *given: (scans.append(given[1]), scan(*given))[1])

@@ -23,7 +23,7 @@ from lake.tables import drives
 from lake.tables.drives import DRIVES_TABLE, publications
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
-from lake.tables.schemas import FRAMES, PUBLISHED
+from lake.tables.schemas import DATA_TABLES, FRAMES, PUBLISHED
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame, held
 
 OTHER = DriveId(DRIVE.vehicle_id, "another-drive")
@@ -118,7 +118,8 @@ def test_a_tag_moves_to_a_successor_and_reads_on_without_the_drive(lake: FenceLa
     put(lake, OTHER, 1, (1, 2))
     put(lake, DRIVE, 1, (10, 20, 30))
     tag(lake, "run-7")
-    before = {name: lake.catalog().load_table(name).snapshot_by_name("run-7") for name in PUBLISHED}
+    written = (*DATA_TABLES, DRIVES_TABLE)
+    before = {name: lake.catalog().load_table(name).snapshot_by_name("run-7") for name in written}
     put(lake, DRIVE, 2, (10,))
     put(lake, OTHER, 2, (3,))
 

@@ -27,6 +27,7 @@ from lake.iceberg.staged import staged
 from lake.landing import DriveId
 from lake.tables.creation import ensure_tables
 from lake.tables.drives import publications
+from lake.tables.pinned import pin
 from lake.tables.publish import PublishOutcome, publish
 from lake.tables.schemas import FRAMES, PARTITIONS, PUBLISHED, RECORDS
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame, held, record
@@ -267,3 +268,20 @@ class PublisherCases:
         catalog = setting.open()
         assert set(catalog.pointers()) == set(PUBLISHED)
         assert catalog.pointers() == {name: catalog.load_table(name).metadata_location for name in PUBLISHED}
+
+    def test_tables_are_pinned_together_and_read_again_only_when_one_has_changed(self, setting: Setting) -> None:
+        lake = FenceLake(setting.folder, setting.open)
+        before = pin(setting.open())
+        assert pin(setting.open(), before) is before
+        publish(setting.open(), lake.batch("r1", 1, (10, 20)))
+        after = pin(setting.open(), before)
+        assert [tables.load_table(FRAMES_TABLE).scan().count() for tables in (before, after)] == [0, 2]
+        assert after.pointers == setting.open().pointers()
+
+    def test_a_lake_without_the_tables_of_later_releases_is_not_empty(self, setting: Setting) -> None:
+        publish(setting.open(), FenceLake(setting.folder, setting.open).batch("r1", 1, (10, 20)))
+        for name in ("gold.recalls", "gold.compactions"):
+            setting.open().drop_table(name)
+        assert pin(setting.open()).load_table(FRAMES_TABLE).scan().count() == 2
+        setting.open().drop_table("gold.drives")
+        assert not pin(setting.open())

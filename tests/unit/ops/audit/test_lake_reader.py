@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.manifest import ManifestFile
 
+from ingest.ledger.records import DecisionRecord, RefusedRecord
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables.drive_walk import drives_with_rule
+from lake.tables.publish import publish
 from ops.audit import lake_reader
+from ops.review.listing import Filter, RecordList
+from tests.unit.lake.tables import fence_lake
+from tests.unit.lake.tables.fence_lake import FenceLake
 from tests.unit.ops import lake_builders as rows
 from tests.unit.ops.report.report_builders import BAD, GOOD, REVISION_B, SCENES, fill_two_drives
 
@@ -56,6 +63,30 @@ def test_matches_are_read_without_payload(catalog: LakeCatalog, monkeypatch: pyt
     assert {leaf.rpartition(".")[2] for leaf in leaves} == {"sensor", "stamp_ns", "offset_ns", "residual_ns"}
 
 
+def test_only_the_days_of_a_drive_are_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifests that are opened for a drive do not become more with the days of the lake."""
+    lake = FenceLake(tmp_path)
+    opened: list[str] = []
+    real = ManifestFile.fetch_manifest_entry
+    monkeypatch.setattr(
+        ManifestFile, "fetch_manifest_entry", lambda self, *given, **more: (opened.append("x"), real(self, *given, **more))[1]
+    )
+    counts: list[int] = []
+    for number, day in enumerate((None, *(date(2020, 1, month) for month in range(1, 7)))):
+        with monkeypatch.context() as other_day:
+            if day is not None:
+                other_day.setattr(fence_lake, "DAY", day)
+            publish(lake.catalog(), lake.batch("r1", 1, (10, 20), DriveId("car-1", f"d-{number}")))
+        opened.clear()
+        drive = DriveId("car-1", "d-0")
+        read = (lake_reader.scene_facts, lake_reader.frame_counts, lake_reader.records)
+        assert [len(one(lake.catalog(), drive)) for one in read] == [2, 1, 1]
+        assert lake_reader.matches(lake.catalog(), drive).sensor == ()
+        assert lake_reader.calibration(lake.catalog(), drive) == "{}"
+        counts.append(len(opened))
+    assert max(counts) <= counts[0] + 2, counts
+
+
 def test_the_accounting_of_one_drive(catalog: LakeCatalog) -> None:
     lines = {line.sensor: line for line in lake_reader.accounting(catalog, BAD)}
     assert list(lines) == ["lidar_top", "cam_front", "radar_front"]
@@ -88,3 +119,22 @@ def test_a_lake_without_tables_is_empty(tmp_path: Path) -> None:
     assert lake_reader.calibration(fresh, drive) is None
     assert lake_reader.scene(fresh, "car-1.drive-1.1700000000000000000") is None
     assert list(drives_with_rule(fresh, "DEC005")) == []
+    listed = RecordList(fresh, _EmptyLedger())
+    assert [*listed.every(Filter()), *listed.every(Filter(rule="DEC005"))] == []
+
+
+class _EmptyLedger:
+    def drive(self, drive: DriveId) -> None:
+        del drive
+
+    def decisions(self, drive: DriveId) -> list[DecisionRecord]:
+        del drive
+        return []
+
+    def refused(self, after: str = "") -> list[RefusedRecord]:
+        del after
+        return []
+
+    def refused_versions(self, key: str) -> list[RefusedRecord]:
+        del key
+        return []

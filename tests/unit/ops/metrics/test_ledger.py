@@ -139,7 +139,32 @@ def test_late_objects_of_a_finished_drive_are_noticed_and_forgotten(ledger: Fake
     assert not seen_of(watch, drive).settling
     ledger.looked_up.clear()
     watch.read()
-    assert ledger.looked_up == []
+    assert [one.drive_id for one in ledger.looked_up] == ["d-1", "d-2"], "each in its turn, and not again"
+
+
+def test_drives_that_were_forgotten_are_noticed_a_few_at_a_time(
+    ledger: FakeLedger, watch: LedgerWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.metrics.ledger.MOST_ASKED", 2)
+    for number in range(5):
+        ledger.put(f"d-{number}", DriveState.PUBLISHED, 100)
+    assert len(states(watch)) == 5
+    for name in ("d-0", "d-3"):
+        del ledger.records[DriveId("car-1", name)]
+    gone: list[str] = []
+    for _ in range(3):
+        ledger.looked_up.clear()
+        watch.read(lambda drive: gone.append(drive.drive_id))
+        assert len(ledger.looked_up) <= 2
+    assert sorted(gone) == ["d-0", "d-3"] and set(states(watch)) == {"d-1", "d-2", "d-4"}
+
+
+def test_a_drive_that_is_being_forgotten_is_counted_and_waits_for_nothing(ledger: FakeLedger, watch: LedgerWatch) -> None:
+    drive = ledger.put("d-1", DriveState.FORGOTTEN, 100)
+    found = DriveStates.of(watch.read(), NOW_NS)
+    assert (found.counts[DriveState.FORGOTTEN], found.oldest_unprocessed_ns) == (1, 0)
+    del ledger.records[drive]
+    assert DriveStates.of(watch.read(), NOW_NS).counts[DriveState.FORGOTTEN] == 0
 
 
 def mark(name: str, state: DriveState, updated_s: float, changed_s: float, **more: Any) -> DriveMark:
@@ -166,6 +191,7 @@ def test_counts_and_ages() -> None:
     assert set(found.counts) == set(DriveState)
     assert found.state_age_ns == {
         DriveState.LANDING: 500 * S, DriveState.QUEUED: 0, DriveState.PROCESSING: 60 * S, DriveState.FAILED: 0,
+        DriveState.FORGOTTEN: 0,
     }  # fmt: skip
     assert found.oldest_unprocessed_ns == 90 * S
     assert found.lags_ns.tolist() == [30 * S]

@@ -131,8 +131,8 @@ def test_every_check_has_a_failing_case() -> None:
         assert any(check.name.startswith(name) for name in covered), check.name
 
 
-@pytest.mark.parametrize("state", ["landing", "queued", "processing", "failed"])
-def test_the_former_revision_may_be_in_gold_while_the_next_is_in_work(state: str) -> None:
+@pytest.mark.parametrize("state", ["landing", "queued", "processing", "failed", "forgotten"])
+def test_the_former_revision_may_be_in_gold_while_the_next_is_in_work_or_its_erasure_waits(state: str) -> None:
     assert failing(replace(balanced(), ledger=LedgerDrive(state, "c" * 64))) == set()
 
 

@@ -15,7 +15,7 @@ from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.pinned import PinnedTables, pin
 from ops.audit.run import Auditor
 from scenes.accounting.tally import AuditResultDocument, AuditTally
-from scenes.accounting.watermark import KEY, MOST_DAYS, TablePosition, Watermark, WatermarkStore, check_current
+from scenes.accounting.watermark import KEY, MOST_DAYS, TablePosition, Watermark, WatermarkStore, check_current, positions
 from scenes.errors import WatermarkError
 from sensors.time_units import NS_PER_DAY
 from tests.unit.lake.fake_s3 import FakeS3
@@ -111,9 +111,11 @@ def test_a_stale_watermark_is_refused(lake: SmallLake) -> None:
     was = tables.load_table("gold.drives")
     position = TablePosition(str(was.metadata.table_uuid), 1)
     check_current(mark(tables={"gold.drives": position}), tables, MOST_DAYS * NS_PER_DAY)
+    check_current(mark(tables=positions(tables)), tables, 0)
     for stale, now_ns, why in (
         (mark(tables={"gold.drives": TablePosition("another", 1)}), 0, "not the table"),
         (mark(tables={"gold.drives": TablePosition(position.uuid, 9)}), 0, "before commit 9"),
+        (mark(tables={"gold.drives": TablePosition(position.uuid, 1, 7)}), 0, "put back"),
         (mark(tables={"gold.other": position}), 0, "not the table"),
         (mark(as_of_ns=1), 0, "not come yet"),
         (mark(), (MOST_DAYS + 1) * NS_PER_DAY, "31 days ago"),
