@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from lake.errors import TableError
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.schemas import DATA_TABLES, PUBLISHED
+from lake.tables.names import DATA_TABLES
+from lake.tables.schemas import PUBLISHED
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

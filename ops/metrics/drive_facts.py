@@ -22,7 +22,8 @@ from quality.rules.rule import Outcome
 from scenes.accounting.drive_audit import read_inputs
 from scenes.accounting.drive_rows import GroupRows
 from scenes.accounting.drive_sources import AuditSources
-from scenes.accounting.identity import DriveInputs, KeptOut, LedgerObject, check_drive
+from scenes.accounting.identity import check_drive
+from scenes.accounting.inputs import DriveInputs, KeptOut, LedgerObject
 from scenes.documents import ValidationResults
 from scenes.errors import DocumentError
 from scenes.outcome.validation import read_validations

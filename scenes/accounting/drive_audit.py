@@ -26,7 +26,8 @@ from scenes.accounting.drive_sources import (
     raw_versions,
     refused_objects,
 )
-from scenes.accounting.identity import Check, DriveInputs, LedgerObject, RawObject, check_drive, check_outside
+from scenes.accounting.identity import Check, check_drive, check_outside
+from scenes.accounting.inputs import DriveInputs, LedgerObject, RawObject
 from sensors.time_units import NS_PER_S
 
 GROUP = 32  # drives that are planned together

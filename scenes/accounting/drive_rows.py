@@ -19,7 +19,7 @@ from lake.tables.pinned import PinnedTables
 from lake.tables.planned_files import Days, PlannedFiles, days_of
 from lake.tables.rows import DriveRow, row_of
 from scenes.accounting.account import Frames
-from scenes.accounting.identity import BatchRef, GoldScene, Held, KeptOut, ObjectFrames
+from scenes.accounting.inputs import BatchRef, GoldScene, Held, KeptOut, ObjectFrames
 from sensors.stamps import Nanoseconds
 
 SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE = DATA_TABLES

@@ -16,7 +16,7 @@ from lake.errors import AbsentError, LakeError, LandingError
 from lake.landing import DriveId, parse_raw_key
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.pinned import PointedCatalog
-from scenes.accounting.identity import LedgerDrive, LedgerObject, ObjectFrames, RawObject
+from scenes.accounting.inputs import LedgerDrive, LedgerObject, ObjectFrames, RawObject
 from sensors.time_units import NS_PER_S
 
 if TYPE_CHECKING:

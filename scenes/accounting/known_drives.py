@@ -25,7 +25,7 @@ from lake.tables.planned_files import added_files, day_of, drive_spans, is_drive
 from lake.tables.schemas import PARTITIONS
 from scenes.accounting.drive_audit import Target
 from scenes.accounting.drive_sources import AuditSources, raw_object, raw_versions
-from scenes.accounting.identity import RawObject
+from scenes.accounting.inputs import RawObject
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile

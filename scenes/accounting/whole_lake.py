@@ -7,7 +7,8 @@ from itertools import islice
 
 from scenes.accounting.drive_audit import Target, audit_drives
 from scenes.accounting.drive_sources import AuditSources, exists, refused_objects
-from scenes.accounting.identity import RawObject, check_outside, check_refused, check_shared_files
+from scenes.accounting.identity import check_outside, check_refused, check_shared_files
+from scenes.accounting.inputs import RawObject
 from scenes.accounting.known_drives import KnownDrives, add_all, no_drives
 from scenes.accounting.tally import AuditTally
 

@@ -31,6 +31,7 @@ COMMANDS = (
     "dlq ls", "dlq show", "dlq redrive",
     "gold ls", "gold show", "gold tag", "gold untag", "gold tags", "gold diff", "gold compact", "gold expire", "gold sweep",
     "quarantine ls", "quarantine show", "quarantine release", "quarantine reject",
+    "recall find", "recall ls", "recall lift", "hold place", "hold ls", "hold release", "forget",
     "metrics serve", "metrics show",
 )  # fmt: skip
 REFUSED = RefusedRecord(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from cli.main import app
 from lake.errors import LandingError
 from ops import deployment
 from ops.review.evidence import RecordEvidence
-from ops.review.listing import Filter, ReviewRecord
+from ops.review.listing import Filter, RecordPage, ReviewRecord
 from ops.review.page import list_page, message_page, record_page
 from quality.records import Position, record
 from quality.rules.catalogue import Level
@@ -80,10 +82,23 @@ def test_json_means_the_same_and_is_printable(capsys: pytest.CaptureFixture[str]
     assert "雷达" in shown
 
 
+@dataclass(frozen=True)
+class OneRecord:
+    """A list of records that holds one."""
+
+    row: ReviewRecord
+
+    def page(self, *_: object) -> RecordPage:
+        return RecordPage((self.row,), None)
+
+    def every(self, *_: object) -> Iterator[ReviewRecord]:
+        yield self.row
+
+
 @pytest.mark.parametrize("words", [("ls",), ("ls", "--json")])
 def test_the_list_of_quarantined_records(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
     monkeypatch.setattr(deployment, "enter", lambda endpoint, home: deployment_with(catalog=None, store=None))
-    monkeypatch.setattr("cli.commands.quarantine.listed", lambda *_: [hostile_row()])
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda *_: OneRecord(hostile_row()))
     result = CliRunner().invoke(app, ["quarantine", *words], env={"COLUMNS": "300"})
     assert result.exit_code == 0, result.stderr
     assert unsafe(result.stdout) == set()
@@ -105,7 +120,7 @@ def test_an_error_with_hostile_names_ends_a_command_in_words(monkeypatch: pytest
 def test_one_quarantined_record(monkeypatch: pytest.MonkeyPatch) -> None:
     row = hostile_row()
     monkeypatch.setattr(deployment, "enter", lambda endpoint, home: deployment_with(catalog=None, store=None))
-    monkeypatch.setattr("cli.commands.quarantine.listed", lambda *_: [row])
+    monkeypatch.setattr("cli.commands.quarantine.listed", lambda *_: OneRecord(row))
     result = CliRunner().invoke(app, ["quarantine", "show", row.record_id, "--no-page"], env={"COLUMNS": "300"})
     assert result.exit_code == 0, result.stderr
     assert unsafe(result.stdout) == set()
@@ -118,7 +133,7 @@ def test_pages() -> None:
     for made in (
         record_page(hostile_row(), evidence),
         message_page(HOSTILE, HOSTILE, frame),
-        list_page([hostile_row()], Filter(), frame),
+        list_page(RecordPage((hostile_row(),), None), Filter(), frame),
     ):
         assert unsafe(made) == set()
         assert "owned" in made

@@ -12,7 +12,8 @@ from prometheus_client.core import Metric
 from typer.main import get_command
 
 from cli.main import app
-from scenes.accounting.identity import DriveInputs, check_drive
+from scenes.accounting.identity import check_drive
+from scenes.accounting.inputs import DriveInputs
 from tests.unit.deploy.monitoring import (
     GRAFANA,
     PROMETHEUS,

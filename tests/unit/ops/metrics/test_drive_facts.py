@@ -22,7 +22,7 @@ from ops.metrics.facts_store import FactsStore
 from ops.metrics.lake import MAX_SENSORS, OTHER, LakeSums, ResidualSizes, summarise
 from quality.gx.results import Expectation, SuiteResults
 from quality.rules.rule import Outcome, Severity
-from scenes.accounting.identity import DriveInputs, KeptOut, LedgerDrive, LedgerObject, RawObject
+from scenes.accounting.inputs import DriveInputs, KeptOut, LedgerDrive, LedgerObject, RawObject
 from scenes.documents import ValidationResults
 from tests.unit.ops import lake_builders as rows
 

@@ -9,7 +9,7 @@ from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.landing import DriveId
 from scenes.accounting.drive_sources import ledger_drive
-from scenes.accounting.identity import LedgerDrive
+from scenes.accounting.inputs import LedgerDrive
 
 DRIVE = DriveId("car-1", "d-1")
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from scenes.accounting.account import Frames
-from scenes.accounting.identity import (
+from scenes.accounting.identity import check_drive, check_outside, check_refused
+from scenes.accounting.inputs import (
     BatchRef,
     DriveInputs,
     GoldScene,
@@ -18,9 +19,6 @@ from scenes.accounting.identity import (
     LedgerObject,
     ObjectFrames,
     RawObject,
-    check_drive,
-    check_outside,
-    check_refused,
 )
 
 DRIVE = "veh-1/drive-a"
