@@ -390,19 +390,20 @@ class _ReplaceFiles(_SnapshotProducer["_ReplaceFiles"]):
             kind = self._partition_type(spec_id)
             batches = list(in_batches(sorted(by_spec[spec_id], key=lambda manifest: first_of(manifest, kind)))) or [[]]
             for position, batch in enumerate(batches):
-                entries = self._existing(batch) + (new if spec_id == current and position == 0 else [])
+                entries = self._existing(batch, again=False) + (new if spec_id == current and position == 0 else [])
                 result += [self._written(spec_id, part) for part in in_parts(entries)]
         return result
 
     def _partition_type(self, spec_id: int) -> StructType:
         return self.spec(spec_id).partition_type(self.schema())
 
-    def _existing(self, manifests: Iterable[ManifestFile]) -> list[ManifestEntry]:
-        """What manifests of earlier snapshots, or rewritten ones, name, as a manifest of this snapshot does."""
+    def _existing(self, manifests: Iterable[ManifestFile], *, again: bool = True) -> list[ManifestEntry]:
+        """What manifests of earlier snapshots, or rewritten ones, name, as a manifest of this snapshot does. `again`: they may
+        be read again, and are worth keeping in memory."""
         return [
             self._entry(ManifestEntryStatus.EXISTING, entry.data_file, entry)
             for manifest in manifests
-            for entry in entries_of(self._transaction, manifest)
+            for entry in (entries_of(self._transaction, manifest) if again else manifest.fetch_manifest_entry(self._io))
         ]
 
     def _entry(self, status: ManifestEntryStatus, file: DataFile, before: ManifestEntry | None = None) -> ManifestEntry:

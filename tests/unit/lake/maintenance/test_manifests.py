@@ -14,7 +14,7 @@ from pyiceberg.table import Transaction
 
 from lake.errors import MaintenanceError
 from lake.iceberg import manifest_clusters
-from lake.iceberg.internals import begin, replace_files
+from lake.iceberg.internals import _Transaction, begin, replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance.manifests import FULL_ROWS, Merged, compact_drives, merge_manifests
@@ -119,6 +119,16 @@ def test_merging_changes_no_row_no_file_and_when_repeated_nothing(lake: FenceLak
     assert (days[0].upper_bound or b"") <= (days[1].lower_bound or b"")  # in the order of days
     assert merge_manifests(lake.catalog(), "gold.scenes") == Merged(2, 2)
     assert lake.catalog().load_table("gold.scenes").metadata_location == after.metadata_location
+
+
+def test_merging_keeps_one_batch_of_entries_in_memory(lake: FenceLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(lake, range(8), monkeypatch)
+    monkeypatch.setattr("lake.iceberg.manifest_clusters._IN_MEMORY", 2)
+    table = lake.catalog().load_table("gold.scenes")
+    change = begin(table)
+    replace_files(change, table.io, (), (), {}, same_rows=True, merge=True)
+    assert isinstance(change, _Transaction)
+    assert change.entries == {}
 
 
 def test_rows_of_drives_are_the_same_in_fewer_files(lake: FenceLake, monkeypatch: pytest.MonkeyPatch) -> None:
