@@ -8,7 +8,7 @@ changes of each name here, and run the tests of `lake.tables`.
 - `_apply_table_update`, `_TableMetadataUpdateContext`: pyiceberg's own `update_table_metadata` ends with a deep copy of all
   snapshots, and a transaction calls it at every look at what it has staged.
 - `Transaction._updates`, `_requirements`: changes of refs, and the removal of snapshots, with an assertion on every ref.
-  `Transaction._stage` keeps one assertion of each type, and `RemoveSnapshotsUpdate` looks ids up in a list.
+  `Transaction._stage` keeps one assertion of each type.
 - `IcebergTables`: the catalog's rows, whose pointers move together.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
 - `RestCatalog._session`, `_supported_endpoints`, `_refresh_token`: a request that pyiceberg does not make.
@@ -20,12 +20,10 @@ changes of each name here, and run the tests of `lake.tables`.
 from __future__ import annotations
 
 import gzip
-import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,7 +38,6 @@ from pyiceberg.table import DataScan, FileScanTask, Table, TableProperties, Tran
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update import (
-    RemoveSnapshotsUpdate,
     _apply_table_update,
     _TableMetadataUpdateContext,
     _update_table_metadata_log,
@@ -50,6 +47,7 @@ from pyiceberg.typedef import EMPTY_DICT, Record
 from requests import RequestException
 
 from lake.errors import TableError
+from lake.iceberg.data_files import bounds_may_lack
 from lake.iceberg.manifest_clusters import (
     FEW_ENTRIES,
     Cluster,
@@ -85,12 +83,10 @@ __all__ = [
     "begin",
     "changes_of",
     "entries_of",
-    "data_files",
     "manifests_of",
     "numbered_schema",
     "plan_manifests",
     "post_to",
-    "remove_snapshots",
     "replace_files",
     "serves",
     "stage",
@@ -221,22 +217,6 @@ def stage_updates(
     transaction._requirements += tuple(requirements)
 
 
-class _Ids(list[int]):
-    """Ids that are found in constant time: each snapshot of the table is looked up several times."""
-
-    def __init__(self, ids: Iterable[int]) -> None:
-        super().__init__(ids)
-        self._set = frozenset(self)
-
-    def __contains__(self, one: object) -> bool:
-        return one in self._set
-
-
-def remove_snapshots(ids: Iterable[int]) -> TableUpdate:
-    """The removal of snapshots from a table's metadata; it also drops the refs to them, without a word."""
-    return RemoveSnapshotsUpdate.model_construct(action="remove-snapshots", snapshot_ids=_Ids(ids))
-
-
 def numbered_schema(schema: pa.Schema) -> Schema:
     """A schema with the ids and descriptions of its columns, as a new table gets it."""
     return assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
@@ -245,12 +225,6 @@ def numbered_schema(schema: pa.Schema) -> Schema:
 def plan_manifests(scan: DataScan, manifests: Sequence[ManifestFile]) -> Iterable[FileScanTask]:
     """The files of a scan that these manifests of its snapshot list; no other manifest is opened."""
     return scan._manifest_planner.plan_files(list(manifests))
-
-
-def data_files(table: Table, uris: Iterable[str]) -> list[DataFile]:
-    """Parquet files as the table's manifests would describe them; only their footers are read."""
-    with _bounds_may_lack():
-        return [parquet_file_to_data_file(table.io, table.metadata, uri) for uri in uris]
 
 
 def replace_files(
@@ -289,7 +263,7 @@ def replace_files(
         mapping = metadata.schema().name_mapping.model_dump_json()
         transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
     gone = list(removed)
-    with _bounds_may_lack():
+    with bounds_may_lack():
         new = [parquet_file_to_data_file(io, metadata, one) if isinstance(one, str) else one for one in added]
     operation = Operation.REPLACE if same_rows else _operation(bool(gone), bool(new))
     with _ReplaceFiles(operation, transaction, io, snapshot_properties=dict(summary)) as change:
@@ -298,21 +272,6 @@ def replace_files(
             change.delete_data_file(file)
         for file in new:
             change.append_data_file(file)
-
-
-@contextmanager
-def _bounds_may_lack() -> Iterator[None]:
-    """Silence the library's warnings about columns without bounds: some ten thousand lines per drive.
-
-    The files have bounds in the columns that readers prune by (`scenes.build.scene_file`).
-    """
-    logger = logging.getLogger("pyiceberg.io.pyarrow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _operation(removes: bool, adds: bool) -> Operation:

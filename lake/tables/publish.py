@@ -20,7 +20,8 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table, Transaction
 
 from lake.errors import ForgottenError, PublishError, SupersededError
-from lake.iceberg.internals import begin, data_files, replace_files
+from lake.iceberg.data_files import data_files
+from lake.iceberg.internals import begin, replace_files
 from lake.iceberg.publisher import Publisher
 from lake.iceberg.staged import Staged, StagedFile, described, staged
 from lake.landing import DriveId

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from pyiceberg.expressions.parser import parse
+
 from ingest.ledger.dynamodb_table import LedgerTable
 from lake.errors import AbsentError
+from lake.iceberg.snapshots import scan_at
 from lake.landing import DriveId, drive_of_prefix
 from lake.settings import Settings
 from lake.storage import ObjectStore
@@ -148,8 +151,7 @@ class Search:
                 if "drive_id" not in columns:
                     continue  # its files were opened as objects
                 row_filter = f"vehicle_id == '{self._drive.vehicle_id}' and drive_id == '{self._drive.drive_id}'"
-                scan = table.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id, selected_fields=("drive_id",))
-                rows = scan.to_arrow().num_rows
+                rows = scan_at(table, snapshot.snapshot_id, parse(row_filter), ("drive_id",)).to_arrow().num_rows
                 if rows:
                     self.found.add(f"{name} at snapshot {snapshot.snapshot_id}", f"{rows} rows")
 

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from lake.iceberg import sql_catalog
 from lake.iceberg.catalog import AnyCatalog
-from lake.iceberg.internals import begin, data_files, replace_files
+from lake.iceberg.data_files import data_files
+from lake.iceberg.internals import begin, replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.iceberg.staged import staged
 from lake.landing import DriveId

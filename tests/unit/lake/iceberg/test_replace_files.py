@@ -17,7 +17,8 @@ from pyiceberg.table.snapshots import Operation
 
 from lake.errors import TableError
 from lake.iceberg import manifest_clusters
-from lake.iceberg.internals import begin, data_files, replace_files
+from lake.iceberg.data_files import data_files
+from lake.iceberg.internals import begin, replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables.creation import ensure_tables
