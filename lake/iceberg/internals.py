@@ -78,7 +78,7 @@ _GZIP_LEVEL = 6
 
 __all__ = [
     "CHECKED_WITH",
-    "Answer",
+    "CatalogAnswer",
     "IcebergTables",
     "begin",
     "changes_of",
@@ -175,7 +175,7 @@ def stage(transaction: Transaction) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CatalogAnswer:
     """A server's answer: HTTP status, and the message of its error, cut."""
 
     status: int
@@ -190,7 +190,7 @@ def serves(catalog: RestCatalog, endpoint: str) -> bool:
     return Endpoint(http_method=HttpMethod.POST, path=f"{API_PREFIX}/{endpoint}") in catalog._supported_endpoints
 
 
-def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> Answer | None:
+def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> CatalogAnswer | None:
     """The answer of a REST catalog to a request with its session; None if there is none. A token that expired is renewed once."""
     for renewed in (False, True):
         try:
@@ -200,7 +200,7 @@ def post_to(catalog: RestCatalog, endpoint: str, body: Mapping[str, object]) -> 
         if response.status_code not in _EXPIRED or renewed:
             break
         catalog._refresh_token()
-    return Answer(response.status_code, response.text[:_MESSAGE])
+    return CatalogAnswer(response.status_code, response.text[:_MESSAGE])
 
 
 def stage_updates(
