@@ -62,7 +62,7 @@ def _compact(settings: Settings, parameters: Parameters) -> dict[str, Any]:
 
 def compact_days(catalog: Publisher, parameters: Parameters) -> dict[str, Any]:
     """`compact` with its port: the days of the drives that were published lately, and the metadata of all tables."""
-    from lake.maintenance.compact import compact
+    from lake.maintenance.compact import MergeOutcome, compact
     from lake.maintenance.compaction_plan import DEFAULT_SIZES, plan
     from lake.maintenance.metadata import merge_metadata
     from lake.maintenance.recent_days import recent_days
@@ -77,7 +77,8 @@ def compact_days(catalog: Publisher, parameters: Parameters) -> dict[str, Any]:
             done = compact(catalog, job, DEFAULT_SIZES)
             outcomes[done.outcome.value] += len(job.files)
             if done.reason:
-                _log.warning("%s: %s, %s", job, done.outcome.value, done.reason)
+                level = logging.ERROR if done.outcome is MergeOutcome.REFUSED else logging.INFO
+                _log.log(level, "%s: %s, %s", job, done.outcome.value, done.reason)
     return {"files": dict(outcomes), **merge_metadata(catalog, apply=not parameters["dry_run"])}
 
 

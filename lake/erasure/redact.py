@@ -27,8 +27,8 @@ from pyiceberg.table.update import (
 )
 
 from lake.erasure.files import DriveRowFiles
-from lake.iceberg.internals import begin, remove_snapshots, stage_updates
-from lake.iceberg.refs import ref_is
+from lake.iceberg.internals import begin, stage_updates
+from lake.iceberg.refs import ref_is, remove_snapshots
 from lake.iceberg.snapshots import table_name
 from lake.landing import DriveId
 

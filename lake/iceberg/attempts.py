@@ -28,7 +28,7 @@ def committed(catalog: Publisher, attempt: Callable[[], tuple[Sequence[Transacti
     `attempt` reads the tables anew each time it is called. `what` names the change in the error.
 
     Raises:
-        MaintenanceError: Other commits won every attempt; nothing was changed, and trying again is safe.
+        MaintenanceError: Other commits won every attempt, or storage or catalog failed. Nothing was changed; try again.
     """
     pause_s = FIRST_PAUSE_S
     for _ in range(MAX_ATTEMPTS):
@@ -41,5 +41,7 @@ def committed(catalog: Publisher, attempt: Callable[[], tuple[Sequence[Transacti
             time.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             continue
+        except OSError as error:
+            raise MaintenanceError(f"{what}: storage or catalog failed: {error}", "run it again") from error
         return result
     raise MaintenanceError(f"{what}: {MAX_ATTEMPTS} commits lost the race against other commits", "run it again")

@@ -8,7 +8,7 @@ changes of each name here, and run the tests of `lake.tables`.
 - `_apply_table_update`, `_TableMetadataUpdateContext`: pyiceberg's own `update_table_metadata` ends with a deep copy of all
   snapshots, and a transaction calls it at every look at what it has staged.
 - `Transaction._updates`, `_requirements`: changes of refs, and the removal of snapshots, with an assertion on every ref.
-  `Transaction._stage` keeps one assertion of each type, and `RemoveSnapshotsUpdate` looks ids up in a list.
+  `Transaction._stage` keeps one assertion of each type.
 - `IcebergTables`: the catalog's rows, whose pointers move together.
 - `Catalog._convert_schema_if_needed`: a table's schema is defined in pyarrow, with the descriptions of its columns.
 - `RestCatalog._session`, `_supported_endpoints`, `_refresh_token`: a request that pyiceberg does not make.
@@ -37,7 +37,6 @@ from pyiceberg.table import DataScan, FileScanTask, Table, Transaction
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update import (
-    RemoveSnapshotsUpdate,
     _apply_table_update,
     _TableMetadataUpdateContext,
     _update_table_metadata_log,
@@ -86,7 +85,6 @@ __all__ = [
     "numbered_schema",
     "plan_manifests",
     "post_to",
-    "remove_snapshots",
     "serves",
     "stage",
     "stage_updates",
@@ -216,22 +214,6 @@ def stage_updates(
     transaction._requirements += tuple(requirements)
 
 
-class _Ids(list[int]):
-    """Ids that are found in constant time: each snapshot of the table is looked up several times."""
-
-    def __init__(self, ids: Iterable[int]) -> None:
-        super().__init__(ids)
-        self._set = frozenset(self)
-
-    def __contains__(self, one: object) -> bool:
-        return one in self._set
-
-
-def remove_snapshots(ids: Iterable[int]) -> TableUpdate:
-    """The removal of snapshots from a table's metadata; it also drops the refs to them, without a word."""
-    return RemoveSnapshotsUpdate.model_construct(action="remove-snapshots", snapshot_ids=_Ids(ids))
-
-
 def numbered_schema(schema: pa.Schema) -> Schema:
     """A schema with the ids and descriptions of its columns, as a new table gets it."""
     return assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema))
@@ -313,19 +295,20 @@ class ReplaceFiles(_SnapshotProducer["ReplaceFiles"]):
             kind = self._partition_type(spec_id)
             batches = list(in_batches(sorted(by_spec[spec_id], key=lambda manifest: first_of(manifest, kind)))) or [[]]
             for position, batch in enumerate(batches):
-                entries = self._existing(batch) + (new if spec_id == current and position == 0 else [])
+                entries = self._existing(batch, again=False) + (new if spec_id == current and position == 0 else [])
                 result += [self._written(spec_id, part) for part in in_parts(entries)]
         return result
 
     def _partition_type(self, spec_id: int) -> StructType:
         return self.spec(spec_id).partition_type(self.schema())
 
-    def _existing(self, manifests: Iterable[ManifestFile]) -> list[ManifestEntry]:
-        """What manifests of earlier snapshots, or rewritten ones, name, as a manifest of this snapshot does."""
+    def _existing(self, manifests: Iterable[ManifestFile], *, again: bool = True) -> list[ManifestEntry]:
+        """What manifests of earlier snapshots, or rewritten ones, name, as a manifest of this snapshot does. `again`: they may
+        be read again, and are worth keeping in memory."""
         return [
             self._entry(ManifestEntryStatus.EXISTING, entry.data_file, entry)
             for manifest in manifests
-            for entry in entries_of(self._transaction, manifest)
+            for entry in (entries_of(self._transaction, manifest) if again else manifest.fetch_manifest_entry(self._io))
         ]
 
     def _entry(self, status: ManifestEntryStatus, file: DataFile, before: ManifestEntry | None = None) -> ManifestEntry:

@@ -72,7 +72,7 @@ class Compaction:
 
 
 class CompactionError(LakeError):
-    """The merged files do not hold what the files hold that they were made of."""
+    """The merged files do not hold what the files hold that they were made of, or cannot be committed."""
 
 
 @dataclass(slots=True)
@@ -94,14 +94,24 @@ def compact(catalog: Publisher, job: MergeJob, sizes: Sizes, clock: Clock = time
     """Merge the files of a job, and commit. Job and sizes are those of `lake.maintenance.compaction_plan.plan`.
 
     Raises:
-        LakeError: Storage does not deliver, or the catalog did not answer; trying again is safe.
+        CompactionError: Storage or catalog failed, the merged files are too old, or other commits won every attempt; try again.
     """
+    try:
+        return _compact(catalog, job, sizes, clock)
+    except OSError as error:
+        raise CompactionError(f"{job}: storage or catalog failed: {error}", "run it again") from error
+
+
+def _compact(catalog: Publisher, job: MergeJob, sizes: Sizes, clock: Clock) -> Compaction:
     table, merged = catalog.load_table(job.table), _Merged(clock())
     if not {file.uri for file in job.files} <= _live(table, job).keys():
         return Compaction(job, MergeOutcome.LOST, reason="its files have been replaced since they were planned")
     try:
         _merge(table, job, sizes, merged)
         _compare(table, job, merged)
+    except OSError:
+        _delete(table.io, merged.uris)
+        raise
     except LakeError as error:
         _delete(table.io, merged.uris)
         return Compaction(job, MergeOutcome.REFUSED, reason=str(error))

@@ -89,7 +89,7 @@ class MergeJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LeftFiles:
     """Files that are left as they are, for one reason."""
 
     files: int = 0
@@ -101,7 +101,7 @@ class CompactionPlan:
     """Jobs in table and partition order, and by table and reason what is left."""
 
     jobs: tuple[MergeJob, ...] = ()
-    left: Mapping[str, Mapping[str, Left]] = field(default_factory=dict)
+    left: Mapping[str, Mapping[str, LeftFiles]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -114,7 +114,7 @@ def plan(
 ) -> CompactionPlan:
     """Plan the compaction of all data tables, or of a vehicle. `day`: only its partitions; nothing of a table without days."""
     jobs: list[MergeJob] = []
-    left: dict[str, dict[str, Left]] = {}
+    left: dict[str, dict[str, LeftFiles]] = {}
     for name in DATA_TABLES:
         table = catalog.load_table(name)
         if day is not None and "day" not in _partition_fields(table):
@@ -188,8 +188,8 @@ class _Found:
                 else:
                     yield MergeJob(self._name, vehicle_id, None if day == date.min else day, drive or None, tuple(some))
 
-    def left(self) -> dict[str, Left]:
-        return {why: Left(count, self._left_size[why]) for why, count in sorted(self._left.items())}
+    def left(self) -> dict[str, LeftFiles]:
+        return {why: LeftFiles(count, self._left_size[why]) for why, count in sorted(self._left.items())}
 
     def _leave(self, why: str, files: Iterable[SmallFile]) -> None:
         for file in files:

@@ -18,8 +18,8 @@ from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import MaintenanceError
 from lake.iceberg.attempts import committed
-from lake.iceberg.internals import begin, remove_snapshots, stage_updates
-from lake.iceberg.refs import drop_partition_statistics, drop_ref, ref_is
+from lake.iceberg.internals import begin, stage_updates
+from lake.iceberg.refs import drop_partition_statistics, drop_ref, ref_is, remove_snapshots
 from lake.versions.moments import load_tables
 from lake.versions.names import TagKind, kind_of
 from lake.versions.tags import deadline_ms, is_tag

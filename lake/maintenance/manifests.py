@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.exceptions import CommitFailedException
 
 from lake.errors import TableError
+from lake.iceberg.attempts import committed
 from lake.iceberg.internals import begin, manifests_of
 from lake.iceberg.manifest_clusters import is_mergeable
 from lake.iceberg.replace_files import replace_files
@@ -25,11 +25,10 @@ from lake.tables.drives import DRIVES_TABLE
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
 
     from lake.iceberg.publisher import Publisher
 
-MAX_ATTEMPTS = 5
 LEAST_FILES = 8  # of one vehicle; fewer are not worth a commit
 FULL_ROWS = 1000  # of a file of `gold.drives` that is not merged further
 _ROW_GROUP = 64  # rows; a drive is found by the bounds of its group
@@ -59,23 +58,20 @@ def merge_manifests(catalog: Publisher, name: str) -> Merged:
     """Merge the manifests of a table that name few files; those that are at least half full stay as they are.
 
     Raises:
-        TableError: Other commits won every attempt; nothing was changed, and trying again is safe.
+        MaintenanceError: Other commits won every attempt, or storage or catalog failed. Nothing was changed; try again.
     """
-    for _ in range(MAX_ATTEMPTS):
+
+    def attempt() -> tuple[list[Transaction], Merged]:
         table = catalog.load_table(name)
         change = begin(table)
         before = manifests_of(change)
         if not _mergeable(before):
-            return Merged(len(before), len(before))
+            return [], Merged(len(before), len(before))
         replace_files(change, table.io, (), (), {_MAINTENANCE: "manifests"}, same_rows=True, merge=True)
         current = change.table_metadata.current_snapshot()
-        after = len(before) if current is None else len(current.manifests(table.io))
-        try:
-            catalog.commit_together([change])
-        except CommitFailedException:
-            continue  # another commit came first: read again
-        return Merged(len(before), after)
-    raise TableError(f"{name}: {MAX_ATTEMPTS} commits lost the race against publishers; run it again")
+        return [change], Merged(len(before), len(before) if current is None else len(current.manifests(table.io)))
+
+    return committed(catalog, attempt, f"manifests of {name}")
 
 
 def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged:
@@ -84,24 +80,22 @@ def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged
     `least_files`: small files that a vehicle must have to be worth it.
 
     Raises:
-        TableError: A file that was written does not hold the rows it was made from; or other commits won every attempt. Nothing
-            was changed, and in the second case trying again is safe.
+        TableError: A file that was written does not hold the rows it was made from; nothing was changed.
+        MaintenanceError: As of `merge_manifests`.
     """
-    for _ in range(MAX_ATTEMPTS):
+
+    def attempt() -> tuple[list[Transaction], Merged]:
         table = catalog.load_table(DRIVES_TABLE)
         count, small = _small_files(table, least_files)
         if not small:
-            return Merged(count, count)
+            return [], Merged(count, count)
         change = begin(table)
         written = [_write_merged(table, vehicle, some) for vehicle, some in sorted(small.items())]
         removed = [file for some in small.values() for file in some]
         replace_files(change, table.io, removed, written, {_MAINTENANCE: "drives"}, same_rows=True, merge=True)
-        try:
-            catalog.commit_together([change])
-        except CommitFailedException:
-            continue  # another commit came first: read again
-        return Merged(count, count - len(removed) + len(written))
-    raise TableError(f"{DRIVES_TABLE}: {MAX_ATTEMPTS} commits lost the race against publishers; run it again")
+        return [change], Merged(count, count - len(removed) + len(written))
+
+    return committed(catalog, attempt, f"row files of {DRIVES_TABLE}")
 
 
 def small_row_files(catalog: Publisher, least_files: int = LEAST_FILES) -> int:

@@ -16,7 +16,7 @@ def merge_metadata(catalog: Publisher, *, apply: bool) -> dict[str, int]:
     """Merge manifests and row files where `apply` says so; how many of each went into larger ones, or would.
 
     Raises:
-        TableError: Other commits won every attempt; nothing is half-done, and trying again is safe.
+        MaintenanceError: Other commits won every attempt, or storage or catalog failed. Nothing is half-done; try again.
     """
     found = {f"row files of {DRIVES_TABLE}": _row_files(catalog, apply=apply)}
     for name in PUBLISHED:

@@ -17,7 +17,7 @@ from lake.tables.names import DATA_TABLES
 from lake.tables.scene_key import SceneKey
 from lake.tables.schemas import GOLD, QUARANTINED
 from scenes.accounting.account import SCENE_MODALITIES, account
-from scenes.accounting.inputs import BatchRef, DriveInputs, LedgerObject, RawObject
+from scenes.accounting.inputs import BatchRef, DriveInputs, LedgerObject, RawObject, state_of, states_of
 
 LANDED = "objects landed = published + quarantined + refused + pending + replaced by a newer version"
 _WORDS = {
@@ -54,7 +54,7 @@ def check_drive(inputs: DriveInputs) -> tuple[Check, ...]:
 
 def check_outside(landed: Iterable[RawObject], refused: Iterable[LedgerObject], as_of_ns: int = 2**63 - 1) -> Check:
     """That versions whose key is outside the landing layout are known to the ledger, which refused them."""
-    return _landed(OUTSIDE, tuple(landed), _states(refused), as_of_ns)
+    return _landed(OUTSIDE, tuple(landed), states_of(refused), as_of_ns)
 
 
 def check_refused(known: int, absent: list[str]) -> Check:
@@ -72,33 +72,20 @@ def check_shared_files(files: int, unreadable: Sequence[str]) -> Check:
 
 def _objects_landed(inputs: DriveInputs) -> Iterator[Check]:
     if inputs.raw:
-        yield _landed(inputs.drive, inputs.raw, _states(inputs.ledger_objects), inputs.as_of_ns)
+        yield _landed(inputs.drive, inputs.raw, states_of(inputs.ledger_objects), inputs.as_of_ns)
 
 
 def _landed(scope: str, landed: tuple[RawObject, ...], states: Mapping[tuple[str, str], str], as_of_ns: int) -> Check:
     found: Counter[str] = Counter()
     lost = []
     for entry in landed:
-        state = _state(entry, states, as_of_ns)
+        state = state_of(entry, states, as_of_ns)
         found[state] += 1
         if state not in _WORDS:
             lost.append(entry.key)
     split = ", ".join(f"{found[state]} {word}" for state, word in _WORDS.items() if found[state])
     detail = f"in S3, but not in the ledger: {_some(lost)}; the event is still queued, or was lost" if lost else split
     return Check(LANDED, scope, len(landed), len(landed) - len(lost), not lost, detail)
-
-
-def _states(objects: Iterable[LedgerObject]) -> dict[tuple[str, str], str]:
-    return {(entry.key, entry.version_id): entry.state for entry in objects}
-
-
-def _state(entry: RawObject, states: Mapping[tuple[str, str], str], as_of_ns: int) -> str:
-    known = states.get((entry.key, entry.version_id))
-    if known is not None:
-        return known
-    if not entry.latest:
-        return "replaced"
-    return "arriving" if entry.landed_ns >= as_of_ns else "unknown"
 
 
 GHOSTS = "objects in the ledger = objects in S3"

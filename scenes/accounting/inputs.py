@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from lake.tables.schemas import QUARANTINED
 from scenes.accounting.account import Frames
 
 
@@ -116,5 +118,20 @@ class DriveInputs:
     @property
     def arriving(self) -> tuple[str, ...]:
         """Keys of objects that landed during the audit and are not in the ledger yet."""
-        states = _states(self.ledger_objects)
-        return tuple(entry.key for entry in self.raw if _state(entry, states, self.as_of_ns) == "arriving")
+        states = states_of(self.ledger_objects)
+        return tuple(entry.key for entry in self.raw if state_of(entry, states, self.as_of_ns) == "arriving")
+
+
+def states_of(objects: Iterable[LedgerObject]) -> dict[tuple[str, str], str]:
+    """The state of each object version, by key and version id."""
+    return {(entry.key, entry.version_id): entry.state for entry in objects}
+
+
+def state_of(entry: RawObject, states: Mapping[tuple[str, str], str], as_of_ns: int) -> str:
+    """The ledger's state of a raw object; where it has none, why it may lack one: replaced, arriving or unknown."""
+    known = states.get((entry.key, entry.version_id))
+    if known is not None:
+        return known
+    if not entry.latest:
+        return "replaced"
+    return "arriving" if entry.landed_ns >= as_of_ns else "unknown"

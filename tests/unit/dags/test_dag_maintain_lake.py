@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import DAG
 from scenelake_airflow import maintenance_steps
 from scenelake_airflow.errors import PayloadError
-from scenelake_airflow.maintenance_steps import STEPS, expire_snapshots, sweep_files
+from scenelake_airflow.maintenance_steps import STEPS, compact_days, expire_snapshots, sweep_files
 from scenelake_airflow.settings import MaintenanceMode, MaintenanceSettings, SchedulingSettings
 
 from bench.folder_settings import SETTINGS
@@ -19,6 +19,7 @@ from lake.errors import SettingsError
 from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.settings import variables
 from lake.versions.tags import create_tag
+from tests.unit.lake.maintenance.small_files import DRIVES, SmallFilesLake
 from tests.unit.lake.maintenance.swept_world import SweptWorld
 from tests.unit.lake.versions.version_lake import DRIVE
 
@@ -86,6 +87,7 @@ def test_the_steps_do_what_the_commands_do_and_log_what_they_keep(tmp_path: Path
     world.publish(R1, 1, (10,))
     create_tag(world.catalog(), "run-1")
     world.publish(R2, 2, (20,))
+    world.publish(R2, 3, (20,))
     strange = world.loose("work/strange")
     before = world.locations()
     planned = expire_snapshots(world.catalog(), DRY)
@@ -98,3 +100,36 @@ def test_the_steps_do_what_the_commands_do_and_log_what_they_keep(tmp_path: Path
     assert report["deleted"] == {"objects": 0, "bytes": 0}
     assert f"{strange}: kept, no rule of the sweep knows it" in caplog.text
     assert DRIVE.drive_id in str(sorted(world.lake.objects))
+
+
+def test_files_of_the_drives_published_lately_are_merged(tmp_path: Path) -> None:
+    lake = SmallFilesLake(tmp_path)
+    lake.publish(DRIVES[0], windows=2)
+    lake.publish(DRIVES[1], windows=2)
+    before, pointers = lake.contents(), lake.catalog().pointers()
+    parameters = {"dry_run": True, "published_h": 48}
+    planned = compact_days(lake.catalog(), parameters)
+    assert planned["files"] == {"to be merged": 2 * 2 + 2 + 2}  # scenes drive by drive, frames and records
+    assert lake.catalog().pointers() == pointers
+    assert compact_days(lake.catalog(), parameters | {"published_h": 0, "dry_run": False})["files"] == {}
+    assert compact_days(lake.catalog(), parameters | {"dry_run": False})["files"] == {"compacted": 8}
+    assert lake.contents() == before
+    assert {name: len(lake.data_files(name)) for name in before} == {
+        "gold.scenes": 2,
+        "gold.frames": 1,
+        "quarantine.records": 1,
+    }
+    assert compact_days(lake.catalog(), parameters | {"dry_run": False})["files"] == {}
+
+
+def test_a_file_that_is_damaged_is_an_error_in_the_log_and_the_others_are_merged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = SmallFilesLake(tmp_path)
+    for drive in DRIVES[:2]:
+        lake.publish(drive, windows=2)
+    path = Path(lake.data_files("gold.scenes")[0].removeprefix("file://"))
+    path.write_bytes(path.read_bytes()[:-1])
+    found = compact_days(lake.catalog(), {"dry_run": False, "published_h": 48})
+    assert found["files"] == {"compacted": 6, "refused": 2}
+    assert [(one.levelname, path.name in one.message) for one in caplog.records if "refused" in one.message] == [("ERROR", True)]

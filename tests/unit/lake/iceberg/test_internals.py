@@ -14,8 +14,8 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Transaction
 
-from lake.iceberg.internals import CHECKED_WITH, begin, remove_snapshots, stage_updates
-from lake.iceberg.refs import ref_is, set_tag
+from lake.iceberg.internals import CHECKED_WITH, begin, stage_updates
+from lake.iceberg.refs import ref_is, remove_snapshots, set_tag
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.tables.creation import ensure_tables
 from lake.tables.publish import publish

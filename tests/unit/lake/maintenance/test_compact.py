@@ -219,6 +219,25 @@ def test_merged_files_that_a_sweep_may_have_listed_are_not_committed(lake: Small
     assert compact(lake.catalog(), job, SMALL).outcome is MergeOutcome.COMPACTED
 
 
+@pytest.mark.parametrize("table", [0, -1])
+def test_a_full_disk_is_an_error_in_words_and_nothing_is_left(
+    lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch, table: int
+) -> None:
+    before, job = lake.contents(), plan(lake.catalog(), SMALL).jobs[table]
+
+    def full(self: LakeWriter, piece: bytes | memoryview) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LakeWriter, "write", full)
+        with pytest.raises(CompactionError, match=r"storage or catalog failed: .*No space left on device") as raised:
+            compact(lake.catalog(), job, SMALL)
+    assert raised.value.hint == "run it again"
+    assert lake.contents() == before
+    assert lake.stored() <= lake.referenced()
+    assert compact(lake.catalog(), job, SMALL).outcome is MergeOutcome.COMPACTED
+
+
 class Killed(BaseException):
     """Ends the process."""
 

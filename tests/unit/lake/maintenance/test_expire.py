@@ -145,7 +145,7 @@ def test_an_expiry_that_dies_at_its_commit_leaves_the_lake_as_it_was_or_as_it_is
 
 
 def test_many_snapshots_go_in_commits_of_a_bounded_size_oldest_first(lake: VersionLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    for generation in range(1, 6):
+    for generation in range(1, 8):
         lake.publish(f"r{generation}", generation, (10,))
     monkeypatch.setattr(module, "MOST_AT_ONCE", 2)
     done: list[tuple[int, int]] = []

@@ -12,9 +12,9 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Transaction
 
-from lake.errors import TableError
+from lake.errors import MaintenanceError
 from lake.iceberg import manifest_clusters
-from lake.iceberg.internals import begin
+from lake.iceberg.internals import _Transaction, begin
 from lake.iceberg.replace_files import replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
@@ -122,6 +122,16 @@ def test_merging_changes_no_row_no_file_and_when_repeated_nothing(lake: FenceLak
     assert lake.catalog().load_table("gold.scenes").metadata_location == after.metadata_location
 
 
+def test_merging_keeps_one_batch_of_entries_in_memory(lake: FenceLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(lake, range(8), monkeypatch)
+    monkeypatch.setattr("lake.iceberg.manifest_clusters._IN_MEMORY", 2)
+    table = lake.catalog().load_table("gold.scenes")
+    change = begin(table)
+    replace_files(change, table.io, (), (), {}, same_rows=True, merge=True)
+    assert isinstance(change, _Transaction)
+    assert change.entries == {}
+
+
 def test_rows_of_drives_are_the_same_in_fewer_files(lake: FenceLake, monkeypatch: pytest.MonkeyPatch) -> None:
     put(lake, range(9), monkeypatch)
     monkeypatch.setattr(fence_lake, "DAY", day_of(4))
@@ -178,10 +188,12 @@ class Overtaken(LakeCatalog):
 def test_maintenance_that_always_loses_gives_up_and_changes_nothing(lake: FenceLake, monkeypatch: pytest.MonkeyPatch) -> None:
     put(lake, range(VEHICLES * 2), monkeypatch)
     before = lake.catalog().pointers()
+    monkeypatch.setattr("lake.iceberg.attempts.time.sleep", lambda _: None)
     catalog = Overtaken("unit", **lake.catalog().properties)
     for run in (lambda: merge_manifests(catalog, "gold.scenes"), lambda: compact_drives(catalog, least_files=2)):
         catalog.attempts = 0
-        with pytest.raises(TableError, match="run it again"):
+        with pytest.raises(MaintenanceError, match="12 commits lost the race") as raised:
             run()
+        assert raised.value.hint == "run it again"
         assert catalog.attempts > 1
     assert lake.catalog().pointers() == before

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyiceberg.io.pyarrow import PyArrowFile
 
+from lake.errors import MaintenanceError
 from lake.landing import DriveId
 from lake.maintenance.manifests import LEAST_FILES
 from lake.maintenance.metadata import merge_metadata
@@ -56,3 +58,20 @@ def test_small_manifests_of_two_partitionings_are_not_written_anew_each_day(tmp_
     assert merge_metadata(lake.catalog(), apply=True)[f"manifests of {TABLE}"] == 0
     assert lake.catalog().pointers() == before
     assert lake.rows() == held("r1", (10,))
+
+
+def test_a_disk_that_is_full_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = FenceLake(tmp_path)
+    for number in range(LEAST_FILES):
+        publish(lake.catalog(), lake.batch("r1", 1, (10,), DriveId("car-1", f"drive-{number}")))
+    before = lake.catalog().pointers()
+
+    def full(self: PyArrowFile, overwrite: bool = False) -> None:
+        raise OSError("AWS Error SLOW_DOWN: please reduce your request rate")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PyArrowFile, "create", full)
+        with pytest.raises(MaintenanceError, match=r"row files of gold\.drives: .* failed: AWS Error") as raised:
+            merge_metadata(lake.catalog(), apply=True)
+    assert raised.value.hint == "run it again"
+    assert lake.catalog().pointers() == before
