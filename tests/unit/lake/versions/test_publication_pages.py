@@ -15,8 +15,9 @@ from lake.iceberg.internals import begin
 from lake.iceberg.manifest_clusters import MOST_MANIFESTS
 from lake.landing import DriveId
 from lake.maintenance.expire import ExpirePolicy, expire
+from lake.maintenance.manifests import compact_drives
 from lake.tables.drives import DRIVES_TABLE, add_rows, publications
-from lake.tables.rows import DriveRow, row_of
+from lake.tables.rows import DriveRow
 from lake.versions import publication_pages as module
 from lake.versions.publication_pages import Cursor, PageFilter, publication_page
 from tests.unit.lake.versions.version_lake import DRIVE, OTHER, VersionLake
@@ -62,8 +63,10 @@ def load(lake: VersionLake):  # type: ignore[no-untyped-def]
 def forty(tmp_path_factory: pytest.TempPathFactory) -> VersionLake:
     """40 publications of three vehicles, one a commit, so that manifests have been merged."""
     lake = VersionLake(tmp_path_factory.mktemp("lake"))
-    for number in range(40):
-        commit(lake, row(number, f"car-{number % 3}", committed_ns=time.time_ns()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lake.iceberg.manifest_clusters.FEW_ENTRIES", 3)  # or each vehicle has one manifest
+        for number in range(40):
+            commit(lake, row(number, f"car-{number % 3}", committed_ns=time.time_ns()))
     expire(lake.catalog(), ExpirePolicy(0, 10), apply=True)
     return lake
 
@@ -204,13 +207,7 @@ def test_any_lake_is_listed_as_sorting_all_of_its_rows_would(
 
 def merge_files(lake: VersionLake) -> None:
     """The rows of each vehicle in one file, as maintenance of `gold.drives` leaves them."""
-    catalog = lake.catalog()
-    table = catalog.load_table(DRIVES_TABLE)
-    rows = [row_of(DriveRow, one) for one in table.scan().to_arrow().to_pylist()]
-    change = begin(table)
-    change.delete("generation >= 0")
-    add_rows(change, table, rows, {})
-    catalog.commit_together([change])
+    compact_drives(lake.catalog(), least_files=2)
 
 
 def test_it_lists_what_publications_lists(tmp_path: Path) -> None:
