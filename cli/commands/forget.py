@@ -24,7 +24,6 @@ _EXAMPLES = examples(
     'forget veh-1/drive-a --request F-2026-17 --basis "erasure request"',
     'forget veh-1/drive-a --request F-2026-17 --basis "erasure request" --apply',
     "forget veh-1/drive-a --request F-2026-17 --check",
-    title="Examples:",
 )
 
 

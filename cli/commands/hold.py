@@ -26,7 +26,7 @@ app = typer.Typer(
     cls=_Holds,
     no_args_is_help=True,
     help="Keep a drive that is evidence from being forgotten.",
-    epilog=examples('hold veh-1/drive-a --reason "incident 4711"', "hold ls", title="Examples:"),
+    epilog=examples('hold veh-1/drive-a --reason "incident 4711"', "hold ls"),
 )
 
 

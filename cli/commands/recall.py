@@ -28,7 +28,7 @@ app = typer.Typer(
     cls=WithDefault,
     no_args_is_help=True,
     help="Find what a fault touched, and exclude it from what is read later.",
-    epilog=examples("recall --vehicle veh-1 --sensor lidar_top --from 2026-05-01", "recall ls", title="Examples:"),
+    epilog=examples("recall --vehicle veh-1 --sensor lidar_top --from 2026-05-01", "recall ls"),
 )
 
 

@@ -133,7 +133,7 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Any:
         ledger = Ledger(boto3.client("dynamodb"), table_arguments()["TableName"])
         base = deployment_with(ledger=ledger)
         settings = base.settings.model_copy(update={"drive_work_url": urls[0], "object_events_url": urls[1]})
-        made = OnMoto(settings, base.command, base.home, base.given)
+        made = OnMoto(settings, base.command, base.home, base.audit, base.given)
         monkeypatch.setattr(deployment, "enter", lambda endpoint, home: made)
         yield Queues(sqs, *urls)
 

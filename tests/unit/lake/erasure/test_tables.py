@@ -21,9 +21,10 @@ from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drives import DRIVES_TABLE, publications
+from lake.tables.names import DATA_TABLES
 from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
-from lake.tables.schemas import DATA_TABLES, FRAMES, PUBLISHED
+from lake.tables.schemas import FRAMES, PUBLISHED
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame, held
 
 OTHER = DriveId(DRIVE.vehicle_id, "another-drive")

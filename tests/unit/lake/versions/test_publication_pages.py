@@ -168,9 +168,9 @@ def test_a_page_has_room_and_one_direction(tmp_path: Path) -> None:
         publication_page(table, 1, before=Cursor(1, 1), after=Cursor(1, 1))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    commits=st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=3), min_size=1, max_size=12),
+    commits=st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=3), min_size=1, max_size=6),
     limit=st.integers(1, 5),
     vehicle=st.sampled_from([None, "car-0", "car-2"]),
     merged=st.booleans(),

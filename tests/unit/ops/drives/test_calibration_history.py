@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,13 @@ from ingest.ledger.records import DriveRecord
 from ingest.ledger.states import DriveState
 from lake.documents import Manifest, ManifestObject, canonical_json
 from lake.drive_input import DriveInput, InputObject, input_key
+from lake.iceberg.internals import begin
+from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.storage import ObjectStore
+from lake.tables.creation import ensure_tables
+from lake.tables.drives import DRIVES_TABLE, add_rows
+from lake.tables.rows import DriveRow
 from ops import deployment
 from ops.drives.calibration_history import Calibrated, describe_step, history
 from sensors.rig import Rig
@@ -60,14 +66,17 @@ def test_no_drive_has_no_history() -> None:
 
 
 class Lake:
-    """A ledger and a bucket in memory."""
+    """A ledger and a bucket in memory, and tables in a folder."""
 
-    def __init__(self) -> None:
-        self.s3 = FakeS3()
+    def __init__(self, catalog: LakeCatalog) -> None:
+        self.s3, self.catalog = FakeS3(), catalog
         self.records = [DriveRecord(DriveId("car-1", "waits")), DriveRecord(DriveId("car-2", "other"))]
 
-    def drives(self) -> list[DriveRecord]:
-        return self.records
+    def drives(self, state: DriveState | None = None) -> list[DriveRecord]:
+        return [record for record in self.records if state in (None, record.state)]
+
+    def drive(self, drive: DriveId) -> DriveRecord | None:
+        return next((record for record in self.records if record.drive == drive), None)
 
     def land(self, name: str, hour: int, calibration: bytes) -> None:
         drive, sha256 = DriveId("car-1", name), hashlib.sha256(calibration).hexdigest()
@@ -82,15 +91,30 @@ class Lake:
         )
         self.put("lake", input_key(drive, pinned.revision), pinned.to_bytes())
         self.records.append(DriveRecord(drive, DriveState.PUBLISHED, pinned.revision, 1))
+        table = self.catalog.load_table(DRIVES_TABLE)
+        change = begin(table)
+        row = DriveRow(
+            vehicle_id="car-1",
+            drive_id=name,
+            revision=pinned.revision,
+            generation=1,
+            committed_ns=0,
+            scenes=0,
+            scenes_snapshot_id=1,
+        )
+        add_rows(change, table, [row], {})
+        self.catalog.commit_together([change])
 
     def put(self, bucket: str, key: str, body: bytes) -> str:
         return str(self.s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"])
 
 
 @pytest.fixture
-def lake(monkeypatch: pytest.MonkeyPatch) -> Lake:
-    made = Lake()
-    target = deployment_with(ledger=made, store=ObjectStore(made.s3))  # type: ignore[arg-type]
+def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lake:
+    catalog = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
+    ensure_tables(catalog)
+    made = Lake(catalog)
+    target = deployment_with(ledger=made, store=ObjectStore(made.s3), catalog=catalog)  # type: ignore[arg-type]
     monkeypatch.setattr(deployment, "enter", lambda endpoint, home: target)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -9,7 +10,8 @@ import spark_jobs.publish
 from bench.folder_settings import SETTINGS
 from lake.drive_input import DriveInput
 from lake.storage import ObjectVersion
-from lake.tables.publish import Publication, PublishOutcome
+from lake.tables.publish import Batch, Publication, PublishOutcome
+from lake.tables.rows import DriveRow
 from quality.measurements.frame_metrics import FRAME_METRICS
 from scenes.build.window import findings_name
 from scenes.documents import SceneReport, WindowFindings
@@ -113,9 +115,18 @@ def test_files_of_windows_that_were_built_again_go_with_the_commit(monkeypatch: 
 
     there: list[set[str]] = []
 
-    def commit(*_: object) -> Publication:
+    def commit(_: object, batch: Batch) -> Publication:
         there.append(_files(landed))
-        return Publication(PublishOutcome.PUBLISHED, 7)
+        row = DriveRow(
+            **msgspec.structs.asdict(batch.facts),
+            vehicle_id=batch.drive.vehicle_id,
+            drive_id=batch.drive.drive_id,
+            revision=batch.revision,
+            generation=batch.generation,
+            committed_ns=0,
+            scenes_snapshot_id=7,
+        )
+        return Publication(PublishOutcome.PUBLISHED, row)
 
     monkeypatch.setattr(spark_jobs.publish, "publish", commit)
     for _ in range(2):  # a repetition finds nothing to delete
