@@ -50,18 +50,16 @@ class Signer:
     """Signs certificates with an Ed25519 key in a PEM file without a password.
 
     Raises:
-        InputError: There is no such key, or nothing to sign with.
+        InputError: There is no such key.
     """
 
     path: Path
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """The key's id, SHA-256 over the public key's 32 bytes, hex, and the signature."""
-        try:
-            from cryptography.hazmat.primitives import serialization
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        except ModuleNotFoundError as error:
-            raise InputError("certificates cannot be signed: the package `cryptography` is not installed") from error
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         try:
             key = serialization.load_pem_private_key(self.path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
