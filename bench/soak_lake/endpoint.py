@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from bench.figures import PROJECT
 from lake.settings import Settings
 from ops.stack.emulator import answers_within
@@ -59,11 +57,6 @@ def endpoint(scratch: Path) -> Iterator[dict[str, str]]:
 def settings_of(environment: Mapping[str, str]) -> Settings:
     """The settings in these variables."""
     return Settings.from_env(environment)
-
-
-def emulator_memory_bytes(pid: int) -> int:
-    """Resident memory of the emulator, which holds every object."""
-    return int(psutil.Process(pid).memory_info().rss)
 
 
 def _free_port() -> int:

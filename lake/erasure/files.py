@@ -13,6 +13,7 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.types import StringType
 
 from lake.landing import DriveId
+from lake.parquet.table_file import WRITE_OPTIONS
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -97,7 +98,7 @@ class DriveRowFiles:
 
     def _read(self, path: str) -> pa.Table:
         with self._io.new_input(path).open() as stream:
-            return pq.ParquetFile(stream).read()
+            return pq.ParquetFile(stream, page_checksum_verification=True).read()
 
     def _mask(self, rows: pa.Table) -> pa.ChunkedArray:
         of_vehicle = pc.equal(rows[VEHICLE], self.drive.vehicle_id)
@@ -110,7 +111,7 @@ class DriveRowFiles:
             folder = f"{self.table.location()}/data/{self.drive.vehicle_id}"
         path = f"{folder}/{uuid.uuid4().hex}.parquet"
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+        pq.write_table(rows, sink, **WRITE_OPTIONS)
         with self._io.new_output(path).create() as stream:
             stream.write(sink.getvalue().to_pybytes())
         return parquet_file_to_data_file(self._io, self.table.metadata, path)

@@ -21,6 +21,7 @@ from lake.iceberg.attempts import committed
 from lake.iceberg.internals import begin, manifests_of
 from lake.iceberg.manifest_clusters import is_mergeable
 from lake.iceberg.replace_files import replace_files
+from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.drives import DRIVES_TABLE
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _write_merged(table: Table, vehicle: str, files: list[DataFile]) -> str:
     rows = rows.sort_by([("drive_id", "ascending"), ("generation", "ascending")]).combine_chunks()
     uri = f"{table.location()}/data/{vehicle}/{uuid.uuid4().hex}.parquet"
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", row_group_size=_ROW_GROUP)
+    pq.write_table(rows, sink, row_group_size=_ROW_GROUP, **WRITE_OPTIONS)
     with table.io.new_output(uri).create() as stream:
         stream.write(sink.getvalue().to_pybytes())
     if not _read(table, uri).equals(rows):
@@ -129,5 +130,5 @@ def _write_merged(table: Table, vehicle: str, files: list[DataFile]) -> str:
 
 
 def _read(table: Table, uri: str) -> pa.Table:
-    with table.io.new_input(uri).open() as stream, pq.ParquetFile(stream) as file:
+    with table.io.new_input(uri).open() as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
         return file.read()

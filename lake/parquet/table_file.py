@@ -1,4 +1,4 @@
-"""How files of facts (`gold.frames`, `quarantine.records`) are written, by whoever writes them."""
+"""How files of facts, all but those of scenes, are written, by whoever writes them."""
 
 from __future__ import annotations
 

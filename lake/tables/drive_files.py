@@ -22,6 +22,7 @@ from pyiceberg.manifest import ManifestContent
 from lake.errors import TableError
 from lake.iceberg.internals import entries_of, manifests_of, table_of
 from lake.iceberg.manifest_clusters import files_of
+from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.drive_rows import DAY, of_drive
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _write_rest(table: Table, file: DataFile, drive: DriveId) -> str:
     with (
         _opened(table, file) as found,
         table.io.new_output(uri).create() as stream,
-        pq.ParquetWriter(stream, found.schema_arrow, compression="zstd", compression_level=1) as writer,
+        pq.ParquetWriter(stream, found.schema_arrow, **WRITE_OPTIONS) as writer,
     ):
         for number in range(found.num_row_groups):
             rows = found.read_row_group(number)
@@ -117,10 +118,11 @@ def _write_rest(table: Table, file: DataFile, drive: DriveId) -> str:
 
 
 def _is_of(rows: pa.Table, drive: DriveId) -> pa.ChunkedArray:
-    return pc.and_(*(pc.equal(rows[name], getattr(drive, name)) for name in _KEYS))
+    # A row without an id is of no drive, and must not be lost with this one.
+    return pc.fill_null(pc.and_(*(pc.equal(rows[name], getattr(drive, name)) for name in _KEYS)), False)
 
 
 @contextmanager
 def _opened(table: Table, file: DataFile) -> Iterator[pq.ParquetFile]:
-    with table.io.new_input(file.file_path).open() as stream, pq.ParquetFile(stream) as found:
+    with table.io.new_input(file.file_path).open() as stream, pq.ParquetFile(stream, page_checksum_verification=True) as found:
         yield found

@@ -23,6 +23,7 @@ from pyiceberg.expressions.literals import literal
 from lake import pseudonyms
 from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
+from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.drive_rows import equal, of_drive
 from lake.tables.rows import DriveRow, row_of
 from lake.tables.schemas import DRIVES
@@ -100,7 +101,7 @@ def _write(table: Table, rows: Sequence[DriveRow]) -> str:
     uri = f"{table.location()}/data/{vehicle}/{stem}{uuid.uuid4().hex}.parquet"
     sink = pa.BufferOutputStream()
     built = [msgspec.to_builtins(row, builtin_types=(date,)) for row in rows]
-    pq.write_table(pa.Table.from_pylist(built, schema=DRIVES), sink, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(built, schema=DRIVES), sink, **WRITE_OPTIONS)
     with table.io.new_output(uri).create() as stream:
         stream.write(sink.getvalue().to_pybytes())
     return uri

@@ -23,6 +23,7 @@ from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
 from lake.overrides import check_person
+from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.drives import DRIVES_TABLE, tombstone
 from lake.tables.rows import row_of
 from lake.tables.schemas import RECALLS
@@ -176,7 +177,7 @@ def _write(table: Table, rows: Sequence[RecallRow]) -> str:
     uri = f"{table.location()}/data/{rows[0].vehicle_id}/{uuid.uuid4().hex}.parquet"
     sink = pa.BufferOutputStream()
     built = [msgspec.to_builtins(row) for row in sorted(rows, key=lambda row: (row.drive_id, row.recall_id))]
-    pq.write_table(pa.Table.from_pylist(built, schema=RECALLS), sink, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(built, schema=RECALLS), sink, **WRITE_OPTIONS)
     with table.io.new_output(uri).create() as stream:
         stream.write(sink.getvalue().to_pybytes())
     return uri

@@ -30,6 +30,7 @@ from lake.documents import canonical_json
 from lake.erasure.redact import TableRedaction, redactions
 from lake.erasure.tables import forget_rows, keep_salt, put_tombstone, rows_of
 from lake.landing import DriveId
+from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.settings import Settings
 from lake.storage import ObjectStore
 from lake.tables.schemas import PUBLISHED
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 
     from lake.iceberg.publisher import Publisher
 
-LONGEST_LEASE_S = 12 * 3600  # SQS keeps no message invisible for longer
 MOST_LETTERS = 1000
 LEFTOVERS, DOCUMENTS = "leftovers", "documents of maintenance"
 Report = Callable[[str, int, int], None]
@@ -290,6 +290,10 @@ class Erasure:
         search.ledger(self._items)
         for queue in self._dead_letter_queues():
             letters = list(queue.letters(MOST_LETTERS))
+            if len(letters) == MOST_LETTERS:
+                search.found.unreadable.append(
+                    f"{queue.url}: holds {MOST_LETTERS} dead letters or more, and no more are looked at"
+                )
             search.messages(queue.url.rpartition("/")[2], (one.body for one in letters))
             for letter in letters:
                 queue.put_back(letter)

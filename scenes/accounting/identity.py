@@ -70,6 +70,14 @@ def check_shared_files(files: int, unreadable: Sequence[str]) -> Check:
     return _all_but(SHARED, LAKE, files, list(unreadable), "it may hold drives that nothing else knows")
 
 
+STRANGERS = "files of the tables = files of drives alone"
+
+
+def check_strangers(files: int, strangers: Sequence[str]) -> Check:
+    """That every row of these files is of a drive; one with an id that no drive can have, or none, would be in no other check."""
+    return _all_but(STRANGERS, LAKE, files, list(strangers), "rows with ids that no drive can have")
+
+
 def _objects_landed(inputs: DriveInputs) -> Iterator[Check]:
     if inputs.raw:
         yield _landed(inputs.drive, inputs.raw, states_of(inputs.ledger_objects), inputs.as_of_ns)

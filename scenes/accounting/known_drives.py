@@ -40,12 +40,14 @@ Outside = Callable[[RawObject], None]
 class KnownDrives:
     """The drives found so far, on disk.
 
-    `shared`: how many files of several drives were read for their names; `unreadable`: those that could not be, and why.
+    `shared`: how many files of several drives were read for their names; `unreadable`: those that could not be, and why;
+    `strangers`: files with rows whose ids are those of no drive.
     """
 
     def __init__(self) -> None:
         self.shared = 0
         self.unreadable: list[str] = []
+        self.strangers: list[str] = []
         self._database = sqlite3.connect("")  # a temporary file of SQLite's own, which is gone with the connection
         self._database.execute("CREATE TABLE known (drive TEXT, day TEXT, PRIMARY KEY (drive, day)) WITHOUT ROWID")
 
@@ -68,6 +70,9 @@ class KnownDrives:
             for file in added_files(table, 0 if after is None else after.get(name, 0), day):
                 of = day_of(table, file)
                 names = self._drives_of(table, file)
+                # A drive that was forgotten has a row without its name in `gold.drives`, and nowhere else.
+                if name != DRIVES_TABLE and not all(map(is_drive, names)):
+                    self.strangers.append(str(file.file_path))
                 self.add((drive, NO_DAY if of is None else of.isoformat()) for drive in names if is_drive(drive))
 
     def _drives_of(self, table: Table, file: DataFile) -> list[str]:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from scenes.accounting.drive_audit import Target, audit_drives
 from scenes.accounting.drive_sources import AuditSources, exists, refused_objects
-from scenes.accounting.identity import check_outside, check_refused, check_shared_files
+from scenes.accounting.identity import check_outside, check_refused, check_shared_files, check_strangers
 from scenes.accounting.inputs import RawObject
 from scenes.accounting.known_drives import KnownDrives, add_all, no_drives
 from scenes.accounting.tally import AuditTally
@@ -18,7 +18,7 @@ AuditAll = Callable[[Iterable[Target], AuditTally, Progress, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """Tells no one."""
+    """Reports nothing."""
 
 
 def one_by_one(sources: AuditSources) -> AuditAll:
@@ -51,9 +51,11 @@ def audit_lake(sources: AuditSources, tally: AuditTally, audit_all: AuditAll, pr
 
 
 def add_shared_files(tally: AuditTally, known: KnownDrives) -> None:
-    """Count the check of the files that were read for the names of their drives, if there were any."""
+    """Count the checks of the files whose drives were looked for: that all could be read, and that no row is of none."""
     if known.shared:
         tally.add_checks([check_shared_files(known.shared, known.unreadable)])
+    if known.strangers:
+        tally.add_checks([check_strangers(len(known.strangers), known.strangers)])
 
 
 class _Outside:

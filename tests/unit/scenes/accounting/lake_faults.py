@@ -69,6 +69,13 @@ def _rows_of_no_drive(lake: SmallLake, drive: DriveId) -> None:
     table.append(pa.Table.from_pylist(foreign, schema=table.schema().as_arrow()))
 
 
+def _rows_with_an_id_of_no_drive(lake: SmallLake, drive: DriveId) -> None:
+    table = lake.catalog().load_table("gold.frames")
+    row = table.scan(row_filter=of(drive)).to_arrow().to_pylist()[0]
+    strange = [{**row, "drive_id": "No Drive"}]
+    table.append(pa.Table.from_pylist(strange, schema=table.schema().as_arrow()))
+
+
 def _scene_twice(lake: SmallLake, drive: DriveId) -> None:
     table = lake.catalog().load_table("gold.scenes")
     table.append(table.scan(row_filter=of(drive)).to_arrow().slice(0, 1))
@@ -141,6 +148,9 @@ FAULTS: Mapping[str, Fault] = {
     "every raw version of a drive was deleted": Fault(_raw_deleted_whole, "objects in the ledger"),
     "a drive landed and the ledger knows nothing": Fault(_unknown_drive_landed, "objects landed", "car-9/d-new"),
     "rows of a drive that nobody knows": Fault(_rows_of_no_drive, "drives in gold", "car-8/d-x", changed=True),
+    "rows with an id that no drive can have": Fault(
+        _rows_with_an_id_of_no_drive, "files of the tables", "the lake", changed=True
+    ),
     "a scene twice": Fault(_scene_twice, "scenes = distinct", changed=True),
     "old rows on a day of no publication": Fault(_old_rows_on_another_day, "revisions in gold", changed=True),
     "frames removed": Fault(_frames_removed, "frames declared", changed=True),
