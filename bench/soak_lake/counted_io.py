@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from lake.iceberg.file_io import LakeFile, LakeFileIO, is_metadata
 
 NAME = f"{__name__}.CountedFileIO"
 
@@ -25,22 +25,17 @@ class Counts:
 COUNTS = Counts()
 
 
-class CountedFileIO(PyArrowFileIO):
-    """As PyArrowFileIO, with every file of metadata noted in `COUNTS`."""
+class CountedFileIO(LakeFileIO):
+    """As its base, with every file of metadata noted in `COUNTS`."""
 
-    def new_input(self, location: str) -> PyArrowFile:
+    def new_input(self, location: str) -> LakeFile:
         """A file to be read."""
         if is_metadata(location):
             COUNTS.read.append(location)
         return super().new_input(location)
 
-    def new_output(self, location: str) -> PyArrowFile:
+    def new_output(self, location: str) -> LakeFile:
         """A file to be written."""
         if is_metadata(location):
             COUNTS.written.append(location)
         return super().new_output(location)
-
-
-def is_metadata(location: str) -> bool:
-    """Whether a table's metadata is stored under a URI or key: a metadata file, a manifest list or a manifest."""
-    return "/metadata/" in location

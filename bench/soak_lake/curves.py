@@ -16,7 +16,7 @@ _INK, _SOFT, _LINE = "#18202b", "#5b6777", "#2f6fed"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The costs on one day, when the lake had `drives` drives. CPU and memory are those of the client.
+    """The costs on one day, when the lake had `drives` drives. CPU and memory are the client's; for a publication, its thread's.
 
     Attributes:
         drives: How many had been published.

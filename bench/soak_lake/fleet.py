@@ -60,6 +60,6 @@ class FleetDrive:
         return self.number % REVIEWED_EVERY == REVIEWED_EVERY - 1
 
 
-def drives(count: int) -> Iterator[FleetDrive]:
-    """The first `count` drives in the order of their landing."""
-    return (FleetDrive(number) for number in range(count))
+def drives(numbers: range) -> Iterator[FleetDrive]:
+    """The drives of these numbers in the order of their landing."""
+    return map(FleetDrive, numbers)

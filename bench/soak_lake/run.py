@@ -20,7 +20,8 @@ from rich.progress import Progress
 from bench.figures import PROJECT, console_table, write_results, write_sections
 from bench.soak_lake.curves import plot
 from bench.soak_lake.endpoint import SoakError, endpoint
-from bench.soak_lake.fleet import DRIVES_PER_DAY, drives
+from bench.soak_lake.fleet import DRIVES_PER_DAY
+from bench.soak_lake.growth import publish_growth
 from bench.soak_lake.report import SECTION, report
 from bench.soak_lake.soak import Soak
 
@@ -38,10 +39,11 @@ def main() -> int:
         soak = Soak(environment)
         try:
             _run(soak, count, console)
+            growth = publish_growth(environment, soak, count)
         except SoakError as error:
             console.print(str(error), style="red")
             return 1
-    found = report(soak.samples)
+    found = report(soak.samples, growth)
     write_results(found.measurements, keep_others=True)
     write_sections({SECTION: found.sections[SECTION]})
     PLOT.write_text(plot(soak.samples))
@@ -52,11 +54,12 @@ def main() -> int:
 def _run(soak: Soak, count: int, console: Console) -> None:
     with Progress(console=console) as progress:
         task = progress.add_task("drives", total=count)
-        for drive in drives(count):
-            soak.process(drive)
-            if (drive.number + 1) % DRIVES_PER_DAY == 0:
+        for first in range(0, count, DRIVES_PER_DAY):
+            day = range(first, min(first + DRIVES_PER_DAY, count))
+            for _ in soak.process_day(day):
+                progress.advance(task)
+            if len(day) == DRIVES_PER_DAY:
                 progress.console.print(soak.end_day().line())
-            progress.advance(task)
         soak.check_whole_lake()
 
 

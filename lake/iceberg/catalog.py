@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+from lake.iceberg.file_io import FILE_IO
 from lake.iceberg.rest_catalog import RestLakeCatalog, rest_properties
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.settings import AwsSettings, Settings
@@ -30,8 +31,8 @@ def open_catalog(settings: Settings) -> AnyCatalog:
     """
     uri = settings.catalog_uri.get_secret_value()
     if uri.startswith("rest+"):
-        return RestLakeCatalog(CATALOG_NAME, **_s3_properties(settings.aws), **rest_properties(uri))
-    properties = {"uri": uri, "warehouse": settings.warehouse, **_s3_properties(settings.aws)}
+        return RestLakeCatalog(CATALOG_NAME, **_file_properties(settings.aws), **rest_properties(uri))
+    properties = {"uri": uri, "warehouse": settings.warehouse, **_file_properties(settings.aws)}
     if uri.startswith("sqlite:"):
         properties["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={BUSY_TIMEOUT_S}"
     else:
@@ -43,6 +44,6 @@ def open_catalog(settings: Settings) -> AnyCatalog:
         return LakeCatalog(CATALOG_NAME, **properties)
 
 
-def _s3_properties(aws: AwsSettings) -> dict[str, str]:
+def _file_properties(aws: AwsSettings) -> dict[str, str]:
     given = aws.client_arguments("s3")
-    return {name: given[argument] for name, argument in _S3_PROPERTIES.items() if argument in given}
+    return FILE_IO | {name: given[argument] for name, argument in _S3_PROPERTIES.items() if argument in given}

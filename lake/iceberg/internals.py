@@ -166,7 +166,7 @@ def stage(transaction: Transaction) -> str:
     name = f"{version:05d}-{uuid.uuid4()}{'.gz' if packed else ''}.metadata.json"
     location = load_location_provider(metadata.location, metadata.properties).new_metadata_location(name)
     body = metadata.model_dump_json(exclude_none=True).encode()
-    with current.io.new_output(location).create() as stream:
+    with current.io.new_output(location).create(overwrite=True) as stream:
         stream.write(gzip.compress(body, _GZIP_LEVEL) if packed else body)
     return location
 

@@ -122,7 +122,7 @@ def _write_merged(table: Table, vehicle: str, files: list[DataFile]) -> str:
     uri = f"{table.location()}/data/{vehicle}/{uuid.uuid4().hex}.parquet"
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, row_group_size=_ROW_GROUP, **WRITE_OPTIONS)
-    with table.io.new_output(uri).create() as stream:
+    with table.io.new_output(uri).create(overwrite=True) as stream:
         stream.write(sink.getvalue().to_pybytes())
     if not _read(table, uri).equals(rows):
         raise TableError(f"{uri} does not hold the rows of the {len(files)} files that it was made from")

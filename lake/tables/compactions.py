@@ -40,7 +40,7 @@ def add_row(transaction: Transaction, table: Table, row: CompactionRow, summary:
     sink = pa.BufferOutputStream()
     built = msgspec.to_builtins(row, builtin_types=(date,))
     pq.write_table(pa.Table.from_pylist([built], schema=COMPACTIONS), sink, **WRITE_OPTIONS)
-    with table.io.new_output(uri).create() as stream:
+    with table.io.new_output(uri).create(overwrite=True) as stream:
         stream.write(sink.getvalue().to_pybytes())
     replace_files(transaction, table.io, (), [uri], summary)
     return uri

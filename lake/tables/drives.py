@@ -102,7 +102,7 @@ def _write(table: Table, rows: Sequence[DriveRow]) -> str:
     sink = pa.BufferOutputStream()
     built = [msgspec.to_builtins(row, builtin_types=(date,)) for row in rows]
     pq.write_table(pa.Table.from_pylist(built, schema=DRIVES), sink, **WRITE_OPTIONS)
-    with table.io.new_output(uri).create() as stream:
+    with table.io.new_output(uri).create(overwrite=True) as stream:
         stream.write(sink.getvalue().to_pybytes())
     return uri
 
