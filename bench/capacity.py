@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.capacity_assumptions import Assumptions, Prices
+from bench.capacity_lake import Upkeep, upkeep
 from bench.capacity_model import DAY_S, SQS_BATCH, Day, Measured, Requests
 from bench.figures import RESULTS, markdown_table, write_sections
 from scenes.plan.windows import WINDOW_BYTES
@@ -42,6 +43,7 @@ def section(results: Mapping[str, float], assumed: Assumptions | None = None) ->
         ("S3 requests a day", requests(day)),
         ("Other services a day", services(day)),
         ("Storage", storage(day)),
+        ("The lake's metadata", upkeep(day, Upkeep.of(results))),
         ("Dollars a day", dollars(day)),
         ("What changes it", sensitivity(day)),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench.figures import Measurement, Report, markdown_table, measurement_table
 from bench.soak_lake.curves import CURVES, Sample, table
@@ -26,6 +26,8 @@ def report(samples: Sequence[Sample], growth: float) -> Report:
         Measurement("soak.publish_cpu_ms", last.publish_cpu_ms, "ms", False),
         Measurement("soak.commit_metadata_spread", spread, "of the median day's", False, 0.2),
         Measurement("soak.commit_metadata_kb", middle / 1e3, "kB", False),
+        Measurement("soak.kept_metadata_kb", _slope_of(samples, lambda sample: sample.kept_bytes / 1e3), "kB a drive", False),
+        Measurement("soak.maintain_cpu_ms", 1e3 * last.maintenance_cpu_s / DRIVES_PER_DAY, "ms a drive", False),
         Measurement("soak.metadata_gb", max(sample.written_bytes for sample in samples) / _GB, "GB", False, 1.0),
         Measurement("soak.plan_cpu_s", last.plan_cpu_ms / 1e3, "s", False, 0.2),
         Measurement("soak.audit_day_s", last.audit_s, "s", False, 60),
@@ -39,16 +41,21 @@ def report(samples: Sequence[Sample], growth: float) -> Report:
 
 def year(samples: Sequence[Sample]) -> str:
     """A year of 336 drives a day, continued from the second half of the soak by the least-squares slope of each cost."""
-    half = samples[len(samples) // 2 :]
     rows = []
     for curve in CONTINUED:
         title, unit, value = curve.title, curve.unit, curve.value
-        slope = _slope([sample.drives for sample in half], [value(sample) for sample in half])
+        slope = _slope_of(samples, value)
         now = value(samples[-1])
         after = now + slope * (YEAR_DRIVES - samples[-1].drives)
         rows.append((f"{title}, {unit}", f"{now:,.3g}", f"{1e3 * slope:+.3g}", f"{after:,.3g}"))
     header = ("cost", f"at {samples[-1].drives:,} drives", "a thousand drives more", f"after a year, {YEAR_DRIVES:,} drives")
     return f"Continued in a straight line from the second half of the soak:\n\n{markdown_table(header, rows)}"
+
+
+def _slope_of(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
+    """What one more drive adds, in the second half of the soak."""
+    half = samples[len(samples) // 2 :]
+    return _slope([sample.drives for sample in half], [value(sample) for sample in half])
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> float:

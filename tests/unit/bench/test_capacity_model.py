@@ -9,6 +9,7 @@ import pytest
 
 from bench.capacity import SERVICES, section
 from bench.capacity_assumptions import Assumptions, Prices, Sensors
+from bench.capacity_lake import NOT_MEASURED, Upkeep, upkeep
 from bench.capacity_model import Day, Measured, Requests
 from bench.figures import FiguresError
 from scenes.plan.windows import WINDOW_BYTES
@@ -149,3 +150,15 @@ def test_the_section_states_what_was_measured_and_what_was_assumed() -> None:
     assert "| cores, work | 0.87 | mean rate / inspect and build |" in text
     assert "nan" not in text
     assert "<!--" not in text
+
+
+def test_the_upkeep_of_the_lake_is_that_of_its_drives() -> None:
+    soaked = {"commit_metadata_kb": 90.0, "kept_metadata_kb": 1.5, "publish_cpu_ms": 360.0, "maintain_cpu_ms": 36.0}
+    found = Upkeep.of({f"soak.{name}": value for name, value in soaked.items()})
+    lines = upkeep(day(), found).splitlines()[2:]  # 333 drives a day, 121,667 a year
+    assert [line.split("|")[2].strip() for line in lines] == ["30 MB", "0.2 GB", "2.0 min a day", "0.2 min a day"]
+
+
+def test_a_model_without_a_soak_says_so() -> None:
+    assert Upkeep.of({"soak.commit_metadata_kb": 90.0}) is None
+    assert NOT_MEASURED in section(RESULTS)
