@@ -107,7 +107,7 @@ class FolderStore(ObjectStore):
         self._folder = FolderClient(root)
         super().__init__(self._folder)  # type: ignore[arg-type]
 
-    def write(self, target: ObjectVersion, pieces: Sequence[bytes | memoryview]) -> int:
+    def write(self, target: ObjectVersion, pieces: Sequence[bytes | memoryview], sha256: str | None = None) -> int:  # noqa: ARG002 - nothing here checks it
         """Write an object given in pieces; if it fails, no object remains."""
         path = self._folder.place(target.bucket, target.key)
         partial = path.with_name(f"{path.name}.partial")

@@ -320,4 +320,4 @@ def _write(
         return None
     pieces = scene_pieces(scenes, compress_points=options.point_layout is PointLayout.PLANES)
     sha256 = sha256_of(pieces)
-    return DataFile(target.uri, len(scenes), store.write(target, pieces), sha256)
+    return DataFile(target.uri, len(scenes), store.write(target, pieces, sha256), sha256)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,10 +27,13 @@ class FakeS3:
     broken_bodies: int = 0
     denied: bool = False
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> dict[str, Any]:
-        assert isinstance(Body, bytes), "boto3 takes no memoryview"
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes | bytearray, ChecksumSHA256: str | None = None) -> dict[str, Any]:
+        assert isinstance(Body, (bytes, bytearray)), "boto3 takes no memoryview"
+        body = bytes(Body)
+        if ChecksumSHA256 not in (None, base64.b64encode(hashlib.sha256(body).digest()).decode()):
+            raise refusal("BadDigest", "PutObject")
         past = self.versions.setdefault((Bucket, Key), [])
-        past.append((f"v{len(past) + 1}", Body))
+        past.append((f"v{len(past) + 1}", body))
         return {"VersionId": past[-1][0]}
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None, Range: str | None = None) -> dict[str, Any]:

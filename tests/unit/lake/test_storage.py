@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,3 +164,12 @@ def test_pieces_become_one_object() -> None:
     assert store.write(ObjectVersion("lake", "empty"), []) == 0
     assert s3.body("s3://lake/large") == b"a" * 200 + b"b" * 100
     assert (s3.body("s3://lake/small"), s3.body("s3://lake/empty")) == (b"c" * 10, b"")
+
+
+def test_s3_refuses_an_object_that_is_not_what_was_hashed() -> None:
+    s3, store, _ = stored()
+    pieces = [b"what ", b"was hashed"]
+    store.write(ObjectVersion("lake", "whole"), pieces, hashlib.sha256(b"what was hashed").hexdigest())
+    assert s3.body("s3://lake/whole") == b"what was hashed"
+    with pytest.raises(ClientError, match="BadDigest"):
+        store.write(ObjectVersion("lake", "damaged"), pieces, hashlib.sha256(b"something else").hexdigest())
