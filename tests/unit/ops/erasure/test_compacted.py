@@ -6,8 +6,9 @@ import pytest
 
 from lake.maintenance.compact import MergeOutcome, compact
 from lake.maintenance.compaction_plan import Sizes, plan
-from lake.maintenance.manifests import compact_drives
+from lake.maintenance.manifests import merge_row_files
 from lake.maintenance.metadata import merge_metadata
+from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
 from lake.versions.recalls import EXCLUDE, RecallRow, exclude, recall_rows
 from tests.unit.ops.erasure.erasure_world import DRIVE, NEIGHBOUR, Deployed
@@ -28,7 +29,7 @@ def merge(deployed: Deployed) -> None:
         ("gold.frames", None),
         ("quarantine.records", None),
     }
-    assert compact_drives(catalog, 2).after == 1
+    assert merge_row_files(catalog, DRIVES_TABLE, 2).after == 1
     merge_metadata(catalog, apply=True)
 
 

@@ -17,8 +17,9 @@ from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
 from lake.maintenance.compact import MergeOutcome, compact
 from lake.maintenance.compaction_plan import Sizes, plan
-from lake.maintenance.manifests import compact_drives, merge_manifests
+from lake.maintenance.manifests import merge_manifests, merge_row_files
 from lake.storage import ObjectStore
+from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
 from ops.audit.run import Auditor
 from scenes.accounting.tally import AuditResultDocument
@@ -46,7 +47,7 @@ def compact_all(lake: SmallLake) -> None:
     catalog = lake.catalog()
     done = [compact(catalog, job, SIZES) for job in plan(catalog, SIZES).jobs]
     assert {one.outcome for one in done} == {MergeOutcome.COMPACTED}, [one.reason for one in done]
-    compact_drives(catalog, 2)
+    merge_row_files(catalog, DRIVES_TABLE, 2)
     for name in PUBLISHED:
         merge_manifests(catalog, name)
 
