@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import LandingError, VersionError
@@ -19,8 +18,8 @@ from lake.iceberg.snapshots import snapshot_of
 from lake.landing import DriveId
 from lake.tables import drives, summaries
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.existing import existing_tables
 from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
-from lake.tables.schemas import PUBLISHED
 from lake.versions.names import MAIN, is_snapshot_id
 
 if TYPE_CHECKING:
@@ -60,15 +59,8 @@ def load_tables(catalog: Publisher) -> dict[str, Table]:
     Raises:
         NoSuchTableError: There is no `gold.scenes`.
     """
-    found = {}
-    for name in PUBLISHED:
-        try:
-            found[name] = catalog.load_table(name)
-        except NoSuchTableError:
-            if name == SCENES_TABLE:
-                raise
-            continue  # a table of a later version, which the first publication makes
-    return found
+    found = existing_tables(catalog)
+    return found if SCENES_TABLE in found else {SCENES_TABLE: catalog.load_table(SCENES_TABLE)}
 
 
 def load_together(catalog: Publisher) -> dict[str, Table]:
