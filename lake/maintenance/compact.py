@@ -27,9 +27,10 @@ from lake.errors import LakeError
 from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import replace_files
 from lake.iceberg.staged import staged
-from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
+from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, SmallFile, partition_filter
 from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
+from lake.maintenance.merge_sizes import Sizes
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
 from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_before, scene_digests
 from lake.parquet.row_group import read_footer
@@ -133,7 +134,7 @@ def _merge(table: Table, job: MergeJob, sizes: Sizes, merged: _Merged) -> None:
 
 
 def _merge_scenes(table: Table, job: MergeJob, merged: _Merged) -> None:
-    """One file at a time is held; none is larger than `Sizes.smallest`."""
+    """One file at a time is held; none is larger than `Sizes.smallest_scenes`."""
     found = list[SceneDigest]()
     with _new_file(table, job, merged) as target:
         merge = SceneMerge(target)

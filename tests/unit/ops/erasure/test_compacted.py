@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lake.maintenance.compact import MergeOutcome, compact
-from lake.maintenance.compaction_plan import Sizes, plan
+from lake.maintenance.compaction_plan import plan
 from lake.maintenance.manifests import merge_row_files
+from lake.maintenance.merge_sizes import Sizes
 from lake.maintenance.metadata import merge_metadata
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
@@ -15,7 +16,7 @@ from tests.unit.ops.erasure.erasure_world import DRIVE, NEIGHBOUR, Deployed
 from tests.unit.ops.erasure.test_forget import forget, mentions, said
 
 pytestmark = pytest.mark.timeout(900)  # a thousand calls of services that run in this process
-SIZES = Sizes(smallest=10**6, largest=4 * 10**6)
+SIZES = Sizes(10**6, 4 * 10**6, 10**6)
 REFS = ("main", "run-before", "run-after")
 
 
