@@ -21,7 +21,7 @@ from lake.landing import DriveId
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.names import DATA_TABLES
 from lake.tables.pinned import PinnedTables, pin
-from lake.tables.planned_files import added_files, day_of, drive_spans, is_drive
+from lake.tables.planned_files import added_files, day_of, drive_spans, is_drive, may_lack_ids
 from lake.tables.schemas import PARTITIONS
 from scenes.accounting.drive_audit import Target
 from scenes.accounting.drive_sources import AuditSources, raw_object, raw_versions
@@ -77,7 +77,8 @@ class KnownDrives:
 
     def _drives_of(self, table: Table, file: DataFile) -> list[str]:
         (low_v, high_v), (low_d, high_d) = drive_spans(file, table.schema())
-        if low_v is not None and low_d is not None and (low_v, low_d) == (high_v, high_d):
+        one_drive = low_v is not None and low_d is not None and (low_v, low_d) == (high_v, high_d)
+        if one_drive and not may_lack_ids(file, table.schema()):
             return [f"{low_v}/{low_d}"]
         self.shared += 1
         try:
