@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, LessThanOrEqual, Reference
+from pyiceberg.expressions.literals import literal
 
 from lake.errors import LandingError
+from lake.iceberg.snapshots import EVERYTHING
 from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_rows import of_drive
@@ -80,6 +84,38 @@ def scene_facts(catalog: Tables, drive: DriveId) -> tuple[SceneFields, ...]:
     table = _scan(catalog, SCENES_TABLE, SceneFields.__struct_fields__, drive)
     ordered = table.sort_by([("vehicle_id", "ascending"), ("drive_id", "ascending"), ("anchor_ns", "ascending")])
     return tuple(row_of(SceneFields, row) for row in ordered.to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class ScenePage:
+    """Some scenes of a drive in anchor order, and whether it has earlier and later ones."""
+
+    scenes: tuple[SceneFields, ...]
+    earlier: bool
+    later: bool
+
+
+def scene_page(
+    catalog: Tables, drive: DriveId, limit: int, *, before_ns: int | None = None, after_ns: int | None = None
+) -> ScenePage:
+    """The first `limit` scenes after an anchor; or the last ones before one; without either, the first. Of the other scenes, only
+    the anchors are read."""
+    anchors: list[int] = sorted(_scan(catalog, SCENES_TABLE, ("anchor_ns",), drive)["anchor_ns"].to_pylist())
+    if before_ns is not None:
+        end = bisect_left(anchors, before_ns)
+        begin = max(0, end - limit)
+    else:
+        begin = 0 if after_ns is None else bisect_right(anchors, after_ns)
+        end = min(len(anchors), begin + limit)
+    if begin == end:
+        return ScenePage((), earlier=begin > 0, later=end < len(anchors))
+    between = And(_anchor(GreaterThanOrEqual, anchors[begin]), _anchor(LessThanOrEqual, anchors[end - 1]))
+    found = _scan(catalog, SCENES_TABLE, SceneFields.__struct_fields__, drive, between).sort_by("anchor_ns")
+    return ScenePage(tuple(row_of(SceneFields, row) for row in found.to_pylist()), earlier=begin > 0, later=end < len(anchors))
+
+
+def _anchor(compares: Callable[..., BooleanExpression], anchor_ns: int) -> BooleanExpression:
+    return compares(term=Reference("anchor_ns"), value=literal(anchor_ns))
 
 
 def matches(catalog: Tables, drive: DriveId) -> SceneMatches:
@@ -152,11 +188,14 @@ def _record_order(row: RecordRow) -> tuple[str, str, str, int, int, str]:
     return str(row.drive), row.level, row.sensor or "", row.stamp_ns or 0, row.anchor_ns or 0, row.record_id
 
 
-def _scan(catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId) -> pa.Table:
+def _scan(
+    catalog: Tables, table: str, columns: tuple[str, ...], drive: DriveId, where: BooleanExpression = EVERYTHING
+) -> pa.Table:
     found = table_or_none(catalog, table)
     if found is None:
         return PUBLISHED[table].empty_table()
-    return found.scan(row_filter=of_drive(drive, _days(catalog, drive)), selected_fields=columns).to_arrow()
+    row_filter = And(of_drive(drive, _days(catalog, drive)), where)
+    return found.scan(row_filter=row_filter, selected_fields=columns).to_arrow()
 
 
 def _days(catalog: Tables, drive: DriveId) -> Days | None:
