@@ -22,13 +22,12 @@ from tests.unit.scenes.accounting.lake_faults import DAY, A, of
 LATER_NS = 3600 * 10**9
 
 
-def add_row_without(lake: SmallLake, column: str) -> str:
-    """Give the drive's file of frames one row more, as a tool could that has made the column optional; the bounds of the file are
-    those of the drive."""
+def add_row_without(lake: SmallLake, name: str, column: str) -> str:
+    """Give the drive's file of a table one row more, as a tool could that made the column optional. The bounds stay."""
     catalog = lake.catalog()
-    with catalog.load_table("gold.frames").update_schema() as columns:
+    with catalog.load_table(name).update_schema() as columns:
         columns.make_column_optional(column)
-    table = catalog.load_table("gold.frames")
+    table = catalog.load_table(name)
     (task,) = table.scan(row_filter=of(A)).plan_files()
     old = Path(task.file.file_path.removeprefix("file://"))
     rows = pq.read_table(old)
@@ -42,9 +41,12 @@ def add_row_without(lake: SmallLake, column: str) -> str:
     return str(new)
 
 
-@pytest.mark.parametrize("column", ["vehicle_id", "drive_id"])
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("gold.scenes", "drive_id"), ("gold.frames", "vehicle_id"), ("gold.frames", "drive_id"), ("gold.drives", "drive_id")],
+)
 def test_they_fail_the_audit_of_everything_and_of_what_changed(
-    tmp_path: Path, column: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with in_process(monkeypatch, tmp_path) as lake:
         lake.add(A, DAY)
@@ -52,7 +54,7 @@ def test_they_fail_the_audit_of_everything_and_of_what_changed(
         monkeypatch.setattr(ops.audit.selection, "OVERLAP_NS", 0)
         auditor = Auditor(lake.sources, lake.ledger, WatermarkStore(ObjectStore(lake.s3), "lake", "a secret of auditors"), "test")
         assert auditor.everything().result.balanced
-        path = add_row_without(lake, column)
+        path = add_row_without(lake, name, column)
         for done in (auditor.changed(), auditor.everything()):
             (failure,) = [one for one in done.result.failures if one.scope == "the lake"]
             assert path in failure.detail
