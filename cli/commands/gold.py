@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from cli import console
-from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, VehicleFilter, drive_filter, examples
+from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, VehicleFilter, drive_filter, examples, parsed_day
 from lake.errors import LandingError
 from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFields, SceneRow
 from lake.tables.scene_key import SceneKey
@@ -54,9 +54,9 @@ def ls(
 
     if before is not None and after is not None:
         raise typer.BadParameter("give --before or --after, not both", param_hint="--before")
-    since_day = _day(since, "--since")
+    since_day = parsed_day(since, "--since")
     since_ns = None if since_day is None else (since_day - date(1970, 1, 1)).days * NS_PER_DAY
-    wanted = PageFilter(vehicle, _day(day, "--day"), since_ns)
+    wanted = PageFilter(vehicle, parsed_day(day, "--day"), since_ns)
     cursors = [None if text is None else Cursor.parse(text) for text in (before, after)]
     table = deployment.enter(endpoint, home).catalog().load_table(DRIVES_TABLE)
     page = publication_page(table, limit, wanted, before=cursors[0], after=cursors[1])
@@ -85,13 +85,6 @@ def ls(
         console.say(f"newer ones: --after {newest}")
     if not rows:
         console.say("nothing is listed: upload a drive with `scenelake drive upload DIR`, or run `scenelake demo`")
-
-
-def _day(text: str | None, option: str) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a day such as 2026-05-01", param_hint=option) from error
 
 
 @app.command("show", epilog=examples("gold show --drive veh-1/drive-a", "gold show SCENE_ID --html scene.html"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import console
-from cli.options import EndpointOption, HomeOption, JsonOption, VehicleFilter, examples
+from cli.options import ApplyOption, EndpointOption, HomeOption, JsonOption, VehicleFilter, examples, parsed_day
 from lake.maintenance.merge_sizes import GB, LARGEST, MB, RUN_BYTES, SMALLEST_ROWS, SMALLEST_SCENES, Sizes
 from ops import DEFAULT_HOME, deployment
 from ops.report import display
@@ -38,7 +37,7 @@ def compact(
     most_gb: Annotated[
         int, typer.Option("--most", min=1, metavar="GB", help="Merge no more in one run; the next one goes on.")
     ] = RUN_BYTES // GB,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would be merged.")] = False,
+    apply: ApplyOption = False,
     endpoint: EndpointOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -57,7 +56,7 @@ def compact(
 
     if largest_mb < 2 * max(smallest_mb, smallest_scenes_mb):
         raise typer.BadParameter("must be at least twice --smallest and --smallest-scenes", param_hint="--largest")
-    sizes, only = Sizes(smallest_mb * MB, largest_mb * MB, smallest_scenes_mb * MB), _day(day)
+    sizes, only = Sizes(smallest_mb * MB, largest_mb * MB, smallest_scenes_mb * MB), parsed_day(day, "--day")
     catalog = deployment.enter(endpoint, home).catalog()
     planned, budget = plan(catalog, sizes, only, vehicle), RunBudget(most_gb * GB)
     jobs = [job for job in map(budget.take, planned.jobs) if job is not None]
@@ -77,13 +76,6 @@ def compact(
         _show(this_run)
     if any(one.outcome is MergeOutcome.REFUSED for one in done):
         raise typer.Exit(1)
-
-
-def _day(day: str | None) -> datetime.date | None:
-    try:
-        return None if day is None else datetime.date.fromisoformat(day)
-    except ValueError as error:
-        raise typer.BadParameter(f"{day!r} is not a day such as 2026-11-30", param_hint="--day") from error
 
 
 @dataclass(frozen=True, slots=True)

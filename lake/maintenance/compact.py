@@ -28,7 +28,7 @@ from lake.iceberg.attempts import commit
 from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import replace_files
 from lake.iceberg.staged import staged
-from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, SmallFile, partition_filter
+from lake.maintenance.compaction_plan import MergeJob, SmallFile, partition_filter
 from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
 from lake.maintenance.merge_sizes import Sizes
@@ -37,6 +37,7 @@ from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_befo
 from lake.parquet.row_group import read_footer
 from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.compactions import COMPACTIONS_TABLE, add_row
+from lake.tables.names import SCENES_TABLE
 from lake.tables.rows import CompactionRow, PublishedFile
 from lake.tables.schemas import PUBLISHED
 from sensors.time_units import NS_PER_MS, NS_PER_S

@@ -23,7 +23,7 @@ from pyiceberg.utils.datetime import days_to_date
 from lake.iceberg.internals import plan_manifests
 from lake.maintenance.merge_sizes import RUN_BYTES, Sizes
 from lake.tables.drive_rows import equal, on_days
-from lake.tables.names import DATA_TABLES
+from lake.tables.names import DATA_TABLES, SCENES_TABLE
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from lake.iceberg.publisher import Publisher
 
-SCENES_TABLE = DATA_TABLES[0]
 LARGE, ALONE = "large enough", "nothing to merge it with"
 SEVERAL_DRIVES, DELETES, OTHER_PARTITIONS = "holds several drives", "has delete files", "has an older partitioning"
 

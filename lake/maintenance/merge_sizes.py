@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lake.errors import LakeError
-from lake.tables.names import DATA_TABLES
+from lake.tables.names import SCENES_TABLE
 
 MB, GB = 10**6, 10**9
 # A window of the build is 64 MiB of payload, of which lidar is stored in about two thirds: a full file has 40 to 67 MB. Merging
@@ -37,7 +37,7 @@ class Sizes:
 
     def smallest(self, table: str) -> int:
         """Size from which on a file of a table is left as it is."""
-        return self.smallest_scenes if table == DATA_TABLES[0] else self.smallest_rows
+        return self.smallest_scenes if table == SCENES_TABLE else self.smallest_rows
 
     @property
     def enough(self) -> int:

@@ -27,12 +27,10 @@ from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_files import without_drive
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.names import DATA_TABLES
+from lake.tables.names import DATA_TABLES, FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
 from lake.tables.summaries import summary_of
 from sensors.time_units import NS_PER_MS
-
-SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE = DATA_TABLES
 
 
 class PublishOutcome(StrEnum):

@@ -19,7 +19,7 @@ from lake.landing import DriveId
 from lake.tables import drives, summaries
 from lake.tables.drives import DRIVES_TABLE
 from lake.tables.existing import existing_tables
-from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
+from lake.tables.names import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.versions.names import MAIN, is_snapshot_id
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from lake.iceberg.internals import begin, stage_updates
 from lake.iceberg.refs import drop_ref, ref_is, set_tag
 from lake.iceberg.snapshots import snapshot_of
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.names import DATA_TABLES
-from lake.tables.publish import SCENES_TABLE
+from lake.tables.names import DATA_TABLES, SCENES_TABLE
 from lake.versions.moments import Tables, Version, load_tables, load_together, resolve
 from lake.versions.names import MAIN, PROTECTED, TagKind, check_name, kind_of
 from sensors.time_units import NS_PER_MS

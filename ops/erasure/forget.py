@@ -63,10 +63,6 @@ class BusyError(OpsError):
     """A run of the drive had begun and may still write."""
 
 
-class LeftError(OpsError):
-    """Something of the drive is left."""
-
-
 @dataclass(frozen=True, slots=True)
 class ErasureWorld:
     """What an erasure works on."""

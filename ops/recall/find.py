@@ -31,7 +31,7 @@ from lake.iceberg.snapshots import scan_at
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive, on_days
 from lake.tables.drives import DRIVES_TABLE, FORGOTTEN, columns_without_files
-from lake.tables.publish import RECORDS_TABLE, SCENES_TABLE
+from lake.tables.names import RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, row_of
 from lake.versions.tags import tags
 from ops.recall.criteria import Criteria
