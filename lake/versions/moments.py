@@ -111,8 +111,8 @@ def of_tag(tables: Tables, name: str) -> Version:
         raise VersionError(f"there is no tag {name!r}", "`scenelake gold tags` lists the tags")
     if missing := {SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE, DRIVES_TABLE} - found.keys():
         raise VersionError(
-            f"tag {name!r} pins {', '.join(sorted(found))}, but not {', '.join(sorted(missing))}: another tool made it, and "
-            "it is no version of the lake"
+            f"tag {name!r} pins {', '.join(sorted(found))}, but not {', '.join(sorted(missing))}: another tool made it, so "
+            "it is not a version of the lake"
         )
     return Version(name, found)
 
@@ -138,7 +138,7 @@ def _of_snapshot(tables: Tables, name: str, snapshot_id: int) -> Version:
         if row.scenes_snapshot_id == snapshot_id:
             return _of_publication(tables, name, row)
     raise VersionError(
-        f"snapshot {snapshot_id} of {SCENES_TABLE} is none that a publication made, but a state between two, or maintenance",
+        f"snapshot {snapshot_id} of {SCENES_TABLE} was not made by a publication: it is a state between two, or of maintenance",
         "`scenelake gold ls` lists the snapshots of publications",
     )
 

@@ -184,7 +184,7 @@ def test_gold_ls_refuses_a_page_that_cannot_be(lake: LakeCatalog, words: tuple[s
 
 def test_gold_ls_refuses_what_is_no_cursor(lake: LakeCatalog) -> None:
     result = run("gold", "ls", "--before", "yesterday")
-    assert (result.exit_code, "is no cursor" in result.stderr, "next:" in result.stderr) == (1, True, True)
+    assert (result.exit_code, "is not a cursor" in result.stderr, "next:" in result.stderr) == (1, True, True)
 
 
 def test_gold_show_tells_matches_and_what_is_missing(lake: LakeCatalog) -> None:

@@ -151,7 +151,7 @@ def test_an_empty_table_has_an_empty_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "1.2.3", "1.x", "1.-3", "-1.2", "١.2", "9" * 30 + ".1"])
 def test_what_is_no_cursor_is_refused(text: str) -> None:
-    with pytest.raises(VersionError, match="is no cursor"):
+    with pytest.raises(VersionError, match="is not a cursor"):
         Cursor.parse(text)
 
 

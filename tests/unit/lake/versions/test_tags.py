@@ -72,7 +72,7 @@ def test_a_name_that_another_tool_gave_in_one_table_is_taken_and_is_no_version(l
         create_tag(lake.catalog(), "stray")
     (tag,) = tags(lake.catalog())
     assert tag.missing == ("gold.drives", "gold.scenes", "quarantine.records")
-    with pytest.raises(VersionError, match="no version of the lake"):
+    with pytest.raises(VersionError, match="not a version of the lake"):
         resolve(load_together(lake.catalog()), "stray")
 
 
@@ -145,7 +145,7 @@ def test_the_state_between_a_delete_and_an_append_is_no_version(lake: VersionLak
     table = lake.catalog().load_table("gold.scenes")
     table.delete(f"drive_id == '{DRIVE.drive_id}'")
     between = lake.current()["gold.scenes"]
-    with pytest.raises(VersionError, match="is none that a publication made"):
+    with pytest.raises(VersionError, match="was not made by a publication"):
         create_tag(lake.catalog(), "one", str(between))
     assert tags(lake.catalog()) == ()
 
