@@ -34,7 +34,7 @@ from bench.gold_table import PROCESSES, TABLE, BuiltDrive
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import MANIFEST, DriveId
 from lake.tables.creation import ensure_tables
-from lake.tables.publish import SCENES_TABLE
+from lake.tables.names import SCENES_TABLE
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import PAYLOAD_COLUMNS, SceneReader
 from sensors.rig import Modality

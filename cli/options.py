@@ -6,6 +6,7 @@ as one value each (`Filter`, `DriveId`).
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,3 +132,15 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def parsed_day(text: str | None, option: str) -> datetime.date | None:
+    """A UTC day, as it was given with an option.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    try:
+        return None if text is None else datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a day such as 2026-05-01", param_hint=option) from error

@@ -9,17 +9,17 @@ expire ─▶ compact ─▶ sweep
 | step | does |
 | --- | --- |
 | `expire` | removes old snapshots from the tables' metadata, never what a tag, a run, a hold or a live reader pins |
-| `compact` | merges small data files of the drives published lately, if the rows are proved to be the same, then manifests |
+| `compact` | merges small data files of the drives published lately, if the rows are proved to be the same, then metadata |
 | `sweep` | deletes, by version id, what no snapshot leads to and two sweeps in a row have listed |
 
 The log of each step has a line for each thing that it keeps, and why. `scenelake gold expire`, `gold compact` and `gold sweep`
-do the same.
+do the same. `compact` merges 16 GB a run at most, the oldest days first, and says what waits for the next one.
 
 | parameter | default | meaning |
 | --- | --- | --- |
 | `dry_run` | `true` | say what would be done and change nothing |
 | `older_than_h` | 24 | hours; younger snapshots stay |
-| `published_h` | 48 | hours; files of drives that were published since are merged |
+| `published_h` | 168 | hours; files of drives that were published since are merged |
 | `keep_last` | 10 | so many of the newest snapshots of each table stay, however old |
 
 `SCENELAKE_DAG_MAINTAIN_MODE=apply` in the environment of the DAG processor makes the daily runs change something.
@@ -58,7 +58,7 @@ MAINTENANCE = MaintenanceSettings.from_env()
             MAINTENANCE.mode is MaintenanceMode.DRY_RUN, type="boolean", description="say what would be done and change nothing"
         ),
         "older_than_h": Param(24, type="number", minimum=0, maximum=8760, description="hours; younger snapshots stay"),
-        "published_h": Param(48, type="number", minimum=0, maximum=8760, description="hours; drives published since are merged"),
+        "published_h": Param(168, type="number", minimum=0, maximum=8760, description="hours; drives published since are merged"),
         "keep_last": Param(10, type="integer", minimum=1, maximum=10000, description="newest snapshots of a table that stay"),
     },
     default_args={

@@ -34,7 +34,6 @@ CANONICAL = 1  # version of the canonical form, part of every scene digest
 FRAME_LISTS = ("lidars", "cameras", "radars")
 PAYLOADS = ("points", "image")
 FACTS = "facts"  # a scene but for its payload, where the parts of a scene are named
-PROVENANCE = ("revision", "sources", "code_version", "config_hash")
 _POSE = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 _POSE_BYTES = struct.Struct(f"<{len(_POSE)}d")
 _PLAIN = ("scene_id", "vehicle_id", "drive_id", "anchor_sensor", "anchor_ns", "complete")

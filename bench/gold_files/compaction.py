@@ -29,7 +29,8 @@ from bench.quality_score.examine import InProcess
 from lake.drive_input import DriveInput
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.maintenance.compact import MergeOutcome, compact
-from lake.maintenance.compaction_plan import MB, Sizes, plan
+from lake.maintenance.compaction_plan import plan
+from lake.maintenance.merge_sizes import MB, Sizes
 from lake.storage import ObjectVersion
 from lake.tables.creation import ensure_tables
 from lake.tables.publish import Batch, publish
@@ -43,7 +44,7 @@ NAME = "compaction"
 ROUNDS = 3
 SIZE = 1 / 4  # of the bench drive
 LEAST = 100.0  # MB/s of one core
-SIZES = Sizes(128 * MB, 512 * MB)
+SIZES = Sizes(smallest_scenes=128 * MB)  # full windows of the build too, which a lake would leave as they are
 
 
 def measure(scratch: Path) -> Report:

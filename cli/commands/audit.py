@@ -10,7 +10,7 @@ import typer
 
 from cli import console
 from cli.audit_tables import print_audit
-from cli.options import CHECK, DriveFilter, EndpointOption, HomeOption, JsonOption, drive_filter, examples
+from cli.options import CHECK, DriveFilter, EndpointOption, HomeOption, JsonOption, drive_filter, examples, parsed_day
 from ops import DEFAULT_HOME, deployment
 from ops.report import display
 from sensors.time_units import NS_PER_S, NS_PER_US
@@ -60,7 +60,7 @@ def audit(
     """
     if sum((drive is not None, day is not None, since is not None, everything)) > 1:
         raise typer.BadParameter("give one of --drive, --day, --since and --all")
-    chosen, of_day, since_ns = drive_filter(drive), _day(day), _since_ns(since)
+    chosen, of_day, since_ns = drive_filter(drive), parsed_day(day, "--day"), _since_ns(since)
     stream = console.JsonStream("checks") if as_json else None
     with console.progress() as bars:
         auditor = _auditor(deployment.enter(endpoint, home), bars, stream)
@@ -115,13 +115,6 @@ def _say_what_rests_on_what(done: AuditDone, *, can_sign: bool) -> None:
         console.say("not signed off: the next audit begins where this one did")
     else:
         console.say("not signed off: objects of too many drives are just arriving")
-
-
-def _day(text: str | None) -> datetime.date | None:
-    try:
-        return None if text is None else datetime.date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date such as 2026-05-01", param_hint="--day") from None
 
 
 def _since_ns(text: str | None) -> int | None:

@@ -53,6 +53,7 @@ def forget(
     Says what would be deleted; `--apply` deletes it, searches for what is left, and writes a certificate. A run that was killed
     is finished by the next. Exits with 1 if something is left. A hold forbids it. Whatever lands of the drive later is refused.
     """
+    from lake.tables.creation import ensure_tables
     from ops.erasure.certificate import Signer
 
     if apply and check:
@@ -75,7 +76,9 @@ def forget(
         _confirm(erasure, confirmed=yes)
         with console.progress() as bars:
             erasure = _erasure(target, named, bars)
-            for name, step in erasure.steps(request, basis, run_ended=run_ended):
+            steps = erasure.steps(request, basis, run_ended=run_ended)
+            ensure_tables(target.catalog())  # the tombstone is a row of this version's `gold.drives`
+            for name, step in steps:
                 bars.say(name)
                 step()
             outcome = erasure.certify(request, Signer(key) if key else None, deep=not shallow)
@@ -85,13 +88,10 @@ def forget(
 
 
 def _erasure(target: deployment.Deployment, drive: Any, bars: console.Bars) -> Erasure:
-    from lake.tables.creation import ensure_tables
     from ops.erasure.forget import Erasure, ErasureWorld
 
-    catalog = target.catalog()
-    ensure_tables(catalog)
     clients = (target.s3(), target.client("dynamodb"), target.client("sqs"))
-    return Erasure(ErasureWorld(target.settings, *clients, catalog, time.time_ns), drive, bars)
+    return Erasure(ErasureWorld(target.settings, *clients, target.catalog(), time.time_ns), drive, bars)
 
 
 def _checked(erasure: Erasure, request: str, signer: Signer | None, *, deep: bool) -> ErasureOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,10 @@ import msgspec
 import typer
 
 from cli import console
-from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, VehicleFilter, drive_filter, examples
+from cli.options import DriveFilter, EndpointOption, HomeOption, JsonOption, VehicleFilter, drive_filter, examples, parsed_day
+from lake.errors import LandingError
 from lake.tables.rows import CameraFrame, CloudFrame, MatchedFrame, RadarFrame, SceneFields, SceneRow
+from lake.tables.scene_key import SceneKey
 from ops import DEFAULT_HOME, deployment
 from ops.errors import NotFoundError
 from ops.report import display
@@ -51,9 +54,9 @@ def ls(
 
     if before is not None and after is not None:
         raise typer.BadParameter("give --before or --after, not both", param_hint="--before")
-    since_day = _day(since, "--since")
+    since_day = parsed_day(since, "--since")
     since_ns = None if since_day is None else (since_day - date(1970, 1, 1)).days * NS_PER_DAY
-    wanted = PageFilter(vehicle, _day(day, "--day"), since_ns)
+    wanted = PageFilter(vehicle, parsed_day(day, "--day"), since_ns)
     cursors = [None if text is None else Cursor.parse(text) for text in (before, after)]
     table = deployment.enter(endpoint, home).catalog().load_table(DRIVES_TABLE)
     page = publication_page(table, limit, wanted, before=cursors[0], after=cursors[1])
@@ -84,19 +87,15 @@ def ls(
         console.say("nothing is listed: upload a drive with `scenelake drive upload DIR`, or run `scenelake demo`")
 
 
-def _day(text: str | None, option: str) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a day such as 2026-05-01", param_hint=option) from error
-
-
 @app.command("show", epilog=examples("gold show --drive veh-1/drive-a", "gold show SCENE_ID --html scene.html"))
 def show(
     scene_id: Annotated[
         str | None, typer.Argument(metavar="SCENE_ID", help="Scene id; or list a drive's scenes with --drive.")
     ] = None,
     drive: DriveFilter = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, metavar="N", help="Scenes on a page.")] = 50,
+    before: Annotated[str | None, typer.Option("--before", metavar="SCENE_ID", help="The page of earlier scenes.")] = None,
+    after: Annotated[str | None, typer.Option("--after", metavar="SCENE_ID", help="The page of later scenes.")] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the scene's pictures to an HTML file.")
     ] = None,
@@ -104,7 +103,7 @@ def show(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one scene, or list the scenes of a drive.
+    """Show one scene, or list the scenes of a drive, in the order of their anchors, by page.
 
     A scene: its anchor, ego pose, every match with offset and residual, missing sensors with the reason, and its raw objects.
     """
@@ -113,24 +112,45 @@ def show(
         raise typer.BadParameter("give either a SCENE_ID or --drive VEHICLE/DRIVE")
     if html is not None and scene_id is None:
         raise typer.BadParameter("--html needs a SCENE_ID: it draws one scene", param_hint="--html")
+    if before is not None and (after is not None or scene_id is not None):
+        raise typer.BadParameter("give it with --drive, and without --after", param_hint="--before")
+    if after is not None and scene_id is not None:
+        raise typer.BadParameter("give it with --drive", param_hint="--after")
+    cursors = [_anchor_of(text, chosen, option) for text, option in ((before, "--before"), (after, "--after"))]
     catalog = deployment.enter(endpoint, home).catalog()
     if scene_id is None:
         assert chosen is not None
-        _show_drive(catalog, chosen, as_json=as_json)
+        _show_drive(catalog, chosen, limit, cursors, as_json=as_json)
     else:
         _show_scene(catalog, scene_id, html, as_json=as_json)
 
 
-def _show_drive(catalog: Catalog, drive: DriveId, *, as_json: bool) -> None:
+def _anchor_of(scene_id: str | None, drive: DriveId | None, option: str) -> int | None:
+    """The anchor of a scene of the drive."""
+    if scene_id is None:
+        return None
+    try:
+        key = SceneKey.parse(scene_id)
+    except LandingError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+    if key.drive != drive:
+        raise typer.BadParameter(f"{scene_id} is not a scene of {drive}", param_hint=option)
+    return key.anchor_ns
+
+
+def _show_drive(catalog: Catalog, drive: DriveId, limit: int, cursors: Sequence[int | None], *, as_json: bool) -> None:
     from ops.audit import lake_reader
 
-    scenes = lake_reader.scene_facts(catalog, drive)
-    if not scenes:
+    page = lake_reader.scene_page(catalog, drive, limit, before_ns=cursors[0], after_ns=cursors[1])
+    scenes = page.scenes
+    if not (scenes or page.earlier or page.later):
         raise NotFoundError(
             f"no scenes of {drive} in gold", f"`scenelake drive wait {drive.vehicle_id} {drive.drive_id}` shows its state"
         )
+    earlier = scenes[0].scene_id if scenes and page.earlier else None
+    later = scenes[-1].scene_id if scenes and page.later else None
     if as_json:
-        console.print_json(scenes)
+        console.print_json({"scenes": scenes, "before": earlier, "after": later})
         return
     rows = [
         (
@@ -144,6 +164,10 @@ def _show_drive(catalog: Catalog, drive: DriveId, *, as_json: bool) -> None:
     ]
     title = f"{drive}: {console.counted(len(rows), 'scene')}"
     console.out().print(console.table(title, ("scene", "anchor", "complete", "missing", "flags"), rows))
+    if earlier is not None:
+        console.say(f"earlier ones: --before {earlier}")
+    if later is not None:
+        console.say(f"later ones: --after {later}")
 
 
 def _show_scene(catalog: Catalog, scene_id: str, html: Path | None, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import console
-from cli.options import EndpointOption, HomeOption, JsonOption, examples
+from cli.options import ApplyOption, EndpointOption, HomeOption, JsonOption, examples
 from ops import DEFAULT_HOME, deployment
 from ops.report import display
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lake.maintenance.expire import TablePlan
     from lake.maintenance.sweep_report import LakeSweepReport
 
-ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would be done.")]
 HOUR_S = 3600.0
 
 

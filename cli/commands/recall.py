@@ -134,8 +134,10 @@ def _exclude(catalog: Any, found: RecallResult, reason: str, person: str | None)
     from ops.recall.record import rows_of
 
     recall_id = secrets.token_hex(4)
-    ensure_tables(catalog)
-    exclude(catalog, rows_of(found, recall_id, reason, person or getpass.getuser(), time.time_ns()))
+    rows = rows_of(found, recall_id, reason, person or getpass.getuser(), time.time_ns())
+    if rows:
+        ensure_tables(catalog)
+    exclude(catalog, rows)
     return recall_id
 
 

@@ -16,6 +16,7 @@ from scenelake_airflow.errors import PayloadError
 
 if TYPE_CHECKING:
     from lake.iceberg.publisher import Publisher
+    from lake.maintenance.compaction_plan import MergeJob, RunBudget
     from lake.maintenance.sweep import SweptLake
 
 Parameters = Mapping[str, Any]
@@ -60,26 +61,40 @@ def _compact(settings: Settings, parameters: Parameters) -> dict[str, Any]:
     return compact_days(open_catalog(settings), parameters)
 
 
-def compact_days(catalog: Publisher, parameters: Parameters) -> dict[str, Any]:
-    """`compact` with its port: the days of the drives that were published lately, and the metadata of all tables."""
-    from lake.maintenance.compact import MergeOutcome, compact
-    from lake.maintenance.compaction_plan import DEFAULT_SIZES, plan
+def compact_days(catalog: Publisher, parameters: Parameters, budget: RunBudget | None = None) -> dict[str, Any]:
+    """`compact` with its port: the days of the drives published lately, oldest first, and the metadata of all tables."""
+    from lake.maintenance.compaction_plan import DEFAULT_SIZES, RunBudget, plan
     from lake.maintenance.metadata import merge_metadata
     from lake.maintenance.recent_days import recent_days
 
     since_ns = time.time_ns() - int(float(parameters["published_h"]) * HOUR_S * 1e9)
+    of_run = budget or RunBudget()
     outcomes: Counter[str] = Counter()
     for day in recent_days(catalog, since_ns):
-        for job in plan(catalog, DEFAULT_SIZES, day).jobs:
-            if parameters["dry_run"]:
-                outcomes["to be merged"] += len(job.files)
-                continue
-            done = compact(catalog, job, DEFAULT_SIZES)
-            outcomes[done.outcome.value] += len(job.files)
-            if done.reason:
-                level = logging.ERROR if done.outcome is MergeOutcome.REFUSED else logging.INFO
-                _log.log(level, "%s: %s, %s", job, done.outcome.value, done.reason)
-    return {"files": dict(outcomes), **merge_metadata(catalog, apply=not parameters["dry_run"])}
+        planned = plan(catalog, DEFAULT_SIZES, day)
+        for table, reasons in planned.left.items():
+            for why, left in reasons.items():
+                _log.info("%s, %s: %d files kept, %d bytes, %s", table, day, left.files, left.size, why)
+        for job in filter(None, map(of_run.take, planned.jobs)):
+            outcomes["to be merged" if parameters["dry_run"] else _merged(catalog, job)] += len(job.files)
+    if of_run.waiting.files:
+        _log.warning(
+            "%d files (%d bytes) wait for the next run: this one merges %d bytes at most, the oldest days first",
+            *(of_run.waiting.files, of_run.waiting.size, of_run.most),
+        )
+    merged = {"files": dict(outcomes), "bytes": of_run.taken, "files waiting": of_run.waiting.files}
+    return {**merged, **merge_metadata(catalog, apply=not parameters["dry_run"])}
+
+
+def _merged(catalog: Publisher, job: MergeJob) -> str:
+    from lake.maintenance.compact import MergeOutcome, compact
+    from lake.maintenance.compaction_plan import DEFAULT_SIZES
+
+    done = compact(catalog, job, DEFAULT_SIZES)
+    if done.reason:
+        level = logging.ERROR if done.outcome is MergeOutcome.REFUSED else logging.INFO
+        _log.log(level, "%s: %s, %s", job, done.outcome.value, done.reason)
+    return done.outcome.value
 
 
 def _sweep(settings: Settings, parameters: Parameters) -> dict[str, Any]:

@@ -63,17 +63,20 @@ class Tombstones:
 
     def salt(self) -> str:
         """The salt of the pseudonyms; made now, if there is none yet."""
-        if not self._salt:
-            item = self._table.get(FORGOTTEN, SALT)
-            if item is None:
-                self._table.put({"pk": FORGOTTEN, "sk": SALT, "salt": pseudonyms.new_salt()}, Attr("pk").not_exists())
-                item = self._table.get(FORGOTTEN, SALT)
-            self._salt = text(item or {}, "salt")
+        if not self._has_salt():
+            self._table.put({"pk": FORGOTTEN, "sk": SALT, "salt": pseudonyms.new_salt()}, Attr("pk").not_exists())
+            self._has_salt()
         return self._salt
+
+    def _has_salt(self) -> bool:
+        """Whether there is a salt. Without one there is no tombstone, and none is made to look for one."""
+        if not self._salt and (item := self._table.get(FORGOTTEN, SALT)) is not None:
+            self._salt = text(item, "salt")
+        return bool(self._salt)
 
     def of(self, drive: DriveId) -> Tombstone | None:
         """The tombstone of a drive (strongly consistent)."""
-        item = self._table.get(FORGOTTEN, self._key(drive))
+        item = self._table.get(FORGOTTEN, self._key(drive)) if self._has_salt() else None
         return None if item is None else _tombstone(item)
 
     def request_of(self, drive: DriveId) -> str | None:
@@ -161,13 +164,18 @@ class Tombstones:
 
     def is_late(self, drive: DriveId, key: str, version_id: str) -> bool:
         """Whether a version was counted by `add_late`."""
-        return (
-            self._table.get(FORGOTTEN, self._late_prefix(drive) + pseudonyms.of_object(self.salt(), key, version_id)) is not None
-        )
+        if not self._has_salt():
+            return False
+        sort_key = self._late_prefix(drive) + pseudonyms.of_object(self.salt(), key, version_id)
+        return self._table.get(FORGOTTEN, sort_key) is not None
 
     def late(self, drive: DriveId) -> int:
         """How many versions of a drive were counted by `add_late`."""
-        return sum(1 for _ in self._table.query(Key("pk").eq(FORGOTTEN) & Key("sk").begins_with(self._late_prefix(drive))))
+        return sum(1 for _ in self._late(drive))
+
+    def _late(self, drive: DriveId) -> Iterator[Item]:
+        if self._has_salt():
+            yield from self._table.query(Key("pk").eq(FORGOTTEN) & Key("sk").begins_with(self._late_prefix(drive)))
 
     def items_of(self, drive: DriveId) -> Iterator[Item]:
         """Every item that names a drive, or is of an object of it: of the drive itself, of refused objects, of holds that were
@@ -179,7 +187,7 @@ class Tombstones:
         cursor = self._table.get(*_SWEEP)
         if cursor is not None and text(cursor, "cursor").startswith(drive.prefix):
             yield cursor
-        yield from self._table.query(Key("pk").eq(FORGOTTEN) & Key("sk").begins_with(self._late_prefix(drive)))
+        yield from self._late(drive)
 
     def delete(self, item: Item) -> None:
         """Delete one of `items_of`. Without its cursor, the sweep begins at the bucket's first key again."""

@@ -26,11 +26,12 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from lake.erasure.files import DriveRowFiles
 from lake.iceberg.internals import begin, stage_updates
 from lake.iceberg.refs import ref_is, remove_snapshots
+from lake.iceberg.replace_files import data_files
 from lake.iceberg.snapshots import table_name
 from lake.landing import DriveId
+from lake.tables.drive_row_files import DriveRowFiles
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -85,6 +86,7 @@ class TableRedaction:
     def __init__(self, table: Table, drive: DriveId, request: str) -> None:
         self._table, self._drive, self._request = table, drive, request
         self._files = DriveRowFiles(table, drive)
+        self._rest: dict[str, DataFile] = {}
         self._entries: dict[str, tuple[ManifestEntry, ...]] = {}
         self._mentions: dict[str, bool] = {}
         self._snapshots = {one.snapshot_id: one for one in table.metadata.snapshots}
@@ -164,7 +166,7 @@ class TableRedaction:
         parent = self._surviving_ancestor(old)
         writer = _ManifestFolder(self._table, snapshot_id)
         manifests: list[ManifestFile] = []
-        rewritten: dict[int, list[DataFile]] = {}
+        rewritten: list[DataFile] = []
         for manifest in old.manifests(io):
             if not self._mentions_drive(manifest):
                 manifests.append(manifest)
@@ -175,11 +177,10 @@ class TableRedaction:
                     continue
                 if not self._of_drive(entry):
                     kept.append(entry)
-                elif (file := self._files.without_drive(entry.data_file)) is not None:
-                    rewritten.setdefault(manifest.partition_spec_id, []).append(file)
+                elif self._files.rows_of_drive(entry.data_file) < entry.data_file.record_count:
+                    rewritten.append(self._rest_of(entry.data_file))
             manifests += writer.existing(manifest.partition_spec_id, kept)
-        for spec_id, files in rewritten.items():
-            manifests += writer.added(spec_id, files)
+        manifests += writer.added(metadata.default_spec_id, rewritten)
         return Snapshot.model_validate(
             {
                 "snapshot-id": snapshot_id,
@@ -191,6 +192,12 @@ class TableRedaction:
                 "schema-id": metadata.current_schema_id,
             }
         )
+
+    def _rest_of(self, file: DataFile) -> DataFile:
+        """A file with the rows of other drives; the same one for every snapshot that lists `file`."""
+        if file.file_path not in self._rest:
+            (self._rest[file.file_path],) = data_files(self._table, [self._files.write_rest(file)])
+        return self._rest[file.file_path]
 
     def _surviving_ancestor(self, snapshot: Snapshot) -> int | None:
         found: Snapshot | None = snapshot

@@ -11,17 +11,12 @@ from lake.iceberg.internals import begin
 from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drives import DRIVES_TABLE, SALT
-from lake.tables.schemas import PUBLISHED
+from lake.tables.existing import existing_tables
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
     from lake.iceberg.publisher import Publisher
-
-
-def salt_of(catalog: Publisher) -> str | None:
-    """The salt of the deployment's pseudonyms; None if no drive was ever forgotten."""
-    return catalog.load_table(DRIVES_TABLE).properties.get(SALT)
 
 
 def keep_salt(catalog: Publisher, salt: str) -> str:
@@ -44,7 +39,7 @@ def keep_salt(catalog: Publisher, salt: str) -> str:
 
 def rows_of(catalog: Publisher, drive: DriveId) -> dict[str, int]:
     """Rows of a drive in every table, as of now."""
-    return {name: TableRedaction(catalog.load_table(name), drive, "").rows() for name in PUBLISHED}
+    return {name: TableRedaction(table, drive, "").rows() for name, table in existing_tables(catalog).items()}
 
 
 def put_tombstone(catalog: Publisher, drive: DriveId, request: str, now_ns: int) -> None:
@@ -78,7 +73,7 @@ def forget_rows(catalog: Publisher, drive: DriveId, request: str) -> tuple[Redac
     """
 
     def attempt() -> tuple[list[Transaction], tuple[Redacted, ...]]:
-        staged = [TableRedaction(catalog.load_table(name), drive, request).stage() for name in PUBLISHED]
+        staged = [TableRedaction(table, drive, request).stage() for table in existing_tables(catalog).values()]
         changed = [found for found in staged if found is not None]
         return [change for change, _ in changed], tuple(redacted for _, redacted in changed)
 

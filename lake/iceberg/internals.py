@@ -89,6 +89,7 @@ __all__ = [
     "stage",
     "stage_updates",
     "table_of",
+    "was_made",
 ]
 
 
@@ -96,6 +97,7 @@ class _Transaction(Transaction):
     """A transaction that computes its metadata once for each change of its updates, and reads the manifests that its table has
     once. Callers of `table_metadata` only read it; it shares all that has not changed with the table."""
 
+    staged_at: str | None = None  # the metadata file that a commit was tried with
     _known: tuple[Table, tuple[TableUpdate, ...], TableMetadata] | None = None
 
     @property
@@ -135,6 +137,16 @@ def table_of(transaction: Transaction) -> Table:
     return transaction._table
 
 
+def was_made(transaction: Transaction, now: Table) -> bool:
+    """Whether the table has been through the state that a commit of a transaction of `begin` was tried with."""
+    before = {snapshot.snapshot_id for snapshot in transaction._table.metadata.snapshots}
+    new = [one.snapshot_id for one in transaction.table_metadata.snapshots if one.snapshot_id not in before]
+    if any(now.snapshot_by_id(snapshot_id) is not None for snapshot_id in new):
+        return True
+    files = [now.metadata_location, *(entry.metadata_file for entry in now.metadata.metadata_log)]
+    return isinstance(transaction, _Transaction) and transaction.staged_at in files
+
+
 def manifests_of(transaction: Transaction) -> Sequence[ManifestFile]:
     """The manifests of that table, whatever the transaction has staged; read once for a transaction of `begin`."""
     if isinstance(transaction, _Transaction):
@@ -165,6 +177,8 @@ def stage(transaction: Transaction) -> str:
     packed = metadata.properties.get("write.metadata.compression-codec") == "gzip"
     name = f"{version:05d}-{uuid.uuid4()}{'.gz' if packed else ''}.metadata.json"
     location = load_location_provider(metadata.location, metadata.properties).new_metadata_location(name)
+    if isinstance(transaction, _Transaction):
+        transaction.staged_at = location
     body = metadata.model_dump_json(exclude_none=True).encode()
     with current.io.new_output(location).create(overwrite=True) as stream:
         stream.write(gzip.compress(body, _GZIP_LEVEL) if packed else body)

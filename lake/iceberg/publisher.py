@@ -29,6 +29,6 @@ class Publisher(Protocol):
 
         Raises:
             CommitFailedException: Another commit changed one of the tables, and nothing has changed; or the catalog did not
-                answer, and it is not known. So the caller reads the tables again before it tries again.
+                answer, and it is not known. `lake.iceberg.attempts.commit` finds out, and tries again.
         """
         ...

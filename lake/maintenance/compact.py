@@ -24,17 +24,20 @@ from pyiceberg.exceptions import CommitFailedException
 
 from lake.digests import content_digest
 from lake.errors import LakeError
+from lake.iceberg.attempts import commit
 from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import replace_files
 from lake.iceberg.staged import staged
-from lake.maintenance.compaction_plan import SCENES_TABLE, MergeJob, Sizes, SmallFile, partition_filter
+from lake.maintenance.compaction_plan import MergeJob, SmallFile, partition_filter
 from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.maintenance.lake_files import LakeWriter, ranges_of, read_whole, reading, writing
+from lake.maintenance.merge_sizes import Sizes
 from lake.maintenance.merged_rows import ROW_GROUP_ROWS, RowsDigest, rechunked, table_rows
 from lake.maintenance.merged_scenes import SceneDigest, SceneMerge, digests_before, scene_digests
 from lake.parquet.row_group import read_footer
 from lake.parquet.table_file import WRITE_OPTIONS
-from lake.tables.compactions import COMPACTIONS_TABLE, add_row, row_files
+from lake.tables.compactions import COMPACTIONS_TABLE, add_row
+from lake.tables.names import SCENES_TABLE
 from lake.tables.rows import CompactionRow, PublishedFile
 from lake.tables.schemas import PUBLISHED
 from sensors.time_units import NS_PER_MS, NS_PER_S
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
 
     from lake.iceberg.publisher import Publisher
 
-MAX_ATTEMPTS = 12
 LONGEST_S = LONGEST_LEASE_S  # from the first merged file to the commit; a sweep leaves such files alone for longer
 SUMMARY = {"scenelake.compaction": "true"}
 Clock = Callable[[], int]
@@ -133,7 +135,7 @@ def _merge(table: Table, job: MergeJob, sizes: Sizes, merged: _Merged) -> None:
 
 
 def _merge_scenes(table: Table, job: MergeJob, merged: _Merged) -> None:
-    """One file at a time is held; none is larger than `Sizes.smallest`."""
+    """One file at a time is held; none is larger than `Sizes.smallest_scenes`."""
     found = list[SceneDigest]()
     with _new_file(table, job, merged) as target:
         merge = SceneMerge(target)
@@ -212,35 +214,31 @@ def _compare(table: Table, job: MergeJob, merged: _Merged) -> None:
 def _commit(catalog: Publisher, job: MergeJob, merged: _Merged, clock: Clock) -> CompactionRow | None:
     """Replace the files; None if one of them has been replaced meanwhile.
 
-    A commit that failed may have been made all the same, or be made yet. Whether one was, the rows of `gold.compactions` say,
-    which stay; none can be made any more when the table has changed since it was staged.
-
     Raises:
         CompactionError: The merged files are too old, or other commits won every attempt. They stay, in case that one was made.
     """
-    tried: dict[str, CompactionRow] = {}  # by the file that holds the row
-    for _ in range(MAX_ATTEMPTS):
+    rows: dict[str, CompactionRow] = {}  # by the file that was written for it
+
+    def attempt() -> tuple[list[Transaction], str | None]:
         table, compactions = catalog.load_table(job.table), catalog.load_table(COMPACTIONS_TABLE)
-        made = tried.keys() & row_files(compactions, job.vehicle_id) if tried else set[str]()
         live = _live(table, job)
-        if made or not all(file.uri in live for file in job.files):
-            _delete(compactions.io, tried.keys() - made)
-            return tried[made.pop()] if made else None
+        if not all(file.uri in live for file in job.files):
+            return [], None
         if clock() - merged.begun_ns > LONGEST_S * NS_PER_S:
             raise CompactionError(f"{job}: its files were merged more than {LONGEST_S} s ago", hint="run it again")
         change, row_change = begin(table), begin(compactions)
-        replaced, added = [live[file.uri] for file in job.files], merged.uris
-        replace_files(change, table.io, replaced, added, SUMMARY, same_rows=True)
+        replace_files(change, table.io, [live[file.uri] for file in job.files], merged.uris, SUMMARY, same_rows=True)
         row = _row(job, merged, change)
-        row_uri = add_row(row_change, compactions, row, SUMMARY)
-        try:
-            catalog.commit_together([change, row_change])
-        except CommitFailedException:
-            tried[row_uri] = row
-            continue
-        _delete(compactions.io, tried)
-        return row
-    raise CompactionError(f"{job}: {MAX_ATTEMPTS} commits lost the race against others", hint="run it again")
+        uri = add_row(row_change, compactions, row, SUMMARY)
+        rows[uri] = row
+        return [change, row_change], uri
+
+    try:
+        made = commit(catalog, attempt)
+    except CommitFailedException as error:
+        raise CompactionError(f"{job}: {error}", hint="run it again") from error
+    _delete(catalog.load_table(COMPACTIONS_TABLE).io, (uri for uri in rows if uri != made))
+    return None if made is None else rows[made]
 
 
 def _row(job: MergeJob, merged: _Merged, change: Transaction) -> CompactionRow:

@@ -2,23 +2,28 @@
 
 Files of `gold.scenes` are merged drive by drive: a file never holds two drives, so that a drive is replaced or erased by metadata
 alone. Frames and records are merged within their partition.
+
+A drive leaves a few megabytes of frames and records, and gigabytes of scenes, in files of a window of the build each. So frames
+and records are merged every day, and scenes only where the files are much smaller than such a window: of short drives, and of
+rigs whose scenes are small. One run merges a bounded number of bytes; the next one goes on.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
 from pyiceberg.utils.datetime import days_to_date
 
-from lake.errors import LakeError
 from lake.iceberg.internals import plan_manifests
+from lake.maintenance.merge_sizes import RUN_BYTES, Sizes
 from lake.tables.drive_rows import equal, on_days
-from lake.tables.names import DATA_TABLES
+from lake.tables.names import DATA_TABLES, SCENES_TABLE
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -26,31 +31,8 @@ if TYPE_CHECKING:
 
     from lake.iceberg.publisher import Publisher
 
-SCENES_TABLE = "gold.scenes"
-MB = 1_000_000
 LARGE, ALONE = "large enough", "nothing to merge it with"
 SEVERAL_DRIVES, DELETES, OTHER_PARTITIONS = "holds several drives", "has delete files", "has an older partitioning"
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes of a merged file. A file of at least `smallest` is left as it is.
-
-    Raises:
-        LakeError: `smallest` is not between 1 and half of `largest`: files could be merged again and again.
-    """
-
-    smallest: int = 128 * MB
-    largest: int = 512 * MB
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.smallest <= self.largest // 2:
-            raise LakeError(f"files of {self.smallest} to {self.largest} bytes: the first must be 1 to half of the second")
-
-    @property
-    def enough(self) -> int:
-        """Size from which on a file that grows row group by row group takes no further one."""
-        return (self.smallest + self.largest) // 2
 
 
 DEFAULT_SIZES = Sizes()
@@ -103,10 +85,34 @@ class CompactionPlan:
     jobs: tuple[MergeJob, ...] = ()
     left: Mapping[str, Mapping[str, LeftFiles]] = field(default_factory=dict)
 
-    @property
-    def size(self) -> int:
-        """Bytes that would be merged."""
-        return sum(job.size for job in self.jobs)
+
+@dataclass(slots=True)
+class RunBudget:
+    """How many bytes of files one run may merge, and what waits for the next one."""
+
+    most: int = RUN_BYTES
+    taken: int = 0
+    waiting: LeftFiles = LeftFiles()
+
+    def take(self, job: MergeJob) -> MergeJob | None:
+        """What of a job belongs to this run: all of it, or nothing once one did not fit, so that jobs keep their order. Of one
+        that is larger than a run, the first files."""
+        now = _first(job, self.most)
+        if self.waiting.files or self.taken + now.size > max(self.most, now.size):
+            self._wait(job.files)
+            return None
+        self.taken += now.size
+        self._wait(job.files[len(now.files) :])
+        return now
+
+    def _wait(self, files: Sequence[SmallFile]) -> None:
+        self.waiting = LeftFiles(self.waiting.files + len(files), self.waiting.size + sum(file.size for file in files))
+
+
+def _first(job: MergeJob, most: int) -> MergeJob:
+    """A job of its first files that are no larger together; at least two."""
+    sums = accumulate(file.size for file in job.files)
+    return replace(job, files=job.files[: max(2, sum(size <= most for size in sums))])
 
 
 def plan(
@@ -168,7 +174,7 @@ class _Found:
             self._leave(DELETES, [small])
         elif file.spec_id != table.spec().spec_id:
             self._leave(OTHER_PARTITIONS, [small])
-        elif small.size >= sizes.smallest:
+        elif small.size >= sizes.smallest(self._name):
             self._leave(LARGE, [small])
         elif self._name == SCENES_TABLE and not small.first == small.last != "":
             self._leave(SEVERAL_DRIVES, [small])

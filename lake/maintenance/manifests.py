@@ -1,4 +1,4 @@
-"""Keeps finding a drive's files cheap: merges manifests, and the small files of `gold.drives`.
+"""Keeps finding a drive's files cheap: merges manifests, and the small files of tables that grow by a row a commit.
 
 Publications leave a manifest for each partition. Merged, some thousand files are in one manifest, sorted by partition: a plan for
 one drive opens one or two, and the list of manifests, which each commit writes anew, grows by an entry for some thousand files.
@@ -22,7 +22,7 @@ from lake.iceberg.internals import begin, manifests_of
 from lake.iceberg.manifest_clusters import is_mergeable
 from lake.iceberg.replace_files import replace_files
 from lake.parquet.table_file import WRITE_OPTIONS
-from lake.tables.drives import DRIVES_TABLE
+from lake.tables.schemas import SORTING
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lake.iceberg.publisher import Publisher
 
 LEAST_FILES = 8  # of one vehicle; fewer are not worth a commit
-FULL_ROWS = 1000  # of a file of `gold.drives` that is not merged further
-_ROW_GROUP = 64  # rows; a drive is found by the bounds of its group
+FULL_ROWS = 1000  # of a file that is not merged further
+_ROW_GROUP = 64  # rows; a drive is found in `gold.drives` by the bounds of its group
 _MAINTENANCE = "scenelake.maintenance"  # property of a snapshot: what made it
 
 
@@ -75,8 +75,8 @@ def merge_manifests(catalog: Publisher, name: str) -> Merged:
     return committed(catalog, attempt, f"manifests of {name}")
 
 
-def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged:
-    """Merge the files of `gold.drives`, one for each publication, by vehicle; and its manifests, in the same commit.
+def merge_row_files(catalog: Publisher, name: str, least_files: int = LEAST_FILES) -> Merged:
+    """Merge the files of a table of `ROW_TABLES`, one for each commit, by vehicle; and its manifests, in the same commit.
 
     `least_files`: small files that a vehicle must have to be worth it.
 
@@ -86,22 +86,22 @@ def compact_drives(catalog: Publisher, least_files: int = LEAST_FILES) -> Merged
     """
 
     def attempt() -> tuple[list[Transaction], Merged]:
-        table = catalog.load_table(DRIVES_TABLE)
+        table = catalog.load_table(name)
         count, small = _small_files(table, least_files)
         if not small:
             return [], Merged(count, count)
         change = begin(table)
-        written = [_write_merged(table, vehicle, some) for vehicle, some in sorted(small.items())]
+        written = [_write_merged(table, SORTING[name], vehicle, some) for vehicle, some in sorted(small.items())]
         removed = [file for some in small.values() for file in some]
-        replace_files(change, table.io, removed, written, {_MAINTENANCE: "drives"}, same_rows=True, merge=True)
+        replace_files(change, table.io, removed, written, {_MAINTENANCE: "row files"}, same_rows=True, merge=True)
         return [change], Merged(count, count - len(removed) + len(written))
 
-    return committed(catalog, attempt, f"row files of {DRIVES_TABLE}")
+    return committed(catalog, attempt, f"row files of {name}")
 
 
-def small_row_files(catalog: Publisher, least_files: int = LEAST_FILES) -> int:
-    """How many files of `gold.drives` `compact_drives` would merge."""
-    return sum(map(len, _small_files(catalog.load_table(DRIVES_TABLE), least_files)[1].values()))
+def small_row_files(catalog: Publisher, name: str, least_files: int = LEAST_FILES) -> int:
+    """How many files of a table `merge_row_files` would merge."""
+    return sum(map(len, _small_files(catalog.load_table(name), least_files)[1].values()))
 
 
 def _small_files(table: Table, least_files: int) -> tuple[int, dict[str, list[DataFile]]]:
@@ -110,15 +110,15 @@ def _small_files(table: Table, least_files: int) -> tuple[int, dict[str, list[Da
     by_vehicle: dict[str, list[DataFile]] = defaultdict(list)
     for task in table.scan().plan_files():
         count += 1
-        if task.file.record_count < FULL_ROWS:
+        if task.file.record_count < FULL_ROWS and task.file.spec_id == table.spec().spec_id:
             by_vehicle[str(task.file.partition[0])].append(task.file)
     return count, {vehicle: some for vehicle, some in by_vehicle.items() if len(some) >= max(2, least_files)}
 
 
-def _write_merged(table: Table, vehicle: str, files: list[DataFile]) -> str:
+def _write_merged(table: Table, order: Sequence[str], vehicle: str, files: list[DataFile]) -> str:
     """Write the rows of a vehicle's files to a new one, and read it back; columns unknown to this version are kept."""
     rows = pa.concat_tables([_read(table, file.file_path) for file in files], promote_options="permissive")
-    rows = rows.sort_by([("drive_id", "ascending"), ("generation", "ascending")]).combine_chunks()
+    rows = rows.sort_by([(column, "ascending") for column in order]).combine_chunks()
     uri = f"{table.location()}/data/{vehicle}/{uuid.uuid4().hex}.parquet"
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, row_group_size=_ROW_GROUP, **WRITE_OPTIONS)

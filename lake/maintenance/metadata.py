@@ -1,12 +1,12 @@
-"""Merges what publications leave small besides data files: the manifests of all tables, and the row files of `gold.drives`."""
+"""Merges what publications leave small besides data files: the manifests of all tables, and row files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lake.maintenance.manifests import compact_drives, merge_manifests, mergeable_manifests, small_row_files
-from lake.tables.drives import DRIVES_TABLE
-from lake.tables.schemas import PUBLISHED
+from lake.maintenance.manifests import merge_manifests, merge_row_files, mergeable_manifests, small_row_files
+from lake.tables.existing import existing_tables
+from lake.tables.names import ROW_TABLES
 
 if TYPE_CHECKING:
     from lake.iceberg.publisher import Publisher
@@ -18,8 +18,9 @@ def merge_metadata(catalog: Publisher, *, apply: bool) -> dict[str, int]:
     Raises:
         MaintenanceError: Other commits won every attempt, or storage or catalog failed. Nothing is half-done; try again.
     """
-    found = {f"row files of {DRIVES_TABLE}": _row_files(catalog, apply=apply)}
-    for name in PUBLISHED:
+    tables = tuple(existing_tables(catalog))
+    found = {f"row files of {name}": _row_files(catalog, name, apply=apply) for name in ROW_TABLES if name in tables}
+    for name in tables:
         mergeable = mergeable_manifests(catalog, name)
         if apply and mergeable:
             merge_manifests(catalog, name)
@@ -27,8 +28,8 @@ def merge_metadata(catalog: Publisher, *, apply: bool) -> dict[str, int]:
     return found
 
 
-def _row_files(catalog: Publisher, *, apply: bool) -> int:
-    mergeable = small_row_files(catalog)
+def _row_files(catalog: Publisher, name: str, *, apply: bool) -> int:
+    mergeable = small_row_files(catalog, name)
     if apply and mergeable:
-        compact_drives(catalog)
+        merge_row_files(catalog, name)
     return mergeable

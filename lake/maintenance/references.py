@@ -19,7 +19,7 @@ from lake.drive_input import input_key
 from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.publish import RECORDS_TABLE
+from lake.tables.names import RECORDS_TABLE
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO

@@ -13,6 +13,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import TableError
+from lake.iceberg.attempts import commit
 from lake.iceberg.internals import begin
 from lake.landing import DriveId
 from lake.tables import summaries
@@ -22,12 +23,11 @@ from lake.tables.rows import DriveRow
 from sensors.time_units import NS_PER_MS
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
 
     from lake.iceberg.publisher import Publisher
 
-MAX_ATTEMPTS = 5
 Identity = tuple[str, str, int]  # drive, revision, generation
 Properties = Mapping[str, str]
 
@@ -40,23 +40,24 @@ def fill_drives(catalog: Publisher) -> int:
     Raises:
         TableError: Other commits won every attempt; nothing was changed, and trying again is safe.
     """
-    for _ in range(MAX_ATTEMPTS):
+
+    def attempt() -> tuple[list[Transaction], int]:
         table = catalog.load_table(DRIVES_TABLE)
         known = {_identity(row) for row in publications(table)}
         missing = [row for row in _published(catalog) if _identity(row) not in known]
         if not missing and FILLED in table.properties:
-            return 0
+            return [], 0
         change = begin(table)
         if FILLED not in table.properties:
             change.set_properties({FILLED: OLDER_LAKE if _has_history(catalog) else NEW_LAKE})
         if missing:
             add_rows(change, table, missing, {})
-        try:
-            catalog.commit_together([change])
-        except CommitFailedException:
-            continue  # another process published or filled: read again
-        return len(missing)
-    raise TableError(f"{DRIVES_TABLE} could not be filled in {MAX_ATTEMPTS} attempts; run it again")
+        return [change], len(missing)
+
+    try:
+        return commit(catalog, attempt)
+    except CommitFailedException as error:
+        raise TableError(f"{DRIVES_TABLE} could not be filled: {error}", "run it again") from error
 
 
 def _has_history(catalog: Publisher) -> bool:

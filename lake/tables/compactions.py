@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 
 from lake.iceberg.replace_files import replace_files
 from lake.parquet.table_file import WRITE_OPTIONS
-from lake.tables.drive_rows import equal
 from lake.tables.rows import CompactionRow, row_of
 from lake.tables.schemas import COMPACTIONS
 
@@ -27,11 +26,6 @@ def compactions(table: Table) -> tuple[CompactionRow, ...]:
     """All compactions, in the order of their commits."""
     found = table.scan().to_arrow().to_pylist()
     return tuple(sorted((row_of(CompactionRow, row) for row in found), key=lambda row: (row.committed_ns, row.snapshot_id)))
-
-
-def row_files(table: Table, vehicle_id: str) -> set[str]:
-    """The URIs of the files that hold the rows of a vehicle."""
-    return {task.file.file_path for task in table.scan(row_filter=equal("vehicle_id", vehicle_id)).plan_files()}
 
 
 def add_row(transaction: Transaction, table: Table, row: CompactionRow, summary: Mapping[str, str]) -> str:

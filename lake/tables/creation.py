@@ -8,12 +8,13 @@ import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table
+from pyiceberg.table import Table, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
 from sqlalchemy.exc import IntegrityError
 
 from lake.errors import TableError
+from lake.iceberg.attempts import commit
 from lake.iceberg.internals import begin, numbered_schema
 from lake.tables.backfill import fill_drives
 from lake.tables.drives import DRIVES_TABLE, FILLED
@@ -22,7 +23,6 @@ from lake.tables.schemas import PARTITIONS, PUBLISHED, SORTING
 if TYPE_CHECKING:
     from lake.iceberg.catalog import AnyCatalog
 
-MAX_ATTEMPTS = 5
 _FIRST_PARTITION_ID = 1000  # Iceberg table spec, "Partition Field IDs"
 _PROPERTIES = {
     # `publish` re-reads `gold.drives` before each attempt; a blind retry would publish a batch twice.
@@ -83,13 +83,14 @@ def _bring_up_to_date(catalog: AnyCatalog, name: str, schema: pa.Schema) -> Tabl
     """Give a table of an older lake the columns, descriptions, partition fields and properties that it
     lacks; its files stay as they are."""
     expected, properties = numbered_schema(schema), _properties(name, schema)
-    for _ in range(MAX_ATTEMPTS):
+
+    def attempt() -> tuple[list[Transaction], Table | None]:
         table = catalog.load_table(name)
         columns_lack = not _docs(expected).items() <= _docs(table.schema()).items()
         partitions = [field.name for field in table.spec().fields]
         coarse = [column for column in PARTITIONS[name] if column not in partitions]
         if not columns_lack and not coarse and properties.items() <= table.properties.items():
-            return table
+            return [], table
         change = begin(table)
         if columns_lack:
             with change.update_schema() as columns:
@@ -99,11 +100,12 @@ def _bring_up_to_date(catalog: AnyCatalog, name: str, schema: pa.Schema) -> Tabl
                 for column in coarse:
                     spec.add_identity(column)
         change.set_properties(properties)
-        try:
-            catalog.commit_together([change])
-        except CommitFailedException:
-            continue  # another process changed the table: read it again
-    raise TableError(f"{name}: its columns could not be brought up to date in {MAX_ATTEMPTS} attempts; run it again")
+        return [change], None
+
+    try:
+        return commit(catalog, attempt) or catalog.load_table(name)
+    except CommitFailedException as error:
+        raise TableError(f"{name}: its columns could not be brought up to date: {error}", "run it again") from error
 
 
 def _docs(schema: Schema) -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from lake.iceberg.manifest_clusters import files_of
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.names import DATA_TABLES
+from lake.tables.names import RECORDS_TABLE
 from lake.tables.planned_files import drive_spans, is_drive
 from lake.tables.rows import DriveRow, row_of
 from lake.tables.schemas import QUARANTINED
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
 
-RECORDS_TABLE = DATA_TABLES[2]
 COLUMNS = (
     "vehicle_id", "drive_id", "revision", "generation", "committed_ns", "verdict", "scenes", "frames", "records", "days",
     "scenes_snapshot_id",

@@ -43,8 +43,14 @@ def publications(table: Table, drive: DriveId | None = None) -> tuple[DriveRow, 
     """The publications of a drive, or of all drives, in the order of their commits; `files` is not read."""
     published: BooleanExpression = NotEqualTo(term=Reference("vehicle_id"), value=literal(FORGOTTEN))
     row_filter = published if drive is None else of_drive(drive)
-    found = table.scan(row_filter=row_filter, selected_fields=WITHOUT_FILES).to_arrow()
+    found = table.scan(row_filter=row_filter, selected_fields=columns_without_files(table)).to_arrow()
     return tuple(sorted((row_of(DriveRow, row) for row in found.to_pylist()), key=_age))
+
+
+def columns_without_files(table: Table) -> tuple[str, ...]:
+    """The columns of `WITHOUT_FILES` that the table has: one of an older version lacks some until something is published."""
+    known = {field.name for field in table.schema().fields}
+    return tuple(name for name in WITHOUT_FILES if name in known)
 
 
 def newest(table: Table, drive: DriveId) -> DriveRow | None:

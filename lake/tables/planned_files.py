@@ -138,6 +138,12 @@ def _span(file: DataFile, field_id: int) -> Span:
     return (None if low is None else str(from_bytes(kind, low)), None if high is None else str(from_bytes(kind, high)))
 
 
+def may_lack_ids(file: DataFile, schema: Schema) -> bool:
+    """Whether a file may hold rows without a vehicle or a drive, which its bounds do not show; nothing here writes such."""
+    ids = [schema.find_field(name).field_id for name in ("vehicle_id", "drive_id")]
+    return any((file.null_value_counts or {}).get(field_id) != 0 for field_id in ids)
+
+
 def within(drive: DriveId, vehicles: Span, drives: Span) -> bool:
     """Whether a file with these bounds may hold rows of a drive."""
     return _between(drive.vehicle_id, vehicles) and _between(drive.drive_id, drives)

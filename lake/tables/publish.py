@@ -8,8 +8,6 @@ history of the tables. Snapshot summaries say the same to people; nothing is dec
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,6 +18,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table, Transaction
 
 from lake.errors import ForgottenError, PublishError, SupersededError
+from lake.iceberg.attempts import commit
 from lake.iceberg.internals import begin
 from lake.iceberg.publisher import Publisher
 from lake.iceberg.replace_files import data_files, replace_files
@@ -28,15 +27,10 @@ from lake.landing import DriveId
 from lake.tables import drives
 from lake.tables.drive_files import without_drive
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.names import DATA_TABLES
+from lake.tables.names import DATA_TABLES, FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, PublicationFacts, PublishedFile
 from lake.tables.summaries import summary_of
 from sensors.time_units import NS_PER_MS
-
-SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE = DATA_TABLES
-MAX_ATTEMPTS = 12
-FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 2.0
 
 
 class PublishOutcome(StrEnum):
@@ -82,24 +76,21 @@ def publish(catalog: Publisher, batch: Batch) -> Publication:
     unknown = set(batch.files) - set(DATA_TABLES)
     if unknown:
         raise PublishError(f"batch names tables that do not exist: {', '.join(sorted(unknown))}")
-    pause_s = FIRST_PAUSE_S
-    for _ in range(MAX_ATTEMPTS):
-        tables = {name: catalog.load_table(name) for name in (*DATA_TABLES, DRIVES_TABLE)}
-        if (request := drives.tombstone(tables[DRIVES_TABLE], batch.drive)) is not None:
-            raise ForgottenError(f"the drive of this batch was forgotten by request {request}: nothing of it is published")
-        published = drives.newest(tables[DRIVES_TABLE], batch.drive)
-        if published is not None and _is_committed(published, batch):
-            return Publication(PublishOutcome.ALREADY, published)
-        changes, row = _stage(tables, batch, published)
-        try:
-            catalog.commit_together(changes)
-        except CommitFailedException:
-            # Jitter keeps publishers that collided once from colliding again in lockstep.
-            time.sleep(pause_s * random.uniform(0.5, 1.5))
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            continue
-        return Publication(PublishOutcome.PUBLISHED, row)
-    raise PublishError(f"{batch.drive}: {MAX_ATTEMPTS} commits lost the race against other publishers; run it again")
+    try:
+        return commit(catalog, lambda: _attempt(catalog, batch))
+    except CommitFailedException as error:
+        raise PublishError(f"{batch.drive}: {error}", "run it again") from error
+
+
+def _attempt(catalog: Publisher, batch: Batch) -> tuple[list[Transaction], Publication]:
+    tables = {name: catalog.load_table(name) for name in (*DATA_TABLES, DRIVES_TABLE)}
+    if (request := drives.tombstone(tables[DRIVES_TABLE], batch.drive)) is not None:
+        raise ForgottenError(f"the drive of this batch was forgotten by request {request}: nothing of it is published")
+    published = drives.newest(tables[DRIVES_TABLE], batch.drive)
+    if published is not None and _is_committed(published, batch):
+        return [], Publication(PublishOutcome.ALREADY, published)
+    changes, row = _stage(tables, batch, published)
+    return changes, Publication(PublishOutcome.PUBLISHED, row)
 
 
 def _is_committed(published: DriveRow, batch: Batch) -> bool:

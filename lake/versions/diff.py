@@ -26,7 +26,7 @@ from pyiceberg.types import StringType
 from lake.iceberg.snapshots import scan_at, snapshot_of
 from lake.tables.drive_rows import equal
 from lake.tables.drives import DRIVES_TABLE, WITHOUT_FILES
-from lake.tables.publish import SCENES_TABLE
+from lake.tables.names import SCENES_TABLE
 from lake.tables.rows import DriveRow, row_of
 from lake.versions.moments import Tables, Version
 from lake.versions.publication_pages import read_rows

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table.snapshots import ancestors_of
 
 from lake.errors import LandingError, VersionError
@@ -19,8 +18,8 @@ from lake.iceberg.snapshots import snapshot_of
 from lake.landing import DriveId
 from lake.tables import drives, summaries
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.publish import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
-from lake.tables.schemas import PUBLISHED
+from lake.tables.existing import existing_tables
+from lake.tables.names import FRAMES_TABLE, RECORDS_TABLE, SCENES_TABLE
 from lake.versions.names import MAIN, is_snapshot_id
 
 if TYPE_CHECKING:
@@ -60,15 +59,8 @@ def load_tables(catalog: Publisher) -> dict[str, Table]:
     Raises:
         NoSuchTableError: There is no `gold.scenes`.
     """
-    found = {}
-    for name in PUBLISHED:
-        try:
-            found[name] = catalog.load_table(name)
-        except NoSuchTableError:
-            if name == SCENES_TABLE:
-                raise
-            continue  # a table of a later version, which the first publication makes
-    return found
+    found = existing_tables(catalog)
+    return found if SCENES_TABLE in found else {SCENES_TABLE: catalog.load_table(SCENES_TABLE)}
 
 
 def load_together(catalog: Publisher) -> dict[str, Table]:
@@ -119,8 +111,8 @@ def of_tag(tables: Tables, name: str) -> Version:
         raise VersionError(f"there is no tag {name!r}", "`scenelake gold tags` lists the tags")
     if missing := {SCENES_TABLE, FRAMES_TABLE, RECORDS_TABLE, DRIVES_TABLE} - found.keys():
         raise VersionError(
-            f"tag {name!r} pins {', '.join(sorted(found))}, but not {', '.join(sorted(missing))}: another tool made it, and "
-            "it is no version of the lake"
+            f"tag {name!r} pins {', '.join(sorted(found))}, but not {', '.join(sorted(missing))}: another tool made it, so "
+            "it is not a version of the lake"
         )
     return Version(name, found)
 
@@ -146,7 +138,7 @@ def _of_snapshot(tables: Tables, name: str, snapshot_id: int) -> Version:
         if row.scenes_snapshot_id == snapshot_id:
             return _of_publication(tables, name, row)
     raise VersionError(
-        f"snapshot {snapshot_id} of {SCENES_TABLE} is none that a publication made, but a state between two, or maintenance",
+        f"snapshot {snapshot_id} of {SCENES_TABLE} was not made by a publication: it is a state between two, or of maintenance",
         "`scenelake gold ls` lists the snapshots of publications",
     )
 

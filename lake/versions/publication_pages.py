@@ -57,7 +57,7 @@ class Cursor:
         """
         parts = text.split(".")
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
-            raise VersionError(f"{text!r} is no cursor", "`scenelake gold ls` prints the one of the next page")
+            raise VersionError(f"{text!r} is not a cursor", "`scenelake gold ls` prints the one of the next page")
         return cls(*map(int, parts))
 
     def __str__(self) -> str:

@@ -154,9 +154,9 @@ def lift(catalog: Publisher, recall_id: str, reason: str, person: str, now_ns: i
 
 def _add(catalog: Publisher, rows: Sequence[RecallRow]) -> None:
     def attempt() -> tuple[list[Transaction], None]:
-        published, known = catalog.load_table(DRIVES_TABLE), set(recall_rows(catalog))  # by an attempt that was not confirmed
+        published = catalog.load_table(DRIVES_TABLE)
         # A drive that was forgotten is not named again.
-        kept = [row for row in rows if row not in known and tombstone(published, row.drive) is None]
+        kept = [row for row in rows if tombstone(published, row.drive) is None]
         # Nor one that is forgotten before the commit: that the table of drives stays as it was read is part of it.
         return ([_staged(catalog.load_table(RECALLS_TABLE), kept), begin(published)] if kept else []), None
 

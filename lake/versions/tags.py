@@ -19,8 +19,7 @@ from lake.iceberg.internals import begin, stage_updates
 from lake.iceberg.refs import drop_ref, ref_is, set_tag
 from lake.iceberg.snapshots import snapshot_of
 from lake.tables.drives import DRIVES_TABLE
-from lake.tables.names import DATA_TABLES
-from lake.tables.publish import SCENES_TABLE
+from lake.tables.names import DATA_TABLES, SCENES_TABLE
 from lake.versions.moments import Tables, Version, load_tables, load_together, resolve
 from lake.versions.names import MAIN, PROTECTED, TagKind, check_name, kind_of
 from sensors.time_units import NS_PER_MS
@@ -66,15 +65,9 @@ def create_tag(
     if max_age_s is not None:
         _check_age(max_age_s)
 
-    tried: list[Mapping[str, int]] = []
-
     def attempt() -> tuple[Sequence[Transaction], Version]:
         tables = load_tables(catalog)
-        held = {table: loaded.metadata.refs[name].snapshot_id for table, loaded in tables.items() if name in loaded.metadata.refs}
-        if kind is not TagKind.USER and held in tried:
-            # The catalog made it and could not say so. Names of these kinds are their owner's alone; a user's may be another's.
-            return [], Version(name, held)
-        if taken := sorted(held):
+        if taken := sorted(table for table, loaded in tables.items() if name in loaded.metadata.refs):
             raise VersionError(
                 f"tag {name!r} exists already, in {', '.join(taken)}: a tag is never moved",
                 "choose another name, or remove it first with `scenelake gold untag`",
@@ -83,7 +76,6 @@ def create_tag(
         if SCENES_TABLE not in version.snapshots:
             raise VersionError("gold is empty: there is nothing to pin")
         deadline_ms = None if max_age_s is None else clock() // NS_PER_MS + int(max_age_s * 1000)
-        tried.append(dict(version.snapshots))
         return _pin(tables, name, version.snapshots, deadline_ms, known=False), Version(name, version.snapshots)
 
     return committed(catalog, attempt, f"tag {name!r}")
@@ -103,14 +95,10 @@ def remove_tag(catalog: Publisher, name: str, *, even_protected: bool = False) -
             f"say so explicitly if the {kind} is to lose it",
         )
 
-    seen = False
-
     def attempt() -> tuple[Sequence[Transaction], None]:
-        nonlocal seen
         changes = [_unpin(table, [name]) for table in load_tables(catalog).values() if _has(table, name)]
-        if not changes and not seen:
+        if not changes:
             raise VersionError(f"there is no tag {name!r}", "`scenelake gold tags` lists the tags")
-        seen = True  # where it is gone at the next attempt, this one removed it, or another process did
         return changes, None
 
     committed(catalog, attempt, f"tag {name!r}")

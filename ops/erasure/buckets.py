@@ -45,14 +45,6 @@ class OpenUpload:
     upload_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeptVersion:
-    """A version that the store refused to delete, and its answer."""
-
-    version: FoundVersion
-    code: str
-
-
 def versions(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[FoundVersion]:
     """Every version and delete marker under a prefix, page by page."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
@@ -69,19 +61,12 @@ def uploads(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[OpenUpload]
             yield OpenUpload(bucket, entry["Key"], entry["UploadId"])
 
 
-def delete(s3: S3Client, bucket: str, found: Iterable[FoundVersion]) -> list[KeptVersion]:
-    """Delete versions and markers of one bucket by their ids, and return those that the store keeps (an object lock, a policy).
-
-    One that is gone already counts as deleted.
-    """
-    kept: list[KeptVersion] = []
+def delete(s3: S3Client, bucket: str, found: Iterable[FoundVersion]) -> None:
+    """Delete versions and markers of one bucket by their ids. What the store keeps (an object lock, a policy) is listed again."""
     remaining = iter(found)
     while batch := list(islice(remaining, AT_ONCE)):
         named: Any = {"Objects": [{"Key": one.key, "VersionId": one.version_id} for one in batch], "Quiet": True}
-        answer = s3.delete_objects(Bucket=bucket, Delete=named)
-        refused = {(one["Key"], one.get("VersionId", "null")): one.get("Code", "") for one in answer.get("Errors", ())}
-        kept += [KeptVersion(one, refused[one.key, one.version_id]) for one in batch if (one.key, one.version_id) in refused]
-    return [one for one in kept if one.code not in {"NoSuchVersion", "NoSuchKey"}]
+        s3.delete_objects(Bucket=bucket, Delete=named)
 
 
 def abort(s3: S3Client, upload: OpenUpload) -> None:

@@ -33,7 +33,7 @@ from lake.landing import DriveId
 from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.settings import Settings
 from lake.storage import ObjectStore
-from lake.tables.schemas import PUBLISHED
+from lake.tables.existing import existing_tables
 from ops.dead_letters import about_event
 from ops.erasure import buckets, inventory
 from ops.erasure.certificate import Exempt, Signer, Successor, envelope, statement
@@ -61,10 +61,6 @@ Report = Callable[[str, int, int], None]
 
 class BusyError(OpsError):
     """A run of the drive had begun and may still write."""
-
-
-class LeftError(OpsError):
-    """Something of the drive is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +124,7 @@ class Erasure:
         """
         record = self._items.get(str(self.drive), "drive")
         refs: dict[str, tuple[str, ...]] = {}
-        for name in PUBLISHED:
-            table = self.world.catalog.load_table(name)
+        for name, table in existing_tables(self.world.catalog).items():
             mentioning = TableRedaction(table, self.drive, "").mentioning
             refs[name] = tuple(sorted(ref for ref, at in table.metadata.refs.items() if at.snapshot_id in mentioning))
         found = ErasurePlan(
@@ -319,8 +314,7 @@ class Erasure:
     def successors(self, request: str) -> list[Successor]:
         """The pinned versions that go on without the drive because of a request."""
         made = []
-        for name in PUBLISHED:
-            table = self.world.catalog.load_table(name)
+        for name, table in existing_tables(self.world.catalog).items():
             at = {ref.snapshot_id: ref_name for ref_name, ref in table.metadata.refs.items()}
             for one in redactions(table).values():
                 if one.request == request and one.successor in at:

@@ -16,7 +16,7 @@ from lake.errors import AbsentError, LakeError
 from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
-from lake.tables.schemas import PUBLISHED
+from lake.tables.existing import existing_tables
 from ops.erasure.buckets import FoundVersion, versions
 from ops.erasure.contents import names_drive
 from ops.erasure.mentions import Names
@@ -42,8 +42,7 @@ class Leftovers:
 
     def of_tables(self) -> Iterator[FoundVersion]:
         """Files of the tables that no version leads to."""
-        for name in PUBLISHED:
-            table = self._catalog.load_table(name)
+        for table in existing_tables(self._catalog).values():
             needed = reachable(table)
             root = _place(table.location())
             if root is None:

@@ -21,7 +21,7 @@ from lake.landing import DriveId, drive_of_prefix
 from lake.settings import Settings
 from lake.storage import ObjectStore
 from lake.tables.drive_rows import of_drive
-from lake.tables.schemas import PUBLISHED
+from lake.tables.existing import existing_tables
 from ops.erasure.buckets import FoundVersion, uploads, versions
 from ops.erasure.contents import names_drive, payload_digests
 from ops.erasure.mentions import Names, texts_of
@@ -142,8 +142,7 @@ class Search:
 
     def tables(self, catalog: Publisher) -> None:
         """The drive's rows in every version of every table: every snapshot, and so every branch and tag."""
-        for name in PUBLISHED:
-            table = catalog.load_table(name)
+        for name, table in existing_tables(catalog).items():
             columns = {field.name for field in table.schema().fields}
             for snapshot in table.snapshots():
                 self.found.snapshots += 1

@@ -33,7 +33,7 @@ class Criteria:
         if self.from_ns is not None and self.to_ns is not None and self.from_ns > self.to_ns:
             raise InputError(f"the interval ends before it begins: {self.from_ns} > {self.to_ns}")
         if self.version_id is not None and self.key is None:
-            raise InputError("a version is that of an object: give its key, too")
+            raise InputError("a version belongs to an object: give its key as well")
         if self.key is not None and drive_of_prefix(self.key) is None:
             raise InputError(f"{self.key!r} is not the key of an object of a drive")
 

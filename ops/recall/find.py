@@ -30,8 +30,8 @@ from pyiceberg.expressions.literals import literal
 from lake.iceberg.snapshots import scan_at
 from lake.landing import DriveId
 from lake.tables.drive_rows import equal, of_drive, on_days
-from lake.tables.drives import DRIVES_TABLE, FORGOTTEN, WITHOUT_FILES
-from lake.tables.publish import RECORDS_TABLE, SCENES_TABLE
+from lake.tables.drives import DRIVES_TABLE, FORGOTTEN, columns_without_files
+from lake.tables.names import RECORDS_TABLE, SCENES_TABLE
 from lake.tables.rows import DriveRow, row_of
 from lake.versions.tags import tags
 from ops.recall.criteria import Criteria
@@ -132,7 +132,7 @@ def _rows(table: Table, criteria: Criteria) -> tuple[pa.Table, list[str]]:
 
 
 def _scan(table: Table, row_filter: BooleanExpression) -> pa.Table:
-    return table.scan(row_filter=row_filter, selected_fields=WITHOUT_FILES).to_arrow()
+    return table.scan(row_filter=row_filter, selected_fields=columns_without_files(table)).to_arrow()
 
 
 def _pushed_down(criteria: Criteria) -> BooleanExpression:

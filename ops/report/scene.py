@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from lake.tables.drive_walk import LoadsTables
 from lake.tables.rows import CameraFrame, CloudFrame, RadarFrame, SceneFields, SceneRow
 from ops.audit import lake_reader
 from ops.report import picture
@@ -47,7 +48,7 @@ def scene_view(row: SceneRow, motion: EgoMotion | None = None) -> SceneView:
     )
 
 
-def rig_of(catalog: lake_reader.Tables, facts: Sequence[SceneFields]) -> Rig | None:
+def rig_of(catalog: LoadsTables, facts: Sequence[SceneFields]) -> Rig | None:
     """The rig of a drive, from the first of its scenes; None if it has none."""
     first = lake_reader.scene(catalog, facts[0].scene_id) if facts else None
     return None if first is None else Rig.from_dict(json.loads(first.calibration))

@@ -16,8 +16,9 @@ from lake.documents import content_hash
 from lake.errors import LandingError
 from lake.landing import DriveId
 from lake.overrides import Decisions, Override, Verdict
-from lake.tables.drive_walk import RECORDS_TABLE, drives_after, drives_with_records
+from lake.tables.drive_walk import LoadsTables, drives_after, drives_with_records
 from lake.tables.drives import DRIVES_TABLE
+from lake.tables.names import RECORDS_TABLE
 from lake.tables.rows import RawPosition, RecordFields, RecordFinding, RecordRow
 from lake.tables.schemas import QUARANTINED
 from ops.audit import lake_reader
@@ -120,7 +121,7 @@ class RecordList:
     again; a rejected one is `rejected` from then on, whatever the table says.
     """
 
-    catalog: lake_reader.Tables
+    catalog: LoadsTables
     ledger: ReviewLedger
 
     def of_drive(self, drive: DriveId) -> list[ReviewRecord]:

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from lake.errors import LandingError
 from lake.landing import DriveId
-from lake.tables.drives import DRIVES_TABLE
+from lake.tables.drives import DRIVES_TABLE, FORGOTTEN
 from lake.tables.names import DATA_TABLES
 from lake.tables.pinned import PinnedTables, pin
-from lake.tables.planned_files import added_files, day_of, drive_spans, is_drive
+from lake.tables.planned_files import added_files, day_of, drive_spans, is_drive, may_lack_ids
 from lake.tables.schemas import PARTITIONS
 from scenes.accounting.drive_audit import Target
 from scenes.accounting.drive_sources import AuditSources, raw_object, raw_versions
@@ -70,14 +70,14 @@ class KnownDrives:
             for file in added_files(table, 0 if after is None else after.get(name, 0), day):
                 of = day_of(table, file)
                 names = self._drives_of(table, file)
-                # A drive that was forgotten has a row without its name in `gold.drives`, and nowhere else.
-                if name != DRIVES_TABLE and not all(map(is_drive, names)):
+                if not all(is_drive(one) or (name == DRIVES_TABLE and _is_tombstone(one)) for one in names):
                     self.strangers.append(str(file.file_path))
                 self.add((drive, NO_DAY if of is None else of.isoformat()) for drive in names if is_drive(drive))
 
     def _drives_of(self, table: Table, file: DataFile) -> list[str]:
         (low_v, high_v), (low_d, high_d) = drive_spans(file, table.schema())
-        if low_v is not None and low_d is not None and (low_v, low_d) == (high_v, high_d):
+        one_drive = low_v is not None and low_d is not None and (low_v, low_d) == (high_v, high_d)
+        if one_drive and not may_lack_ids(file, table.schema()):
             return [f"{low_v}/{low_d}"]
         self.shared += 1
         try:
@@ -137,6 +137,11 @@ def _folders(s3: S3Client, bucket: str, prefix: str, outside: Outside) -> Iterat
         for entry in page.get("Versions", ()):
             outside(raw_object(entry))
         yield from (entry["Prefix"] for entry in page.get("CommonPrefixes", ()))
+
+
+def _is_tombstone(name: str) -> bool:
+    """Whether a row is that of a drive that was forgotten, which has no name; there are none but in `gold.drives`."""
+    return name.startswith(f"{FORGOTTEN}/")
 
 
 def _drives_in(table: Table, file: DataFile) -> list[str]:

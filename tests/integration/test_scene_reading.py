@@ -10,7 +10,8 @@ from lake.landing import DriveId
 from lake.settings import Settings
 from lake.storage import ObjectStore, ObjectVersion
 from lake.tables.creation import ensure_tables
-from lake.tables.publish import SCENES_TABLE, Batch, publish
+from lake.tables.names import SCENES_TABLE
+from lake.tables.publish import Batch, publish
 from lake.tables.rows import PublicationFacts
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -183,17 +184,57 @@ def test_gold_ls_refuses_a_page_that_cannot_be(lake: LakeCatalog, words: tuple[s
 
 def test_gold_ls_refuses_what_is_no_cursor(lake: LakeCatalog) -> None:
     result = run("gold", "ls", "--before", "yesterday")
-    assert (result.exit_code, "is no cursor" in result.stderr, "next:" in result.stderr) == (1, True, True)
+    assert (result.exit_code, "is not a cursor" in result.stderr, "next:" in result.stderr) == (1, True, True)
 
 
 def test_gold_show_tells_matches_and_what_is_missing(lake: LakeCatalog) -> None:
-    scenes = json.loads(run("gold", "show", "--drive", str(BAD), "--json").stdout)
+    scenes = json.loads(run("gold", "show", "--drive", str(BAD), "--json").stdout)["scenes"]
     lost = scenes[-1]["scene_id"]
     assert "radar_front (no frame within tolerance)" in run("gold", "show", lost).stdout
     shown = json.loads(run("gold", "show", lost, "--json").stdout)
     assert shown["cameras"][0]["residual_ns"] == 13_000_000
     assert shown["cameras"][0]["image_bytes"] == len(rows.jpeg(hue=4 * (SCENES - 1)))
     assert "image" not in shown["cameras"][0]
+
+
+def page_of_scenes(*words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("gold", "show", "--drive", str(GOOD), "--json", *words).stdout)
+    return found
+
+
+def test_gold_show_lists_the_scenes_of_a_drive_by_page_both_ways(lake: LakeCatalog) -> None:
+    everything = [scene.scene_id for scene in lake_reader.scene_facts(lake, GOOD)]
+    assert len(everything) == SCENES > 7
+    forward, after = list[str](), list[str]()
+    while True:
+        page = page_of_scenes("--limit", "3", *after)
+        assert len(page["scenes"]) <= 3
+        assert page["before"] == (page["scenes"][0]["scene_id"] if forward else None)
+        forward += [scene["scene_id"] for scene in page["scenes"]]
+        if page["after"] is None:
+            break
+        after = ["--after", page["after"]]
+    assert forward == everything
+    page = page_of_scenes("--limit", "3", "--before", everything[5])
+    assert [scene["scene_id"] for scene in page["scenes"]] == everything[2:5]
+    assert (page["before"], page["after"]) == (everything[2], everything[4])
+    assert page_of_scenes("--after", everything[-1]) == {"scenes": [], "before": None, "after": None}
+    assert f"later ones: --after {everything[1]}" in run("gold", "show", "--drive", str(GOOD), "--limit", "2").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--drive", str(GOOD), "--after", "nonsense"),
+        ("--drive", str(GOOD), "--after", "veh-9.other.1"),
+        ("--drive", str(GOOD), "--limit", "0"),
+        ("--drive", str(GOOD), "--before", "veh-1.x.1", "--after", "veh-1.x.1"),
+        ("veh-1.x.1", "--after", "veh-1.x.1"),
+        ("veh-1.x.1", "--before", "veh-1.x.1"),
+    ],
+)
+def test_gold_show_refuses_a_page_that_cannot_be(lake: LakeCatalog, words: tuple[str, ...]) -> None:
+    assert run("gold", "show", *words).exit_code == 2
 
 
 def test_gold_show_draws_a_page(lake: LakeCatalog, tmp_path: Path) -> None:

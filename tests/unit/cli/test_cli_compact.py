@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from cli.commands import gold_compact
 from cli.main import app
 from ops import deployment
 from tests.unit.lake.maintenance.small_files import DRIVES, SmallFilesLake
@@ -59,6 +60,21 @@ def test_it_merges_when_told_to_and_then_finds_nothing(lake: SmallFilesLake) -> 
     assert "drive-a" not in again.stdout
     assert "gold.scenes: 2 files left" in again.stderr
     assert "nothing to merge it with" in again.stderr
+
+
+def test_what_one_run_does_not_merge_is_told_and_merged_by_the_next(
+    lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = lake.contents()
+    monkeypatch.setattr(gold_compact, "GB", 1000)
+    document = json.loads(run("--most", "90", "--apply", "--json").stdout)
+    merged = sum(job["bytes"] for job in document["jobs"])
+    assert 0 < merged <= 90_000
+    assert document["waiting"]["files"] == 12 - sum(job["files"] for job in document["jobs"])
+    assert "for the next run" in run("--most", "1").stderr
+    assert json.loads(run("--most", "9999", "--apply", "--json").stdout)["waiting"] == {"files": 0, "size": 0}
+    assert json.loads(run("--json").stdout)["jobs"] == []
+    assert lake.contents() == before
 
 
 def test_a_fault_in_a_file_is_told_and_is_the_exit_status(lake: SmallFilesLake) -> None:

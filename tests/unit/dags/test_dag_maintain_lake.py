@@ -16,6 +16,7 @@ from scenelake_airflow.settings import MaintenanceMode, MaintenanceSettings, Sch
 
 from bench.folder_settings import SETTINGS
 from lake.errors import SettingsError
+from lake.maintenance.compaction_plan import RunBudget, plan
 from lake.maintenance.judgement import LONGEST_LEASE_S
 from lake.settings import variables
 from lake.versions.tags import create_tag
@@ -120,6 +121,32 @@ def test_files_of_the_drives_published_lately_are_merged(tmp_path: Path) -> None
         "quarantine.records": 1,
     }
     assert compact_days(lake.catalog(), parameters | {"dry_run": False})["files"] == {}
+
+
+def test_one_run_merges_a_bounded_number_of_bytes_and_the_next_one_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = SmallFilesLake(tmp_path)
+    for drive in DRIVES[:2]:
+        lake.publish(drive, windows=2)
+    before, parameters = lake.contents(), {"dry_run": False, "published_h": 168}
+    planned = plan(lake.catalog()).jobs
+    found = compact_days(lake.catalog(), parameters, RunBudget(planned[0].size))
+    assert (found["files"], found["bytes"], found["files waiting"]) == ({"compacted": 2}, planned[0].size, 6)
+    assert "6 files (" in caplog.text
+    assert "wait for the next run" in caplog.text
+    found = compact_days(lake.catalog(), parameters)
+    assert (found["files"], found["files waiting"]) == ({"compacted": 6}, 0)
+    assert lake.contents() == before
+
+
+def test_what_is_left_as_it_is_has_a_line_with_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    lake = SmallFilesLake(tmp_path)
+    lake.publish(DRIVES[0], windows=1)
+    assert compact_days(lake.catalog(), {"dry_run": True, "published_h": 168})["files"] == {}
+    assert "gold.scenes, 2024-05-01: 1 files kept" in caplog.text
+    assert "nothing to merge it with" in caplog.text
 
 
 def test_a_file_that_is_damaged_is_an_error_in_the_log_and_the_others_are_merged(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from lake.iceberg import sql_catalog
+from lake.iceberg.attempts import commit
 from lake.iceberg.catalog import AnyCatalog
 from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import data_files, replace_files
@@ -125,6 +126,21 @@ def expiry(catalog: AnyCatalog) -> Transaction:
     return change
 
 
+def noted(catalog: AnyCatalog) -> Transaction:
+    """A property of the frames."""
+    change = begin(catalog.load_table(FRAMES_TABLE))
+    change.set_properties({"noted": "yes"})
+    return change
+
+
+STAGED: Mapping[str, Callable[[AnyCatalog], Transaction]] = {
+    "rows": lambda catalog: frames(catalog, 3),
+    "property": noted,
+    "tag": lambda catalog: tag(catalog, "early"),
+    "expiry": expiry,
+}
+
+
 def stamps(catalog: AnyCatalog, table: str) -> list[int]:
     found: list[int] = catalog.load_table(table).scan(selected_fields=("stamp_ns",)).to_arrow()["stamp_ns"].to_pylist()
     return sorted(found)
@@ -208,8 +224,28 @@ class PublisherCases:
         lake = FenceLake(setting.folder, setting.open)
         batch = lake.batch("r1", 1, (10, 20))
         setting.lose_answer()
-        assert publish(setting.open(), batch).outcome is PublishOutcome.ALREADY
-        assert (lake.rows(), len(lake.drives())) == (held("r1", (10, 20)), 1)
+        found = publish(setting.open(), batch)
+        assert found.outcome is PublishOutcome.PUBLISHED
+        assert [row.scenes_snapshot_id for row in lake.drives()] == [found.row.scenes_snapshot_id]
+        assert lake.rows() == held("r1", (10, 20))
+
+    @pytest.mark.parametrize("kind", ["rows", "property", "tag", "expiry"])
+    def test_any_commit_whose_answer_was_lost_is_found_by_the_next_attempt(self, setting: Setting, kind: str) -> None:
+        publisher, attempts = setting.open(), 0
+        for stamp_ns in (1, 2):
+            publisher.commit_together([frames(publisher, stamp_ns)])
+
+        def attempt() -> tuple[list[Transaction], int]:
+            nonlocal attempts
+            attempts += 1
+            return [STAGED[kind](setting.open())], attempts
+
+        setting.lose_answer()
+        assert (commit(publisher, attempt), attempts) == (1, 1)
+        table = setting.open().load_table(FRAMES_TABLE)
+        assert stamps(setting.open(), FRAMES_TABLE) == ([1, 2, 3] if kind == "rows" else [1, 2])
+        assert ("early" in table.metadata.refs) is (kind == "tag")
+        assert ("noted" in table.properties) is (kind == "property")
 
     def test_a_catalog_that_fails_midway_has_moved_nothing(self, setting: Setting) -> None:
         lake, publisher = FenceLake(setting.folder, setting.open), setting.open()

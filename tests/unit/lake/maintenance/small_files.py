@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lake.digests import payload_sha256, scene_digest
 from lake.landing import DriveId
-from lake.maintenance.compaction_plan import Sizes
+from lake.maintenance.merge_sizes import Sizes
 from lake.parquet.table_file import WRITE_OPTIONS
 from lake.tables.names import DATA_TABLES
 from lake.tables.publish import Batch, publish
@@ -25,7 +26,7 @@ from tests.unit.lake.tables import fence_lake
 from tests.unit.lake.tables.fence_lake import DAY, FenceLake
 
 DRIVES = tuple(DriveId("car-1", f"drive-{name}") for name in "abc")
-SMALL = Sizes(smallest=60_000, largest=150_000)
+SMALL = Sizes(60_000, 150_000, 60_000)
 TIMES = {"gold.scenes": "anchor_ns", "gold.frames": "stamp_ns", "quarantine.records": "stamp_ns"}
 
 
@@ -69,10 +70,19 @@ class SmallFilesLake(FenceLake):
         return self.write([sink.getvalue().to_pybytes()])
 
     def publish(
-        self, drive: DriveId, revision: str = "r1", generation: int = 1, windows: int = 4, scenes: int = 3, points: int = 3000
+        self,
+        drive: DriveId,
+        revision: str = "r1",
+        generation: int = 1,
+        windows: int = 4,
+        scenes: int = 3,
+        points: int = 3000,
+        tail: int = 0,
     ) -> None:
-        """Publish a drive whose scenes are in `windows` files of `scenes` each."""
-        anchors = [[at(number) for number in range(first * scenes, (first + 1) * scenes)] for first in range(windows)]
+        """Publish a drive whose scenes are in `windows` files of `scenes` each, and in one more of `tail`, if there are any."""
+        sizes = [scenes] * windows + [tail] * (tail > 0)
+        ends = list(accumulate(sizes))
+        anchors = [[at(number) for number in range(end - size, end)] for size, end in zip(sizes, ends, strict=True)]
         stamps = [stamp for some in anchors for stamp in some]
         frames = [fence_lake.frame(drive, revision, stamp) for stamp in stamps]
         files = {

@@ -6,6 +6,7 @@ import hashlib
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,11 +23,14 @@ from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
 from lake.maintenance import compact as module
 from lake.maintenance.compact import LONGEST_S, Compaction, CompactionError, MergeOutcome, compact
-from lake.maintenance.compaction_plan import ALONE, LARGE, Sizes, plan
+from lake.maintenance.compaction_plan import ALONE, LARGE, RunBudget, plan
 from lake.maintenance.lake_files import LakeWriter
+from lake.maintenance.merge_sizes import MB, SMALLEST_SCENES, Sizes
 from lake.tables.compactions import COMPACTIONS_TABLE, compactions
+from lake.tables.names import DATA_TABLES
 from lake.tables.scene_key import SceneKey
 from lake.tables.scene_reader import SceneReader
+from scenes.plan.windows import WINDOW_BYTES
 from tests.unit.lake.maintenance.small_files import DRIVES, SMALL, SmallFilesLake, at
 from tests.unit.lake.tables.fence_lake import DAY
 
@@ -111,7 +115,7 @@ def test_large_tables_of_rows_become_several_files_that_are_left_next_time(
     lake: SmallFilesLake, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROW_GROUP_ROWS", rows)
-    sizes = Sizes(smallest=4000, largest=9000)
+    sizes = Sizes(4000, 9000, 4000)
     before = lake.contents()
     compact_all(lake, sizes)
     assert lake.contents() == before
@@ -128,7 +132,66 @@ def test_only_the_day_and_the_vehicle_that_were_asked_for(lake: SmallFilesLake) 
 
 def test_a_size_that_would_merge_again_and_again_is_refused() -> None:
     with pytest.raises(LakeError, match="half of the second"):
-        Sizes(smallest=100, largest=150)
+        Sizes(100, 150, 1)
+    with pytest.raises(LakeError, match="files of 100 to 150 bytes"):
+        Sizes(1, 150, 100)
+
+
+def test_scenes_in_files_as_the_build_makes_them_are_left_and_frames_are_merged(tmp_path: Path) -> None:
+    """Otherwise nearly all scenes of a fleet would be copied every day."""
+    assert SMALLEST_SCENES < WINDOW_BYTES * 0.6, "lidar is stored in about two thirds of its bytes"
+    lake = SmallFilesLake(tmp_path)
+    for drive in DRIVES[:2]:
+        lake.publish(drive, windows=2, scenes=1, points=33 * MB)
+    planned = plan(lake.catalog())
+    assert {job.table for job in planned.jobs} == {"gold.frames", "quarantine.records"}
+    assert {why: left.files for why, left in planned.left["gold.scenes"].items()} == {LARGE: 4}
+
+
+def test_the_tail_of_a_drive_has_nothing_to_be_merged_with(tmp_path: Path) -> None:
+    lake = SmallFilesLake(tmp_path)
+    lake.publish(DRIVES[0], windows=2, points=30_000, tail=1)
+    planned = plan(lake.catalog(), Sizes(60_000, 180_000, 90_000))
+    assert planned.jobs == ()
+    assert {why: left.files for why, left in planned.left["gold.scenes"].items()} == {LARGE: 2, ALONE: 1}
+
+
+def budgeted(lake: SmallFilesLake, most: int) -> tuple[list[Compaction], RunBudget]:
+    catalog, budget = lake.catalog(), RunBudget(most)
+    jobs = [job for job in map(budget.take, plan(catalog, SMALL).jobs) if job is not None]
+    return [compact(catalog, job, SMALL) for job in jobs], budget
+
+
+def test_a_run_merges_so_many_bytes_and_the_next_one_goes_on(lake: SmallFilesLake) -> None:
+    before, planned = lake.contents(), plan(lake.catalog(), SMALL).jobs
+    most = planned[0].size + planned[1].size
+    found, budget = budgeted(lake, most)
+    assert [one.job for one in found] == list(planned[:2])
+    assert budget.taken == most
+    assert (budget.waiting.files, budget.waiting.size) == (
+        sum(len(job.files) for job in planned[2:]),
+        sum(job.size for job in planned[2:]),
+    )
+    assert plan(lake.catalog(), SMALL).jobs == planned[2:]
+    runs = 0
+    while plan(lake.catalog(), SMALL).jobs:
+        found, budget = budgeted(lake, most)
+        assert 0 < sum(one.job.size for one in found) == budget.taken <= most
+        runs += 1
+    assert runs == 1
+    assert budget.waiting.files == 0
+    assert lake.contents() == before
+
+
+def test_a_job_that_is_larger_than_a_run_is_merged_over_several(lake: SmallFilesLake) -> None:
+    before, jobs, runs = lake.contents(), len(plan(lake.catalog(), SMALL).jobs), 0
+    while plan(lake.catalog(), SMALL).jobs:
+        found, budget = budgeted(lake, 1)
+        assert [(len(one.job.files), one.outcome) for one in found] == [(2, MergeOutcome.COMPACTED)]
+        assert budget.taken == found[0].job.size
+        runs += 1
+    assert runs > jobs
+    assert lake.contents() == before
 
 
 class Meanwhile(LakeCatalog):
@@ -242,17 +305,17 @@ class Killed(BaseException):
     """Ends the process."""
 
 
-def steps(lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch, kill_at: int) -> Callable[[], int]:
-    """Let the process end at the n-th access to storage or catalog; returns how many there were."""
-    count = 0
+def kill_at_access(monkeypatch: pytest.MonkeyPatch, kill_at: int) -> None:
+    """Let the process end at the n-th access to storage or catalog."""
+    done = 0
 
     def counted(owner: type, name: str) -> None:
         real = getattr(owner, name)
 
         def step(*arguments: object, **options: object) -> object:
-            nonlocal count
-            count += 1
-            if count == kill_at:
+            nonlocal done
+            done += 1
+            if done == kill_at:
                 raise Killed
             return real(*arguments, **options)
 
@@ -265,26 +328,31 @@ def steps(lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch, kill_at: int) -
         (LakeCatalog, "commit_together"),
     ):
         counted(owner, name)
-    return lambda: count
 
 
+@pytest.mark.parametrize("table", DATA_TABLES)
 def test_killed_at_any_step_the_lake_is_as_before_or_after_and_the_next_run_finishes(
-    lake: SmallFilesLake, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, catalog = lake.contents(), lake.catalog()
-    jobs = plan(catalog, SMALL).jobs
-    kill_at, killed = 1, True
-    while killed:
+    lake = SmallFilesLake(tmp_path)
+    for drive in DRIVES[:2]:
+        lake.publish(drive, windows=2, scenes=1)
+    before, pointers = lake.contents(), lake.catalog().pointers()
+    job = next(job for job in plan(lake.catalog(), SMALL).jobs if job.table == table)
+    for kill_at in count(1):
         with monkeypatch.context() as patch:
-            steps(lake, patch, kill_at)
+            kill_at_access(patch, kill_at)
             try:
-                compact(catalog, jobs[0], SMALL)
-                killed = False
+                found = compact(lake.catalog(), job, SMALL)
             except Killed:
-                pass
-        assert lake.contents() == before
-        kill_at += 3
-    assert kill_at > 30
+                found = None
+        assert all(Path(uri.removeprefix("file://")).exists() for uri in lake.data_files(table))
+        if lake.catalog().pointers() != pointers:
+            assert lake.contents() == before
+        if found is not None:
+            break
+    assert kill_at > 15
+    assert len(compactions(lake.catalog().load_table(COMPACTIONS_TABLE))) == 1
     compact_all(lake)
     assert lake.contents() == before
     assert plan(lake.catalog(), SMALL).jobs == ()
@@ -339,7 +407,7 @@ def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
         folder.mkdir()
         lake = SmallFilesLake(folder)
         lake.publish(DRIVES[0], windows=windows, points=300_000)
-        catalog, sizes = lake.catalog(), Sizes(2_000_000, 100_000_000)
+        catalog, sizes = lake.catalog(), Sizes(2_000_000, 100_000_000, 2_000_000)
         job = plan(catalog, sizes).jobs[0]
         assert len(job.files) == windows
         pool = pa.proxy_memory_pool(default)

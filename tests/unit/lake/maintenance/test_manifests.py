@@ -18,8 +18,8 @@ from lake.iceberg.internals import _Transaction, begin
 from lake.iceberg.replace_files import replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.maintenance.manifests import FULL_ROWS, Merged, compact_drives, merge_manifests
-from lake.tables.drives import newest, publications
+from lake.maintenance.manifests import FULL_ROWS, Merged, merge_manifests, merge_row_files
+from lake.tables.drives import DRIVES_TABLE, newest, publications
 from lake.tables.publish import PublishOutcome, publish
 from lake.tables.schemas import PUBLISHED
 from tests.unit.lake.iceberg.counting_io import CountingIO
@@ -64,7 +64,7 @@ def put(lake: FenceLake, numbers: Sequence[int], monkeypatch: pytest.MonkeyPatch
 
 def maintain(lake: FenceLake) -> None:
     lake.expire()
-    compact_drives(lake.catalog(), least_files=2)
+    merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2)
     for name in PUBLISHED:
         merge_manifests(lake.catalog(), name)
     lake.expire()
@@ -137,9 +137,9 @@ def test_rows_of_drives_are_the_same_in_fewer_files(lake: FenceLake, monkeypatch
     monkeypatch.setattr(fence_lake, "DAY", day_of(4))
     publish(lake.catalog(), lake.batch("second", 2, (20,), drive(4)))
     before = content(lake)
-    assert compact_drives(lake.catalog(), least_files=2) == Merged(10, VEHICLES)
+    assert merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2) == Merged(10, VEHICLES)
     assert content(lake) == before
-    assert compact_drives(lake.catalog(), least_files=2) == Merged(VEHICLES, VEHICLES)
+    assert merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2) == Merged(VEHICLES, VEHICLES)
     assert [row.revision for row in publications(lake.catalog().load_table("gold.drives"), drive(4))] == ["r4", "second"]
     assert publish(lake.catalog(), lake.batch("second", 2, (20,), drive(4))).outcome is PublishOutcome.ALREADY
 
@@ -161,7 +161,7 @@ def test_columns_that_this_version_does_not_know_are_kept(lake: FenceLake, monke
     replace_files(change, table.io, [file], [f"file://{path}"], {}, same_rows=True)
     catalog.commit_together([change])
     before = content(lake)
-    compact_drives(lake.catalog(), least_files=2)
+    merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2)
     assert content(lake) == before
     assert sorted(lake.catalog().load_table("gold.drives").scan().to_arrow()["later"].to_pylist(), key=str) == [None, "kept"]
 
@@ -170,9 +170,9 @@ def test_full_files_of_drives_are_left_alone(lake: FenceLake, monkeypatch: pytes
     assert FULL_ROWS > A_DAY
     monkeypatch.setattr("lake.maintenance.manifests.FULL_ROWS", 2)
     put(lake, range(2 * VEHICLES), monkeypatch)
-    assert compact_drives(lake.catalog(), least_files=2) == Merged(6, 3)
+    assert merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2) == Merged(6, 3)
     put(lake, range(2 * VEHICLES, 3 * VEHICLES), monkeypatch)
-    assert compact_drives(lake.catalog(), least_files=2) == Merged(6, 6)
+    assert merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2) == Merged(6, 6)
 
 
 class Overtaken(LakeCatalog):
@@ -190,7 +190,7 @@ def test_maintenance_that_always_loses_gives_up_and_changes_nothing(lake: FenceL
     before = lake.catalog().pointers()
     monkeypatch.setattr("lake.iceberg.attempts.time.sleep", lambda _: None)
     catalog = Overtaken("unit", **lake.catalog().properties)
-    for run in (lambda: merge_manifests(catalog, "gold.scenes"), lambda: compact_drives(catalog, least_files=2)):
+    for run in (lambda: merge_manifests(catalog, "gold.scenes"), lambda: merge_row_files(catalog, DRIVES_TABLE, least_files=2)):
         catalog.attempts = 0
         with pytest.raises(MaintenanceError, match="12 commits lost the race") as raised:
             run()

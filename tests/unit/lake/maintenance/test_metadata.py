@@ -13,8 +13,10 @@ from lake.landing import DriveId
 from lake.maintenance.manifests import LEAST_FILES
 from lake.maintenance.metadata import merge_metadata
 from lake.tables.creation import ensure_tables
+from lake.tables.names import DATA_TABLES
 from lake.tables.publish import publish
 from lake.tables.schemas import RECORDS
+from lake.versions.recalls import EXCLUDE, RecallRow, exclude, recall_rows
 from tests.unit.lake.tables import fence_lake
 from tests.unit.lake.tables.fence_lake import DAY, FenceLake, held, record
 
@@ -37,6 +39,29 @@ def test_a_dry_run_says_what_the_real_one_merges_and_then_nothing_is_left(
     assert set(merge_metadata(lake.catalog(), apply=True).values()) == {0}
     assert lake.catalog().pointers() == after
     assert lake.rows(DriveId("car-1", "drive-3")) == held("r1", (10,))
+
+
+def test_row_files_of_recalls_are_merged_and_every_row_stays(tmp_path: Path) -> None:
+    lake, table = FenceLake(tmp_path), "gold.recalls"
+    for number in range(LEAST_FILES):
+        of = {"vehicle_id": "car-1", "drive_id": "d", "criteria": "{}", "reason": "loose mount", "person": "ada"}
+        exclude(lake.catalog(), [RecallRow(recall_id=f"recall-{number}", kind=EXCLUDE, recorded_ns=LEAST_FILES - number, **of)])
+    before = recall_rows(lake.catalog())
+    assert merge_metadata(lake.catalog(), apply=False)[f"row files of {table}"] == len(before) == LEAST_FILES
+    merge_metadata(lake.catalog(), apply=True)
+    assert recall_rows(lake.catalog()) == before
+    assert len(list(lake.catalog().load_table(table).scan().plan_files())) == 1
+    assert merge_metadata(lake.catalog(), apply=True)[f"row files of {table}"] == 0
+
+
+def test_a_lake_without_the_tables_of_later_versions_is_merged_too(tmp_path: Path) -> None:
+    lake = FenceLake(tmp_path)
+    for name in ("gold.recalls", "gold.compactions"):
+        lake.catalog().drop_table(name)
+    assert set(merge_metadata(lake.catalog(), apply=True)) == {
+        "row files of gold.drives",
+        *(f"manifests of {name}" for name in (*DATA_TABLES, "gold.drives")),
+    }
 
 
 def test_small_manifests_of_two_partitionings_are_not_written_anew_each_day(tmp_path: Path) -> None:

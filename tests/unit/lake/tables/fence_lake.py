@@ -16,7 +16,7 @@ from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import replace_files
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.maintenance.manifests import compact_drives, merge_manifests
+from lake.maintenance.manifests import merge_manifests, merge_row_files
 from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE, publications
 from lake.tables.publish import Batch
@@ -138,7 +138,7 @@ class FenceLake:
         """The lake's own maintenance at its strictest: manifests, rows of drives, and the frames of all drives of a day."""
         for name in PUBLISHED:
             merge_manifests(self.catalog(), name)
-        compact_drives(self.catalog(), least_files=2)
+        merge_row_files(self.catalog(), DRIVES_TABLE, least_files=2)
         self.merge_frames()
 
     def merge_frames(self) -> None:

@@ -15,7 +15,7 @@ from lake.iceberg.internals import begin
 from lake.iceberg.manifest_clusters import MOST_MANIFESTS
 from lake.landing import DriveId
 from lake.maintenance.expire import ExpirePolicy, expire
-from lake.maintenance.manifests import compact_drives
+from lake.maintenance.manifests import merge_row_files
 from lake.tables.drives import DRIVES_TABLE, add_rows, publications
 from lake.tables.rows import DriveRow
 from lake.versions import publication_pages as module
@@ -151,7 +151,7 @@ def test_an_empty_table_has_an_empty_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "1.2.3", "1.x", "1.-3", "-1.2", "١.2", "9" * 30 + ".1"])
 def test_what_is_no_cursor_is_refused(text: str) -> None:
-    with pytest.raises(VersionError, match="is no cursor"):
+    with pytest.raises(VersionError, match="is not a cursor"):
         Cursor.parse(text)
 
 
@@ -207,7 +207,7 @@ def test_any_lake_is_listed_as_sorting_all_of_its_rows_would(
 
 def merge_files(lake: VersionLake) -> None:
     """The rows of each vehicle in one file, as maintenance of `gold.drives` leaves them."""
-    compact_drives(lake.catalog(), least_files=2)
+    merge_row_files(lake.catalog(), DRIVES_TABLE, least_files=2)
 
 
 def test_it_lists_what_publications_lists(tmp_path: Path) -> None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.table import Transaction
 
 from lake.errors import LakeError, MaintenanceError, VersionError
 from lake.iceberg.snapshots import scan_at
-from lake.iceberg.sql_catalog import LakeCatalog
 from lake.maintenance.expire import ExpirePolicy, expire
 from lake.tables.publish import publish
 from lake.tables.scene_key import SceneKey
@@ -75,7 +72,7 @@ def test_a_name_that_another_tool_gave_in_one_table_is_taken_and_is_no_version(l
         create_tag(lake.catalog(), "stray")
     (tag,) = tags(lake.catalog())
     assert tag.missing == ("gold.drives", "gold.scenes", "quarantine.records")
-    with pytest.raises(VersionError, match="no version of the lake"):
+    with pytest.raises(VersionError, match="not a version of the lake"):
         resolve(load_together(lake.catalog()), "stray")
 
 
@@ -87,36 +84,6 @@ def test_a_publication_between_reading_and_commit_is_in_the_tag_of_all_tables_or
     assert version.snapshots == lake.current()
     assert lake.anchors_at(version) == [10, 77]
     assert lake.anchors_at(version, "gold.frames", "stamp_ns") == [10, 77]
-
-
-class Silent(LakeCatalog):
-    """Makes its first commit, and does not say so."""
-
-    commits = 0
-
-    def commit_together(self, transactions: Sequence[Transaction]) -> None:
-        self.commits += 1
-        super().commit_together(transactions)
-        if self.commits == 1:
-            raise CommitFailedException("no answer")
-
-
-def test_a_tag_whose_answer_was_lost_is_found_if_its_name_is_its_owners_alone(lake: VersionLake) -> None:
-    lake.publish("r1", 1, (10,))
-    made = create_tag(Silent("unit", **lake.catalog().properties), "run-1")
-    assert made == resolve(load_together(lake.catalog()), "run-1")
-    with ReaderPin(Silent("unit", **lake.catalog().properties)) as pin:
-        assert lake.anchors_at(pin.version) == [10]
-    assert [tag.name for tag in tags(lake.catalog())] == ["run-1"]
-    with pytest.raises(VersionError, match="exists already"):  # it may be somebody else's
-        create_tag(Silent("unit", **lake.catalog().properties), "release-1")
-
-
-def test_a_removal_whose_answer_was_lost_is_done(lake: VersionLake) -> None:
-    lake.publish("r1", 1, (10,))
-    create_tag(lake.catalog(), "one")
-    remove_tag(Silent("unit", **lake.catalog().properties), "one")
-    assert tags(lake.catalog()) == ()
 
 
 def test_two_who_give_one_name_at_once_end_with_one_tag(lake: VersionLake) -> None:
@@ -178,7 +145,7 @@ def test_the_state_between_a_delete_and_an_append_is_no_version(lake: VersionLak
     table = lake.catalog().load_table("gold.scenes")
     table.delete(f"drive_id == '{DRIVE.drive_id}'")
     between = lake.current()["gold.scenes"]
-    with pytest.raises(VersionError, match="is none that a publication made"):
+    with pytest.raises(VersionError, match="was not made by a publication"):
         create_tag(lake.catalog(), "one", str(between))
     assert tags(lake.catalog()) == ()
 

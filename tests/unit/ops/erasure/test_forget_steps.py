@@ -309,3 +309,17 @@ def test_a_damaged_object_is_no_pass(deployed: Deployed) -> None:
     deployed.put(LAKE, "warehouse/gold/frames/data/damaged.parquet", b"PAR1 and nothing else")
     outcome = forget(deployed)
     assert outcome.found.count == 0 and not outcome.found.clean and "damaged.parquet" in outcome.found.unreadable[0]
+
+
+@pytest.mark.parametrize(("letters", "clean"), [(2, False), (1, True)])
+def test_more_dead_letters_than_are_looked_at_are_no_pass(
+    deployed: Deployed, letters: int, clean: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.land(DRIVE)
+    run(deployed.erasure())
+    for _ in range(letters):
+        deployed.sqs.send_message(QueueUrl=f"{deployed.queues['drive-work']}-dead", MessageBody="{}")
+    monkeypatch.setattr("ops.erasure.forget.MOST_LETTERS", 2)
+    found = deployed.erasure().certify(REQUEST, None, deep=True).found
+    assert found.clean is clean
+    assert [("2 dead letters or more" in text, "drive-work" in text) for text in found.unreadable] == [(True, True)] * (not clean)

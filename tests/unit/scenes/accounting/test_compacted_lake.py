@@ -16,9 +16,11 @@ from lake.iceberg.internals import begin
 from lake.iceberg.replace_files import replace_files
 from lake.landing import DriveId
 from lake.maintenance.compact import MergeOutcome, compact
-from lake.maintenance.compaction_plan import Sizes, plan
-from lake.maintenance.manifests import compact_drives, merge_manifests
+from lake.maintenance.compaction_plan import plan
+from lake.maintenance.manifests import merge_manifests, merge_row_files
+from lake.maintenance.merge_sizes import Sizes
 from lake.storage import ObjectStore
+from lake.tables.drives import DRIVES_TABLE
 from lake.tables.schemas import PUBLISHED
 from ops.audit.run import Auditor
 from scenes.accounting.tally import AuditResultDocument
@@ -27,7 +29,7 @@ from tests.unit.scenes.accounting.lake_faults import DAY, of
 
 A, B, C = (DriveId("car-1", f"d-{name}") for name in "abc")
 LATER_NS = 3600 * 10**9
-SIZES = Sizes(smallest=10**6, largest=4 * 10**6)
+SIZES = Sizes(10**6, 4 * 10**6, 10**6)
 ROWS = {"gold.frames": "frames", "quarantine.records": "records"}
 
 
@@ -46,7 +48,7 @@ def compact_all(lake: SmallLake) -> None:
     catalog = lake.catalog()
     done = [compact(catalog, job, SIZES) for job in plan(catalog, SIZES).jobs]
     assert {one.outcome for one in done} == {MergeOutcome.COMPACTED}, [one.reason for one in done]
-    compact_drives(catalog, 2)
+    merge_row_files(catalog, DRIVES_TABLE, 2)
     for name in PUBLISHED:
         merge_manifests(catalog, name)
 
