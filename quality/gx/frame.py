@@ -17,7 +17,8 @@ class ConditionedFrame(pd.DataFrame):
     def query(self, expr: str, **options: Any) -> pd.DataFrame:  # type: ignore[override]
         """As that of `pandas.DataFrame`; the frame that it returns is the caller's own to change."""
         if options:
-            return super().query(expr, **options)
+            plain: pd.DataFrame = super().query(expr, **options)
+            return plain
         found: dict[str, pd.DataFrame] = self.__dict__.setdefault("_found", {})  # an attribute would be a column
         if expr not in found:
             found[expr] = super().query(expr)

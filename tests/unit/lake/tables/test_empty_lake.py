@@ -12,6 +12,13 @@ from tests.unit.lake.tables.empty_lake import make_empty_lake
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, held
 
 
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    return one, other
+
+
 def opened(folder: Path) -> LakeCatalog:
     return LakeCatalog("unit", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
 
@@ -27,8 +34,7 @@ def described(folder: Path) -> dict[str, object]:
 
 
 def test_it_has_the_tables_that_are_made_and_needs_no_change(tmp_path: Path) -> None:
-    made, copied = tmp_path / "made", tmp_path / "copied"
-    made.mkdir(), copied.mkdir()
+    made, copied = folders(tmp_path)
     ensure_tables(opened(made))
     make_empty_lake(opened(copied))
     assert described(copied) == described(made)
@@ -40,7 +46,7 @@ def test_it_has_the_tables_that_are_made_and_needs_no_change(tmp_path: Path) -> 
 
 
 def test_two_copies_know_nothing_of_each_other(tmp_path: Path) -> None:
-    lakes = [FenceLake(folder) for name in "ab" for folder in [tmp_path / name] if folder.mkdir() is None]
+    lakes = [FenceLake(folder) for folder in folders(tmp_path)]
     publish(lakes[0].catalog(), lakes[0].batch("r1", 1, (10,)))
     assert lakes[0].rows(DRIVE) == held("r1", (10,))
     assert lakes[1].rows(DRIVE) == held("r1", ()) | {"quarantine.records": []}
