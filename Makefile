@@ -53,7 +53,7 @@ check: ## Check style, types, import boundaries, declared dependencies and the A
 	$(BIN)/cfn-lint localstack/template.yaml
 unit: ## Run the unit tests, which touch nothing external (HYPOTHESIS_PROFILE=explore searches for new examples)
 	@requirements/install.sh dev
-	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket -n auto --maxprocesses 8 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket -n auto --maxprocesses 8 --dist worksteal $(TESTS)
 integration: ## Run the integration tests, each against one real component
 	@requirements/install.sh dev
 	$(BIN)/python -m pytest tests/integration $(TESTS)

@@ -65,7 +65,12 @@ class SmallLake:
 
     def catalog(self) -> LakeCatalog:
         """The catalog, opened anew."""
-        return LakeCatalog(CATALOG_NAME, uri=f"sqlite:///{self.folder}/catalog.db", warehouse=f"file://{self.folder}/warehouse")
+        return self.catalog_in(self.folder)
+
+    @staticmethod
+    def catalog_in(folder: Path) -> LakeCatalog:
+        """The catalog of the lake in a folder."""
+        return LakeCatalog(CATALOG_NAME, uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
 
     @property
     def sources(self) -> AuditSources:

@@ -100,9 +100,10 @@ def _validate(context: Any, source: Any, suite: Suite, table: pa.Table, rules: R
 def _dataframe(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
+    from quality.gx.frame import ConditionedFrame
+
     integers = {pa.int64(): pd.Int64Dtype()}  # a nullable column of nanoseconds must not pass through floats
-    frame: pd.DataFrame = table.to_pandas(types_mapper=integers.get)
-    return frame
+    return ConditionedFrame(table.to_pandas(types_mapper=integers.get))
 
 
 def _result(suite: Suite, validation: Any) -> ValidatedSuite:

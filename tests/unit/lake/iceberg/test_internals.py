@@ -17,16 +17,16 @@ from pyiceberg.table import Transaction
 from lake.iceberg.internals import CHECKED_WITH, begin, stage_updates
 from lake.iceberg.refs import ref_is, remove_snapshots, set_tag
 from lake.iceberg.sql_catalog import LakeCatalog
-from lake.tables.creation import ensure_tables
 from lake.tables.publish import publish
 from lake.tables.schemas import FRAMES
+from tests.unit.lake.tables.empty_lake import make_empty_lake
 from tests.unit.lake.tables.fence_lake import DRIVE, FenceLake, frame
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[LakeCatalog]:
     opened = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
-    ensure_tables(opened)
+    make_empty_lake(opened)
     yield opened
     opened.engine.dispose()
 

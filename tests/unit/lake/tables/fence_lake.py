@@ -22,6 +22,7 @@ from lake.tables.drives import DRIVES_TABLE, publications
 from lake.tables.publish import Batch
 from lake.tables.rows import DriveRow, PublicationFacts
 from lake.tables.schemas import FRAMES, PUBLISHED, RECORDS, SCENES
+from tests.unit.lake.tables.empty_lake import make_empty_lake
 
 DAY = datetime.date(2024, 5, 1)
 DRIVE = DriveId("car-1", "a-drive-with-a-name-longer-than-sixteen")
@@ -93,7 +94,11 @@ class FenceLake:
         self.folder = folder
         self.files = 0
         self._opened = opened or self._sqlite
-        ensure_tables(self.catalog())
+        catalog = self.catalog()
+        if isinstance(catalog, LakeCatalog) and not catalog.pointers():
+            make_empty_lake(catalog)
+        else:
+            ensure_tables(catalog)
 
     def catalog(self) -> AnyCatalog:
         """Opened anew, as every process does."""

@@ -15,10 +15,10 @@ from lake.iceberg.internals import begin
 from lake.iceberg.manifest_clusters import MOST_MANIFESTS
 from lake.iceberg.sql_catalog import LakeCatalog
 from lake.landing import DriveId
-from lake.tables.creation import ensure_tables
 from lake.tables.drives import DRIVES_TABLE, add_rows, newest, publications
 from lake.tables.publish import publish
 from lake.tables.rows import DriveRow, PublishedFile
+from tests.unit.lake.tables.empty_lake import make_empty_lake
 from tests.unit.lake.tables.fence_lake import FenceLake
 
 VEHICLES = tuple(f"car-{number}" for number in range(5))
@@ -27,7 +27,7 @@ VEHICLES = tuple(f"car-{number}" for number in range(5))
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[LakeCatalog]:
     opened = LakeCatalog("unit", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse")
-    ensure_tables(opened)
+    make_empty_lake(opened)
     yield opened
     opened.engine.dispose()
 

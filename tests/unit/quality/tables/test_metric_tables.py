@@ -25,7 +25,8 @@ from quality.tables.scene import COUNTED, SCENE_METRICS, SceneFacts, scene_table
 from sensors.rig import Rig
 from tests.unit.quality.conftest import rig_document
 
-SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# A validation costs the same for many scenes as for one: few examples of many.
+SLOW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def codes(found: Sequence[Finding], severity: Severity) -> set[str]:
@@ -137,7 +138,7 @@ policies = st.fixed_dictionaries(
 
 
 @SLOW
-@given(policies, st.lists(scenes, min_size=1, max_size=12))
+@given(policies, st.lists(scenes, min_size=1, max_size=40))
 def test_scenes_that_are_to_be_published_are_judged_as_they_were(policy: dict[str, Any], drawn: list[dict[str, Any]]) -> None:
     rig = Rig.from_dict(rig_document(**policy))
     for entry in drawn:  # a sensor is matched or missing

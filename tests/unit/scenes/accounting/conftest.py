@@ -13,6 +13,7 @@ from moto import mock_aws
 from bench.folder_settings import SETTINGS
 from bench.lake_audit.lake import SmallLake
 from ingest.ledger.repository import Ledger
+from tests.unit.lake.tables.empty_lake import make_empty_lake
 from tests.unit.localstack.stack_tools import table_arguments
 
 CREDENTIALS = {
@@ -35,6 +36,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[SmallL
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         dynamodb.create_table(**table_arguments())
+        make_empty_lake(SmallLake.catalog_in(folder))
         yield SmallLake(folder, s3, Ledger(dynamodb, table_arguments()["TableName"]))
 
 
