@@ -105,7 +105,7 @@ def main() -> int:
 
 def _capacity(console: Console) -> list[str]:
     """Rewrite the model from all figures; returns the group's name where that failed."""
-    from bench.capacity import read_results, section
+    from bench.capacity.section import read_results, section
 
     try:
         write_sections({CAPACITY: section(read_results(RESULTS))})

@@ -1,6 +1,6 @@
 """The fleet of the soak: which vehicle records which drive on which day, and what becomes of it.
 
-84 vehicles record four drives a day: 336 drives, which is 15 TB at half an hour a drive (`bench.capacity_assumptions`). Every
+84 vehicles record four drives a day: 336 drives, which is 15 TB at half an hour a drive (`bench.capacity.assumptions`). Every
 twentieth drive is uploaded again with other content, every thirtieth has a scene in quarantine that a reviewer releases later.
 """
 

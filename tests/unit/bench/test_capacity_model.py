@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.capacity import SERVICES, section
-from bench.capacity_assumptions import Assumptions, Prices, Sensors
-from bench.capacity_lake import NOT_MEASURED, Upkeep, upkeep
-from bench.capacity_model import Day, Measured, Requests
+from bench.capacity.assumptions import Assumptions, Prices, Sensors
+from bench.capacity.model import Day, Measured, Requests
+from bench.capacity.section import SERVICES, section
+from bench.capacity.upkeep import NOT_MEASURED, Upkeep, upkeep
 from bench.figures import FiguresError
 from scenes.plan.windows import WINDOW_BYTES
 from spark_jobs.runtime.tasks import MOST_BYTES

@@ -1,23 +1,18 @@
-"""The capacity model of docs/performance.md, written from `build/bench.json`.
-
-python -m bench.capacity [--results build/bench.json]
-"""
+"""The capacity model as the section of docs/performance.md."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bench.capacity_assumptions import Assumptions, Prices
-from bench.capacity_lake import Upkeep, upkeep
-from bench.capacity_model import DAY_S, SQS_BATCH, Day, Measured, Requests
-from bench.figures import RESULTS, markdown_table, write_sections
+from bench.capacity.assumptions import Assumptions, Prices
+from bench.capacity.model import DAY_S, SQS_BATCH, Day, Measured, Requests
+from bench.capacity.upkeep import Upkeep, upkeep
+from bench.figures import markdown_table
 from scenes.plan.windows import WINDOW_BYTES
 
-NAME = "capacity"
 SERVICES = {
     "compute": "EC2, on demand",
     "always_on": "Airflow and PostgreSQL",
@@ -219,16 +214,3 @@ def _sentence(text: str | None) -> str:
 def read_results(path: Path) -> dict[str, float]:
     """Figures by name."""
     return {entry["name"]: entry["value"] for entry in json.loads(path.read_text())}
-
-
-def main() -> None:
-    """Write the model into the document, and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    text = section(read_results(parser.parse_args().results))
-    write_sections({NAME: text})
-    print(text)
-
-
-if __name__ == "__main__":
-    main()

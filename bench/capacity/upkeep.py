@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from bench.capacity_model import Day
+from bench.capacity.model import Day
 from bench.figures import markdown_table
 
 YEAR_DAYS = 365

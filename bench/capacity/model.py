@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.capacity_assumptions import Assumptions, Prices
+from bench.capacity.assumptions import Assumptions, Prices
 from bench.figures import FiguresError
 from fleet.uploader import PART_BYTES, SINGLE_PUT_BYTES
 from scenes.build.payloads import MAX_GAP_BYTES, MAX_REQUEST_BYTES
