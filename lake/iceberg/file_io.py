@@ -1,8 +1,8 @@
 """How PyIceberg reads and writes the files of the lake: as PyArrow does, with fewer requests.
 
-Left to itself, PyIceberg sends about a hundred requests for a publication of four tables. A metadata file is read in four
-(its size, two bytes, the rest of the gzip header, the rest), and a manifest of a few kilobytes is written as a multipart
-upload, in three.
+Left to itself, PyIceberg sends 58 requests for a first publication, and 93 for one that replaces a revision; here, 29 and 54.
+It reads a metadata file in four (its size, two bytes, the rest of the gzip header, the rest), and writes a manifest of a few
+kilobytes as a multipart upload, in three.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class LakeFileIO(PyArrowFileIO):
         return LakeFile(location, path, self.fs_by_scheme(scheme, bucket))
 
     def _initialize_s3_fs(self, netloc: str | None) -> FileSystem:
-        # PyIceberg has no property for the argument, and PyArrow tells the others only to pickle.
+        # PyIceberg has no property for the argument, and PyArrow tells the others only to pickle (all but a retry strategy, which
+        # nothing here sets).
         _, (arguments,) = super()._initialize_s3_fs(netloc).__reduce__()
         return S3FileSystem(**{**arguments, "allow_delayed_open": True})
 
