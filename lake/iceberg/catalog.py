@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from lake.iceberg.file_io import FILE_IO
@@ -29,6 +31,7 @@ def open_catalog(settings: Settings) -> AnyCatalog:
         SettingsError: The address of a REST catalog is not one.
         TableError: The REST catalog cannot commit several tables at once.
     """
+    logging.getLogger("pyiceberg.io").setLevel(logging.WARNING)  # at INFO it names the class of `FILE_IO` for each table opened
     uri = settings.catalog_uri.get_secret_value()
     if uri.startswith("rest+"):
         return RestLakeCatalog(CATALOG_NAME, **_file_properties(settings.aws), **rest_properties(uri))
