@@ -18,6 +18,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
 from ops.browser_guard import Application, BrowserGuard, names_of
+from ops.stack.moto_cost import bound_cost
 from ops.stack.moto_memory import bound_memory
 from ops.stack.moto_services import served_application
 
@@ -59,6 +60,7 @@ class Emulator:
 
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
         bound_memory()
+        bound_cost()
         application = BrowserGuard(AtomicWrites(served_application()), names_of(host))
         self._server = make_server(host, port, application, threaded=True, request_handler=FailureLog)
         self.url = f"http://{host}:{self._server.server_port}"
