@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # Amazon SQS Developer Guide, "Amazon SQS visibility timeout": no message stays invisible longer, however often that is extended.
 LONGEST_LEASE_S = 43_200
-SKEW_S = 3_600  # between the clocks of the writers and that of S3, which refuses requests that are off by more than 15 minutes
 REFERENCED = "referenced"
 
 __all__ = ["LONGEST_LEASE_S", "Attempts", "DriveProgress", "Judge", "KeptObject", "ObjectVersions", "TableState"]
@@ -71,12 +70,14 @@ class Judge:
         lake_bucket: str,
         now_ns: int,
         min_age_s: float,
+        skew_s: float,
         listing: str | None,
     ) -> None:
         self.tables = {state.name: state for state in tables.values()}
         self._references, self._attempts, self._lake_bucket = references, attempts, lake_bucket
         self._names = {prefix: state.name for prefix, state in tables.items()}
         self._now_ns, self._min_age_s, self._listing = now_ns, min_age_s, listing
+        self._skew_ns = int(skew_s * NS_PER_S)
         self._asked: tuple[DriveId, DriveProgress | None] | None = None
 
     def judge(self, bucket: str, found: Sequence[ObjectVersions]) -> Iterator[Candidate | KeptObject | None]:
@@ -141,7 +142,7 @@ class Judge:
 
     def _of_table(self, key: SweptKey, modified_ns: int) -> str | None:
         """A commit that was staged on an earlier state of the table fails, so what it wrote can never be referenced."""
-        if key.table is None or modified_ns + SKEW_S * NS_PER_S < self.tables[key.table].changed_ns:
+        if key.table is None or modified_ns + self._skew_ns < self.tables[key.table].changed_ns:
             return None
         return "its table has not changed since it was written"
 

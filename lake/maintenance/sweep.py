@@ -49,25 +49,30 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
-    """How long what nothing needs is left alone. None may be shorter than the longest lease.
+    """How long what nothing needs is left alone. No time may be shorter than the longest lease.
 
     Attributes:
         min_age_s: Since an object was written.
         delay_s: Since the first listing that had it. Less than the period of the sweeps, so that each deletes what the one before
             listed.
         upload_age_s: Since a multipart upload was begun.
+        skew_s: How far the clocks of the writers may be from that of S3, which refuses requests that are off by more than 15
+            minutes.
 
     Raises:
-        MaintenanceError: One is shorter.
+        MaintenanceError: A time is shorter, or the skew is negative.
     """
 
     min_age_s: float = 86400.0
     delay_s: float = 72000.0
     upload_age_s: float = 86400.0
+    skew_s: float = 3600.0
 
     def __post_init__(self) -> None:
         if min(self.min_age_s, self.delay_s, self.upload_age_s) < LONGEST_LEASE_S:
             raise MaintenanceError(f"an attempt may use its files for as long as a lease can last, {LONGEST_LEASE_S} s")
+        if self.skew_s < 0:
+            raise MaintenanceError(f"clocks are {self.skew_s:g} s apart at most: a skew is not negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,8 @@ def _run(run: _Run, folder: Path) -> None:
     swept, walked = run.swept, TableReferences(run.swept.lake.name)
     references, states = _references(swept, walked, folder, run.progress)
     listing = None if run.former is None else run.former.head.listing
-    judge = Judge(references, states, swept.attempts, swept.lake.name, run.now_ns, run.policy.min_age_s, listing)
+    min_age_s, skew_s = run.policy.min_age_s, run.policy.skew_s
+    judge = Judge(references, states, swept.attempts, swept.lake.name, run.now_ns, min_age_s, skew_s, listing)
     deletion = Deletion(swept.catalog, walked, judge, (swept.lake, swept.quarantine), run.report)
     name = f"{run.now_ns // NS_PER_S:012d}-{uuid.uuid4().hex[:12]}"
     writer = ListingWriter(swept.store, swept.buckets, name, run.now_ns) if run.apply else None

@@ -551,6 +551,11 @@ def test_no_limit_is_shorter_than_the_longest_lease(field: str) -> None:
         SweepPolicy(**{field: 43_199.0})
 
 
+def test_the_difference_of_clocks_is_not_negative() -> None:
+    with pytest.raises(MaintenanceError, match="-1 s apart"):
+        SweepPolicy(skew_s=-1)
+
+
 def test_an_error_of_s3_while_the_listing_is_written_leaves_the_former_one(world: SweptWorld) -> None:
     revised(world)
     world.pass_days(2)
