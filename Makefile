@@ -56,7 +56,7 @@ unit: ## Run the unit tests, which touch nothing external (HYPOTHESIS_PROFILE=ex
 	$(BIN)/python -m pytest tests/unit --disable-socket --allow-unix-socket -n auto --maxprocesses 8 --dist worksteal $(TESTS)
 integration: ## Run the integration tests, each against one real component
 	@requirements/install.sh dev
-	$(BIN)/python -m pytest tests/integration $(TESTS)
+	$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile $(TESTS)
 e2e: ## Run the end-to-end tests
 	@requirements/install.sh dev
 	$(BIN)/python -m pytest tests/e2e $(TESTS)

@@ -19,7 +19,7 @@ import pyspark
 from ops.stack.environment import PROJECT
 
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0  # a JVM takes a minute to start on a machine that is busy with other tests
 PAUSE_S = 0.05
 SPARK_HOME = Path(pyspark.__file__).parent
 ENTRYPOINT = PROJECT / "deploy" / "compose" / "entrypoint.sh"

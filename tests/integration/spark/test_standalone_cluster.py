@@ -26,10 +26,12 @@ from tests.integration.conftest import new_settings
 from tests.integration.drives import Processed, process, small_drive
 from tests.integration.spark.standalone_cluster import LOOPBACK, Cluster, listeners, standalone_cluster, until
 
+pytestmark = pytest.mark.timeout(900)  # five JVMs beside other tests
+
 DRIVE = DriveId("car-1", "d-1")
 WINDOW_BYTES = 40_000  # one scene a window: enough tasks for two executors
 TASKS_BEFORE_THE_LOSS = 2
-LONGEST_HOLD_S = 120.0
+LONGEST_HOLD_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
