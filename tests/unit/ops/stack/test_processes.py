@@ -43,6 +43,13 @@ def start(layout: StackLayout, component: str, script: str) -> ProcessRecord:
     return record
 
 
+def has_ended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def eventually(holds: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 15
     while not holds():
@@ -77,7 +84,7 @@ def test_stop_ends_children_that_left_the_session_and_renamed_themselves(layout:
     assert pids(layout, "one") == {record.pid, child}
     assert processes.stop(layout, ["one"], 5.0) == 0
     assert record.alive() is None
-    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: has_ended(child))
 
 
 def test_stop_ends_what_a_killed_component_left_behind(layout: StackLayout) -> None:
