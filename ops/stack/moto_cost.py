@@ -1,8 +1,8 @@
-"""Keeps the cost of moto's requests near what they touch. As installed, it grows with all that is stored.
+"""Keeps moto's requests from copying and sorting all that is stored.
 
-A DynamoDB transaction copies its tables, to be able to undo; a query sorts the whole table; a page of an S3 listing of versions
-copies every object of the bucket, content included. Answers are the same. Requests to DynamoDB must come one at a time, which
-`localstack.emulator` sees to.
+As installed, a DynamoDB transaction copies its tables, to be able to undo; a query sorts the whole table; a page of an S3 listing
+of versions copies every object of the bucket, content included. Answers stay the same. A query of an index still looks at every
+item, and a page at every name. Requests to DynamoDB must come one at a time, which `localstack.emulator` sees to.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.spark.standalone_cluster import Cluster, Daemon, end, secured, standalone_cluster, until
 
+pytestmark = pytest.mark.timeout(900)  # a cluster starts first
+
 SECRET = "right-secret-of-this-test"
 LONGEST_S = 240.0
 # A driver as the jobs start it, which knows nothing of the secret.

@@ -259,6 +259,16 @@ def test_a_staged_commit_of_a_table_that_has_not_changed_since_may_still_come(wo
     assert {line.reason for line in report.lines if line.key == staged} == {"its table has not changed since it was written"}
 
 
+def test_what_was_written_shortly_before_the_last_change_may_be_later_by_another_clock(world: SweptWorld) -> None:
+    revised(world)
+    world.now = world.changed() - 2 * HOUR
+    before = world.loose("warehouse/gold/scenes/metadata/99998-before.metadata.json")
+    world.now = world.changed() - HOUR // 2
+    shortly = world.loose("warehouse/gold/scenes/metadata/99999-shortly.metadata.json")
+    world.twice()
+    assert {before, shortly} & set(files(world)) == {shortly}
+
+
 def test_the_newest_metadata_files_stay_and_older_ones_go(world: SweptWorld) -> None:
     for generation in range(1, 16):
         world.publish(R1, generation, (10,))
